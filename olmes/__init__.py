@@ -1,0 +1,68 @@
+"""olmes: standardized evaluation of language models in post-training.
+
+Public names load on first use, so that importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from olmes.api import evaluate, load
+    from olmes.data.source import DataFile, HubSplit, Source
+    from olmes.errors import OlmesError
+    from olmes.formulation import Formulation
+    from olmes.metrics import Metric
+    from olmes.record import Record
+    from olmes.suite import Suite
+    from olmes.task import Task
+    from olmes.types import Generation, Instance, Message, Request, Response, Verdict
+
+__version__ = "0.1.0"
+
+PUBLIC = {
+    "DataFile": "olmes.data.source",
+    "Formulation": "olmes.formulation",
+    "Generation": "olmes.types",
+    "HubSplit": "olmes.data.source",
+    "Instance": "olmes.types",
+    "Message": "olmes.types",
+    "Metric": "olmes.metrics",
+    "OlmesError": "olmes.errors",
+    "Record": "olmes.record",
+    "Request": "olmes.types",
+    "Response": "olmes.types",
+    "Source": "olmes.data.source",
+    "Suite": "olmes.suite",
+    "Task": "olmes.task",
+    "Verdict": "olmes.types",
+    "evaluate": "olmes.api",
+    "load": "olmes.api",
+}
+
+__all__ = [
+    "DataFile",
+    "Formulation",
+    "Generation",
+    "HubSplit",
+    "Instance",
+    "Message",
+    "Metric",
+    "OlmesError",
+    "Record",
+    "Request",
+    "Response",
+    "Source",
+    "Suite",
+    "Task",
+    "Verdict",
+    "evaluate",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PUBLIC:
+        return getattr(importlib.import_module(PUBLIC[name]), name)
+    raise AttributeError(f"module 'olmes' has no attribute '{name}'")

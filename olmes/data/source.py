@@ -1,0 +1,55 @@
+"""What a task declares about its data: the official files, the hub's copy, the built-in sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from olmes.types import Doc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One official file."""
+
+    path: str
+    """Place below a data folder, such as `gsm8k/test.jsonl.gz`; its name sets the format."""
+    github: str
+    """The public original as `owner/repository:path@commit`, uncompressed."""
+    sha256: str
+    """Of the uncompressed bytes."""
+    rows: int
+    subtask: str = ""
+    """Set when the benchmark has one file a sub-task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSplit:
+    """One split of a data set on the Hugging Face hub."""
+
+    repository: str
+    split: str
+    config: str | None = None
+    subtask: str = ""
+
+
+def unchanged(row: Doc) -> Doc:
+    """A hub row that has the official file's fields already."""
+    return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A task's data, wherever it is read from."""
+
+    files: tuple[DataFile, ...]
+    fields: tuple[str, ...]
+    """The fields the task reads. The content hash covers these alone, so that a copy with an added
+    index column is still the same data."""
+    content_hash: str
+    """`hashing.set_hash` over the official rows, each reduced to `fields` (with its sub-task when
+    there is one file a sub-task): what a copy from elsewhere is checked against."""
+    hub: tuple[HubSplit, ...] = ()
+    from_hub: Callable[[Doc], Doc] = unchanged
+    """Turns a hub row into a row of the official file."""
+    licence: str = ""

@@ -1,0 +1,1 @@
+"""Model backends. A backend knows nothing of tasks."""

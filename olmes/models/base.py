@@ -1,0 +1,63 @@
+"""What every model backend is: generate and loglikelihood over requests; nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from olmes.types import Request, Response
+
+Done = Callable[[int, Response], None]
+"""Called with a request's position and its response, once for each, as soon as it is finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrompt:
+    """A request as the model sees it."""
+
+    text: str
+    """The rendered chat template with the prefill."""
+    token_ids: tuple[int, ...]
+
+
+class Model(ABC):
+    """A model that answers requests.
+
+    Creating one is cheap; weights are loaded by the first request that needs them, so that a run
+    whose responses are all in the cache never loads them.
+    """
+
+    name: str
+    """What the user called it."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """64 hex digits over the content of weights, tokenizer and chat template; not the path."""
+
+    @property
+    @abstractmethod
+    def engine(self) -> dict[str, Any]:
+        """Backend, its versions, precision and device: what changes outputs beside the weights."""
+
+    @abstractmethod
+    def encode(self, request: Request) -> EncodedPrompt:
+        """The exact text and tokens of a request's prompt, before any truncation."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
+        """Answer every request, calling `done` as each finishes, in whatever order is fastest.
+
+        A request that cannot be answered is reported as a response with `finish="error"` and does
+        not stop the others.
+        """
+
+    @abstractmethod
+    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
+        """Weigh every request's continuations, calling `done` as each request finishes."""
+
+    def close(self) -> None:
+        """Free what the backend holds; called once at the end of a run."""
+        return

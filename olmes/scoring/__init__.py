@@ -1,0 +1,1 @@
+"""What scorers share, and the processes they run in."""

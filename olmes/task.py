@@ -1,0 +1,114 @@
+"""A task: one benchmark, in one file that can be read in a minute.
+
+A task says where its data is, how an item becomes a request, how a response becomes a verdict, and
+which metric is primary. It imports the engine's public names and no other task. The file ends with
+`TASK = TheTask()`; the registry, `--task FILE` and the scoring processes look for that name.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self, TypeVar
+
+from olmes.data.source import Source
+from olmes.errors import OlmesError
+from olmes.formulation import Formulation
+from olmes.hashing import content_hash
+from olmes.metrics import Metric
+from olmes.types import Doc, Request, Response, Verdict
+
+T = TypeVar("T")
+
+
+class Task(ABC):
+    """Base of every benchmark. Subclasses fill the class attributes and four methods."""
+
+    name: ClassVar[str]
+    """Name on the command line and in records."""
+    title: ClassVar[str]
+    """Name in reports."""
+    source: ClassVar[Source]
+    """Where the items come from."""
+    metrics: ClassVar[tuple[Metric, ...]]
+    primary: ClassVar[str]
+    """The metric a suite averages."""
+    scorers: ClassVar[tuple[str, ...]] = ("score",)
+    """Methods `(doc, response) -> Verdict`, each run under its own time limit; their values join."""
+    time_limit: ClassVar[float] = 5.0
+    """Seconds one scorer may take on one response before its process is killed."""
+    formulation: Formulation
+    """The standard formulation, declared by the class."""
+
+    reference: str = ""
+    """Where a scoring process finds this task: `package.module` or `/path/to/file.py`."""
+
+    @abstractmethod
+    def request(self, doc: Doc) -> Request:
+        """The request for one item."""
+
+    @abstractmethod
+    def gold(self, doc: Doc) -> Any:
+        """What the item's response is held against, as JSON."""
+
+    @abstractmethod
+    def score(self, doc: Doc, response: Response) -> Verdict:
+        """The verdict on one response. Runs in a scoring process; never raises for bad text."""
+
+    @abstractmethod
+    def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
+        """A response that must score 1 on every metric (0 on the primary one when `corrupt`).
+
+        The oracle check runs it over the whole data: a scorer that calls a gold answer wrong is found
+        before a model is blamed.
+        """
+
+    def subtask(self, doc: Doc) -> str:
+        """The sub-task an item belongs to, for tasks whose one file holds several; else ''."""
+        return ""
+
+    @property
+    def standard(self) -> bool:
+        """Whether the formulation is the published one."""
+        return self.formulation == type(self).formulation
+
+    @property
+    def formulation_hash(self) -> str:
+        """16 hex digits over everything that fixes a prompt and a score."""
+        described = {
+            "task": self.name,
+            "formulation": self.formulation.to_json(),
+            "metrics": [metric.name for metric in self.metrics],
+            "primary": self.primary,
+        }
+        return content_hash(described)[:16]
+
+    def with_settings(self, settings: dict[str, Any]) -> Self:
+        """This task with fields of its formulation replaced.
+
+        Raises:
+            OlmesError: there is no such field, or the value does not fit.
+        """
+        if not settings:
+            return self
+        changed = copy.copy(self)
+        try:
+            changed.formulation = self.formulation.replaced(settings)
+        except OlmesError as error:
+            raise OlmesError(f"--set {self.name}: {error}") from None
+        return changed
+
+    def take_shots(self, exemplars: Sequence[T]) -> Sequence[T]:
+        """The first `formulation.shots` of `exemplars`.
+
+        Raises:
+            OlmesError: the formulation asks for more than there are.
+        """
+        shots = self.formulation.shots
+        if not 0 <= shots <= len(exemplars):
+            raise OlmesError(
+                f"{self.name} has {len(exemplars)} exemplars, so shots={shots} cannot be had; "
+                f"set {self.name}.shots to 0..{len(exemplars)}."
+            )
+        return exemplars[:shots]

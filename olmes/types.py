@@ -1,0 +1,135 @@
+"""The nouns of a run: what is asked, what came back, what it is worth.
+
+Everything here is frozen and holds JSON values only, so that it can be hashed, stored and sent to a
+scoring process as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NotRequired, TypedDict
+
+from olmes.hashing import content_hash
+
+Doc = dict[str, Any]
+"""One row of a benchmark's official file, with that file's field names."""
+
+Finish = Literal["stop", "length", "error"]
+"""Why a response ended: end of sequence or stop string, token limit, or the request failed."""
+
+
+class Message(TypedDict):
+    """One chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """How a response is generated; every field is part of the formulation and of the cache key."""
+
+    max_tokens: int
+    """The most new tokens."""
+    temperature: float = 0.0
+    """0 is greedy decoding."""
+    top_p: float | None = None
+    """Nucleus mass; None leaves it unset."""
+    stop: tuple[str, ...] = ()
+    """The response is cut before the first of these; end of sequence always stops."""
+    n: int = 1
+    """Responses an instance."""
+    seed: int = 0
+    """Seed of the sampled tokens; repeat i of an instance uses `seed + i`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One item of a benchmark."""
+
+    task: str
+    doc_id: int
+    """Zero-based row in the official file."""
+    doc: Doc
+    subtask: str = ""
+
+    @property
+    def id(self) -> str:
+        """`task/doc_id` or `task/subtask/doc_id`; never changes."""
+        return "/".join(filter(None, (self.task, self.subtask, str(self.doc_id))))
+
+    @property
+    def doc_hash(self) -> str:
+        """16 hex digits of the item's content, by which two runs are aligned."""
+        return content_hash(self.doc)[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What goes to the model: a chat (or a plain prompt) to go on with, or continuations to weigh."""
+
+    generation: Generation
+    messages: tuple[Message, ...] = ()
+    """The chat, before any template; empty when `prompt` is given."""
+    prompt: str | None = None
+    """A plain prompt, for tasks that are asked without a chat template."""
+    prefill: str = ""
+    """Appended verbatim after the rendered template: the answer's first words are given."""
+    continuations: tuple[str, ...] = ()
+    """Log-likelihood requests: the continuations to weigh. Nothing is generated."""
+    repeat: int = 0
+    """Which of `generation.n` responses this request is for."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What came back for one request."""
+
+    text: str = ""
+    """The generated text: without the prefill, cut before the stop string."""
+    finish: Finish = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_truncated: int = 0
+    """Tokens cut from the left of a prompt that did not fit the model's window."""
+    logprobs: tuple[float, ...] = ()
+    """Log-likelihood requests: the summed natural-log probability of each continuation."""
+    error: str = ""
+    """Why the request failed; empty when it did not."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Response:
+        """The inverse of `to_json`."""
+        return cls(**{**row, "logprobs": tuple(row.get("logprobs", ()))})
+
+
+class Part(TypedDict):
+    """One of several things a single response is judged on (an IFEval instruction, say)."""
+
+    id: str
+    strict: bool
+    loose: bool
+    note: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one response is worth."""
+
+    values: dict[str, float | list[bool]]
+    """By metric name. A list holds one flag a part, for metrics taken over parts."""
+    extracted: Any = None
+    """The answer as it was found in the response; None when none was found."""
+    unparsed: bool = False
+    """No answer could be found where the formulation expects one."""
+    note: str = ""
+    """Why, in a few words, where the values alone do not say it."""
+    parts: list[Part] = field(default_factory=list)

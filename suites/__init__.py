@@ -1,0 +1,1 @@
+"""Bundled suites, one TOML file each."""

@@ -1,7 +1,7 @@
 """Few-shot exemplars read from the pinned package that holds them, checked by hash.
 
-Nothing is imported from that package (importing lm-eval takes seconds): its files are found and read
-as data, so a changed package is an error and never a changed score.
+Nothing is imported from that package (importing lm-eval takes seconds): its files are found and
+read as data, so a changed package is an error and never a changed score.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def from_yaml(package: str, path: str, *keys: str) -> Any:
     """The value at `keys` in a YAML file of a package."""
     import yaml
 
-    value = yaml.load(package_file(package, path).read_text("utf-8"), Loader=yaml.BaseLoader)
+    value = yaml.load(package_file(package, path).read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 (strings only)
     for key in keys:
         value = value[key]
     return value

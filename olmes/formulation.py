@@ -1,7 +1,8 @@
 """A formulation: everything that fixes a prompt and a score, and its hash.
 
-Two results can be compared when their formulation hashes are equal. `--set task.field=value` replaces
-fields; a formulation that is not the task's own is marked non-standard wherever its numbers appear.
+Two results can be compared when their formulation hashes are equal. `--set task.field=value`
+replaces fields; a formulation that is not the task's own is marked non-standard wherever its
+numbers appear.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Formulation:
     def replaced(self, settings: dict[str, Any]) -> Self:
         """This formulation with fields replaced; `max_tokens` and the like reach into `generation`.
 
-        `settings` maps a field, `generation.FIELD` or a field of `Generation` to its value: a string
-        from the command line (parsed by the field's type) or a value of that type.
+        `settings` maps a field, `generation.FIELD` or a field of `Generation` to its value: a
+        string from the command line (parsed by the field's type) or a value of that type.
 
         Raises:
             OlmesError: there is no such field, or the value does not parse.

@@ -35,7 +35,7 @@ class Task(ABC):
     primary: ClassVar[str]
     """The metric a suite averages."""
     scorers: ClassVar[tuple[str, ...]] = ("score",)
-    """Methods `(doc, response) -> Verdict`, each run under its own time limit; their values join."""
+    """Methods `(doc, response) -> Verdict`, each under its own time limit; their values join."""
     time_limit: ClassVar[float] = 5.0
     """Seconds one scorer may take on one response before its process is killed."""
     formulation: Formulation
@@ -60,11 +60,11 @@ class Task(ABC):
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """A response that must score 1 on every metric (0 on the primary one when `corrupt`).
 
-        The oracle check runs it over the whole data: a scorer that calls a gold answer wrong is found
-        before a model is blamed.
+        The oracle check runs it over the whole data: a scorer that calls a gold answer wrong is
+        found before a model is blamed.
         """
 
-    def subtask(self, doc: Doc) -> str:
+    def subtask(self, doc: Doc) -> str:  # noqa: ARG002 (for subclasses)
         """The sub-task an item belongs to, for tasks whose one file holds several; else ''."""
         return ""
 

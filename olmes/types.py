@@ -66,7 +66,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What goes to the model: a chat (or a plain prompt) to go on with, or continuations to weigh."""
+    """What goes to the model: a chat or plain prompt to go on with, or continuations to weigh."""
 
     generation: Generation
     messages: tuple[Message, ...] = ()

@@ -1,0 +1,1 @@
+"""Verifiable constraints on a response."""

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from olmes.api import evaluate, load
+    from olmes.api import evaluate
     from olmes.data.source import DataFile, HubSplit, Source
     from olmes.errors import OlmesError
     from olmes.formulation import Formulation
@@ -38,7 +38,6 @@ PUBLIC = {
     "Task": "olmes.task",
     "Verdict": "olmes.types",
     "evaluate": "olmes.api",
-    "load": "olmes.api",
 }
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "Task",
     "Verdict",
     "evaluate",
-    "load",
 ]
 
 

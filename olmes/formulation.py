@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -45,7 +46,7 @@ class Formulation:
     aggregate: Literal["micro", "macro"] = "micro"
     """Mean over items (micro) or unweighted mean over sub-tasks (macro)."""
 
-    def replaced(self, settings: dict[str, Any]) -> Self:
+    def replaced(self, settings: Mapping[str, Any]) -> Self:
         """This formulation with fields replaced; `max_tokens` and the like reach into `generation`.
 
         `settings` maps a field, `generation.FIELD` or a field of `Generation` to its value: a

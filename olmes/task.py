@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from olmes.data.source import Source
@@ -42,7 +43,10 @@ class Task(ABC):
     """The standard formulation, declared by the class."""
 
     reference: str = ""
-    """Where a scoring process finds this task: `package.module` or `/path/to/file.py`."""
+    """Where a scoring process finds this task: `package.module` or `/path/to/file.py`; set by the
+    registry."""
+    settings: Mapping[str, Any] = MappingProxyType({})
+    """What `with_settings` replaced, so that a scoring process can replace it too."""
 
     @abstractmethod
     def request(self, doc: Doc) -> Request:
@@ -64,6 +68,14 @@ class Task(ABC):
         found before a model is blamed.
         """
 
+    def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:  # noqa: ARG002
+        """The values of a response that could not be shown right within the scorer's limits."""
+        return dict.fromkeys((metric.name for metric in self.metrics), 0.0)
+
+    def prepare(self) -> None:
+        """Import what scoring needs, once a scoring process, before any time limit runs."""
+        return
+
     def subtask(self, doc: Doc) -> str:  # noqa: ARG002 (for subclasses)
         """The sub-task an item belongs to, for tasks whose one file holds several; else ''."""
         return ""
@@ -84,7 +96,7 @@ class Task(ABC):
         }
         return content_hash(described)[:16]
 
-    def with_settings(self, settings: dict[str, Any]) -> Self:
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """This task with fields of its formulation replaced.
 
         Raises:
@@ -97,6 +109,7 @@ class Task(ABC):
             changed.formulation = self.formulation.replaced(settings)
         except OlmesError as error:
             raise OlmesError(f"--set {self.name}: {error}") from None
+        changed.settings = {**self.settings, **settings}
         return changed
 
     def take_shots(self, exemplars: Sequence[T]) -> Sequence[T]:

@@ -1,5 +1,88 @@
-"""The command line."""
+"""The command line. Each command is a module of this package, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from olmes import __version__
+from olmes.errors import OlmesError
+
+COMMANDS = {
+    "run": "Run a suite or tasks on a model and write the record and its report.",
+    "show": "Print the exact requests of a task.",
+    "list": "List tasks and suites.",
+    "score": "Score recorded responses without a model.",
+    "report": "Write the HTML page of a run.",
+    "data": "See where benchmark data comes from, and fetch it.",
+}
 
 
-def main() -> None:
-    """Stub while the layers below are written."""
+class LazyGroup(click.Group):
+    """Knows its commands by name; their modules are imported on use, so that help is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Every command, in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, from the module of its name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"olmes.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="olmes")
+def olmes() -> None:
+    """Standardized evaluation of language models in post-training.
+
+    Start with: olmes run --suite dev
+    """
+
+
+def fail(message: str, status: int, *, verbose: bool) -> NoReturn:
+    """Print one line (and the trace, when asked for) and exit."""
+    if verbose:
+        traceback.print_exc()
+    click.echo(f"olmes: {message}", err=True)
+    sys.exit(status)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point of `olmes`: every failure is one line; `-v` shows the trace.
+
+    Exit status: 0 done, 1 something failed on the way (failed requests, a fault of olmes), 2 the
+    input needs mending, 130 stopped by Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    verbose = any(word in ("-v", "--verbose") for word in arguments)
+    try:
+        sys.exit(olmes.main(arguments, prog_name="olmes", standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        fail("stopped.", 130, verbose=verbose)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        fail("stopped; the same command goes on where this one was.", 130, verbose=verbose)
+    except OlmesError as error:
+        fail(str(error), 2, verbose=verbose)
+    except BrokenPipeError:
+        # The reader (`head`, say) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        again = "" if verbose else "; add -v to see the trace, and please report it"
+        fail(f"a fault of olmes: {type(error).__name__}: {error}{again}.", 1, verbose=verbose)

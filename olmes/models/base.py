@@ -31,6 +31,8 @@ class Model(ABC):
 
     name: str
     """What the user called it."""
+    cacheable: bool = True
+    """Whether its responses belong in the response cache shared by all runs."""
 
     @property
     @abstractmethod

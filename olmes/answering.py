@@ -1,0 +1,97 @@
+"""Getting every response of a run: from its journal, from the cache, or from the model.
+
+Equal requests are sent once. What is left goes to the model as one stream, so that the backend, not
+the task, decides on order, batching and sharing of prefixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from olmes.cache import ResponseCache, response_key
+from olmes.journal import Journal
+from olmes.models.base import Model
+from olmes.plan import Item
+from olmes.types import Response
+
+Origin = Literal["journal", "cache", "model", "twin"]
+"""Where a response came from; a twin is the answer to an equal request of the same run."""
+
+Answered = Callable[[int, Response, Origin], None]
+"""Called with an item's position, its response and where that came from."""
+
+
+def answer_all(
+    items: Sequence[Item],
+    model: Model,
+    journal: Journal,
+    cache: ResponseCache | None,
+    answered: Answered,
+) -> None:
+    """Call `answered` once for every item, as responses come in.
+
+    Each response from elsewhere than the journal is written there first, unless it failed: a failed
+    request is asked again when the run goes on.
+    """
+
+    def arrived(positions: Sequence[int], response: Response, origin: Origin) -> None:
+        for at in positions:
+            if not response.error:
+                journal.append(items[at].key, response)
+            answered(at, response, "twin" if origin == "model" and at != positions[0] else origin)
+
+    missing = []
+    for position, item in enumerate(items):
+        if stored := journal.responses.get(item.key):
+            answered(position, stored, "journal")
+        else:
+            missing.append(position)
+    if not missing:
+        return
+    equal = equal_requests(items, missing, model)
+    asked: list[tuple[str, list[int]]] = []
+    for key, positions in equal.items():
+        if cache and model.cacheable and (found := cache.get(key)):
+            arrived(positions, found, "cache")
+        else:
+            asked.append((key, positions))
+
+    def from_model(key: str, positions: list[int], response: Response) -> None:
+        if cache and model.cacheable:
+            cache.put(key, response)
+        arrived(positions, response, "model")
+
+    ask(items, asked, model, from_model)
+
+
+def equal_requests(
+    items: Sequence[Item], positions: Sequence[int], model: Model
+) -> dict[str, list[int]]:
+    """Positions by response key, in order: those under one key have the same response."""
+    engine = model.engine
+    equal: dict[str, list[int]] = {}
+    for position in positions:
+        key = response_key(model, engine, items[position].request)
+        equal.setdefault(key, []).append(position)
+    return equal
+
+
+def ask(
+    items: Sequence[Item],
+    asked: Sequence[tuple[str, list[int]]],
+    model: Model,
+    from_model: Callable[[str, list[int], Response], None],
+) -> None:
+    """Send one request a key to the model: those to be weighed, then those to be gone on with."""
+    for weighed, respond in ((True, model.loglikelihood), (False, model.generate)):
+        chosen = [
+            (key, positions, items[positions[0]].request)
+            for key, positions in asked
+            if bool(items[positions[0]].request.continuations) == weighed
+        ]
+        if chosen:
+            respond(
+                [request for _, _, request in chosen],
+                lambda at, response, chosen=chosen: from_model(*chosen[at][:2], response),  # type: ignore[misc]
+            )

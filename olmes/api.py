@@ -1,0 +1,143 @@
+"""The Python face of a run: `from olmes import evaluate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from olmes.data.resolve import resolve
+from olmes.errors import OlmesError
+from olmes.models.base import Model
+from olmes.models.spec import load_model
+from olmes.plan import Plan, make_plan
+from olmes.record import Record
+from olmes.registry import load_suite, load_task, suite_names
+from olmes.run import Watcher, run
+from olmes.suite import Suite
+from olmes.task import Task
+
+DEFAULT_MODEL = "smollm2"
+DEFAULT_OUT = Path("runs")
+
+
+def evaluate(
+    target: str | Task | Suite | Sequence[str | Task],
+    *,
+    model: str | Model = DEFAULT_MODEL,
+    limit: int | None = None,
+    data: str | Path | None = None,
+    out: str | Path = DEFAULT_OUT,
+    settings: Mapping[str, Any] | None = None,
+    use_cache: bool = True,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+) -> Record:
+    """Run a task, several tasks or a suite on a model and return the record.
+
+    Args:
+        target: a suite's or a task's name, a path of a suite (.toml) or task (.py) file, a `Task`,
+            a `Suite`, or a sequence of tasks.
+        model: a hub id, a local folder, `smollm2`, `replay:FILE`, or a `Model`.
+        limit: items a task, drawn with a fixed seed and spread over its sub-tasks; None runs all.
+        data: a folder of benchmark files; None looks where `olmes data list` says.
+        out: the folder that holds the runs' folders.
+        settings: changes to formulations, such as `{"gsm8k.shots": 4}`.
+        use_cache: whether responses are taken from and put into the cache shared by all runs.
+        workers: scoring processes; None takes half of the processors.
+        watcher: told what happens while the run goes on.
+
+    Raises:
+        OlmesError: a name is unknown, the model or data cannot be had, a setting does not fit.
+    """
+    suite, tasks = tasks_of(target)
+    plan = plan_run(tasks, suite=suite, limit=limit, data=data, settings=settings)
+    if isinstance(model, str):
+        model = open_model(model, plan)
+    return run(plan, model, out=Path(out), use_cache=use_cache, workers=workers, watcher=watcher)
+
+
+def tasks_of(target: str | Task | Suite | Sequence[str | Task]) -> tuple[Suite | None, list[Task]]:
+    """The suite, if the target is one, and its tasks."""
+    if isinstance(target, str) and (target.endswith(".toml") or target in suite_names()):
+        target = load_suite(target)
+    if isinstance(target, Suite):
+        return target, [load_task(name) for name in target.tasks]
+    if isinstance(target, (str, Task)):
+        target = [target]
+    return None, [task_of(member) for member in target]
+
+
+def task_of(member: str | Task) -> Task:
+    """A task by name, or the task itself when a scoring process can find it too.
+
+    Raises:
+        OlmesError: the task was defined where no other process can import it.
+    """
+    if isinstance(member, str):
+        return load_task(member)
+    if not member.reference:
+        module = sys.modules[type(member).__module__]
+        file = getattr(module, "__file__", None)
+        if module.__name__ == "__main__" or getattr(module, "TASK", None) is not member:
+            raise OlmesError(
+                f"the task {member.name} is judged in processes of its own, which must find it: "
+                f"end its file ({file or 'a notebook'}) with `TASK = ...` and give the file's path."
+            )
+        member.reference = module.__name__
+    return member
+
+
+def plan_run(
+    tasks: Sequence[Task],
+    *,
+    suite: Suite | None = None,
+    limit: int | None = None,
+    data: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> Plan:
+    """Resolve the tasks' data and make every request. Nothing is asked of a model.
+
+    Raises:
+        OlmesError: a setting does not fit, or the data cannot be had.
+    """
+    chosen = with_settings(tasks, settings or {})
+    folder = Path(data) if data is not None else None
+    datasets = {task.name: resolve(task, folder, say=say) for task in chosen}
+    return make_plan(chosen, datasets, suite=suite, limit=limit)
+
+
+def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Task]:
+    """The tasks with `TASK.FIELD` settings applied.
+
+    Raises:
+        OlmesError: a key names no task of this run, or no field.
+    """
+    by_task: dict[str, dict[str, Any]] = {task.name: {} for task in tasks}
+    for key, value in settings.items():
+        name, _, field = key.partition(".")
+        if not field or name not in by_task:
+            raise OlmesError(
+                f"--set {key}: write TASK.FIELD=VALUE with a task of this run "
+                f"({', '.join(by_task) or 'there is none'})."
+            )
+        by_task[name][field] = value
+    return [task.with_settings(by_task[task.name]) for task in tasks]
+
+
+def open_model(spec: str, plan: Plan | None = None, **options: Any) -> Model:
+    """The model a spec names; `replay:FILE` answers the requests of `plan`.
+
+    Raises:
+        OlmesError: the spec is unknown, or the model or file cannot be had.
+    """
+    if spec.startswith("replay:"):
+        from olmes.replaying import replayed
+
+        if plan is None:
+            raise OlmesError("replay: needs a run to answer; use it with `olmes run`.")
+        return replayed(Path(os.path.expanduser(spec.removeprefix("replay:"))), plan)  # noqa: PTH111
+    return load_model(spec, **options)

@@ -1,0 +1,93 @@
+"""The response cache, shared by all runs of a user: one SQLite file, safe for many processes.
+
+Key: SHA-256 over the content of weights, tokenizer and chat template (the model's fingerprint), the
+engine (backend, versions, precision, device), the prompt's token ids, the continuations, every
+generation setting, and the repeat. One model's answers are never served for another's.
+Value: the response as JSON. A failed response is never stored. Entries do not expire; delete the file
+to empty it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from olmes.cache_folder import cache_folder
+from olmes.hashing import content_hash
+from olmes.models.base import Model
+from olmes.types import Request, Response
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, response TEXT) WITHOUT ROWID"
+
+
+def response_key(model: Model, engine: dict[str, Any], request: Request) -> str:
+    """64 hex digits that two requests share only when they must have the same response."""
+    return content_hash(
+        {
+            "model": model.fingerprint,
+            "engine": engine,
+            "tokens": model.encode(request).token_ids,
+            "continuations": request.continuations,
+            "generation": asdict(request.generation),
+            "repeat": request.repeat,
+        }
+    )
+
+
+class ResponseCache:
+    """Get and put responses by key. A cache that fails is switched off and never stops a run."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.trouble = ""
+        """Why the cache is off; empty while it works."""
+        path = path or cache_folder("responses.sqlite")
+        self.connection: sqlite3.Connection | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=NORMAL")
+            self.connection.execute(SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            self.switch_off(error)
+
+    def get(self, key: str) -> Response | None:
+        """The stored response, if there is one."""
+        if self.connection is None:
+            return None
+        try:
+            found = self.connection.execute(
+                "SELECT response FROM responses WHERE key = ?", (key,)
+            ).fetchone()
+        except sqlite3.Error as error:
+            self.switch_off(error)
+            return None
+        return Response.from_json(json.loads(found[0])) if found else None
+
+    def put(self, key: str, response: Response) -> None:
+        """Store a response that did not fail."""
+        if self.connection is None or response.error:
+            return
+        try:
+            self.connection.execute(
+                "INSERT OR REPLACE INTO responses VALUES (?, ?)",
+                (key, json.dumps(response.to_json())),
+            )
+        except sqlite3.Error as error:
+            self.switch_off(error)
+
+    def switch_off(self, error: Exception) -> None:
+        """Go on without a cache, and remember why."""
+        self.trouble = f"the response cache is off for this run ({error})"
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.close()
+            self.connection = None

@@ -1,0 +1,49 @@
+"""`olmes list`: what can be run."""
+
+from __future__ import annotations
+
+import click
+
+from olmes.cli import options
+
+
+@click.command("list")
+@options.json_option
+@options.verbose_option
+def command(as_json: bool) -> None:
+    """List tasks and suites."""
+    from olmes import jsonl, registry
+
+    tasks = [registry.load_task(name) for name in registry.task_names()]
+    suites = [registry.load_suite(name) for name in registry.suite_names()]
+    rows = [
+        {
+            "name": task.name,
+            "title": task.title,
+            "primary": task.primary,
+            "metrics": [metric.name for metric in task.metrics],
+            "shots": task.formulation.shots,
+            "rows": sum(file.rows for file in task.source.files),
+            "suites": [suite.name for suite in suites if task.name in suite.tasks],
+            "formulation_hash": task.formulation_hash,
+        }
+        for task in tasks
+    ]
+    if as_json:
+        described = [
+            {"name": s.name, "title": s.title, "tasks": list(s.tasks), "held_out": s.held_out}
+            for s in suites
+        ]
+        click.echo(jsonl.dumps({"tasks": rows, "suites": described}))
+        return
+    from olmes.cli.tables import blank_table, console
+
+    table = blank_table("task", "title", "items", "shots", "primary metric", "suites")
+    for row in rows:
+        cells = (row["name"], row["title"], row["rows"], row["shots"], row["primary"])
+        table.add_row(*map(str, cells), ", ".join(row["suites"]) or "–")
+    screen = console()
+    screen.print(table)
+    for suite in suites:
+        held = " (held out)" if suite.held_out else ""
+        screen.print(f"suite {suite.name}{held}: {', '.join(suite.tasks)}", soft_wrap=True)

@@ -1,0 +1,136 @@
+"""`olmes show`: the exact requests of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from olmes.cli import options
+from olmes.errors import OlmesError
+
+if TYPE_CHECKING:
+    from olmes.models.base import Model
+    from olmes.task import Task
+    from olmes.types import Instance
+
+
+@click.command("show")
+@click.argument("task")
+@click.option("--docs", metavar="0,1,7", help="Rows of the official file.")
+@click.option("-n", "count", type=click.IntRange(min=1), help="The first N documents.")
+@click.option("--subtask", help="Only this sub-task.")
+@click.option("--model", default="smollm2", show_default=True, help="Whose template and tokens.")
+@options.data_option
+@options.set_option
+@options.json_option
+@options.verbose_option
+def command(
+    task: str,
+    docs: str | None,
+    count: int | None,
+    subtask: str | None,
+    model: str,
+    data: Path | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Print the exact requests of TASK: messages, text and token count.
+
+    With --json one row a document: doc_id, subtask, messages, prompt, prefill, continuations,
+    generation and gold.
+    """
+    from olmes import jsonl
+    from olmes.api import with_settings
+    from olmes.data.resolve import resolve
+    from olmes.registry import load_task
+
+    [found] = with_settings([load_task(task)], options.parse_settings(settings))
+    dataset = resolve(found, data, say=lambda line: click.echo(line, err=True))
+    instances = chosen(dataset.instances, docs, count or (None if as_json else 1), subtask)
+    if as_json:
+        for instance in instances:
+            click.echo(jsonl.dumps(request_row(found, instance)))
+        return
+    from olmes.models.spec import load_model
+
+    encoder = load_model(model)
+    for instance in instances:
+        print_request(found, instance, encoder)
+
+
+def chosen(
+    instances: Sequence[Instance], docs: str | None, count: int | None, subtask: str | None
+) -> list[Instance]:
+    """The instances that the options name.
+
+    Raises:
+        OlmesError: there is no such document or sub-task.
+    """
+    kept = [one for one in instances if subtask is None or one.subtask == subtask]
+    if not kept:
+        names = sorted({one.subtask for one in instances if one.subtask})
+        raise OlmesError(f"there is no sub-task '{subtask}'; choose one of {', '.join(names)}.")
+    if docs is None:
+        return kept[:count]
+    try:
+        wanted = [int(word) for word in docs.split(",")]
+    except ValueError:
+        raise OlmesError(f"--docs {docs}: write row numbers, such as 0,1,7.") from None
+    found = [one for doc_id in wanted for one in kept if one.doc_id == doc_id]
+    if missing := sorted(set(wanted) - {one.doc_id for one in found}):
+        raise OlmesError(f"there is no document {missing[0]}; the last row is {kept[-1].doc_id}.")
+    return found[:count] if count and not docs else found
+
+
+def request_row(task: Task, instance: Instance) -> dict[str, Any]:
+    """What others script against: one document's request as JSON."""
+    request = task.request(instance.doc)
+    generation = request.generation
+    return {
+        "doc_id": instance.doc_id,
+        "subtask": instance.subtask,
+        "messages": list(request.messages),
+        "prompt": request.prompt,
+        "prefill": request.prefill,
+        "continuations": list(request.continuations) or None,
+        "generation": {
+            "max_tokens": generation.max_tokens,
+            "temperature": generation.temperature,
+            "top_p": generation.top_p,
+            "stop": list(generation.stop),
+            "n": generation.n,
+        },
+        "gold": task.gold(instance.doc),
+    }
+
+
+def print_request(task: Task, instance: Instance, encoder: Model) -> None:
+    """One document's request for a person to read."""
+    from olmes.cli.tables import console
+
+    screen = console()
+    request = task.request(instance.doc)
+    standard = "" if task.standard else " (not the standard formulation)"
+    screen.rule(f"{instance.id}{standard}", align="left")
+    for message in request.messages:
+        screen.print(f"[{message['role']}]", style="bold cyan")
+        screen.print(message["content"], soft_wrap=True)
+    if request.prefill:
+        screen.print("[assistant, prefilled]", style="bold cyan")
+        screen.print(request.prefill, soft_wrap=True)
+    for continuation in request.continuations:
+        screen.print(f"[continuation] {continuation!r}", soft_wrap=True)
+    encoded = encoder.encode(request)
+    screen.rule(f"text, as {encoder.name} reads it", align="left")
+    screen.print(encoded.text, soft_wrap=True)
+    screen.rule(f"{len(encoded.token_ids)} prompt tokens", align="left")
+    generation = request.generation
+    screen.print(
+        f"max_tokens {generation.max_tokens} · temperature {generation.temperature:g} · "
+        f"top_p {generation.top_p or 'unset'} · stop {list(generation.stop)} · n {generation.n}",
+        soft_wrap=True,
+    )
+    screen.print(f"gold {task.gold(instance.doc)!r} · formulation {task.formulation_hash}")

@@ -1,0 +1,74 @@
+"""Tables and numbers on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from olmes.record import Record
+
+COUNTED = ("failed", "crashed", "timeout", "empty")
+"""Counts that get a place only where they are not zero."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A terminal that leaves words as they are: no highlighting, no markup in what a model said."""
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def percent(value: float | None) -> str:
+    """A share in percent with one decimal; a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def interval(numbers: Mapping[str, Any]) -> str:
+    """A 95 % interval in percent."""
+    if numbers["ci_low"] is None:
+        return "–"
+    return f"[{percent(numbers['ci_low'])}, {percent(numbers['ci_high'])}]"
+
+
+def blank_table(*columns: str) -> Table:
+    """A plain table whose first two columns are words and whose others are numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position < 2 else "right", no_wrap=True)
+    return table
+
+
+def record_table(record: Record) -> Table:
+    """Metric, value, 95 % interval, n, truncated and unparsed counts of a run."""
+    table = blank_table("task", "metric", "value", "95 % interval", "n", "trunc.", "unparsed")
+    suite = record.data["suite"]
+    for name, task in record.tasks.items():
+        counts = task["counts"]
+        label = name if task["standard"] else f"{name} (not standard)"
+        for metric, numbers in sorted(
+            task["metrics"].items(), key=lambda entry: entry[0] != task["primary"]
+        ):
+            primary = metric == task["primary"]
+            table.add_row(
+                label if primary else "",
+                metric + (" (honest)" if numbers["honest"] else ""),
+                percent(numbers["value"]),
+                interval(numbers),
+                str(numbers["n"]),
+                str(counts["truncated"]) if primary else "",
+                str(counts["unparsed"]) if primary else "",
+                style="bold" if primary else None,
+            )
+        others = ", ".join(f"{counts[flag]} {flag}" for flag in COUNTED if counts[flag])
+        if others:
+            table.add_row("", others, "", "", "", "", "", style="red")
+    if suite:
+        table.add_section()
+        mean = "mean of primaries" + ("" if suite["complete"] else " (incomplete)")
+        table.add_row(
+            suite["name"], mean, percent(suite["value"]), interval(suite), str(suite["n"]), "", "",
+            style="bold",
+        )  # fmt: skip
+    return table

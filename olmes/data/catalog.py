@@ -1,0 +1,182 @@
+"""What `olmes data list` and `olmes data pull` do: where data would come from, and fetching it."""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from olmes.data import fetch, files, hub, network, sample
+from olmes.data.network import NotFetched
+from olmes.data.resolve import data_folder
+from olmes.data.source import DataFile
+from olmes.errors import OlmesError
+from olmes.task import Task
+
+Say = Callable[[str], None]
+State = Literal["folder", "missing", "cache", "to fetch", "hub", "sample", "nowhere"]
+"""Where a file would come from: the named folder (or it is missing there, which stops a run), the
+user's cache, the official place once the network is asked, the hub, the sample, or nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataStatus:
+    """One file of one task, as a run would find it now."""
+
+    task: str
+    path: str
+    """Place below a data folder; empty for a task that has no official file."""
+    subtask: str
+    rows: int
+    """Rows of the official file."""
+    state: State
+    location: str
+    """The file, address or repository that `state` speaks of."""
+    sha256: str
+    """Of the official file's uncompressed bytes."""
+    content_hash: str
+    """Of the task's whole official set."""
+    licence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """One official file after a pull."""
+
+    path: str
+    """`DataFile.path`."""
+    location: Path
+    """Where it lies now."""
+    fetched: bool
+    """False when it was there already."""
+
+
+def listing(tasks: Iterable[Task], data_dir: Path | None = None) -> list[DataStatus]:
+    """Every file of every task and where a run would read it from, without asking the network.
+
+    Raises:
+        OlmesError: a folder that was named does not exist.
+    """
+    folder = data_folder(data_dir)
+    return [status for task in tasks for status in _statuses(task, folder)]
+
+
+def _statuses(task: Task, folder: Path | None) -> list[DataStatus]:
+    source = task.source
+    nothing = DataFile(path="", github="", sha256="", rows=0)
+    places = source.files or (nothing,)
+    if folder is not None and source.files:
+        states = [_in_folder(folder, file) for file in places]
+    else:
+        states = _elsewhere(task, places)
+    return [
+        DataStatus(
+            task=task.name,
+            path=file.path,
+            subtask=file.subtask,
+            rows=file.rows,
+            state=state,
+            location=location,
+            sha256=file.sha256,
+            content_hash=source.content_hash,
+            licence=source.licence,
+        )
+        for file, (state, location) in zip(places, states, strict=True)
+    ]
+
+
+def _in_folder(folder: Path, file: DataFile) -> tuple[State, str]:
+    found = files.find(folder, file.path)
+    return ("missing", str(folder / file.path)) if found is None else ("folder", str(found))
+
+
+def _elsewhere(task: Task, places: tuple[DataFile, ...]) -> list[tuple[State, str]]:
+    """Files of one set come from one source: all of them official, or none."""
+    try:
+        return [_official(file) for file in places]
+    except NotFetched:
+        pass
+    source = task.source
+    if source.hub and (hub.mirror() is not None or not network.offline()):
+        repositories = ", ".join(dict.fromkeys(split.repository for split in source.hub))
+        return [("hub", repositories)] * len(places)
+    found = sample.find(task)
+    state: tuple[State, str] = ("sample", str(found)) if found else ("nowhere", "")
+    return [state] * len(places)
+
+
+def _official(file: DataFile) -> tuple[State, str]:
+    if file.sha256 and fetch.cached(file):
+        return "cache", str(fetch.cache_path(file))
+    address = fetch.url(file)
+    if network.offline():
+        raise NotFetched("OLMES_OFFLINE is set.")
+    return "to fetch", address
+
+
+def pull(tasks: Iterable[Task], to: Path | None, say: Say) -> list[Pulled]:
+    """Fetch every official file, each once, for machines without a network.
+
+    Into `to` as `--data` wants it (gzipped where the path says so, the same bytes each time), or
+    into the user's cache when `to` is None. A file that is there and right is left alone; one that
+    is there and differs is not overwritten. A failure does not stop the other files.
+
+    Raises:
+        OlmesError: some files could not be had; the message lists them with the reasons.
+    """
+    wanted = {(file.path, file.sha256): file for task in tasks for file in task.source.files}
+    pulled: list[Pulled] = []
+    failed: dict[str, list[str]] = {}
+    for file in wanted.values():
+        try:
+            done = _to_cache(file, say) if to is None else _to_folder(file, to.expanduser(), say)
+            pulled.append(done)
+        except OlmesError as error:
+            failed.setdefault(str(error), []).append(file.path)
+    if failed:
+        count = sum(len(paths) for paths in failed.values())
+        listed = "\n".join(f"  {', '.join(paths)}: {reason}" for reason, paths in failed.items())
+        raise OlmesError(
+            f"{count} of {len(wanted)} files could not be pulled; mend what is named below and "
+            f"pull again, what was fetched is kept:\n{listed}"
+        )
+    return pulled
+
+
+def _to_cache(file: DataFile, say: Say) -> Pulled:
+    there = fetch.cached(file)
+    if not there:
+        say(f"{file.path}: fetching {fetch.address(file)}")
+    return Pulled(path=file.path, location=fetch.fetch(file), fetched=not there)
+
+
+def _to_folder(file: DataFile, folder: Path, say: Say) -> Pulled:
+    present = files.find(folder, file.path)
+    if present is not None:
+        if fetch.is_official(present, file):
+            return Pulled(path=file.path, location=present, fetched=False)
+        raise OlmesError(
+            f"{present} is there but is not the official file; remove it and pull again."
+        )
+    target = folder / file.path
+    if not fetch.cached(file):
+        say(f"{file.path}: fetching {fetch.address(file)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Fetched beside its place, so that the last step is a move within one file system.
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as scratch:
+            content = fetch.official_bytes(file, Path(scratch))
+            packed = Path(scratch) / target.name
+            if target.suffix == ".gz":
+                content = gzip.compress(content, mtime=0)
+            packed.write_bytes(content)
+            packed.chmod(0o644)
+            packed.replace(target)
+    except OSError as error:
+        raise OlmesError(
+            f"{target.parent} cannot be written ({error}); name another folder."
+        ) from None
+    return Pulled(path=file.path, location=target, fetched=True)

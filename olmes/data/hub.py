@@ -1,0 +1,109 @@
+"""A task's rows from the Hugging Face hub, as rows of the official file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from olmes.data import network
+from olmes.data.network import NotFetched
+from olmes.data.source import HubSplit, Source
+from olmes.errors import OlmesError
+from olmes.types import Doc
+
+ENDPOINT = "https://huggingface.co"
+
+
+def mirror() -> Path | None:
+    """The folder in `$OLMES_HUB_MIRROR`: data sets as the hub has them, at `owner/name` below it.
+
+    Raises:
+        OlmesError: there is no such folder.
+    """
+    named = os.environ.get("OLMES_HUB_MIRROR")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise OlmesError(f"OLMES_HUB_MIRROR names {folder}, which is no folder; mend or unset it.")
+    return folder
+
+
+def require(source: Source) -> None:
+    """Return when the task has a copy on the hub and the hub, its mirror or its cache can be read.
+
+    Raises:
+        NotFetched: the task names no copy, the hub cannot be reached, or `$OLMES_OFFLINE` is set.
+        OlmesError: the folder in `$OLMES_HUB_MIRROR` does not exist.
+    """
+    if not source.hub:
+        raise NotFetched("the task names no copy on the Hugging Face hub; use --data DIR.")
+    # What the hub's library keeps in its own cache can be read while it is told to stay offline.
+    if mirror() is None and (network.offline() or not _hub_offline()):
+        network.require(os.environ.get("HF_ENDPOINT") or ENDPOINT)
+
+
+def load(source: Source) -> list[tuple[str, list[Doc]]]:
+    """Each split's sub-task and rows, in the hub's order, turned by `source.from_hub`.
+
+    With `HF_HUB_OFFLINE` set the hub is not asked and only its local cache is read.
+
+    Raises:
+        NotFetched: the copy cannot be loaded or has other fields than the task knows.
+        OlmesError: the folder in `$OLMES_HUB_MIRROR` does not exist.
+    """
+    folder = mirror()
+    return [(split.subtask, _turned(source, split, _rows(split, folder))) for split in source.hub]
+
+
+def _hub_offline() -> bool:
+    """Whether the hub's own libraries are told to keep off the network."""
+    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    return any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in names)
+
+
+def _rows(split: HubSplit, folder: Path | None) -> Iterable[Any]:
+    """The rows of a split, read by the hub's own library."""
+    if folder is not None and not (folder / split.repository).is_dir():
+        raise NotFetched(f"{folder} holds no {split.repository}; put it there or use --data DIR.")
+    import datasets
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's own
+
+    path = split.repository if folder is None else str(folder / split.repository)
+    try:
+        rows: Iterable[Any] = datasets.load_dataset(path, name=split.config, split=split.split)
+    # A data set that is not there, a config or split it does not have, a cut connection, a file
+    # that does not parse: the library has a class for each, under these.
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        HTTPError,
+        datasets.exceptions.DatasetsError,
+    ) as error:
+        raise NotFetched(
+            f"{split.repository} could not be loaded from the hub ({_first_line(error)}); "
+            "use --data DIR."
+        ) from None
+    return rows
+
+
+def _turned(source: Source, split: HubSplit, rows: Iterable[Any]) -> list[Doc]:
+    """The rows as the official file has them."""
+    turned = []
+    for number, row in enumerate(rows):
+        try:
+            turned.append(source.from_hub(dict(row)))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise NotFetched(
+                f"row {number} of {split.repository} on the hub is not what the task knows "
+                f"({type(error).__name__}: {_first_line(error)}); use --data DIR."
+            ) from None
+    return turned
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")

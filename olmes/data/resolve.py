@@ -1,0 +1,292 @@
+"""From a task to its instances: a folder, the official file, the hub, or the built-in sample.
+
+In that order, and never past a source the user named or past bytes that are not what they should
+be. Every step aside is said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from olmes.data import fetch, files, hub, sample
+from olmes.data.network import NotFetched
+from olmes.data.source import DataFile, Source
+from olmes.errors import OlmesError
+from olmes.hashing import set_hash
+from olmes.task import Task
+from olmes.types import Doc, Instance
+
+Origin = Literal["folder", "official", "hub", "sample"]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A task's instances and where they are from."""
+
+    instances: tuple[Instance, ...]
+    """In the order of the source; each `doc` holds the fields of `Source.fields`."""
+    origin: Origin
+    location: str
+    """The folder, `owner/repository@commit`, the hub's repositories, or the sample's file."""
+    content_hash: str
+    """As `Source.content_hash`, over these instances."""
+    official: bool
+    """Whether the content is the official set's, wherever it was read."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers must know about the data."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a record keeps: every field but the instances, and their number `n`."""
+        return {
+            "origin": self.origin,
+            "location": self.location,
+            "content_hash": self.content_hash,
+            "official": self.official,
+            "n": len(self.instances),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one sub-task ('' when there are no sub-tasks, or one file holds them all)."""
+
+    subtask: str
+    rows: list[Doc]
+    name: str
+    """What an error calls them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a source gave."""
+
+    origin: Origin
+    location: str
+    parts: list[Part]
+
+
+def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
+    """The task's data from the first source that has it; `say` gets a line whenever one has not.
+
+    Args:
+        task: The task.
+        data_dir: A folder laid out as the tasks' `DataFile.path` say; None means `$OLMES_DATA`, and
+            where that is not set either, the official files, the hub and the sample in turn.
+        say: Called with one line for each source that was tried and each note of the result.
+
+    Raises:
+        OlmesError: a folder was named and lacks the file, a file does not parse or has another
+            hash than the official one, or no source has anything.
+    """
+    folder = data_folder(data_dir)
+    if folder is not None and task.source.files:
+        return _dataset(task, _from_folder(task, folder), say)
+    tried: list[str] = []
+    for source in (_from_github, _from_hub, _from_sample):
+        try:
+            found = source(task, say)
+        except NotFetched as reason:
+            if str(reason) not in tried:
+                say(f"{task.name}: {reason}")
+                tried.append(str(reason))
+        else:
+            return _dataset(task, found, say)
+    raise OlmesError(
+        f"{task.name} has no data here; give a folder that holds it with --data DIR, or fetch the "
+        f"official files where there is a network with `olmes data pull`. Tried: {' '.join(tried)}"
+    )
+
+
+def data_folder(data_dir: Path | None) -> Path | None:
+    """The folder the user named, as an argument or in `$OLMES_DATA`.
+
+    Raises:
+        OlmesError: there is no such folder.
+    """
+    named = str(data_dir) if data_dir is not None else os.environ.get("OLMES_DATA")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        where = "--data" if data_dir is not None else "OLMES_DATA"
+        raise OlmesError(f"{where} names {folder}, which is no folder; mend the path.")
+    return folder
+
+
+def by_file(source: Source) -> bool:
+    """Whether the benchmark has one file a sub-task."""
+    return any(f.subtask for f in source.files) or any(split.subtask for split in source.hub)
+
+
+def content_hash(source: Source, parts: Iterable[tuple[str, list[Doc]]]) -> str:
+    """`Source.content_hash` of rows by sub-task: set hash over `fields`, with `subtask` if by file.
+
+    Raises:
+        KeyError: a row lacks a field.
+    """
+    with_subtask = by_file(source)
+    return set_hash(
+        {**_reduced(row, source), **({"subtask": subtask} if with_subtask else {})}
+        for subtask, rows in parts
+        for row in rows
+    )
+
+
+def _reduced(row: Doc, source: Source) -> Doc:
+    return {field: row[field] for field in source.fields}
+
+
+def _from_folder(task: Task, folder: Path) -> Found:
+    def path(file: DataFile) -> Path:
+        found = files.find(folder, file.path)
+        if found is None:
+            raise OlmesError(
+                f"{task.name}: {folder / file.path} does not exist; put the official file there "
+                f"(`olmes data pull --to {folder}` fetches it) or leave the folder unnamed."
+            )
+        return found
+
+    parts = [
+        Part(file.subtask, files.rows(path(file)), str(path(file))) for file in task.source.files
+    ]
+    return Found("folder", str(folder), parts)
+
+
+def _from_github(task: Task, say: Say) -> Found:
+    if not task.source.files:
+        raise NotFetched("the task names no official file.")
+    missing = [file for file in task.source.files if not fetch.cached(file)]
+    if missing:
+        addresses = [fetch.address(file) for file in missing]
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        say(f"{task.name}: fetching {addresses[0]}{more}")
+    paths = [fetch.fetch(file) for file in task.source.files]
+    parts = [
+        Part(file.subtask, files.rows(path), str(path))
+        for file, path in zip(task.source.files, paths, strict=True)
+    ]
+    return Found("official", _originals(task.source), parts)
+
+
+def _from_hub(task: Task, say: Say) -> Found:
+    repositories = ", ".join(dict.fromkeys(split.repository for split in task.source.hub))
+    hub.require(task.source)
+    say(f"{task.name}: reading {repositories} of the Hugging Face hub")
+    parts = [
+        part
+        for subtask, rows in hub.load(task.source)
+        for part in _split(task, subtask, rows, f"{repositories} on the hub")
+    ]
+    return Found("hub", repositories, parts)
+
+
+def _from_sample(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the other sources are)
+    place = sample.find(task)
+    if place is None:
+        raise NotFetched("there is no built-in sample.")
+    location = f"samples/{task.name}.jsonl"
+    return Found("sample", location, _split(task, "", sample.load(place), location))
+
+
+def _originals(source: Source) -> str:
+    """`owner/repository@commit` of every file, each once."""
+    places = []
+    for file in source.files:
+        original = fetch.GITHUB.fullmatch(file.github)
+        if original:
+            places.append(f"{original['repository']}@{original['commit']}")
+    return ", ".join(dict.fromkeys(places)) or "official files"
+
+
+def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[Part]:
+    """Rows of a sub-task; where one file a sub-task is due, by the extra key `subtask` of each.
+
+    Raises:
+        OlmesError: a row does not say its sub-task, or names one the benchmark does not have.
+    """
+    if subtask or not by_file(task.source):
+        return [Part(subtask, rows, name)]
+    known = [file.subtask for file in task.source.files]
+    known = known or [split.subtask for split in task.source.hub]
+    groups: dict[str, list[Doc]] = {each: [] for each in known}
+    for number, row in enumerate(rows, start=1):
+        named = row.get("subtask")
+        if named not in groups:
+            raise OlmesError(
+                f"{name}, row {number}: 'subtask' is {named!r}; write one of {', '.join(known)}."
+            )
+        groups[named].append({key: value for key, value in row.items() if key != "subtask"})
+    return [Part(each, group, name) for each, group in groups.items() if group]
+
+
+def _dataset(task: Task, found: Found, say: Say) -> Dataset:
+    """The instances, and how they differ from the official set.
+
+    Raises:
+        OlmesError: there are no rows, a row lacks a field, or the official files have another
+            content hash than the task declares.
+    """
+    instances = _instances(task, found.parts)
+    if not instances:
+        raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
+    digest = content_hash(task.source, [(part.subtask, part.rows) for part in found.parts])
+    official = digest == task.source.content_hash
+    if found.origin == "official" and not official:
+        raise OlmesError(
+            f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
+            f"files have {digest}; write that into the task's source."
+        )
+    notes = tuple(_notes(task.source, found, digest, len(instances)))
+    for note in notes:
+        say(f"{task.name}: {note}")
+    return Dataset(
+        instances=instances,
+        origin=found.origin,
+        location=found.location,
+        content_hash=digest,
+        official=official,
+        notes=notes,
+    )
+
+
+def _instances(task: Task, parts: list[Part]) -> tuple[Instance, ...]:
+    instances = []
+    counted: dict[str, int] = {}
+    for part in parts:
+        for number, row in enumerate(part.rows, start=1):
+            lacking = [field for field in task.source.fields if field not in row]
+            if lacking:
+                raise OlmesError(
+                    f"{part.name}, row {number}: no field '{lacking[0]}', which {task.name} reads; "
+                    "give a file that has it."
+                )
+            doc = _reduced(row, task.source)
+            # Files that share a sub-task are numbered on, so that an id stays one item's alone.
+            doc_id = counted[part.subtask] = counted.get(part.subtask, -1) + 1
+            subtask = part.subtask or task.subtask(doc)
+            instances.append(Instance(task.name, doc_id, doc, subtask))
+    return tuple(instances)
+
+
+def _notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
+    if found.origin == "sample":
+        return [
+            f"a sample of {n} items written for this project, never comparable with numbers on the "
+            "real set."
+        ]
+    if digest == source.content_hash:
+        return []
+    if not source.content_hash:
+        return [f"the task declares no content hash to check the data by; this data has {digest}."]
+    expected = sum(file.rows for file in source.files)
+    rows = f"{n} rows where the official set has {expected}" if n != expected else f"{n} rows"
+    return [
+        f"the content of {found.location} differs from the official set: hash {digest[:16]}, "
+        f"official {source.content_hash[:16]}; {rows}."
+    ]

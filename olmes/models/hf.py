@@ -1,0 +1,209 @@
+"""Models run by transformers: local folders and hub repositories.
+
+Nothing heavy is imported or loaded before it is needed: configuration and tokenizer for a prompt,
+torch for the device's name, the weights for an answer.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from olmes.errors import OlmesError
+from olmes.models import checkpoint as files
+from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.models.batches import run_in_batches
+from olmes.models.encoding import Encoder
+from olmes.models.fingerprint import checkpoint_fingerprint
+from olmes.models.rows import Row, UnanswerableError, check_settings, fit, groups
+from olmes.types import Request, Response
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from olmes.models.weighing import Candidate
+
+BATCH_ON_CPU = 16
+BATCH_ON_GPU = 64
+
+
+class HFModel(Model):
+    """A checkpoint of a causal language model, run by transformers.
+
+    Args:
+        name: what the user called it.
+        checkpoint: where its files are.
+        dtype: `float32`, `bfloat16`, `float16` or `auto` (the checkpoint's own); by default float32
+            on a CPU and `auto` elsewhere.
+        device: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` to spread over all GPUs; by default the
+            best one there is.
+        batch_size: rows run at once, to begin with; by default 16 on a CPU and 64 elsewhere. It is
+            halved whenever memory does not suffice.
+        max_length: tokens of prompt and answer together, when lower than the model's own limit.
+
+    Raises:
+        OlmesError: from any method: the files are missing or are not a causal language model, or
+            there is no such dtype or device.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        checkpoint: files.Checkpoint,
+        *,
+        dtype: str | None = None,
+        device: str | None = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise OlmesError(f"batch_size is {batch_size}; give 1 or more.")
+        self.name = name
+        self.checkpoint = checkpoint
+        self._dtype, self._device = dtype, device
+        self._batch_size, self._max_length = batch_size, max_length
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        """The language model's configuration."""
+        return files.load_config(self.name, self.checkpoint.folder(weights=False))
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The tokenizer; loaded without the weights."""
+        folder = self.checkpoint.folder(weights=False)
+        return Encoder(self.name, files.load_tokenizer(self.name, folder))
+
+    @cached_property
+    def device(self) -> str:
+        """Where the model runs."""
+        return files.choose_device(self._device)
+
+    @cached_property
+    def dtype(self) -> str:
+        """Precision of weights and activations."""
+        return files.choose_dtype(self._dtype, self.device, self.config)
+
+    @cached_property
+    def window(self) -> int | None:
+        """Tokens of prompt and answer together; None when the model has no limit."""
+        return files.window_of(self.config, self._max_length)
+
+    @cached_property
+    def weights(self) -> PreTrainedModel:
+        """The loaded model."""
+        config = self.config  # read first: it says more plainly what is wrong with a folder
+        if getattr(config, "is_encoder_decoder", False):
+            raise OlmesError(f"'{self.name}' is not a causal language model; choose one that is.")
+        folder = self.checkpoint.folder(weights=True)
+        return files.load_weights(self.name, folder, self.dtype, self.device)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer: the checkpoint's and the tokenizer's."""
+        own = self.weights.generation_config.eos_token_id
+        ids = {*(own if isinstance(own, list) else [own]), self.encoder.tokenizer.eos_token_id}
+        return frozenset(ids - {None})
+
+    @property
+    def batch_size(self) -> int:
+        """Rows run at once, to begin with."""
+        return self._batch_size or (BATCH_ON_CPU if self.device == "cpu" else BATCH_ON_GPU)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hex digits over the content of the checkpoint's files."""
+        return checkpoint_fingerprint(self.checkpoint.folder(weights=True))
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """What changes outputs beside the weights."""
+        return {
+            "backend": "hf",
+            "transformers": version("transformers"),
+            "torch": version("torch"),
+            "dtype": self.dtype,
+            "device": files.describe_device(self.device),
+            "max_length": self.window,
+        }
+
+    def encode(self, request: Request) -> EncodedPrompt:
+        """The exact text and tokens of a request's prompt, before any truncation.
+
+        Raises:
+            OlmesError: the model has no chat template, or its template refuses this chat.
+        """
+        try:
+            return self.encoder.encode(request)
+        except UnanswerableError as error:
+            raise OlmesError(f"'{self.name}': {error}; choose another checkpoint.") from None
+
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
+        """Answer every request; each is reported in the very step that ends it."""
+        from olmes.models.decoding import generate_batch
+
+        for generation in {request.generation for request in requests}:
+            check_settings(generation)
+        rows: list[Row] = []
+        for index, request in enumerate(requests):
+            with answered_alone(index, done):
+                rows.append(fit(index, request, self.encoder.encode(request), self.window))
+
+        def work(batch: list[Row]) -> None:
+            generate_batch(self.weights, self.encoder, batch, self.ends, report)
+
+        def report(row: Row, response: Response) -> None:
+            done(row.index, response)
+
+        def fail(row: Row, reason: str) -> None:
+            row.finished = True
+            report(row, Response(finish="error", error=reason, prompt_tokens=len(row.prompt_ids)))
+
+        for group in groups(rows):
+            run_in_batches(group, self.batch_size, work, fail)
+
+    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
+        """Weigh every request's continuations; a request is reported when its last is weighed."""
+        from olmes.models.weighing import candidates, response, weigh_batch
+
+        waiting: dict[int, list[Candidate]] = {}
+        for index, request in enumerate(requests):
+            with answered_alone(index, done):
+                waiting[index] = candidates(index, request, self.encoder, self.window)
+
+        def settle(indexes: Iterable[int]) -> None:
+            for index in indexes:
+                if all(row.finished for row in waiting[index]):
+                    done(index, response(waiting.pop(index)))
+
+        def work(batch: list[Candidate]) -> None:
+            weigh_batch(self.weights, batch)
+            settle(dict.fromkeys(row.index for row in batch))
+
+        def fail(row: Candidate, reason: str) -> None:
+            row.error = reason
+            settle([row.index])
+
+        # A request's continuations stay together, so that it is done early; the longest go first.
+        order = sorted(waiting.values(), key=lambda rows: -max((len(r.token_ids) for r in rows), default=0))
+        rows = [row for group in order for row in group if not row.finished]
+        settle(list(waiting))
+        run_in_batches(rows, self.batch_size, work, fail)
+
+    def close(self) -> None:
+        """Free the weights."""
+        self.__dict__.pop("weights", None)
+        gc.collect()
+
+
+@contextmanager
+def answered_alone(index: int, done: Done) -> Iterator[None]:
+    """Report a request that cannot be answered, and go on with the others."""
+    try:
+        yield
+    except UnanswerableError as error:
+        done(index, Response(finish="error", error=str(error)))

@@ -1,0 +1,175 @@
+"""Recorded responses in place of a model: to score again, or to score what another engine said.
+
+A recording is a JSON-lines file, one response a line:
+
+    {"response": "... #### 18", "task": "gsm8k", "doc_id": 0}
+    {"response": "(B)", "task": "bbh", "subtask": "navigate", "doc_id": 7, "repeat": 1}
+    {"response": "...", "doc": {"question": "...", "answer": "..."}}
+
+`response` is the text. The item is named by `doc_id`, its zero-based row in the official file (with
+`subtask` where the benchmark has several), or given whole as `doc`. `task` is needed only where a
+file holds several; `repeat` (0 by default) counts the responses to one item. `finish` (`stop` by
+default, `length`, `error`) and `tokens` (of the response) are taken over. Other fields are passed
+over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+from olmes import jsonl
+from olmes.errors import OlmesError
+from olmes.hashing import content_hash, file_sha256
+from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.types import Doc, Finish, Request, Response
+
+MISSING = "no recorded response"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedResponse:
+    """One line of a recording."""
+
+    text: str
+    doc_id: int | None = None
+    doc: Doc | None = None
+    subtask: str = ""
+    task: str = ""
+    repeat: int = 0
+    finish: Finish = "stop"
+    tokens: int = 0
+
+    def to_response(self) -> Response:
+        """As a model would have answered."""
+        return Response(
+            text=self.text,
+            finish=self.finish,
+            completion_tokens=self.tokens,
+            error="recorded as failed" if self.finish == "error" else "",
+        )
+
+
+def read_recorded(path: Path) -> list[RecordedResponse]:
+    """The responses of a recording (plain or gzipped), in its order.
+
+    Raises:
+        OlmesError: the file is missing, a line is not such a row (file and line are named), two
+            rows are for the same response, or there is none at all.
+    """
+    rows: list[RecordedResponse] = []
+    lines: dict[str, int] = {}
+    for number, row in jsonl.read_numbered(path):
+        recorded = parse(row, f"{path}, line {number}")
+        item = recorded.doc if recorded.doc_id is None else recorded.doc_id
+        key = content_hash([recorded.task, recorded.subtask, item, recorded.repeat])
+        if key in lines:
+            raise OlmesError(
+                f"{path}, line {number}: answers the same item as line {lines[key]}; give several "
+                "responses to one item the numbers repeat = 0, 1, ..., or remove one."
+            )
+        lines[key] = number
+        rows.append(recorded)
+    if not rows:
+        raise OlmesError(f"{path} holds no responses; write one JSON object a line.")
+    return rows
+
+
+def parse(row: Any, place: str) -> RecordedResponse:
+    """One row, checked.
+
+    Raises:
+        OlmesError: a field is missing or has the wrong type.
+    """
+
+    def wrong(what: str) -> OlmesError:
+        return OlmesError(f"{place}: {what}.")
+
+    if not isinstance(row, dict):
+        raise wrong("not a JSON object; write one a line")
+    if not isinstance(row.get("response"), str):
+        raise wrong("'response' must be the response's text")
+    doc_id, doc = row.get("doc_id"), row.get("doc")
+    if (doc_id is None) == (doc is None):
+        raise wrong("give either 'doc_id' (row in the official file) or 'doc' (the item itself)")
+    if doc is not None and not isinstance(doc, dict):
+        raise wrong("'doc' must be the item as a JSON object")
+    for name in ("doc_id", "repeat", "tokens"):
+        value = row.get(name)
+        if value is not None and (type(value) is not int or value < 0):
+            raise wrong(f"'{name}' must be a whole number from 0")
+    for name in ("task", "subtask"):
+        if not isinstance(row.get(name) or "", str):
+            raise wrong(f"'{name}' must be a name")
+    finish = row.get("finish") or "stop"
+    if finish not in get_args(Finish):
+        raise wrong(f"'finish' must be one of {', '.join(get_args(Finish))}")
+    return RecordedResponse(
+        text=row["response"],
+        doc_id=doc_id,
+        doc=doc,
+        subtask=row.get("subtask") or "",
+        task=row.get("task") or "",
+        repeat=row.get("repeat") or 0,
+        finish=finish,
+        tokens=row.get("tokens") or 0,
+    )
+
+
+def request_key(request: Request) -> str:
+    """The content hash by which an answer is found."""
+    return content_hash(request.to_json())
+
+
+class ReplayModel(Model):
+    """Gives recorded responses back.
+
+    A model sees requests and a recording knows items, so whoever makes requests of items fills
+    `answers` before it generates.
+    """
+
+    def __init__(self, name: str, path: Path, answers: Mapping[str, Response] | None = None) -> None:
+        self.name = name
+        self.path = path
+        self.answers: dict[str, Response] = dict(answers or {})
+        """Responses by `request_key`."""
+
+    @cached_property
+    def recorded(self) -> list[RecordedResponse]:
+        """The recording's rows.
+
+        Raises:
+            OlmesError: as `read_recorded`.
+        """
+        return read_recorded(self.path)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the recording."""
+        return file_sha256(self.path)
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """Nothing but the file changes what comes back."""
+        return {"backend": "replay"}
+
+    def encode(self, request: Request) -> EncodedPrompt:
+        """The prompt as plain text: a recording does not say what template or tokens there were."""
+        turns = [f"{message['role']}: {message['content']}\n" for message in request.messages]
+        text = request.prompt if request.prompt is not None else "".join(turns)
+        return EncodedPrompt(text=text + request.prefill, token_ids=())
+
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
+        """Answer from the recording; a request it has no row for is an error of that request."""
+        missing = Response(finish="error", error=MISSING)
+        for index, request in enumerate(requests):
+            done(index, self.answers.get(request_key(request), missing))
+
+    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
+        """Report every request as failed: a recording holds texts and no probabilities."""
+        error = "a recording holds no log-probabilities"
+        for index in range(len(requests)):
+            done(index, Response(finish="error", error=error))

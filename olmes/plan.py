@@ -1,0 +1,153 @@
+"""A plan: every request of a run, made before the model is asked for anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from olmes import __version__
+from olmes.data.resolve import Dataset
+from olmes.errors import OlmesError
+from olmes.hashing import content_hash
+from olmes.registry import scorer_hash
+from olmes.suite import Suite
+from olmes.task import Task
+from olmes.types import Instance, Message, Request
+
+LIMIT_SEED = 1234
+"""Seed of the items a limit keeps (the reference's `random_subsample_seed`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One response to be had: an instance, a repeat, and the request for it."""
+
+    instance: Instance
+    request: Request
+
+    @property
+    def key(self) -> str:
+        """Name in the journal: which instance, which content, which request."""
+        return f"{self.instance.id}#{self.request.repeat}:{request_hash(self.request)}"
+
+
+def request_hash(request: Request) -> str:
+    """16 hex digits of a request's content."""
+    return content_hash(request.to_json())[:16]
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """One task's share of a run."""
+
+    task: Task
+    dataset: Dataset
+    items: tuple[Item, ...]
+
+    @cached_property
+    def shared_messages(self) -> tuple[Message, ...]:
+        """The turns every request of the task begins with: its exemplars."""
+        chats = [item.request.messages for item in self.items]
+        shared: list[Message] = []
+        for turns in zip(*(chat[:-1] for chat in chats), strict=False):
+            if any(turn != turns[0] for turn in turns):
+                break
+            shared.append(turns[0])
+        return tuple(shared)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before a model is asked."""
+
+    tasks: tuple[TaskPlan, ...]
+    suite: Suite | None
+    limit: int | None
+
+    @property
+    def items(self) -> list[Item]:
+        """Every item of every task."""
+        return [item for task in self.tasks for item in task.items]
+
+    def identity(self, fingerprint: str, engine: Mapping[str, Any]) -> str:
+        """16 hex digits: equal exactly when a run would have the same record."""
+        tasks = {
+            plan.task.name: {
+                "formulation": plan.task.formulation_hash,
+                "scorer": scorer_hash(plan.task),
+                "items": [(item.key, item.instance.doc_hash) for item in plan.items],
+                "origin": plan.dataset.origin,
+            }
+            for plan in self.tasks
+        }
+        suite = None if self.suite is None else dataclasses.asdict(self.suite)
+        return content_hash(
+            {
+                "olmes": __version__,
+                "model": fingerprint,
+                "engine": engine,
+                "suite": suite,
+                "limit": self.limit,
+                "tasks": tasks,
+            }
+        )[:16]
+
+
+def make_plan(
+    tasks: Sequence[Task],
+    datasets: Mapping[str, Dataset],
+    *,
+    suite: Suite | None = None,
+    limit: int | None = None,
+) -> Plan:
+    """Make every request of a run.
+
+    Raises:
+        OlmesError: there is no task, or the limit is not positive.
+    """
+    if not tasks:
+        raise OlmesError("there is nothing to run; give --suite or --task.")
+    if limit is not None and limit < 1:
+        raise OlmesError(f"--limit must be 1 or more, not {limit}.")
+    plans = []
+    for task in tasks:
+        kept = limited(datasets[task.name].instances, limit)
+        items = [item for instance in kept for item in items_of(task, instance)]
+        plans.append(TaskPlan(task, datasets[task.name], tuple(items)))
+    return Plan(tuple(plans), suite, limit)
+
+
+def items_of(task: Task, instance: Instance) -> list[Item]:
+    """One item a repeat."""
+    request = task.request(instance.doc)
+    if request.generation.n == 1:
+        return [Item(instance, request)]
+    return [
+        Item(instance, dataclasses.replace(request, repeat=repeat))
+        for repeat in range(request.generation.n)
+    ]
+
+
+def limited(instances: Sequence[Instance], limit: int | None) -> list[Instance]:
+    """`limit` instances, drawn with a fixed seed and spread evenly over the sub-tasks.
+
+    A smaller limit keeps a subset of a larger one, so that raising it reuses every response.
+    """
+    if limit is None or limit >= len(instances):
+        return list(instances)
+    groups: dict[str, list[int]] = {}
+    for position, instance in enumerate(instances):
+        groups.setdefault(instance.subtask, []).append(position)
+    for name, positions in groups.items():
+        random.Random(f"{LIMIT_SEED}/{name}").shuffle(positions)  # noqa: S311 (no secret)
+    order = list(groups)
+    random.Random(LIMIT_SEED).shuffle(order)  # noqa: S311 (no secret)
+    rounds = max(map(len, groups.values()))
+    drawn = [
+        groups[name][turn] for turn in range(rounds) for name in order if turn < len(groups[name])
+    ]
+    return [instances[position] for position in sorted(drawn[:limit])]

@@ -1,0 +1,75 @@
+"""The record of a run: a folder with `run.json` and one file of samples a task (docs/record.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from olmes import jsonl
+from olmes.errors import OlmesError
+from olmes.sheet import Row
+
+SCHEMA = 1
+VOLATILE = ("created", "environment", "timing", "olmes")
+"""Parts of `run.json` that differ between two runs with the same outcome."""
+
+
+class Record:
+    """What a run left on disk. `data` is `run.json`; samples are read when asked for."""
+
+    def __init__(self, folder: Path, data: dict[str, Any]) -> None:
+        self.folder = folder
+        self.data = data
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Record:
+        """The record in a folder.
+
+        Raises:
+            OlmesError: there is none, or it was written by a newer olmes.
+        """
+        folder = Path(folder)
+        path = folder / "run.json" if folder.is_dir() else folder
+        try:
+            data = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise OlmesError(f"{folder} holds no record (run.json); check the path.") from None
+        except ValueError as error:
+            raise OlmesError(f"{path} is not a record ({error}); run again to write it.") from None
+        if data.get("schema", 0) > SCHEMA:
+            raise OlmesError(
+                f"{path} has schema {data['schema']}, newer than this olmes reads ({SCHEMA}); "
+                "update olmes."
+            )
+        return cls(path.parent, data)
+
+    @property
+    def id(self) -> str:
+        """The run's name, which is its folder's."""
+        return str(self.data["id"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether every request was answered and every response judged."""
+        return bool(self.data["complete"])
+
+    @property
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """Numbers and origins by task name."""
+        tasks: dict[str, dict[str, Any]] = self.data["tasks"]
+        return tasks
+
+    def value(self, task: str, metric: str | None = None) -> float:
+        """A task's metric, the primary one unless another is named."""
+        numbers = self.tasks[task]
+        return float(numbers["metrics"][metric or numbers["primary"]]["value"])
+
+    def samples(self, task: str) -> Iterator[Row]:
+        """The rows of a task's samples file, one a response."""
+        yield from jsonl.read(self.folder / self.tasks[task]["samples"])
+
+    def without_volatile(self) -> dict[str, Any]:
+        """`run.json` without what differs between two runs with the same outcome."""
+        return {key: value for key, value in self.data.items() if key not in VOLATILE}

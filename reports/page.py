@@ -1,0 +1,95 @@
+"""One self-contained HTML file from a template: style, script and data inside, nothing fetched.
+
+Every page goes through `render_page`, so that every page has the same content security policy: no
+network, no script but the one whose hash is in the file, no HTML made from strings.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import numbers
+from .links import samples_link
+
+HERE = Path(__file__).parent
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of a file in `assets/`."""
+    return (HERE / "assets" / name).read_text(encoding="utf-8")
+
+
+def content_policy(style: str, script: str) -> str:
+    """The content security policy of a page that holds these two texts and nothing else."""
+    rules = (
+        "default-src 'none'",
+        f"style-src '{_source_hash(style)}'",
+        f"script-src '{_source_hash(script)}'" if script else "script-src 'none'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+    return "; ".join(rules)
+
+
+def _source_hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["count"] = numbers.count
+    environment.filters["seconds"] = numbers.seconds
+    environment.globals["samples_link"] = samples_link
+    return environment
+
+
+def render_page(
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    script: str = "",
+    data: Any = None,
+    blobs: Sequence[str] = (),
+) -> str:
+    """The whole HTML text of a page.
+
+    Args:
+        template: a file in `templates/` that extends `page.html.jinja`.
+        context: what the template shows.
+        script: a file in `assets/`, inlined at the end; '' for none.
+        data: JSON for the script, in the element `#page-data`.
+        blobs: base64 texts for the script, in the elements `#blob-0`, `#blob-1`, ...
+    """
+    style = asset("report.css")
+    code = asset(script) if script else ""
+    text = _environment().get_template(template).render(
+        **context,
+        policy=content_policy(style, code),
+        style=Markup(style),  # noqa: S704 (our own files; a test holds them free of end tags)
+        script=Markup(code),  # noqa: S704
+        data=data,
+        blobs=blobs,
+    )
+    # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes a question mark here.
+    return text.encode("utf-8", "replace").decode("utf-8")

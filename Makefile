@@ -2,9 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Without an NVIDIA driver the CPU build of torch is enough; elsewhere pip's own choice is right.
-TORCH := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo 'torch>=2.6,<3' || echo 'torch==2.13.0')
-TORCH_INDEX := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo '--extra-index-url https://download.pytorch.org/whl/cpu')
+# Without an NVIDIA driver the CPU build of torch is enough: gigabytes of CUDA stay away.
+ifeq (,$(shell command -v nvidia-smi 2>/dev/null))
+TORCH := torch==2.13.0
+CPU_WHEELS := https://download.pytorch.org/whl/cpu
+TORCH_INDEX = $(shell curl -sfo /dev/null --max-time 3 $(CPU_WHEELS)/torch/ && echo --extra-index-url $(CPU_WHEELS))
+else
+TORCH := torch>=2.6,<3
+endif
 LIMIT ?= 4
 
 .PHONY: install demo test test-all lint types bench clean
@@ -13,8 +18,7 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=24'
-	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet '$(TORCH)' $(TORCH_INDEX)
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	touch $@
 

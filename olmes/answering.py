@@ -13,13 +13,17 @@ from olmes.cache import ResponseCache, response_key
 from olmes.journal import Journal
 from olmes.models.base import Model
 from olmes.plan import Item
-from olmes.types import Response
+from olmes.types import Request, Response
 
 Origin = Literal["journal", "cache", "model", "twin"]
 """Where a response came from; a twin is the answer to an equal request of the same run."""
 
 Answered = Callable[[int, Response, Origin], None]
 """Called with an item's position, its response and where that came from."""
+
+
+Asked = tuple[str, list[int], Request]
+"""A response key, the positions of the items that share it, and their request."""
 
 
 def answer_all(
@@ -72,7 +76,9 @@ def equal_requests(
     engine = model.engine
     equal: dict[str, list[int]] = {}
     for position in positions:
-        key = response_key(model, engine, items[position].request)
+        item = items[position]
+        # A model without tokens (a recording) cannot tell equal prompts; every item is its own.
+        key = response_key(model, engine, item.request) if model.cacheable else item.key
         equal.setdefault(key, []).append(position)
     return equal
 
@@ -90,8 +96,10 @@ def ask(
             for key, positions in asked
             if bool(items[positions[0]].request.continuations) == weighed
         ]
+
+        def done(at: int, response: Response, chosen: Sequence[Asked] = tuple(chosen)) -> None:
+            key, positions, _ = chosen[at]
+            from_model(key, positions, response)
+
         if chosen:
-            respond(
-                [request for _, _, request in chosen],
-                lambda at, response, chosen=chosen: from_model(*chosen[at][:2], response),  # type: ignore[misc]
-            )
+            respond([request for _, _, request in chosen], done)

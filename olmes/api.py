@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.models.base import Model
+from olmes.models.replay import ReplayModel
 from olmes.models.spec import load_model
 from olmes.plan import Plan, make_plan
 from olmes.record import Record
 from olmes.registry import load_suite, load_task, suite_names
+from olmes.replaying import fill_answers
 from olmes.run import Watcher, run
 from olmes.suite import Suite
 from olmes.task import Task
@@ -128,16 +129,13 @@ def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Ta
     return [task.with_settings(by_task[task.name]) for task in tasks]
 
 
-def open_model(spec: str, plan: Plan | None = None, **options: Any) -> Model:
-    """The model a spec names; `replay:FILE` answers the requests of `plan`.
+def open_model(spec: str, plan: Plan, **options: Any) -> Model:
+    """The model a spec names; `replay:FILE` gets its answers to the requests of `plan`.
 
     Raises:
         OlmesError: the spec is unknown, or the model or file cannot be had.
     """
-    if spec.startswith("replay:"):
-        from olmes.replaying import replayed
-
-        if plan is None:
-            raise OlmesError("replay: needs a run to answer; use it with `olmes run`.")
-        return replayed(Path(os.path.expanduser(spec.removeprefix("replay:"))), plan)  # noqa: PTH111
-    return load_model(spec, **options)
+    model = load_model(spec, **options)
+    if isinstance(model, ReplayModel):
+        fill_answers(model, plan)
+    return model

@@ -112,11 +112,10 @@ def write_record(
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole."""
     tasks = {}
-    for sheet in sheets:
-        jsonl.write(folder / samples_file(sheet.plan), sheet.rows)
-        tasks[sheet.plan.task.name] = task_entry(
-            sheet.plan, task_numbers(sheet.plan.task, sheet.rows)
-        )
+    for task_plan, sheet in zip(plan.tasks, sheets, strict=True):
+        jsonl.write(folder / samples_file(sheet.task), sheet.rows)
+        numbers = task_numbers(sheet.task, sheet.rows)
+        tasks[sheet.task.name] = task_entry(task_plan, numbers)
     broken = sum(task["counts"]["failed"] + task["counts"]["crashed"] for task in tasks.values())
     data = {
         "schema": SCHEMA,
@@ -134,7 +133,7 @@ def write_record(
         "timing": {name: round(seconds, 3) for name, seconds in timing.items()},
     }
     jsonl.write_atomically(folder / "run.json", jsonl.dumps(data) + "\n")
-    return Record(folder, data)
+    return Record.load(folder)
 
 
 def samples_file(task: Task) -> str:

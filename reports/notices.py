@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from .numbers import count
-from .record import Json
 from .links import samples_link
+from .numbers import count
 
 Level = Literal["stop", "caution"]
 
@@ -24,8 +23,11 @@ class Notice:
     """Where the samples concerned can be seen, as a URL fragment."""
 
 
-def run_notices(run: Json) -> list[Notice]:
-    """Every notice of a run, the gravest first."""
+def run_notices(run: dict[str, Any]) -> list[Notice]:
+    """What the fields of a record say against its numbers, the gravest first.
+
+    `run.json` has `warnings` besides: sentences that may say the same again.
+    """
     found = [
         *_sample_data(run),
         *_incomplete(run),
@@ -35,24 +37,27 @@ def run_notices(run: Json) -> list[Notice]:
         *_limit(run),
         *_scorer(run),
         *_cut_prompts(run),
-        *(Notice("caution", "Warning", str(text)) for text in run.get("warnings", ())),
     ]
     return sorted(found, key=lambda notice: notice.level != "stop")
 
 
-def _titles(run: Json, chosen: Callable[[Json], bool]) -> str:
+def _titles(run: dict[str, Any], chosen: Callable[[dict[str, Any]], bool]) -> str:
     """The titles of the tasks for which `chosen` holds, or '' when there are none."""
     return ", ".join(
         task.get("title") or name for name, task in run["tasks"].items() if chosen(task)
     )
 
 
-def _total(run: Json, *kinds: str) -> int:
+def _total(run: dict[str, Any], *kinds: str) -> int:
     counts = (task.get("counts", {}) for task in run["tasks"].values())
     return sum(each.get(kind) or 0 for each in counts for kind in kinds)
 
 
-def _sample_data(run: Json) -> list[Notice]:
+def _counted(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def _sample_data(run: dict[str, Any]) -> list[Notice]:
     titles = _titles(run, lambda task: task["data"]["origin"] == "sample")
     if not titles:
         return []
@@ -63,24 +68,24 @@ def _sample_data(run: Json) -> list[Notice]:
     return [Notice("stop", "Sample data: not comparable", text)]
 
 
-def _incomplete(run: Json) -> list[Notice]:
+def _incomplete(run: dict[str, Any]) -> list[Notice]:
     if run.get("complete", True) and (run.get("suite") or {}).get("complete", True):
         return []
-    text = "Some responses or tasks are missing: every number below may still change."
+    text = "Some responses or verdicts are missing, so the numbers may still change; run it again."
     return [Notice("stop", "Incomplete run", text)]
 
 
-def _failed(run: Json) -> list[Notice]:
+def _failed(run: dict[str, Any]) -> list[Notice]:
     failed = _total(run, "failed")
     if not failed:
         return []
     titles = _titles(run, lambda task: bool(task.get("counts", {}).get("failed")))
-    text = f"{titles}: the model gave no response to {count(failed)} of its requests."
+    text = f"{titles}: {_counted(failed, 'request')} got no response and are in no score."
     return [Notice("stop", "Failed requests", text, samples_link(flag="failed"))]
 
 
-def _other_data(run: Json) -> list[Notice]:
-    def differs(task: Json) -> bool:
+def _other_data(run: dict[str, Any]) -> list[Notice]:
+    def differs(task: dict[str, Any]) -> bool:
         return not task["data"].get("official") and task["data"]["origin"] != "sample"
 
     titles = _titles(run, differs)
@@ -93,36 +98,42 @@ def _other_data(run: Json) -> list[Notice]:
     return [Notice("caution", "Data differs from the official set", text.strip())]
 
 
-def _formulation(run: Json) -> list[Notice]:
+def _formulation(run: dict[str, Any]) -> list[Notice]:
     titles = _titles(run, lambda task: not task.get("standard", True))
     if not titles:
         return []
+    changed = [
+        f"{name}.{key}={value}"
+        for name, task in run["tasks"].items()
+        for key, value in (task.get("settings") or {}).items()
+    ]
+    which = f" ({', '.join(changed)})" if changed else ""
     text = (
-        f"{titles}: settings were changed from the published formulation, "
+        f"{titles}: settings differ from the published formulation{which}, "
         "so these numbers cannot be set beside published ones."
     )
     return [Notice("caution", "Formulation not standard", text)]
 
 
-def _limit(run: Json) -> list[Notice]:
+def _limit(run: dict[str, Any]) -> list[Notice]:
     if run.get("limit") is None:
         return []
-    text = f"At most {count(run['limit'])} items a task were run, not the whole benchmark."
+    text = f"At most {_counted(run['limit'], 'item')} a task, not the whole benchmark."
     return [Notice("caution", "Limited run", text)]
 
 
-def _scorer(run: Json) -> list[Notice]:
+def _scorer(run: dict[str, Any]) -> list[Notice]:
     stopped = _total(run, "timeout", "crashed")
     if not stopped:
         return []
     kinds = [kind for kind in ("timeout", "crashed") if _total(run, kind)]
-    text = f"{count(stopped)} responses could not be scored: the scorer ran out of time or crashed."
+    text = f"{_counted(stopped, 'response')}: the scorer ran out of time or crashed."
     return [Notice("caution", "Scorer stopped", text, samples_link(flag=kinds[0]))]
 
 
-def _cut_prompts(run: Json) -> list[Notice]:
+def _cut_prompts(run: dict[str, Any]) -> list[Notice]:
     cut = _total(run, "prompt_truncated")
     if not cut:
         return []
-    text = f"{count(cut)} prompts did not fit the model's window and lost their beginning."
+    text = f"{_counted(cut, 'prompt')} did not fit the model's window and lost the beginning."
     return [Notice("caution", "Prompts cut", text, samples_link(flag="prompt_truncated"))]

@@ -14,9 +14,7 @@ MISSING = "–"
 
 def is_number(value: object) -> bool:
     """Whether `value` is a finite number (a record may hold null or NaN)."""
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_share(value: object) -> bool:

@@ -43,6 +43,11 @@ def content_policy(style: str, script: str) -> str:
     return "; ".join(rules)
 
 
+def breakable(name: str) -> Markup:
+    """A name that a narrow column may break after each underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def _source_hash(text: str) -> str:
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return "sha256-" + base64.b64encode(digest).decode("ascii")
@@ -58,6 +63,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["breakable"] = breakable
     environment.filters["count"] = numbers.count
     environment.filters["seconds"] = numbers.seconds
     environment.globals["samples_link"] = samples_link
@@ -83,13 +89,17 @@ def render_page(
     """
     style = asset("report.css")
     code = asset(script) if script else ""
-    text = _environment().get_template(template).render(
-        **context,
-        policy=content_policy(style, code),
-        style=Markup(style),  # noqa: S704 (our own files; a test holds them free of end tags)
-        script=Markup(code),  # noqa: S704
-        data=data,
-        blobs=blobs,
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            **context,
+            policy=content_policy(style, code),
+            style=Markup(style),  # noqa: S704 (our own files; a test holds them free of end tags)
+            script=Markup(code),  # noqa: S704
+            data=data,
+            blobs=blobs,
+        )
     )
     # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes a question mark here.
     return text.encode("utf-8", "replace").decode("utf-8")

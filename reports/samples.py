@@ -10,16 +10,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from olmes import jsonl
 
 from .numbers import is_number, is_share
-from .record import Json
 
 CHUNK_CHARS = 200_000
 """JSON characters after which a chunk is closed: a few milliseconds to unpack in a browser."""
@@ -39,9 +37,9 @@ class PackedTask:
     """Packed rows."""
     starts: tuple[int, ...]
     """The first row of each chunk."""
-    metrics: tuple[str, ...]
-    """Metrics every sample has a verdict from 0 to 1 on, so that they can be filtered by."""
-    flags: dict[str, int] = field(default_factory=dict)
+    values: tuple[str, ...]
+    """Metrics with values from 0 to 1, by which samples can be filtered."""
+    flags: dict[str, int]
     """Samples by flag, `disputed` among them."""
 
 
@@ -52,19 +50,22 @@ def pack(value: Any) -> str:
 
 
 def javascript_safe(value: Any) -> Any:
-    """`value` with the numbers JavaScript cannot read from JSON (NaN, infinities, large whole
-    numbers) as text."""
+    """`value` with numbers that JavaScript cannot read as text: NaN, infinities, beyond 2**53."""
     if isinstance(value, dict):
         return {key: javascript_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [javascript_safe(item) for item in value]
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
-    return value if is_number(value) and abs(value) <= SAFE_INTEGER else str(value)
+    return value if is_number(value) and abs(value) <= SAFE_INTEGER else json.dumps(value)
 
 
 def pack_task(
-    rows: Iterable[Json], *, primary: str, honest: Sequence[str], shared: Sequence[Json]
+    rows: Iterable[dict[str, Any]],
+    *,
+    primary: str,
+    honest: Sequence[str],
+    shared: Sequence[dict[str, Any]],
 ) -> PackedTask:
     """The samples of one task, packed.
 
@@ -77,7 +78,7 @@ def pack_task(
     """
     rows = list(rows)
     values = _value_columns(rows)
-    metrics = tuple(
+    filterable = tuple(
         name for name, column in values.items() if all(v is None or is_share(v) for v in column)
     )
     flags = [list(row.get("flags", ())) for row in rows]
@@ -92,7 +93,7 @@ def pack_task(
         "doc": [row["doc_id"] for row in rows],
         "subtask": [row.get("subtask", "") for row in rows],
         "repeat": [row.get("repeat", 0) for row in rows],
-        "values": {name: values[name] for name in metrics},
+        "values": {name: values[name] for name in filterable},
         "flags": flags,
         "line": _lines(rows),
     }
@@ -101,12 +102,12 @@ def pack_task(
         index=pack(index),
         chunks=chunks,
         starts=starts,
-        metrics=metrics,
+        values=filterable,
         flags=dict(Counter(flag for each in flags for flag in each)),
     )
 
 
-def _value_columns(rows: list[Json]) -> dict[str, list[float | None]]:
+def _value_columns(rows: list[dict[str, Any]]) -> dict[str, list[float | None]]:
     """Values by metric, one a row: a list of flags becomes its share, a missing value None."""
     columns: dict[str, list[float | None]] = {}
     for position, row in enumerate(rows):
@@ -118,20 +119,20 @@ def _value_columns(rows: list[Json]) -> dict[str, list[float | None]]:
     return columns
 
 
-def question(row: Json) -> str:
+def question(row: dict[str, Any]) -> str:
     """What the sample asks: the last turn, or the plain prompt."""
     messages = row.get("messages") or []
     return str(messages[-1]["content"] if messages else row.get("prompt") or "")
 
 
-def _lines(rows: list[Json]) -> list[str]:
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
     """One line a row: its question, without the instructions that all of its sub-task begin with."""
     questions: dict[str, set[str]] = {}
     for row in rows:
         questions.setdefault(row.get("subtask", ""), set()).add(question(row))
     skips = {}
     for subtask, texts in questions.items():
-        common = os.path.commonprefix(sorted(texts)) if len(texts) > 1 else ""
+        common = _common_start(texts) if len(texts) > 1 else ""
         ends = [common.rfind(end) + len(end) for end in ("\n", ". ", ": ") if end in common]
         skips[subtask] = max(ends, default=0)
     return [
@@ -142,11 +143,17 @@ def _lines(rows: list[Json]) -> list[str]:
     ]
 
 
-def _chunks(rows: list[Json]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _common_start(texts: Collection[str]) -> str:
+    first, last = min(texts), max(texts)
+    pairs = zip(first, last, strict=False)
+    return first[: next((at for at, (one, other) in enumerate(pairs) if one != other), len(first))]
+
+
+def _chunks(rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Rows packed in their order, the turns before each last one kept once a chunk."""
     packed: list[str] = []
     starts: list[int] = []
-    held: list[Json] = []
+    held: list[dict[str, Any]] = []
     shots: dict[str, int] = {}
     size = 0
     for position, row in enumerate(rows):

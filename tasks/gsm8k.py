@@ -22,10 +22,8 @@ from olmes import (
     exemplars,
     prompts,
 )
-from olmes.scoring.numbers import exact_match, last_number, stated_number
+from olmes.scoring.numbers import last_number, stated_number, without_decoration
 from olmes.types import Doc
-
-IGNORED = (",", r"\$", r"(?s).*#### ", r"\.$")
 
 # lm-eval's exemplars close with "The answer is N."; the protocol's with "So the answer is N."
 CLOSING = re.compile(r"\bThe answer is (?=\S+\.$)")
@@ -97,7 +95,7 @@ class GSM8K(Task):
         return Verdict(
             values={
                 "exact_match": float(
-                    exact_match(predicted, self.gold(doc), ignore=IGNORED, ignore_case=True)
+                    without_decoration(predicted) == without_decoration(self.gold(doc))
                 ),
                 "exact_match_numeric": float(stated is not None and stated == gold),
             },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from olmes.cli import options
@@ -16,7 +18,7 @@ def command(as_json: bool) -> None:
 
     tasks = [registry.load_task(name) for name in registry.task_names()]
     suites = [registry.load_suite(name) for name in registry.suite_names()]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": task.name,
             "title": task.title,
@@ -41,7 +43,7 @@ def command(as_json: bool) -> None:
     table = blank_table("task", "title", "items", "shots", "primary metric", "suites")
     for row in rows:
         cells = (row["name"], row["title"], row["rows"], row["shots"], row["primary"])
-        table.add_row(*map(str, cells), ", ".join(row["suites"]) or "–")
+        table.add_row(*map(str, cells), ", ".join(map(str, row["suites"])) or "–")
     screen = console()
     screen.print(table)
     for suite in suites:

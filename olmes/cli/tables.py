@@ -40,16 +40,14 @@ def blank_table(*columns: str) -> Table:
     return table
 
 
-def record_table(record: Record) -> Table:
-    """Metric, value, 95 % interval, n, truncated and unparsed counts of a run."""
+def metrics_table(tasks: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Metric, value, 95 % interval, n, truncated and unparsed counts by task."""
     table = blank_table("task", "metric", "value", "95 % interval", "n", "trunc.", "unparsed")
-    suite = record.data["suite"]
-    for name, task in record.tasks.items():
+    for name, task in tasks.items():
         counts = task["counts"]
         label = name if task["standard"] else f"{name} (not standard)"
-        for metric, numbers in sorted(
-            task["metrics"].items(), key=lambda entry: entry[0] != task["primary"]
-        ):
+        ordered = sorted(task["metrics"].items(), key=lambda entry: entry[0] != task["primary"])
+        for metric, numbers in ordered:
             primary = metric == task["primary"]
             table.add_row(
                 label if primary else "",
@@ -63,12 +61,16 @@ def record_table(record: Record) -> Table:
             )
         others = ", ".join(f"{counts[flag]} {flag}" for flag in COUNTED if counts[flag])
         if others:
-            table.add_row("", others, "", "", "", "", "", style="red")
-    if suite:
+            table.add_row("", others, style="red")
+    return table
+
+
+def record_table(record: Record) -> Table:
+    """The numbers of a run, with the suite's mean below."""
+    table = metrics_table(record.tasks)
+    if suite := record.data["suite"]:
         table.add_section()
         mean = "mean of primaries" + ("" if suite["complete"] else " (incomplete)")
-        table.add_row(
-            suite["name"], mean, percent(suite["value"]), interval(suite), str(suite["n"]), "", "",
-            style="bold",
-        )  # fmt: skip
+        numbers = (percent(suite["value"]), interval(suite), str(suite["n"]))
+        table.add_row(suite["name"], mean, *numbers, style="bold")
     return table

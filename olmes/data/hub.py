@@ -60,7 +60,7 @@ def load(source: Source) -> list[tuple[str, list[Doc]]]:
 
 def _hub_offline() -> bool:
     """Whether the hub's own libraries are told to keep off the network."""
-    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
     return any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in names)
 
 

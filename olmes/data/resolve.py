@@ -120,8 +120,10 @@ def data_folder(data_dir: Path | None) -> Path | None:
 
 
 def by_file(source: Source) -> bool:
-    """Whether the benchmark has one file a sub-task."""
-    return any(f.subtask for f in source.files) or any(split.subtask for split in source.hub)
+    """Whether the benchmark has one file a sub-task (or one split, where it has no files)."""
+    if source.files:
+        return any(file.subtask for file in source.files)
+    return any(split.subtask for split in source.hub)
 
 
 def content_hash(source: Source, parts: Iterable[tuple[str, list[Doc]]]) -> str:
@@ -210,7 +212,10 @@ def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[Part]:
     Raises:
         OlmesError: a row does not say its sub-task, or names one the benchmark does not have.
     """
-    if subtask or not by_file(task.source):
+    if not by_file(task.source):
+        # The hub may split what is one file; the task tells the sub-tasks, as it does for the file.
+        return [Part("", rows, name)]
+    if subtask:
         return [Part(subtask, rows, name)]
     known = [file.subtask for file in task.source.files]
     known = known or [split.subtask for split in task.source.hub]
@@ -221,7 +226,7 @@ def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[Part]:
             raise OlmesError(
                 f"{name}, row {number}: 'subtask' is {named!r}; write one of {', '.join(known)}."
             )
-        groups[named].append({key: value for key, value in row.items() if key != "subtask"})
+        groups[named].append(row)
     return [Part(each, group, name) for each, group in groups.items() if group]
 
 

@@ -15,7 +15,8 @@ class DataFile:
     path: str
     """Place below a data folder, such as `gsm8k/test.jsonl.gz`; its name sets the format."""
     github: str
-    """The public original as `owner/repository:path@commit`, uncompressed."""
+    """The public original as `owner/repository:path@commit`; gunzipped when its path ends in `.gz`.
+    Empty when no single public file is the original."""
     sha256: str
     """Of the uncompressed bytes."""
     rows: int
@@ -47,8 +48,8 @@ class Source:
     """The fields the task reads. The content hash covers these alone, so that a copy with an added
     index column is still the same data."""
     content_hash: str
-    """`hashing.set_hash` over the official rows, each reduced to `fields` (with its sub-task when
-    there is one file a sub-task): what a copy from elsewhere is checked against."""
+    """`hashing.set_hash` over the official rows, each reduced to `fields` (and, when there is one
+    file a sub-task, with its sub-task under the key `subtask`): what a copy is checked against."""
     hub: tuple[HubSplit, ...] = ()
     from_hub: Callable[[Doc], Doc] = unchanged
     """Turns a hub row into a row of the official file."""

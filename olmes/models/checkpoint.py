@@ -20,6 +20,11 @@ SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
 """The files of a hub repository that hold configuration and tokenizer."""
 
 
+def first_line(error: Exception) -> str:
+    """An exception's message, fit to stand inside a sentence."""
+    return (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
+
+
 class Checkpoint(Protocol):
     """Something that transformers can load."""
 
@@ -72,8 +77,11 @@ class HubCheckpoint:
                     ignore_patterns=["*/*"],  # copies for other libraries live in folders
                 )
             )
-        except (HFValidationError, HfHubHTTPError, OSError, ValueError) as error:
-            reason = str(error).strip().split("\n")[0]
+        except Exception as error:
+            # The bases of the hub's error are the errors of its HTTP client and of the system.
+            if not isinstance(error, (*HfHubHTTPError.__bases__, HFValidationError, ValueError)):
+                raise
+            reason = first_line(error)
             raise OlmesError(
                 f"there is no folder '{self.repository}', and the hub does not give a model of "
                 f"that name ({reason}); check the name, or give the folder of a local checkpoint."
@@ -110,7 +118,7 @@ def loading(what: str, name: str) -> Iterator[None]:
             yield
     # What transformers raises for bad or unknown files; anything else is a fault and shows as one.
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise OlmesError(
             f"the {what} of '{name}' cannot be loaded by transformers ({reason}); check that the "
             "folder is a complete checkpoint of a causal language model."

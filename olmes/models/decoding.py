@@ -53,7 +53,7 @@ class RowWatcher:
         # A token holds at least one byte, so a stop string spans no more tokens than it has bytes.
         self.window = max((len(stop.encode()) for stop in stops), default=0) + EXTRA_TOKENS
 
-    def __call__(self, input_ids: torch.LongTensor, scores: object, **_: object) -> torch.Tensor:
+    def __call__(self, input_ids: torch.LongTensor, *_: object, **__: object) -> torch.Tensor:
         """Called by `generate` after each token; True where a row has ended."""
         for row, token in zip(self.rows, input_ids[:, -1].tolist(), strict=True):
             if not row.finished:

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 TODAY = datetime.date(2024, 7, 26)
 """The date a template is told, where it asks for one: prompts must not change from day to day. It
 is the date that Llama 3.1's template falls back to."""
+FIXED_DATE = (
+    "{% macro strftime_now(format) %}{{ format"
+    + "".join(f" | replace('%{c}', '{TODAY.strftime('%' + c)}')" for c in "aAbBdHIjmMpSyY")
+    + " }}{% endmacro %}\n"  # this line's end goes with the block: templates are read that way
+)
+"""Stands before a template that asks for the date, in place of the clock."""
 CONTEXT_TOKENS = 4
 """Prompt tokens decoded together with an answer: some tokenizers drop the space of a first word."""
-
-
-def fixed_date(pattern: str) -> str:
-    """What a template's `strftime_now` returns."""
-    return TODAY.strftime(pattern)
 
 
 class Encoder:
@@ -50,12 +51,13 @@ class Encoder:
             )
         from jinja2 import TemplateError
 
+        template = self.tokenizer.get_chat_template()
         try:
             text = self.tokenizer.apply_chat_template(
                 [dict(message) for message in request.messages],
+                chat_template=(FIXED_DATE if "strftime_now" in template else "") + template,
                 tokenize=False,
                 add_generation_prompt=True,
-                strftime_now=fixed_date,
             )
         except TemplateError as error:
             raise UnanswerableError(f"the chat template refuses this chat: {error}") from None
@@ -127,14 +129,11 @@ class Encoder:
     def decode(self, ids: Sequence[int]) -> str:
         """Text without special tokens, spaces left as they are."""
         return str(
-            self.tokenizer.decode(
-                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
+            self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )
 
     def stop_tokens(self, stops: Sequence[str]) -> frozenset[int]:
-        """The stop strings that are special tokens: these vanish from the text, so ids are watched.
-        """
+        """The stop strings that are special tokens: these vanish from the text, so ids are watched."""
         special = set(self.tokenizer.all_special_tokens) | {
             str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special
         }

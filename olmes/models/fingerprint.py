@@ -6,6 +6,7 @@ tokens) and nothing that a copy or another library version changes (paths, versi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -140,8 +141,6 @@ def remembered_sha256(path: Path) -> str:
     after = real.stat()
     unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     if unchanged and time.time() - after.st_mtime > RACY_SECONDS:
-        try:
+        with contextlib.suppress(OSError):  # a read-only cache costs time, not correctness
             write_atomically(entry, digest)
-        except OSError:
-            pass  # a read-only cache costs time, not correctness
     return digest

@@ -75,6 +75,7 @@ class HFModel(Model):
     @cached_property
     def encoder(self) -> Encoder:
         """The tokenizer; loaded without the weights."""
+        _ = self.config  # it says more plainly what is wrong with a folder
         folder = self.checkpoint.folder(weights=False)
         return Encoder(self.name, files.load_tokenizer(self.name, folder))
 
@@ -96,8 +97,7 @@ class HFModel(Model):
     @cached_property
     def weights(self) -> PreTrainedModel:
         """The loaded model."""
-        config = self.config  # read first: it says more plainly what is wrong with a folder
-        if getattr(config, "is_encoder_decoder", False):
+        if getattr(self.config, "is_encoder_decoder", False):
             raise OlmesError(f"'{self.name}' is not a causal language model; choose one that is.")
         folder = self.checkpoint.folder(weights=True)
         return files.load_weights(self.name, folder, self.dtype, self.device)
@@ -189,7 +189,9 @@ class HFModel(Model):
             settle([row.index])
 
         # A request's continuations stay together, so that it is done early; the longest go first.
-        order = sorted(waiting.values(), key=lambda rows: -max((len(r.token_ids) for r in rows), default=0))
+        order = sorted(
+            waiting.values(), key=lambda rows: -max((len(r.token_ids) for r in rows), default=0)
+        )
         rows = [row for group in order for row in group if not row.finished]
         settle(list(waiting))
         run_in_batches(rows, self.batch_size, work, fail)

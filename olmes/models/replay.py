@@ -15,7 +15,8 @@ over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,8 @@ MISSING = "no recorded response"
 class RecordedResponse:
     """One line of a recording."""
 
+    place: str
+    """File and line, for errors."""
     text: str
     doc_id: int | None = None
     doc: Doc | None = None
@@ -57,25 +60,25 @@ def read_recorded(path: Path) -> list[RecordedResponse]:
     """The responses of a recording (plain or gzipped), in its order.
 
     Raises:
-        OlmesError: the file is missing, a line is not such a row (file and line are named), two
-            rows are for the same response, or there is none at all.
+        OlmesError: the file is missing, a line is not such a row (file and line are named), or
+            there is none at all.
     """
-    rows: list[RecordedResponse] = []
-    lines: dict[str, int] = {}
-    for number, row in jsonl.read_numbered(path):
-        recorded = parse(row, f"{path}, line {number}")
-        item = recorded.doc if recorded.doc_id is None else recorded.doc_id
-        key = content_hash([recorded.task, recorded.subtask, item, recorded.repeat])
-        if key in lines:
-            raise OlmesError(
-                f"{path}, line {number}: answers the same item as line {lines[key]}; give several "
-                "responses to one item the numbers repeat = 0, 1, ..., or remove one."
-            )
-        lines[key] = number
-        rows.append(recorded)
+    rows = [parse(row, f"{path}, line {number}") for number, row in numbered(path)]
     if not rows:
         raise OlmesError(f"{path} holds no responses; write one JSON object a line.")
     return rows
+
+
+def numbered(path: Path) -> Iterator[tuple[int, Any]]:
+    """The JSON values of a file with their line numbers from 1."""
+    for number, line in enumerate(jsonl.read_text(path).split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except ValueError as error:
+                raise OlmesError(
+                    f"{path}, line {number}: not JSON ({error}); mend or remove the line."
+                ) from None
 
 
 def parse(row: Any, place: str) -> RecordedResponse:
@@ -93,8 +96,8 @@ def parse(row: Any, place: str) -> RecordedResponse:
     if not isinstance(row.get("response"), str):
         raise wrong("'response' must be the response's text")
     doc_id, doc = row.get("doc_id"), row.get("doc")
-    if (doc_id is None) == (doc is None):
-        raise wrong("give either 'doc_id' (row in the official file) or 'doc' (the item itself)")
+    if doc_id is None and doc is None:
+        raise wrong("give 'doc_id' (row in the official file) or 'doc' (the item itself)")
     if doc is not None and not isinstance(doc, dict):
         raise wrong("'doc' must be the item as a JSON object")
     for name in ("doc_id", "repeat", "tokens"):
@@ -104,10 +107,11 @@ def parse(row: Any, place: str) -> RecordedResponse:
     for name in ("task", "subtask"):
         if not isinstance(row.get(name) or "", str):
             raise wrong(f"'{name}' must be a name")
-    finish = row.get("finish") or "stop"
+    finish: Any = row.get("finish") or "stop"
     if finish not in get_args(Finish):
         raise wrong(f"'finish' must be one of {', '.join(get_args(Finish))}")
     return RecordedResponse(
+        place=place,
         text=row["response"],
         doc_id=doc_id,
         doc=doc,
@@ -131,7 +135,11 @@ class ReplayModel(Model):
     `answers` before it generates.
     """
 
-    def __init__(self, name: str, path: Path, answers: Mapping[str, Response] | None = None) -> None:
+    cacheable = False  # what the file says today is not what a model says
+
+    def __init__(
+        self, name: str, path: Path, answers: Mapping[str, Response] | None = None
+    ) -> None:
         self.name = name
         self.path = path
         self.answers: dict[str, Response] = dict(answers or {})

@@ -1,13 +1,12 @@
 """Finding and comparing the number a response ends with.
 
-The protocol's way (`last_number`, `exact_match`) is what published GSM8K numbers mean, faults
+The protocol's way (`last_number`, `without_decoration`) is what published GSM8K numbers mean, faults
 included; `stated_number` is the honest way that stands beside it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 
 PROTOCOL_NUMBER = re.compile(r"[-+]?\d*\.\d+|\d+")
@@ -21,6 +20,8 @@ SIGNED_NUMBER = re.compile(
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)?|\.\d+)"
     r"(?:/(?P<denominator>\d+)(?![\d/]))?"
 )
+# Python refuses to convert more than 4,300 digits, and nobody is asked for as many.
+LONGEST_NUMBER = 1000
 ANSWER_MARK = re.compile(r"answer\s*(?:is|:|=)|####|\\boxed\s*\{", re.IGNORECASE)
 # The statement an answer mark opens ends with its sentence; a full stop inside a number does not.
 STATEMENT_END = re.compile(r"\n|[.!?](?!\d)|\}")
@@ -35,15 +36,14 @@ def last_number(text: str) -> str | None:
     return found[-1] if found else None
 
 
-def exact_match(
-    prediction: str, gold: str, *, ignore: Sequence[str] = (), ignore_case: bool = False
-) -> bool:
-    """String equality after deleting what `ignore` matches (protocol page, section 2.4)."""
-    for pattern in ignore:
-        prediction, gold = re.sub(pattern, "", prediction), re.sub(pattern, "", gold)
-    if ignore_case:
-        prediction, gold = prediction.lower(), gold.lower()
-    return prediction == gold
+def without_decoration(text: str) -> str:
+    r"""`text` as the reference compares it: its ignored regular expressions deleted, lower-cased.
+
+    They are, in this order: `,`, `\\$`, `(?s).*#### ` and `\\.$`. The third is quadratic as a
+    regular expression; cutting after the last "#### " is the same.
+    """
+    bare = text.replace(",", "").replace("$", "").rpartition("#### ")[2]
+    return re.sub(r"\.$", "", bare).lower()
 
 
 def stated_number(text: str) -> Fraction | None:
@@ -67,8 +67,10 @@ def stated_number(text: str) -> Fraction | None:
     return value_of(found) if found else None
 
 
-def value_of(found: re.Match[str]) -> Fraction:
-    """The exact value of a match of `SIGNED_NUMBER`."""
+def value_of(found: re.Match[str]) -> Fraction | None:
+    """The exact value of a match of `SIGNED_NUMBER`; None for one too long to be an answer."""
+    if len(found[0]) > LONGEST_NUMBER:
+        return None
     number = Fraction(found["number"].replace(",", ""))
     denominator = int(found["denominator"] or 1)
     value = number / denominator if denominator else number

@@ -132,7 +132,7 @@ class ScoringPool:
         self.tasks = dict(tasks)
         self.setup = json.dumps(
             {
-                name: {"reference": task.reference, "settings": task.settings}
+                name: {"reference": task.reference, "settings": dict(task.settings)}
                 for name, task in self.tasks.items()
             }
         )

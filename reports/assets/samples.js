@@ -3,32 +3,26 @@
 "use strict";
 (() => {
   const ROW = 46; // pixels a row of the list, as in report.css
-  const KEPT = 256; // unpacked chunks held in memory
-  const VERDICTS = { "": "All", right: "Right", partly: "Partly", wrong: "Wrong", none: "No verdict" };
+  const VERDICTS = { right: "Right", partly: "Partly", wrong: "Wrong", none: "No verdict" };
   const GLYPHS = { right: "✓", partly: "◐", wrong: "✗", none: "–" };
-  // C0 but tab and newline, DEL, C1, soft hyphen, zero-width and bidirectional controls, line and
-  // paragraph separators, byte order mark; then surrogates without their partner.
-  const HIDDEN = new RegExp(
-    "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]" +
-      "|[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]",
-    "g",
-  );
+  // Control and format characters but tab, newline and the joiners that scripts and emoji need;
+  // line and paragraph separators; surrogates without their partner.
+  const HIDDEN = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const tasks = new Map(page.tasks.map((task) => [task.name, task]));
   const find = (selector) => document.querySelector(selector);
-  const [form, list, rows, detail, status] = [".filters", ".list", ".rows", ".detail", ".status"].map(find);
+  const [form, list, rows, detail, status] = [".filters", ".list", ".rows", ".sample", ".status"].map(find);
   const wording = (flag) => page.flags[flag] ?? flag;
   const figure = (count) => count.toLocaleString("en");
 
-  const EMPTY = { task: "", subtask: "", metric: "", verdict: "", flag: "", q: "", sample: "" };
-  let state = { ...EMPTY };
+  const FIELDS = ["task", "subtask", "metric", "verdict", "flag", "q", "sample"];
+  let state = {}; // a text for every field, "" for any
   let results = []; // {task, index, at, verdict}: row `at` of a task's index
   let chosen = -1; // position in `results`
   let turn = 0; // counts refreshes, so that a late one does not overwrite a newer
 
   // --- Packed data ---------------------------------------------------------------------------
-
   async function unpack(number) {
     const text = atob(document.getElementById(`blob-${number}`).textContent);
     const bytes = new Uint8Array(text.length);
@@ -36,12 +30,12 @@
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   }
 
-  const held = new Map(); // unpacked texts by number, least recently used first
+  const held = new Map(); // at most 256 unpacked texts by number, least recently used first
   function unpacked(number) {
     const value = held.get(number) ?? unpack(number);
     held.delete(number);
     held.set(number, value);
-    if (held.size > KEPT) held.delete(held.keys().next().value);
+    if (held.size > 256) held.delete(held.keys().next().value);
     return value;
   }
 
@@ -49,7 +43,7 @@
     const [number, start] = task.chunks.findLast(([, first]) => first <= at);
     const chunk = await unpacked(number);
     const sample = chunk.rows[at - start];
-    return { ...sample, before: [...index.shared, ...(chunk.shots[sample.shots] ?? [])] };
+    return { ...sample, response: sample.response ?? {}, before: [...index.shared, ...(chunk.shots[sample.shots] ?? [])] };
   }
 
   /** `task[/subtask]/doc_id[~repeat]`. */
@@ -67,7 +61,6 @@
   }
 
   // --- Text ----------------------------------------------------------------------------------
-
   function make(tag, properties = {}, ...children) {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(properties)) {
@@ -83,11 +76,11 @@
     const nodes = [];
     let from = 0;
     for (const { 0: letter, index } of text.matchAll(HIDDEN)) {
-      const code = letter.charCodeAt(0);
-      const title = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-      const shown = code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "␡" : title;
-      nodes.push(text.slice(from, index), make("span", { className: "control", title }, shown));
-      from = index + 1;
+      const code = letter.codePointAt(0);
+      const digits = code.toString(16).padStart(code < 0x100 ? 2 : 4, "0");
+      const shown = letter === "\r" ? "\\r" : `\\${code < 0x100 ? "x" : "u"}${digits}`;
+      nodes.push(text.slice(from, index), make("span", { className: "control" }, shown));
+      from = index + letter.length;
     }
     return [...nodes, text.slice(from)];
   }
@@ -96,42 +89,26 @@
   function lastPlace(text, needle) {
     const splitsWord = (at) => /^[\p{L}\p{N}]{2}$/u.test(text.slice(at - 1, at + 1));
     const last = text.lastIndexOf(needle);
-    for (let at = last; at >= 0; at = at > 0 ? text.lastIndexOf(needle, at - 1) : -1) {
-      if (!(at && splitsWord(at)) && !splitsWord(at + needle.length)) return at;
-    }
-    return last;
+    let at = last;
+    while (at > 0 && (splitsWord(at) || splitsWord(at + needle.length))) at = text.lastIndexOf(needle, at - 1);
+    return at < 0 ? last : at;
   }
 
-  /** Nodes of `text` with the extracted answer (or each of several) marked. */
+  /** Nodes of `text` with the extracted answer marked where it last stands. */
   function marked(text, extracted) {
-    const spans = [extracted].flat(9)
-      .filter((item) => ["string", "number"].includes(typeof item) && item !== "")
-      .map((item) => [lastPlace(text, String(item)), String(item).length])
-      .filter(([at]) => at >= 0)
-      .sort(([a], [b]) => a - b);
-    const nodes = [];
-    let from = 0;
-    for (const [at, length] of spans) {
-      if (at < from) continue;
-      const mark = make("mark", { title: "extracted answer" }, ...visible(text.slice(at, at + length)));
-      nodes.push(...visible(text.slice(from, at)), mark);
-      from = at + length;
-    }
-    return [...nodes, ...visible(text.slice(from))];
+    const needle = ["string", "number"].includes(typeof extracted) ? String(extracted) : "";
+    const at = needle ? lastPlace(text, needle) : -1;
+    if (at < 0) return visible(text);
+    const mark = make("mark", { title: "extracted answer" }, ...visible(needle));
+    return [...visible(text.slice(0, at)), mark, ...visible(text.slice(at + needle.length))];
   }
 
   // --- Filtering -----------------------------------------------------------------------------
-
   const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
-
-  const haystacks = new WeakMap(); // by row of a chunk
   function holds(row, id, words) {
-    if (!haystacks.has(row)) {
-      const turns = row.messages.map((message) => message.content);
-      const texts = [id, ...turns, row.prompt, row.prefill, row.response?.text, row.gold, row.extracted, row.note];
-      haystacks.set(row, texts.map((text) => asText(text ?? "")).join("\n").toLowerCase());
-    }
-    return haystacks.get(row).includes(words);
+    const turns = row.messages.map((message) => message.content);
+    const texts = [id, ...turns, row.prompt, row.prefill, row.response?.text, row.gold, row.extracted, row.note];
+    return texts.some((text) => asText(text ?? "").toLowerCase().includes(words));
   }
 
   /** The samples of a task under every filter but the verdict; `progress` stops it with false. */
@@ -178,28 +155,22 @@
   }
 
   function countVerdicts(found) {
-    const counts = { "": found.length };
-    for (const { verdict } of found) counts[verdict] = (counts[verdict] ?? 0) + 1;
-    for (const label of form.querySelectorAll(".verdicts label")) {
-      const { value } = label.control;
-      const count = counts[value] ?? 0;
-      label.lastChild.textContent = `${GLYPHS[value] ?? ""} ${VERDICTS[value]} ${figure(count)}`.trim();
-      label.hidden = ["partly", "none"].includes(value) && !count && state.verdict !== value;
+    const counts = Object.groupBy(found, ({ verdict }) => verdict);
+    for (const input of form.elements.verdict) {
+      const count = (input.value ? counts[input.value] ?? [] : found).length;
+      input.labels[0].querySelector("b").textContent = figure(count);
+      input.labels[0].hidden = ["partly", "none"].includes(input.value) && !count && !input.checked;
     }
   }
 
   // --- List ----------------------------------------------------------------------------------
-
   function rowOf(entry, place) {
     const { index, at, verdict } = entry;
     const glyph = make("span", { className: `verdict ${verdict}`, role: "img", "aria-label": VERDICTS[verdict] }, GLYPHS[verdict]);
     const flags = make("span", { className: "note" }, ` ${index.flags[at].map(wording).join(", ")}`);
+    const position = { "aria-selected": place === chosen, "aria-setsize": results.length, "aria-posinset": place + 1 };
     const row = make(
-      "div",
-      {
-        className: "row", id: `row-${place}`, role: "option", "aria-selected": place === chosen,
-        "aria-setsize": results.length, "aria-posinset": place + 1,
-      },
+      "div", { className: "row", id: `row-${place}`, role: "option", ...position },
       make("div", {}, glyph, ` ${idOf(entry)}`, flags),
       make("div", { className: "line" }, ...visible(index.line[at])),
     );
@@ -213,16 +184,14 @@
     const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
     const last = Math.min(results.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 5);
     rows.replaceChildren(...results.slice(first, last).map((entry, offset) => rowOf(entry, first + offset)));
-    if (chosen >= first && chosen < last) list.setAttribute("aria-activedescendant", `row-${chosen}`);
-    else list.removeAttribute("aria-activedescendant");
+    list.setAttribute("aria-activedescendant", chosen >= first && chosen < last ? `row-${chosen}` : "");
   }
 
   /** Opens the sample at a position of the list. */
   async function choose(place, { remember = false, reveal = false } = {}) {
     chosen = Math.min(place, results.length - 1);
     const top = chosen * ROW;
-    const bottom = top + ROW - list.clientHeight;
-    if (chosen >= 0) list.scrollTop = Math.max(bottom, Math.min(top, list.scrollTop));
+    if (chosen >= 0) list.scrollTop = Math.max(top + ROW - list.clientHeight, Math.min(top, list.scrollTop));
     draw();
     const entry = results[chosen];
     if (remember && entry) {
@@ -232,14 +201,15 @@
     const nodes = entry ? describe(entry, await sampleOf(entry)) : [make("p", {}, "No sample is open.")];
     if (entry !== results[chosen]) return; // another was opened meanwhile
     detail.replaceChildren(...nodes);
-    detail.scrollTop = 0;
+    detail.parentElement.scrollTop = 0;
     highlight();
-    // On a phone the detail stands below the list.
-    if (reveal && getComputedStyle(detail.parentElement).display === "block") detail.scrollIntoView();
+    // On a phone the sample stands below the list.
+    if (reveal && getComputedStyle(find(".panes")).display === "block") detail.scrollIntoView();
   }
 
-  // --- Detail --------------------------------------------------------------------------------
+  const move = (step) => results[chosen + step] && choose(chosen + step, { remember: true });
 
+  // --- Detail --------------------------------------------------------------------------------
   const heading = (text) => make("h4", {}, text);
   const note = (...nodes) => make("p", { className: "note" }, ...nodes);
   const block = (className, ...nodes) => make("pre", { className: `text ${className}` }, ...nodes);
@@ -256,16 +226,11 @@
   }
 
   function headOf({ index, at, verdict }, id) {
-    const move = (label, step) => {
-      const onclick = () => choose(chosen + step, { remember: true });
-      return make("button", { type: "button", onclick, disabled: !results[chosen + step] }, label);
-    };
     return make(
       "header", {},
       make("h3", {}, id),
       make("span", { className: `verdict chip ${verdict}` }, `${GLYPHS[verdict]} ${VERDICTS[verdict]}`),
       ...index.flags[at].map((flag) => make("span", { className: "tag caution" }, wording(flag))),
-      make("span", { className: "moves" }, move("Previous", -1), move("Next", 1)),
     );
   }
 
@@ -277,8 +242,8 @@
     return [
       lines.length && [heading("Verdict"), table(["Metric", "Value"], lines)],
       judged.length && [heading("Instructions"), table(["Instruction", "Strict", "Loose", "Note"], judged)],
-      reason && note(...visible(reason)),
       response.error && make("p", { className: "notice stop" }, "The request failed: ", ...visible(response.error)),
+      reason && reason !== response.error && note(...visible(reason)),
     ];
   }
 
@@ -295,20 +260,20 @@
   function responsePart({ prefill, continuations, response }, answer) {
     if (continuations?.length) {
       const weights = response.logprobs ?? [];
-      const best = Math.max(...weights);
-      const lines = continuations.map((words, at) => [visible(words), valueText(weights[at]), weights[at] === best ? "likeliest" : ""]);
+      const best = Math.max(...weights.map(Number));
+      const lines = continuations.map((words, at) => [visible(words), valueText(weights[at]), Number(weights[at]) === best ? "likeliest" : ""]);
       return [heading("Continuations"), table(["Continuation", "Log-probability", ""], lines)];
     }
     const given = make("span", { className: "given", title: "prefill: given to the model" }, ...visible(prefill ?? ""));
-    return [heading(prefill ? "Response (its dotted first words were given)" : "Response"), block("response", ...(prefill ? [given] : []), ...answer)];
+    return [heading(prefill ? "Response (dotted words were prefilled)" : "Response"), block("response", ...(prefill ? [given] : []), ...answer)];
   }
 
-  function answerPart({ extracted = null, gold = null }, found) {
+  function answerPart({ extracted = null, gold = null, response }, answer) {
     const own = extracted === null ? note("none found") : block("", ...visible(asText(extracted)));
-    const apart = extracted !== null && !found && note("Does not stand in the response word for word.");
+    const elsewhere = extracted !== null && response.text && !answer.some((node) => node.tagName === "MARK");
     return make(
       "div", { className: "answers" },
-      make("div", {}, heading("Extracted answer"), own, apart || ""),
+      make("div", {}, heading("Extracted answer"), own, elsewhere ? note("Not word for word in the response.") : ""),
       make("div", {}, heading("Gold"), block("", ...visible(asText(gold)))),
     );
   }
@@ -316,55 +281,53 @@
   function describe(entry, sample) {
     const { response } = sample;
     const answer = marked(response.text ?? "", sample.extracted);
-    const found = answer.some((node) => node.tagName === "MARK");
-    const ends = { stop: "ended by itself", length: "ran into the token limit", error: "failed" };
+    const ends = { stop: "stopped", length: "cut at the token limit", error: "failed" };
     const facts = [
-      ends[response.finish] ?? response.finish,
-      `${response.prompt_tokens} prompt tokens, ${response.completion_tokens} response tokens`,
+      ends[response.finish] ?? "no response",
+      `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens`,
       response.prompt_truncated && `${response.prompt_truncated} prompt tokens cut`,
       `item ${sample.doc_hash}, prompt ${sample.prompt_hash}`,
     ];
-    const nodes = [
-      headOf(entry, idOf(entry)), promptPart(sample), responsePart(sample, answer), note(facts.filter(Boolean).join(", ")),
-      answerPart(sample, found), verdictPart(entry, sample),
-    ];
-    return nodes.flat(3).filter(Boolean);
+    const asked = [headOf(entry, idOf(entry)), promptPart(sample), responsePart(sample, answer)];
+    const judged = [answerPart(sample, answer), verdictPart(entry, sample)];
+    return [asked, note(facts.filter(Boolean).join(", ")), judged].flat(4).filter(Boolean);
   }
 
   /** Marks the words searched for in the open sample, without touching its nodes. */
   function highlight() {
-    const words = state.q.toLowerCase();
-    const ranges = [];
+    const words = new RegExp(state.q.replace(/[^\p{L}\p{N}]/gu, "\\$&"), "gi");
     const walker = document.createTreeWalker(detail, NodeFilter.SHOW_TEXT);
-    while (words && walker.nextNode()) {
-      const text = walker.currentNode.data.toLowerCase();
-      if (text.length !== walker.currentNode.length) continue; // lower case moved the positions
-      for (let at = text.indexOf(words); at >= 0; at = text.indexOf(words, at + words.length)) {
-        const range = new Range();
-        range.setStart(walker.currentNode, at);
-        range.setEnd(walker.currentNode, at + words.length);
-        ranges.push(range);
+    const ranges = [];
+    for (let node; state.q && (node = walker.nextNode()); ) {
+      for (const { 0: hit, index } of node.data.matchAll(words)) {
+        const [start, end] = [index, index + hit.length];
+        ranges.push(new StaticRange({ startContainer: node, startOffset: start, endContainer: node, endOffset: end }));
       }
     }
     globalThis.CSS?.highlights?.set("hit", new Highlight(...ranges));
   }
 
   // --- Address and controls ------------------------------------------------------------------
-
-  let pending; // browsers limit how often an address may change
-  function writeAddress() {
-    clearTimeout(pending);
-    pending = setTimeout(() => {
-      const filters = Object.entries(state).filter(([, value]) => value);
-      const text = filters.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
-      history.replaceState(null, "", `#${text || "browser"}`);
-    }, 200);
+  /** `action`, once calls have ceased for a while. */
+  function settled(action, milliseconds) {
+    let timer;
+    return () => {
+      clearTimeout(timer);
+      timer = setTimeout(action, milliseconds);
+    };
   }
 
+  const refreshSoon = settled(refresh, 120);
+  // Browsers limit how often an address may change.
+  const writeAddress = settled(() => {
+    const parts = Object.entries(state).filter(([, value]) => value);
+    const text = parts.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
+    history.replaceState(null, "", `#${text || "browser"}`);
+  }, 200);
+
   function readAddress() {
-    clearTimeout(pending);
     const given = new URLSearchParams(location.hash.slice(1));
-    state = Object.fromEntries(Object.keys(EMPTY).map((name) => [name, given.get(name) ?? ""]));
+    state = Object.fromEntries(FIELDS.map((name) => [name, given.get(name) ?? ""]));
     writeControls();
     return refresh();
   }
@@ -385,58 +348,43 @@
       state[name] = select.value;
       select.parentElement.hidden = name !== "metric" && !known.length;
     }
-    if (!(state.verdict in VERDICTS)) state.verdict = "";
-    form.elements.verdict.value = state.verdict;
+    if (!Object.hasOwn(VERDICTS, state.verdict)) state.verdict = "";
+    for (const input of form.elements.verdict) input.checked = input.value === state.verdict;
     if (form.elements.q.value !== state.q) form.elements.q.value = state.q;
   }
 
-  let typing;
   function readControls(event) {
     state = { ...state, ...Object.fromEntries(new FormData(form)), sample: "" };
     if (event.target.name === "task") state.subtask = "";
     writeControls();
     writeAddress();
-    clearTimeout(typing);
-    typing = setTimeout(refresh, event.target.name === "q" ? 150 : 0);
+    refreshSoon();
   }
 
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const field = event.target.closest("input:not([type=radio]), select, textarea");
-    if (field && event.key === "Escape") list.focus();
-    if (field) return;
-    const inList = event.target === list;
-    const step = event.key === "j" || (inList && event.key === "ArrowDown") ? 1
-      : event.key === "k" || (inList && event.key === "ArrowUp") ? -1 : 0;
-    if (step && results[chosen + step]) choose(chosen + step, { remember: true });
-    if (event.key === "/") form.elements.q.focus();
-    if (step || event.key === "/") event.preventDefault();
+    const { key, target } = event;
+    if (target.closest("input:not([type=radio], [type=checkbox]), select, textarea")) {
+      if (key !== "Escape") return;
+      list.focus();
+      event.preventDefault(); // which would empty the search without a word
+    }
+    const step = { j: 1, k: -1, ...(target === list && { ArrowDown: 1, ArrowUp: -1 }) }[key];
+    if (step) move(step);
+    if (key === "/") form.elements.q.focus();
+    if (step || key === "/") event.preventDefault();
   }
 
   function start() {
-    for (const value of Object.keys(VERDICTS)) {
-      form.querySelector(".verdicts").append(make("label", {}, make("input", { type: "radio", name: "verdict", value }), make("span")));
-    }
-    for (const button of document.querySelectorAll(".toggle")) {
-      const body = document.getElementById(button.getAttribute("aria-controls"));
-      const show = (open) => {
-        button.setAttribute("aria-expanded", open);
-        body.hidden = !open;
-      };
-      button.hidden = false;
-      button.addEventListener("click", () => show(body.hidden));
-      show(false);
-    }
     form.addEventListener("input", readControls);
-    form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("reset", (event) => {
-      event.preventDefault();
-      location.hash = "browser";
-    });
     list.addEventListener("scroll", () => requestAnimationFrame(draw));
+    find(".moves").addEventListener("click", ({ target }) => target.value && move(Number(target.value)));
     addEventListener("resize", draw);
     addEventListener("keydown", onKey);
     addEventListener("hashchange", () => readAddress().then(toBrowser));
+    // A link to where the browser is already changes no address.
+    addEventListener("click", ({ target }) => target.closest("a")?.hash === location.hash && toBrowser());
+    addEventListener("unhandledrejection", ({ reason }) => (status.textContent = `The samples cannot be read: ${reason}`));
     find("#browser-app").hidden = false;
     readAddress().then(() => location.hash.length > 1 && toBrowser());
   }

@@ -112,7 +112,11 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             web.asked.append(("HEAD", self.path))
-            _start(self, 301, 0)
+            # As GitHub does; whoever follows it does not arrive.
+            self.send_response(301)
+            self.send_header("Location", "http://host.invalid/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def do_GET(self) -> None:
             web.asked.append(("GET", self.path))

@@ -1,0 +1,57 @@
+"""`olmes data`: where benchmark data comes from, and fetching it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from olmes.cli import options
+
+
+@click.group("data")
+def command() -> None:
+    """See where benchmark data comes from, and fetch it for machines without a network."""
+
+
+@command.command("list")
+@options.data_option
+@options.json_option
+@options.verbose_option
+def list_command(data: Path | None, as_json: bool) -> None:
+    """Show where each task's data would come from now, and its hash."""
+    from olmes import jsonl, registry
+    from olmes.data.catalog import listing
+
+    tasks = [registry.load_task(name) for name in registry.task_names()]
+    found = listing(tasks, data)
+    if as_json:
+        for status in found:
+            click.echo(jsonl.dumps(dataclasses.asdict(status)))
+        return
+    from olmes.cli.tables import blank_table, console
+
+    table = blank_table("task", "file", "items", "from", "sha256", "licence")
+    for status in found:
+        cells = (status.task, status.path or "–", str(status.rows), status.state)
+        table.add_row(*cells, status.sha256[:12], status.licence)
+    console().print(table)
+
+
+@command.command("pull")
+@click.argument("tasks", nargs=-1)
+@click.option("--to", type=click.Path(path_type=Path), help="Folder for --data; else the cache.")
+@options.json_option
+@options.verbose_option
+def pull_command(tasks: tuple[str, ...], to: Path | None, as_json: bool) -> None:
+    """Fetch the official files of TASKS (all tasks when none is named)."""
+    from olmes import jsonl, registry
+    from olmes.data.catalog import pull
+
+    names = tasks or registry.task_names()
+    loaded = [registry.load_task(name) for name in names]
+    for file in pull(loaded, to, lambda line: click.echo(line, err=True)):
+        row = {"path": file.path, "location": str(file.location), "fetched": file.fetched}
+        state = "fetched" if file.fetched else "already there"
+        click.echo(jsonl.dumps(row) if as_json else f"{file.path}  {state}  {file.location}")

@@ -1,0 +1,69 @@
+"""`olmes score`: recorded responses, judged without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from olmes.cli import options
+
+
+@click.command("score")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", required=True, help="A task's name or file.")
+@options.data_option
+@options.set_option
+@click.option("--verdicts", type=click.Path(path_type=Path), help="Write one JSON row a response.")
+@click.option("--workers", type=click.IntRange(min=1), help="Scoring processes.")
+@options.json_option
+@options.verbose_option
+def command(
+    file: Path,
+    task: str,
+    data: Path | None,
+    settings: tuple[str, ...],
+    verdicts: Path | None,
+    workers: int | None,
+    as_json: bool,
+) -> int:
+    """Score the recorded responses of FILE (JSON lines) without a model.
+
+    A row has `response` and either `doc_id` (row in the official file, with `subtask` where a
+    benchmark has one file a sub-task) or an inline `doc` with that file's fields.
+    """
+    from olmes import jsonl
+    from olmes.api import with_settings
+    from olmes.data.resolve import resolve
+    from olmes.models.replay import read_recorded
+    from olmes.registry import load_task
+    from olmes.replaying import needs_data, score_recorded, verdict_row
+
+    [judge] = with_settings([load_task(task)], options.parse_settings(settings))
+    recorded = read_recorded(file)
+    dataset = None
+    if needs_data(recorded):
+        dataset = resolve(judge, data, say=lambda line: click.echo(line, err=True))
+    scored = score_recorded(judge, recorded, dataset, workers=workers)
+    if verdicts is not None:
+        jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
+    summary = {
+        "task": judge.name,
+        "n": scored.numbers["n"],
+        "metrics": scored.numbers["metrics"],
+        "subtasks": scored.numbers["subtasks"],
+        "counts": scored.numbers["counts"],
+        "primary": judge.primary,
+        "standard": judge.standard,
+        "formulation_hash": judge.formulation_hash,
+        "data": dataset.to_json() if dataset else None,
+    }
+    if as_json:
+        click.echo(jsonl.dumps(summary))
+    else:
+        from olmes.cli.tables import console, metrics_table
+
+        console().print(metrics_table({judge.name: summary}))
+        if verdicts is not None:
+            click.echo(f"verdicts  {verdicts}")
+    return 1 if scored.numbers["counts"]["crashed"] else 0

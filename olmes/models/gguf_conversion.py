@@ -1,0 +1,194 @@
+"""A Llama model with a GPT-2 style tokenizer, out of a GGUF file, as transformers saves it.
+
+transformers can read such a file itself, but takes twenty seconds each time, refuses to save the
+result, and loses part of the tokenizer's splitting rules. What is written here depends on the file
+alone, and not on the version of any library, so that its fingerprint is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+    from gguf import GGUFReader
+
+BLOCK = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+"""Parts of a block: name in GGUF, name in transformers."""
+OUTER = {"token_embd": "embed_tokens", "output_norm": "norm"}
+SPECIAL = 3
+"""GGUF's token type of control tokens."""
+
+
+def convert(file: Path, folder: Path) -> None:
+    """Write weights (float32), configuration and tokenizer of `file` into `folder`."""
+    from gguf import GGUFReader
+    from safetensors.numpy import save_file
+
+    reader = GGUFReader(file)
+    values = {
+        name: field.contents()
+        for name, field in reader.fields.items()
+        if not name.startswith("GGUF.")
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / "model.safetensors"
+    save_file(tensors(reader, values), weights, metadata={"format": "pt"})
+    weights.chmod(0o644)  # safetensors writes for the owner alone; a cache may be shared
+    for name, content in (
+        ("config.json", config(values)),
+        ("generation_config.json", {"eos_token_id": values["tokenizer.ggml.eos_token_id"]}),
+        ("tokenizer.json", tokenizer(values)),
+        ("tokenizer_config.json", tokenizer_config(values)),
+    ):
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        (folder / name).write_text(text + "\n", "utf-8")
+    (folder / "chat_template.jinja").write_text(values["tokenizer.chat_template"], "utf-8")
+
+
+def tensors(reader: GGUFReader, values: dict[str, Any]) -> dict[str, numpy.ndarray]:
+    """Every tensor by its name in transformers, dequantized to float32.
+
+    The output projection is the embedding's transpose (tied), so it is not in the file.
+    """
+    import numpy
+    from gguf.quants import dequantize
+
+    heads = {
+        "attn_q": values["llama.attention.head_count"],
+        "attn_k": values["llama.attention.head_count_kv"],
+    }
+    found = {}
+    for tensor in reader.tensors:
+        weight = dequantize(tensor.data, tensor.tensor_type).astype(numpy.float32)
+        part = tensor.name.removesuffix(".weight")
+        if part in OUTER:
+            name = OUTER[part]
+        else:
+            _, number, part = part.split(".")
+            name = f"layers.{number}.{BLOCK[part]}"
+        if part in heads:
+            weight = interleaved_to_halves(weight, heads[part])
+        found[f"model.{name}.weight"] = numpy.ascontiguousarray(weight)
+    return found
+
+
+def interleaved_to_halves(weight: numpy.ndarray, heads: int) -> numpy.ndarray:
+    """Query or key projection `[heads * size, hidden]` with its rows in transformers' order.
+
+    Rotary embedding turns pairs of rows of a head. llama.cpp stores a pair side by side,
+    transformers keeps first members in the first half of the head and second ones in the other.
+    """
+    rows, columns = weight.shape
+    pairs = weight.reshape(heads, rows // heads // 2, 2, columns)
+    return pairs.swapaxes(1, 2).reshape(rows, columns)
+
+
+def config(values: dict[str, Any]) -> dict[str, Any]:
+    """`config.json`."""
+    llama = {
+        name.removeprefix("llama."): value
+        for name, value in values.items()
+        if name.startswith("llama.")
+    }
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "attention_bias": False,
+        "bos_token_id": values["tokenizer.ggml.bos_token_id"],
+        "dtype": "float32",
+        "eos_token_id": values["tokenizer.ggml.eos_token_id"],
+        "head_dim": llama["rope.dimension_count"],
+        "hidden_act": "silu",
+        "hidden_size": llama["embedding_length"],
+        "intermediate_size": llama["feed_forward_length"],
+        "max_position_embeddings": llama["context_length"],
+        "mlp_bias": False,
+        "model_type": "llama",
+        "num_attention_heads": llama["attention.head_count"],
+        "num_hidden_layers": llama["block_count"],
+        "num_key_value_heads": llama["attention.head_count_kv"],
+        "pad_token_id": values["tokenizer.ggml.padding_token_id"],
+        # The file holds a 32-bit 1e-5, which reads as 9.999999747378752e-06.
+        "rms_norm_eps": float(f"{llama['attention.layer_norm_rms_epsilon']:.6g}"),
+        "rope_parameters": {"rope_theta": llama["rope.freq_base"], "rope_type": "default"},
+        "tie_word_embeddings": True,
+        "vocab_size": llama["vocab_size"],
+    }
+
+
+def tokenizer(values: dict[str, Any]) -> dict[str, Any]:
+    """`tokenizer.json`: byte-level BPE that takes every digit by itself.
+
+    The GGUF names its splitting rule only (`tokenizer.ggml.pre = smollm`): digits are split off
+    before GPT-2's rule is applied. Without that step the white space before a digit is tokenized
+    otherwise than in training.
+    """
+    if values["tokenizer.ggml.pre"] != "smollm":
+        raise ValueError(f"unknown splitting rule {values['tokenizer.ggml.pre']}")
+    tokens = values["tokenizer.ggml.tokens"]
+    byte_level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": number, "content": token, **flags, "special": True}
+            for number, (token, kind) in enumerate(
+                zip(tokens, values["tokenizer.ggml.token_type"], strict=True)
+            )
+            if kind == SPECIAL
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level],
+        },
+        "post_processor": None,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": {token: number for number, token in enumerate(tokens)},
+            "merges": [merge.split(" ") for merge in values["tokenizer.ggml.merges"]],
+        },
+    }
+
+
+def tokenizer_config(values: dict[str, Any]) -> dict[str, Any]:
+    """`tokenizer_config.json`."""
+    tokens = values["tokenizer.ggml.tokens"]
+    return {
+        # The class that takes tokenizer.json as it is; GPT-2's own would set its splitting rule.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": tokens[values["tokenizer.ggml.bos_token_id"]],
+        "eos_token": tokens[values["tokenizer.ggml.eos_token_id"]],
+        "unk_token": tokens[values["tokenizer.ggml.unknown_token_id"]],
+        "pad_token": tokens[values["tokenizer.ggml.padding_token_id"]],
+        "add_prefix_space": False,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": values["llama.context_length"],
+    }

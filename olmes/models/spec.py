@@ -1,0 +1,127 @@
+"""What a user may write for a model, parsed once: `NAME`, `hf:NAME`, `smollm2`, `replay:FILE`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from olmes.errors import OlmesError
+from olmes.models.base import Model
+from olmes.models.checkpoint import Checkpoint, HubCheckpoint, LocalCheckpoint
+
+Backend = Literal["hf", "smollm2", "replay", "vllm", "openai"]
+LATER = ("vllm", "openai")
+EMBEDDED = "smollm2"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which backend runs what."""
+
+    backend: Backend
+    target: str
+    """Folder, hub repository or file; empty for the embedded model."""
+    text: str
+    """As the user wrote it."""
+
+
+def parse_spec(text: str) -> ModelSpec:
+    """The parsed form of a model's name.
+
+    `smollm2` alone is the embedded model, whatever folder lies here (`./smollm2` is the folder). A
+    local folder goes before every prefix, so that a path may hold a colon.
+
+    Raises:
+        OlmesError: the name is empty, its prefix is unknown, or nothing follows the prefix.
+    """
+    if text == EMBEDDED:
+        return ModelSpec("smollm2", "", text)
+    if not text.strip():
+        raise OlmesError(
+            "no model is named; give a hub id, a local folder, smollm2 or replay:FILE."
+        )
+    if ":" not in text or Path(text).expanduser().is_dir():
+        return ModelSpec("hf", text, text)
+    prefix, _, target = text.partition(":")
+    known = [name for name in get_args(Backend) if name != EMBEDDED]
+    if prefix not in known:
+        raise OlmesError(
+            f"'{text}' is no folder here, and '{prefix}:' is no backend; the backends are "
+            f"{', '.join(f'{name}:' for name in known)} (and {EMBEDDED}, without a colon)."
+        )
+    if prefix in LATER:
+        raise OlmesError(
+            f"the backend '{prefix}:' comes with a later release; use hf: (transformers) for now."
+        )
+    if not target:
+        raise OlmesError(f"'{text}' names no model; write what follows '{prefix}:' too.")
+    backend: Backend = "hf" if prefix == "hf" else "replay"
+    return ModelSpec(backend, target, text)
+
+
+def load_model(
+    spec: str,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    max_length: int | None = None,
+) -> Model:
+    """The model a user named, cheaply: weights are loaded by the first request that needs them.
+
+    The options are those of `olmes.models.hf.HFModel`; a recording has no use for them.
+
+    Raises:
+        OlmesError: the name cannot be parsed, or its folder or file does not exist. A hub
+            repository is looked for on first use.
+    """
+    parsed = parse_spec(spec)
+    if parsed.backend == "replay":
+        from olmes.models.replay import ReplayModel
+
+        path = Path(parsed.target).expanduser()
+        if not path.is_file():
+            raise OlmesError(f"there is no file {path} to replay; check the path.")
+        return ReplayModel(parsed.text, path)
+
+    from olmes.models.hf import HFModel
+
+    if parsed.backend == "smollm2":
+        from olmes.models.smollm2 import EmbeddedCheckpoint
+
+        checkpoint: Checkpoint = EmbeddedCheckpoint()
+    else:
+        checkpoint = find_checkpoint(parsed.target)
+    return HFModel(
+        parsed.target or EMBEDDED,
+        checkpoint,
+        dtype=dtype,
+        device=device,
+        batch_size=batch_size,
+        max_length=max_length,
+    )
+
+
+def find_checkpoint(target: str) -> Checkpoint:
+    """A local folder, or else a repository of the hub.
+
+    Raises:
+        OlmesError: it is written as a path and there is no such folder, or the folder holds no
+            model.
+    """
+    path = Path(target).expanduser()
+    if path.is_dir():
+        if not any((path / name).is_file() for name in ("config.json", "adapter_config.json")):
+            raise OlmesError(
+                f"the folder {path} has no config.json; give one that save_pretrained has written "
+                "(a trainer's are named checkpoint-N)."
+            )
+        return LocalCheckpoint(path)
+    if path.exists():
+        raise OlmesError(f"{path} is a file; give the folder of a checkpoint, or replay:FILE.")
+    # A hub id is NAME or OWNER/NAME, of letters, digits, '-', '_' and '.'.
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", target, re.ASCII):
+        raise OlmesError(f"there is no folder {path}; check the path.")
+    return HubCheckpoint(target)

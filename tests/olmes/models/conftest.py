@@ -1,0 +1,164 @@
+"""A tiny random Llama with a real tokenizer and chat template, saved as a checkpoint folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from olmes.models.checkpoint import LocalCheckpoint
+from olmes.models.hf import HFModel
+from olmes.types import Generation, Request, Response
+
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+TEXT = (
+    "Question: If Mary had 3 apples and bought 12 more, how many apples does she have?\n"
+    "Answer: Mary has 15 apples. The answer is: (B).\n\nQuestion: What is the capital of France?\n"
+    "Answer: Paris is the capital of France, a city of two million people on the river Seine.\n"
+)
+
+
+def build_tokenizer(*, adds_bos: bool = False, template: str | None = TEMPLATE) -> Any:
+    """A byte-level BPE tokenizer with 369 tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|bos|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([TEXT] * 4, trainer)
+    if adds_bos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|bos|> $A", special_tokens=[("<|bos|>", 3)]
+        )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+        bos_token="<|bos|>" if adds_bos else None,
+    )
+    fast.chat_template = template
+    return fast
+
+
+def build_checkpoint(
+    folder: Path,
+    *,
+    adds_bos: bool = False,
+    template: str | None = TEMPLATE,
+    decoding: dict[str, Any] | None = None,
+    config: dict[str, Any] | None = None,
+) -> Path:
+    """Save tokenizer and random weights, the same ones every time."""
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = build_tokenizer(adds_bos=adds_bos, template=template)
+    tokenizer.save_pretrained(folder)
+    settings: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": None,
+        "pad_token_id": None,
+        "initializer_range": 0.3,  # far from uniform, so that outputs are varied and stable
+        **(config or {}),
+    }
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**settings))
+    model.to(getattr(torch, settings.get("dtype", "float32")))
+    model.generation_config = GenerationConfig(
+        **{"eos_token_id": tokenizer.eos_token_id, **(decoding or {})}
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint; not to be changed."""
+    return build_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> HFModel:
+    """The model on the CPU; its settings are not to be changed."""
+    return HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", batch_size=4)
+
+
+@pytest.fixture
+def build() -> Callable[..., Path]:
+    """`build_checkpoint`."""
+    return build_checkpoint
+
+
+@pytest.fixture
+def answer() -> Callable[..., list[Response]]:
+    """`answer(model, requests)`: the responses in the requests' order, each given exactly once."""
+
+    def ask(model: HFModel, requests: list[Request]) -> list[Response]:
+        found: dict[int, Response] = {}
+
+        def done(index: int, response: Response) -> None:
+            assert index not in found
+            found[index] = response
+
+        weigh = any(request.continuations for request in requests)
+        (model.loglikelihood if weigh else model.generate)(requests, done)
+        assert sorted(found) == list(range(len(requests)))
+        return [found[index] for index in range(len(requests))]
+
+    return ask
+
+
+@pytest.fixture
+def chat() -> Callable[..., Request]:
+    """`chat(text, **generation)`: a request of one user turn."""
+
+    def make(text: str, *, prefill: str = "", repeat: int = 0, **settings: Any) -> Request:
+        generation = Generation(**{"max_tokens": 12, **settings})
+        return Request(
+            generation=generation,
+            messages=({"role": "user", "content": text},),
+            prefill=prefill,
+            repeat=repeat,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder() -> Path:
+    """The embedded model's folder, converted into the user's cache like any user's."""
+    from olmes.errors import OlmesError
+    from olmes.models.smollm2 import embedded_folder
+
+    try:
+        return embedded_folder()
+    except OlmesError as error:
+        if "cannot be fetched" in str(error):
+            pytest.skip(f"the embedded model is not here: {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_folder: Path) -> HFModel:
+    """The embedded model on the CPU."""
+    return HFModel("smollm2", LocalCheckpoint(smollm2_folder), device="cpu")

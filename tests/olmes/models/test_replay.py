@@ -1,0 +1,126 @@
+"""Recorded responses."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from olmes.errors import OlmesError
+from olmes.models.replay import RecordedResponse, ReplayModel, read_recorded, request_key
+from olmes.types import Generation, Request, Response
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """Write lines (objects or raw text) to a file."""
+
+    def write(*lines: object, name: str = "responses.jsonl") -> Path:
+        text = "\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines) + "\n"
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        return path
+
+    return write
+
+
+def test_rows_are_read_in_order_with_their_fields(recording):
+    path = recording(
+        {"response": "a", "doc_id": 0},
+        "",
+        {"response": "", "doc_id": 0, "task": "bbh", "subtask": "navigate", "repeat": 2},
+        {"response": "b\ud800", "doc": {"q": 1}, "finish": "length", "tokens": 7, "model": "x"},
+        {"response": "", "doc": {"q": 2}, "finish": "error", "subtask": None, "tokens": None},
+    )
+    rows = read_recorded(path)
+    assert rows == [
+        RecordedResponse(text="a", doc_id=0),
+        RecordedResponse(text="", doc_id=0, task="bbh", subtask="navigate", repeat=2),
+        RecordedResponse(text="b\ud800", doc={"q": 1}, finish="length", tokens=7),
+        RecordedResponse(text="", doc={"q": 2}, finish="error"),
+    ]
+    assert rows[2].to_response() == Response(text="b\ud800", finish="length", completion_tokens=7)
+    assert rows[3].to_response().error
+
+
+def test_a_gzipped_recording_is_read(recording):
+    row = {"response": "a", "doc_id": 3}
+    assert read_recorded(recording(row, name="r.jsonl.gz"))[0].doc_id == 3
+
+
+GOOD = {"response": "a", "doc_id": 0}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"response": ', "line 3: not JSON"),
+        ("[1]", "line 3: not a JSON object"),
+        ({"doc_id": 1}, "line 3: 'response' must be"),
+        ({"response": None, "doc_id": 1}, "line 3: 'response' must be"),
+        ({"response": "a"}, "line 3: give either 'doc_id'"),
+        ({"response": "a", "doc_id": 1, "doc": {}}, "line 3: give either 'doc_id'"),
+        ({"response": "a", "doc_id": "1"}, "line 3: 'doc_id' must be a whole number"),
+        ({"response": "a", "doc_id": True}, "line 3: 'doc_id' must be a whole number"),
+        ({"response": "a", "doc_id": -1}, "line 3: 'doc_id' must be a whole number"),
+        ({"response": "a", "doc": "x"}, "line 3: 'doc' must be the item"),
+        ({"response": "a", "doc_id": 1, "repeat": 0.5}, "line 3: 'repeat' must be"),
+        ({"response": "a", "doc_id": 1, "subtask": 4}, "line 3: 'subtask' must be a name"),
+        ({"response": "a", "doc_id": 1, "finish": "eos"}, "line 3: 'finish' must be one of stop"),
+        ({"response": "b", "doc_id": 0, "repeat": 0}, "line 3: answers the same item as line 1"),
+    ],
+)
+def test_a_wrong_line_is_named(recording, row, message):
+    path = recording(GOOD, "", row)
+    with pytest.raises(OlmesError) as caught:
+        read_recorded(path)
+    assert f"{path}, {message}" in str(caught.value)
+
+
+def test_a_recording_without_rows_or_without_a_file_is_refused(recording, tmp_path):
+    with pytest.raises(OlmesError, match="holds no responses"):
+        read_recorded(recording(""))
+    with pytest.raises(OlmesError, match="does not exist"):
+        read_recorded(tmp_path / "none.jsonl")
+
+
+def test_the_model_gives_back_what_was_recorded(recording):
+    path = recording(GOOD)
+    first = Request(generation=Generation(max_tokens=3), prompt="one")
+    second = Request(generation=Generation(max_tokens=3), prompt="one", repeat=1)
+    given = Response(text="a", completion_tokens=1)
+    model = ReplayModel("replay:x", path, {request_key(first): given})
+    found = {}
+    model.generate([second, first], found.__setitem__)
+    assert found[1] == given
+    assert (found[0].finish, found[0].error) == ("error", "no recorded response")
+    assert model.recorded == read_recorded(path)
+    assert not model.cacheable
+
+
+def test_a_recording_has_no_probabilities(recording):
+    request = Request(generation=Generation(max_tokens=1), prompt="a", continuations=("b",))
+    found = {}
+    ReplayModel("r", recording(GOOD)).loglikelihood([request, request], found.__setitem__)
+    assert [found[i].finish for i in (0, 1)] == ["error", "error"]
+
+
+def test_the_fingerprint_is_the_files_content(recording, tmp_path):
+    path = recording(GOOD)
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(path.read_bytes())
+    assert ReplayModel("a", path).fingerprint == ReplayModel("b", copy).fingerprint
+    copy.write_text("x")
+    assert ReplayModel("a", path).fingerprint != ReplayModel("b", copy).fingerprint
+    assert ReplayModel("a", path).engine == {"backend": "replay"}
+
+
+def test_a_prompt_is_shown_as_plain_turns(recording):
+    request = Request(
+        generation=Generation(max_tokens=1),
+        messages=({"role": "user", "content": "Why?"},),
+        prefill="Answer:",
+    )
+    assert ReplayModel("r", recording(GOOD)).encode(request).text == "user: Why?\nAnswer:"

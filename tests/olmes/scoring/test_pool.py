@@ -1,0 +1,69 @@
+"""Scoring processes: whatever a response does to a scorer, the run goes on and says so."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from olmes.errors import OlmesError
+from olmes.registry import load_task
+from olmes.scoring.pool import Outcome, ScoringPool
+from olmes.types import Response
+
+ECHO = load_task(str(Path(__file__).parents[1] / "files/echo_task.py"))
+
+
+def judge(texts: list[str], workers: int = 2) -> dict[str, dict[str, Outcome]]:
+    found: dict[str, dict[str, Outcome]] = {text: {} for text in texts}
+    with ScoringPool({"echo": ECHO}, workers) as pool:
+        for text in texts:
+            pool.submit(
+                "echo",
+                {"word": "word"},
+                Response(text=text),
+                lambda scorer, outcome, text=text: found[text].update({scorer: outcome}),
+            )
+        pool.join()
+    return found
+
+
+def test_right_and_wrong_responses() -> None:
+    found = judge(["word", "other", ""])
+    assert found["word"]["score"].verdict.values == {"exact_match": 1.0}
+    assert found["word"]["score_length"].verdict.values == {"length_match": 1.0}
+    assert found["other"]["score"].verdict.values == {"exact_match": 0.0}
+    assert found[""]["score"].verdict.unparsed
+
+
+def test_a_hostile_response_costs_only_its_own_verdict() -> None:
+    began = time.monotonic()
+    bad = ["hang", "busy", "raise", "exit", "memory", "recurse", "print"]
+    found = judge([*bad, *(f"good {i}" for i in range(40)), "word"])
+    assert time.monotonic() - began < 30
+    assert "more than 1 s" in found["hang"]["score"].timeout
+    assert "more than 1 s" in found["busy"]["score"].timeout
+    assert "MemoryError" in found["memory"]["score"].timeout
+    assert "RecursionError" in found["recurse"]["score"].timeout
+    assert "a fault" in found["raise"]["score"].crash
+    assert "echo_task.py" in found["raise"]["score"].crash
+    assert "died" in found["exit"]["score"].crash
+    assert found["print"]["score"].verdict.values == {"exact_match": 0.0}
+    assert found["word"]["score"].verdict.values == {"exact_match": 1.0}
+    # The other scorer of a hostile response still has its say.
+    assert all(len(found[text]) == 2 for text in found)
+    assert found["hang"]["score_length"].verdict.values == {"length_match": 1.0}
+    assert all(found[f"good {i}"]["score"].verdict is not None for i in range(40))
+
+
+def test_any_text_gets_through() -> None:
+    texts = ["\0", "\ud800", "x" * 1_000_000, "[" * 1_000_000, "\u2028", '"}\n{"', "𝔸"]
+    found = judge([*texts], workers=1)
+    assert all(found[text]["score"].verdict.extracted == text for text in texts)
+
+
+def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ECHO, "reference", "no.such.module")
+    with pytest.raises(OlmesError, match="No module named 'no'"):
+        judge(["word"])

@@ -1,0 +1,351 @@
+"""Runs written as records (schema 1), for the pages to read, and a browser to open the pages in.
+
+The records are made here and not by a run: the pages must show what no run would bring together,
+such as hostile texts, a failed request and sample data on one page.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from olmes.sheet import FLAGS
+
+HOSTILE = (
+    "</script><script>window.pwned = 1</script>",
+    '<img src=x onerror="window.pwned = 2">',
+    "<!--<script>",
+    "]]></pre></body></html>",
+    '"><svg onload="window.pwned = 3">',
+    "{{ 7 * 7 }}${7*7}<%= 7*7 %>",
+    "javascript:window.pwned=4",
+)
+UNSEEN = (
+    "bell\x07 null\x00 return\r\n tab\there c1\x85 "
+    "right-to-left\u202eabc zero\u200bwidth lone\ud800!"
+)
+VOCABULARY = (
+    "robe bolt fibre blue white half train leaves station city hours miles apart farmer market eggs "
+    "sells dollar each week month total remaining price discount percent boxes pencils students "
+    "teacher class rows columns garden fence square area metres water tank fills empties pipe hour "
+    "minute speed distance travels north south bakery cakes orders flour sugar cups recipe doubles"
+)
+WORDS = VOCABULARY.split()
+EXEMPLARS = [
+    {"role": role, "content": f"{text} {number}"}
+    for number in range(1, 5)
+    for role, text in (("user", "Question: exemplar question"), ("assistant", "Answer: exemplar"))
+]
+HELP = {
+    "exact_match": "the number after the last 'the answer is' equals the gold number",
+    "exact_match_numeric": "the same, with units and thousands separators read",
+    "inst_level_strict": "share of instructions followed",
+    "prompt_level_loose": "every instruction of the prompt followed, loosely read",
+    "f1": "overlap of answer and gold, token by token",
+}
+
+
+def interval(value: float, n: int) -> dict[str, Any]:
+    """Wilson's 95 % interval and the binomial standard error, as a run writes them."""
+    z2 = 1.96**2
+    centre = (value + z2 / (2 * n)) / (1 + z2 / n)
+    half = 1.96 / (1 + z2 / n) * math.sqrt(value * (1 - value) / n + z2 / (4 * n * n))
+    return {
+        "value": value,
+        "stderr": math.sqrt(value * (1 - value) / n),
+        "ci_low": max(0.0, centre - half),
+        "ci_high": min(1.0, centre + half),
+        "n": n,
+    }
+
+
+class RecordBuilder:
+    """Writes a run folder from a seed."""
+
+    def __init__(self, folder: Path, seed: int = 1) -> None:
+        self.folder = folder
+        self.random = random.Random(seed)
+
+    def words(self, low: int, high: int) -> str:
+        return " ".join(self.random.choices(WORDS, k=self.random.randint(low, high)))
+
+    def row(self, doc_id: int, question: str, text: str, **fields: Any) -> dict[str, Any]:
+        """A sample with every field, the given ones replaced."""
+        response = {
+            "text": text,
+            "finish": "stop",
+            "prompt_tokens": 900,
+            "completion_tokens": 120,
+            "prompt_truncated": 0,
+            "logprobs": [],
+            "error": "",
+        }
+        return {
+            "doc_id": doc_id,
+            "subtask": "",
+            "doc_hash": f"{doc_id:016x}",
+            "repeat": 0,
+            "prompt_hash": f"{doc_id + 7:016x}",
+            "messages": [{"role": "user", "content": question}],
+            "prompt": None,
+            "prefill": "",
+            "continuations": [],
+            "gold": "18",
+            "response": response,
+            "values": {},
+            "extracted": None,
+            "flags": [],
+            "note": "",
+            "parts": [],
+        } | fields
+
+    def gsm8k(self, n: int) -> list[dict[str, Any]]:
+        """Few-shot chat with a prefill, an honest metric beside the primary one."""
+        rows = []
+        for doc_id in range(n):
+            gold, right = str(self.random.randint(2, 999)), self.random.random() < 0.4
+            said = gold if right else str(self.random.randint(1000, 2000))
+            question = f"Question: {self.words(25, 50).capitalize()}, how many are left?"
+            text = f" {self.words(40, 90)}.\nSo the answer is {said}."
+            row = self.row(doc_id, question, text, prefill="Answer:", gold=gold, extracted=said)
+            disputed = doc_id % 11 == 5
+            row["values"] = {
+                "exact_match": float(right),
+                "exact_match_numeric": float(right or disputed),
+            }
+            if doc_id % 13 == 3:
+                row["flags"] = ["truncated", "unparsed"]
+                row["response"]["finish"] = "length"
+                row["extracted"], row["values"] = None, dict.fromkeys(row["values"], 0.0)
+            rows.append(row)
+        return rows
+
+    def bbh(self, n: int) -> list[dict[str, Any]]:
+        """Sub-tasks with exemplars of their own, so that no turn is shared by the whole task."""
+        rows = []
+        for doc_id in range(n):
+            subtask = ("navigate", "snarks", "word_sorting")[doc_id % 3]
+            right = self.random.random() < 0.6
+            turns = [{**turn, "content": f"{subtask}: {turn['content']}"} for turn in EXEMPLARS]
+            question = f"Follow the instructions of {subtask}.\n\n{self.words(20, 60)}?"
+            row = self.row(
+                doc_id // 3,
+                question,
+                f"Let us think. {self.words(30, 80)}. So the answer is {'Yes' if right else 'No'}.",
+                subtask=subtask,
+                gold="Yes",
+                extracted="Yes" if right else "No",
+                values={"exact_match": float(right)},
+            )
+            row["messages"] = [*turns, *row["messages"]]
+            rows.append(row)
+        return sorted(rows, key=lambda row: row["subtask"])
+
+    def ifeval(self, n: int) -> list[dict[str, Any]]:
+        """Several instructions a prompt: a metric over parts."""
+        rows = []
+        for doc_id in range(n):
+            flags = [self.random.random() < 0.7 for _ in range(1 + doc_id % 3)]
+            names = (
+                "punctuation:no_comma",
+                "length_constraints:number_words",
+                "keywords:existence",
+            )
+            parts = [
+                {"id": name, "strict": flag, "loose": True, "note": "" if flag else "2 commas"}
+                for name, flag in zip(names, flags, strict=False)
+            ]
+            values = {"prompt_level_loose": float(all(flags)), "inst_level_strict": flags}
+            row = self.row(doc_id, self.words(10, 30), self.words(60, 120), values=values)
+            rows.append(row | {"parts": parts, "gold": list(names[: len(flags)])})
+        return rows
+
+    def task(self, name: str, title: str, primary: str, rows: list[Any]) -> dict[str, Any]:
+        """A task's part of run.json; its rows go to the samples file."""
+        path = self.folder / "samples" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        metrics = list(dict.fromkeys(metric for row in rows for metric in row["values"]))
+        described = {
+            metric: {
+                **self.estimate(rows, metric),
+                "help": HELP[metric],
+                "honest": metric == "exact_match_numeric",
+                "higher_is_better": True,
+            }
+            for metric in metrics
+        }
+        groups = {row["subtask"] for row in rows} - {""}
+        subtasks = {
+            group: {
+                "n": sum(row["subtask"] == group for row in rows),
+                "metrics": {
+                    metric: self.estimate([r for r in rows if r["subtask"] == group], metric)
+                    for metric in metrics
+                },
+            }
+            for group in sorted(groups)
+        }
+        return {
+            "title": title,
+            "primary": primary,
+            "standard": True,
+            "settings": {},
+            "formulation": {
+                "generation": {"max_tokens": 512, "temperature": 0.0, "stop": ["Question:"]},
+                "shots": 8,
+                "question": "Question: {question}\n",
+                "aggregate": "micro",
+            },
+            "formulation_hash": "0123456789abcdef",
+            "scorer_hash": "fedcba9876543210",
+            "data": {
+                "origin": "folder",
+                "location": "/data/" + name,
+                "content_hash": "ab" * 32,
+                "official": True,
+                "notes": [],
+                "rows": len(rows),
+            },
+            "n": len(rows),
+            "metrics": described,
+            "subtasks": subtasks,
+            "counts": {kind: sum(kind in row["flags"] for row in rows) for kind in FLAGS},
+            "tokens": {"prompt": 900 * len(rows), "completion": 120 * len(rows)},
+            "shared_messages": EXEMPLARS if name == "gsm8k" else [],
+            "samples": f"samples/{name}.jsonl",
+        }
+
+    def estimate(self, rows: list[Any], metric: str) -> dict[str, Any]:
+        """Mean and interval of a metric over rows; one item for each flag of a list."""
+        flat = [value for row in rows for value in [row["values"].get(metric)] if value is not None]
+        flat = [part for value in flat for part in (value if isinstance(value, list) else [value])]
+        return interval(sum(flat) / len(flat), len(flat))
+
+    def write(self, tasks: dict[str, Any], **fields: Any) -> Path:
+        """Write run.json; `fields` replace its own."""
+        value = sum(task["metrics"][task["primary"]]["value"] for task in tasks.values())
+        run = {
+            "schema": 1,
+            "id": "smollm2-dev-1a2b3c4d",
+            "created": "2026-11-22T10:00:00Z",
+            "complete": True,
+            "olmes": {"version": "0.1.0", "git_commit": "c0ffee" * 6, "git_dirty": False},
+            "model": {
+                "name": "smollm2",
+                "fingerprint": "5f" * 32,
+                "engine": {"backend": "hf", "transformers": "5.23.0", "dtype": "float32"},
+            },
+            "suite": {
+                "name": "dev",
+                "title": "Development suite",
+                "held_out": False,
+                "complete": True,
+                **interval(value / len(tasks), sum(task["n"] for task in tasks.values())),
+            },
+            "limit": None,
+            "tasks": tasks,
+            "warnings": [],
+            "environment": {
+                "python": "3.11.7",
+                "platform": "Linux",
+                "packages": {"torch": "2.13.0"},
+                "hardware": {"cpu": "a processor", "cores": 2, "gpu": None},
+            },
+            "timing": {"answer_s": 734.2, "judge_s": 3.4},
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "run.json").write_text(json.dumps(run | fields), encoding="utf-8")
+        return self.folder
+
+
+@pytest.fixture(scope="session")
+def clean_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run on official data: nothing to warn of."""
+    return write_clean_run(tmp_path_factory.mktemp("clean"), 60)
+
+
+def write_clean_run(folder: Path, n: int) -> Path:
+    """A run of three tasks with `n` samples each."""
+    build = RecordBuilder(folder)
+    tasks = {
+        "gsm8k": build.task("gsm8k", "GSM8K", "exact_match", build.gsm8k(n)),
+        "bbh": build.task("bbh", "BIG-Bench Hard", "exact_match", build.bbh(n)),
+        "ifeval": build.task("ifeval", "IFEval", "prompt_level_loose", build.ifeval(n)),
+    }
+    return build.write(tasks)
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with everything wrong at once, and markup wherever a text can stand."""
+    build = RecordBuilder(tmp_path_factory.mktemp("hostile"))
+    rows = build.gsm8k(20)
+    for row, text in zip(rows, HOSTILE, strict=False):
+        row["messages"][0]["content"] = f"{text} question"
+        row["response"]["text"] = f"before {text} after"
+        row["extracted"] = text
+        row["gold"] = [text, 2**60, float("nan")]
+        row["note"] = text
+    rows[8]["response"]["text"] = UNSEEN
+    rows[8]["messages"][0]["content"] = "emoji 👩‍👩‍👧, العربية, עברית, 日本語, İstanbul, naïve"
+    rows[9] |= {"flags": ["failed"], "values": {}, "extracted": None, "note": "connection reset"}
+    rows[9]["response"] |= {"text": "", "finish": "error", "error": "connection reset"}
+    rows[10] |= {"response": None, "values": {}, "extracted": None}
+    rows[11]["response"]["text"] = " and 180 is not 18, but 18 is 18 and 181 is not"
+    rows[11]["extracted"] = "18"
+    rows[12] |= {"continuations": [" yes", " no"], "prompt": "Is it?", "messages": []}
+    rows[12]["response"] |= {"text": "", "logprobs": [-1.5, float("-inf")]}
+    rows[13] |= {"doc_id": 12, "repeat": 3}
+    gsm8k = build.task("gsm8k", f"GSM8K {HOSTILE[1]}", "exact_match", rows)
+    gsm8k |= {"standard": False, "settings": {"shots": "2"}}
+    gsm8k["data"] |= {"origin": "sample", "official": False, "notes": [HOSTILE[0]]}
+    bbh_rows = build.bbh(30)
+    for row in bbh_rows[::2]:
+        row["subtask"] = HOSTILE[4]
+    bbh = build.task("bbh", "BBH", "exact_match", bbh_rows)
+    bbh["data"] |= {"official": False, "notes": ["2 rows differ."]}
+    return build.write(
+        {"gsm8k": gsm8k, "bbh": bbh},
+        id=HOSTILE[0],
+        complete=False,
+        limit=30,
+        warnings=[HOSTILE[0], "lone \ud800 surrogate"],
+        model={"name": HOSTILE[1], "fingerprint": "5f" * 32, "engine": {"backend": HOSTILE[4]}},
+    )
+
+
+@pytest.fixture
+def write_record() -> Callable[[Path, int], Path]:
+    """`write_clean_run`, for tests that choose the size."""
+    return write_clean_run
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real Chromium without a network."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("needs chromium on the PATH")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--no-first-run",
+            ],
+        )
+        yield browser
+        browser.close()

@@ -1,0 +1,108 @@
+"""Samples packed for a page, and unpacked again."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from typing import Any
+
+from olmes.reports.samples import CHUNK_CHARS, PackedTask, javascript_safe, pack, pack_task
+
+
+def unpack(blob: str) -> Any:
+    return json.loads(gzip.decompress(base64.b64decode(blob)))
+
+
+def packed(rows: list[dict[str, Any]], **options: Any) -> PackedTask:
+    return pack_task(rows, **{"primary": "em", "honest": [], "shared": [], **options})
+
+
+def row(doc_id: int, content: str = "Question: why?", **fields: Any) -> dict[str, Any]:
+    return {
+        "doc_id": doc_id,
+        "messages": [{"role": "user", "content": content}],
+        "values": {"em": 1.0},
+        **fields,
+    }
+
+
+def turns(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+
+
+def test_every_row_comes_back_in_its_order() -> None:
+    rows = [row(at, f"{at} " + "words " * 500, gold={"a": [at]}) for at in range(200)]
+    made = packed(rows)
+    chunks = [unpack(chunk) for chunk in made.chunks]
+    assert len(chunks) > 2
+    assert [each for chunk in chunks for each in chunk["rows"]] == rows
+    ends = [start + len(chunk["rows"]) for start, chunk in zip(made.starts, chunks, strict=True)]
+    assert list(made.starts) == [0, *ends[:-1]]
+    assert all(len(json.dumps(chunk)) < 2 * CHUNK_CHARS for chunk in chunks)
+
+
+def test_turns_before_the_last_are_kept_once_a_chunk() -> None:
+    own = [*turns("one"), {"role": "user", "content": "q"}]
+    other = [*turns("two"), {"role": "user", "content": "q"}]
+    made = packed([row(at, messages=own if at % 2 else other) for at in range(10)])
+    (chunk,) = (unpack(chunk) for chunk in made.chunks)
+    assert chunk["shots"] == [turns("two"), turns("one")]
+    assert [each["shots"] for each in chunk["rows"]] == [0, 1] * 5
+    assert all(len(each["messages"]) == 1 for each in chunk["rows"])
+
+
+def test_no_samples_make_no_chunk() -> None:
+    made = packed([])
+    assert made.chunks == made.starts == made.values == ()
+    assert unpack(made.index)["doc"] == []
+
+
+def test_the_index_holds_what_is_filtered_by() -> None:
+    rows = [
+        row(0, values={"em": 1.0, "parts": [True, False], "length": 37.0}, flags=["truncated"]),
+        row(1, values={"em": False, "parts": [], "length": 1.0}, subtask="algebra", repeat=2),
+        row(2, values={}),
+    ]
+    made = packed(rows)
+    index = unpack(made.index)
+    assert index["values"] == {"em": [1.0, 0.0, None], "parts": [0.5, None, None]}
+    assert made.values == ("em", "parts")  # a length is no verdict
+    assert index["flags"] == [["truncated"], [], []]
+    assert (index["doc"], index["subtask"], index["repeat"]) == (
+        [0, 1, 2],
+        ["", "algebra", ""],
+        [0, 2, 0],
+    )
+    assert made.flags == {"truncated": 1}
+
+
+def test_disputed_samples_are_those_on_which_an_honest_metric_differs() -> None:
+    verdicts = [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, None)]
+    rows = [row(at, values={"em": em, "fair": fair}) for at, (em, fair) in enumerate(verdicts)]
+    assert packed(rows).flags == {}
+    made = packed(rows, honest=["fair"])
+    assert unpack(made.index)["flags"] == [[], ["disputed"], ["disputed"], []]
+    assert made.flags == {"disputed": 2}
+
+
+def test_a_line_leaves_out_the_instructions_every_item_begins_with() -> None:
+    start = "Answer the following question.\nQuestion: "
+    rows = [row(at, start + text) for at, text in enumerate(("What is\nthis?", "Where is it?"))]
+    assert unpack(packed(rows).index)["line"] == ["What is this?", "Where is it?"]
+    assert unpack(packed(rows[:1]).index)["line"] == [" ".join((start + "What is this?").split())]
+
+
+def test_numbers_that_javascript_cannot_read_are_text() -> None:
+    value = {"a": [math.nan, -math.inf, 2**53, 2**60, 0.5, True, None], "b": ("x",)}
+    assert javascript_safe(value) == {
+        "a": ["NaN", "-Infinity", 2**53, str(2**60), 0.5, True, None],
+        "b": ["x"],
+    }
+
+
+def test_packing_is_the_same_every_time_and_holds_any_text() -> None:
+    value = {"text": "lone \ud800, null \0, </script>, 日本"}
+    assert pack(value) == pack(value)
+    assert unpack(pack(value)) == value

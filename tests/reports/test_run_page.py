@@ -1,0 +1,240 @@
+"""The page of a run, as a file: what it says, what it holds, what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from olmes.reports.page import asset
+from olmes.reports.run_page import write_run_page
+
+from olmes import jsonl
+from olmes.errors import OlmesError
+
+Change = Callable[[dict[str, Any]], None]
+
+
+class PageText(HTMLParser):
+    """Tags with their attributes, and the words of the page outside scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inside = ""
+        self.texts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self.inside not in {"script", "style"}:
+            self.texts.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join("".join(self.texts).split())
+
+
+def render(run: Path, tmp_path: Path, change: Change | None = None) -> str:
+    """The page of a copy of `run`, its run.json changed."""
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    data = json.loads((folder / "run.json").read_text())
+    if change:
+        change(data)
+    (folder / "run.json").write_text(json.dumps(data))
+    output = tmp_path / "report.html"
+    assert write_run_page(folder, output) == output
+    return output.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def clean_page(clean_run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return render(clean_run, tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="module")
+def hostile_page(hostile_run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return render(hostile_run, tmp_path_factory.mktemp("page"))
+
+
+def test_every_metric_stands_there_with_interval_error_and_n(
+    clean_run: Path, clean_page: str
+) -> None:
+    run = json.loads((clean_run / "run.json").read_text())
+    rows = [
+        " ".join(re.sub(r"<[^>]+>", " ", row.replace("<wbr>", "")).split())
+        for row in re.findall(r"<tr class=.*?</tr>", clean_page, re.DOTALL)
+    ]
+    expected = 0
+    for task in run["tasks"].values():
+        groups = [task, *task["subtasks"].values()]
+        for group in groups:
+            for name, found in group["metrics"].items():
+                low, high = 100 * found["ci_low"], 100 * found["ci_high"]
+                score = f"{100 * found['value']:.1f} [{low:.1f}, {high:.1f}]"
+                numbers = f"{score} {100 * found['stderr']:.1f} {found['n']}"
+                assert any(name in row and row.endswith(numbers) for row in rows), (name, numbers)
+                expected += 1
+    assert len(rows) == expected
+
+
+def test_the_mean_of_the_suite_is_the_headline(clean_run: Path, clean_page: str) -> None:
+    suite = json.loads((clean_run / "run.json").read_text())["suite"]
+    words = PageText(clean_page).words
+    assert f"Mean of 3 tasks {100 * suite['value']:.1f} %" in words
+    low, high, error = (100 * suite[key] for key in ("ci_low", "ci_high", "stderr"))
+    assert f"95 % CI [{low:.1f}, {high:.1f}], SE {error:.1f}, n = {suite['n']}" in words
+    assert "22 November 2026, 10:00 UTC" in words
+
+
+def test_no_number_without_its_hashes(clean_run: Path, clean_page: str) -> None:
+    words = PageText(clean_page).words
+    for task in json.loads((clean_run / "run.json").read_text())["tasks"].values():
+        assert task["formulation_hash"] in words
+        assert task["scorer_hash"] in words
+        assert task["data"]["content_hash"] in words
+
+
+def test_a_run_of_single_tasks_has_no_mean(clean_run: Path, tmp_path: Path) -> None:
+    words = PageText(render(clean_run, tmp_path, lambda run: run.update(suite=None))).words
+    assert "Mean of" not in words
+    assert "smollm2 on tasks chosen one by one" in words
+
+
+def sample_data(run: dict[str, Any]) -> None:
+    run["tasks"]["gsm8k"]["data"] |= {"origin": "sample", "official": False}
+
+
+def other_data(run: dict[str, Any]) -> None:
+    run["tasks"]["bbh"]["data"] |= {"official": False, "notes": ["2 rows differ."]}
+
+
+def changed_formulation(run: dict[str, Any]) -> None:
+    run["tasks"]["gsm8k"] |= {"standard": False, "settings": {"shots": "2"}}
+
+
+def count_of(flag: str) -> Change:
+    return lambda run: run["tasks"]["gsm8k"]["counts"].update({flag: 3})
+
+
+NOTICES: list[tuple[Change, str, str]] = [
+    (sample_data, "stop", "Sample data: not comparable GSM8K: scored on the built-in sample"),
+    (lambda run: run.update(complete=False), "stop", "Incomplete run"),
+    (lambda run: run["suite"].update(complete=False), "stop", "Incomplete run"),
+    (count_of("failed"), "stop", "Failed requests GSM8K: 3 requests got no response"),
+    (other_data, "caution", "Data differs from the official set BIG-Bench Hard: the items are not"),
+    (other_data, "caution", "2 rows differ."),
+    (changed_formulation, "caution", "Formulation not standard GSM8K: settings differ"),
+    (changed_formulation, "caution", "gsm8k.shots=2"),
+    (lambda run: run.update(limit=8), "caution", "Limited run At most 8 items a task"),
+    (count_of("timeout"), "caution", "Scorer stopped 3 responses"),
+    (count_of("crashed"), "caution", "Scorer stopped 3 responses"),
+    (count_of("prompt_truncated"), "caution", "Prompts cut 3 prompts"),
+    (lambda run: run.update(warnings=["Mind the gap."]), "caution", "1 warning of the run Mind"),
+]
+
+
+@pytest.mark.parametrize(("change", "level", "text"), NOTICES)
+def test_what_speaks_against_the_numbers_is_said_first(
+    clean_run: Path, tmp_path: Path, change: Change, level: str, text: str
+) -> None:
+    html = render(clean_run, tmp_path, change)
+    words = PageText(html).words
+    assert text in words
+    assert words.index(text) < words.index("Mean of 3 tasks")
+    assert f'class="notice {level}"' in html.split("<main>", maxsplit=1)[0]
+    assert "Comparable" not in words
+
+
+def test_a_clean_run_is_called_comparable(clean_page: str) -> None:
+    words = PageText(clean_page).words
+    assert "Comparable Official data, standard formulation, all items, every request" in words
+    assert 'class="notice stop"' not in clean_page
+
+
+def test_a_metric_without_a_number_is_a_dash(clean_run: Path, tmp_path: Path) -> None:
+    def empty(run: dict[str, Any]) -> None:
+        nothing = dict.fromkeys(("value", "stderr", "ci_low", "ci_high")) | {"n": 0}
+        run["tasks"]["gsm8k"]["metrics"]["exact_match"] |= nothing
+        run["suite"] |= nothing
+
+    html = render(clean_run, tmp_path, empty)
+    assert "95 % CI –, SE –, n = 0" in PageText(html).words
+
+
+def test_nothing_comes_from_outside_the_file(hostile_page: str) -> None:
+    allowed = re.compile(r"#|data:,$")
+    for tag, attributes in PageText(hostile_page).tags:
+        assert tag not in {"img", "iframe", "object", "embed", "base", "video", "audio"}
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+        for name in ("src", "href", "action", "srcset", "data"):
+            assert allowed.match(attributes.get(name) or "#"), attributes
+    assert not re.search(r"@import|url\(|@font-face", asset("report.css"))
+    assert not re.search(r"\bfetch\(|XMLHttpRequest|import\(|WebSocket", asset("samples.js"))
+
+
+def test_the_policy_allows_this_style_and_this_script_alone(clean_page: str) -> None:
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', clean_page)
+    rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
+    for tag, rule in (("style", "style-src"), ("script", "script-src")):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", clean_page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+
+
+def test_the_script_makes_no_html_from_text() -> None:
+    script = asset("samples.js")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+    assert len(script.splitlines()) < 400
+    for text in (script, asset("report.css")):
+        assert not re.search(r"</|<!--|\r", text)
+
+
+def test_hostile_texts_are_escaped(hostile_page: str) -> None:
+    assert "window.pwned" in hostile_page  # names and titles show it
+    for _, attributes in PageText(hostile_page).tags:
+        assert "onerror" not in attributes
+    scripts = re.findall(r"<script(.*?)>", hostile_page)
+    assert scripts.count("") == 1  # every other one is data
+    assert all(not found or "type=" in found for found in scripts)
+
+
+def test_the_page_is_the_same_every_time(clean_run: Path, clean_page: str, tmp_path: Path) -> None:
+    assert render(clean_run, tmp_path) == clean_page
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OlmesError, match="no record"):
+        write_run_page(tmp_path, tmp_path / "report.html")
+
+
+def test_a_later_schema_is_refused(clean_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(OlmesError, match="schema 2"):
+        render(clean_run, tmp_path, lambda run: run.update(schema=2))
+
+
+def test_damaged_samples_are_refused_by_file_and_line(clean_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(clean_run, folder)
+    samples = folder / "samples" / "bbh.jsonl"
+    samples.write_text(samples.read_text().replace("\n", "\n{", 1))
+    with pytest.raises(OlmesError, match=r"bbh\.jsonl, line 2"):
+        write_run_page(folder, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_page_over_an_old_one_replaces_it(clean_run: Path, tmp_path: Path) -> None:
+    jsonl.write_atomically(tmp_path / "report.html", "old")
+    assert "<h1>smollm2" in render(clean_run, tmp_path)

@@ -9,7 +9,8 @@ from typing import Any
 
 from olmes import stats
 from olmes.metrics import Metric
-from olmes.sheet import FLAGS, Row
+from olmes.record import Row
+from olmes.sheet import FLAGS
 from olmes.stats import Estimate
 from olmes.task import Task
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from olmes import jsonl
 from olmes.errors import OlmesError
-from olmes.sheet import Row
+
+Row = dict[str, Any]
+"""A row of a samples file (docs/record.md)."""
 
 SCHEMA = 1
 VOLATILE = ("created", "environment", "timing", "olmes")
@@ -67,8 +69,17 @@ class Record:
         return float(numbers["metrics"][metric or numbers["primary"]]["value"])
 
     def samples(self, task: str) -> Iterator[Row]:
-        """The rows of a task's samples file, one a response."""
-        yield from jsonl.read(self.folder / self.tasks[task]["samples"])
+        """The rows of a task's samples file, one a response.
+
+        Raises:
+            OlmesError: the file is missing, or the record names one outside its own folder.
+        """
+        path = (self.folder / self.tasks[task]["samples"]).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise OlmesError(
+                f"{self.folder}/run.json names {path}, outside its folder; do not use it."
+            )
+        yield from jsonl.read(path)
 
     def without_volatile(self) -> dict[str, Any]:
         """`run.json` without what differs between two runs with the same outcome."""

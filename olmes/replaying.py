@@ -11,8 +11,9 @@ from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
 from olmes.models.replay import RecordedResponse, ReplayModel, request_key
 from olmes.plan import Plan
+from olmes.record import Row
 from olmes.scoring.pool import ScoringPool
-from olmes.sheet import Row, ScoreSheet, unanswered
+from olmes.sheet import ScoreSheet, unanswered
 from olmes.task import Task
 from olmes.types import Doc, Instance
 

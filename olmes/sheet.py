@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from olmes.plan import Item, TaskPlan, request_hash
+from olmes.record import Row
 from olmes.scoring.pool import Outcome, ScoringPool
 from olmes.task import Task
 from olmes.types import Doc, Response
-
-Row = dict[str, Any]
 
 FLAGS = ("failed", "empty", "truncated", "prompt_truncated", "unparsed", "timeout", "crashed")
 """What is counted beside a score: request failed; blank response; cut at the token limit; prompt cut

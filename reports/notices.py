@@ -80,7 +80,7 @@ def _failed(run: dict[str, Any]) -> list[Notice]:
     if not failed:
         return []
     titles = _titles(run, lambda task: bool(task.get("counts", {}).get("failed")))
-    text = f"{titles}: {_counted(failed, 'request')} got no response and are in no score."
+    text = f"{titles}: {_counted(failed, 'request')} got no response and no score."
     return [Notice("stop", "Failed requests", text, samples_link(flag="failed"))]
 
 

@@ -160,7 +160,7 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     data = task["data"]
     yield "formulation hash", task["formulation_hash"]
     yield "scorer hash", task.get("scorer_hash") or numbers.MISSING
-    yield "data", f"{data['origin']}, {numbers.count(data['rows'])} rows"
+    yield "data", f"{data['origin']}, {numbers.count(data['n'])} items"
     yield "data hash", data["content_hash"]
     yield "read from", str(data.get("location") or numbers.MISSING)
     for note in data.get("notes") or ():

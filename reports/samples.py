@@ -44,19 +44,29 @@ class PackedTask:
 
 
 def pack(value: Any) -> str:
-    """`value` as JSON, gzipped (without a time stamp: the same bytes every time), in base64."""
-    raw = jsonl.dumps(javascript_safe(value)).encode("utf-8")
-    return base64.b64encode(gzip.compress(raw, compresslevel=6, mtime=0)).decode("ascii")
+    """`value` as JSON, gzipped, in base64."""
+    return pack_text(javascript_json(value))
+
+
+def pack_text(text: str) -> str:
+    """`text` gzipped (without a time stamp: the same bytes every time), in base64."""
+    raw = gzip.compress(text.encode("utf-8"), compresslevel=6, mtime=0)
+    return base64.b64encode(raw).decode("ascii")
+
+
+def javascript_json(value: Any) -> str:
+    """`value` as JSON that JavaScript reads without loss."""
+    return jsonl.dumps(javascript_safe(value))
 
 
 def javascript_safe(value: Any) -> Any:
     """`value` with numbers that JavaScript cannot read as text: NaN, infinities, beyond 2**53."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
     if isinstance(value, dict):
         return {key: javascript_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [javascript_safe(item) for item in value]
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return value
     return value if is_number(value) and abs(value) <= SAFE_INTEGER else json.dumps(value)
 
 
@@ -153,22 +163,21 @@ def _chunks(rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[int, ...
     """Rows packed in their order, the turns before each last one kept once a chunk."""
     packed: list[str] = []
     starts: list[int] = []
-    held: list[dict[str, Any]] = []
+    texts: list[str] = []
     shots: dict[str, int] = {}
     size = 0
     for position, row in enumerate(rows):
-        if not held:
+        if not texts:
             starts.append(position)
         messages = row.get("messages") or []
         own = {**row, "messages": messages[-1:]}
         if messages[:-1]:
-            key = jsonl.dumps(messages[:-1])
-            size += len(key) if key not in shots else 0
-            own["shots"] = shots.setdefault(key, len(shots))
-        held.append(own)
-        size += len(jsonl.dumps(own))
+            before = javascript_json(messages[:-1])
+            size += 0 if before in shots else len(before)
+            own["shots"] = shots.setdefault(before, len(shots))
+        texts.append(javascript_json(own))
+        size += len(texts[-1])
         if size >= CHUNK_CHARS or position == len(rows) - 1:
-            turns = [json.loads(key) for key in shots]
-            packed.append(pack({"shots": turns, "rows": held}))
-            held, shots, size = [], {}, 0
+            packed.append(pack_text(f'{{"shots":[{",".join(shots)}],"rows":[{",".join(texts)}]}}'))
+            texts, shots, size = [], {}, 0
     return tuple(packed), tuple(starts)

@@ -43,15 +43,19 @@ def blank_table(*columns: str) -> Table:
 def metrics_table(tasks: Mapping[str, Mapping[str, Any]]) -> Table:
     """Metric, value, 95 % interval, n, truncated and unparsed counts by task."""
     table = blank_table("task", "metric", "value", "95 % interval", "n", "trunc.", "unparsed")
+    table.caption = "* without the protocol metric's known faults   trunc. cut at the token limit"
+    if not all(task["standard"] for task in tasks.values()):
+        table.caption += "   ! not the standard formulation"
+    table.caption_justify = "left"
     for name, task in tasks.items():
         counts = task["counts"]
-        label = name if task["standard"] else f"{name} (not standard)"
+        label = name if task["standard"] else f"{name}!"
         ordered = sorted(task["metrics"].items(), key=lambda entry: entry[0] != task["primary"])
         for metric, numbers in ordered:
             primary = metric == task["primary"]
             table.add_row(
                 label if primary else "",
-                metric + (" (honest)" if numbers["honest"] else ""),
+                metric + ("*" if numbers["honest"] else ""),
                 percent(numbers["value"]),
                 interval(numbers),
                 str(numbers["n"]),

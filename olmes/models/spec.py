@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,9 @@ def load_model(
 
     from olmes.models.hf import HFModel
 
+    # By default torch's idle threads spin; beside other work on the same cores that makes a small
+    # model five times slower. OpenMP reads this when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if parsed.backend == "smollm2":
         from olmes.models.smollm2 import EmbeddedCheckpoint
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 
-@lru_cache(maxsize=1)
+@cache
 def _factory() -> Any:
-    """langdetect's profiles, loaded in a fixed order into a factory of our own.
+    """The profiles of langdetect, loaded in a fixed order into a factory of our own.
 
-    langdetect draws n-grams at random. Its module-level functions share one unseeded factory and
+    It draws n-grams at random. Its module-level functions share one unseeded factory and
     load the profiles in directory order; seed 0 is the reference's.
     """
     from pathlib import Path
@@ -24,7 +24,6 @@ def _factory() -> Any:
     return factory
 
 
-@lru_cache(maxsize=256)
 def language(text: str) -> str | None:
     """The ISO 639-1 code of the most probable language; None when no letter tells.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-MOST_BITS = 100_000.0
+MOST_BITS = 2_000_000.0
 """Of any number in the expression; MATH's largest is 3^2007, of 3,182 bits."""
 MOST_POWER_OF_SUM = 200.0
 """Largest exponent of a sum with letters, which `simplify` may expand."""

@@ -118,6 +118,7 @@ FUSED = re.compile(
     r"|(wan)(na)(?!\S))",
     re.IGNORECASE,
 )
+FUSED_AFTER = re.compile(r"(?<= )('t)(is|was)\b", re.IGNORECASE)
 
 
 def word_tokens(text: str) -> list[str]:
@@ -137,7 +138,7 @@ def _sentence_tokens(sentence: str) -> list[str]:
             if found := clitic.search(part):
                 part, tail = part[: found.start()], [found[0], *tail]
         parts += [part, *tail]
-    return FUSED.sub(_parted, " ".join(parts)).split()
+    return FUSED_AFTER.sub(_parted, FUSED.sub(_parted, " ".join(parts))).split()
 
 
 def _parted(match: re.Match[str]) -> str:

@@ -212,7 +212,7 @@ class RecordBuilder:
                 "content_hash": "ab" * 32,
                 "official": True,
                 "notes": [],
-                "rows": len(rows),
+                "n": len(rows),
             },
             "n": len(rows),
             "metrics": described,

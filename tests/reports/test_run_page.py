@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from olmes.reports.page import asset
-from olmes.reports.run_page import write_run_page
+from olmes.reports.run_page import ISSUES, write_run_page
 
 from olmes import jsonl
 from olmes.errors import OlmesError
+from olmes.sheet import FLAGS
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -155,6 +156,10 @@ def test_what_speaks_against_the_numbers_is_said_first(
     assert words.index(text) < words.index("Mean of 3 tasks")
     assert f'class="notice {level}"' in html.split("<main>", maxsplit=1)[0]
     assert "Comparable" not in words
+
+
+def test_every_flag_of_a_run_has_its_word() -> None:
+    assert set(FLAGS) < set(ISSUES)
 
 
 def test_a_clean_run_is_called_comparable(clean_page: str) -> None:

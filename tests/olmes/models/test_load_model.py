@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,15 @@ def test_making_a_model_imports_nothing_heavy(tiny_folder):
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(("chosen", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_idle_threads_do_not_spin_unless_the_user_says_so(monkeypatch, chosen, found):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if chosen:
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+    load_model("owner/name")
+    assert os.environ.pop("OMP_WAIT_POLICY") == found
 
 
 def test_the_engine_says_what_changes_outputs(tiny):

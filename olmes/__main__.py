@@ -1,0 +1,5 @@
+"""`python -m olmes`."""
+
+from olmes.cli import main
+
+main()

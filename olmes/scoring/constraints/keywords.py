@@ -1,0 +1,165 @@
+"""Constraints on single words and letters (protocol page, section 3.9.1, `keywords:*`).
+
+The reference takes keywords for regular expressions, and so do these; every keyword of the official
+file is a plain word. One that is no valid expression is looked for as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import Self
+
+from olmes.errors import OlmesError
+from olmes.scoring.constraints.base import RELATIONS, Constraint, Relation, holds
+from olmes.scoring.constraints.vocabulary import draw_words
+
+
+def keyword_pattern(keyword: str, around: str = "") -> re.Pattern[str]:
+    """The case-insensitive pattern of a keyword with the expression `around` on both sides."""
+    try:
+        return re.compile(around + keyword + around, re.IGNORECASE)
+    except re.error:
+        return re.compile(around + re.escape(keyword) + around, re.IGNORECASE)
+
+
+def not_expressions(keywords: Sequence[str]) -> str:
+    """A note on the keywords that are no regular expressions; empty when all are."""
+    wrong = [k for k in keywords if keyword_pattern(k).pattern != k]
+    return f"not a regular expression, so taken literally: {', '.join(wrong)}" if wrong else ""
+
+
+@dataclass(frozen=True)
+class Existence(Constraint):
+    """Every keyword occurs, anywhere, in any case, also inside other words."""
+
+    id = "keywords:existence"
+    instruction = "Include keywords {keywords} in the response."
+
+    keywords: tuple[str, ...]
+
+    @cached_property
+    def patterns(self) -> list[re.Pattern[str]]:
+        """One pattern a keyword."""
+        return [keyword_pattern(keyword) for keyword in self.keywords]
+
+    def check(self, text: str) -> bool:
+        """Every keyword is found."""
+        return all(pattern.search(text) for pattern in self.patterns)
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """One to three nouns."""
+        return cls(draw_words(rng, rng.randint(1, 3)))
+
+    @property
+    def note(self) -> str:
+        """Keywords that are no regular expressions."""
+        return not_expressions(self.keywords)
+
+
+@dataclass(frozen=True)
+class Frequency(Constraint):
+    """A keyword occurs often enough, or not too often; inside other words counts too."""
+
+    id = "keywords:frequency"
+    instruction = "In your response, the word {keyword} should appear {relation} {frequency} times."
+
+    keyword: str
+    relation: Relation
+    frequency: int
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The keyword without surrounding blanks."""
+        return keyword_pattern(self.keyword.strip())
+
+    def check(self, text: str) -> bool:
+        """The number of occurrences that do not overlap is in bounds."""
+        return holds(len(self.pattern.findall(text)), self.relation, self.frequency)
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """A noun, one to three times."""
+        return cls(draw_words(rng, 1)[0], rng.choice(RELATIONS), rng.randint(1, 3))
+
+    @property
+    def note(self) -> str:
+        """Whether the keyword is no regular expression."""
+        return not_expressions([self.keyword.strip()])
+
+
+@dataclass(frozen=True)
+class ForbiddenWords(Constraint):
+    """None of the words occurs as a word of its own, in any case."""
+
+    id = "keywords:forbidden_words"
+    instruction = "Do not include keywords {forbidden_words} in the response."
+
+    forbidden_words: tuple[str, ...]
+
+    @cached_property
+    def patterns(self) -> list[re.Pattern[str]]:
+        """One pattern a word, between word boundaries."""
+        return [keyword_pattern(word, r"\b") for word in self.forbidden_words]
+
+    def check(self, text: str) -> bool:
+        """No word is found."""
+        return not any(pattern.search(text) for pattern in self.patterns)
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """One to four nouns."""
+        return cls(draw_words(rng, rng.randint(1, 4)))
+
+    @property
+    def note(self) -> str:
+        """Words that are no regular expressions."""
+        return not_expressions(self.forbidden_words)
+
+
+@dataclass(frozen=True)
+class LetterFrequency(Constraint):
+    """A character occurs often enough, or not too often; case does not matter.
+
+    Any character can be asked for. The reference replaces what is not a letter from a to z by a
+    random letter, which makes its verdict on items 1122 ('#') and 1129 ('!') random.
+    """
+
+    id = "keywords:letter_frequency"
+    instruction = (
+        "In your response, the letter {letter} should appear {let_relation} {let_frequency} times."
+    )
+
+    letter: str
+    let_relation: Relation
+    let_frequency: int
+
+    def __post_init__(self) -> None:
+        if len(self.letter.strip()) != 1:
+            raise OlmesError(
+                f"the argument 'letter' must be one character, not {self.letter!r}; "
+                "mend the item's kwargs."
+            )
+
+    def check(self, text: str) -> bool:
+        """The number of occurrences is in bounds."""
+        count = text.lower().count(self.letter.strip().lower())
+        return holds(count, self.let_relation, self.let_frequency)
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """A letter, one to ten times."""
+        return cls(
+            rng.choice("abcdefghijklmnopqrstuvwxyz"), rng.choice(RELATIONS), rng.randint(1, 10)
+        )
+
+    @property
+    def note(self) -> str:
+        """Whether the reference would have drawn another letter."""
+        if "a" <= self.letter.strip().lower() <= "z":
+            return ""
+        return f"{self.letter.strip()!r} is counted as asked; the reference draws a random letter"

@@ -1,0 +1,122 @@
+"""Constraints on length and paragraphs (protocol page, section 3.9.1, `length_constraints:*`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from random import Random
+from typing import Self
+
+from olmes.errors import OlmesError
+from olmes.scoring.constraints.base import RELATIONS, Constraint, Relation, holds
+from olmes.scoring.constraints.vocabulary import draw_words
+from olmes.scoring.text import sentences, words
+
+DIVIDER = re.compile(r"\s?\*\*\*\s?")
+ENDS_FIRST_WORD = re.compile(r"[.,?!'\"]")
+
+
+@dataclass(frozen=True)
+class NumberSentences(Constraint):
+    """Long or short enough in sentences, as Punkt's English model finds them."""
+
+    id = "length_constraints:number_sentences"
+    instruction = "Your response should contain {relation} {num_sentences} sentences."
+
+    relation: Relation
+    num_sentences: int
+
+    def check(self, text: str) -> bool:
+        """The number of sentences is in bounds."""
+        return holds(len(sentences(text)), self.relation, self.num_sentences)
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """Up to 20 sentences."""
+        return cls(rng.choice(RELATIONS), rng.randint(2, 20))
+
+
+@dataclass(frozen=True)
+class NumberWords(Constraint):
+    """Long or short enough in words: runs of letters, digits and underscores."""
+
+    id = "length_constraints:number_words"
+    instruction = "Answer with {relation} {num_words} words."
+
+    relation: Relation
+    num_words: int
+
+    def check(self, text: str) -> bool:
+        """The number of words is in bounds."""
+        return holds(len(words(text)), self.relation, self.num_words)
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """100 to 500 words."""
+        return cls(rng.choice(RELATIONS), rng.randint(100, 500))
+
+
+@dataclass(frozen=True)
+class NumberParagraphs(Constraint):
+    """Exactly so many paragraphs between `***` dividers; an empty one in the middle fails."""
+
+    id = "length_constraints:number_paragraphs"
+    instruction = (
+        "There should be {num_paragraphs} paragraphs. "
+        "Paragraphs are separated with the markdown divider: ***"
+    )
+
+    num_paragraphs: int
+
+    def check(self, text: str) -> bool:
+        """As many paragraphs as asked for; a divider may stand at either end."""
+        first, *rest = (bool(part.strip()) for part in DIVIDER.split(text))
+        middle, last = rest[:-1], rest[-1:]
+        return all(middle) and first + len(middle) + sum(last) == self.num_paragraphs
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """Two to five paragraphs."""
+        return cls(rng.randint(2, 5))
+
+
+@dataclass(frozen=True)
+class NthParagraphFirstWord(Constraint):
+    """Exactly so many paragraphs between blank lines, one of which begins with a given word."""
+
+    id = "length_constraints:nth_paragraph_first_word"
+    instruction = (
+        "There should be {num_paragraphs} paragraphs. Paragraphs and only paragraphs are separated "
+        "with each other by two new lines as if it was '\\n\\n' in python. "
+        "Paragraph {nth_paragraph} must start with word {first_word}."
+    )
+
+    num_paragraphs: int
+    nth_paragraph: int
+    first_word: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.nth_paragraph <= self.num_paragraphs:
+            raise OlmesError(
+                f"the argument 'nth_paragraph' must be 1 to {self.num_paragraphs}, "
+                f"not {self.nth_paragraph}; mend the item's kwargs."
+            )
+
+    def check(self, text: str) -> bool:
+        """The count of paragraphs that are not blank and the first word are as asked for.
+
+        The n-th piece is counted with blank ones, as in the reference. Leading quotes and what
+        follows the first punctuation mark do not belong to the word.
+        """
+        pieces = text.split("\n\n")
+        nth = pieces[self.nth_paragraph - 1].split() if self.nth_paragraph <= len(pieces) else []
+        if not nth or sum(bool(piece.strip()) for piece in pieces) != self.num_paragraphs:
+            return False
+        first = ENDS_FIRST_WORD.split(nth[0].lstrip("'").lstrip('"'), maxsplit=1)[0]
+        return first.lower() == self.first_word.lower()
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Self:
+        """Two to five paragraphs, a noun at the head of one."""
+        count = rng.randint(2, 5)
+        return cls(count, rng.randint(1, count), draw_words(rng, 1)[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -19,7 +18,12 @@ from olmes.journal import FILE_NAME as JOURNAL
 
 def run(echo, out: Path, **options) -> Record:
     return evaluate(
-        str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=out, workers=1, **options
+        str(echo.task),
+        model=f"replay:{echo.recording}",
+        data=echo.data,
+        out=out,
+        workers=1,
+        **options,
     )
 
 
@@ -87,7 +91,9 @@ def test_failed_requests_are_counted_and_asked_again(echo, tmp_path: Path) -> No
 
 def test_hostile_responses_are_counted_beside_the_score(echo, tmp_path: Path) -> None:
     texts = ["word0", "busy", "memory", "", "raise", "word5"]
-    echo.record([{"response": text, "doc_id": i, "finish": "length"} for i, text in enumerate(texts)])
+    echo.record(
+        [{"response": text, "doc_id": i, "finish": "length"} for i, text in enumerate(texts)]
+    )
     (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": f"word{i}"}) + "\n" for i in range(6)), "utf-8"
     )
@@ -182,7 +188,7 @@ def test_killed_at_20_random_points_the_run_ends_with_the_same_record(echo, tmp_
             # It was done before the kill: begin anew, so that 20 kills are 20 interruptions.
             for file in (tmp_path / "killed").rglob("*"):
                 if file.is_file():
-                    os.unlink(file)
+                    file.unlink()
             kept.clear()
     assert kept == sorted(kept), "a finished sample was lost"
     assert interrupted >= 5, "the kills did not land in the middle of a run"

@@ -36,9 +36,7 @@ class Echo(Task):
     primary = "exact_match"
     scorers = ("score", "score_length")
     time_limit = 1.0
-    formulation = Formulation(
-        question="Say {word}.", generation=Generation(max_tokens=4), shots=0
-    )
+    formulation = Formulation(question="Say {word}.", generation=Generation(max_tokens=4), shots=0)
 
     def request(self, doc: Doc) -> Request:
         return Request(

@@ -70,13 +70,11 @@ def main(arguments: list[str] | None = None) -> Any:
     verbose = any(word in ("-v", "--verbose") for word in arguments)
     try:
         sys.exit(olmes.main(arguments, prog_name="olmes", standalone_mode=False) or 0)
-    except click.exceptions.Abort:
-        fail("stopped.", 130, verbose=verbose)
+    except (click.exceptions.Abort, KeyboardInterrupt):  # click turns Ctrl-C into the former
+        fail("stopped; the same command goes on where this one was.", 130, verbose=verbose)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except KeyboardInterrupt:
-        fail("stopped; the same command goes on where this one was.", 130, verbose=verbose)
     except OlmesError as error:
         fail(str(error), 2, verbose=verbose)
     except BrokenPipeError:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-MOST_BITS = 2_000_000.0
-"""Of any number in the expression; MATH's largest is 3^2007, of 3,182 bits."""
+MOST_BITS = 30_000.0
+"""Of any number in the expression. `simplify` may ask whether such a number is prime, which takes
+a second at this size. MATH has 3^{2007} (3,182 bits) and 1/2004! (19,000)."""
 MOST_POWER_OF_SUM = 200.0
 """Largest exponent of a sum with letters, which `simplify` may expand."""
 
@@ -29,7 +30,7 @@ def bits(node: Any) -> float:
     import sympy
 
     if isinstance(node, sympy.Rational):
-        return float(max(abs(node.p).bit_length(), node.q.bit_length()))
+        return math.log2(max(2, abs(node.p), node.q))
     if not isinstance(node, sympy.Basic):
         raise TypeError(f"sympy cannot subtract a {type(node).__name__}")
     inside = [bits(argument) for argument in node.args]

@@ -78,9 +78,22 @@ def test_stop_strings_end_their_own_row_only(tiny, chat, answer):
     assert stopped[1].text == second.text
 
 
-def test_rows_with_other_settings_run_in_other_batches(tiny, chat, answer):
-    requests = [chat("12", max_tokens=n) for n in (3, 9, 3)]
-    assert [r.completion_tokens for r in answer(tiny, requests)] == [3, 9, 3]
+def test_rows_with_other_settings_run_in_other_batches(tiny_folder, chat, answer):
+    model = model_of(tiny_folder)
+    settings = [
+        {"max_tokens": 3},
+        {"max_tokens": 9},
+        {"max_tokens": 9, "stop": ("ug",)},
+        {"max_tokens": 9, "temperature": 5.0},
+        {"max_tokens": 9, "temperature": 5.0, "top_p": 0.6},
+    ]
+    alone = [answer(model, [chat("12", **one)])[0] for one in settings]
+    sizes = count_forwards(model)
+    assert answer(model, [chat("12", **one) for one in settings]) == alone
+    assert set(sizes) == {1}
+    answer(model, [chat("12", **one) for one in settings] * 2)
+    assert set(sizes) == {1, 2}
+    assert len({response.text for response in alone}) == 5
 
 
 def test_a_row_is_reported_in_the_step_that_ends_it(tiny_folder, chat, answer, monkeypatch):

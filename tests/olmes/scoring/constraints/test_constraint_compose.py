@@ -1,0 +1,48 @@
+"""Texts made to order meet what they must; offences miss it in every reading."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from olmes.scoring.constraints.compose import compose
+from olmes.scoring.constraints.ifeval import IFEVAL
+from olmes.scoring.constraints.judging import judge
+from olmes.scoring.constraints.offend import offend
+
+
+@pytest.mark.parametrize("id_", sorted(IFEVAL.kinds))
+def test_every_constraint_can_be_met_and_missed_alone(id_: str) -> None:
+    for seed in range(8):
+        constraint = IFEVAL.kinds[id_].draw(Random(seed), "Name a river.")
+        met, missed = compose([constraint]), offend(constraint)
+        assert met is not None
+        assert judge([constraint], met)[0]["strict"]
+        assert missed is not None
+        assert missed.strip()
+        assert not judge([constraint], missed)[0]["loose"]
+
+
+def test_contradictions_are_found_out() -> None:
+    capital = IFEVAL.build("change_case:english_capital", {})
+    lowercase = IFEVAL.build("change_case:english_lowercase", {})
+    assert compose([capital, lowercase]) is None
+    assert compose([capital, lowercase], loose=True) is None
+
+
+def test_a_request_that_holds_what_is_forbidden_can_be_met_loosely_only() -> None:
+    repeat = IFEVAL.build("combination:repeat_prompt", {"prompt_to_repeat": "Short, please."})
+    no_comma = IFEVAL.build("punctuation:no_comma", {})
+    assert compose([repeat, no_comma]) is None
+    text = compose([repeat, no_comma], loose=True)
+    assert text is not None
+    assert all(part["loose"] for part in judge([repeat, no_comma], text))
+
+
+def test_what_cannot_be_missed_has_no_offence() -> None:
+    assert (
+        offend(IFEVAL.build("length_constraints:number_paragraphs", {"num_paragraphs": 1})) is None
+    )
+    free = {"relation": "at least", "num_words": 0}
+    assert offend(IFEVAL.build("length_constraints:number_words", free)) is None

@@ -22,22 +22,22 @@ LIMIT_SEED = 1234
 """Seed of the items a limit keeps (the reference's `random_subsample_seed`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Item:
     """One response to be had: an instance, a repeat, and the request for it."""
 
     instance: Instance
     request: Request
 
-    @property
+    @cached_property
+    def request_hash(self) -> str:
+        """16 hex digits of the request's content."""
+        return content_hash(self.request.to_json())[:16]
+
+    @cached_property
     def key(self) -> str:
-        """Name in the journal: which instance, which content, which request."""
-        return f"{self.instance.id}#{self.request.repeat}:{request_hash(self.request)}"
-
-
-def request_hash(request: Request) -> str:
-    """16 hex digits of a request's content."""
-    return content_hash(request.to_json())[:16]
+        """Name in the journal: which instance, which response to it, which request."""
+        return f"{self.instance.id}#{self.request.repeat}:{self.request_hash}"
 
 
 @dataclass(frozen=True)

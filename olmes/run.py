@@ -98,7 +98,8 @@ def run(
 def run_name(plan: Plan, model: Model, identity: str) -> str:
     """`model-suite-hash`: readable, and the same for the same run."""
     what = plan.suite.name if plan.suite else "-".join(task.task.name for task in plan.tasks)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{model.name}-{what}").strip("-.")
+    last = "/".join(model.name.rpartition(":")[2].split("/")[-2:])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{last}-{what}").strip("-.")
     return f"{name[-80:]}-{identity[:8]}"
 
 

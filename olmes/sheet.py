@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from olmes.plan import Item, TaskPlan, request_hash
+from olmes.plan import Item, TaskPlan
 from olmes.record import Row
 from olmes.scoring.pool import Outcome, ScoringPool
 from olmes.task import Task
@@ -28,7 +28,7 @@ def sample_row(plan: TaskPlan, item: Item) -> Row:
         "subtask": instance.subtask,
         "doc_hash": instance.doc_hash,
         "repeat": request.repeat,
-        "prompt_hash": request_hash(request),
+        "prompt_hash": item.request_hash,
         "messages": list(request.messages[len(plan.shared_messages) :]),
         "prompt": request.prompt,
         "prefill": request.prefill,

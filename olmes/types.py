@@ -82,7 +82,9 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field."""
-        return asdict(self)
+        # dataclasses.asdict copies deeply, which for thousands of few-shot chats takes seconds.
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"generation": asdict(self.generation)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ class Response:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Response:

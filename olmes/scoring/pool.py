@@ -67,7 +67,7 @@ class Worker:
     def __init__(self, setup: str) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         # A file, not a pipe: nobody reads it while the worker runs, and a full pipe would block it.
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "olmes.scoring.worker"],
             stdin=subprocess.PIPE,

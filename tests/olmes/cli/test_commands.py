@@ -180,9 +180,8 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(olmes, echo, tmp_path:
     process = subprocess.Popen(
         [sys.executable, "-m", "olmes", *map(str, run)], stderr=subprocess.PIPE, text=True
     )
-    while not list(tmp_path.glob("runs/*/journal.jsonl")):
+    while not any(journal.stat().st_size for journal in tmp_path.glob("runs/*/journal.jsonl")):
         time.sleep(0.02)
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     errors = process.communicate(timeout=30)[1]
     assert process.returncode == 130

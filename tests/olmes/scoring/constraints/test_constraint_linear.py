@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from olmes.scoring.constraints import content, layout
 from olmes.scoring.constraints.ifeval import IFEVAL
 from olmes.scoring.constraints.judging import judge
-from olmes.scoring.text import sentences
+from olmes.scoring.text import sentences, word_tokens
 
 MARKS = st.text(alphabet=list("*-[]<>ps.P \t\n\r\f\x85\u2028\u3000a7"), max_size=60)
 
@@ -90,3 +90,10 @@ def test_a_hostile_megabyte_is_cut_into_sentences(name: str) -> None:
     start = time.process_time()
     sentences(HOSTILE[name])
     assert time.process_time() - start < 30
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_cut_into_words(name: str) -> None:
+    start = time.process_time()
+    word_tokens(HOSTILE[name][: MEGABYTE // 5])
+    assert time.process_time() - start < 10

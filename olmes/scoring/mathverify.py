@@ -16,6 +16,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from olmes.scoring.latex_point import apart
 from olmes.scoring.latex_size import moderate
 from olmes.scoring.minerva import boxed_answer, minerva_answer
 
@@ -65,7 +66,7 @@ def stated_answer(response: str) -> str | None:
 
 
 def tidied(answer: str) -> str:
-    """An answer without dollars (signs and delimiters), a final period and what `tidied_text` removes."""
+    """An answer without dollars, a final period and what `tidied_text` removes."""
     answer = tidied_text(answer).replace(r"\$", "").strip().removesuffix(".").strip()
     if answer.startswith("$") and answer.endswith("$"):
         answer = answer.strip("$")
@@ -92,8 +93,28 @@ def parsed(text: str) -> tuple[Any, ...]:
 
 def agree(golds: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
     """Whether one of `found` is one of `golds` to the library."""
-    judged = [answer for answer in found if isinstance(answer, str) or final(answer)]
-    return bool(library().verify(list(golds), judged, timeout_seconds=None)) if judged else False
+    return any(same(gold, answer) for gold in golds for answer in found)
+
+
+def same(gold: Any, answer: Any) -> bool:
+    """Whether two answers, as parsed or as text, are the same to the library."""
+    if isinstance(gold, str) or isinstance(answer, str):
+        return bool(gold == answer and gold)
+    if not final(answer) or certainly_different(gold, answer):
+        return False
+    return bool(library().verify([gold], [answer], timeout_seconds=None))
+
+
+def certainly_different(gold: Any, answer: Any) -> bool:
+    """Whether two expressions differ at a point, which is found out faster than by `simplify`.
+
+    A lone symbol may be a word, which the library compares with products of letters.
+    """
+    import sympy
+
+    return not isinstance(gold, sympy.Symbol | sympy.MatrixBase) and (
+        not isinstance(answer, sympy.Symbol | sympy.MatrixBase) and apart(gold, answer)
+    )
 
 
 def final(answer: Any) -> bool:

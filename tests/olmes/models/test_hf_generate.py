@@ -83,7 +83,7 @@ def test_rows_with_other_settings_run_in_other_batches(tiny_folder, chat, answer
     settings = [
         {"max_tokens": 3},
         {"max_tokens": 9},
-        {"max_tokens": 9, "stop": ("ug",)},
+        {"max_tokens": 9, "stop": ("ppl",)},
         {"max_tokens": 9, "temperature": 5.0},
         {"max_tokens": 9, "temperature": 5.0, "top_p": 0.6},
     ]

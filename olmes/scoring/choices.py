@@ -1,0 +1,127 @@
+r"""The letter a response to a multiple-choice question answers with.
+
+Two ways stand side by side. `first_match` and `last_match` are what the protocol's extractions are
+made of (protocol page, sections 4.0 to 4.3), faults included; a task puts them in its own order.
+`stated_letter` is ours: it finds the option a response evidently answers with, however that is
+written, and finds none where the response names none. A capital letter that merely occurs (the
+article "A", an initial) is no answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from olmes.scoring.options import Options, comparable, simplified
+from olmes.scoring.statements import announced, called_right
+
+LETTER_LINE = re.compile(
+    r"\W*(?:(?:option|choice|letter|final|answer)\W+)*(?P<letter>[A-Z])\W*", re.IGNORECASE
+)
+LABELLED_LINE = re.compile(r"\W{0,4}(?P<letter>[A-Z]) ?[).:\]] *(?P<text>\S.*)")
+MENTION = re.compile(
+    r"(?<![A-Za-z0-9_])[(\[]\s?(?P<closed>[A-Z])\s?[)\]]"
+    r"|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s(?P<named>[A-Z])(?![\w'’+#=/-])"
+)
+NEGATION = re.compile(
+    r"\b(?:not|no|nor|neither|never|cannot|incorrect\w*|wrong\w*|false|eliminat\w+|exclud\w+"
+    r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|than|except)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+IS_LETTER = re.compile(
+    r"(?:\b(?:is|be)|:)\s(?:therefore |thus |option |choice )*[(\[]\s?(?P<letter>[A-Z])\s?[)\]]\W*\Z"
+)
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
+# What a short option text must follow at the end of a sentence to be its conclusion.
+CONCLUDING = re.compile(r"(?:\b(?:is|are|was|be|equals|get|gives?)|[:=≈])\s*\Z")
+LONG = 4  # words
+REPEATED = 40  # characters
+
+
+def first_match(pattern: str, text: str) -> str | None:
+    """The first match of `pattern` (its group, when it has one)."""
+    found = re.search(pattern, text)
+    return found[found.re.groups and 1] if found else None
+
+
+def last_match(pattern: str, text: str) -> str | None:
+    """The last match of `pattern` (its group, when it has one), as `re.findall(...)[-1]`."""
+    found = None
+    for found in re.finditer(pattern, text):  # noqa: B007 (the last one is wanted)
+        pass
+    return found[found.re.groups and 1] if found else None
+
+
+def stated_letter(text: str, options: Sequence[str]) -> str | None:
+    """The letter of the option that `text` evidently answers with, or None.
+
+    Looked for in this order; the first that finds anything decides:
+
+    1. the last explicit statement: "the answer is (C)", "Answer: C", a box, "I choose C", "C is the
+       correct answer", or the same with the whole text of an option;
+    2. a last line, or a first one, that is a letter, a labelled option or an option's whole text;
+    3. the one letter that is called right: "(C) is correct";
+    4. the one option that the last line, or else the last sentence, names without a negation.
+
+    What names two options ("(A) or (C)") answers with none.
+
+    Args:
+        text: The response.
+        options: The texts of the options in the order of their letters, without the letters.
+    """
+    plain, given = simplified(text).strip(), Options(options)
+    for look in (announced, on_a_line, called_right, concluded):
+        found = look(plain, given)
+        if found is not None:
+            return found or None
+    return None
+
+
+def on_a_line(text: str, options: Options) -> str | None:
+    """The one option that a line consists of, when that line is the last or the first one."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    # Several such lines are a list of the options, not an answer.
+    letter = options.one(filter(None, (_of_line(line, options) for line in lines)))
+    ends = (_of_line(line, options) for line in lines[-1:] + lines[:1])
+    return letter if letter and letter in ends else None
+
+
+def _of_line(line: str, options: Options) -> str | None:
+    alone = LETTER_LINE.fullmatch(line)
+    if alone and (letter := alone["letter"].upper()) in options.letters:
+        return letter
+    label = LABELLED_LINE.fullmatch(line)
+    if label and label["letter"] in options.letters:
+        return label["letter"] if options.opens_with(label["letter"], label["text"]) else None
+    return options.whole(line)
+
+
+def concluded(text: str, options: Options) -> str | None:
+    """The one option that the last line, or else the last sentence, names by letter or text."""
+    line = text.rpartition("\n")[2]
+    sentence = SENTENCE.split(line)[-1]
+    ends_with = IS_LETTER.search(sentence)
+    if ends_with and ends_with["letter"] in options.letters:
+        return ends_with["letter"]
+    for part in (line, sentence):
+        if not NEGATION.search(part):
+            named = options.one(m["closed"] or m["named"] for m in MENTION.finditer(part))
+            if named:
+                return named
+    # A sentence said before belongs to the reasoning, or to a loop.
+    return _quoted(sentence, options) if text.count(sentence[-REPEATED:]) == 1 else None
+
+
+def _quoted(sentence: str, options: Options) -> str | None:
+    """The one option whose text ends the sentence as its conclusion."""
+    given = comparable(sentence)
+    # Without a full stop the response may have been cut within a number.
+    finished = sentence.rstrip()[-1:] in tuple(".!") or "answer" in given
+    fitting = []
+    for letter, own in options.texts.items():
+        before = given.removesuffix(own)
+        if own and before != given and not NEGATION.search(before):
+            concluding = finished and CONCLUDING.search(before)
+            if concluding or (len(own.split()) >= LONG and before.endswith(" ")):
+                fitting.append(letter)
+    return options.one(fitting)

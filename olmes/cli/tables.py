@@ -34,7 +34,7 @@ def interval(numbers: Mapping[str, Any]) -> str:
 
 def blank_table(*columns: str) -> Table:
     """A plain table whose first two columns are words and whose others are numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position < 2 else "right", no_wrap=True)
     return table

@@ -35,7 +35,7 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+")
 # What a short option text must follow at the end of a sentence to be its conclusion.
 CONCLUDING = re.compile(r"(?:\b(?:is|are|was|be|equals|get|gives?)|[:=≈])\s*\Z")
 LONG = 4  # words
-REPEATED = 40  # characters
+LOOP, REPEATED = 3, 40  # times, characters
 
 
 def first_match(pattern: str, text: str) -> str | None:
@@ -108,8 +108,8 @@ def concluded(text: str, options: Options) -> str | None:
             named = options.one(m["closed"] or m["named"] for m in MENTION.finditer(part))
             if named:
                 return named
-    # A sentence said before belongs to the reasoning, or to a loop.
-    return _quoted(sentence, options) if text.count(sentence[-REPEATED:]) == 1 else None
+    # What is said over and over is a loop and concludes nothing.
+    return _quoted(sentence, options) if text.count(sentence[-REPEATED:]) < LOOP else None
 
 
 def _quoted(sentence: str, options: Options) -> str | None:

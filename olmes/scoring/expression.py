@@ -64,9 +64,12 @@ class Truth:
 Expression: TypeAlias = Number | Letter | Applied | Items | Truth
 
 FUNCTIONS = frozenset(
-    ("sqrt", "cbrt", "root", "exp", "log", "ln", "sin", "cos", "tan", "abs", "Abs", "factorial")
-    + ("factorial2", "binomial", "gcd", "lcm", "floor", "ceiling", "Max", "Min", "max", "min")
-    + ("pow", "Pow", "Add", "Mul", "Rational", "Integer", "Float", "S")
+    (
+        *("sqrt", "cbrt", "root", "exp", "log", "ln", "sin", "cos", "tan", "abs", "Abs"),
+        *("factorial", "factorial2", "binomial", "gcd", "lcm", "floor", "ceiling"),
+        *("Max", "Min", "max", "min", "pow", "Pow", "Add", "Mul"),
+        *("Rational", "Integer", "Float", "S"),
+    )
 )
 """Functions of sympy's namespace (and of Python's that it lets through) with a value here."""
 OPERATORS: dict[type[ast.AST], str] = {

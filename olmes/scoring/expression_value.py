@@ -13,7 +13,7 @@ import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache, reduce
-from math import comb, factorial, gcd, lcm
+from math import comb, factorial, floor, gcd, lcm
 from typing import Any
 
 from olmes.scoring.expression import Applied, Expression, Items, Letter, Number, Truth, letters
@@ -205,6 +205,10 @@ def _binomial(number: Value, taken: Value) -> int:
     return comb(_whole(number), _whole(taken))
 
 
+def _floor(number: Value) -> Value:
+    return Fraction(floor(number)) if isinstance(number, Fraction) else numbers().floor(number)
+
+
 def _of_mpmath(name: str) -> Callable[[Value], Value]:
     def function(argument: Value) -> Value:
         if argument != 0 and numbers().mag(rounded(argument)) > 40:
@@ -251,8 +255,8 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     "binomial": _binomial,
     "gcd": _of_wholes(gcd),
     "lcm": _of_wholes(lcm),
-    "floor": lambda number: number // 1,
-    "ceiling": lambda number: -(-number // 1),
+    "floor": _floor,
+    "ceiling": lambda number: -_floor(-number),
     "Max": max,
     "max": max,
     "Min": min,
@@ -262,7 +266,7 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     "Add": lambda *terms: reduce(_add, terms, Fraction(0)),
     "Mul": lambda *factors: reduce(_multiply, factors, Fraction(1)),
     "Rational": _arithmetic(operator.truediv),
-    "Integer": lambda number: number // 1,
+    "Integer": _floor,
     "Float": operator.pos,
     "S": operator.pos,
 }

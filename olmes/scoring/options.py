@@ -9,10 +9,9 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SEVERAL = ""
 """Stands for a letter where more than one option is meant."""
 
-# Decoration says nothing about the answer. A letter set apart by it is put in brackets instead.
+# Decoration says nothing about the answer; only a letter set in bold is as good as one in brackets.
 SPECIAL_TOKEN = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>")
-EMPHASISED = re.compile(r"(\*\*|__|\*)[ \t]?\(?([A-Z])\)?[.:]?[ \t]?\1(?!\w)")
-SET_IN_FONT = re.compile(r"\\(?:text|math)[a-z]{0,4} ?\{ ?\(?([A-Z])\)?[.:]? ?\}")
+BOLD_LETTER = re.compile(r"\*\* ?\(?([A-Z])\)?[.:]? ?\*\*")
 FONT = re.compile(r"\\(?:text|math)(?:bf|it|rm|sf|tt|up)?(?![a-z])")
 BOX = re.compile(r"\\f?box(?:ed)? ?\{")
 MARKUP = re.compile(r"[*`$_{}#]|\\[()\[\],;!:]")
@@ -28,7 +27,7 @@ TEXT_END = re.compile(r"[\"'”’)]*(?:\Z|[.!?;,](?!\w)|\s*\n|\s(?:because|sinc
 def simplified(text: str) -> str:
     """`text` without Markdown, LaTeX fonts and special tokens; a box reads "answer: ..."."""
     text = SPECIAL_TOKEN.sub(" ", text.translate(FULL_WIDTH))
-    text = SET_IN_FONT.sub(r"(\1)", EMPHASISED.sub(r"(\2)", text))
+    text = BOLD_LETTER.sub(r"(\1)", text)
     return MARKUP.sub("", FONT.sub("", BOX.sub(" answer: ", text)))
 
 

@@ -12,7 +12,7 @@ from olmes.scoring.options import SEVERAL, Options
 
 # What announces an answer. A plural ("answer choices:") opens a list and announces nothing.
 NOUN = re.compile(
-    r"\b(?:answer|ans|solution|(?:the|my|our)\s(?:choice|option|selection|pick|guess)"
+    r"\b(?:answer|ans|(?:the|my|our)\s(?:choice|option|selection|pick|guess)"
     r"|(?:correct|right|best|only|final|appropriate|suitable|likely|accurate|logical|plausible)"
     r"\s(?:choice|option|response|statement|conclusion|one))\b|答案",
     re.IGNORECASE,

@@ -41,8 +41,8 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def read(path: Path) -> Iterator[Any]:
-    """The rows of a JSON-lines file; blank lines are passed over.
+def read_numbered(path: Path) -> Iterator[tuple[int, Any]]:
+    """The rows of a JSON-lines file with their line numbers from 1; blank lines are passed over.
 
     Raises:
         OlmesError: a line is not JSON; the message names file and line.
@@ -51,11 +51,20 @@ def read(path: Path) -> Iterator[Any]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             try:
-                yield json.loads(line)
+                yield number, json.loads(line)
             except ValueError as error:
                 raise OlmesError(
                     f"{path}, line {number}: not JSON ({error}); mend or remove the line."
                 ) from None
+
+
+def read(path: Path) -> Iterator[Any]:
+    """The rows of a JSON-lines file.
+
+    Raises:
+        OlmesError: as `read_numbered`.
+    """
+    return (row for _, row in read_numbered(path))
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -15,8 +15,7 @@ over.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,22 +62,10 @@ def read_recorded(path: Path) -> list[RecordedResponse]:
         OlmesError: the file is missing, a line is not such a row (file and line are named), or
             there is none at all.
     """
-    rows = [parse(row, f"{path}, line {number}") for number, row in numbered(path)]
+    rows = [parse(row, f"{path}, line {number}") for number, row in jsonl.read_numbered(path)]
     if not rows:
         raise OlmesError(f"{path} holds no responses; write one JSON object a line.")
     return rows
-
-
-def numbered(path: Path) -> Iterator[tuple[int, Any]]:
-    """The JSON values of a file with their line numbers from 1."""
-    for number, line in enumerate(jsonl.read_text(path).split("\n"), start=1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except ValueError as error:
-                raise OlmesError(
-                    f"{path}, line {number}: not JSON ({error}); mend or remove the line."
-                ) from None
 
 
 def parse(row: Any, place: str) -> RecordedResponse:

@@ -25,8 +25,11 @@ MENTION = re.compile(
 )
 NEGATION = re.compile(
     r"\b(?:not|no|nor|neither|never|cannot|incorrect\w*|wrong\w*|false|eliminat\w+|exclud\w+"
-    r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|than|except)\b|n['’]t\b",
+    r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|than|except|suppos(?:e|ing)|assum(?:e|ing))\b|n['’]t\b",
     re.IGNORECASE,
+)
+SUPPOSITION = re.compile(
+    r"\W*(?:if|whether|unless|suppos(?:e|ing)|assum(?:e|ing))\b", re.IGNORECASE
 )
 IS_LETTER = re.compile(
     r"(?:\b(?:is|be)|:)\s(?:therefore |thus |option |choice )*[(\[]\s?(?P<letter>[A-Z])\s?[)\]]\W*\Z"
@@ -34,6 +37,8 @@ IS_LETTER = re.compile(
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 # What a short option text must follow at the end of a sentence to be its conclusion.
 CONCLUDING = re.compile(r"(?:\b(?:is|are|was|be|equals|get|gives?)|[:=≈])\s*\Z")
+READ = 50_000
+"""Characters from the end within which a response is taken to state its answer."""
 LONG = 4  # words
 LOOP, REPEATED = 3, 40  # times, characters
 
@@ -63,13 +68,15 @@ def stated_letter(text: str, options: Sequence[str]) -> str | None:
     3. the one letter that is called right: "(C) is correct";
     4. the one option that the last line, or else the last sentence, names without a negation.
 
-    What names two options ("(A) or (C)") answers with none.
+    What names two options ("(A) or (C)") answers with none. Where the response has a part that it
+    marks as thought, only what follows it counts.
 
     Args:
         text: The response.
         options: The texts of the options in the order of their letters, without the letters.
     """
-    plain, given = simplified(text).strip(), Options(options)
+    reasoning, _, conclusion = text[-READ:].rpartition("</think>")
+    plain, given = simplified(conclusion.strip() or reasoning).strip(), Options(options)
     for look in (announced, on_a_line, called_right, concluded):
         found = look(plain, given)
         if found is not None:
@@ -101,15 +108,21 @@ def concluded(text: str, options: Options) -> str | None:
     line = text.rpartition("\n")[2]
     sentence = SENTENCE.split(line)[-1]
     ends_with = IS_LETTER.search(sentence)
-    if ends_with and ends_with["letter"] in options.letters:
-        return ends_with["letter"]
+    if ends_with and not SUPPOSITION.match(sentence):
+        return options.one(ends_with["letter"])
     for part in (line, sentence):
-        if not NEGATION.search(part):
-            named = options.one(m["closed"] or m["named"] for m in MENTION.finditer(part))
-            if named:
-                return named
+        named = None if NEGATION.search(part) else options.one(_mentions(part))
+        # One that begins with its letter goes through the options, unless it has the only letter.
+        if named and (
+            not MENTION.match(part.lstrip(" -")) or options.one(_mentions(text)) == named
+        ):
+            return named
     # What is said over and over is a loop and concludes nothing.
     return _quoted(sentence, options) if text.count(sentence[-REPEATED:]) < LOOP else None
+
+
+def _mentions(text: str) -> list[str]:
+    return [match["closed"] or match["named"] for match in MENTION.finditer(text)]
 
 
 def _quoted(sentence: str, options: Options) -> str | None:

@@ -24,6 +24,10 @@ MOST_CHARACTERS = 8000
 """Of a response as a whole, counted from its end; 1,024 tokens are about 4,000."""
 SHORT = 80
 """Characters of a response that may be nothing but an answer."""
+LONG = 400
+"""Characters of an answer that is judged by itself; the longest gold of MATH has 81."""
+HOPELESS = re.compile(r"\|[_^]\{[^}]*[0-9]{5}|binom\s*\{\s*[0-9]{6}|[(\[{]{40}")
+"""What the library would evaluate or parse for minutes."""
 BARE_FRACTION = re.compile(r"(\\[dt]?frac)\s*(\\[a-zA-Z]+|[0-9a-zA-Z])\s*(\\[a-zA-Z]+|[0-9a-zA-Z])")
 BOLD = re.compile(r"\\(?:textbf|mathbf|boldsymbol|bf)\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 SEPARATOR = re.compile(r"(?<=[0-9])\s*(?:,\s*\\!|\\!\s*,|\{,\}|\\[,;: ]|~)\s*(?=[0-9]{3}(?![0-9]))")
@@ -48,9 +52,9 @@ def verified(gold: str, response: str) -> bool:
         if len(bases) > 1:
             return False
     golds = parsed_answer(gold)
-    return (stated is not None and agree(golds, parsed_answer(stated))) or agree(
-        golds, parsed(tidied_text(response[-MOST_CHARACTERS:]))
-    )
+    if stated is not None and agree(golds, parsed_answer(stated)):
+        return True
+    return agree(golds, parsed(tidied_text(response[-MOST_CHARACTERS:])))
 
 
 def stated_answer(response: str) -> str | None:
@@ -62,7 +66,7 @@ def stated_answer(response: str) -> str | None:
     stated = boxed_answer(response) if line is None else line
     if stated is None and len(response) <= SHORT and "\n" not in response.strip():
         return response
-    return stated
+    return stated if stated is not None and len(stated) <= LONG else None
 
 
 def tidied(answer: str) -> str:
@@ -88,6 +92,8 @@ def parsed_answer(answer: str) -> tuple[Any, ...]:
 
 def parsed(text: str) -> tuple[Any, ...]:
     """What the library reads in a text: expressions, then the text of the best match."""
+    if HOPELESS.search(text):
+        return ()
     return tuple(library().parse(text, parsing_timeout=None))
 
 

@@ -98,10 +98,13 @@ def normalized(answer: str) -> str:
         answer = answer.replace(before, after)
     for expression in REMOVED:
         answer = answer.replace(expression, "")
-    answer = "\n".join(map(formula_of_line, answer.split("\n")))
+    if "$" in answer:
+        answer = "\n".join(map(formula_of_line, answer.split("\n")))
     for command in (r"\text{", r"\textbf{", r"\overline{"):
-        answer = unwrapped(answer, command)
-    answer = without_box(answer)
+        if command in answer:
+            answer = unwrapped(answer, command)
+    if r"\boxed{" in answer:
+        answer = without_box(answer)
     answer = re.sub(r"frac([^{])(.)", r"frac{\1}{\2}", answer)
     answer = re.sub(r"sqrt([^{])", r"sqrt{\1}", answer)
     answer = answer.replace("$", "")

@@ -16,7 +16,7 @@ FONT = re.compile(r"\\(?:text|math)(?:bf|it|rm|sf|tt|up)?(?![a-z])")
 BOX = re.compile(r"\\f?box(?:ed)? ?\{")
 MARKUP = re.compile(r"[*`$_{}#]|\\[()\[\],;!:]")
 # As models write that learnt from Chinese text.
-FULL_WIDTH = str.maketrans("（）［］：．，", "()[]:.,")
+FULL_WIDTH = str.maketrans("（）［］：．，。", "()[]:.,.")
 BLANKS = re.compile(r"\s+")
 BLANKS_IN_LINE = re.compile(r"[^\S\n]+")
 EDGE = " \t\n.,;:!?\"'“”‘’"

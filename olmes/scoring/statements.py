@@ -10,14 +10,19 @@ from collections.abc import Iterator
 
 from olmes.scoring.options import SEVERAL, Options
 
-# What announces an answer. A plural ("answer choices:") opens a list and announces nothing.
+# What announces an answer; the plural ("answer choices:") and the verb ("to answer") do not.
 NOUN = re.compile(
-    r"\b(?:answer|ans|(?:the|my|our)\s(?:choice|option|selection|pick|guess)"
+    r"\b(?:(?<!to )answer|ans|(?:the|my|our)\s(?:choice|option|selection|pick|guess)"
     r"|(?:correct|right|best|only|final|appropriate|suitable|likely|accurate|logical|plausible)"
     r"\s(?:choice|option|response|statement|conclusion|one))\b|答案",
     re.IGNORECASE,
 )
-LINK = re.compile(r"\b(?:is|are|was|be|becomes|equals)\b|[:=→是为]|\s[-–—]+\s|\A[ \t]*\n")
+LINK = re.compile(r"(?P<verb>\b(?:is|are|was|be|becomes|equals)\b|[是为])|[:=→]|\s[-–—]+\s|\A *\n")
+# All that may stand between the noun and a colon; a verb may stand further off.
+BEFORE_COLON = re.compile(
+    r"\W*(?:(?:choice|option|letter|is|as follows|to (?:the|this) question|to question \d+)\W*)*",
+    re.IGNORECASE,
+)
 CHOSEN = re.compile(
     r"\b(?:I|we)(?:['’](?:d|ll))?\s(?:(?:would|will|should|must|have\sto|therefore|thus)\s){0,3}"
     r"(?:choose|chose|pick|picked|select|selected|go\swith|opt\sfor)\b",
@@ -52,13 +57,21 @@ STANDS_ALONE = re.compile(
 )
 ENDS_LINE = re.compile(r"[).:\]]*[ \t]*(?:\n|\Z)")
 SECOND = re.compile(
-    r"\s*[)\]>\"”’']?\s*\.?(?:,\s*(?:and|or)\b|,|/|&|and/or\b|and\b|or\b)\s*"
+    r"\s*[)\]>\"”’']?\s*\.?(?:,\s*(?:and|or)\b|,|/|&|and/or\b|and\b|or\b|(?=\())\s*"
     r"(?:(?:possibly|maybe|perhaps|also|even|option|choice|answer|either)\s)*"
     r"[(\[]?\s*(?P<letter>[A-Z])(?:\s*[)\]]|(?=\s*(?:[.,;!?]|\n|\Z)))"
     r"(?!\s*(?:is|are|was|were|being|does|do|can|cannot|would|fails?)\b)"
 )
 
-LETTER = r"(?:(?<!\w)[(\[]\s*(?P<closed>[A-Z])\s*[)\]]|(?<![\w.'’(+/-])(?P<bare>[A-Z])[).]?)"
+# Without brackets a letter is the subject only where a clause begins: "vitamin C is" names no option.
+CLAUSE = (
+    r"(?:^|[.,;:!?>(–—-]\s*|\b(?:option|choice|answer|letter|so|thus|hence|therefore|that|think"
+    r"|believe|because|since|then|only|but|and)\s)"
+)
+LETTER = (
+    r"(?:(?<!\w)[(\[]\s?(?P<closed>[A-Z])\s?[)\]]"
+    rf"|(?i:{CLAUSE})(?P<bare>[A-Z])[).]?)"
+)
 IS = (
     r"\s(?:is|was|must\sbe|would\sbe|should\sbe|has\sto\sbe|seems\sto\sbe|remains)\s"
     r"(?:(?:therefore|thus|clearly|indeed|likely|probably|definitely|then|certainly)\s)*"
@@ -68,33 +81,34 @@ PRAISE = (
     r"|most\s(?!of\b)\w+)"
 )
 IS_THE_ANSWER = re.compile(
-    rf"{LETTER}{IS}(?:(?:the|my|our)\s)?(?:{PRAISE}\s)*(?:answer|choice|option|response)\b"
+    rf"{LETTER}{IS}(?:(?:the|my|our)\s)?(?:{PRAISE}\s)*(?:answer|choice|option|response)\b",
+    re.MULTILINE,
 )
-IS_RIGHT = re.compile(rf"{LETTER}{IS}(?:the\s)?(?:correct|right|best)\b")
+IS_RIGHT = re.compile(rf"{LETTER}{IS}(?:the\s)?(?:correct|right|best)\b", re.MULTILINE)
 
 
 def announced(text: str, options: Options) -> str | None:
     """The letter the last explicit statement names; SEVERAL when it names more; None without one."""
-    last, letter = -1, None
+    found: dict[int, str | None] = {}
     for start, place in _announcements(text):
-        if start >= last and not _hypothetical(text, start):
-            found = _named_first(text[place : place + options.longest + REACH], options)
-            last, letter = (last, letter) if found is None else (start, found)
+        if found.get(start) is None:
+            found[start] = _named_first(text[place : place + options.longest + REACH], options)
     for match in IS_THE_ANSWER.finditer(text):
-        found = match["closed"] or match["bare"]
-        if match.start() > last and found in options.letters:
-            if not _hypothetical(text, match.start()):
-                last, letter = match.start(), found
-    return letter
+        found[match.start()] = options.one([match["closed"] or match["bare"]])
+    for start in sorted(found, reverse=True):
+        if found[start] is not None and not _hypothetical(text, start):
+            return found[start]
+    return None
 
 
 def called_right(text: str, options: Options) -> str | None:
-    """The one letter that is called correct, right or best anywhere; SEVERAL; or None."""
-    return options.one(
+    """The letter that is called correct, right or best, if it is only one anywhere."""
+    right = options.one(
         match["closed"] or match["bare"]
         for match in IS_RIGHT.finditer(text)
         if not _hypothetical(text, match.start())
     )
+    return right or None
 
 
 def _announcements(text: str) -> Iterator[tuple[int, int]]:
@@ -107,7 +121,8 @@ def _announcements(text: str) -> Iterator[tuple[int, int]]:
         for link in LINK.finditer(reach[: end.start()] if end else reach):
             if NO_STATEMENT.search(reach, 0, link.start()):
                 break
-            yield noun.start(), noun.end() + link.end()
+            if link["verb"] or BEFORE_COLON.fullmatch(reach, 0, link.start()):
+                yield noun.start(), noun.end() + link.end()
 
 
 def _hypothetical(text: str, start: int) -> bool:

@@ -20,6 +20,7 @@ from olmes.scoring.expression import (
     NotReadError,
     Number,
     Truth,
+    letters,
     parse,
 )
 from olmes.scoring.expression_value import NoValueError, same_function
@@ -56,6 +57,8 @@ def equal_expressions(gold: Expression, found: Expression) -> bool:
     """Equality of two parsed answers: by value for expressions, by structure for lists."""
     if isinstance(gold, Items | Truth) or isinstance(found, Items | Truth):
         return identical(gold, found)
+    if undecided(gold) or undecided(found):
+        return False
     try:
         return same_function(gold, found)
     except NoValueError:
@@ -75,6 +78,16 @@ def identical(left: Expression, right: Expression) -> bool:
         Number(Fraction(each.value)) if isinstance(each, Truth) else each for each in (left, right)
     )
     return decimal(left) == decimal(right) and equal_expressions(left, right)
+
+
+def undecided(expression: Expression) -> bool:
+    """Whether sympy could not tell: to it `x**2.0` is neither `x**2` nor surely another function."""
+    match expression:
+        case Applied(operation="**", arguments=(base, exponent)) if decimal(exponent):
+            return bool(letters(base)) or undecided(base)
+        case Applied(arguments=arguments):
+            return any(map(undecided, arguments))
+    return False
 
 
 def decimal(expression: Expression) -> bool:

@@ -15,7 +15,7 @@ from olmes.models.spec import load_model
 from olmes.plan import Plan, make_plan
 from olmes.record import Record
 from olmes.registry import load_suite, load_task, suite_names
-from olmes.replaying import fill_answers
+from olmes.replaying import fill_answers, recorded_answers
 from olmes.run import Watcher, run
 from olmes.suite import Suite
 from olmes.task import Task
@@ -54,9 +54,8 @@ def evaluate(
         OlmesError: a name is unknown, the model or data cannot be had, a setting does not fit.
     """
     suite, tasks = tasks_of(target)
-    plan = plan_run(tasks, suite=suite, limit=limit, data=data, settings=settings)
-    if isinstance(model, str):
-        model = open_model(model, plan)
+    model = load_model(model) if isinstance(model, str) else model
+    plan = plan_run(tasks, model, suite=suite, limit=limit, data=data, settings=settings)
     return run(plan, model, out=Path(out), use_cache=use_cache, workers=workers, watcher=watcher)
 
 
@@ -93,6 +92,7 @@ def task_of(member: str | Task) -> Task:
 
 def plan_run(
     tasks: Sequence[Task],
+    model: Model,
     *,
     suite: Suite | None = None,
     limit: int | None = None,
@@ -100,15 +100,23 @@ def plan_run(
     settings: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Plan:
-    """Resolve the tasks' data and make every request. Nothing is asked of a model.
+    """Resolve the tasks' data and make every request. Nothing is asked of the model.
+
+    A recording (`replay:FILE`) gets its answers here, and a limit draws from the items it answers.
 
     Raises:
-        OlmesError: a setting does not fit, or the data cannot be had.
+        OlmesError: a setting does not fit, or the data or the recording cannot be had.
     """
     chosen = with_settings(tasks, settings or {})
     folder = Path(data) if data is not None else None
     datasets = {task.name: resolve(task, folder, say=say) for task in chosen}
-    return make_plan(chosen, datasets, suite=suite, limit=limit)
+    if not isinstance(model, ReplayModel):
+        return make_plan(chosen, datasets, suite=suite, limit=limit)
+    recorded = recorded_answers(model.recorded, chosen, datasets)
+    answered = {instance_id for instance_id, _ in recorded}
+    plan = make_plan(chosen, datasets, suite=suite, limit=limit, among=answered)
+    fill_answers(model, plan, recorded)
+    return plan
 
 
 def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Task]:
@@ -127,15 +135,3 @@ def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Ta
             )
         by_task[name][field] = value
     return [task.with_settings(by_task[task.name]) for task in tasks]
-
-
-def open_model(spec: str, plan: Plan, **options: Any) -> Model:
-    """The model a spec names; `replay:FILE` gets its answers to the requests of `plan`.
-
-    Raises:
-        OlmesError: the spec is unknown, or the model or file cannot be had.
-    """
-    model = load_model(spec, **options)
-    if isinstance(model, ReplayModel):
-        fill_answers(model, plan)
-    return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -103,8 +103,11 @@ def make_plan(
     *,
     suite: Suite | None = None,
     limit: int | None = None,
+    among: Container[str] | None = None,
 ) -> Plan:
     """Make every request of a run.
+
+    With `among` (instance ids) a limit draws from those instances only.
 
     Raises:
         OlmesError: there is no task, or the limit is not positive.
@@ -115,7 +118,10 @@ def make_plan(
         raise OlmesError(f"--limit must be 1 or more, not {limit}.")
     plans = []
     for task in tasks:
-        kept = limited(datasets[task.name].instances, limit)
+        instances: Sequence[Instance] = datasets[task.name].instances
+        if limit is not None and among is not None:
+            instances = [one for one in instances if one.id in among] or instances
+        kept = limited(instances, limit)
         items = [item for instance in kept for item in items_of(task, instance)]
         plans.append(TaskPlan(task, datasets[task.name], tuple(items)))
     return Plan(tuple(plans), suite, limit)

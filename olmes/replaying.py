@@ -29,15 +29,21 @@ class Scored:
     """As a task's part of a record: `n`, `metrics`, `subtasks`, `counts`."""
 
 
-def fill_answers(model: ReplayModel, plan: Plan) -> None:
-    """Give a replay model its answers to the requests of a plan.
+Recorded = dict[tuple[str, int], RecordedResponse]
+"""Recorded responses by the id of the instance they answer and their repeat."""
+
+
+def recorded_answers(
+    rows: Sequence[RecordedResponse], tasks: Sequence[Task], datasets: Mapping[str, Dataset]
+) -> Recorded:
+    """The recorded responses to the items of some tasks.
 
     Raises:
         OlmesError: a row names no task where there are several, or two rows answer one item.
     """
-    finders = {task.task.name: Finder(task.task, task.dataset) for task in plan.tasks}
-    recorded: dict[tuple[str, int], RecordedResponse] = {}
-    for row in model.recorded:
+    finders = {task.name: Finder(task, datasets[task.name]) for task in tasks}
+    recorded: Recorded = {}
+    for row in rows:
         if not row.task and len(finders) > 1:
             raise OlmesError(
                 f"{row.place}: the run has several tasks, so each row must name its `task`."
@@ -51,6 +57,11 @@ def fill_answers(model: ReplayModel, plan: Plan) -> None:
                 "responses to one item with repeat = 0, 1, ..., or remove one."
             )
         recorded[key] = row
+    return recorded
+
+
+def fill_answers(model: ReplayModel, plan: Plan, recorded: Recorded) -> None:
+    """Give a replay model its answers to the requests of a plan."""
     for item in plan.items:
         if found := recorded.get((item.instance.id, item.request.repeat)):
             model.answers[request_key(item.request)] = found.to_response()
@@ -99,16 +110,19 @@ class Finder:
         return self.by_content.get(made.doc_hash, made)
 
     def of_task(self, row: RecordedResponse, doc: Doc) -> str:
-        """The sub-task the task itself reads from a document."""
+        """The sub-task the task itself reads from a document; '' where the document has none."""
         try:
             self.task.gold(doc)
-            return self.task.subtask(doc)
         except (KeyError, TypeError, ValueError) as error:
             raise OlmesError(
                 f"{row.place}: the inline doc is not an item of {self.task.name} "
                 f"({type(error).__name__}: {error}); give it the official file's fields "
                 f"({', '.join(self.task.source.fields)})."
             ) from None
+        try:
+            return self.task.subtask(doc)
+        except KeyError:
+            return ""
 
 
 def score_recorded(

@@ -56,23 +56,25 @@ def command(
     The same command again goes on with a run that was stopped, and prints one that is finished.
     """
     from olmes import jsonl, registry
-    from olmes.api import open_model, plan_run
+    from olmes.api import plan_run
     from olmes.cli.progress import ProgressBars
-    from olmes.cli.tables import console, record_table
+    from olmes.cli.tables import console, legend, record_table
+    from olmes.models.spec import load_model
     from olmes.run import run
 
     chosen = registry.load_suite(suite) if suite else None
     names = dict.fromkeys([*(chosen.tasks if chosen else ()), *tasks])
+    engine = load_model(
+        model, batch_size=batch_size, max_length=max_length, dtype=dtype, device=device
+    )
     plan = plan_run(
         [registry.load_task(name) for name in names],
+        engine,
         suite=chosen,
         limit=limit,
         data=data,
         settings=options.parse_settings(settings),
         say=lambda line: click.echo(line, err=True),
-    )
-    engine = open_model(
-        model, plan, batch_size=batch_size, max_length=max_length, dtype=dtype, device=device
     )
     record = run(
         plan, engine, out=out, use_cache=not no_cache, workers=workers, watcher=ProgressBars()
@@ -85,6 +87,7 @@ def command(
     else:
         screen = console()
         screen.print(record_table(record))
+        screen.print(legend(record.tasks), style="dim")
         for warning in record.data["warnings"]:
             screen.print(f"! {warning}", style="yellow", soft_wrap=True)
         screen.print(f"record  {record.folder / 'run.json'}", soft_wrap=True)

@@ -61,9 +61,10 @@ def command(
     if as_json:
         click.echo(jsonl.dumps(summary))
     else:
-        from olmes.cli.tables import console, metrics_table
+        from olmes.cli.tables import console, legend, metrics_table
 
         console().print(metrics_table({judge.name: summary}))
+        console().print(legend({judge.name: summary}), style="dim")
         if verdicts is not None:
             click.echo(f"verdicts  {verdicts}")
     return 1 if scored.numbers["counts"]["crashed"] else 0

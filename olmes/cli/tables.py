@@ -43,10 +43,6 @@ def blank_table(*columns: str) -> Table:
 def metrics_table(tasks: Mapping[str, Mapping[str, Any]]) -> Table:
     """Metric, value, 95 % interval, n, truncated and unparsed counts by task."""
     table = blank_table("task", "metric", "value", "95 % interval", "n", "trunc.", "unparsed")
-    table.caption = "* without the protocol metric's known faults   trunc. cut at the token limit"
-    if not all(task["standard"] for task in tasks.values()):
-        table.caption += "   ! not the standard formulation"
-    table.caption_justify = "left"
     for name, task in tasks.items():
         counts = task["counts"]
         label = name if task["standard"] else f"{name}!"
@@ -67,6 +63,16 @@ def metrics_table(tasks: Mapping[str, Mapping[str, Any]]) -> Table:
         if others:
             table.add_row("", others, style="red")
     return table
+
+
+def legend(tasks: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the signs in the table mean, as far as it holds them."""
+    words = []
+    if any(numbers["honest"] for task in tasks.values() for numbers in task["metrics"].values()):
+        words.append("* without the protocol metric's known faults")
+    if not all(task["standard"] for task in tasks.values()):
+        words.append("! not the standard formulation")
+    return "   ".join([*words, "trunc. cut at the token limit"])
 
 
 def record_table(record: Record) -> Table:

@@ -82,9 +82,11 @@ def rational_point(names: list[str], number: int) -> dict[str, Fraction]:
 
 
 def complex_point(names: list[str]) -> dict[str, Value]:
-    """Fixed complex values for letters, with negative real parts."""
-    real, imaginary = rational_point(names, 2), rational_point(names, 3)
-    return {name: numbers().mpc(-rounded(real[name]), rounded(imaginary[name])) for name in names}
+    """Fixed complex values for letters: on the unit circle, where the largest power stays small."""
+    return {
+        name: numbers().expjpi(rounded(Fraction(1, 2) + fraction / 2))
+        for name, fraction in rational_point(names, 2).items()
+    }
 
 
 def _digest(name: str, number: int) -> int:

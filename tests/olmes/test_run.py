@@ -74,6 +74,13 @@ def test_a_limit_keeps_a_subset_of_a_larger_one(echo, tmp_path: Path) -> None:
     assert kept[0] < kept[1] < kept[2]
 
 
+def test_a_limit_draws_from_the_items_a_recording_answers(echo, tmp_path: Path) -> None:
+    echo.record([{"response": f"word{i}", "doc_id": i} for i in range(5)])
+    record = run(echo, tmp_path / "runs", limit=5)
+    assert record.complete
+    assert {row["doc_id"] for row in record.samples("echo")} == set(range(5))
+
+
 def test_failed_requests_are_counted_and_asked_again(echo, tmp_path: Path) -> None:
     rows = [{"response": f"word{i}", "doc_id": i} for i in range(12) if i != 4]
     echo.record(rows)

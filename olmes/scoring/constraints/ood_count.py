@@ -291,5 +291,3 @@ class KeywordsMultiple(OodConstraint):
     def drawn(cls, rng: Random) -> Self:
         """Five nouns."""
         return cls(*draw_words(rng, len(TIMES)))
-
-

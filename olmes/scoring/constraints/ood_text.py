@@ -14,7 +14,7 @@ from olmes.scoring.text import sentences, word_tokens
 PUNCTUATION = string.punctuation
 EDGES = PUNCTUATION + " "
 DELETE_PUNCTUATION = str.maketrans("", "", PUNCTUATION)
-STRAIGHT_QUOTES = str.maketrans("“”„‘’", "\"\"\"''")
+STRAIGHT_QUOTES = str.maketrans("“”„‘’", '"""\'\'')
 
 
 def unpunctuated(text: str) -> str:

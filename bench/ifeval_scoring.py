@@ -1,7 +1,7 @@
 """Processor seconds to score 1,000 IFEval responses, strict and loose.
 
-`python bench/ifeval_scoring.py --data ../shared/data` times the published responses of four models
-laid out there; `--repeat N` times N rounds. Building the constraints is counted once, importing what
+`python -m bench.ifeval_scoring` times the published responses of four models in `../shared/data` (or
+`--data DIR`); `--repeat N` times N rounds. Building the constraints is counted once, importing what
 they need is not. The reference implementation needs 1.8 s on the same responses.
 """
 
@@ -17,6 +17,8 @@ from typing import Any
 from olmes import Response, jsonl
 from olmes.registry import load_task
 
+BESIDE = Path(__file__).parents[2] / "shared/data"
+
 
 def published(folder: Path) -> list[tuple[dict[str, Any], str]]:
     """Every official item with every published response to its prompt."""
@@ -29,9 +31,12 @@ def published(folder: Path) -> list[tuple[dict[str, Any], str]]:
 def main() -> None:
     """Time the rounds and print seconds per 1,000 responses, and where they go."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=BESIDE)
     parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
+    if not (arguments.data / "ifeval").is_dir():
+        print(f"skipped: {arguments.data} does not hold the published responses")
+        return
     pairs = published(arguments.data / "ifeval")
     task = load_task("ifeval")
     task.prepare()

@@ -8,7 +8,7 @@ not yet 43, and an expression to be expanded, factored or simplified must be.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
 
 from olmes.scoring.expression import (
@@ -28,6 +28,7 @@ LARGEST_RADICAND = 10**8
 SEPARATOR = re.compile(r"[,;]|\b(?:and|or)\b", re.IGNORECASE)
 ORDERED_SEPARATOR = re.compile(r"[,;]|\b(?:and|then)\b|[<>]=?", re.IGNORECASE)
 THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)")
+UNITS = re.compile(r" ?\bunits?$", re.IGNORECASE)
 REPEATED = re.compile(
     r"\((?:[^()]*\b(?:multiplicity|double|triple|repeated|twice)\b[^()]*)\)", re.IGNORECASE
 )
@@ -44,7 +45,7 @@ def same_number(gold: str, answer: str, *, percent: bool = False) -> bool:
 def number(answer: str, *, percent: bool = False) -> Fraction | None:
     """The one number an answer is, exactly; None for anything else, such as a sum left standing."""
     text = side(THOUSANDS.sub(lambda found: found[0].replace(",", ""), answer))
-    scale = Fraction(1)
+    text, scale = UNITS.sub("", text), Fraction(1)
     if percent and text.endswith("%"):
         text, scale = text[:-1].strip(), Fraction(1, 100)
     try:
@@ -64,8 +65,8 @@ def is_number(expression: Expression) -> bool:
             return is_number(inner)
         case Applied(operation="/", arguments=(above, below)):
             return is_whole(above) and is_whole(below)
-        case Applied(operation="*", arguments=(Number(), power)):
-            return is_power_of_ten(power)
+        case Applied(operation="*", arguments=(times, power)):
+            return is_whole(times) and is_power_of_ten(power)
     return is_power_of_ten(expression)
 
 
@@ -85,15 +86,16 @@ def is_power_of_ten(expression: Expression) -> bool:
     return False
 
 
-def side(text: str) -> str:
+def side(text: str, names: Collection[str] = ()) -> str:
     """The side of an equation that is the answer: of `x = 1/3 ≈ 0.33`, `1/3`.
 
-    What follows a `≈` is a rounding. Of `5 = x` the answer is 5.
+    What follows a `≈` is a rounding. Of `5 = x` the answer is 5, unless `x` is one of `names`.
     """
     sides = [part.strip() for part in re.split(r"(?<![<>!=])=(?!=)", text.partition("≈")[0])]
     if len(sides) == 1 or any(len(part) > LONGEST_LEFT_SIDE for part in sides[:-1]):
         return sides[0] if len(sides) == 1 else ""
-    return sides[-2] if re.fullmatch("[a-zA-Z]", sides[-1]) else sides[-1]
+    last = sides[-1]
+    return sides[-2] if re.fullmatch("[a-zA-Z]", last) and last not in names else last
 
 
 def same_numbers(gold: str, answer: str) -> bool:
@@ -163,7 +165,7 @@ def same_expression(gold: str, answer: str, form: Form | None = None) -> bool:
     """Whether an answer is the gold function of its letters, in the form that was asked for."""
     wanted = parse(gold)
     try:
-        found = read(side(answer), letters(wanted))
+        found = read(side(answer, letters(wanted)), letters(wanted))
         return (form is None or form(wanted, found)) and same_function(wanted, found)
     except (NotReadError, NoValueError):
         return False
@@ -179,9 +181,10 @@ def factored(gold: Expression, found: Expression) -> bool:
     return factors(found) >= factors(gold)
 
 
-def one_power(gold: Expression, found: Expression) -> bool:
-    """Whether each letter stands once, as in the gold answer."""
-    return len(list(leaves(found, Letter))) <= len(list(leaves(gold, Letter)))
+def simplified(gold: Expression, found: Expression) -> bool:
+    """Whether each letter stands as seldom as in the gold answer, with hardly more numbers."""
+    more_letters = count(found, Letter) - count(gold, Letter)
+    return more_letters <= 0 and count(found, Number) - count(gold, Number) <= 2
 
 
 def surd(gold: Expression, found: Expression) -> bool:
@@ -194,7 +197,7 @@ def surd(gold: Expression, found: Expression) -> bool:
     return (
         len(roots) <= len(wanted)
         and all(map(is_drawn, roots))
-        and len(list(leaves(found, Number))) <= len(list(leaves(gold, Number))) + 2
+        and count(found, Number) - count(gold, Number) <= 2
     )
 
 
@@ -227,9 +230,9 @@ def parts(expression: Expression) -> Iterator[Expression]:
             yield from parts(argument)
 
 
-def leaves(expression: Expression, kind: type[Expression]) -> Iterator[Expression]:
-    """The numbers or the letters in an expression, as often as they are written."""
-    return (part for part in parts(expression) if isinstance(part, kind))
+def count(expression: Expression, kind: type[Expression]) -> int:
+    """How often a number, or a letter, is written in the expression."""
+    return sum(isinstance(part, kind) for part in parts(expression))
 
 
 def terms(expression: Expression) -> list[Expression]:
@@ -247,7 +250,7 @@ def is_monomial(expression: Expression) -> bool:
     match expression:
         case Number() | Letter() | Applied(operation="**", arguments=(Letter(), Number())):
             return True
-        case Applied(operation="*", arguments=arguments):
+        case Applied(operation="*" | "positive" | "negative", arguments=arguments):
             return all(map(is_monomial, arguments))
         case Applied(operation="/", arguments=(above, Number())):
             return is_monomial(above)

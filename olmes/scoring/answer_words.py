@@ -82,6 +82,8 @@ IN_OTHER_WORDS = re.compile(r" ?\([^()]*[a-zA-Z]{2}[^()]*\)$")
 
 def same_truth(gold: str, answer: str) -> bool:
     """Whether an answer says yes where the gold is True, no where it is False, and not both."""
+    if answer.upper() in ("T", "F"):
+        return answer.upper() == gold[0]
     leads = LEADING_VERDICT.match(answer)
     if leads and not VERDICT_WORD.fullmatch(answer[leads.end() :].strip()):
         said = {leads[1].lower() in TRUE}
@@ -128,7 +130,7 @@ def same_name(gold: str, answer: str) -> bool:
 
 def same_time(gold: str, answer: str) -> bool:
     """Whether an answer is the gold time of day, on either clock."""
-    wanted, found = minutes(gold), minutes(DAY_AFTER.sub("", answer).strip())
+    wanted, found = minutes(gold), minutes(DAY_AFTER.sub("", answer).strip(" ()"))
     return found is not None and found == wanted
 
 

@@ -25,7 +25,8 @@ MENTION = re.compile(
 )
 NEGATION = re.compile(
     r"\b(?:not|no|nor|neither|never|cannot|incorrect\w*|wrong\w*|false|eliminat\w+|exclud\w+"
-    r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|than|except|suppos(?:e|ing)|assum(?:e|ing))\b|n['’]t\b",
+    r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|than|except|suppos(?:e|ing)"
+    r"|assum(?:e|ing))\b|n['’]t\b",
     re.IGNORECASE,
 )
 SUPPOSITION = re.compile(

@@ -95,7 +95,8 @@ def tidied(text: str) -> str:
 
 def stripped(text: str) -> str:
     """`text` without quotes, and the punctuation and emphasis around it."""
-    return text.replace('"', " ").strip(" \t.,;:!'").removeprefix("**").removesuffix("**").strip()
+    text = re.sub(r"^(?:[ ,;:!']|\.(?!\d))+", "", text.replace('"', " ").replace("\t", " "))
+    return text.rstrip(" .,;:!'").removeprefix("**").removesuffix("**").strip()
 
 
 def repeating(whole: str, before: str, period: str) -> str:

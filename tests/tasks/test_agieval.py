@@ -199,6 +199,7 @@ def test_shots_are_refused() -> None:
 
 HOSTILE = {
     "closing sentences": "Therefore, the answer is (" * 40_000,
+    "statements": "the answer is (A) the answer is " * 20_000,
     "brackets": "(" * 1_000_000,
     "letters": "A " * 500_000,
     "boxes": "\\boxed{" * 100_000,

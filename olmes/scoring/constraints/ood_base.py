@@ -15,7 +15,7 @@ from olmes.scoring.constraints.base import Constraint
 
 
 class OodConstraint(Constraint):
-    """Base of every constraint of IFEval-OOD (Lambert et al. 2024) and IFBench (Pyatkin et al. 2025)."""
+    """Base of the constraints of IFEval-OOD (Lambert et al. 2024) and IFBench (Pyatkin et al. 2025)."""
 
     def reference(self, text: str) -> bool:
         """What the published check says of `text`, which is never blank."""

@@ -13,7 +13,6 @@ from olmes.scoring.constraints.ood_base import OodConstraint
 from olmes.scoring.constraints.ood_text import (
     EDGES,
     bare_words,
-    spoken_sentences,
     treebank_tokens,
     unpunctuated,
 )

@@ -40,7 +40,7 @@ def spoken_sentences(text: str) -> list[str]:
 
 def treebank_tokens(text: str) -> list[str]:
     """The tokens of NLTK's `word_tokenize`, where a double quote becomes two characters."""
-    return ["''" if token == '"' else token for token in word_tokens(text)]
+    return ["''" if word == '"' else word for word in word_tokens(text)]
 
 
 def folded(text: str) -> str:

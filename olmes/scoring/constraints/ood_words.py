@@ -53,9 +53,7 @@ class Palindromes(OodConstraint):
     """Ten palindromes of five letters or more."""
 
     id = "words:palindrome"
-    instruction = (
-        "Include at least 10 single-word palindromes, each at least 5 characters long."
-    )
+    instruction = "Include at least 10 single-word palindromes, each at least 5 characters long."
 
     def check(self, text: str) -> bool:
         """Ten different ones, of letters."""
@@ -138,8 +136,10 @@ class StartVerb(OodConstraint):
     instruction = "The response must start with a verb."
 
     def check(self, text: str) -> bool:
-        """The tag of the first word is one of the Penn Treebank's for verbs; marks before it, such
-        as asterisks, do not count."""
+        """The tag of the first word is one of the Penn Treebank's for verbs.
+
+        Marks before the word, such as asterisks, do not count.
+        """
         tokens = treebank_tokens(text)
         spoken = (n for n, token in enumerate(tokens) if any(map(str.isalnum, token)))
         first = next(spoken, None)

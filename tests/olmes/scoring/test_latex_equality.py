@@ -64,8 +64,8 @@ expressions = st.recursive(
         inner.map("-{}".format),
         inner.map("({})".format),
         inner.map(r"\sqrt{{{}}}".format),
-        st.tuples(inner, inner).map(lambda pair: r"\frac{%s}{%s}" % pair),
-        st.tuples(inner, inner).map(lambda pair: "%s^{%s}" % pair),
+        st.tuples(inner, inner).map(lambda pair: r"\frac{{{}}}{{{}}}".format(*pair)),
+        st.tuples(inner, inner).map(lambda pair: "{}^{{{}}}".format(*pair)),
     ),
     max_leaves=8,
 )

@@ -17,28 +17,7 @@ from pathlib import Path
 RUNS = 7
 SAMPLES = 1000
 OLMES = (sys.executable, "-m", "olmes")
-
-TASK = """
-from olmes import DataFile, Formulation, Generation, Metric, Request, Response, Source, Task, Verdict
-
-class Fixed(Task):
-    name = "fixed"
-    title = "Fixed"
-    source = Source(files=(DataFile(path="fixed.jsonl", github="", sha256="", rows=0),), fields=("q",), content_hash="")
-    metrics = (Metric(name="exact_match", help="equal"),)
-    primary = "exact_match"
-    formulation = Formulation(generation=Generation(max_tokens=8))
-    def request(self, doc):
-        return Request(messages=({"role": "user", "content": doc["q"]},), generation=self.formulation.generation)
-    def gold(self, doc):
-        return doc["q"]
-    def score(self, doc, response):
-        return Verdict(values={"exact_match": float(response.text == doc["q"])}, extracted=response.text)
-    def perfect_response(self, doc, *, corrupt=False):
-        return Response(text=doc["q"])
-
-TASK = Fixed()
-"""
+TASK = Path(__file__).parent / "files/fixed_task.py"
 
 
 def measured(command: tuple[str, ...], environment: dict[str, str]) -> tuple[float, float]:
@@ -59,8 +38,6 @@ def medians(command: tuple[str, ...], environment: dict[str, str]) -> tuple[floa
 
 def replayed(folder: Path, count: int) -> tuple[float, float]:
     """A whole run over `count` samples whose responses are recorded: everything but a model."""
-    task = folder / "fixed_task.py"
-    task.write_text(TASK, "utf-8")
     (folder / "fixed.jsonl").write_text(
         "".join(json.dumps({"q": f"question {i} " * 20}) + "\n" for i in range(count)), "utf-8"
     )
@@ -71,7 +48,7 @@ def replayed(folder: Path, count: int) -> tuple[float, float]:
     pairs = []
     for attempt in range(RUNS):
         command = (
-            *OLMES, "run", "--task", str(task), "--model", f"replay:{folder / 'recording.jsonl'}",
+            *OLMES, "run", "--task", str(TASK), "--model", f"replay:{folder / 'recording.jsonl'}",
             "--data", str(folder), "--out", str(folder / f"runs{count}-{attempt}"), "--workers", "1",
         )  # fmt: skip
         pairs.append(measured(command, {"OLMES_CACHE": str(folder / "cache")}))

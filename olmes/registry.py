@@ -99,7 +99,12 @@ def task_from_reference(reference: str) -> Task:
         OlmesError: it cannot be imported, or defines no `TASK`.
     """
     module = module_from_file(Path(reference)) if reference.endswith(".py") else None
-    module = module or importlib.import_module(reference)
+    try:
+        module = module or importlib.import_module(reference)
+    except ImportError as error:
+        raise OlmesError(
+            f"the task {reference} cannot be imported ({error}); install what it needs."
+        ) from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
         raise OlmesError(f"{reference} defines no task; end it with `TASK = YourTask()`.")

@@ -39,7 +39,7 @@ Form = Callable[[Expression, Expression], bool]
 
 def same_number(gold: str, answer: str, *, percent: bool = False) -> bool:
     """Whether an answer is one number and the gold one. `percent` lets 25% be 1/4."""
-    return number(answer, percent=percent) == value(parse(gold), {})
+    return bool(number(answer, percent=percent) == value(parse(gold), {}))
 
 
 def number(answer: str, *, percent: bool = False) -> Fraction | None:

@@ -82,8 +82,8 @@ IN_OTHER_WORDS = re.compile(r" ?\([^()]*[a-zA-Z]{2}[^()]*\)$")
 
 def same_truth(gold: str, answer: str) -> bool:
     """Whether an answer says yes where the gold is True, no where it is False, and not both."""
-    if answer.upper() in ("T", "F"):
-        return answer.upper() == gold[0]
+    if answer in ("T", "F"):
+        return answer == gold[0]
     leads = LEADING_VERDICT.match(answer)
     if leads and not VERDICT_WORD.fullmatch(answer[leads.end() :].strip()):
         said = {leads[1].lower() in TRUE}
@@ -117,7 +117,7 @@ def same_value(wanted: str, answer: str) -> bool:
     """Whether an answer is a given number or name."""
     answer = side(answer)
     try:
-        return value(parse(wanted), {}) == number(answer)
+        return bool(value(parse(wanted), {}) == number(answer))
     except (NotReadError, NoValueError, KeyError):
         return wanted.lower() == answer.lower()
 

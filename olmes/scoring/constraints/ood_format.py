@@ -41,14 +41,10 @@ class Emoji(OodConstraint):
 
         owed = False
         for sentence in sentences(text):
-            start = re.split(r"\w", sentence, maxsplit=1)[0]
-            if owed and not emoji.emoji_count(start):
-                return False
-            if len(start) == len(sentence):
-                owed = False
-                continue
             spoken = [index for index, char in enumerate(sentence) if char.isalnum()]
-            owed = not emoji.emoji_count(sentence[spoken[-1] + 1 :])
+            if owed and not emoji.emoji_count(sentence[: spoken[0]] if spoken else sentence):
+                return False
+            owed = bool(spoken) and not emoji.emoji_count(sentence[spoken[-1] + 1 :])
         return not owed and any(map(str.isalnum, text))
 
     def reference(self, text: str) -> bool:

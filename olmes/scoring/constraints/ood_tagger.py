@@ -8,7 +8,7 @@ that package the weights alone are read: the rest needs a library we do not.
 from __future__ import annotations
 
 import pickle
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -61,10 +61,10 @@ def first_tag(tokens: Sequence[str]) -> str:
     word = tokens[0]
     if word in by_word:
         return by_word[word]
-    scores: Counter[str] = Counter()
+    scores: defaultdict[str, float] = defaultdict(float)
     for feature in _features(word, [*map(_shape, tokens[:3]), *AFTER]):
         for tag, weight in by_feature.get(feature, {}).items():
-            scores[tag] += weight  # type: ignore[assignment] (a Counter of floats)
+            scores[tag] += weight
     # Of equal scores the last tag by name wins, as in the original.
     return max(scores, key=lambda tag: (scores[tag], tag))
 

@@ -1,0 +1,163 @@
+"""What the tasks `ifeval_ood` and `ifbench` are: one benchmark under the protocol's name and its own.
+
+Tülu 3 calls its unseen instructions IFEval-OOD and never published the prompts. The authors released
+a successor in 2025, IFBench, and OLMES has run `ifeval_ood::tulu` on it since. Scores are therefore
+not comparable with the paper's 17 to 35 % for IFEval-OOD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from olmes import (
+    DataFile,
+    Formulation,
+    Generation,
+    HubSplit,
+    Metric,
+    Request,
+    Response,
+    Source,
+    Task,
+    Verdict,
+    prompts,
+)
+from olmes.scoring.constraints.base import Constraint
+from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
+from olmes.scoring.constraints.judging import judge
+from olmes.scoring.constraints.ood_compose import compose, offend
+from olmes.types import Doc, Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class IFBenchFormulation(Formulation):
+    """The settings of IFBench."""
+
+    compat: Literal["", "reference"] = ""
+    """Judge by what the constraints say (empty), or by the checks published with the benchmark, some
+    of which are vacuous or broken."""
+
+
+class IFBenchTask(Task):
+    """Every constraint of the prompt, checked by a program."""
+
+    source = Source(
+        files=(
+            DataFile(
+                path="ifbench/IFBench_test.jsonl.gz",
+                github="allenai/IFBench:data/IFBench_test.jsonl"
+                "@db69a6f05689830b0068b8f1529ebcfd2f3b164c",
+                sha256="a2bf7b8e7ed11d39c65b4ec781da8b99663ed0121f97033d70fcecb61f8a9d85",
+                rows=300,
+            ),
+        ),
+        hub=(HubSplit(repository="allenai/IFBench_test", split="train"),),
+        fields=("key", "prompt", "instruction_id_list", "kwargs"),
+        content_hash="",
+        licence="ODC-BY",
+    )
+    metrics = (
+        Metric(
+            name="prompt_level_loose",
+            help="every constraint is met, as it is stated, by the response, or by it without its "
+            "first line, last line or asterisks",
+        ),
+        Metric(name="prompt_level_strict", help="every constraint is met to the letter"),
+        Metric(
+            name="inst_level_loose",
+            help="share of the constraints that are met loosely",
+            over_parts=True,
+        ),
+        Metric(
+            name="inst_level_strict",
+            help="share of the constraints that are met to the letter",
+            over_parts=True,
+        ),
+        Metric(
+            name="prompt_level_loose_reference",
+            help="prompt_level_loose by the published checks, as published numbers are made",
+        ),
+    )
+    primary = "prompt_level_loose"
+    formulation: IFBenchFormulation = IFBenchFormulation(
+        version=1,
+        shots=0,
+        question="{prompt}",
+        generation=Generation(max_tokens=2048),
+    )
+
+    def request(self, doc: Doc) -> Request:
+        """The prompt as the one user turn."""
+        form = self.formulation
+        question = form.question.format(prompt=doc["prompt"])
+        return Request(messages=prompts.chat(question), generation=form.generation)
+
+    def gold(self, doc: Doc) -> dict[str, Any]:
+        """The constraints' ids and their arguments, as they are in the row."""
+        return {field: doc[field] for field in ("instruction_id_list", "kwargs")}
+
+    def score(self, doc: Doc, response: Response) -> Verdict:
+        """A strict and a loose verdict on each constraint, and on all of them together.
+
+        A part says where the published check and the statement do not agree.
+        """
+        stated = judge(constraints(doc), response.text)
+        published = judge(constraints(doc, by_reference=True), response.text)
+        by_reference = self.formulation.compat == "reference"
+        parts, others = (published, stated) if by_reference else (stated, published)
+        other = "as stated" if by_reference else "by the published check"
+        parts = [_compared(*pair, other) for pair in zip(parts, others, strict=True)]
+        strict, loose = [part["strict"] for part in parts], [part["loose"] for part in parts]
+        return Verdict(
+            values={
+                "prompt_level_loose": float(all(loose)),
+                "prompt_level_strict": float(all(strict)),
+                "inst_level_loose": loose,
+                "inst_level_strict": strict,
+                "prompt_level_loose_reference": float(all(part["loose"] for part in published)),
+            },
+            note="" if response.text.strip() else "a blank response meets no constraint",
+            parts=parts,
+        )
+
+    def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:
+        """Nothing met, one flag a constraint."""
+        missed = [False] * len(doc["instruction_id_list"])
+        return {metric.name: missed if metric.over_parts else 0.0 for metric in self.metrics}
+
+    def prepare(self) -> None:
+        """Load the sentence model, the tagger, the emojis and the syllables."""
+        for constraint in constraints(WARM_UP):
+            constraint.check("Warm up. Then run.")
+
+    def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
+        """A text built to meet every constraint; one that misses a constraint when `corrupt`.
+
+        Blank where none is known; docs/ifbench-agreement.md lists these items.
+        """
+        wanted, published = constraints(doc), constraints(doc, by_reference=True)
+        text = offend(wanted, published) if corrupt else compose(wanted, published)
+        return Response(text=text or "")
+
+
+WARM_UP = {
+    "instruction_id_list": ["words:start_verb", "format:emoji", "words:odd_even_syllables"],
+    "kwargs": [{}, {}, {}],
+}
+
+
+def constraints(doc: Doc, *, by_reference: bool = False) -> tuple[Constraint, ...]:
+    """The constraints of an item."""
+    catalog = IFBENCH_BY_REFERENCE if by_reference else IFBENCH
+    return catalog.item(doc["instruction_id_list"], doc["kwargs"], key=doc.get("key", "?"))
+
+
+def _compared(part: Part, other: Part, name: str) -> Part:
+    """`part` with a note where `other`, the verdict of the check called `name`, is another."""
+    modes = [mode for mode in ("strict", "loose") if part[mode] != other[mode]]  # type: ignore[literal-required]
+    if not modes:
+        return part
+    said = ", ".join(f"{mode}ly {'met' if other[mode] else 'missed'}" for mode in modes)  # type: ignore[literal-required]
+    notes = [*filter(None, [part.get("note", "")]), f"{name}: {said}"]
+    return {**part, "note": "; ".join(notes)}

@@ -1,33 +1,15 @@
-"""Recorded responses brought to the items they answer: for a run (`replay:FILE`) and for scoring."""
+"""Recorded responses brought to the items they answer, so that `replay:FILE` can answer a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from olmes.aggregate import task_numbers
 from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
 from olmes.models.replay import RecordedResponse, ReplayModel, request_key
 from olmes.plan import Plan
-from olmes.record import Row
-from olmes.scoring.pool import ScoringPool
-from olmes.sheet import ScoreSheet, unanswered
 from olmes.task import Task
 from olmes.types import Doc, Instance
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Recorded responses with their verdicts."""
-
-    task: Task
-    rows: list[Row]
-    """One a response, in the order of the recording."""
-    numbers: dict[str, Any]
-    """As a task's part of a record: `n`, `metrics`, `subtasks`, `counts`."""
-
 
 Recorded = dict[tuple[str, int], RecordedResponse]
 """Recorded responses by the id of the instance they answer and their repeat."""
@@ -123,55 +105,3 @@ class Finder:
             return self.task.subtask(doc)
         except KeyError:
             return ""
-
-
-def score_recorded(
-    task: Task,
-    recorded: Sequence[RecordedResponse],
-    dataset: Dataset | None,
-    *,
-    workers: int | None = None,
-) -> Scored:
-    """Judge recorded responses; no model is asked for anything.
-
-    Args:
-        task: whose scorers judge.
-        recorded: responses; several to one item are clustered in the standard error.
-        dataset: where `doc_id` rows are looked up; may be None when every row holds its `doc`.
-        workers: scoring processes.
-
-    Raises:
-        OlmesError: a row names no item.
-    """
-    finder = Finder(task, dataset)
-    instances = [finder.instance(row) for row in recorded]
-    rows: list[Row] = [
-        {
-            "doc_id": row.doc_id,
-            "subtask": instance.subtask,
-            "doc_hash": instance.doc_hash,
-            "repeat": row.repeat,
-            **unanswered(),
-        }
-        for row, instance in zip(recorded, instances, strict=True)
-    ]
-    sheet = ScoreSheet(task, [instance.doc for instance in instances], rows)
-    with ScoringPool({task.name: task}, workers) as pool:
-        for position, row in enumerate(recorded):
-            sheet.judge(position, row.to_response(), pool)
-        pool.join()
-    return Scored(task, rows, task_numbers(task, rows))
-
-
-def needs_data(recorded: Sequence[RecordedResponse]) -> bool:
-    """Whether a row names its item by `doc_id` alone."""
-    return any(row.doc is None for row in recorded)
-
-
-def verdict_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What `olmes score --verdicts` writes for one response."""
-    kept = ("doc_id", "subtask", "repeat", "values", "extracted", "flags", "note")
-    verdict = {name: row[name] for name in kept}
-    if row["parts"]:
-        verdict["instructions"] = row["parts"]
-    return verdict

@@ -37,7 +37,7 @@ def command(
     from olmes.data.resolve import resolve
     from olmes.models.replay import read_recorded
     from olmes.registry import load_task
-    from olmes.replaying import needs_data, score_recorded, verdict_row
+    from olmes.rescoring import needs_data, score_recorded, verdict_row
 
     [judge] = with_settings([load_task(task)], options.parse_settings(settings))
     recorded = read_recorded(file)

@@ -20,12 +20,12 @@ LETTER_LINE = re.compile(
 )
 LABELLED_LINE = re.compile(r"\W{0,4}(?P<letter>[A-Z]) ?[).:\]] *(?P<text>\S.*)")
 MENTION = re.compile(
-    r"(?<![A-Za-z0-9_])[(\[]\s?(?P<closed>[A-Z])\s?[)\]]"
+    r"(?<![A-Za-z0-9_])(?<!than )[(\[]\s?(?P<closed>[A-Z])\s?[)\]]"
     r"|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s(?P<named>[A-Z])(?![\w'’+#=/-])"
 )
 NEGATION = re.compile(
     r"\b(?:not|no|nor|neither|never|cannot|incorrect\w*|wrong\w*|false|eliminat\w+|exclud\w+"
-    r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|than|except|suppos(?:e|ing)"
+    r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|except|suppos(?:e|ing)"
     r"|assum(?:e|ing))\b|n['’]t\b",
     re.IGNORECASE,
 )
@@ -86,22 +86,29 @@ def stated_letter(text: str, options: Sequence[str]) -> str | None:
 
 
 def on_a_line(text: str, options: Options) -> str | None:
-    """The one option that a line consists of, when that line is the last or the first one."""
+    """The one option that the last line, or else the first one, consists of; SEVERAL in a list."""
     lines = [line for line in text.split("\n") if line.strip()]
-    # Several such lines are a list of the options, not an answer.
-    letter = options.one(filter(None, (_of_line(line, options) for line in lines)))
-    ends = (_of_line(line, options) for line in lines[-1:] + lines[:1])
-    return letter if letter and letter in ends else None
+    for consists_of in (_letter_of, _option_of):
+        named = [consists_of(line, options) for line in lines]
+        for end in (named[-1:], named[:1]):
+            if any(end):
+                # More of them are a list that goes through the options.
+                return options.one(filter(None, named))
+    return None
 
 
-def _of_line(line: str, options: Options) -> str | None:
+def _letter_of(line: str, options: Options) -> str | None:
+    """The letter that the line is."""
     alone = LETTER_LINE.fullmatch(line)
-    if alone and (letter := alone["letter"].upper()) in options.letters:
-        return letter
+    return options.one(alone["letter"].upper()) if alone else None
+
+
+def _option_of(line: str, options: Options) -> str | None:
+    """The option whose text the line is, with or without its letter."""
     label = LABELLED_LINE.fullmatch(line)
-    if label and label["letter"] in options.letters:
-        return label["letter"] if options.opens_with(label["letter"], label["text"]) else None
-    return options.whole(line)
+    text = label["text"] if label else line
+    letter = options.whole(text) or options.opening(text, words=1 if label else LONG)
+    return None if label and letter != label["letter"] else letter
 
 
 def concluded(text: str, options: Options) -> str | None:

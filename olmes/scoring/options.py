@@ -55,13 +55,19 @@ class Options:
         wanted = comparable(text)
         return self.one(letter for letter, own in self.texts.items() if own and own == wanted)
 
-    def opening(self, text: str) -> str | None:
-        """The letter of the longest option text (two characters or more) that `text` opens with."""
+    def opening(self, text: str, *, words: int = 1) -> str | None:
+        """The letter of the longest option text that `text` opens with.
+
+        One of a single character, or of fewer than `words` words, is passed over.
+        """
         given = BLANKS_IN_LINE.sub(" ", text[: 2 * self.longest + 40]).lstrip(EDGE).casefold()
         fitting = [
             own
             for own in self.texts.values()
-            if len(own) > 1 and given.startswith(own) and TEXT_END.match(given, len(own))
+            if len(own) > 1
+            and own.count(" ") >= words - 1
+            and given.startswith(own)
+            and TEXT_END.match(given, len(own))
         ]
         return self.whole(max(fitting, key=len)) if fitting else None
 

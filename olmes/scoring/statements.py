@@ -95,10 +95,14 @@ def announced(text: str, options: Options) -> str | None:
             found[start] = _named_first(text[place : place + options.longest + REACH], options)
     for match in IS_THE_ANSWER.finditer(text):
         found[match.start()] = options.one([match["closed"] or match["bare"]])
-    for start in sorted(found, reverse=True):
-        if found[start] is not None and not _hypothetical(text, start):
-            return found[start]
-    return None
+    letters = [
+        letter
+        for start, letter in sorted(found.items())
+        if letter is not None and not _hypothetical(text, start)
+    ]
+    if len(options.letters) > 1 and "".join(letters).endswith(options.letters):
+        return SEVERAL  # "the answer is (A) ... the answer is (B) ...", through all the options
+    return letters[-1] if letters else None
 
 
 def called_right(text: str, options: Options) -> str | None:

@@ -54,7 +54,7 @@ class IFBenchTask(Task):
         ),
         hub=(HubSplit(repository="allenai/IFBench_test", split="train"),),
         fields=("key", "prompt", "instruction_id_list", "kwargs"),
-        content_hash="",
+        content_hash="d0312dfa7cc91ac16e4c9bfbeb884bf0211430571e409ffb1eadd0b9a5719be1",
         licence="ODC-BY",
     )
     metrics = (
@@ -155,9 +155,13 @@ def constraints(doc: Doc, *, by_reference: bool = False) -> tuple[Constraint, ..
 
 def _compared(part: Part, other: Part, name: str) -> Part:
     """`part` with a note where `other`, the verdict of the check called `name`, is another."""
-    modes = [mode for mode in ("strict", "loose") if part[mode] != other[mode]]  # type: ignore[literal-required]
-    if not modes:
+    verdicts = {
+        "strictly": (part["strict"], other["strict"]),
+        "loosely": (part["loose"], other["loose"]),
+    }
+    differing = {mode: theirs for mode, (ours, theirs) in verdicts.items() if ours != theirs}
+    if not differing:
         return part
-    said = ", ".join(f"{mode}ly {'met' if other[mode] else 'missed'}" for mode in modes)  # type: ignore[literal-required]
+    said = ", ".join(f"{mode} {'met' if met else 'missed'}" for mode, met in differing.items())
     notes = [*filter(None, [part.get("note", "")]), f"{name}: {said}"]
     return {**part, "note": "; ".join(notes)}

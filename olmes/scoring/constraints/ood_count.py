@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from random import Random
 from typing import Self
 
@@ -98,7 +98,7 @@ class PersonNames(OodConstraint):
     N: int
 
     def __post_init__(self) -> None:
-        if self.N > len(PERSON_NAMES):
+        if len(PERSON_NAMES) < self.N:
             raise OlmesError(
                 f"the argument 'N' must be at most {len(PERSON_NAMES)}, the length of the list, "
                 f"not {self.N}; mend the item's kwargs."
@@ -180,8 +180,9 @@ class UniqueWordCount(OodConstraint):
         return len({word.strip(EDGES) for word in text.lower().split()}) >= self.N
 
     def example(self) -> str:
-        """Made-up words."""
-        return " ".join(f"word{n}" for n in range(max(self.N, 1)))
+        """Made-up words of three letters."""
+        letters = product("bcdfgklmnprst", "aeiou", "bcdfgklmnprst")
+        return " ".join(map("".join, islice(letters, max(self.N, 1))))
 
     @classmethod
     def drawn(cls, rng: Random) -> Self:

@@ -138,9 +138,9 @@ class StartVerb(OodConstraint):
     def check(self, text: str) -> bool:
         """The tag of the first word is one of the Penn Treebank's for verbs.
 
-        Marks before the word, such as asterisks, do not count.
+        Asterisks, and marks before the word, do not count.
         """
-        tokens = treebank_tokens(text)
+        tokens = treebank_tokens(text.replace("*", ""))
         spoken = (n for n, token in enumerate(tokens) if any(map(str.isalnum, token)))
         first = next(spoken, None)
         return first is not None and "VB" in first_tag(tokens[first : first + 3])

@@ -166,7 +166,8 @@ def same_expression(gold: str, answer: str, form: Form | None = None) -> bool:
     wanted = parse(gold)
     try:
         found = read(side(answer, letters(wanted)), letters(wanted))
-        return (form is None or form(wanted, found)) and same_function(wanted, found)
+        in_form = form is None or form(wanted, found)
+        return in_form and same_function(wanted, found, positive=True)
     except (NotReadError, NoValueError):
         return False
 

@@ -39,7 +39,7 @@ PREFIXES = {2: "0b", 8: "0o", 16: "0x"}
 PREFIXED_UNITS = {
     "meter": ("m", "metre", "meter"),
     "gram": ("g", "gram", "gramme"),
-    "liter": ("l", "litre", "liter"),
+    "liter": ("l", "L", "litre", "liter"),
     "second": ("s", "second"),
 }
 PREFIX_NAMES = {

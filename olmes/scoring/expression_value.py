@@ -2,7 +2,8 @@
 
 Rational numbers stay exact (`Fraction`); everything else is 60 digits of mpmath. Two expressions are
 the same function when they agree at three fixed points: two rational ones, where polynomials and
-fractions are compared exactly, and for roots and the like a complex one, where branches differ.
+fractions are compared exactly, and for roots and the like one on the unit circle, where branches
+differ.
 Nothing here grows without bound: a number beyond 10 ** 30,000 has no value.
 """
 
@@ -44,10 +45,11 @@ def numbers() -> Any:
     return context
 
 
-def same_function(left: Expression, right: Expression) -> bool:
+def same_function(left: Expression, right: Expression, *, positive: bool = False) -> bool:
     """Whether two expressions have equal values for all values of their letters.
 
-    Decided at three points, so an inequality is certain and an equality is as good as certain.
+    Decided at three points, so an inequality is certain and an equality is as good as certain. With
+    `positive` the letters stand for positive numbers, and `sqrt(x**2)` is `x`.
 
     Raises:
         NoValueError: one of them has no value at such a point.
@@ -63,7 +65,7 @@ def same_function(left: Expression, right: Expression) -> bool:
             return True
     if exact:
         return True
-    point = complex_point(names)
+    point = point_near_one(names) if positive else complex_point(names)
     return close(value(left, point), value(right, point))
 
 
@@ -79,6 +81,11 @@ def close(left: Value, right: Value) -> bool:
 def rational_point(names: list[str], number: int) -> dict[str, Fraction]:
     """Fixed values between 0 and 1 for letters, different ones for every `number`."""
     return {name: Fraction(1 + _digest(name, number) % 499, 503) for name in names}
+
+
+def point_near_one(names: list[str]) -> dict[str, Value]:
+    """Fixed values for letters where the largest power stays small."""
+    return {name: 1 + fraction / 10_000 for name, fraction in rational_point(names, 2).items()}
 
 
 def complex_point(names: list[str]) -> dict[str, Value]:

@@ -16,7 +16,8 @@ FINAL = re.compile(
 ANSWER = re.compile(r"\banswer(?:\*\*|:|\s{0,9}\bis\b|\s{0,9}=)+", re.IGNORECASE)
 HOPE = re.compile(r"\.?\s{0,9}I hope (?:it|this) is correct", re.IGNORECASE)
 DISPLAYS = {r"\[": r"\]", "$$": "$$"}
-SENTENCE_END = re.compile(r"\.(?=\s{1,9}[A-Z(*])|\.?<")
+SENTENCE_END = re.compile(r"\.(?=\s{1,9}[A-Z(*])|\.?<(?:\||/?s>|end_of)")
+"""A full stop before a sentence, or a token that ends a turn."""
 LEADING_WORD = re.compile(r"(?:(?:so|thus|hence|therefore|then)\b,? ?)+", re.IGNORECASE)
 MOST_CHARACTERS = 2000
 LONGEST_LINE = 200

@@ -57,6 +57,7 @@ COMMANDS = {
     "ge": ">=",
     "geq": ">=",
     "approx": "≈",
+    "in": "∈",
     "{": "{",
     "}": "}",
     "%": "%",
@@ -69,9 +70,8 @@ UNWRAPPED = (
     *("mathsf", "operatorname", "mbox", "bm", "boldsymbol", "texttt", "mathtt", "emph"),
 )
 LATEX = re.compile(r"\\([a-zA-Z]+|.)|([\^_]?)\{|(\})|(\^)", re.DOTALL)
-BOLD_EDGE = re.compile(
-    r"(?:(?<=^)|(?<=[,;(] )|(?<=[,;(]))\*\*(?=[^\s*])|(?<=[^\s*])\*\*(?=$|[,;.)])"
-)
+BOLD = re.compile(r"(?<![^\s,;(])\*\*(?=\S)((?:[^*]|\*(?!\*)){1,200}?)(?<=\S)\*\*(?![^\s,;.:)])")
+"""Emphasis, which a power never looks like: `**5**`."""
 
 
 def tidied(text: str) -> str:
@@ -88,15 +88,19 @@ def tidied(text: str) -> str:
     text = REPEATING.sub(lambda found: repeating(found[1], found[2], found[3] or found[4]), text)
     text = ENDLESS.sub(endless, text)
     text = MIXED.sub(mixed, IGNORED.sub(" ", text))
-    text = without_latex(BOLD_EDGE.sub("", text.strip()))
+    text = without_latex(BOLD.sub(r"\1", text.strip()))
     text = SPACED.sub(lambda found: found[0].replace(" ", ""), text)
     return re.sub(r"\s+", " ", stripped(text))
 
 
 def stripped(text: str) -> str:
-    """`text` without quotes, and the punctuation and emphasis around it."""
+    """`text` without quotes, and the punctuation and emphasis around it.
+
+    Three dots stay: what they follow goes on.
+    """
     text = re.sub(r"^(?:[ ,;:!']|\.(?!\d))+", "", text.replace('"', " ").replace("\t", " "))
-    return text.rstrip(" .,;:!'").removeprefix("**").removesuffix("**").strip()
+    text = text.removeprefix("**").removesuffix("**").rstrip()
+    return text if text.endswith("...") else text.rstrip(" .,;:!'").removesuffix("**").strip()
 
 
 def repeating(whole: str, before: str, period: str) -> str:

@@ -138,15 +138,19 @@ class StartVerb(OodConstraint):
     def check(self, text: str) -> bool:
         """The tag of the first word is one of the Penn Treebank's for verbs.
 
-        Asterisks, and marks before the word, do not count.
+        The word is tagged as it is written and with a small letter, since the capital at the
+        beginning makes the tagger think of names. Asterisks, and marks before it, do not count.
         """
         tokens = treebank_tokens(text.replace("*", ""))
         spoken = (n for n, token in enumerate(tokens) if any(map(str.isalnum, token)))
         first = next(spoken, None)
-        return first is not None and "VB" in first_tag(tokens[first : first + 3])
+        if first is None:
+            return False
+        word, *after = tokens[first : first + 3]
+        return any("VB" in first_tag([spelled, *after]) for spelled in (word, word.lower()))
 
     def reference(self, text: str) -> bool:
-        """A mark at the beginning is no verb."""
+        """A mark at the beginning is no verb, nor "Use" in "Use the bridge", taken for a name."""
         tokens = treebank_tokens(text)
         return bool(tokens) and "VB" in first_tag(tokens[:3])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from olmes.scoring.choices import first_match, last_match, stated_letter
@@ -56,6 +56,9 @@ STATED = {
         "(C)",
         "c)",
         " (C) none of them can swim",
+        "(A) 12 red apples\n(B) A kite factory\n(C) none of them can swim\n\n(C)",
+        "A) 12 red apples do not fit.\nB) A kite factory does not either.\nSo it is (C).",
+        "C\n\nThe others:\n(A) 12 red apples\n(B) A kite factory",
         "C. none of them can swim\n\nExplanation: they fear water.",
         "The answer is (B).\nWait, no. The answer is (C).",
         "(A) is correct. (B) is correct. (D) is correct. So (C).",
@@ -121,6 +124,9 @@ def test_statements_are_found(text: str, letter: str) -> None:
         "The correct answer is A, B",
         "The order is (D) the price of copper rose by half, (A) 12 red apples",
         "Both (A) and (B) are correct.",
+        "(A) 12 red apples\n(B) A kite factory\n(C) none of them can swim",
+        "\n".join(f"The answer is ({letter})." for letter in "ABCDE"),
+        "(A)\n(B)\n(C)",
         # Part of another number, or cut within one.
         "Therefore the result is 35/6.",
         "so that x = 5/6",
@@ -140,6 +146,10 @@ def test_the_longest_text_counts() -> None:
     assert stated_letter("The answer is 10.", ["10", "10.5", "5", "0.5"]) == "A"
 
 
+def test_a_numbered_line_is_no_answer() -> None:
+    assert stated_letter("12. Then we add\n13. Then we stop", ["12", "13", "25", "1"]) is None
+
+
 def test_equal_texts_decide_nothing() -> None:
     assert stated_letter("The answer is red wine.", ["red wine", "red wine", "beer"]) is None
 
@@ -156,12 +166,14 @@ def test_a_loop_concludes_nothing() -> None:
     assert stated_letter(" ".join([said] * 4), OPTIONS) is None
 
 
+@settings(deadline=None)  # a busy machine is not a failure
 @given(st.text(max_size=300), st.sampled_from("ABCDE"))
 def test_the_closing_sentence_wins_over_all_before_it(before: str, letter: str) -> None:
     text = f"{before}\nTherefore, the answer is ({letter})."
     assert stated_letter(text, OPTIONS) == letter
 
 
+@settings(deadline=None)  # a busy machine is not a failure
 @given(st.text(), st.lists(st.text(), max_size=12))
 def test_any_text_is_read(text: str, options: list[str]) -> None:
     letter = stated_letter(text, options)

@@ -10,7 +10,7 @@ TORCH_INDEX = $(shell curl -sfo /dev/null --max-time 3 $(CPU_WHEELS)/torch/ && e
 else
 TORCH := torch>=2.6,<3
 endif
-LIMIT ?= 4
+LIMIT ?= 2
 
 .PHONY: install demo test test-all lint types bench clean
 

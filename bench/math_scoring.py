@@ -66,15 +66,17 @@ def workloads(
             rows = list(jsonl.read(path))
             pairs = [(docs[row["doc_id"]], Response(text=row["response"])) for row in rows]
             yield name, pairs, 1000 * sum(row["seconds"] for row in rows) / len(rows)
-    yield "a perfect response to every problem", perfect(task, docs), None
-    shifted = [*docs[1:], docs[0]]
-    others = [(doc, task.perfect_response(other)) for doc, other in zip(docs, shifted, strict=True)]
-    yield "the answer of the next problem", others, None
+    perfect = [task.perfect_response(doc) for doc in docs]
+    yield "a perfect response to every problem", list(zip(docs, perfect, strict=True)), None
+    shifted = [*perfect[1:], perfect[0]]
+    yield "the answer of the next problem", list(zip(docs, shifted, strict=True)), None
+    prose = [(doc, Response(text=plain(doc["solution"]))) for doc in docs[::5]]
+    yield "solutions without box and dollars", prose, None
 
 
-def perfect(task: Task, docs: list[Doc]) -> list[tuple[Doc, Response]]:
-    """Every document with its perfect response."""
-    return [(doc, task.perfect_response(doc)) for doc in docs]
+def plain(solution: str) -> str:
+    """A solution that states its answer nowhere: all of it is the protocol's candidate."""
+    return solution.replace(r"\boxed", "").replace("$", "")
 
 
 def timed(

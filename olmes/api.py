@@ -109,7 +109,16 @@ def plan_run(
     """
     chosen = with_settings(tasks, settings or {})
     folder = Path(data) if data is not None else None
-    datasets = {task.name: resolve(task, folder, say=say) for task in chosen}
+    said: set[str] = set()
+
+    def say_once(line: str) -> None:
+        """Without the task's name, a network that is away is the same news for every task."""
+        news = line.partition(": ")[2]
+        if news not in said:
+            said.add(news)
+            say(line)
+
+    datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
     if not isinstance(model, ReplayModel):
         return make_plan(chosen, datasets, suite=suite, limit=limit)
     recorded = recorded_answers(model.recorded, chosen, datasets)

@@ -180,10 +180,6 @@ def warnings(tasks: dict[str, Any]) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
     said = []
     for name, task in tasks.items():
-        if task["data"]["origin"] == "sample":
-            said.append(
-                f"{name}: sample data, written for olmes; not comparable with any benchmark."
-            )
         if not task["standard"]:
             changed = ", ".join(f"{key}={value}" for key, value in task["settings"].items())
             said.append(f"{name}: not the standard formulation ({changed}).")

@@ -167,7 +167,7 @@ class DeepMindMath(Task):
 
 
 def unwrapped(text: str) -> str:
-    """A field without the `b'` and `\\n'` that the data set's strings carry.
+    r"""A field without the `b'` and `\n'` that the data set's strings carry.
 
     Where the question holds an apostrophe the wrapping has double quotes; the reference leaves it,
     and so do the published prompts (all of `algebra__sequence_nth_term`).

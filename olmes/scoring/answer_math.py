@@ -28,6 +28,7 @@ LARGEST_RADICAND = 10**8
 SEPARATOR = re.compile(r"[,;]|\b(?:and|or)\b", re.IGNORECASE)
 ORDERED_SEPARATOR = re.compile(r"[,;]|\b(?:and|then)\b|[<>]=?", re.IGNORECASE)
 THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)")
+CONDITION = re.compile(r",? \b(?:where|assuming)\b.*", re.IGNORECASE)
 UNITS = re.compile(r" ?\bunits?$", re.IGNORECASE)
 REPEATED = re.compile(
     r"\((?:[^()]*\b(?:multiplicity|double|triple|repeated|twice)\b[^()]*)\)", re.IGNORECASE
@@ -91,7 +92,8 @@ def side(text: str, names: Collection[str] = ()) -> str:
 
     What follows a `≈` is a rounding. Of `5 = x` the answer is 5, unless `x` is one of `names`.
     """
-    sides = [part.strip() for part in re.split(r"(?<![<>!=])=(?!=)", text.partition("≈")[0])]
+    text = CONDITION.sub("", text.partition("≈")[0])
+    sides = [part.strip() for part in re.split(r"(?<![<>!=])=(?!=)", text)]
     if len(sides) == 1 or any(len(part) > LONGEST_LEFT_SIDE for part in sides[:-1]):
         return sides[0] if len(sides) == 1 else ""
     last = sides[-1]

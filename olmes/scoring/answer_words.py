@@ -19,8 +19,12 @@ NEGATION = re.compile(r"\bnot\b|n't\b", re.IGNORECASE)
 
 OPTION = re.compile(r"\((\w)\) +(.*?)(?=  +\(\w\) |$)")
 CHOSEN = re.compile(
-    r"(?:(?:option|choice|answer|label|letter) )?[(\[]?([a-z])[)\].:]{0,2}"
+    r"(?:(?:option|choice|answer|label|letter) )?[(\[]?(?P<letter>[a-z])[)\].:]{0,2}"
     r"(?:(?: ?[=:] ?| )(?P<value>\S.*))?",
+    re.IGNORECASE,
+)
+CHOSEN_AFTER = re.compile(
+    r"(?P<value>\S.*?),? \(?(?:option |choice )?\(?(?P<letter>[a-z])\)+",
     re.IGNORECASE,
 )
 
@@ -105,12 +109,12 @@ def same_choice(gold: str, answer: str, question: str) -> bool:
     A value beside the letter must be the option's.
     """
     given = options(question)
-    found = CHOSEN.fullmatch(answer)
-    if found and found[1].lower() in given:
-        return found[1].lower() == gold.lower() and (
-            found["value"] is None or same_value(given[gold.lower()], found["value"])
+    found = CHOSEN.fullmatch(answer) or CHOSEN_AFTER.fullmatch(answer)
+    if found and found["letter"].lower() in given:
+        return found["letter"].lower() == gold and (
+            found["value"] is None or same_value(given[gold], found["value"])
         )
-    return [letter for letter, text in given.items() if same_value(text, answer)] == [gold.lower()]
+    return [letter for letter, text in given.items() if same_value(text, answer)] == [gold]
 
 
 def same_value(wanted: str, answer: str) -> bool:
@@ -130,7 +134,7 @@ def same_name(gold: str, answer: str) -> bool:
 
 def same_time(gold: str, answer: str) -> bool:
     """Whether an answer is the gold time of day, on either clock."""
-    wanted, found = minutes(gold), minutes(DAY_AFTER.sub("", answer).strip(" ()"))
+    wanted, found = minutes(gold), minutes(DAY_AFTER.sub("", answer).strip(" ()[]"))
     return found is not None and found == wanted
 
 
@@ -158,7 +162,7 @@ def same_numeral(gold: str, answer: str, question: str) -> bool:
         if int(said[1]) != base:
             return False
         answer = answer[: said.start()]
-    answer = re.sub(r"[\s,_()]", "", side(answer)).lower()
+    answer = re.sub(r"[\s,_()\[\]{}]", "", side(answer)).lower()
     sign, digits = answer[: len(answer) - len(answer.lstrip("+-"))], answer.lstrip("+-")
     negative = gold.startswith("-")
     return sign in (("-",) if negative else ("", "+")) and gold.lstrip("-").lower() in (

@@ -50,7 +50,7 @@ def last_statement(opening: re.Pattern[str], text: str) -> str | None:
 
 def statement(rest: str) -> str | None:
     """The first sentence of `rest`: a displayed formula, or a line up to its full stop."""
-    rest = rest.lstrip(" \t\n\r:*")
+    rest = rest.lstrip(" \t\n\r:")
     for opening, closing in DISPLAYS.items():
         if rest.startswith(opening):
             return rest[len(opening) :].partition(closing)[0].strip() or None

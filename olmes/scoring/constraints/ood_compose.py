@@ -14,7 +14,7 @@ from olmes.scoring.constraints.judging import judge
 from olmes.scoring.constraints.ood_base import OodConstraint
 from olmes.scoring.constraints.ood_count import PersonNames, Pronouns, WordCountRange
 from olmes.scoring.constraints.ood_format import Emoji
-from olmes.scoring.constraints.ood_overlap import overlapping
+from olmes.scoring.constraints.ood_overlap import overlapping, overlapping_in
 from olmes.scoring.constraints.ood_ratio import Overlap
 from olmes.scoring.constraints.ood_sentence import Increment, Keyword
 from olmes.scoring.text import words
@@ -113,6 +113,10 @@ def _after_keyword(overlap: Overlap, keyword: Keyword) -> str:
     return overlapping(overlap, before=keyword.example())
 
 
+def _with_clusters(overlap: Overlap, consonants: OodConstraint) -> str:
+    return overlapping_in(overlap, consonants.check)
+
+
 def _after_verb(names: PersonNames, _: OodConstraint) -> str:
     return f"Take {names.example()}"
 
@@ -128,6 +132,7 @@ MAKERS: dict[tuple[type[OodConstraint], str], Callable[..., str]] = {
     (Emoji, "sentence:keyword"): _with_emoji,
     (Increment, "format:thesis"): _with_thesis,
     (Overlap, "sentence:keyword"): _after_keyword,
+    (Overlap, "words:consonants"): _with_clusters,
     (PersonNames, "words:start_verb"): _after_verb,
     (Pronouns, "words:vowel"): _with_one_vowel,
 }

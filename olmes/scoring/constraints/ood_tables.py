@@ -14,10 +14,10 @@ from olmes.scoring.constraints.ood_base import OodConstraint
 CITY = ("ID", "Country", "City", "Year", "Count")
 PRODUCT = ("ProductID", "Category", "Brand", "Price", "Stock")
 STUDENT = ("StudentID", "Subject", "Grade", "Semester", "Score")
-SPECIAL = re.compile(r'".*[^\d\w\s].*"')
+SPECIAL = re.compile(r"[^\w\s]")
 OPTION = re.compile(r"\s*([A-Ea-e])[.)]\s*\w")
 PUBLISHED_OPTION = re.compile(r"[A-Ea-e][.|)]\s*\w+")
-PUBLISHED_LABEL = re.compile(r"\n*(?:Question \d+[.|):;]?\s*)")
+PUBLISHED_LABEL = re.compile(r"Question \d+[.|):;]?\s*")
 LABEL = re.compile(r"[*#\s]*Question\b[\s\d]*[.:;)*-]*", re.IGNORECASE)
 
 
@@ -37,6 +37,15 @@ def has_header(text: str, names: Sequence[str], between: str) -> bool:
     """Whether the first line holds the names, quoted or not, with the expression between them."""
     pattern = between.join(f'(?:{name}|"{name}")' for name in names)
     return bool(re.fullmatch(pattern, text.split("\n")[0].strip()))
+
+
+def has_special(field: str) -> bool:
+    """Whether a field begins with a quoted text that holds a special character.
+
+    Special is what is no letter, digit, underscore or blank; the text is on one line.
+    """
+    line = field.split("\n")[0]
+    return line.startswith('"') and bool(SPECIAL.search(line[1 : max(line.rfind('"'), 1)]))
 
 
 def is_shaped(rows: Sequence[Sequence[str]], count: int) -> bool:
@@ -86,7 +95,7 @@ class CsvSpecialCharacter(OodConstraint):
         return (
             has_header(text.lstrip(), PRODUCT, r",[ \t]*")
             and is_shaped(rows, 14)
-            and any(SPECIAL.match(field.strip()) for row in rows[1:] for field in row)
+            and any(has_special(field.strip()) for row in rows[1:] for field in row)
         )
 
     def reference(self, text: str) -> bool:
@@ -97,7 +106,7 @@ class CsvSpecialCharacter(OodConstraint):
         for row in rows[1:]:
             if len(row) != 5:
                 return False
-            if any(map(SPECIAL.match, row)):
+            if any(map(has_special, row)):
                 return True
         return False
 

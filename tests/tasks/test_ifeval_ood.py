@@ -219,3 +219,13 @@ def test_a_missing_argument_is_an_error_that_names_item_and_argument() -> None:
 
 def test_preparing_loads_what_scoring_needs() -> None:
     TASK.prepare()
+
+
+@pytest.mark.parametrize(("text", "stated", "published"), [("Yes.", 44, 104), ("...", 4, 85)])
+def test_short_answers_do_not_pass_as_stated(
+    shared_data: Path, text: str, stated: int, published: int
+) -> None:
+    """What docs/ifbench-agreement.md says of one short answer to all prompts."""
+    scores = [TASK.score(doc, Response(text=text)).values for doc in official(shared_data)]
+    assert sum(values["prompt_level_loose"] for values in scores) == stated
+    assert sum(values["prompt_level_loose_reference"] for values in scores) == published

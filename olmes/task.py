@@ -32,6 +32,8 @@ class Task(ABC):
     """Name in reports."""
     source: ClassVar[Source]
     """Where the items come from."""
+    sample: ClassVar[str] = ""
+    """Name of the built-in sample's file; empty when it is the task's own name."""
     metrics: ClassVar[tuple[Metric, ...]]
     primary: ClassVar[str]
     """The metric a suite averages."""

@@ -14,6 +14,7 @@ class IFBench(IFBenchTask):
 
     name = "ifbench"
     title = "IFBench"
+    sample = "ifeval_ood"
 
 
 TASK = IFBench()

@@ -192,7 +192,7 @@ def _from_sample(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the 
     place = sample.find(task)
     if place is None:
         raise NotFetched("there is no built-in sample.")
-    location = f"samples/{task.name}.jsonl"
+    location = f"samples/{place.name}"
     return Found("sample", location, _split(task, "", sample.load(place), location))
 
 

@@ -27,7 +27,7 @@ def find(task: Task) -> Traversable | None:
         folder = Path(file).parent if file else None
     if folder is None:
         return None
-    sample = folder / "samples" / f"{task.name}.jsonl"
+    sample = folder / "samples" / f"{task.sample or task.name}.jsonl"
     return sample if sample.is_file() else None
 
 

@@ -19,17 +19,7 @@ DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,15}")
 """A decimal is read only when it is all there is: sympy's floats round, and a sum of them may
 swallow a small term."""
 TOKEN = re.compile(r"\\[a-zA-Z]+|[0-9]+|[-+*/:^(){}]|[a-zA-Z]")
-SYMBOLS = {
-    r"\alpha",
-    r"\beta",
-    r"\gamma",
-    r"\theta",
-    r"\lambda",
-    r"\mu",
-    r"\pi",
-    r"\phi",
-    r"\omega",
-}
+SYMBOLS = {r"\alpha", r"\beta", r"\gamma", r"\theta", r"\lambda", r"\mu", r"\pi", r"\phi"}
 TIMES = {"*", r"\cdot", r"\times"}
 OVER = {"/", ":", r"\div"}
 FRACTIONS = {r"\frac", r"\dfrac", r"\tfrac"}
@@ -192,7 +182,7 @@ class Reader:
 
 @lru_cache(maxsize=128)
 def letter(name: str) -> Any:
-    """The number a letter stands for: positive, not an integer, different for every letter."""
+    """The number a letter stands for: positive, no integer, its own for each single one."""
     code = sum(ord(character) * 131**place for place, character in enumerate(name.strip("\\")))
     return 1 + intervals().mpf(code * 7919 % 104729) / 65537
 

@@ -32,6 +32,10 @@ class NotReadError(Exception):
     """The text is not in the grammar, or reading it takes too long."""
 
 
+class TooLongError(NotReadError):
+    """Reading takes too long: more look-ahead than the limit, which the full mode only adds to."""
+
+
 def parse(text: str) -> Any:
     """What sympy reads in `text`: an expression, a relation, or a list for a bare derivative.
 
@@ -47,6 +51,8 @@ def parse(text: str) -> Any:
     seen = within_limits(text)
     try:
         tree = relation(seen, complete=len(seen) == len(text), fast=True)
+    except TooLongError:
+        raise
     except NotReadError:
         tree = relation(seen, complete=len(seen) == len(text), fast=False)
     return machinery().convert(tree)
@@ -101,7 +107,7 @@ class Machinery:
             def LA(self, i: int) -> int:  # noqa: N802 (ANTLR's name)
                 self.steps += 1
                 if self.steps > MOST_STEPS:
-                    raise NotReadError
+                    raise TooLongError
                 return int(super().LA(i))
 
         self.characters = InputStream

@@ -61,5 +61,8 @@ def magnitude(exponent: Any) -> float:
     """The absolute value of a number, roughly; 1 for what has letters in it."""
     if exponent.free_symbols:
         return 1.0
-    value = abs(complex(exponent.evalf(5)))
+    try:
+        value = abs(complex(exponent.evalf(5)))
+    except (TypeError, ValueError, ArithmeticError):  # not a number: a set, say
+        return math.inf
     return value if math.isfinite(value) else math.inf

@@ -169,7 +169,7 @@ evaluate(task, model=model, data=data, out=out, workers=1)
 
 
 def test_killed_at_20_random_points_the_run_ends_with_the_same_record(echo, tmp_path: Path) -> None:
-    words = [f"word{i}" for i in range(150)]
+    words = [f"word{i}" for i in range(400)]
     (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": word}) + "\n" for word in words), "utf-8"
     )
@@ -180,25 +180,25 @@ def test_killed_at_20_random_points_the_run_ends_with_the_same_record(echo, tmp_
         sys.executable, "-c", SCRIPT,
         str(echo.task), f"replay:{echo.recording}", str(echo.data), str(tmp_path / "killed"),
     ]  # fmt: skip
-    draw = random.Random(20)
-    kills, interrupted, kept = 0, 0, []
-    while kills < 20:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(draw.uniform(0.1, 1.0))
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+
+    def finished() -> int:
         journal = next((tmp_path / "killed").glob(f"*/{JOURNAL}"), None)
-        if journal is not None:
-            kept.append(len(journal.read_bytes().splitlines()))
-            interrupted += 0 < kept[-1] < len(words)
-        elif kept:
-            # It was done before the kill: begin anew, so that 20 kills are 20 interruptions.
-            for file in (tmp_path / "killed").rglob("*"):
-                if file.is_file():
-                    file.unlink()
-            kept.clear()
+        return journal.read_bytes().count(b"\n") if journal else 0
+
+    draw = random.Random(20)
+    kept = [0]
+    for _ in range(20):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        target = kept[-1] + draw.randrange(16)
+        while finished() < target:
+            assert process.poll() is None, "the run ended by itself"
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.005))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        kept.append(finished())
     assert kept == sorted(kept), "a finished sample was lost"
-    assert interrupted >= 5, "the kills did not land in the middle of a run"
+    assert 0 < kept[-1] < len(words)
     subprocess.run(command, check=True, capture_output=True)
     [folder] = (tmp_path / "killed").iterdir()
     resumed = Record.load(folder)

@@ -64,11 +64,19 @@ class Task(ABC):
 
     @abstractmethod
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
-        """A response that must score 1 on every metric (0 on the primary one when `corrupt`).
+        """A response that must score `perfect_values` (0 on the primary metric when `corrupt`).
 
         The oracle check runs it over the whole data: a scorer that calls a gold answer wrong is
         found before a model is blamed.
         """
+
+    def perfect_values(self, doc: Doc) -> dict[str, float]:  # noqa: ARG002
+        """What `perfect_response` scores: 1 on every metric.
+
+        A task whose protocol metric cannot judge some golds overrides this, computes the exception
+        from the item and says why.
+        """
+        return dict.fromkeys((metric.name for metric in self.metrics), 1.0)
 
     def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:  # noqa: ARG002
         """The values of a response that could not be shown right within the scorer's limits."""

@@ -26,6 +26,7 @@ MOST_BITS = 20_000
 MOST_MAGNITUDE = 100_000
 """Bits before the point of a rounded number."""
 LARGEST_FACTORIAL = 1000
+FIELD_OPERATIONS = ("+", "-", "*", "/", "**", "positive", "negative")
 
 Value = Any
 """A `Fraction`, or a real or complex number of mpmath."""
@@ -55,7 +56,7 @@ def same_function(left: Expression, right: Expression, *, positive: bool = False
         NoValueError: one of them has no value at such a point.
     """
     names = sorted(letters(left) | letters(right))
-    exact = True
+    exact = is_rational(left) and is_rational(right)
     for point in (rational_point(names, 0), rational_point(names, 1)):
         values = value(left, point), value(right, point)
         if not close(*values):
@@ -67,6 +68,14 @@ def same_function(left: Expression, right: Expression, *, positive: bool = False
         return True
     point = point_near_one(names) if positive else complex_point(names)
     return close(value(left, point), value(right, point))
+
+
+def is_rational(expression: Expression) -> bool:
+    """Whether an expression only adds, multiplies, divides and takes powers."""
+    match expression:
+        case Applied(operation=operation, arguments=arguments):
+            return operation in FIELD_OPERATIONS and all(map(is_rational, arguments))
+    return True
 
 
 def close(left: Value, right: Value) -> bool:

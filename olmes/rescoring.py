@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ def score_recorded(
         task: whose scorers judge.
         recorded: responses; several to one item are clustered in the standard error.
         dataset: where `doc_id` rows are looked up; may be None when every row holds its `doc`.
-        workers: scoring processes.
+        workers: scoring processes; None takes every processor, as no model needs one.
 
     Raises:
         OlmesError: a row names no item.
@@ -58,7 +59,7 @@ def score_recorded(
         for row, instance in zip(recorded, instances, strict=True)
     ]
     sheet = ScoreSheet(task, [instance.doc for instance in instances], rows)
-    with ScoringPool({task.name: task}, workers) as pool:
+    with ScoringPool({task.name: task}, workers or os.cpu_count()) as pool:
         for position, row in enumerate(recorded):
             sheet.judge(position, row.to_response(), pool)
         pool.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from olmes.data.resolve import Dataset
+from olmes.data.resolve import Dataset, by_file
 from olmes.errors import OlmesError
 from olmes.models.replay import RecordedResponse, ReplayModel, request_key
 from olmes.plan import Plan
@@ -86,9 +86,10 @@ class Finder:
 
     def from_doc(self, row: RecordedResponse, doc: Doc) -> Instance:
         """The instance of an inline document: the data set's own where the content is the same."""
-        reduced = {name: doc[name] for name in self.task.source.fields if name in doc}
-        subtask = row.subtask or self.of_task(row, doc)
-        made = Instance(self.task.name, row.doc_id or 0, reduced, subtask)
+        subtask = row.subtask or doc.get("subtask") or self.of_task(row, doc)
+        known = {name: doc[name] for name in self.task.source.fields if name in doc}
+        named = {"subtask": subtask} if by_file(self.task.source) else {}
+        made = Instance(self.task.name, row.doc_id or 0, known | named, subtask)
         return self.by_content.get(made.doc_hash, made)
 
     def of_task(self, row: RecordedResponse, doc: Doc) -> str:

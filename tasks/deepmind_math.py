@@ -136,6 +136,10 @@ class DeepMindMath(Task):
         """The answer in the generator's notation, which is Python's."""
         return unwrapped(doc["answer"])
 
+    def subtask(self, doc: Doc) -> str:
+        """The category."""
+        return str(doc["subtask"])
+
     def score(self, doc: Doc, response: Response) -> Verdict:
         """The protocol's verdict on the closing sentence; beside it the lenient one."""
         gold, found = self.gold(doc), closing(response.text)

@@ -29,7 +29,8 @@ class Dataset:
     """A task's instances and where they are from."""
 
     instances: tuple[Instance, ...]
-    """In the order of the source; each `doc` holds the fields of `Source.fields`."""
+    """In the order of the source; each `doc` holds the fields of `Source.fields` and, when there is
+    one file a sub-task, `subtask`: what the content hash covers."""
     origin: Origin
     location: str
     """The folder, `owner/repository@commit`, the hub's repositories, or the sample's file."""
@@ -132,16 +133,17 @@ def content_hash(source: Source, parts: Iterable[tuple[str, list[Doc]]]) -> str:
     Raises:
         KeyError: a row lacks a field.
     """
-    with_subtask = by_file(source)
-    return set_hash(
-        {**_reduced(row, source), **({"subtask": subtask} if with_subtask else {})}
-        for subtask, rows in parts
-        for row in rows
-    )
+    return set_hash(reduced(row, source, subtask) for subtask, rows in parts for row in rows)
 
 
-def _reduced(row: Doc, source: Source) -> Doc:
-    return {field: row[field] for field in source.fields}
+def reduced(row: Doc, source: Source, subtask: str) -> Doc:
+    """A row as a task sees it: the declared fields and, where there is one file a sub-task, that.
+
+    Raises:
+        KeyError: the row lacks a field.
+    """
+    named = {"subtask": subtask} if by_file(source) else {}
+    return {field: row[field] for field in source.fields} | named
 
 
 def _from_folder(task: Task, folder: Path) -> Found:
@@ -271,7 +273,7 @@ def _instances(task: Task, parts: list[Part]) -> tuple[Instance, ...]:
                     f"{part.name}, row {number}: no field '{lacking[0]}', which {task.name} reads; "
                     "give a file that has it."
                 )
-            doc = _reduced(row, task.source)
+            doc = reduced(row, task.source, part.subtask)
             # Files that share a sub-task are numbered on, so that an id stays one item's alone.
             doc_id = counted[part.subtask] = counted.get(part.subtask, -1) + 1
             subtask = part.subtask or task.subtask(doc)

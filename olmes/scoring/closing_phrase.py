@@ -45,13 +45,12 @@ def closing(text: str) -> Closing:
 
 def last_between(text: str) -> str | None:
     """What stands between the last opening and closing words, which are on one line."""
-    found = None
-    for line in text.split("\n"):
-        at = 0
-        while (opening := OPENING.search(line, at)) and (
-            end := CLOSING.search(line, opening.end())
-        ):
-            found, at = line[opening.end() : end.start()], end.end()
+    found, at = None, 0
+    while opening := OPENING.search(text, at):
+        at = text.find("\n", opening.end())
+        at = len(text) if at < 0 else at
+        if end := CLOSING.search(text, opening.end(), at):
+            found, at = text[opening.end() : end.start()], end.end()
     return found
 
 

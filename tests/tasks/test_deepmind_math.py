@@ -140,11 +140,11 @@ def test_another_items_answer_is_wrong(docs: dict[Place, dict]) -> None:
         found = TASK.score(item, TASK.perfect_response(other))
         if found.values["exact_match"] or found.values["exact_match_lenient"]:
             accepted.append((kind, row))
-    # There the other answer is the value of the gold option: (e) 0.
-    assert accepted == ACCEPTED
-
-
-ACCEPTED: list[Place] = []
+    # There the next item's answer happens to be the value of the gold option.
+    assert accepted == [("comparison__closest_composed", 8)]
+    assert TASK.gold(docs["comparison__closest_composed", 8]) == "c"
+    assert "(c) 0" in docs["comparison__closest_composed", 8]["question"]
+    assert TASK.gold(docs["comparison__closest_composed", 9]) == "0"
 
 
 # docs/deepmind-math-agreement.md, in its order: response, gold, protocol, lenient.
@@ -268,13 +268,13 @@ ASKED = {
 def test_hostile_text_is_judged_wrong_at_once(name: str, tmp_path: Path) -> None:
     target = tmp_path / "touched"
     hostile = HOSTILE[name].replace("{path}", str(target))
-    for shape in SHAPES:
-        for kind, gold in ASKED.items():
-            start = time.perf_counter()
-            found = TASK.score(doc(gold, kind), Response(text=shape.replace("{}", hostile)))
-            assert time.perf_counter() - start < 1
-            assert found.values["exact_match"] == found.values["exact_match_lenient"] == 0
-            json.dumps(found.note)
+    for number, (kind, gold) in enumerate(ASKED.items()):
+        text = SHAPES[number % len(SHAPES)].replace("{}", hostile)
+        start = time.perf_counter()
+        found = TASK.score(doc(gold, kind), Response(text=text))
+        assert time.perf_counter() - start < 1
+        assert found.values["exact_match"] == found.values["exact_match_lenient"] == 0
+        json.dumps(found.note)
     assert not target.exists()
 
 

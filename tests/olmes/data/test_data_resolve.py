@@ -303,7 +303,7 @@ class TestSample:
         task = make_task(two_files(official), put_sample(tmp_path, rows))
         instances = resolve(task, say=said.append).instances
         assert [i.id for i in instances] == ["capitals/old/0", "capitals/new/0", "capitals/new/1"]
-        assert all(set(i.doc) == {"country", "capital"} for i in instances)
+        assert all(set(i.doc) == {"country", "capital", "subtask"} for i in instances)
 
     @pytest.mark.parametrize("subtask", [{}, {"subtask": "ancient"}])
     def test_a_row_that_names_none_is_an_error(

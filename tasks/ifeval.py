@@ -14,7 +14,6 @@ from olmes import (
     Formulation,
     Generation,
     HubSplit,
-    Metric,
     Request,
     Response,
     Source,
@@ -25,7 +24,7 @@ from olmes import (
 from olmes.scoring.constraints.base import Constraint
 from olmes.scoring.constraints.compose import compose
 from olmes.scoring.constraints.ifeval import IFEVAL
-from olmes.scoring.constraints.judging import judge
+from olmes.scoring.constraints.judging import LEVELS, judge, levels, none_met
 from olmes.scoring.constraints.offend import offend
 from olmes.scoring.language import language
 from olmes.scoring.text import word_tokens
@@ -60,24 +59,7 @@ class IFEval(Task):
         content_hash="4931517e47a04174385cd9872c24f24bc7c8aef83285902b73a2d7471851d8b0",
         licence="Apache-2.0",
     )
-    metrics = (
-        Metric(
-            name="prompt_level_loose",
-            help="every instruction is met by the response, or by it without its first line, "
-            "last line or asterisks",
-        ),
-        Metric(name="prompt_level_strict", help="every instruction is met to the letter"),
-        Metric(
-            name="inst_level_loose",
-            help="share of the instructions that are met loosely",
-            over_parts=True,
-        ),
-        Metric(
-            name="inst_level_strict",
-            help="share of the instructions that are met to the letter",
-            over_parts=True,
-        ),
-    )
+    metrics = LEVELS
     primary = "prompt_level_loose"
     formulation = Formulation(
         version=1,
@@ -99,22 +81,15 @@ class IFEval(Task):
     def score(self, doc: Doc, response: Response) -> Verdict:
         """A strict and a loose verdict on each instruction, and on all of them together."""
         parts = judge(constraints(doc), response.text)
-        strict, loose = [part["strict"] for part in parts], [part["loose"] for part in parts]
         return Verdict(
-            values={
-                "prompt_level_strict": float(all(strict)),
-                "inst_level_strict": strict,
-                "prompt_level_loose": float(all(loose)),
-                "inst_level_loose": loose,
-            },
+            values=levels(parts),
             note="" if response.text.strip() else "a blank response meets no instruction",
             parts=parts,
         )
 
     def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:
         """Nothing met, one flag an instruction."""
-        missed = [False] * len(doc["instruction_id_list"])
-        return {metric.name: missed if metric.over_parts else 0.0 for metric in self.metrics}
+        return none_met(len(doc["instruction_id_list"]))
 
     def prepare(self) -> None:
         """Load the language profiles and the sentence model, which takes about a second."""

@@ -25,7 +25,7 @@ from olmes import (
 )
 from olmes.scoring.constraints.base import Constraint
 from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
-from olmes.scoring.constraints.judging import judge
+from olmes.scoring.constraints.judging import LEVELS, judge, levels, none_met
 from olmes.scoring.constraints.ood_compose import compose, offend
 from olmes.types import Doc, Part
 
@@ -58,22 +58,7 @@ class IFBenchTask(Task):
         licence="ODC-BY",
     )
     metrics = (
-        Metric(
-            name="prompt_level_loose",
-            help="every constraint is met, as it is stated, by the response, or by it without its "
-            "first line, last line or asterisks",
-        ),
-        Metric(name="prompt_level_strict", help="every constraint is met to the letter"),
-        Metric(
-            name="inst_level_loose",
-            help="share of the constraints that are met loosely",
-            over_parts=True,
-        ),
-        Metric(
-            name="inst_level_strict",
-            help="share of the constraints that are met to the letter",
-            over_parts=True,
-        ),
+        *LEVELS,
         Metric(
             name="prompt_level_loose_reference",
             help="prompt_level_loose by the published checks, as published numbers are made",
@@ -108,13 +93,9 @@ class IFBenchTask(Task):
         parts, others = (published, stated) if by_reference else (stated, published)
         other = "as stated" if by_reference else "by the published check"
         parts = [_compared(*pair, other) for pair in zip(parts, others, strict=True)]
-        strict, loose = [part["strict"] for part in parts], [part["loose"] for part in parts]
         return Verdict(
             values={
-                "prompt_level_loose": float(all(loose)),
-                "prompt_level_strict": float(all(strict)),
-                "inst_level_loose": loose,
-                "inst_level_strict": strict,
+                **levels(parts),
                 "prompt_level_loose_reference": float(all(part["loose"] for part in published)),
             },
             note="" if response.text.strip() else "a blank response meets no constraint",
@@ -123,8 +104,7 @@ class IFBenchTask(Task):
 
     def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:
         """Nothing met, one flag a constraint."""
-        missed = [False] * len(doc["instruction_id_list"])
-        return {metric.name: missed if metric.over_parts else 0.0 for metric in self.metrics}
+        return none_met(len(doc["instruction_id_list"])) | {"prompt_level_loose_reference": 0.0}
 
     def prepare(self) -> None:
         """Load the sentence model, the tagger, the emojis and the syllables."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from olmes.metrics import Metric
 from olmes.scoring.constraints.base import Constraint
 from olmes.types import Part
 
@@ -24,3 +25,40 @@ def _judge_one(constraint: Constraint, text: str) -> Part:
 
 def _meets(constraint: Constraint, text: str) -> bool:
     return bool(text.strip()) and constraint.check(text)
+
+
+LEVELS = (
+    Metric(
+        name="prompt_level_loose",
+        help="every instruction is met by the response, or by it without its first line, last line "
+        "or asterisks",
+    ),
+    Metric(name="prompt_level_strict", help="every instruction is met to the letter"),
+    Metric(
+        name="inst_level_loose",
+        help="share of the instructions that are met loosely",
+        over_parts=True,
+    ),
+    Metric(
+        name="inst_level_strict",
+        help="share of the instructions that are met to the letter",
+        over_parts=True,
+    ),
+)
+"""What IFEval and its successors report (protocol page section 3.9)."""
+
+
+def levels(parts: Sequence[Part]) -> dict[str, float | list[bool]]:
+    """The values of `LEVELS` for one response."""
+    strict, loose = [part["strict"] for part in parts], [part["loose"] for part in parts]
+    return {
+        "prompt_level_loose": float(all(loose)),
+        "prompt_level_strict": float(all(strict)),
+        "inst_level_loose": loose,
+        "inst_level_strict": strict,
+    }
+
+
+def none_met(count: int) -> dict[str, float | list[bool]]:
+    """The values of `LEVELS` for a response that meets none of `count` instructions."""
+    return levels([{"id": "", "strict": False, "loose": False}] * count)

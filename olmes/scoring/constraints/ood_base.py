@@ -50,3 +50,16 @@ def require_at_least(least: int, **arguments: int) -> None:
                 f"the argument '{name}' must be {least} or more, not {value}; "
                 "mend the item's kwargs."
             )
+
+
+def require_percentage(percentage: int) -> None:
+    """Refuse more than 100 %.
+
+    Raises:
+        OlmesError: the argument is too large.
+    """
+    if percentage > 100:
+        raise OlmesError(
+            f"the argument 'percentage' must be at most 100, not {percentage}; "
+            "mend the item's kwargs."
+        )

@@ -14,8 +14,7 @@ from olmes.scoring.constraints.judging import judge
 from olmes.scoring.constraints.ood_base import OodConstraint
 from olmes.scoring.constraints.ood_count import PersonNames, Pronouns, WordCountRange
 from olmes.scoring.constraints.ood_format import Emoji
-from olmes.scoring.constraints.ood_overlap import overlapping, overlapping_in
-from olmes.scoring.constraints.ood_ratio import Overlap
+from olmes.scoring.constraints.ood_overlap import Overlap, overlapping, overlapping_in
 from olmes.scoring.constraints.ood_sentence import Increment, Keyword
 from olmes.scoring.text import words
 

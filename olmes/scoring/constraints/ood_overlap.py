@@ -1,20 +1,80 @@
-"""A text that shares a given part of its trigrams, of words and of characters, with another."""
+"""Trigram overlap with a reference text (`ratio:overlap`), and texts that have a given one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import groupby, product
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, islice, product
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Self
 
+from olmes.scoring.constraints.ood_base import OodConstraint, require_percentage
+from olmes.scoring.constraints.vocabulary import NOUNS
 from olmes.scoring.text import words
-
-if TYPE_CHECKING:
-    from olmes.scoring.constraints.ood_ratio import Overlap
 
 # In no English reference text, so that what is written with them overlaps with nothing.
 LETTERS = "αβγδεζηθικλμνξοπρστυφχψωбгдёжзийлпфцчшщъыьэюя"
 CONSONANTS = ("qz", "zx", "xj", "jq", "vq", "zj", "xz", "qv")
+
+
+TOLERANCE = 2
+
+
+def trigrams(units: Sequence[Hashable]) -> set[tuple[Hashable, ...]]:
+    """The different runs of three units."""
+    return set(zip(units, islice(units, 1, None), islice(units, 2, None), strict=False))
+
+
+@dataclass(frozen=True)
+class Overlap(OodConstraint):
+    """A given share of the response's trigrams stands in a reference text as well."""
+
+    id = "ratio:overlap"
+    instruction = (
+        "Maintain a trigram overlap of {percentage}% (±2%) with the provided reference text. "
+        "Reference text: {reference_text}"
+    )
+
+    reference_text: str
+    percentage: int
+
+    def __post_init__(self) -> None:
+        require_percentage(self.percentage)
+
+    @cached_property
+    def word_trigrams(self) -> set[tuple[Hashable, ...]]:
+        """The trigrams of words of the reference text."""
+        return trigrams(words(self.reference_text.lower()))
+
+    @cached_property
+    def character_trigrams(self) -> set[tuple[Hashable, ...]]:
+        """The trigrams of characters of the reference text."""
+        return trigrams(self.reference_text)
+
+    def check(self, text: str) -> bool:
+        """Trigrams are of words, in any case; each different one counts once."""
+        return self._near(trigrams(words(text.lower())), self.word_trigrams)
+
+    def reference(self, text: str) -> bool:
+        """Trigrams are of characters, blanks included."""
+        return self._near(trigrams(text), self.character_trigrams)
+
+    def _near(self, found: set[tuple[Hashable, ...]], wanted: set[tuple[Hashable, ...]]) -> bool:
+        if not found:
+            return False
+        share = 100 * len(found & wanted) / len(found)
+        return self.percentage - TOLERANCE <= share <= self.percentage + TOLERANCE
+
+    def example(self) -> str:
+        """A piece of the reference text and enough made-up words."""
+        return overlapping(self)
+
+    @classmethod
+    def draw(cls, rng: Random, prompt: str = "") -> Self:
+        """The prompt as the reference text, where it is long enough to tell shares apart."""
+        made_up = " ".join(rng.choices(NOUNS, k=80)).capitalize() + "."
+        return cls(prompt if len(words(prompt)) > 60 else made_up, rng.randint(20, 90))
 
 
 def overlapping(constraint: Overlap, before: str = "") -> str:
@@ -50,8 +110,6 @@ def _first(constraint: Overlap, before: str, shared: str, *, clusters: bool) -> 
 
 def candidates(constraint: Overlap, before: str, shared: str, *, clusters: bool) -> Iterator[str]:
     """Both texts, with about as many made-up words and letters after them as the share wants."""
-    from olmes.scoring.constraints.ood_ratio import trigrams
-
     share = max(constraint.percentage, 1) / 100
     known = (len(trigrams(words(shared.lower()))), len(trigrams(shared)))
     count, length = (round(number * (1 - share) / share) for number in known)

@@ -3,79 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
 from random import Random
 from typing import Self
 
-from olmes.errors import OlmesError
-from olmes.scoring.constraints.ood_base import OodConstraint
+from olmes.scoring.constraints.ood_base import OodConstraint, require_percentage
 from olmes.scoring.constraints.ood_text import bare_words, ending
 from olmes.scoring.constraints.ood_vocabulary import STOP_WORDS
-from olmes.scoring.constraints.vocabulary import NOUNS
 from olmes.scoring.text import sentences, words
-
-TOLERANCE = 2
-
-
-def trigrams(units: Sequence[Hashable]) -> set[tuple[Hashable, ...]]:
-    """The different runs of three units."""
-    return set(zip(units, islice(units, 1, None), islice(units, 2, None), strict=False))
-
-
-@dataclass(frozen=True)
-class Overlap(OodConstraint):
-    """A given share of the response's trigrams stands in a reference text as well."""
-
-    id = "ratio:overlap"
-    instruction = (
-        "Maintain a trigram overlap of {percentage}% (±2%) with the provided reference text. "
-        "Reference text: {reference_text}"
-    )
-
-    reference_text: str
-    percentage: int
-
-    def __post_init__(self) -> None:
-        require_percentage(self.percentage)
-
-    @cached_property
-    def word_trigrams(self) -> set[tuple[Hashable, ...]]:
-        """The trigrams of words of the reference text."""
-        return trigrams(words(self.reference_text.lower()))
-
-    @cached_property
-    def character_trigrams(self) -> set[tuple[Hashable, ...]]:
-        """The trigrams of characters of the reference text."""
-        return trigrams(self.reference_text)
-
-    def check(self, text: str) -> bool:
-        """Trigrams are of words, in any case; each different one counts once."""
-        return self._near(trigrams(words(text.lower())), self.word_trigrams)
-
-    def reference(self, text: str) -> bool:
-        """Trigrams are of characters, blanks included."""
-        return self._near(trigrams(text), self.character_trigrams)
-
-    def _near(self, found: set[tuple[Hashable, ...]], wanted: set[tuple[Hashable, ...]]) -> bool:
-        if not found:
-            return False
-        share = 100 * len(found & wanted) / len(found)
-        return self.percentage - TOLERANCE <= share <= self.percentage + TOLERANCE
-
-    def example(self) -> str:
-        """A piece of the reference text and enough made-up words; see `ood_overlap`."""
-        from olmes.scoring.constraints.ood_overlap import overlapping
-
-        return overlapping(self)
-
-    @classmethod
-    def draw(cls, rng: Random, prompt: str = "") -> Self:
-        """The prompt as the reference text, where it is long enough to tell shares apart."""
-        made_up = " ".join(rng.choices(NOUNS, k=80)).capitalize() + "."
-        return cls(prompt if len(words(prompt)) > 60 else made_up, rng.randint(20, 90))
 
 
 @dataclass(frozen=True)
@@ -179,19 +114,6 @@ class StopWords(OodConstraint):
     def drawn(cls, rng: Random) -> Self:
         """10 to 50 %."""
         return cls(rng.randint(10, 50))
-
-
-def require_percentage(percentage: int) -> None:
-    """Refuse more than 100 %.
-
-    Raises:
-        OlmesError: the argument is too large.
-    """
-    if percentage > 100:
-        raise OlmesError(
-            f"the argument 'percentage' must be at most 100, not {percentage}; "
-            "mend the item's kwargs."
-        )
 
 
 def _marks(text: str) -> Counter[str]:

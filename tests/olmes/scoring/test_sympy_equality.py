@@ -93,6 +93,24 @@ def test_decides_as_sympy(gold: str, answer: str) -> None:
     assert compare(gold, answer).equal == expected
 
 
+# The last table of docs/deepmind-math-agreement.md's first part: gold, answer, sympy, here.
+DIFFERENT = [
+    ("0.3", "0.1 + 0.2", False, True),
+    ("1/11", "0.09090909090909091", True, False),
+    ("sqrt(7)", "sqrt(7.0)", False, True),
+    ("i**(-1/5)", "i**(-0.2)", True, False),
+    ("x**(3/4)", "x**0.75", False, False),
+    ("0", "x == 5", True, False),
+]
+
+
+@pytest.mark.parametrize(("gold", "answer", "theirs", "ours"), DIFFERENT)
+def test_differences_are_the_documented_ones(
+    gold: str, answer: str, theirs: bool, ours: bool
+) -> None:
+    assert (sympy_says(gold, answer), compare(gold, answer).equal) == (theirs, ours)
+
+
 def generated(random_: random.Random, depth: int = 3) -> str:
     """An expression without decimals."""
     kind = random_.random()

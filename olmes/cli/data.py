@@ -22,7 +22,7 @@ def command() -> None:
 def list_command(data: Path | None, as_json: bool) -> None:
     """Show where each task's data would come from now, and its hash."""
     from olmes import jsonl, registry
-    from olmes.data.catalog import listing
+    from olmes.data.catalog import DataStatus, listing
 
     tasks = [registry.load_task(name) for name in registry.task_names()]
     found = listing(tasks, data)
@@ -32,11 +32,17 @@ def list_command(data: Path | None, as_json: bool) -> None:
         return
     from olmes.cli.tables import blank_table, console
 
-    table = blank_table("task", "file", "items", "from", "sha256", "licence")
+    by_task: dict[str, list[DataStatus]] = {}
     for status in found:
-        cells = (status.task, status.path or "–", str(status.rows), status.state)
-        table.add_row(*cells, status.sha256[:12], status.licence)
-    console().print(table)
+        by_task.setdefault(status.task, []).append(status)
+    table = blank_table("task", "from", "files", "items", "content hash")
+    for name, files in by_task.items():
+        states = ", ".join(dict.fromkeys(status.state for status in files))
+        items = sum(status.rows for status in files)
+        table.add_row(name, states, str(len(files)), str(items), files[0].content_hash[:16])
+    screen = console()
+    screen.print(table)
+    screen.print("--json has every file with its place, SHA-256 and licence", style="dim")
 
 
 @command.command("pull")

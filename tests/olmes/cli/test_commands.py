@@ -221,4 +221,5 @@ def test_data_list_says_where_data_would_come_from(olmes) -> None:
     [gsm8k] = [row for row in found if row["task"] == "gsm8k"]
     assert gsm8k["sha256"].startswith("3730d312")
     assert gsm8k["state"]
-    assert "gsm8k/test.jsonl.gz" in olmes("data", "list").stdout
+    assert gsm8k["path"] == "gsm8k/test.jsonl.gz"
+    assert f" {gsm8k['content_hash'][:16]}" in olmes("data", "list").stdout

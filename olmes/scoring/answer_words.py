@@ -40,21 +40,22 @@ BASED = re.compile(r"(?:_? ?\(?(?:in )?base[ -]?|_)[({]?(\d+)[)}]*$", re.IGNOREC
 ASKED_BASE = re.compile(r"in base (\d+)", re.IGNORECASE)
 PREFIXES = {2: "0b", 8: "0o", 16: "0x"}
 
-PREFIXED_UNITS = {
-    "meter": ("m", "metre", "meter"),
-    "gram": ("g", "gram", "gramme"),
-    "liter": ("l", "L", "litre", "liter"),
-    "second": ("s", "second"),
+PREFIX_NAMES = ("", "kilo", "centi", "milli", "micro", "nano")
+PREFIX_SIGNS = (
+    *(("", ""), ("kilo", "k"), ("centi", "c"), ("milli", "m"), ("nano", "n")),
+    *(("micro", "μ"), ("micro", "u"), ("micro", "mc")),
+)
+NAMES = {
+    "metre": "meter",
+    "meter": "meter",
+    "gram": "gram",
+    "gramme": "gram",
+    "litre": "liter",
+    "liter": "liter",
+    "second": "second",
 }
-PREFIX_NAMES = {
-    "kilo": ("k", "kilo"),
-    "centi": ("c", "centi"),
-    "milli": ("m", "milli"),
-    "micro": ("μ", "u", "mc", "micro"),
-    "nano": ("n", "nano"),
-    "": ("",),
-}
-UNITS = {
+SIGNS = {"m": "meter", "g": "gram", "l": "liter", "L": "liter", "s": "second"}
+OTHER_UNITS = {
     "tonne": ("t", "tonne"),
     "second": ("sec",),
     "minute": ("min", "minute"),
@@ -67,14 +68,12 @@ UNITS = {
     "century": ("century", "centurie"),
     "millennium": ("millennium", "millennia"),
 }
-SPELLINGS = {spelling: name for name, spellings in UNITS.items() for spelling in spellings} | {
-    short + spelling: prefix + unit
-    for unit, spellings in PREFIXED_UNITS.items()
-    for spelling in spellings
-    for prefix, shorts in PREFIX_NAMES.items()
-    for short in shorts
-    if (len(short) > 2 or not short) == (len(spelling) > 1) or not short
-}
+SPELLINGS = (
+    {prefix + name: prefix + unit for prefix in PREFIX_NAMES for name, unit in NAMES.items()}
+    | {sign + of: prefix + unit for prefix, sign in PREFIX_SIGNS for of, unit in SIGNS.items()}
+    | {spelling: unit for unit, spellings in OTHER_UNITS.items() for spelling in spellings}
+)
+"""Units of the benchmark by their spellings, in the singular, and by their signs."""
 TARGETS = (
     re.compile(r"Convert .* to (\w+)\.$"),
     re.compile(r"How many (\w+) are there"),

@@ -178,7 +178,9 @@ def rounded(found: Value) -> Value:
 
 
 def power(base: Value, exponent: Value) -> Value:
-    """The principal value of `base ** exponent`."""
+    """The principal value of `base ** exponent`; 1 where the exponent is 0, as sympy has it."""
+    if exponent == 0:
+        return Fraction(1)
     if isinstance(base, Fraction) and isinstance(exponent, Fraction):
         if base in (0, 1) and exponent > 0:
             return base

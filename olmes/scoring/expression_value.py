@@ -188,6 +188,8 @@ def power(base: Value, exponent: Value) -> Value:
         if exponent.denominator == 1 and bits * abs(exponent) <= MOST_BITS:
             return base ** int(exponent)
     base, exponent = rounded(base), rounded(exponent)
+    if base == 0 and exponent.real > 0:
+        return Fraction(0)
     if base == 0 or numbers().mag(exponent) > 40:
         raise NoValueError
     return numbers().power(base, exponent)

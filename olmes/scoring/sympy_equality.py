@@ -23,7 +23,7 @@ from olmes.scoring.expression import (
     letters,
     parse,
 )
-from olmes.scoring.expression_value import NoValueError, same_function
+from olmes.scoring.expression_value import NoValueError, same_function, value
 
 WORDS = {"true": ("true", "yes"), "false": ("false", "no")}
 
@@ -81,13 +81,24 @@ def identical(left: Expression, right: Expression) -> bool:
 
 
 def undecided(expression: Expression) -> bool:
-    """Whether sympy could not tell: to it `x**2.0` is neither `x**2` nor surely another function."""
+    """Whether sympy could not tell: to it `x**2.0` is neither `x**2` nor surely another function.
+
+    It can where the exponent is negative.
+    """
     match expression:
         case Applied(operation="**", arguments=(base, exponent)) if decimal(exponent):
-            return bool(letters(base)) or undecided(base)
+            return undecided(base) or (bool(letters(base)) and not negative(exponent))
         case Applied(arguments=arguments):
             return any(map(undecided, arguments))
     return False
+
+
+def negative(expression: Expression) -> bool:
+    """Whether an expression is a negative number."""
+    try:
+        return not letters(expression) and bool(value(expression, {}) < 0)
+    except (NoValueError, TypeError):  # TypeError: a complex number
+        return False
 
 
 def decimal(expression: Expression) -> bool:

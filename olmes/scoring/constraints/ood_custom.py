@@ -6,6 +6,7 @@ A constraint of this family is its prompt: it takes no arguments.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -100,9 +101,7 @@ class DateFormatList(OodConstraint):
 
         That a battle began then is not checked.
         """
-        cut = [part.strip() for part in text.strip().removesuffix(".").split(",")]
-        days = {_day(part) for part in cut}
-        return None not in days and len(days) == len(cut)
+        return are_days(text, NAPOLEON)
 
     def reference(self, text: str) -> bool:
         """A day or month 00 passes, and so does 29 February of any year."""
@@ -119,14 +118,21 @@ class DateFormatList(OodConstraint):
         return "1805-12-02, 1815-06-18"
 
 
-def _day(text: str) -> date | None:
+def are_days(text: str, years: range) -> bool:
+    """Whether a text is days of these years, each once, parted by commas; it may end in a period."""
+    cut = [part.strip() for part in text.strip().removesuffix(".").split(",")]
+    days = {_day(part, years) for part in cut}
+    return None not in days and len(days) == len(cut)
+
+
+def _day(text: str, years: range) -> date | None:
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return None
     try:
         day = date.fromisoformat(text)
     except ValueError:
         return None
-    return day if day.year in NAPOLEON else None
+    return day if day.year in years else None
 
 
 @dataclass(frozen=True)
@@ -142,8 +148,7 @@ class EuropeanCapitals(OodConstraint):
 
     def check(self, text: str) -> bool:
         """All 28, with Kyiv; accents, case and a final period do not matter."""
-        cut = [bare(part).lower() for part in folded(text).split(",")]
-        return [SPELLINGS.get(city, city) for city in cut] == [city.lower() for city in CAPITALS]
+        return are_capitals(text, CAPITALS)
 
     def reference(self, text: str) -> bool:
         """The published list is without Kyiv, so that a complete answer fails."""
@@ -153,6 +158,12 @@ class EuropeanCapitals(OodConstraint):
     def example(self) -> str:
         """The 28; the published check wants 27, so that no text meets both."""
         return ", ".join(CAPITALS)
+
+
+def are_capitals(text: str, wanted: Sequence[str]) -> bool:
+    """Whether a text is these cities in this order, parted by commas, in any spelling."""
+    cut = [bare(part).lower() for part in folded(text).split(",")]
+    return [SPELLINGS.get(city, city) for city in cut] == [city.lower() for city in wanted]
 
 
 @dataclass(frozen=True)
@@ -183,15 +194,7 @@ class ReverseNewline(OodConstraint):
 
         Numbering, accents and the article do not matter; Western Sahara may be among them.
         """
-        names = [folded(line).replace("-", " ").replace("'", " ") for line in text.split("\n")]
-        names = [" ".join(bare_words(re.sub(r"^\s*\d+[.)]", "", name))).lower() for name in names]
-        names = [name.removeprefix("the ") for name in names if name]
-        known = [
-            _african().get(name) for name in names if name not in ("western sahara", "sahrawi")
-        ]
-        return sorted(filter(None, known)) == sorted(set(_african().values())) and (
-            None not in known and names == sorted(names, reverse=True)
-        )
+        return are_reversed(text, _african(), passed_over=("western sahara", "sahrawi"))
 
     def reference(self, text: str) -> bool:
         """Fifty-two lines of anything from the first with "Zimbabwe" on, sorted from last to first."""
@@ -206,6 +209,25 @@ class ReverseNewline(OodConstraint):
     def example(self) -> str:
         """The first name of each."""
         return "\n".join(sorted((names[0] for names in AFRICA), reverse=True))
+
+
+def are_reversed(text: str, known: Mapping[str, str], *, passed_over: Collection[str] = ()) -> bool:
+    """Whether the lines of a text are all members of a group from Z to A, as they are written.
+
+    Args:
+        text: what was written; numbering, accents and the article do not matter.
+        known: the member that each of its names stands for, without accents, marks and article.
+        passed_over: names that may be among them.
+    """
+    lines = [folded(line).replace("-", " ").replace("'", " ") for line in text.split("\n")]
+    lines = [" ".join(bare_words(re.sub(r"^\s*\d+[.)]", "", line))).lower() for line in lines]
+    names = [line.removeprefix("the ") for line in lines if line]
+    found = [known.get(name) for name in names if name not in passed_over]
+    return (
+        None not in found
+        and sorted(filter(None, found)) == sorted(set(known.values()))
+        and names == sorted(names, reverse=True)
+    )
 
 
 @cache

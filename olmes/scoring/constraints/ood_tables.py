@@ -53,6 +53,38 @@ def is_shaped(rows: Sequence[Sequence[str]], count: int) -> bool:
     return len(rows) == count + 1 and all(len(row) == 5 for row in rows)
 
 
+def is_plain_table(text: str, names: Sequence[str], count: int) -> bool:
+    """Whether a text is the names as given and `count` rows; blank lines do not count."""
+    rows = [row for row in table(text.strip()) if row]
+    return is_shaped(rows, count) and [name.strip() for name in rows[0]] == list(names)
+
+
+def is_special_table(text: str, names: Sequence[str], count: int) -> bool:
+    """Whether a text is a table as above, some quoted field of which holds a special character."""
+    rows = [row for row in table(text.strip(), keep_quotes=True) if row]
+    return (
+        has_header(text.lstrip(), names, r",[ \t]*")
+        and is_shaped(rows, count)
+        and any(has_special(field.strip()) for row in rows[1:] for field in row)
+    )
+
+
+def is_quoted_table(text: str, names: Sequence[str], count: int) -> bool:
+    """Whether a text is `count` rows below the names, parted by tabs, with every field quoted."""
+    rows = table(text, "\t", keep_quotes=True)
+    fields = [field.strip() for row in rows for field in row]
+    return (
+        has_header(text, names, r"\t *")
+        and is_shaped(rows, count)
+        and all(field.startswith('"') and field.endswith('"') for field in fields)
+    )
+
+
+def without_blank_lines(text: str) -> str:
+    """`text` with only those lines that hold something."""
+    return "\n".join(filter(str.strip, text.split("\n")))
+
+
 @dataclass(frozen=True)
 class CsvCity(OodConstraint):
     """A comma-separated table of seven rows."""
@@ -65,8 +97,7 @@ class CsvCity(OodConstraint):
 
     def check(self, text: str) -> bool:
         """The names as asked for and seven rows of five fields; blank lines do not count."""
-        rows = [row for row in table(text.strip()) if row]
-        return is_shaped(rows, 7) and [name.strip() for name in rows[0]] == list(CITY)
+        return is_plain_table(text, CITY, 7)
 
     def reference(self, text: str) -> bool:
         """A blank line is a row."""
@@ -91,12 +122,7 @@ class CsvSpecialCharacter(OodConstraint):
 
     def check(self, text: str) -> bool:
         """Some quoted field holds what is no letter, digit, underscore or blank; all rows have five."""
-        rows = [row for row in table(text.strip(), keep_quotes=True) if row]
-        return (
-            has_header(text.lstrip(), PRODUCT, r",[ \t]*")
-            and is_shaped(rows, 14)
-            and any(has_special(field.strip()) for row in rows[1:] for field in row)
-        )
+        return is_special_table(text, PRODUCT, 14)
 
     def reference(self, text: str) -> bool:
         """Rows after the one with the special character may be of any length."""
@@ -128,17 +154,11 @@ class CsvQuotes(OodConstraint):
 
     def check(self, text: str) -> bool:
         """Blank lines do not count; the header is quoted too."""
-        return self.reference("\n".join(filter(str.strip, text.split("\n"))))
+        return self.reference(without_blank_lines(text))
 
     def reference(self, text: str) -> bool:
         """A blank line is a row."""
-        rows = table(text, "\t", keep_quotes=True)
-        fields = [field.strip() for row in rows for field in row]
-        return (
-            has_header(text, STUDENT, r"\t *")
-            and is_shaped(rows, 3)
-            and all(field.startswith('"') and field.endswith('"') for field in fields)
-        )
+        return is_quoted_table(text, STUDENT, 3)
 
     def example(self) -> str:
         """Three rows."""
@@ -162,11 +182,7 @@ class QuizLengths(OodConstraint):
 
         The length of a question is in characters, without its label.
         """
-        blocks = _questions(text)
-        asked = [_question_text(block) for block in blocks]
-        return (
-            len(asked) == 4 and "" not in asked and all(len(a) < len(b) for a, b in pairwise(asked))
-        )
+        return is_growing_quiz(text, 4)
 
     def reference(self, text: str) -> bool:
         """Any five options will do, and anything may stand between and after them."""
@@ -187,6 +203,14 @@ class QuizLengths(OodConstraint):
         options = "\n".join(f"{letter}) Work {letter}" for letter in "ABCDE")
         asked = ("Who?", "Who made it?", "Who made it in Paris?", "Who made it in Paris in 1920?")
         return "\n\n".join(f"Question {n}: {q}\n{options}" for n, q in enumerate(asked, 1))
+
+
+def is_growing_quiz(text: str, count: int) -> bool:
+    """Whether a text is `count` questions with options from A to E, each longer than the last."""
+    asked = [_question_text(block) for block in _questions(text)]
+    return (
+        len(asked) == count and "" not in asked and all(len(a) < len(b) for a, b in pairwise(asked))
+    )
 
 
 def _questions(text: str) -> list[list[str]]:

@@ -1,0 +1,1 @@
+"""Judges: questions about responses, and who answers them."""

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from olmes.record import Record
     from olmes.suite import Suite
     from olmes.task import Task
-    from olmes.types import Generation, Instance, Message, Request, Response, Verdict
+    from olmes.types import (
+        Generation,
+        Instance,
+        Judgement,
+        Message,
+        Question,
+        Request,
+        Response,
+        Similarity,
+        Verdict,
+    )
 
 __version__ = "0.1.0"
 
@@ -27,12 +37,15 @@ PUBLIC = {
     "Generation": "olmes.types",
     "HubSplit": "olmes.data.source",
     "Instance": "olmes.types",
+    "Judgement": "olmes.types",
     "Message": "olmes.types",
     "Metric": "olmes.metrics",
     "OlmesError": "olmes.errors",
+    "Question": "olmes.types",
     "Record": "olmes.record",
     "Request": "olmes.types",
     "Response": "olmes.types",
+    "Similarity": "olmes.types",
     "Source": "olmes.data.source",
     "Suite": "olmes.suite",
     "Task": "olmes.task",
@@ -46,12 +59,15 @@ __all__ = [
     "Generation",
     "HubSplit",
     "Instance",
+    "Judgement",
     "Message",
     "Metric",
     "OlmesError",
+    "Question",
     "Record",
     "Request",
     "Response",
+    "Similarity",
     "Source",
     "Suite",
     "Task",

@@ -7,12 +7,11 @@ the task, decides on order, batching and sharing of prefixes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from olmes.cache import ResponseCache, response_key
 from olmes.journal import Journal
 from olmes.models.base import Model
-from olmes.plan import Item
 from olmes.types import Request, Response
 
 Origin = Literal["journal", "cache", "model", "twin"]
@@ -22,12 +21,24 @@ Answered = Callable[[int, Response, Origin], None]
 """Called with an item's position, its response and where that came from."""
 
 
+class Asking(Protocol):
+    """What can be asked and written down: an item of a plan, or a question for a judge."""
+
+    @property
+    def request(self) -> Request:
+        """What goes to the model."""
+
+    @property
+    def key(self) -> str:
+        """Name in the journal."""
+
+
 Asked = tuple[str, list[int], Request]
 """A response key, the positions of the items that share it, and their request."""
 
 
 def answer_all(
-    items: Sequence[Item],
+    items: Sequence[Asking],
     model: Model,
     journal: Journal,
     cache: ResponseCache | None,
@@ -70,7 +81,7 @@ def answer_all(
 
 
 def equal_requests(
-    items: Sequence[Item], positions: Sequence[int], model: Model
+    items: Sequence[Asking], positions: Sequence[int], model: Model
 ) -> dict[str, list[int]]:
     """Positions by response key, in order: those under one key have the same response."""
     engine = model.engine
@@ -84,7 +95,7 @@ def equal_requests(
 
 
 def ask(
-    items: Sequence[Item],
+    items: Sequence[Asking],
     asked: Sequence[tuple[str, list[int]]],
     model: Model,
     from_model: Callable[[str, list[int], Response], None],

@@ -26,11 +26,13 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, response T
 
 def response_key(model: Model, engine: dict[str, Any], request: Request) -> str:
     """64 hex digits that two requests share only when they must have the same response."""
+    encoded = model.encode(request)
     return content_hash(
         {
             "model": model.fingerprint,
             "engine": engine,
-            "tokens": model.encode(request).token_ids,
+            # A server renders and cuts into tokens by itself; there the text stands for them.
+            "tokens": encoded.token_ids or encoded.text,
             "continuations": request.continuations,
             "generation": asdict(request.generation),
             "repeat": request.repeat,

@@ -18,7 +18,7 @@ from olmes.errors import OlmesError
 from olmes.formulation import Formulation
 from olmes.hashing import content_hash
 from olmes.metrics import Metric
-from olmes.types import Doc, Request, Response, Verdict
+from olmes.types import Doc, Question, Request, Response, Verdict
 
 T = TypeVar("T")
 
@@ -41,6 +41,8 @@ class Task(ABC):
     """Methods `(doc, response) -> Verdict`, each under its own time limit; their values join."""
     time_limit: ClassVar[float] = 5.0
     """Seconds one scorer may take on one response before its process is killed."""
+    judged: ClassVar[bool] = False
+    """Whether verdicts need a judge: `questions` says what is asked, `score` gets the answers."""
     formulation: Formulation
     """The standard formulation, declared by the class."""
 
@@ -60,7 +62,11 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, doc: Doc, response: Response) -> Verdict:
-        """The verdict on one response. Runs in a scoring process; never raises for bad text."""
+        """The verdict on one response. Runs in a scoring process; never raises for bad text.
+
+        A task that is `judged` takes one argument more, `judgements: Sequence[Judgement] = ()`: the
+        answers to its `questions`, in their order, none of which failed.
+        """
 
     @abstractmethod
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
@@ -85,6 +91,21 @@ class Task(ABC):
     def prepare(self) -> None:
         """Import what scoring needs, once a scoring process, before any time limit runs."""
         return
+
+    def questions(self, doc: Doc, response: Response) -> tuple[Question, ...]:  # noqa: ARG002
+        """What a judge is asked about a response; only for tasks that are `judged`."""
+        return ()
+
+    def generated(self) -> Sequence[Doc] | None:
+        """The items, for a task that makes them from its formulation (its seed); else None."""
+        return None
+
+    def cluster(self, doc: Doc) -> str:  # noqa: ARG002 (for subclasses)
+        """What an item shares with others (a passage, a template), by which errors are clustered.
+
+        '' for an item that stands alone.
+        """
+        return ""
 
     def subtask(self, doc: Doc) -> str:  # noqa: ARG002 (for subclasses)
         """The sub-task an item belongs to, for tasks whose one file holds several; else ''."""

@@ -88,6 +88,47 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Similarity:
+    """A question for an encoder: how near each of some texts is to a reference."""
+
+    candidates: tuple[str, ...]
+    reference: str
+    encoder: str
+    """Hub id or folder of the encoder."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+Question = Request | Similarity
+"""What a judged task asks about a response: of a language model, or of an encoder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What came back for one question."""
+
+    text: str = ""
+    """A language model's answer, as it was written."""
+    similarities: tuple[float, ...] = ()
+    """An encoder's answer: one number a candidate."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str = ""
+    """Why there is none (the budget was used up, the server failed); empty when there is."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Judgement:
+        """The inverse of `to_json`."""
+        return cls(**{**row, "similarities": tuple(row.get("similarities", ()))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """What came back for one request."""
 
@@ -132,6 +173,8 @@ class Verdict:
     """The answer as it was found in the response; None when none was found."""
     unparsed: bool = False
     """No answer could be found where the formulation expects one."""
+    misformatted: bool = False
+    """The answer does not stand in the form that was asked for: its closing phrase is missing."""
     note: str = ""
     """Why, in a few words, where the values alone do not say it."""
     parts: list[Part] = field(default_factory=list)

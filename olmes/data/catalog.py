@@ -11,15 +11,16 @@ from typing import Literal
 
 from olmes.data import fetch, files, hub, network, sample
 from olmes.data.network import NotFetched
-from olmes.data.resolve import data_folder
+from olmes.data.resolve import data_folder, in_folder, unpublished
 from olmes.data.source import DataFile
 from olmes.errors import OlmesError
 from olmes.task import Task
 
 Say = Callable[[str], None]
-State = Literal["folder", "missing", "cache", "to fetch", "hub", "sample", "nowhere"]
+State = Literal["folder", "missing", "cache", "to fetch", "hub", "sample", "generated", "nowhere"]
 """Where a file would come from: the named folder (or it is missing there, which stops a run), the
-user's cache, the official place once the network is asked, the hub, the sample, or nowhere."""
+user's cache, the official place once the network is asked, the hub, the sample, made by rule, or
+nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,16 @@ def _statuses(task: Task, folder: Path | None) -> list[DataStatus]:
     source = task.source
     nothing = DataFile(path="", github="", sha256="", rows=0)
     places = source.files or (nothing,)
-    if folder is not None and source.files:
+    states: list[tuple[State, str]]
+    made = task.generated()
+    if made is not None:
+        nothing = DataFile(path="", github="", sha256="", rows=len(made))
+        places, states = (nothing,), [("generated", "made by rule")]
+    elif (
+        folder is not None
+        and source.files
+        and not (unpublished(source) and not in_folder(source, folder))
+    ):
         states = [_in_folder(folder, file) for file in places]
     else:
         states = _elsewhere(task, places)
@@ -127,7 +137,11 @@ def pull(tasks: Iterable[Task], to: Path | None, say: Say) -> list[Pulled]:
     Raises:
         OlmesError: some files could not be had; the message lists them with the reasons.
     """
-    wanted = {(file.path, file.sha256): file for task in tasks for file in task.source.files}
+    every = [file for task in tasks for file in task.source.files]
+    for file in every:
+        if not file.github:
+            say(f"{file.path}: no public original, nothing to fetch")
+    wanted = {(file.path, file.sha256): file for file in every if file.github}
     pulled: list[Pulled] = []
     failed: dict[str, list[str]] = {}
     for file in wanted.values():

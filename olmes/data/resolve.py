@@ -20,7 +20,7 @@ from olmes.hashing import set_hash
 from olmes.task import Task
 from olmes.types import Doc, Instance
 
-Origin = Literal["folder", "official", "hub", "sample"]
+Origin = Literal["folder", "official", "hub", "sample", "generated"]
 Say = Callable[[str], None]
 
 
@@ -33,7 +33,8 @@ class Dataset:
     one file a sub-task, `subtask`: what the content hash covers."""
     origin: Origin
     location: str
-    """The folder, `owner/repository@commit`, the hub's repositories, or the sample's file."""
+    """The folder, `owner/repository@commit`, the hub's repositories, the sample's file, or what the
+    items were made from."""
     content_hash: str
     """As `Source.content_hash`, over these instances."""
     official: bool
@@ -75,6 +76,8 @@ class Found:
 def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
     """The task's data from the first source that has it; `say` gets a line whenever one has not.
 
+    A task that makes its items by rule (`Task.generated`) needs no source.
+
     Args:
         task: The task.
         data_dir: A folder laid out as the tasks' `DataFile.path` say; None means `$OLMES_DATA`, and
@@ -85,9 +88,17 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
         OlmesError: a folder was named and lacks the file, a file does not parse or has another
             hash than the official one, or no source has anything.
     """
+    if (made := task.generated()) is not None:
+        return _dataset(
+            task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
+        )
     folder = data_folder(data_dir)
     if folder is not None and task.source.files:
-        return _dataset(task, _from_folder(task, folder), say)
+        if unpublished(task.source) and not in_folder(task.source, folder):
+            # Nobody could have fetched it into the folder, so that its absence is no mistake.
+            say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
+        else:
+            return _dataset(task, _from_folder(task, folder), say)
     tried: list[str] = []
     for source in (_from_github, _from_hub, _from_sample):
         try:
@@ -118,6 +129,16 @@ def data_folder(data_dir: Path | None) -> Path | None:
         where = "--data" if data_dir is not None else "OLMES_DATA"
         raise OlmesError(f"{where} names {folder}, which is no folder; mend the path.")
     return folder
+
+
+def unpublished(source: Source) -> bool:
+    """Whether no file of the set has a public original that could be fetched."""
+    return not any(file.github for file in source.files)
+
+
+def in_folder(source: Source, folder: Path) -> bool:
+    """Whether a folder holds any of the set's files."""
+    return any(files.find(folder, file.path) is not None for file in source.files)
 
 
 def by_file(source: Source) -> bool:
@@ -289,6 +310,8 @@ def _notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
         ]
     if digest == source.content_hash:
         return []
+    if found.origin == "generated":
+        return [f"another set of items than the standard one: hash {digest[:16]}."]
     if not source.content_hash:
         return [f"the task declares no content hash to check the data by; this data has {digest}."]
     expected = sum(file.rows for file in source.files)

@@ -16,13 +16,13 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.task import Task
-from olmes.types import Doc, Response, Verdict
+from olmes.types import Doc, Judgement, Response, Verdict
 
 BATCH = 16
 START_LIMIT = 120.0
@@ -50,15 +50,19 @@ class Job:
     response: Response
     limit: float
     done: Callable[[Outcome], None]
+    judgements: Sequence[Judgement] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What the worker needs."""
-        return {
+        job: dict[str, Any] = {
             "task": self.task,
             "scorer": self.scorer,
             "doc": self.doc,
             "response": self.response.to_json(),
         }
+        if self.judgements is not None:
+            job["judgements"] = [judgement.to_json() for judgement in self.judgements]
+        return job
 
 
 class Worker:
@@ -161,9 +165,14 @@ class ScoringPool:
             thread.join()
 
     def submit(
-        self, task: str, doc: Doc, response: Response, done: Callable[[str, Outcome], None]
+        self,
+        task: str,
+        doc: Doc,
+        response: Response,
+        done: Callable[[str, Outcome], None],
+        judgements: Sequence[Judgement] | None = None,
     ) -> None:
-        """Have every scorer of a task judge one response.
+        """Have every scorer of a task score one response, with its judgements if it is `judged`.
 
         `done(scorer, outcome)` is called once a scorer, from a thread of the pool.
         """
@@ -175,6 +184,7 @@ class ScoringPool:
                 response=response,
                 limit=self.tasks[task].time_limit,
                 done=lambda outcome, scorer=scorer: done(scorer, outcome),  # type: ignore[misc]
+                judgements=judgements,
             )
             for scorer in self.tasks[task].scorers
         ]

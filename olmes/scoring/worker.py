@@ -18,7 +18,7 @@ from typing import Any
 
 from olmes.registry import task_from_reference
 from olmes.task import Task
-from olmes.types import Response
+from olmes.types import Judgement, Response
 
 MEMORY_LIMIT = 4 << 30
 """Bytes of address space a scorer may have; `9**9**9**9` runs into this long before the machine."""
@@ -39,7 +39,10 @@ def limit_resources() -> None:
 def score(task: Task, job: dict[str, Any]) -> dict[str, Any]:
     """The answer to one job: a verdict, or which kind of failure kept it from being reached."""
     try:
-        verdict = getattr(task, job["scorer"])(job["doc"], Response.from_json(job["response"]))
+        arguments = [job["doc"], Response.from_json(job["response"])]
+        if "judgements" in job:
+            arguments.append([Judgement.from_json(row) for row in job["judgements"]])
+        verdict = getattr(task, job["scorer"])(*arguments)
         return {"verdict": dataclasses.asdict(verdict)}
     except (MemoryError, RecursionError) as error:
         return {"limit": type(error).__name__}

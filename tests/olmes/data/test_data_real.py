@@ -16,13 +16,16 @@ from olmes.data.resolve import resolve
 
 olmes_tasks = pytest.importorskip("olmes.tasks")
 BUNDLED = sorted(module.name for module in pkgutil.iter_modules(olmes_tasks.__path__))
+MADE = ["ifeval_ood_fresh"]
+"""Tasks whose items are made by rule."""
+READ = [name for name in BUNDLED if name not in MADE]
 
 
 def bundled(name: str) -> Any:
     return pytest.importorskip(f"olmes.tasks.{name}").TASK
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", READ)
 def test_the_official_files_have_the_content_the_task_declares(
     name: str, shared_data: Path, said: list[str]
 ) -> None:
@@ -36,7 +39,7 @@ def test_the_official_files_have_the_content_the_task_declares(
     assert said == []
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", READ)
 def test_the_built_in_sample_is_there_and_is_not_the_official_set(
     name: str, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,7 +50,7 @@ def test_the_built_in_sample_is_there_and_is_not_the_official_set(
     assert len({instance.id for instance in dataset.instances}) == len(dataset.instances)
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", READ)
 def test_the_official_place_is_spelled_as_it_can_be_fetched(
     name: str, shared_data: Path, web: Any, said: list[str]
 ) -> None:
@@ -66,6 +69,29 @@ def test_the_official_place_is_spelled_as_it_can_be_fetched(
         web.serve(place.removeprefix(web.base), packed)
     dataset = resolve(task, say=said.append)
     assert (dataset.origin, dataset.official) == ("official", True)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_items_made_by_rule_need_no_source(name: str, said: list[str]) -> None:
+    task = bundled(name)
+    dataset = resolve(task, say=said.append)
+    assert (dataset.origin, dataset.official, said) == ("generated", True, [])
+    other = resolve(task.with_settings({"seed": "7"}), say=said.append)
+    assert (other.origin, other.official) == ("generated", False)
+    assert "another set of items than the standard one" in said[0]
+
+
+def test_a_folder_need_not_hold_what_nobody_can_fetch(
+    said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLMES_OFFLINE", "1")
+    dataset = resolve(bundled("href"), tmp_path, say=said.append)
+    assert dataset.origin == "sample"
+    assert "does not hold it; looking elsewhere" in said[0]
+    (tmp_path / "href").mkdir()
+    row = '{"category": "Open QA", "instruction": "?", "output": "a", "generator": "g", "reference": "b"}'
+    (tmp_path / "href/dev.jsonl").write_text(row + "\n")
+    assert resolve(bundled("href"), tmp_path, say=said.append).origin == "folder"
 
 
 def test_gsm8k_from_a_folder_takes_less_than_a_tenth_of_a_second(

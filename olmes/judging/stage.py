@@ -1,0 +1,165 @@
+"""The judging of a run: after the responses are there, before they are scored.
+
+responses -> questions (the task) -> judgements (journal, cache, judge, encoder) -> scores
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from olmes.answering import answer_all
+from olmes.cache import ResponseCache
+from olmes.errors import OlmesError
+from olmes.hashing import content_hash
+from olmes.journal import Journal
+from olmes.judging.judge import BudgetedModel, Judge
+from olmes.plan import Item
+from olmes.types import Judgement, Question, Request, Response, Similarity
+
+Told = Callable[[int, tuple[Question, ...], list[Judgement]], None]
+"""Called with a response's position, the questions about it and what came back."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question for the judge, as the journal knows it."""
+
+    item: Item
+    number: int
+    """Which of the questions about the response."""
+    request: Request
+    place: tuple[int, int]
+    """Position of the response, and of the question among those about it."""
+
+    @cached_property
+    def key(self) -> str:
+        """Name in the journal; no item's own key begins so."""
+        asked = content_hash(self.request.to_json())[:16]
+        return f"judge {self.item.instance.id}#{self.item.request.repeat}.{self.number}:{asked}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Who judged in a run."""
+
+    judge: Judge | None
+    encoders: list[dict[str, Any]]
+
+    def entry(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """A judged task's part of the record: who, how many judgements, at what price in tokens."""
+        judgements = [judgement for row in rows for judgement in row.get("judgements", ())]
+        return {
+            "model": self.judge.describe() if self.judge else None,
+            "encoders": self.encoders,
+            "budget": self.judge.budget if self.judge else None,
+            "judgements": len(judgements),
+            "tokens": {
+                kind: sum(judgement[f"{kind}_tokens"] for judgement in judgements)
+                for kind in ("prompt", "completion")
+            },
+        }
+
+
+@dataclass
+class Case:
+    """One response that is judged."""
+
+    questions: tuple[Question, ...]
+    judgements: list[Judgement | None] = field(default_factory=list)
+
+    def answer(self, number: int, judgement: Judgement) -> bool:
+        """Take one judgement; whether it was the last."""
+        self.judgements[number] = judgement
+        return None not in self.judgements
+
+
+def judge_responses(
+    cases: Sequence[tuple[int, Item, tuple[Question, ...]]],
+    judge: Judge | None,
+    journal: Journal,
+    cache: ResponseCache | None,
+    judged: Told,
+) -> Judged:
+    """Have questions about responses answered; `judged` is called once a response.
+
+    Args:
+        cases: position of a response, its item, and what its task asks about it.
+        judge: who answers requests.
+        journal: keeps each answer as it comes, so that a killed run does not pay twice.
+        cache: keeps answers over runs.
+        judged: told of each response whose questions are all answered, or failed.
+
+    Returns:
+        Who judged, for the record.
+
+    Raises:
+        OlmesError: a request is to be judged and there is no judge.
+    """
+    open_cases = {at: Case(questions, [None] * len(questions)) for at, _, questions in cases}
+    asks: list[Ask] = []
+    likenesses: dict[str, list[tuple[tuple[int, int], Similarity]]] = defaultdict(list)
+
+    def answered(place: tuple[int, int], judgement: Judgement) -> None:
+        at, number = place
+        case = open_cases[at]
+        if case.answer(number, judgement):
+            judged(at, case.questions, [one for one in case.judgements if one is not None])
+
+    for at, item, questions in cases:
+        if not questions:
+            judged(at, (), [])
+        for number, question in enumerate(questions):
+            if isinstance(question, Similarity):
+                likenesses[question.encoder].append(((at, number), question))
+            else:
+                asks.append(Ask(item, number, question, (at, number)))
+    if asks:
+        if judge is None:
+            raise OlmesError("there is no judge; give one with --judge MODEL.")
+        answer_all(
+            asks,
+            BudgetedModel(judge),
+            journal,
+            cache,
+            lambda position, response, _: answered(asks[position].place, from_response(response)),
+        )
+    found = [weigh(encoder, pairs, answered) for encoder, pairs in likenesses.items()]
+    return Judged(judge, [described for described in found if described])
+
+
+def from_response(response: Response) -> Judgement:
+    """A judge's response as a judgement."""
+    return Judgement(
+        text=response.text,
+        prompt_tokens=response.prompt_tokens,
+        completion_tokens=response.completion_tokens,
+        error=response.error and f"no judgement: {response.error}",
+    )
+
+
+def weigh(
+    name: str,
+    pairs: Sequence[tuple[tuple[int, int], Similarity]],
+    answered: Callable[[tuple[int, int], Judgement], None],
+) -> dict[str, Any] | None:
+    """Have an encoder answer, and describe it; without it these questions fail, others stand."""
+    from olmes.judging.similarity import Encoder
+
+    left = dict(enumerate(pairs))
+
+    def weighed(position: int, judgement: Judgement) -> None:
+        place, _ = left.pop(position)
+        answered(place, judgement)
+
+    try:
+        encoder = Encoder(name)
+        encoder.judge([question for _, question in pairs], weighed)
+        return encoder.describe()
+    except OlmesError as error:
+        for position in list(left):
+            weighed(position, Judgement(error=f"no judgement: {error}"))
+        return None

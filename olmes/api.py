@@ -9,14 +9,17 @@ from typing import Any
 
 from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
+from olmes.judging.judge import Judge
+from olmes.judging.replayed import replayed_judge
 from olmes.models.base import Model
 from olmes.models.replay import ReplayModel
-from olmes.models.spec import load_model
+from olmes.models.spec import load_model, parse_spec
 from olmes.plan import Plan, make_plan
 from olmes.record import Record
-from olmes.registry import load_suite, load_task, suite_names
+from olmes.registry import load_suite, load_task, members, suite_names
 from olmes.replaying import fill_answers, recorded_answers
 from olmes.run import Watcher, run
+from olmes.seal.look import Look, check_look
 from olmes.suite import Suite
 from olmes.task import Task
 
@@ -32,6 +35,8 @@ def evaluate(
     data: str | Path | None = None,
     out: str | Path = DEFAULT_OUT,
     settings: Mapping[str, Any] | None = None,
+    judge: str | Judge | None = None,
+    look: str | Look | None = None,
     use_cache: bool = True,
     workers: int | None = None,
     watcher: Watcher | None = None,
@@ -46,17 +51,54 @@ def evaluate(
         data: a folder of benchmark files; None looks where `olmes data list` says.
         out: the folder that holds the runs' folders.
         settings: changes to formulations, such as `{"gsm8k.shots": 4}`.
+        judge: who answers for tasks that need a judge, as for `model`; without one such tasks are
+            not run, and the record says so.
+        look: why held-out tasks are looked at, which they must not be without a reason; a `Look`
+            says more.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
         workers: scoring processes; None takes half of the processors.
         watcher: told what happens while the run goes on.
 
     Raises:
-        OlmesError: a name is unknown, the model or data cannot be had, a setting does not fit.
+        OlmesError: a name is unknown, the model or data cannot be had, a setting does not fit, or
+            held-out tasks are asked for without a reason.
     """
     suite, tasks = tasks_of(target)
+    look = Look(reason=look) if isinstance(look, str) else look
+    check_look(tasks, suite, look)
     model = load_model(model) if isinstance(model, str) else model
-    plan = plan_run(tasks, model, suite=suite, limit=limit, data=data, settings=settings)
-    return run(plan, model, out=Path(out), use_cache=use_cache, workers=workers, watcher=watcher)
+    judge = Judge(model=load_judge(judge)) if isinstance(judge, str) else judge
+    plan = plan_run(
+        tasks,
+        model,
+        suite=suite,
+        limit=limit,
+        data=data,
+        settings=settings,
+        judged=judge is not None,
+    )
+    return run(
+        plan,
+        model,
+        out=Path(out),
+        judge=judge,
+        look=look,
+        use_cache=use_cache,
+        workers=workers,
+        watcher=watcher,
+    )
+
+
+def load_judge(spec: str) -> Model:
+    """The model that judges: as `load_model`, but `replay:FILE` gives stored judgements back.
+
+    Raises:
+        OlmesError: the name cannot be parsed, or the file holds no judgement.
+    """
+    parsed = parse_spec(spec)
+    if parsed.backend == "replay":
+        return replayed_judge(spec, Path(parsed.target).expanduser())
+    return load_model(spec)
 
 
 def tasks_of(target: str | Task | Suite | Sequence[str | Task]) -> tuple[Suite | None, list[Task]]:
@@ -64,7 +106,7 @@ def tasks_of(target: str | Task | Suite | Sequence[str | Task]) -> tuple[Suite |
     if isinstance(target, str) and (target.endswith(".toml") or target in suite_names()):
         target = load_suite(target)
     if isinstance(target, Suite):
-        return target, [load_task(name) for name in target.tasks]
+        return members(target)
     if isinstance(target, (str, Task)):
         target = [target]
     return None, [task_of(member) for member in target]
@@ -83,7 +125,7 @@ def task_of(member: str | Task) -> Task:
         file = getattr(module, "__file__", None)
         if module.__name__ == "__main__" or getattr(module, "TASK", None) is not member:
             raise OlmesError(
-                f"the task {member.name} is judged in processes of its own, which must find it: "
+                f"the task {member.name} is scored in processes of its own, which must find it: "
                 f"end its file ({file or 'a notebook'}) with `TASK = ...` and give the file's path."
             )
         member.reference = module.__name__
@@ -98,16 +140,20 @@ def plan_run(
     limit: int | None = None,
     data: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    judged: bool = False,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Plan:
     """Resolve the tasks' data and make every request. Nothing is asked of the model.
 
     A recording (`replay:FILE`) gets its answers here, and a limit draws from the items it answers.
+    Tasks that need a judge are planned only when there is one (`judged`).
 
     Raises:
         OlmesError: a setting does not fit, or the data or the recording cannot be had.
     """
     chosen = with_settings(tasks, settings or {})
+    not_run = {} if judged else {task.name: needs_judge(task) for task in chosen if task.judged}
+    chosen = [task for task in chosen if task.name not in not_run]
     folder = Path(data) if data is not None else None
     said: set[str] = set()
 
@@ -119,13 +165,21 @@ def plan_run(
             say(line)
 
     datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
-    if not isinstance(model, ReplayModel):
-        return make_plan(chosen, datasets, suite=suite, limit=limit)
+    if not chosen or not isinstance(model, ReplayModel):
+        return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run)
     recorded = recorded_answers(model.recorded, chosen, datasets)
     answered = {instance_id for instance_id, _ in recorded}
-    plan = make_plan(chosen, datasets, suite=suite, limit=limit, among=answered)
+    plan = make_plan(chosen, datasets, suite=suite, limit=limit, among=answered, not_run=not_run)
     fill_answers(model, plan, recorded)
     return plan
+
+
+def needs_judge(task: Task) -> str:
+    """Why a judged task is not run, and what would run it."""
+    return (
+        f"it needs a judge; add --judge openai:NAME@URL (or another model) to the command, or run "
+        f"`olmes run --task {task.name} --judge openai:NAME@URL` for it alone."
+    )
 
 
 def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Task]:

@@ -2,14 +2,18 @@
 
 `journal.jsonl` in the run's folder, one line a response: `{"item": ..., "response": {...}}`. A line is
 written in one call and flushed to the operating system, so `kill -9` loses at most the line being
-written; such a torn last line is cut off when the journal is opened again.
+written; such a torn last line is cut off when the journal is opened again. The journal of a run under
+seal holds its responses packed (`{"item": ..., "packed": ...}`), so that nobody reads them by chance.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import zlib
 from pathlib import Path
+from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.jsonl import dumps
@@ -21,7 +25,8 @@ FILE_NAME = "journal.jsonl"
 class Journal:
     """Finished responses by item key. One process at a time; the second is refused."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, packed: bool = False) -> None:
+        self.packed = packed
         self.path = folder / FILE_NAME
         folder.mkdir(parents=True, exist_ok=True)
         self.stream = self.path.open("a+b")
@@ -46,7 +51,7 @@ class Journal:
                 break
             if not line.endswith(b"\n"):
                 break
-            found[row["item"]] = Response.from_json(row["response"])
+            found[row["item"]] = Response.from_json(unpacked(row))
             good += len(line)
         self.stream.truncate(good)
         return found
@@ -54,7 +59,11 @@ class Journal:
     def append(self, item: str, response: Response) -> None:
         """Write down one finished response."""
         self.responses[item] = response
-        self.stream.write(dumps({"item": item, "response": response.to_json()}).encode() + b"\n")
+        row: dict[str, Any] = {"item": item, "response": response.to_json()}
+        if self.packed:
+            squeezed = zlib.compress(dumps(row.pop("response")).encode())
+            row["packed"] = base64.b64encode(squeezed).decode("ascii")
+        self.stream.write(dumps(row).encode() + b"\n")
         self.stream.flush()
 
     def close(self, *, remove: bool = False) -> None:
@@ -62,6 +71,14 @@ class Journal:
         if remove:
             self.path.unlink(missing_ok=True)
         self.stream.close()
+
+
+def unpacked(row: dict[str, Any]) -> dict[str, Any]:
+    """The response of a line of the journal."""
+    if "packed" in row:
+        row = {"response": json.loads(zlib.decompress(base64.b64decode(row["packed"])))}
+    response: dict[str, Any] = row["response"]
+    return response
 
 
 def lock(descriptor: int) -> None:

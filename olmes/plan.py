@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -67,14 +67,24 @@ class Plan:
     tasks: tuple[TaskPlan, ...]
     suite: Suite | None
     limit: int | None
+    not_run: Mapping[str, str] = field(default_factory=dict)
+    """Tasks that were asked for and cannot be run, each with the reason and the remedy."""
 
     @property
     def items(self) -> list[Item]:
         """Every item of every task."""
         return [item for task in self.tasks for item in task.items]
 
-    def identity(self, fingerprint: str, engine: Mapping[str, Any]) -> str:
-        """16 hex digits: equal exactly when a run would have the same record."""
+    def identity(
+        self, fingerprint: str, engine: Mapping[str, Any], judge: Mapping[str, Any] | None = None
+    ) -> str:
+        """16 hex digits: equal exactly when a run would have the same record.
+
+        Args:
+            fingerprint: the model's.
+            engine: the model's.
+            judge: how the judge is described, where a task has one.
+        """
         tasks = {
             plan.task.name: {
                 "formulation": plan.task.formulation_hash,
@@ -85,16 +95,15 @@ class Plan:
             for plan in self.tasks
         }
         suite = None if self.suite is None else dataclasses.asdict(self.suite)
-        return content_hash(
-            {
-                "olmes": __version__,
-                "model": fingerprint,
-                "engine": engine,
-                "suite": suite,
-                "limit": self.limit,
-                "tasks": tasks,
-            }
-        )[:16]
+        described = {
+            "olmes": __version__,
+            "model": fingerprint,
+            "engine": engine,
+            "suite": suite,
+            "limit": self.limit,
+            "tasks": tasks,
+        }
+        return content_hash(described | ({"judge": judge} if judge else {}))[:16]
 
 
 def make_plan(
@@ -104,6 +113,7 @@ def make_plan(
     suite: Suite | None = None,
     limit: int | None = None,
     among: Container[str] | None = None,
+    not_run: Mapping[str, str] | None = None,
 ) -> Plan:
     """Make every request of a run.
 
@@ -113,7 +123,8 @@ def make_plan(
         OlmesError: there is no task, or the limit is not positive.
     """
     if not tasks:
-        raise OlmesError("there is nothing to run; give --suite or --task.")
+        why = " ".join(f"{name}: {reason}" for name, reason in (not_run or {}).items())
+        raise OlmesError(f"there is nothing to run; {why or 'give --suite or --task.'}")
     if limit is not None and limit < 1:
         raise OlmesError(f"--limit must be 1 or more, not {limit}.")
     plans = []
@@ -124,7 +135,7 @@ def make_plan(
         kept = limited(instances, limit)
         items = [item for instance in kept for item in items_of(task, instance)]
         plans.append(TaskPlan(task, datasets[task.name], tuple(items)))
-    return Plan(tuple(plans), suite, limit)
+    return Plan(tuple(plans), suite, limit, dict(not_run or {}))
 
 
 def items_of(task: Task, instance: Instance) -> list[Item]:

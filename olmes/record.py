@@ -14,8 +14,22 @@ Row = dict[str, Any]
 """A row of a samples file (docs/record.md)."""
 
 SCHEMA = 1
-VOLATILE = ("created", "environment", "timing", "olmes")
+VOLATILE = ("created", "environment", "timing", "olmes", "held_out")
 """Parts of `run.json` that differ between two runs with the same outcome."""
+
+
+def records_in(place: Path) -> list[Record]:
+    """The record in a folder, or the records in the folders below it, by name.
+
+    Raises:
+        OlmesError: there is none.
+    """
+    if (place / "run.json").exists() or place.is_file():
+        return [Record.load(place)]
+    found = [Record.load(path.parent) for path in sorted(place.glob("*/run.json"))]
+    if not found:
+        raise OlmesError(f"{place} holds no record (run.json); check the path.")
+    return found
 
 
 class Record:
@@ -54,7 +68,7 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether every request was answered and every response judged."""
+        """Whether every request was answered and every response scored."""
         return bool(self.data["complete"])
 
     @property
@@ -68,18 +82,37 @@ class Record:
         numbers = self.tasks[task]
         return float(numbers["metrics"][metric or numbers["primary"]]["value"])
 
-    def samples(self, task: str) -> Iterator[Row]:
-        """The rows of a task's samples file, one a response.
+    def samples_path(self, task: str) -> Path:
+        """Where a task's samples are, or would be once they are unsealed.
 
         Raises:
-            OlmesError: the file is missing, or the record names one outside its own folder.
+            OlmesError: the record names a place outside its own folder.
         """
-        path = (self.folder / self.tasks[task]["samples"]).resolve()
+        path = (self.folder / str(self.tasks[task]["samples"])).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise OlmesError(
                 f"{self.folder}/run.json names {path}, outside its folder; do not use it."
             )
-        yield from jsonl.read(path)
+        return path
+
+    def sealed(self, task: str) -> bool:
+        """Whether a task's samples are under seal."""
+        held = self.data.get("held_out")
+        return bool(held and task in held["sealed"]) and not self.samples_path(task).exists()
+
+    def samples(self, task: str) -> Iterator[Row]:
+        """The rows of a task's samples file, one a response.
+
+        Raises:
+            OlmesError: the samples are under seal, or the file is missing, or the record names one
+                outside its own folder.
+        """
+        if self.sealed(task):
+            raise OlmesError(
+                f"the samples of {task} in {self.folder} are under seal; to open them is a look: "
+                f'`olmes unseal {self.folder} --reason "..."`.'
+            )
+        yield from jsonl.read(self.samples_path(task))
 
     def without_volatile(self) -> dict[str, Any]:
         """`run.json` without what differs between two runs with the same outcome."""

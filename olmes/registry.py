@@ -6,6 +6,7 @@ Names are known without importing anything but what is asked for. A task file en
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import importlib.util
 import pkgutil
@@ -158,10 +159,23 @@ def load_suite(name: str) -> Suite:
     )
 
 
+def members(suite: Suite) -> tuple[Suite, list[Task]]:
+    """The tasks of a suite, and the suite with their names where it has paths of task files.
+
+    Raises:
+        OlmesError: a task does not exist, or two have one name.
+    """
+    tasks = [load_task(name) for name in suite.tasks]
+    names = tuple(task.name for task in tasks)
+    if len(set(names)) < len(names):
+        raise OlmesError(f"the suite {suite.name} has two tasks of one name; rename one.")
+    return dataclasses.replace(suite, tasks=names), tasks
+
+
 def scorer_hash(task: Task) -> str:
     """16 hex digits over the source of a task and of the scoring modules it imports.
 
-    Two runs whose formulations agree but whose scorer hashes differ were judged by different code.
+    Two runs whose formulations agree but whose scorer hashes differ were scored by different code.
     """
     first = Path(task.reference)
     if not task.reference.endswith(".py"):
@@ -176,6 +190,8 @@ def scorer_hash(task: Task) -> str:
             continue
         sources[str(path)] = path.read_text("utf-8")
         queue.extend(scoring_imports(sources[str(path)]))
+        if task.judged and path == first:
+            queue.append(Path(__file__).parent / "judging/similarity.py")
     return sha256("\0".join(sources[path] for path in sorted(sources)).encode())[:16]
 
 

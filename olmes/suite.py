@@ -11,6 +11,19 @@ from olmes.errors import OlmesError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Tasks of the development suite and the held-out task that asks for the same skill."""
+
+    dev: tuple[str, ...]
+    """Their mean is held against `unseen`; those that were not run are left out, and said."""
+    unseen: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return {"dev": list(self.dev), "unseen": self.unseen}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """Which tasks make a suite."""
 
@@ -18,12 +31,14 @@ class Suite:
     title: str
     """Name in reports."""
     tasks: tuple[str, ...]
-    """Task names, in the order of the report."""
+    """Task names, in the order of the report; or paths of task files."""
     description: str = ""
     aggregate: Literal["mean"] = "mean"
     """Unweighted mean of the tasks' primary metrics (Tülu 3, Tables 2, 5 and 6)."""
     held_out: bool = False
     """Kept for the end: never a target of development."""
+    pairs: tuple[Pair, ...] = ()
+    """For a held-out suite: what its tasks are held against (Tülu 3, Tables 3 and 31)."""
 
     @classmethod
     def read(cls, path: Path) -> Suite:
@@ -42,10 +57,37 @@ class Suite:
         if unknown := sorted(set(table) - known):
             raise OlmesError(f"{path}: unknown key '{unknown[0]}'; a suite has {sorted(known)}.")
         tasks = table.get("tasks")
-        if not isinstance(tasks, list) or not tasks or len(set(tasks)) < len(tasks):
+        if (
+            not isinstance(tasks, list)
+            or not all(isinstance(name, str) for name in tasks)
+            or not 0 < len(tasks) == len(set(tasks))
+        ):
             raise OlmesError(f"{path}: `tasks` must be a list of different task names.")
         if table.get("aggregate", "mean") != "mean":
             raise OlmesError(f'{path}: `aggregate` must be "mean".')
+        # A task's file is named from where the suite's own file lies.
+        tasks = [str(path.parent / name) if name.endswith(".py") else name for name in tasks]
         table.setdefault("name", path.stem)
         table.setdefault("title", table["name"])
-        return cls(**{**table, "tasks": tuple(tasks)})
+        pairs = tuple(read_pair(pair, tasks, path) for pair in table.get("pairs", ()))
+        return cls(**{**table, "tasks": tuple(tasks), "pairs": pairs})
+
+
+def read_pair(table: Any, tasks: list[str], path: Path) -> Pair:
+    """One `[[pairs]]` table of a suite.
+
+    Raises:
+        OlmesError: it is not of the form `dev = [...]`, `unseen = "a task of the suite"`.
+    """
+    match table:
+        case {"dev": [str(), *_] as dev, "unseen": str() as unseen} if (
+            len(table) == 2
+            and all(isinstance(name, str) for name in dev)
+            # What a task's file calls its task is known when the file is read, not here.
+            and (unseen in tasks or any(name.endswith(".py") for name in tasks))
+        ):
+            return Pair(dev=tuple(dev), unseen=unseen)
+    raise OlmesError(
+        f'{path}: a pair must be `dev = ["TASK", ...]` and `unseen = "TASK"` with a task of the '
+        f"suite, not {table!r}."
+    )

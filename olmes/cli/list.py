@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from olmes.cli import options
+
+if TYPE_CHECKING:
+    from olmes.task import Task
+
+
+def items_of(task: Task) -> int:
+    """Items of a task's official set, as far as it is known without its data."""
+    made = task.generated()
+    return sum(file.rows for file in task.source.files) if made is None else len(made)
 
 
 @click.command("list")
@@ -25,7 +34,7 @@ def command(as_json: bool) -> None:
             "primary": task.primary,
             "metrics": [metric.name for metric in task.metrics],
             "shots": task.formulation.shots,
-            "rows": sum(file.rows for file in task.source.files),
+            "rows": items_of(task),
             "suites": [suite.name for suite in suites if task.name in suite.tasks],
             "formulation_hash": task.formulation_hash,
         }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import click
 
@@ -28,6 +29,40 @@ set_option = click.option(
     metavar="TASK.FIELD=VALUE",
     help="Change a formulation; the result is marked as not standard.",
 )
+
+
+class EngineOptions(TypedDict, total=False):
+    """What the command line says of how a model is run."""
+
+    batch_size: int | None
+    max_length: int | None
+    dtype: str | None
+    device: str | None
+
+
+ENGINE = (
+    click.option("--batch-size", type=click.IntRange(min=1), help="Responses generated together."),
+    click.option(
+        "--max-length", type=click.IntRange(min=2), help="Window in tokens; at most the model's."
+    ),
+    click.option("--dtype", help="Precision; float32 on a CPU, the checkpoint's own on a GPU."),
+    click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is when not given."),
+)
+
+
+def engine_options(command: F) -> F:
+    """Give a command the options of `EngineOptions`, as its argument `engine`."""
+
+    @functools.wraps(command)
+    def gathered(**arguments: Any) -> Any:
+        chosen = {name: arguments.pop(name) for name in EngineOptions.__annotations__}
+        return command(**arguments, engine=chosen)
+
+    decorated: Any = gathered
+    for option in reversed(ENGINE):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, str]:

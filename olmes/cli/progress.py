@@ -52,6 +52,7 @@ class ProgressBars(Watcher):
         )
         self.tasks: dict[str, TaskID] = {}
         self.reused: dict[str, int] = {}
+        self.judge = TaskID(0)
 
     def started(self, plan: Plan, folder: Path) -> None:
         """Show one bar a task."""
@@ -70,6 +71,14 @@ class ProgressBars(Watcher):
         note = f"{self.reused[task]} already there" if self.reused[task] else ""
         tokens = self.bars.tasks[bar].fields["tokens"] + made
         self.bars.update(bar, advance=1, tokens=tokens, note=note)
+
+    def judging(self, responses: int) -> None:
+        """Show a bar for the judge."""
+        self.judge = self.bars.add_task("judge", total=responses, tokens=0, note="")
+
+    def judged(self) -> None:
+        """Move the judge's bar on."""
+        self.bars.update(self.judge, advance=1)
 
     def ended(self) -> None:
         """Leave the bars as they are."""

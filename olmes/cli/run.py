@@ -14,21 +14,24 @@ from olmes.cli import options
 @click.option("--suite", help="A suite's name, or the path of its TOML file.")
 @click.option("--task", "tasks", multiple=True, help="A task's name or file; may be repeated.")
 @click.option(
-    "--model", default="smollm2", show_default=True, help="Hub id, folder, or replay:FILE."
-)
+    "--model", default="smollm2", show_default=True,
+    help="Hub id, folder, openai:NAME@URL, or replay:FILE.",
+)  # fmt: skip
 @click.option("--limit", type=int, help="Items a task, drawn with a fixed seed.")
 @options.data_option
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
-    show_default=True, help="Folder of the runs' folders.",
+    show_default=True, help="Folder of the runs' folders and of the ledger.",
 )  # fmt: skip
 @options.set_option
-@click.option("--batch-size", type=click.IntRange(min=1), help="Responses generated together.")
+@click.option("--judge", help="Model that judges, written as for --model; for tasks that need one.")
 @click.option(
-    "--max-length", type=click.IntRange(min=2), help="Window in tokens; at most the model's."
-)
-@click.option("--dtype", help="Precision; float32 on a CPU, the checkpoint's own on a GPU.")
-@click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is when not given.")
+    "--judge-budget", type=click.IntRange(min=1), metavar="TOKENS",
+    help="Tokens the judge may read and write in this run.",
+)  # fmt: skip
+@click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
+@click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
+@options.engine_options
 @click.option("--workers", type=click.IntRange(min=1), help="Scoring processes.")
 @click.option(
     "--no-cache", is_flag=True, help="Neither take nor keep responses in the shared cache."
@@ -43,10 +46,11 @@ def command(
     data: Path | None,
     out: Path,
     settings: tuple[str, ...],
-    batch_size: int | None,
-    max_length: int | None,
-    dtype: str | None,
-    device: str | None,
+    judge: str | None,
+    judge_budget: int | None,
+    reason: str,
+    family: str,
+    engine: options.EngineOptions,
     workers: int | None,
     no_cache: bool,
     as_json: bool,
@@ -55,41 +59,44 @@ def command(
 
     The same command again goes on with a run that was stopped, and prints one that is finished.
     """
-    from olmes import jsonl, registry
-    from olmes.api import plan_run
+    from olmes import registry
+    from olmes.api import load_judge, plan_run
+    from olmes.cli.outcome import show_outcome
     from olmes.cli.progress import ProgressBars
-    from olmes.cli.tables import console, legend, record_table
+    from olmes.judging.judge import Judge
     from olmes.models.spec import load_model
     from olmes.run import run
+    from olmes.seal.look import Look, check_look
 
-    chosen = registry.load_suite(suite) if suite else None
-    names = dict.fromkeys([*(chosen.tasks if chosen else ()), *tasks])
-    engine = load_model(
-        model, batch_size=batch_size, max_length=max_length, dtype=dtype, device=device
-    )
+    chosen, wanted = registry.members(registry.load_suite(suite)) if suite else (None, [])
+    named = [registry.load_task(name) for name in tasks]
+    wanted = list({task.name: task for task in (*wanted, *named)}.values())
+    look = Look(reason=reason, family=family)
+    check_look(wanted, chosen, look)
+    loaded = load_model(model, **engine)
+    judging = Judge(model=load_judge(judge), budget=judge_budget) if judge else None
     plan = plan_run(
-        [registry.load_task(name) for name in names],
-        engine,
+        wanted,
+        loaded,
         suite=chosen,
         limit=limit,
         data=data,
         settings=options.parse_settings(settings),
+        judged=judging is not None,
         say=lambda line: click.echo(line, err=True),
     )
     record = run(
-        plan, engine, out=out, use_cache=not no_cache, workers=workers, watcher=ProgressBars()
+        plan,
+        loaded,
+        out=out,
+        judge=judging,
+        look=look,
+        use_cache=not no_cache,
+        workers=workers,
+        watcher=ProgressBars(),
     )
     page = record.folder / "report.html"
     # By name, because the engine knows no report.
     importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
-    if as_json:
-        click.echo(jsonl.dumps(record.data | {"folder": str(record.folder), "report": str(page)}))
-    else:
-        screen = console()
-        screen.print(record_table(record))
-        screen.print(legend(record.tasks), style="dim")
-        for warning in record.data["warnings"]:
-            screen.print(f"! {warning}", style="yellow", soft_wrap=True)
-        screen.print(f"record  {record.folder / 'run.json'}", soft_wrap=True)
-        screen.print(f"report  {page}", soft_wrap=True)
+    show_outcome(record, page, as_json=as_json)
     return 0 if record.complete else 1

@@ -1,4 +1,4 @@
-"""`olmes score`: recorded responses, judged without a model."""
+"""`olmes score`: recorded responses, scored without a model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from olmes.cli import options
+from olmes.errors import OlmesError
 
 
 @click.command("score")
@@ -39,23 +40,28 @@ def command(
     from olmes.registry import load_task
     from olmes.rescoring import needs_data, score_recorded, verdict_row
 
-    [judge] = with_settings([load_task(task)], options.parse_settings(settings))
+    [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
+    if scorer.judged:
+        raise OlmesError(
+            f"{scorer.name} needs a judge; run `olmes run --task {task} --model replay:{file} "
+            "--judge openai:NAME@URL` instead."
+        )
     recorded = read_recorded(file)
     dataset = None
     if needs_data(recorded):
-        dataset = resolve(judge, data, say=lambda line: click.echo(line, err=True))
-    scored = score_recorded(judge, recorded, dataset, workers=workers)
+        dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
+    scored = score_recorded(scorer, recorded, dataset, workers=workers)
     if verdicts is not None:
         jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
     summary = {
-        "task": judge.name,
+        "task": scorer.name,
         "n": scored.numbers["n"],
         "metrics": scored.numbers["metrics"],
         "subtasks": scored.numbers["subtasks"],
         "counts": scored.numbers["counts"],
-        "primary": judge.primary,
-        "standard": judge.standard,
-        "formulation_hash": judge.formulation_hash,
+        "primary": scorer.primary,
+        "standard": scorer.standard,
+        "formulation_hash": scorer.formulation_hash,
         "data": dataset.to_json() if dataset else None,
     }
     if as_json:
@@ -63,8 +69,8 @@ def command(
     else:
         from olmes.cli.tables import console, legend, metrics_table
 
-        console().print(metrics_table({judge.name: summary}))
-        console().print(legend({judge.name: summary}), style="dim")
+        console().print(metrics_table({scorer.name: summary}))
+        console().print(legend({scorer.name: summary}), style="dim")
         if verdicts is not None:
             click.echo(f"verdicts  {verdicts}")
     return 1 if scored.numbers["counts"]["crashed"] else 0

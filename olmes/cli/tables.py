@@ -11,7 +11,7 @@ from rich.table import Table
 
 from olmes.record import Record
 
-COUNTED = ("failed", "crashed", "timeout", "empty")
+COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
 """Counts that get a place only where they are not zero."""
 
 
@@ -36,7 +36,11 @@ def blank_table(*columns: str) -> Table:
     """A plain table whose first two columns are words and whose others are numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position < 2 else "right", no_wrap=True)
+        if position < 2:
+            # A narrow terminal folds long names; numbers are never cut.
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
     return table
 
 
@@ -81,6 +85,8 @@ def record_table(record: Record) -> Table:
     if suite := record.data["suite"]:
         table.add_section()
         mean = "mean of primaries" + ("" if suite["complete"] else " (incomplete)")
+        if missing := suite.get("missing"):
+            mean = f"mean without {', '.join(missing)}"
         numbers = (percent(suite["value"]), interval(suite), str(suite["n"]))
         table.add_row(suite["name"], mean, *numbers, style="bold")
     return table

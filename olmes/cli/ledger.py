@@ -1,0 +1,74 @@
+"""`olmes ledger`: every look at held-out tasks, and whether the ledger is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from olmes.cli import options
+
+
+@click.command("ledger")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
+    show_default=True, help="Folder of the runs' folders.",
+)  # fmt: skip
+@options.json_option
+@options.verbose_option
+def command(out: Path, as_json: bool) -> int:
+    """Print the looks at held-out tasks and check the ledger and every run under seal.
+
+    Exit status 1 when something is not as it was written.
+    """
+    from olmes import jsonl
+    from olmes.seal.ledger import Ledger
+    from olmes.seal.verify import verify
+
+    entries = Ledger(out).entries()
+    problems = verify(out)
+    if as_json:
+        head = entries[-1].get("hash") if entries else None
+        click.echo(jsonl.dumps({"entries": entries, "head": head, "problems": problems}))
+        return 1 if problems else 0
+    from olmes.cli.tables import console
+
+    screen = console()
+    if entries:
+        screen.print(looks_table(entries))
+        screen.print(f"head  {entries[-1].get('hash')}", style="dim", soft_wrap=True)
+    else:
+        screen.print(f"no looks: {out} has no ledger", soft_wrap=True)
+    for problem in problems:
+        screen.print(f"! {problem}", style="bold red", soft_wrap=True)
+    if entries and not problems:
+        screen.print("whole: every line follows the one before, every run is as it was written")
+    return 1 if problems else 0
+
+
+def looks_table(entries: list[dict[str, Any]]) -> Any:
+    """A table of the looks; results are not looks and are left out."""
+    from olmes.cli.outcome import dev_words
+    from olmes.cli.tables import blank_table
+    from olmes.seal.look import LOOKS
+
+    table = blank_table("line", "time", "look", "by", "family", "before", "reason", "then")
+    for column in table.columns[2:]:
+        column.justify, column.no_wrap = "left", False
+    for entry in entries:
+        if entry.get("event") in LOOKS:
+            looked = "samples" if entry["event"] == "unseal" else "scores"
+            asker = "" if entry["asked_by"] == "person" else f" ({entry['asked_by']})"
+            sample = " (sample data)" if entry["sample_data"] else ""
+            table.add_row(
+                str(entry["number"]),
+                entry["time"],
+                f"{looked} of {', '.join(entry['tasks'])}{sample}",
+                entry["who"] + asker,
+                entry["family"],
+                str(entry["looks_before"]),
+                entry["reason"],
+                dev_words(entry["dev"]) if "dev" in entry else entry["run"],
+            )
+    return table

@@ -1,0 +1,65 @@
+"""What a model descends from, as far as its files say: whose earlier looks count against it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from olmes.models.base import Model
+
+CHECKPOINT = re.compile(
+    r"(?:checkpoint|step|global_step|epoch|ckpt)[-_]?\d+$|final$", re.IGNORECASE
+)
+"""Folder names of one checkpoint among several of the same training."""
+LINEAGE_FILE = "lineage.json"
+"""Written beside a checkpoint by our trainers: a list of what it was trained from, oldest first."""
+
+
+def family(model: Model) -> str:
+    """The name under which looks are counted.
+
+    All checkpoints of one training are one family, named by the folder they lie in; anything else is
+    a family of its own.
+    """
+    folder = checkpoint_folder(model)
+    if folder is not None:
+        place = folder.resolve()
+        return place.parent.name if CHECKPOINT.match(place.name) else place.name
+    return model.name.partition(":")[2] or model.name
+
+
+def lineage(model: Model) -> list[dict[str, Any]]:
+    """What the files of a checkpoint say it comes from, oldest first; empty where they say nothing."""
+    folder = checkpoint_folder(model)
+    if folder is None:
+        return []
+    if isinstance(written := read_json(folder / LINEAGE_FILE), list):
+        return [step for step in written if isinstance(step, dict)]
+    steps: list[dict[str, Any]] = []
+    adapter = read_json(folder / "adapter_config.json")
+    config = read_json(folder / "config.json")
+    base = adapter.get("base_model_name_or_path") if isinstance(adapter, dict) else None
+    if base is None and isinstance(config, dict):
+        base = config.get("_name_or_path")
+    if base:
+        steps.append({"base": str(base)})
+    state = read_json(folder / "trainer_state.json")
+    if isinstance(state, dict) and "global_step" in state:
+        steps.append({"training": folder.resolve().parent.name, "step": state["global_step"]})
+    return steps
+
+
+def checkpoint_folder(model: Model) -> Path | None:
+    """The local folder a model is read from; None for the hub, a server or a recording."""
+    path = getattr(getattr(model, "checkpoint", None), "path", None)
+    return path if isinstance(path, Path) else None
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content; None where there is none that can be read."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,173 @@
+"""A look at held-out tasks: asked for with a reason, written down before anything is seen."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from olmes.errors import OlmesError
+from olmes.models.base import Model
+from olmes.plan import Plan
+from olmes.record import Record
+from olmes.seal.held_out import held_out_tasks
+from olmes.seal.ledger import Entry, Ledger
+from olmes.seal.lineage import family, lineage
+from olmes.suite import Suite
+from olmes.task import Task
+
+Asker = Literal["person", "hook", "watcher"]
+LOOKS = ("run", "unseal")
+"""Ledger events that are looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is said when a held-out suite is asked for."""
+
+    reason: str
+    """Why it is looked at, in the asker's words."""
+    asked_by: Asker = "person"
+    """A hook or a watcher asks for every checkpoint, which a held-out suite is not for."""
+    final: bool = False
+    """Said by whoever set up a hook or a watcher: this is the end of the training."""
+    family: str = ""
+    """Under which name looks are counted; '' for what `olmes.seal.lineage` finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenLook:
+    """A look that is in the ledger."""
+
+    tasks: Mapping[str, list[str]]
+    """The held-out tasks, and which suites hold them out."""
+    entry: Entry
+    """Its line in the ledger."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What the record keeps."""
+        kept = ("reason", "asked_by", "who", "time", "family", "lineage", "looks_before", "dev")
+        return {
+            "tasks": dict(self.tasks),
+            **{key: self.entry[key] for key in kept},
+            "ledger": {key: self.entry[key] for key in ("number", "hash")},
+        }
+
+
+def check_look(tasks: Iterable[Task], suite: Suite | None, look: Look | None) -> None:
+    """Refuse at once what `take_look` would refuse, before data or weights are fetched.
+
+    Raises:
+        OlmesError: no reason is given, or a hook or a watcher asks before the end.
+    """
+    if held := held_out_tasks(tasks, suite):
+        allowed(look, held)
+
+
+def take_look(
+    plan: Plan, model: Model, run: str, store: Path, look: Look | None
+) -> TakenLook | None:
+    """Write a run's look into the store's ledger; None for a run without held-out tasks.
+
+    A run that goes on after a stop is still the same look.
+
+    Raises:
+        OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger
+            cannot be written or was tampered with.
+    """
+    held = held_out_tasks((one.task for one in plan.tasks), plan.suite)
+    if not held:
+        return None
+    look = allowed(look, held)
+    ledger = Ledger(store)
+    entries = ledger.entries()
+    for entry in entries:
+        if entry.get("event") == "run" and entry.get("run") == run:
+            return TakenLook(held, entry)
+    name = look.family or family(model)
+    entry = ledger.append(
+        "run",
+        run,
+        {
+            "who": who(),
+            "asked_by": look.asked_by,
+            "reason": look.reason.strip(),
+            "tasks": sorted(held),
+            "limit": plan.limit,
+            "sample_data": all(
+                one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held
+            ),
+            "model": model.name,
+            "fingerprint": model.fingerprint,
+            "family": name,
+            "lineage": lineage(model),
+            "looks_before": len(looks_of(entries, name, model.fingerprint)),
+            "dev": dev_score(store, model.fingerprint),
+        },
+    )
+    return TakenLook(held, entry)
+
+
+def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
+    """The look, if it may be taken.
+
+    Raises:
+        OlmesError: it may not.
+    """
+    suites = ", ".join(sorted({suite for names in held.values() for suite in names}))
+    what = f"{', '.join(held)} (held out by the suite {suites})"
+    if look is None or not look.reason.strip():
+        raise OlmesError(
+            f"{what} must not be looked at during development; when this is the end of it, say why "
+            'with --reason "...", which is written into the ledger.'
+        )
+    if look.asked_by != "person" and not look.final:
+        raise OlmesError(
+            f"{what} cannot be scored by a {look.asked_by} at every checkpoint; choose another "
+            "suite, or say that this is the final score."
+        )
+    return look
+
+
+def looks_of(entries: Iterable[Entry], name: str, fingerprint: str) -> list[Entry]:
+    """The looks a model's family has had: under its name, or at the same weights under another.
+
+    A look at the built-in sample shows nothing of the benchmark and does not count.
+    """
+    return [
+        entry
+        for entry in entries
+        if entry.get("event") in LOOKS
+        and not entry.get("sample_data")
+        and (entry.get("family") == name or entry.get("fingerprint") == fingerprint)
+    ]
+
+
+def dev_score(store: Path, fingerprint: str) -> dict[str, Any] | None:
+    """What the store has on the same weights from a suite that is not held out, the newest first."""
+    found = []
+    for path in store.glob("*/run.json"):
+        try:
+            data = Record.load(path.parent).data
+        except OlmesError:
+            continue
+        suite = data.get("suite")
+        if suite and not suite["held_out"] and data["model"]["fingerprint"] == fingerprint:
+            found.append((data["created"], data["id"], suite))
+    if not found:
+        return None
+    _, run, suite = max(found, key=lambda one: one[:2])
+    numbers = ("value", "stderr", "ci_low", "ci_high", "n", "complete")
+    return {"run": run, "suite": suite["name"], **{key: suite[key] for key in numbers}}
+
+
+def who() -> str:
+    """`user@host`, as far as the system says."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{platform.node() or 'unknown'}"

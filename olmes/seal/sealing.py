@@ -1,0 +1,136 @@
+"""Closing and opening the samples of held-out tasks."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+from olmes.hashing import file_sha256
+from olmes.jsonl import dumps, write_atomically
+from olmes.record import Record, Row
+from olmes.seal.ledger import Entry, Ledger
+from olmes.seal.look import TakenLook, looks_of, who
+
+FOLDER = "sealed"
+
+
+def seal_samples(
+    folder: Path, look: TakenLook, rows: Mapping[str, Sequence[Row]]
+) -> dict[str, Any]:
+    """Put the samples of held-out tasks aside, compressed, and describe them for the record."""
+    sealed = {}
+    for task in look.tasks:
+        text = "".join(dumps(row) + "\n" for row in rows[task])
+        # Without a time in it the same samples make the same file.
+        content = gzip.compress(text.encode("utf-8"), mtime=0)
+        place = folder / FOLDER / f"{task}.jsonl.gz"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_suffix(".tmp")
+        temporary.write_bytes(content)
+        temporary.replace(place)
+        (folder / "samples" / f"{task}.jsonl").unlink(missing_ok=True)
+        sealed[task] = {
+            "file": f"{FOLDER}/{place.name}",
+            "sha256": file_sha256(place),
+            "rows": len(rows[task]),
+        }
+    return {"sealed": sealed}
+
+
+def write_result(store: Path, record: Record) -> None:
+    """Write into the ledger what a look came to: the hash of the whole record.
+
+    Raises:
+        OlmesError: the ledger cannot be written or was tampered with.
+    """
+    digest = file_sha256(record.folder / "run.json")
+    ledger = Ledger(store)
+    if (last := last_result(ledger, record.id)) is None or last["record"] != digest:
+        ledger.append("result", record.id, {"record": digest})
+
+
+def last_result(ledger: Ledger, run: str) -> Entry | None:
+    """The newest entry on what a run came to."""
+    results = (e for e in ledger.entries() if e.get("event") == "result" and e.get("run") == run)
+    return max(results, key=lambda entry: entry["number"], default=None)
+
+
+def unseal(folder: Path, reason: str) -> list[Path]:
+    """Open the samples of a run, which is a look of its own, and return their files.
+
+    Raises:
+        OlmesError: the run has nothing under seal, no reason is given, or the record, a sealed file
+            or the ledger is not as it was written.
+    """
+    record = Record.load(folder)
+    held = record.data.get("held_out")
+    if not held:
+        raise OlmesError(f"{folder} has nothing under seal; its samples are in samples/.")
+    if not reason.strip():
+        raise OlmesError(
+            'opening the samples is a look at the held-out tasks; say why with --reason "...".'
+        )
+    store = record.folder.resolve().parent
+    ledger = Ledger(store)
+    if problems := [*ledger.problems(), *changed(record, ledger)]:
+        raise OlmesError(f"{folder} stays closed: {problems[0]}; see `olmes ledger`.")
+    opened = [open_samples(record, task) for task in held["sealed"]]
+    entries = ledger.entries()
+    look = next(e for e in entries if e.get("event") == "run" and e.get("run") == record.id)
+    before = len(looks_of(entries, look["family"], look["fingerprint"]))
+    kept = ("tasks", "sample_data", "model", "fingerprint", "family", "lineage")
+    # The look is written down before anything can be seen.
+    ledger.append(
+        "unseal",
+        record.id,
+        {
+            "who": who(),
+            "asked_by": "person",
+            "reason": reason.strip(),
+            **{key: look[key] for key in kept},
+            "looks_before": before,
+        },
+    )
+    for path, text in opened:
+        write_atomically(path, text)
+    return [path for path, _ in opened]
+
+
+def open_samples(record: Record, task: str) -> tuple[Path, str]:
+    """Where a task's samples belong, and their text.
+
+    Raises:
+        OlmesError: the sealed file cannot be read.
+    """
+    place = record.folder / record.data["held_out"]["sealed"][task]["file"]
+    try:
+        text = gzip.decompress(place.read_bytes()).decode("utf-8")
+    except (OSError, EOFError, ValueError) as error:
+        raise OlmesError(f"{place} cannot be read ({error}); restore it from a copy.") from None
+    return record.samples_path(task), text
+
+
+def changed(record: Record, ledger: Ledger) -> list[str]:
+    """A sentence for each part of a run under seal that is not as the ledger or the record says."""
+    held = record.data["held_out"]
+    said = []
+    entries = ledger.entries()
+    number = held["ledger"]["number"]
+    entry = entries[number - 1] if number <= len(entries) else {}
+    if entry.get("hash") != held["ledger"]["hash"]:
+        said.append(f"the look of {record.id} is not in the ledger (line {number})")
+    result = last_result(ledger, record.id)
+    if result is None:
+        said.append(f"the ledger does not hold the result of {record.id}")
+    elif result["record"] != file_sha256(record.folder / "run.json"):
+        said.append(f"{record.id}/run.json was changed after it was written")
+    for sealed in held["sealed"].values():
+        place = record.folder / sealed["file"]
+        if not place.is_file():
+            said.append(f"{record.id}/{sealed['file']} is missing")
+        elif file_sha256(place) != sealed["sha256"]:
+            said.append(f"{record.id}/{sealed['file']} was changed after it was written")
+    return said

@@ -1,0 +1,38 @@
+"""Checking a store: the chain of its ledger, and every run under seal against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from olmes.errors import OlmesError
+from olmes.record import Record
+from olmes.seal.ledger import Ledger
+from olmes.seal.sealing import changed
+
+
+def verify(store: Path) -> list[str]:
+    """A sentence for each thing in a store that is not as it was written.
+
+    Found are: lines of the ledger that were changed, moved or removed; records and sealed files that
+    were edited; looks and results that a run names and the ledger lacks; samples that were opened
+    without a look of their own.
+    """
+    ledger = Ledger(store)
+    said = ledger.problems()
+    opened = {entry.get("run") for entry in ledger.entries() if entry.get("event") == "unseal"}
+    for path in sorted(store.glob("*/run.json")):
+        try:
+            record = Record.load(path.parent)
+        except OlmesError as error:
+            said.append(str(error))
+            continue
+        if not record.data.get("held_out"):
+            continue
+        said += changed(record, ledger)
+        if record.id not in opened:
+            said += [
+                f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"
+                for task in record.data["held_out"]["sealed"]
+                if record.samples_path(task).exists()
+            ]
+    return said

@@ -1,4 +1,4 @@
-"""Recorded responses judged without a model: what `olmes score` does."""
+"""Recorded responses scored without a model: what `olmes score` does."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def score_recorded(
     *,
     workers: int | None = None,
 ) -> Scored:
-    """Judge recorded responses; no model is asked for anything.
+    """Score recorded responses; no model is asked for anything.
 
     Args:
-        task: whose scorers judge.
+        task: whose scorers are used.
         recorded: responses; several to one item are clustered in the standard error.
         dataset: where `doc_id` rows are looked up; may be None when every row holds its `doc`.
         workers: scoring processes; None takes every processor, as no model needs one.
@@ -53,6 +53,7 @@ def score_recorded(
             "doc_id": row.doc_id,
             "subtask": instance.subtask,
             "doc_hash": instance.doc_hash,
+            "cluster": task.cluster(instance.doc),
             "repeat": row.repeat,
             **unanswered(),
         }
@@ -61,7 +62,10 @@ def score_recorded(
     sheet = ScoreSheet(task, [instance.doc for instance in instances], rows)
     with ScoringPool({task.name: task}, workers or os.cpu_count()) as pool:
         for position, row in enumerate(recorded):
-            sheet.judge(position, row.to_response(), pool)
+            response = row.to_response()
+            sheet.responded(position, response)
+            if not response.error:
+                sheet.score(position, response, pool)
         pool.join()
     return Scored(task, rows, task_numbers(task, rows))
 

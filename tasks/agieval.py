@@ -24,6 +24,7 @@ from olmes import (
     Verdict,
     prompts,
 )
+from olmes.hashing import content_hash
 from olmes.scoring.choices import last_match, stated_letter
 from olmes.types import Doc
 
@@ -168,8 +169,13 @@ class AGIEval(Task):
             },
             extracted=found,
             unparsed=stated is None,
+            misformatted=last_match(self.formulation.extract[0], response.text) is None,
             note="; ".join(notes(doc, found, stated)),
         )
+
+    def cluster(self, doc: Doc) -> str:
+        """The passage: questions on one passage are right or wrong together."""
+        return content_hash(doc["passage"])[:16] if doc["passage"] else ""
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The closing sentence with the label; with the next letter when `corrupt`."""

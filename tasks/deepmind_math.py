@@ -155,6 +155,7 @@ class DeepMindMath(Task):
             },
             extracted=found.answer or None,
             unparsed=not found.answer,
+            misformatted=not found.in_form,
             note=note,
         )
 

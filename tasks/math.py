@@ -123,6 +123,7 @@ class MATH(Task):
             values={"exact_match": float(strict), "exact_match_flex": float(flex)},
             extracted=candidates,
             unparsed=line is None and boxed is None,
+            misformatted=line is None,
         )
 
     def score_math_verify(self, doc: Doc, response: Response) -> Verdict:

@@ -74,19 +74,31 @@ def estimate(metric: Metric, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def estimated(metric: Metric, rows: Sequence[Row]) -> Estimate | None:
-    """A metric over some rows; responses to one item (repeats, parts) are one cluster."""
-    totals: dict[tuple[str, str], float] = {}
-    sizes: dict[tuple[str, str], float] = {}
+    """A metric over some rows, its error clustered by what items share (`cluster_of`)."""
+    totals: dict[tuple[str, ...], float] = {}
+    sizes: dict[tuple[str, ...], float] = {}
     for row in rows:
         if (value := row["values"].get(metric.name)) is None:
             continue
         flags = value if isinstance(value, list) else [value]
-        cluster = (row["subtask"], f"{row['doc_id']}/{row['doc_hash']}")
+        cluster = cluster_of(row)
         totals[cluster] = totals.get(cluster, 0.0) + math.fsum(flags)
         sizes[cluster] = sizes.get(cluster, 0.0) + len(flags)
     if not sum(sizes.values()):
         return None
     return stats.ratio(list(totals.values()), list(sizes.values()), is_share=is_share(metric, rows))
+
+
+def cluster_of(row: Row) -> tuple[str, ...]:
+    """What the row's error is clustered by, told apart by sub-task.
+
+    The label the task gave the item (`Task.cluster`: a passage, a template); without one the item
+    itself, so that its responses (repeats, parts) are one cluster either way. A sub-task that is
+    averaged over (DeepMind Mathematics' categories) is a stratum, not a cluster: `stats.macro`.
+    """
+    if label := row.get("cluster"):
+        return row["subtask"], label
+    return row["subtask"], str(row["doc_id"]), row["doc_hash"]
 
 
 def is_share(metric: Metric, rows: Iterable[Row]) -> bool:
@@ -98,16 +110,10 @@ def is_share(metric: Metric, rows: Iterable[Row]) -> bool:
 def suite_numbers(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The unweighted mean of the tasks' primary metrics; its error is sqrt(Σ SE²)/T.
 
-    None while a task has no number: a mean over fewer tasks is another number.
+    `tasks` have a number each; the caller says which members of the suite are missing.
     """
-    primaries = [task["metrics"][task["primary"]] for task in tasks.values()]
-    n = sum(primary["n"] for primary in primaries)
-    if not primaries or any(primary["value"] is None for primary in primaries):
-        return NOTHING | {"n": n}
-    value = math.fsum(primary["value"] for primary in primaries) / len(primaries)
-    errors = [primary["stderr"] for primary in primaries]
-    if any(error is None for error in errors):
-        return NOTHING | {"value": value, "n": n}
-    stderr = math.sqrt(math.fsum(error**2 for error in errors)) / len(primaries)
-    shares = all(0 <= primary["value"] <= 1 for primary in primaries)
-    return stats.with_interval(value, stderr, n, is_share=shares).to_json()
+    primaries = {
+        name: Estimate.from_json(task["metrics"][task["primary"]]) for name, task in tasks.items()
+    }
+    mean = stats.suite_mean(primaries)
+    return NOTHING if mean is None else mean.to_json()

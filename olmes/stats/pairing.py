@@ -1,0 +1,203 @@
+"""Two runs on the same items: the difference, its interval, an exact test and a verdict in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from olmes.stats.estimates import t95
+from olmes.stats.exact import PValue, mcnemar_exact, sign_flip_test
+from olmes.stats.multiplicity import holm
+from olmes.stats.strata import StratifiedMean, stratified_mean
+
+Verdict = Literal["better", "worse", "tied", "not enough data"]
+Key = TypeVar("Key")
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """How a candidate differs from a baseline on the items both were run on."""
+
+    n: int
+    clusters: int
+    baseline: float
+    candidate: float
+    difference: float
+    """Candidate less baseline; of macro averages where strata were given."""
+    stderr: float | None
+    """Paired, clustered; None where there is one cluster."""
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float
+    p_adjusted: float
+    """By Holm over the tasks compared together (`with_holm`); `p_value` until then."""
+    test: str
+    wins: int
+    """Items on which the candidate is better; `losses`: the baseline. The rest are ties."""
+    losses: int
+    margin: float
+    """Differences below it do not matter, in the metric's unit."""
+    is_share: bool
+    higher_is_better: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """Better, worse, tied or not enough data.
+
+        Tied: the whole interval lies within ± margin, whether or not it holds 0. Better or worse:
+        the interval leaves out 0 and the adjusted p-value is below 0.05. All else is not enough data,
+        never "no difference".
+        """
+        if self.ci_low is None or self.ci_high is None:
+            return "not enough data"
+        if -self.margin < self.ci_low and self.ci_high < self.margin:
+            return "tied"
+        if self.p_adjusted < ALPHA and (self.ci_low > 0 or self.ci_high < 0):
+            return "better" if (self.ci_low > 0) == self.higher_is_better else "worse"
+        return "not enough data"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict with its numbers, in percentage points for shares."""
+        scale, unit = (100, " points") if self.is_share else (1, "")
+        interval = "no interval from one item"
+        if self.ci_low is not None and self.ci_high is not None:
+            interval = f"95 % interval {scale * self.ci_low:+.2f} to {scale * self.ci_high:+.2f}"
+        p = "p < 0.001" if self.p_adjusted < 0.001 else f"p = {self.p_adjusted:.3f}"
+        return (
+            f"{self.verdict.capitalize()}: {scale * self.difference:+.2f}{unit} "
+            f"({interval}, {p}, n = {self.n})."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field, the verdict and the sentence."""
+        return asdict(self) | {"verdict": self.verdict, "sentence": self.sentence}
+
+
+def compare(
+    baseline: Sequence[float],
+    candidate: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    strata: Sequence[Hashable] | None = None,
+    sizes: Sequence[float] | None = None,
+    margin: float = 0.01,
+    higher_is_better: bool = True,
+    test: Literal["exact", "t"] = "exact",
+    n_resamples: int = 9_999,
+    seed: int = 0,
+) -> PairedDifference:
+    """Compare two runs by the difference on each item.
+
+    The paired error, sqrt(Var(d)/n), is smaller than that of two separate runs by as much as the
+    runs agree on which items are hard (Miller 2024, section 4.2). The test is McNemar's where each
+    item stands alone, weighs the same and scores 0 or 1, else sign flips of whole clusters with the
+    weights of the (macro) average.
+
+    Args:
+        baseline: value of each item, (n,).
+        candidate: the same items in the same order, (n,).
+        clusters: label of what an item shares with others, (n,); give repeats their item's label.
+        strata: label of the sub-task, (n,): the difference is then that of the macro averages.
+        sizes: parts of an item, (n,), whose mean its value is.
+        margin: half-width within which two runs count as tied, in the metric's unit.
+        higher_is_better: which way is better.
+        test: `t` replaces the sign flips (not McNemar's) by Student's t, for p-values that many
+            corrections will multiply: signings drawn at random resolve no finer than 1/n_resamples.
+        n_resamples: signings drawn where there are too many to count.
+        seed: of those draws.
+
+    Raises:
+        ValueError: there are no items, or a sequence has another length.
+    """
+    pairs = list(zip(baseline, candidate, strict=True))
+    differences = [float(after) - float(before) for before, after in pairs]
+    mean = stratified_mean(differences, clusters=clusters, strata=strata, sizes=sizes)
+    first = stratified_mean(baseline, clusters=clusters, strata=strata, sizes=sizes).value
+    second = stratified_mean(candidate, clusters=clusters, strata=strata, sizes=sizes).value
+    binary = all(value in (0, 1) for pair in pairs for value in pair)
+    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    alike = mean.clusters == len(pairs) and max(mean.weights) - min(mean.weights) < 1e-12
+    if binary and alike:
+        found = mcnemar_exact(wins, losses)
+    elif test == "t":
+        found = t_test(mean, binary=binary)
+    else:
+        found = sign_flip_test(mean.shares, n_resamples=n_resamples, seed=seed)
+    is_share = all(0 <= value <= 1 for pair in pairs for value in pair)
+    low, high = difference_interval(mean, binary=binary)
+    if is_share and low is not None and high is not None:
+        low, high = max(-1.0, low), min(1.0, high)
+    return PairedDifference(
+        n=len(pairs),
+        clusters=mean.clusters,
+        baseline=first,
+        candidate=second,
+        difference=mean.value,
+        stderr=mean.stderr,
+        ci_low=low,
+        ci_high=high,
+        p_value=found.p_value,
+        p_adjusted=found.p_value,
+        test=found.test,
+        wins=wins if higher_is_better else losses,
+        losses=losses if higher_is_better else wins,
+        margin=margin,
+        is_share=is_share,
+        higher_is_better=higher_is_better,
+    )
+
+
+def centre_and_error(mean: StratifiedMean, *, binary: bool) -> tuple[float, float | None]:
+    """What an interval or a test of a mean paired difference is built on.
+
+    The mean and its error; but differences of 0/1 scores, and differences that are all alike, first
+    get one win and one loss more (Bonett & Price 2012): without them ten ties in ten items would make
+    the interval a point. In terms of the clusters' effective number C: with
+    S = C(C - 1) SE² + C D², the sum of squares, centre D C/(C + 2) and variance
+    ((S + 2)/(C + 2) - centre²)/(C + 2); with items alone and alike that is their formula.
+    """
+    if mean.stderr is None or not (binary or mean.stderr == 0):
+        return mean.value, mean.stderr
+    count = mean.effective_clusters
+    squares = count * (count - 1) * mean.stderr**2 + count * mean.value**2
+    centre = mean.value * count / (count + 2)
+    return centre, math.sqrt(max(0.0, (squares + 2) / (count + 2) - centre**2) / (count + 2))
+
+
+def difference_interval(
+    mean: StratifiedMean, *, binary: bool
+) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of a mean paired difference: centre ± t SE.
+
+    Student's t, since the variance is estimated and with few clusters the normal quantile is too
+    small. None and None where there is one cluster.
+    """
+    centre, stderr = centre_and_error(mean, binary=binary)
+    if stderr is None or mean.df is None:
+        return None, None
+    half = t95(mean.df) * stderr
+    return centre - half, centre + half
+
+
+def t_test(mean: StratifiedMean, *, binary: bool) -> PValue:
+    """Student's t test that a mean paired difference is 0; p = 1 where there is one cluster."""
+    centre, stderr = centre_and_error(mean, binary=binary)
+    if stderr is None or mean.df is None:
+        return PValue(1.0, "paired t")
+    from scipy.special import stdtr
+
+    return PValue(2 * float(stdtr(mean.df, -abs(centre) / stderr)), "paired t")
+
+
+def with_holm(differences: Mapping[Key, PairedDifference]) -> dict[Key, PairedDifference]:
+    """The same comparisons with p-values, and so verdicts, corrected for how many they are."""
+    adjusted = holm([difference.p_value for difference in differences.values()])
+    return {
+        key: replace(difference, p_adjusted=p)
+        for (key, difference), p in zip(differences.items(), adjusted, strict=True)
+    }

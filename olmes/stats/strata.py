@@ -1,0 +1,119 @@
+"""The mean of items with sizes, clusters and strata: what comparisons and trends are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from olmes.stats.estimates import cluster_sums, ratio
+
+
+@dataclass(frozen=True, slots=True)
+class StratifiedMean:
+    """A mean over items, its error, and what a test of it needs."""
+
+    value: float
+    stderr: float | None
+    """None where there is one cluster in all."""
+    df: float | None
+    """Degrees of freedom of the error (Satterthwaite 1946); C - 1 with one stratum."""
+    shares: tuple[float, ...]
+    """What each cluster adds to the mean; their sum is `value`."""
+    weights: tuple[float, ...]
+    """The weight of each cluster in the mean; their sum is 1."""
+    places: tuple[int, ...]
+    """Number of the stratum of each cluster."""
+
+    @property
+    def clusters(self) -> int:
+        """How many clusters there are."""
+        return len(self.weights)
+
+    @property
+    def effective_clusters(self) -> float:
+        """As many clusters of equal weight would be worth: 1/Σ w² (Kish 1965)."""
+        return 1 / sum(weight**2 for weight in self.weights)
+
+
+def stratified_mean(
+    values: Sequence[float],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    strata: Sequence[Hashable] | None = None,
+    sizes: Sequence[float] | None = None,
+) -> StratifiedMean:
+    """The mean of the strata's means, with the error clustered within strata.
+
+    Without `strata` it is the mean of all items; with them, the macro average: an item of stratum g
+    weighs size/(G x size of g). With stratum variances V its error is sqrt(ΣV)/G, with (ΣV)²/Σ(V²/df)
+    degrees of freedom. A stratum of one cluster borrows the deviation of all items together.
+
+    Args:
+        values: one a item, (n,); where `sizes` are given, an item's mean over its parts.
+        clusters: label of what an item shares with others, (n,); labels are told apart by stratum.
+        strata: label of an item's sub-task, (n,).
+        sizes: parts of an item, (n,); 1 when not given.
+
+    Raises:
+        ValueError: there is no value, or a sequence has another length.
+    """
+    count = len(values)
+    for given in (clusters, strata, sizes):
+        if given is not None and len(given) != count:
+            raise ValueError(f"{count} values, but {len(given)} labels or sizes")
+    if not count:
+        raise ValueError("no values")
+    masses = [1.0] * count if sizes is None else sizes
+    if strata is None:
+        sums = [cluster_sums(values, clusters, masses)]
+    else:
+        groups: dict[Hashable, list[int]] = {}
+        for index, place in enumerate(strata):
+            groups.setdefault(place, []).append(index)
+        sums = [
+            cluster_sums(
+                [values[i] for i in own],
+                None if clusters is None else [clusters[i] for i in own],
+                [masses[i] for i in own],
+            )
+            for own in groups.values()
+        ]
+    shares, weights, places = [], [], []
+    for place, (totals, parts) in enumerate(sums):
+        whole = len(sums) * sum(parts)
+        places += [place] * len(parts)
+        shares += [total / whole for total in totals]
+        weights += [part / whole for part in parts]
+    stderr, df = combined_error(sums)
+    return StratifiedMean(
+        math.fsum(shares), stderr, df, tuple(shares), tuple(weights), tuple(places)
+    )
+
+
+def combined_error(
+    sums: Sequence[tuple[Sequence[float], Sequence[float]]],
+) -> tuple[float | None, float | None]:
+    """Standard error and degrees of freedom of the mean of strata, from their (totals, sizes)."""
+    clusters = sum(len(totals) for totals, _ in sums)
+    if clusters < 2:
+        return None, None
+    errors = [ratio(totals, parts, is_share=False).stderr for totals, parts in sums]
+    deviation2 = pooled_deviation2(sums) if None in errors else 0.0
+    variances, freedoms = [], []
+    for (totals, parts), own in zip(sums, errors, strict=True):
+        variances.append(deviation2 / sum(parts) if own is None else own**2)
+        freedoms.append(clusters - 1 if own is None else len(totals) - 1)
+    total = math.fsum(variances)
+    spread = math.fsum(v * v / f for v, f in zip(variances, freedoms, strict=True))
+    # Without any spread all degrees of freedom are as good: what is left after the strata's means.
+    df = total * total / spread if spread > 0 else max(1, clusters - len(sums))
+    return math.sqrt(total) / len(sums), float(df)
+
+
+def pooled_deviation2(sums: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
+    """SE² x size of the mean over all strata's clusters together: what one part varies by."""
+    totals = [total for own, _ in sums for total in own]
+    parts = [part for _, own in sums for part in own]
+    stderr = ratio(totals, parts, is_share=False).stderr
+    return (stderr or 0.0) ** 2 * sum(parts)

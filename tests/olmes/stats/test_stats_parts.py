@@ -1,0 +1,362 @@
+"""Intervals, bootstrap, pass@k, suites, trends and rank correlations, held against scipy."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as reference
+
+from olmes import stats
+from olmes.aggregate import cluster_of, estimated
+from olmes.errors import OlmesError
+from olmes.metrics import Metric
+
+
+@pytest.mark.parametrize("df", [*range(1, 40), 100, 1_000, 1e6])
+def test_students_t_is_that_of_scipy(df: float) -> None:
+    assert reference.norm.ppf(0.975) == pytest.approx(stats.Z95, abs=1e-15)
+    assert stats.t95(df) == pytest.approx(reference.t.ppf(0.975, df), abs=2e-4)
+
+
+def test_every_public_name_loads_and_the_means_need_no_numpy() -> None:
+    for name in stats.__all__:
+        assert getattr(stats, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'median'"):
+        _ = stats.median
+    program = (
+        "import sys; import olmes.stats as s; s.mean([1.0, 0.0]); s.stratified_mean([1.0, 0.0]);"
+        "print([m for m in ('numpy', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_share_without_spread_counts_clusters_not_items() -> None:
+    alone = stats.mean([1.0] * 20)
+    assert (alone.ci_low, alone.ci_high) == stats.wilson(1.0, 20)
+    clustered = stats.mean([1.0] * 20, [i // 4 for i in range(20)])
+    assert (clustered.ci_low, clustered.ci_high) == stats.wilson(1.0, 5)
+
+
+def test_few_clusters_get_a_wider_interval() -> None:
+    values, labels = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0], [0, 0, 1, 1, 2, 2]
+    found = stats.mean(values, labels)
+    effective = 0.25 / found.stderr**2 * (stats.Z95 / reference.t.ppf(0.975, 2)) ** 2
+    assert (found.ci_low, found.ci_high) == pytest.approx(stats.wilson(0.5, effective), abs=1e-4)
+
+
+def test_degrees_of_freedom_are_satterthwaites() -> None:
+    a, b = [0.0, 1.0, 2.0, 5.0], [1.0, 0.0, 0.5]
+    found = stats.stratified_mean(a + b, strata=["a"] * 4 + ["b"] * 3)
+    # The mean of two strata is half the sum, so Welch's t of a against -b has the same error.
+    welch = reference.ttest_ind(a, [-x for x in b], equal_var=False)
+    assert found.df == pytest.approx(welch.df)
+    assert found.value / found.stderr == pytest.approx(welch.statistic)
+    assert sum(found.weights) == pytest.approx(1)
+    assert found.places == (0, 0, 0, 0, 1, 1, 1)
+
+
+def test_a_stratum_of_one_borrows_and_one_cluster_has_no_error() -> None:
+    found = stats.stratified_mean([1.0, 0.0, 1.0], strata=["a", "b", "c"])
+    assert found.stderr == pytest.approx(stats.mean([1.0, 0.0, 1.0]).stderr)
+    alone = stats.stratified_mean([1.0, 0.0], clusters=["x", "x"])
+    assert (alone.value, alone.stderr, alone.df) == (0.5, None, None)
+
+
+def share(items: list[float]) -> float:
+    return sum(items) / len(items)
+
+
+def test_the_bootstrap_error_is_not_divided_by_the_resamples() -> None:
+    """A peer's is 32 times too small on these numbers: it divides by sqrt(1000)."""
+    values = [float(i < 220) for i in range(400)]
+    for method in ("percentile", "bca"):
+        found = stats.bootstrap(share, values, n_resamples=1_000, method=method)
+        assert found.stderr == pytest.approx(stats.mean(values).stderr, rel=0.08)
+        assert found.stderr > 0.02
+    more = stats.bootstrap(share, values, n_resamples=4_000)
+    assert more.stderr == pytest.approx(stats.mean(values).stderr, rel=0.05)
+
+
+def test_the_bootstrap_is_that_of_scipy() -> None:
+    values = np.random.default_rng(0).exponential(1, 40)
+    found = stats.bootstrap(lambda items: float(np.median(items)), values.tolist(), seed=3)
+    expected = reference.bootstrap(
+        (values,), np.median, n_resamples=2_000, method="BCa", rng=np.random.default_rng(3)
+    )
+    interval = expected.confidence_interval
+    assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high))
+    assert found.stderr == pytest.approx(expected.standard_error)
+    assert json.loads(json.dumps(found.to_json()))["clusters"] == 40
+
+
+def test_the_bootstrap_draws_clusters_within_strata() -> None:
+    draw = np.random.default_rng(1)
+    labels = [i // 4 for i in range(120)]
+    values = (draw.normal(0, 1, 30)[labels] + draw.normal(0, 1, 120)).tolist()
+    clustered = stats.bootstrap(share, values, clusters=labels)
+    assert clustered.stderr == pytest.approx(stats.mean(values, labels).stderr, rel=0.1)
+    rows = [(value, "ab"[i >= 40]) for i, value in enumerate(values)]
+
+    def macro(drawn: list[tuple[float, str]]) -> float:
+        groups = [[value for value, own in drawn if own == name] for name in "ab"]
+        return sum(map(share, groups)) / 2
+
+    strata = [name for _, name in rows]
+    found = stats.bootstrap(macro, rows, clusters=labels, strata=strata)
+    expected = stats.stratified_mean(values, clusters=labels, strata=strata)
+    assert found.value == pytest.approx(expected.value)
+    assert found.stderr == pytest.approx(expected.stderr, rel=0.1)
+    assert found.clusters == 30
+
+
+def test_the_bootstrap_claims_nothing_it_cannot_know() -> None:
+    same = stats.bootstrap(share, [1.0] * 10, n_resamples=50)
+    assert (same.stderr, same.ci_low, same.ci_high) == (0.0, None, None)
+    alone = stats.bootstrap(share, [1.0, 0.0, 1.0], strata=["a", "a", "b"], n_resamples=50)
+    assert (alone.stderr, alone.ci_low) == (None, None)
+    with pytest.raises(ValueError, match="no items"):
+        stats.bootstrap(share, [])
+
+
+@given(st.integers(1, 200), st.data())
+def test_pass_at_k_is_the_exact_fraction(n: int, data: st.DataObject) -> None:
+    correct, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
+    # The product of Chen et al.'s code, in fractions.
+    wrong = Fraction(1)
+    for i in range(n - correct + 1, n + 1):
+        wrong *= 1 - Fraction(k, i) if k <= i else 0
+    expected = 1 - wrong if n - correct >= k else Fraction(1)
+    assert stats.pass_at_k(n, correct, k) == float(expected)
+
+
+def test_pass_at_k_by_hand_and_its_refusals() -> None:
+    assert stats.pass_at_k(5, 2, 1) == pytest.approx(0.4)
+    assert stats.pass_at_k(4, 1, 2) == pytest.approx(0.5)
+    # Floating point would lose this one: 1 - (1 - 1e-5) keeps 11 digits of 16.
+    assert stats.pass_at_k(100_000, 1, 1) == 1e-5
+    found = stats.mean_pass_at_k([(4, 1), (4, 0), (4, 4), (4, 2)], 2)
+    assert found.value == pytest.approx((0.5 + 0 + 1 + 5 / 6) / 4)
+    assert found.stderr == pytest.approx(reference.sem([0.5, 0, 1, 5 / 6]))
+    with pytest.raises(OlmesError, match="pass@8 needs 8 responses to each item and one has 4"):
+        stats.pass_at_k(4, 1, 8)
+    with pytest.raises(ValueError, match="5 right among 4"):
+        stats.pass_at_k(4, 5, 1)
+
+
+def estimate(right: int, n: int) -> stats.Estimate:
+    return stats.mean([1.0] * right + [0.0] * (n - right))
+
+
+def test_suite_means_add_their_variances() -> None:
+    tasks = {"a": estimate(30, 100), "b": estimate(45, 50)}
+    found = stats.suite_mean(tasks)
+    assert found.value == pytest.approx(0.6)
+    assert found.stderr == pytest.approx(math.hypot(tasks["a"].stderr, tasks["b"].stderr) / 2)
+    assert found.n == 150
+    assert stats.suite_mean({}) is None
+    assert stats.suite_mean({"a": tasks["a"], "b": estimate(1, 1)}).stderr is None
+
+
+def test_the_gap_is_newcombes() -> None:
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    found = stats.generalization_gap(estimate(56, 70), estimate(48, 80))
+    expected = confint_proportions_2indep(56, 70, 48, 80, method="newcomb")
+    assert (found.ci_low, found.ci_high) == pytest.approx(expected)
+    # Newcombe 1998, table II, example (a), method 10.
+    assert (found.ci_low, found.ci_high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert found.value == pytest.approx(0.2)
+
+
+def test_the_difference_of_suite_means_is_paired_by_task() -> None:
+    tasks = {
+        "a": stats.compare([0] * 30 + [1] * 70, [1] * 12 + [0] * 20 + [1] * 68),
+        "b": stats.compare([0] * 20 + [1] * 30, [1] * 20 + [1] * 30),
+    }
+    found = stats.suite_difference(tasks)
+    assert found.value == pytest.approx(sum(t.difference for t in tasks.values()) / 2)
+    assert found.stderr == pytest.approx(math.hypot(*(task.stderr for task in tasks.values())) / 2)
+    below = math.hypot(*(task.difference - task.ci_low for task in tasks.values())) / 2
+    assert found.ci_low == pytest.approx(found.value - below)
+    assert stats.suite_difference({}) is None
+    assert stats.suite_difference({"c": stats.compare([0], [1])}).ci_low is None
+
+
+def test_the_mean_of_item_slopes_is_the_slope_of_the_means() -> None:
+    draw = np.random.default_rng(2)
+    steps, values = [0.0, 50.0, 200.0, 300.0], draw.normal(0, 1, (30, 4))
+    found = stats.trend(steps, values.tolist())
+    line = reference.linregress(steps, values.mean(axis=0))
+    assert found.slope == pytest.approx(line.slope)
+    slopes = [reference.linregress(steps, row).slope for row in values]
+    expected = reference.ttest_1samp(slopes, 0)
+    assert found.stderr == pytest.approx(reference.sem(slopes))
+    assert found.p_value == pytest.approx(expected.pvalue)
+    interval = expected.confidence_interval(0.95)
+    assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high), rel=1e-3)
+    assert (found.n, found.checkpoints, found.source) == (30, 4, "items")
+
+
+def test_pairing_narrows_a_slope() -> None:
+    draw = np.random.default_rng(3)
+    hard = draw.normal(0, 1, (200, 1))
+    values = (hard + 0.01 * np.arange(5) + draw.normal(0, 0.1, (200, 5))).tolist()
+    unpaired = np.std(values) / math.sqrt(200 * 10)
+    assert stats.trend(range(5), values).stderr < unpaired / 5
+
+
+def test_slope_of_scores_is_that_of_scipy() -> None:
+    steps, scores = [1.0, 2.0, 4.0, 8.0, 9.0], [0.3, 0.35, 0.34, 0.42, 0.40]
+    found, line = stats.trend_of_scores(steps, scores), reference.linregress(steps, scores)
+    assert (found.slope, found.stderr) == pytest.approx((line.slope, line.stderr))
+    assert found.p_value == pytest.approx(line.pvalue)
+    half = reference.t.ppf(0.975, 3) * line.stderr
+    assert found.ci_high == pytest.approx(line.slope + half, rel=1e-4)
+
+
+def test_slopes_that_nothing_can_be_said_of() -> None:
+    two = stats.trend_of_scores([0, 1], [0.3, 0.4])
+    assert (two.slope, two.stderr, two.ci_low) == (pytest.approx(0.1), None, None)
+    alike = stats.trend([0, 1], [[0.0, 1.0]] * 5)
+    assert (alike.slope, alike.stderr, alike.ci_low) == (1.0, 0.0, None)
+    with pytest.raises(ValueError, match="two different steps"):
+        stats.trend([3, 3], [[0.0, 1.0]])
+
+
+RANKED = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(RANKED)
+def test_rank_correlations_are_those_of_scipy(points: list[tuple[int, int]]) -> None:
+    x, y = [a for a, _ in points], [b for _, b in points]
+    for kind, other in (("spearman", reference.spearmanr), ("kendall", reference.kendalltau)):
+        found = stats.rank_correlation(x, y, kind)
+        if len(set(x)) < 2 or len(set(y)) < 2:
+            assert found is None
+            continue
+        assert found.value == pytest.approx(other(x, y).statistic)
+        assert found.exact
+
+
+def test_p_values_of_ranks_are_exact() -> None:
+    x, y = [1, 2, 3, 4, 5, 6], [2, 1, 4, 3, 6, 5]
+    expected = reference.kendalltau(x, y, method="exact").pvalue
+    assert stats.rank_correlation(x, y, "kendall").p_value == pytest.approx(expected)
+    for k, p in ((3, 2 / 6), (4, 2 / 24), (5, 2 / 120)):
+        for kind in ("spearman", "kendall"):
+            assert stats.rank_correlation(range(k), range(k), kind).p_value == pytest.approx(p)
+    many = stats.rank_correlation(range(12), range(12), "spearman")
+    assert not many.exact
+    assert 0 < many.p_value < 1e-3
+    with pytest.raises(ValueError, match="3 points against 2"):
+        stats.rank_correlation([1, 2, 3], [1, 2], "kendall")
+
+
+def test_carry_over() -> None:
+    dev, unseen = [0.4, 0.45, 0.5, 0.55, 0.58], [0.2, 0.23, 0.24, 0.28, 0.27]
+    found = stats.carry_over(dev, unseen, dev_noise=0.02)
+    line = reference.linregress(dev, unseen)
+    assert found.slope == pytest.approx(line.slope)
+    assert found.reliability == pytest.approx(1 - 0.02**2 / np.var(dev, ddof=1))
+    assert found.corrected_slope == pytest.approx(found.slope / found.reliability)
+    assert found.spearman.value == pytest.approx(0.9)
+    assert json.loads(json.dumps(found.to_json()))["kendall"]["value"] == pytest.approx(0.8)
+    noisy = stats.carry_over(dev, unseen, dev_noise=0.06)
+    assert 0.2 < noisy.reliability < 0.5
+    assert noisy.corrected_slope is None
+    assert stats.carry_over(dev, unseen, dev_noise=0.2).reliability == 0
+    assert stats.carry_over(dev, unseen).reliability is None
+
+
+def test_carry_over_says_why_it_cannot() -> None:
+    two = stats.carry_over([0.1, 0.2], [0.1, 0.2])
+    assert (two.slope, two.spearman) == (None, None)
+    assert two.reason == "2 checkpoints; a slope with an interval needs at least 3"
+    assert "same dev score" in stats.carry_over([0.1] * 3, [0.1, 0.2, 0.3]).reason
+    with pytest.raises(ValueError, match="3 dev scores, but 2"):
+        stats.carry_over([0.1, 0.2, 0.3], [0.1, 0.2])
+
+
+def test_noise_between_checkpoints_leaves_out_what_items_do_to_all() -> None:
+    draw = np.random.default_rng(4)
+    hard = draw.normal(0, 1, (400, 1))
+    values = hard + draw.normal(0, 0.2, (400, 6))
+    found = stats.checkpoint_noise(values.tolist())
+    assert found == pytest.approx(0.2 / 20, rel=0.1)
+    assert found < stats.mean(values[:, 0].tolist()).stderr / 3
+    # Two checkpoints' difference has twice the variance of either about their mean.
+    columns = values.T.tolist()
+    pairs = [stats.compare(a, b, test="t").stderr ** 2 for a, b in combinations(columns, 2)]
+    assert found == pytest.approx(math.sqrt(sum(pairs) / len(pairs) / 2))
+    with pytest.raises(ValueError, match="two of them"):
+        stats.checkpoint_noise([[1.0, 0.0]])
+
+
+def test_the_covariance_of_checkpoints_has_their_paired_errors() -> None:
+    from olmes.stats.selection import paired_scores
+
+    draw = np.random.default_rng(5)
+    values = draw.integers(0, 2, (60, 3)).astype(float)
+    strata, clusters = [i % 3 for i in range(60)], [i // 2 for i in range(60)]
+    options = {"clusters": clusters, "strata": strata, "sizes": None}
+    scores = paired_scores(values.tolist(), **options)
+    difference = stats.compare(values[:, 0].tolist(), values[:, 2].tolist(), **options)
+    contrast = np.array([-1.0, 0.0, 1.0])
+    assert contrast @ scores.covariance @ contrast == pytest.approx(difference.stderr**2)
+    assert scores.means[2] - scores.means[0] == pytest.approx(difference.difference)
+
+
+def test_the_interval_of_the_best_ends_above_the_score_as_measured() -> None:
+    values = np.random.default_rng(7).integers(0, 2, (100, 5)).astype(float)
+    found = stats.best_of(values.tolist())
+    half = reference.t.ppf(0.975, 99) * found.stderr
+    assert found.bias > 0.01
+    assert found.stderr == pytest.approx(reference.sem(values[:, found.index]))
+    assert found.corrected == pytest.approx(found.score - found.bias)
+    assert found.ci_low == pytest.approx(found.corrected - half, abs=1e-5)
+    assert found.ci_high == pytest.approx(found.score + half, abs=1e-5)
+    assert stats.best_of(values.tolist()) == found
+
+
+def test_best_of_one_and_of_one_item_is_not_corrected() -> None:
+    one = stats.best_of([[1.0], [0.0], [1.0]])
+    assert (one.bias, one.corrected) == (0.0, pytest.approx(2 / 3))
+    item = stats.best_of([[0.0, 1.0]])
+    assert (item.index, item.stderr, item.ci_low) == (1, None, None)
+    low = stats.best_of([[0.1, 0.3], [0.3, 0.2], [0.2, 0.9]], higher_is_better=False)
+    assert low.index == 0
+    assert low.corrected >= low.score
+    assert low.ci_low <= low.score <= low.corrected <= low.ci_high
+
+
+def row(subtask: str, doc: int, value: float, cluster: str = "") -> dict:
+    hashed = f"{doc:08x}"
+    made = {"subtask": subtask, "doc_id": doc, "doc_hash": hashed, "values": {"right": value}}
+    return made | ({"cluster": cluster} if cluster else {})
+
+
+def test_rows_are_clustered_by_their_label_or_their_item() -> None:
+    draw = random.Random(6)
+    rows = [row("a", i // 2, float(draw.random() < 0.5), f"passage {i // 6}") for i in range(60)]
+    metric = Metric(name="right", help="")
+    values = [r["values"]["right"] for r in rows]
+    labelled = stats.mean(values, [i // 6 for i in range(60)])
+    assert estimated(metric, rows) == labelled
+    for r in rows:
+        r["cluster"] = ""
+    assert estimated(metric, rows) == stats.mean(values, [i // 2 for i in range(60)])
+    # A label is told apart from an item's id, and by sub-task.
+    assert cluster_of(row("a", 1, 1.0, "x")) != cluster_of(row("b", 1, 1.0, "x"))
+    assert cluster_of(row("a", 1, 1.0, "1")) != cluster_of(row("a", 1, 1.0))

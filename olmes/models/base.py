@@ -40,6 +40,11 @@ class Model(ABC):
         """64 hex digits over the content of weights, tokenizer and chat template; not the path."""
 
     @property
+    def fingerprint_parts(self) -> dict[str, str]:
+        """Hashes of what the fingerprint covers, by name, as far as the backend sees it."""
+        return {}
+
+    @property
     @abstractmethod
     def engine(self) -> dict[str, Any]:
         """Backend, its versions, precision and device: what changes outputs beside the weights."""

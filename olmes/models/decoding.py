@@ -13,7 +13,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from olmes.models.checkpoint import quiet
 from olmes.models.encoding import Encoder
-from olmes.models.rows import Row
+from olmes.models.rows import Row, cut_at_stop
 from olmes.models.sampling import GumbelSampler
 from olmes.types import Finish, Response
 
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 EXTRA_TOKENS = 4
 """Decoded before the tokens a stop string may fill: the first may be half a character."""
-
-
-def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
-    """`text` before the first stop string, and whether there is one."""
-    found = [place for place in map(text.find, stops) if place >= 0]
-    return (text[: min(found)], True) if found else (text, False)
 
 
 class RowWatcher:

@@ -95,6 +95,24 @@ def checkpoint_fingerprint(folder: Path) -> str:
     Raises:
         OlmesError: the folder lacks its configuration or weights.
     """
+    return content_hash(fingerprinted(folder))
+
+
+def fingerprint_parts(folder: Path) -> dict[str, str]:
+    """16 hex digits for each part of the fingerprint: what differs between two models shows.
+
+    Raises:
+        OlmesError: as `checkpoint_fingerprint`.
+    """
+    return {name: content_hash(part)[:16] for name, part in fingerprinted(folder).items()}
+
+
+def fingerprinted(folder: Path) -> dict[str, Any]:
+    """What the fingerprint covers.
+
+    Raises:
+        OlmesError: the folder lacks its configuration or weights.
+    """
 
     def settings(name: str) -> dict[str, Any]:
         path = folder / name
@@ -107,18 +125,16 @@ def checkpoint_fingerprint(folder: Path) -> str:
     tokenizer_path = folder / "tokenizer_config.json"
     tokenizer_config = read_json(tokenizer_path) if tokenizer_path.is_file() else {}
     read_json(folder / "config.json")  # a folder without one is not a model
-    return content_hash(
-        {
-            "weights": hashes(weight_files(folder)),
-            "adapters": hashes([folder / name for name in ADAPTERS]),
-            "config": settings("config.json"),
-            "tokenizer": hashes([folder / name for name in TOKENIZERS]),
-            "tokenizer_config": settings("tokenizer_config.json"),
-            "chat_template": chat_template(folder, tokenizer_config),
-            # The rest of this file is decoding settings, which a formulation overrules.
-            "eos": settings("generation_config.json").get("eos_token_id"),
-        }
-    )
+    return {
+        "weights": hashes(weight_files(folder)),
+        "adapters": hashes([folder / name for name in ADAPTERS]),
+        "config": settings("config.json"),
+        "tokenizer": hashes([folder / name for name in TOKENIZERS]),
+        "tokenizer_config": settings("tokenizer_config.json"),
+        "chat_template": chat_template(folder, tokenizer_config),
+        # The rest of this file is decoding settings, which a formulation overrules.
+        "eos": settings("generation_config.json").get("eos_token_id"),
+    }
 
 
 def remembered_sha256(path: Path) -> str:

@@ -18,7 +18,7 @@ from olmes.models import checkpoint as files
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.batches import run_in_batches
 from olmes.models.encoding import Encoder
-from olmes.models.fingerprint import checkpoint_fingerprint
+from olmes.models.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.rows import Row, UnanswerableError, check_settings, fit, groups
 from olmes.types import Request, Response
 
@@ -118,6 +118,11 @@ class HFModel(Model):
     def fingerprint(self) -> str:
         """64 hex digits over the content of the checkpoint's files."""
         return checkpoint_fingerprint(self.checkpoint.folder(weights=True))
+
+    @cached_property
+    def fingerprint_parts(self) -> dict[str, str]:
+        """16 hex digits each for weights, configuration, tokenizer, chat template and more."""
+        return fingerprint_parts(self.checkpoint.folder(weights=True))
 
     @property
     def engine(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Also which rows may share a batch, and in which order they are best run.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from olmes.errors import OlmesError
@@ -36,6 +36,12 @@ class Row:
     seed: int
     new_ids: list[int] = field(default_factory=list)
     finished: bool = False
+
+
+def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
+    """`text` before the first stop string, and whether there is one."""
+    found = [place for place in map(text.find, stops) if place >= 0]
+    return (text[: min(found)], True) if found else (text, False)
 
 
 def check_settings(generation: Generation) -> None:

@@ -1,4 +1,7 @@
-"""What a user may write for a model, parsed once: `NAME`, `hf:NAME`, `smollm2`, `replay:FILE`."""
+"""What a user may write for a model, parsed once.
+
+`NAME`, `hf:NAME`, `smollm2`, `openai:NAME@URL`, `replay:FILE`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from olmes.models.base import Model
 from olmes.models.checkpoint import Checkpoint, HubCheckpoint, LocalCheckpoint
 
 Backend = Literal["hf", "smollm2", "replay", "vllm", "openai"]
-LATER = ("vllm", "openai")
+LATER = ("vllm",)
 EMBEDDED = "smollm2"
 
 
@@ -23,7 +26,7 @@ class ModelSpec:
 
     backend: Backend
     target: str
-    """Folder, hub repository or file; empty for the embedded model."""
+    """Folder, hub repository, file or NAME@URL; empty for the embedded model."""
     text: str
     """As the user wrote it."""
 
@@ -41,7 +44,8 @@ def parse_spec(text: str) -> ModelSpec:
         return ModelSpec("smollm2", "", text)
     if not text.strip():
         raise OlmesError(
-            "no model is named; give a hub id, a local folder, smollm2 or replay:FILE."
+            "no model is named; give a hub id, a local folder, smollm2, openai:NAME@URL or "
+            "replay:FILE."
         )
     if ":" not in text or Path(text).expanduser().is_dir():
         return ModelSpec("hf", text, text)
@@ -58,7 +62,7 @@ def parse_spec(text: str) -> ModelSpec:
         )
     if not target:
         raise OlmesError(f"'{text}' names no model; write what follows '{prefix}:' too.")
-    backend: Backend = "hf" if prefix == "hf" else "replay"
+    backend: Backend = next(name for name in get_args(Backend) if name == prefix)
     return ModelSpec(backend, target, text)
 
 
@@ -72,11 +76,12 @@ def load_model(
 ) -> Model:
     """The model a user named, cheaply: weights are loaded by the first request that needs them.
 
-    The options are those of `olmes.models.hf.HFModel`; a recording has no use for them.
+    The options are those of `olmes.models.hf.HFModel`. A server has use for `batch_size` alone (the
+    most requests at once), a recording for none.
 
     Raises:
         OlmesError: the name cannot be parsed, or its folder or file does not exist. A hub
-            repository is looked for on first use.
+            repository or a server is looked for on first use.
     """
     parsed = parse_spec(spec)
     if parsed.backend == "replay":
@@ -86,6 +91,13 @@ def load_model(
         if not path.is_file():
             raise OlmesError(f"there is no file {path} to replay; check the path.")
         return ReplayModel(parsed.text, path)
+    if parsed.backend == "openai":
+        from olmes.models.http_endpoint import parse_endpoint
+        from olmes.models.openai import OpenAIModel
+
+        endpoint = parse_endpoint(parsed.target)
+        name = f"openai:{endpoint.model}@{endpoint.url}"
+        return OpenAIModel(name, endpoint, batch_size=batch_size)
 
     from olmes.models.hf import HFModel
 

@@ -51,7 +51,7 @@ def test_a_folder_goes_before_a_prefix(tmp_path, monkeypatch):
         ("hf:", "names no model"),
         ("replay:", "names no model"),
         ("vllm:owner/name", "'vllm:' comes with a later release"),
-        ("openai:gpt@http://x", "'openai:' comes with a later release"),
+        ("openai:gpt@localhost:1", "begin it with http://"),
         ("gguf:file", "'gguf:' is no backend; the backends are hf:, replay:, vllm:, openai:"),
         (r"C:\models\mine", "'C:' is no backend"),
         ("smollm2:x", "'smollm2:' is no backend"),

@@ -1,0 +1,192 @@
+"""Real servers on the loopback with the embedded model, held against the same model in process.
+
+transformers' own server (`pip install fastapi openai pydantic uvicorn`) and, where its command is on
+the path or named by $OLMES_VLLM, vLLM's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from olmes.models.hf import HFModel
+from olmes.models.openai import OpenAIModel
+from olmes.models.spec import load_model
+from olmes.types import Generation, Request, Response
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
+STARTING_SECONDS = 300
+Answer = Callable[..., list[Response]]
+QUESTIONS = (
+    "What is the capital of France?",
+    "Natalia sold clips to 48 friends in April, and half as many in May. How many in all?",
+    "Name three colours of the flag of Zürich's neighbour Германия 🎉.",
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    program: str
+    model: str
+    url: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command_of(program: str, folder: Path, port: int) -> list[str]:
+    """The command that serves a folder, or a skip with what is missing."""
+    if program == "transformers":
+        for needed in ("fastapi", "openai", "pydantic", "uvicorn"):
+            if importlib.util.find_spec(needed) is None:
+                pytest.skip(f"needs {needed} to serve a model; pip install {needed}")
+        main = "from transformers.cli.transformers import main; main()"
+        place = ["--port", str(port), "--host", "127.0.0.1", "--device", "cpu"]
+        return [sys.executable, "-c", main, "serve", str(folder), *place, "--dtype", "float32"]
+    vllm = os.environ.get("OLMES_VLLM") or shutil.which("vllm")
+    if not vllm:
+        pytest.skip("needs vLLM; put its command on the path or into $OLMES_VLLM")
+    place = ["--port", str(port), "--host", "127.0.0.1", "--served-model-name", "smollm2"]
+    return [vllm, "serve", str(folder), *place, "--dtype", "float32", "--max-model-len", "2048"]
+
+
+@pytest.fixture(scope="session", params=["transformers", "vllm"])
+def served(
+    request: pytest.FixtureRequest,
+    smollm2_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Served]:
+    """The embedded model behind a real server in a process of its own."""
+    port = free_port()
+    command = command_of(request.param, smollm2_folder, port)
+    home = tmp_path_factory.mktemp(
+        "hub"
+    )  # transformers' server lists the hub's cache as its models
+    own = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(home), "VLLM_CPU_KVCACHE_SPACE": "1"}
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*command, "--enforce-eager"] if request.param == "vllm" else command,
+            env=os.environ | own,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + STARTING_SECONDS
+        while not healthy(port):
+            assert process.poll() is None, log.read_text("utf-8", "replace")[-3000:]
+            assert time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.5)
+        name = "smollm2" if request.param == "vllm" else str(smollm2_folder)
+        yield Served(request.param, name, f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.fixture
+def api(served: Served, monkeypatch: pytest.MonkeyPatch) -> OpenAIModel:
+    for name in ("OLMES_API_KEY", "OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    model = load_model(f"openai:{served.model}@{served.url}")
+    assert isinstance(model, OpenAIModel)
+    return model
+
+
+def test_greedy_answers_are_those_of_the_model_in_process(
+    api: OpenAIModel, smollm2: HFModel, answer: Answer, chat: Callable[..., Request]
+) -> None:
+    requests = [chat(question, max_tokens=24) for question in QUESTIONS]
+    requests += [
+        chat(QUESTIONS[1], max_tokens=64, stop=("April", "\n\n")),
+        Request(generation=Generation(max_tokens=24), prompt="Once upon a time"),
+        Request(
+            generation=Generation(max_tokens=24, stop=(".",)), prompt="Q: 1+1?\n", prefill="A:"
+        ),
+    ]
+    served, local = answer(api, requests), answer(smollm2, requests)
+    assert all(response.text for response in served)
+    # The server's word for why it ended, and its count of tokens, are ours too.
+    assert served == local
+
+
+def test_a_begun_answer_is_gone_on_with_or_refused(
+    served: Served, api: OpenAIModel, smollm2: HFModel, answer: Answer, chat: Callable[..., Request]
+) -> None:
+    request = chat("What is 3+4?", prefill="Answer:", max_tokens=16)
+    [response] = answer(api, [request])
+    assert api.continues == (served.program == "vllm")
+    if api.continues:
+        assert response == answer(smollm2, [request])[0]
+    else:
+        assert "cannot go on with a begun answer" in response.error
+
+
+def test_continuations_weigh_as_in_process_or_are_refused(
+    served: Served, api: OpenAIModel, smollm2: HFModel, answer: Answer
+) -> None:
+    requests = [
+        Request(generation=Generation(max_tokens=1), prompt=prompt, continuations=continuations)
+        for prompt, continuations in (
+            ("The capital of France is", (" Paris", " London", " 🎉é", "", "s")),
+            ("Question: 2+2=\nAnswer: ", ("4", "5 is", "A")),
+        )
+    ]
+    weighed, local = answer(api, requests), answer(smollm2, requests)
+    for ours, theirs in zip(weighed, local, strict=True):
+        if served.program == "transformers":
+            assert "gives no log-probabilities of a prompt" in ours.error
+            continue
+        assert ours.logprobs == pytest.approx(theirs.logprobs, abs=2e-3)
+        assert replace(ours, logprobs=()) == replace(theirs, logprobs=())
+
+
+def test_the_server_says_what_it_is(served: Served, api: OpenAIModel) -> None:
+    again = load_model(f"openai:{served.model}@{served.url}/v1/")
+    assert again.fingerprint == api.fingerprint
+    assert api.engine["url"] == served.url.removeprefix("http://")
+    if served.program == "vllm":
+        assert api.engine["server"].startswith("vllm ")
+        assert api.engine["max_length"] == 2048
+
+
+def test_sampled_answers_depend_on_the_seed(
+    served: Served, api: OpenAIModel, answer: Answer, chat: Callable[..., Request]
+) -> None:
+    if served.program == "transformers":
+        pytest.skip("transformers' server samples only where the checkpoint's own settings say so")
+    seeds = ({"seed": 1}, {"seed": 1}, {"seed": 5}, {"seed": 1, "repeat": 1})
+    requests = [chat("Tell a story.", temperature=1.0, max_tokens=16, **seed) for seed in seeds]
+    first, again, other, repeat = (response.text for response in answer(api, requests))
+    assert first == again
+    assert len({first, other, repeat}) == 3

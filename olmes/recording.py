@@ -50,7 +50,12 @@ def write_record(
         "complete": not any(task["counts"][flag] for task in tasks.values() for flag in BROKEN),
         "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "olmes": program(),
-        "model": {"name": model.name, "fingerprint": model.fingerprint, "engine": model.engine},
+        "model": {
+            "name": model.name,
+            "fingerprint": model.fingerprint,
+            "parts": model.fingerprint_parts,
+            "engine": model.engine,
+        },
         "suite": suite_entry(plan, tasks),
         "limit": plan.limit,
         "held_out": look.to_json() | seal_samples(folder, look, rows) if look else None,

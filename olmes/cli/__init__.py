@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "List tasks and suites.",
     "score": "Score recorded responses without a model.",
     "report": "Write the HTML page of a run.",
+    "compare": "Say why two runs differ, and by how much.",
     "generalization": "Hold held-out scores against development scores.",
     "unseal": "Open the samples of a run under seal.",
     "ledger": "Print and check the looks at held-out tasks.",

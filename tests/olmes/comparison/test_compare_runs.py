@@ -1,0 +1,232 @@
+"""Two runs held against each other: why they differ, by how much, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest
+
+from olmes import Record, evaluate
+from olmes.comparison import compare_runs
+from olmes.seal.look import Look
+
+N = 12
+
+
+def run(echo, tmp_path: Path, right: set[int], *, name: str = "a", **options) -> Record:
+    """A run that is right on some of the echo task's items."""
+    recording = tmp_path / f"{name}.jsonl"
+    recording.write_text(
+        "".join(
+            json.dumps({"response": f"word{i}" if i in right else "no", "doc_id": i}) + "\n"
+            for i in range(N)
+        )
+    )
+    return evaluate(
+        options.pop("target", str(echo.task)),
+        model=f"replay:{recording}",
+        data=echo.data,
+        out=tmp_path / "runs",
+        workers=1,
+        **options,
+    )
+
+
+def kinds(found: dict) -> set[str]:
+    return {cause["kind"] for cause in found["why"]}
+
+
+def test_the_difference_is_paired_and_exact(echo, tmp_path: Path) -> None:
+    a = run(echo, tmp_path, set(range(4)))
+    b = run(echo, tmp_path, set(range(1, 12)), name="b")
+    found = compare_runs(a, b)
+    [task] = found["tasks"]
+    difference = task["difference"]
+    assert difference["difference"] == pytest.approx(7 / N)
+    assert (difference["wins"], difference["losses"]) == (8, 1)
+    assert difference["p_value"] == pytest.approx(binomtest(1, 9).pvalue)
+    assert difference["verdict"] == "better"
+    per_item = [1] * 8 + [-1] + [0] * 3
+    mean = sum(per_item) / N
+    spread = math.sqrt(sum((d - mean) ** 2 for d in per_item) / (N - 1) / N)
+    assert difference["stderr"] == pytest.approx(spread)
+    assert kinds(found) == {"model"}
+
+
+def test_flips_are_listed_with_both_responses_gains_first(echo, tmp_path: Path) -> None:
+    found = compare_runs(
+        run(echo, tmp_path, {0, 1, 2}), run(echo, tmp_path, {1, 2, 3, 4}, name="b")
+    )
+    flips = found["tasks"][0]["flips"]
+    assert [(flip["doc_id"], flip["a"], flip["b"]) for flip in flips] == [
+        (3, 0.0, 1.0),
+        (4, 0.0, 1.0),
+        (0, 1.0, 0.0),
+    ]
+    assert flips[0]["row_a"]["response"]["text"] == "no"
+    assert flips[0]["row_b"]["response"]["text"] == "word3"
+
+
+def test_one_win_alone_is_not_enough_data(echo, tmp_path: Path) -> None:
+    found = compare_runs(run(echo, tmp_path, {0}), run(echo, tmp_path, {0, 1}, name="b"))
+    assert found["tasks"][0]["difference"]["p_value"] == 1
+    assert found["tasks"][0]["difference"]["verdict"] == "not enough data"
+
+
+def test_equal_runs_differ_in_nothing(echo, tmp_path: Path) -> None:
+    a = run(echo, tmp_path, {0, 1})
+    found = compare_runs(a, a)
+    assert found["why"] == []
+    assert found["tasks"][0]["difference"]["difference"] == 0
+
+
+def test_another_formulation_is_refused_and_named(echo, tmp_path: Path) -> None:
+    a = run(echo, tmp_path, {0, 1})
+    b = run(echo, tmp_path, {0, 1}, settings={"echo.question": "Please say {word}."})
+    found = compare_runs(a, b)
+    assert found["tasks"] == []
+    assert found["refused"] == [
+        {"name": "echo", "title": "Echo", "reasons": ["the formulations differ"]}
+    ]
+    [cause] = [cause for cause in found["why"] if cause["kind"] == "formulation"]
+    assert (cause["field"], cause["a"], cause["b"]) == (
+        "question",
+        "Say {word}.",
+        "Please say {word}.",
+    )
+    forced = compare_runs(a, b, force=True)
+    assert forced["tasks"][0]["mismatch"] == ["the formulations differ"]
+    assert forced["tasks"][0]["difference"]["verdict"] == "not enough data"
+
+
+def test_other_data_are_refused(echo, tmp_path: Path) -> None:
+    a = run(echo, tmp_path, {0, 1})
+    path = echo.data / "echo/test.jsonl"
+    path.write_text(path.read_text("utf-8").replace("word11", "other11"), "utf-8")
+    b = run(echo, tmp_path, {0, 1}, name="b")
+    found = compare_runs(a, b)
+    assert found["refused"][0]["reasons"] == ["the data differ"]
+    # Forced, the items that are the same in both are compared, and no others.
+    forced = compare_runs(a, b, force=True)["tasks"][0]
+    assert (forced["n"], forced["only_a"], forced["only_b"]) == (11, 1, 1)
+
+
+def test_a_limited_run_is_compared_on_the_items_of_both(echo, tmp_path: Path) -> None:
+    a = run(echo, tmp_path, set(range(N)))
+    b = run(echo, tmp_path, set(), name="b", limit=5)
+    found = compare_runs(a, b)
+    task = found["tasks"][0]
+    assert (task["n"], task["only_a"], task["only_b"]) == (5, 7, 0)
+    assert task["difference"]["baseline"] == 1
+    assert task["difference"]["candidate"] == 0
+    assert "limit" in kinds(found)
+
+
+def test_tasks_of_one_run_alone_are_named(echo, tmp_path: Path) -> None:
+    other = tmp_path / "other_echo.py"
+    text = echo.task.read_text("utf-8").replace('name = "echo"', 'name = "other"')
+    other.write_text(text, "utf-8")
+    found = compare_runs(
+        run(echo, tmp_path, {0}), run(echo, tmp_path, {0}, name="b", target=str(other))
+    )
+    assert found["only"] == [["echo"], ["other"]]
+    assert found["suite"] is None
+
+
+def test_samples_under_seal_are_not_paired(echo, tmp_path: Path) -> None:
+    suite = tmp_path / "exam.toml"
+    suite.write_text(f'name = "exam"\ntasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
+    look = Look(reason="final")
+    a = run(echo, tmp_path, {0, 1}, target=str(suite), look=look)
+    b = run(echo, tmp_path, {0, 1, 2, 3}, name="b", target=str(suite), look=look)
+    found = compare_runs(a, b)
+    assert found["tasks"] == []
+    [task] = found["unpaired"]
+    assert task["difference"]["value"] == pytest.approx(2 / N)
+    assert task["difference"]["ci_low"] < 2 / N < task["difference"]["ci_high"]
+    assert "flips" not in task
+
+
+def test_p_values_are_corrected_over_the_tasks(echo, tmp_path: Path) -> None:
+    others = []
+    for name in ("second", "third"):
+        path = tmp_path / f"{name}_task.py"
+        text = echo.task.read_text("utf-8").replace('name = "echo"', f'name = "{name}"')
+        path.write_text(text, "utf-8")
+        others.append(str(path))
+    suite = tmp_path / "three.toml"
+    suite.write_text(f"tasks = {json.dumps([str(echo.task), *others])}\n", "utf-8")
+    records = []
+    for name, right in (("a", range(3)), ("b", range(12))):
+        recording = tmp_path / f"{name}.jsonl"
+        recording.write_text(
+            "".join(
+                json.dumps(
+                    {"task": task, "doc_id": i, "response": f"word{i}" if i in right else "no"}
+                )
+                + "\n"
+                for task in ("echo", "second", "third")
+                for i in range(N)
+            )
+        )
+        records.append(
+            evaluate(
+                str(suite), model=f"replay:{recording}", data=echo.data, out=tmp_path, workers=1
+            )
+        )
+    found = compare_runs(*records)
+    alone = binomtest(0, 9).pvalue
+    assert [task["difference"]["p_value"] for task in found["tasks"]] == [pytest.approx(alone)] * 3
+    assert found["tasks"][0]["difference"]["p_adjusted"] == pytest.approx(3 * alone)
+    assert found["suite"]["tasks"] == ["echo", "second", "third"]
+    assert found["suite"]["difference"]["value"] == pytest.approx(0.75)
+
+
+# --- why ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "kind"),
+    [
+        (("model", "engine", "dtype"), "bfloat16", "precision"),
+        (("model", "engine", "backend"), "vllm", "backend"),
+        (("model", "engine", "transformers"), "5.0.0", "backend"),
+        (("environment", "packages", "sympy"), "1.0", "package"),
+        (("environment", "hardware", "cpu"), "another", "hardware"),
+        (("olmes", "git_commit"), "another", "olmes"),
+        (("tasks", "echo", "scorer_hash"), "0" * 16, "scorer"),
+        (("tasks", "echo", "data", "origin"), "hub", "data"),
+        (("tasks", "echo", "formulation", "generation", "max_tokens"), 5, "formulation"),
+    ],
+)
+def test_each_thing_that_can_change_a_number_is_named(
+    echo, tmp_path: Path, path, value, kind
+) -> None:
+    a = run(echo, tmp_path, {0})
+    data = json.loads(json.dumps(a.data))
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    found = compare_runs(a, Record(a.folder, data))
+    assert kinds(found) == {kind}
+    assert found["why"][0]["field"].endswith(path[-1])
+    assert found["why"][0]["b"] == str(value)
+
+
+def test_chat_template_and_weights_are_told_apart(echo, tmp_path: Path) -> None:
+    a = run(echo, tmp_path, {0})
+
+    def with_parts(**parts: str) -> Record:
+        data = json.loads(json.dumps(a.data))
+        data["model"] |= {"fingerprint": str(parts), "parts": {"weights": "w", **parts}}
+        return Record(a.folder, data)
+
+    one, other = with_parts(chat_template="x"), with_parts(chat_template="y")
+    assert kinds(compare_runs(one, other)) == {"chat template"}
+    other = with_parts(chat_template="x", weights="v")
+    [cause] = compare_runs(one, other)["why"]
+    assert (cause["kind"], cause["field"]) == ("model", "weights")

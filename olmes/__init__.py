@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from olmes.api import evaluate
     from olmes.data.source import DataFile, HubSplit, Source
     from olmes.errors import OlmesError
+    from olmes.export.frame import load
     from olmes.formulation import Formulation
     from olmes.metrics import Metric
     from olmes.record import Record
@@ -51,6 +52,7 @@ PUBLIC = {
     "Task": "olmes.task",
     "Verdict": "olmes.types",
     "evaluate": "olmes.api",
+    "load": "olmes.export.frame",
 }
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "Task",
     "Verdict",
     "evaluate",
+    "load",
 ]
 
 

@@ -191,14 +191,9 @@ def primary(task: dict[str, Any] | None) -> Estimate | None:
     """A task's primary metric; None where there is no number."""
     if task is None or task["metrics"][task["primary"]]["value"] is None:
         return None
-    return estimate_of(task["metrics"][task["primary"]])
+    return Estimate.from_json(task["metrics"][task["primary"]])
 
 
 def suite_estimate(suite: dict[str, Any] | None) -> Estimate | None:
     """A suite's mean; None where there is no number."""
-    return None if suite is None or suite["value"] is None else estimate_of(suite)
-
-
-def estimate_of(numbers: dict[str, Any]) -> Estimate:
-    """The estimate that some numbers of a record are."""
-    return Estimate(**{key: numbers[key] for key in ("value", "stderr", "ci_low", "ci_high", "n")})
+    return None if suite is None or suite["value"] is None else Estimate.from_json(suite)

@@ -178,6 +178,8 @@ def have_judged(
 def run_name(plan: Plan, model: Model, identity: str) -> str:
     """`model-suite-hash`: readable, and the same for the same run."""
     what = plan.suite.name if plan.suite else "-".join(task.task.name for task in plan.tasks)
-    last = "/".join(model.name.rpartition(":")[2].split("/")[-2:])
+    # Without the address of a server, and without the backend's prefix.
+    bare = re.sub(r"@https?://.*", "", model.name).rpartition(":")[2]
+    last = "/".join(bare.split("/")[-2:])
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{last}-{what}").strip("-.")
     return f"{name[-80:]}-{identity[:8]}"

@@ -1,26 +1,87 @@
-"""`olmes report`: the HTML page of a run."""
+"""`olmes report`: records as a page or as a table."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from olmes.cli import options
 
-
-@click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="[default: RUN/report.html]")
-@options.json_option
-@options.verbose_option
-def command(run: Path, output: Path | None, as_json: bool) -> None:
-    """Write the self-contained HTML page of RUN (a run's folder)."""
-    from olmes import jsonl
+if TYPE_CHECKING:
     from olmes.record import Record
 
-    record = Record.load(run)
-    page = output or record.folder / "report.html"
-    importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
+View = Literal["run", "leaderboard", "checkpoints", "generalization"]
+FORMATS = ("html", "md", "csv", "latex", "parquet", "json")
+
+
+@click.command("report")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="[default: RUN/report.html]")
+@click.option(
+    "--as", "view", type=click.Choice(["run", "leaderboard", "checkpoints", "generalization"]),
+    help="Which page; by default a run's own for one run, else a leaderboard.",
+)  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS),
+    help="By default what the output's name says, else html.",
+)  # fmt: skip
+@options.json_option
+@options.verbose_option
+def command(
+    runs: tuple[Path, ...], output: Path | None, view: View | None, form: str | None, as_json: bool
+) -> None:
+    """Write RUNS (folders of runs, or folders that hold some) as a self-contained page or a table.
+
+    Tables (md, csv, latex, parquet, json) go to the screen when no output is named.
+    """
+    from olmes import jsonl
+    from olmes.export.formats import SUFFIXES, export
+    from olmes.record import records_in
+
+    records = [record for place in runs for record in records_in(place)]
+    if form is None:
+        form = SUFFIXES.get(output.suffix, "html") if output else "html"
+    if form != "html":
+        text = export(records, form, output)  # type: ignore[arg-type]
+        if text is not None:
+            click.echo(text, nl=False)
+            return
+        page = output
+    else:
+        page = write_page(records, view or ("run" if len(records) == 1 else "leaderboard"), output)
     click.echo(jsonl.dumps({"report": str(page)}) if as_json else f"report  {page}")
+
+
+def write_page(records: Sequence[Record], view: View, output: Path | None) -> Path:
+    """Write a page; by default a run's lies in its folder, any other here.
+
+    Raises:
+        OlmesError: the page of a run is asked for and there are several runs.
+    """
+    from olmes.errors import OlmesError
+
+    # By name, because the engine knows no report.
+    module = importlib.import_module(f"olmes.reports.{view}_page")
+    if view == "run":
+        if len(records) != 1:
+            raise OlmesError(f"the page of a run is of one run, not {len(records)}; name one.")
+        page = output or records[0].folder / "report.html"
+        module.write_run_page(records[0].folder, page)
+    elif view == "generalization":
+        from olmes.generalization import generalization
+
+        page = output or Path("generalization.html")
+        module.write_generalization_page(generalization(records), page)
+    elif view == "leaderboard":
+        from olmes.leaderboard import leaderboard
+
+        page = output or Path("leaderboard.html")
+        module.write_leaderboard_page(leaderboard(records), page)
+    else:
+        page = output or Path("checkpoints.html")
+        module.write_checkpoints_page(records, page)
+    return page

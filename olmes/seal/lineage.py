@@ -27,7 +27,7 @@ def family(model: Model) -> str:
     if folder is not None:
         place = folder.resolve()
         return place.parent.name if CHECKPOINT.match(place.name) else place.name
-    return model.name.partition(":")[2] or model.name
+    return re.sub(r"@https?://.*", "", model.name).partition(":")[2] or model.name
 
 
 def lineage(model: Model) -> list[dict[str, Any]]:

@@ -110,10 +110,10 @@ def test_hostile_responses_are_counted_beside_the_score(echo, tmp_path: Path) ->
     record = run(echo, tmp_path / "runs")
     counts = record.tasks["echo"]["counts"]
     assert counts == {
-        "failed": 0, "empty": 1, "truncated": 6, "prompt_truncated": 0,
-        "unparsed": 1, "timeout": 2, "crashed": 1,
+        "failed": 0, "empty": 1, "refusal": 0, "truncated": 6, "prompt_truncated": 0,
+        "unparsed": 1, "misformatted": 0, "unjudged": 0, "timeout": 2, "crashed": 1,
     }  # fmt: skip
-    # A response that could not be judged is in no score; one that hit a limit is wrong.
+    # A response that could not be scored is in no score; one that hit a limit is wrong.
     assert record.tasks["echo"]["metrics"]["exact_match"]["n"] == 5
     assert record.tasks["echo"]["metrics"]["exact_match"]["value"] == pytest.approx(2 / 5)
     assert not record.complete

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pkgutil
 import time
 from pathlib import Path
@@ -89,8 +90,8 @@ def test_a_folder_need_not_hold_what_nobody_can_fetch(
     assert dataset.origin == "sample"
     assert "does not hold it; looking elsewhere" in said[0]
     (tmp_path / "href").mkdir()
-    row = '{"category": "Open QA", "instruction": "?", "output": "a", "generator": "g", "reference": "b"}'
-    (tmp_path / "href/dev.jsonl").write_text(row + "\n")
+    row = dict.fromkeys(bundled("href").source.fields, "a") | {"category": "Open QA"}
+    (tmp_path / "href/dev.jsonl").write_text(json.dumps(row) + "\n")
     assert resolve(bundled("href"), tmp_path, say=said.append).origin == "folder"
 
 

@@ -1,0 +1,1 @@
+"""Records in the formats people carry on with: data frames, tables for papers and notebooks."""

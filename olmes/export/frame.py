@@ -1,0 +1,95 @@
+"""Records as a pandas data frame: one row a number, or one row a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olmes.record import Record, records_in
+
+if TYPE_CHECKING:
+    import pandas
+
+ESTIMATE = ("value", "stderr", "ci_low", "ci_high", "n")
+
+
+def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
+    """Records as a data frame.
+
+    Args:
+        places: folders of runs, or folders that hold some.
+        samples: one row a response instead of one row a number; samples under seal are left out.
+
+    Returns:
+        Numbers: a row for each run, task, sub-task ('' for the whole task) and metric, with value,
+        stderr, ci_low, ci_high, n, and what the number rests on (model, fingerprint, suite,
+        formulation_hash, data_hash, data origin, standard, limit, held_out, looks_before).
+        Samples: a row for each response, with run, model, task and the fields of the samples file;
+        a metric `M` is the column `values.M`.
+
+    Raises:
+        OlmesError: a place holds no record.
+    """
+    import pandas
+
+    records = [record for place in places for record in records_in(Path(place))]
+    rows = sample_rows(records) if samples else number_rows(records)
+    return pandas.DataFrame(list(rows))
+
+
+def number_rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    """One row a run, task, sub-task and metric."""
+    for record in records:
+        for name, task in record.tasks.items():
+            about = about_task(record, name, task)
+            groups = {"": task["metrics"]} | {
+                subtask: found["metrics"] for subtask, found in task["subtasks"].items()
+            }
+            for subtask, metrics in groups.items():
+                for metric, numbers in metrics.items():
+                    estimate = {key: numbers[key] for key in ESTIMATE}
+                    primary = metric == task["primary"]
+                    yield {
+                        **about,
+                        "subtask": subtask,
+                        "metric": metric,
+                        "primary": primary,
+                        **estimate,
+                    }
+
+
+def about_task(record: Record, name: str, task: dict[str, Any]) -> dict[str, Any]:
+    """What every number of a task rests on."""
+    data = record.data
+    held = data.get("held_out") or {}
+    return {
+        "run": record.id,
+        "created": data["created"],
+        "model": data["model"]["name"],
+        "fingerprint": data["model"]["fingerprint"],
+        "suite": (data["suite"] or {}).get("name", ""),
+        "task": name,
+        "formulation_hash": task["formulation_hash"],
+        "standard": task["standard"],
+        "data_hash": task["data"]["content_hash"],
+        "data_origin": task["data"]["origin"],
+        "limit": data["limit"],
+        "complete": record.complete,
+        "held_out": name in held.get("tasks", ()),
+        "looks_before": held.get("looks_before"),
+    }
+
+
+def sample_rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    """One row a response; a nested field's name has its parts joined by dots."""
+    for record in records:
+        for name in record.tasks:
+            if record.sealed(name):
+                continue
+            for row in record.samples(name):
+                flat = {key: row[key] for key in row if key not in ("values", "response")}
+                flat |= {f"values.{metric}": value for metric, value in row["values"].items()}
+                flat |= {f"response.{key}": value for key, value in (row["response"] or {}).items()}
+                model = record.data["model"]["name"]
+                yield {"run": record.id, "model": model, "task": name, **flat}

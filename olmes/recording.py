@@ -16,6 +16,7 @@ from olmes.models.base import Model
 from olmes.plan import Plan, TaskPlan
 from olmes.record import SCHEMA, Record
 from olmes.registry import scorer_hash
+from olmes.seal.lineage import family, lineage, training_step
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import seal_samples
 from olmes.sheet import ScoreSheet
@@ -55,6 +56,9 @@ def write_record(
             "fingerprint": model.fingerprint,
             "parts": model.fingerprint_parts,
             "engine": model.engine,
+            "family": look.entry["family"] if look else family(model),
+            "step": training_step(model),
+            "lineage": lineage(model),
         },
         "suite": suite_entry(plan, tasks),
         "limit": plan.limit,

@@ -56,6 +56,26 @@ def command(
     click.echo(jsonl.dumps({"report": str(page)}) if as_json else f"report  {page}")
 
 
+def by_step(records: Sequence[Record]) -> list[tuple[float, Record]]:
+    """The records with the training steps of their checkpoints.
+
+    Raises:
+        OlmesError: a record does not say its step.
+    """
+    from olmes.errors import OlmesError
+
+    found = []
+    for record in records:
+        step = record.data["model"].get("step")
+        if step is None:
+            raise OlmesError(
+                f"{record.id} does not say at which training step its model was written; leave it "
+                "out, or give the checkpoint a folder name such as checkpoint-500 and run again."
+            )
+        found.append((float(step), record))
+    return found
+
+
 def write_page(records: Sequence[Record], view: View, output: Path | None) -> Path:
     """Write a page; by default a run's lies in its folder, any other here.
 
@@ -77,11 +97,9 @@ def write_page(records: Sequence[Record], view: View, output: Path | None) -> Pa
         page = output or Path("generalization.html")
         module.write_generalization_page(generalization(records), page)
     elif view == "leaderboard":
-        from olmes.leaderboard import leaderboard
-
         page = output or Path("leaderboard.html")
-        module.write_leaderboard_page(leaderboard(records), page)
+        module.write_leaderboard_page(records, page)
     else:
         page = output or Path("checkpoints.html")
-        module.write_checkpoints_page(records, page)
+        module.write_checkpoints_page(by_step(records), page)
     return page

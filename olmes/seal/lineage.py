@@ -51,6 +51,17 @@ def lineage(model: Model) -> list[dict[str, Any]]:
     return steps
 
 
+def training_step(model: Model) -> int | None:
+    """The training step a checkpoint was written at, as its files or its folder's name say."""
+    for told in reversed(lineage(model)):
+        if isinstance(step := told.get("step"), int):
+            return step
+    folder = checkpoint_folder(model)
+    named = CHECKPOINT.match(folder.resolve().name) if folder else None
+    digits = re.search(r"\d+$", named[0]) if named else None
+    return int(digits[0]) if digits else None
+
+
 def checkpoint_folder(model: Model) -> Path | None:
     """The local folder a model is read from; None for the hub, a server or a recording."""
     path = getattr(getattr(model, "checkpoint", None), "path", None)

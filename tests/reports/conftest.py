@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from olmes.seal.ledger import Ledger
+from olmes.seal.look import TakenLook
+from olmes.seal.sealing import seal_samples
 from olmes.sheet import FLAGS
 
 HOSTILE = (
@@ -259,7 +262,7 @@ class RecordBuilder:
                 "packages": {"torch": "2.13.0"},
                 "hardware": {"cpu": "a processor", "cores": 2, "gpu": None},
             },
-            "timing": {"answer_s": 734.2, "judge_s": 3.4},
+            "timing": {"answer_s": 734.2, "score_s": 3.4},
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_text(json.dumps(run | fields), encoding="utf-8")
@@ -272,15 +275,15 @@ def clean_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clean_run(tmp_path_factory.mktemp("clean"), 60)
 
 
-def write_clean_run(folder: Path, n: int) -> Path:
+def write_clean_run(folder: Path, n: int, seed: int = 1, **fields: Any) -> Path:
     """A run of three tasks with `n` samples each."""
-    build = RecordBuilder(folder)
+    build = RecordBuilder(folder, seed)
     tasks = {
         "gsm8k": build.task("gsm8k", "GSM8K", "exact_match", build.gsm8k(n)),
         "bbh": build.task("bbh", "BIG-Bench Hard", "exact_match", build.bbh(n)),
         "ifeval": build.task("ifeval", "IFEval", "prompt_level_loose", build.ifeval(n)),
     }
-    return build.write(tasks)
+    return build.write(tasks, **fields)
 
 
 @pytest.fixture(scope="session")
@@ -322,6 +325,88 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+DEV = {"run": "tulu-8b-dev-1a2b3c4d", "suite": "dev", **interval(0.452, 900), "complete": True}
+"""A development score as a look keeps it."""
+
+
+def diagnosed(task: dict[str, Any], lost: int | None, **reasons: int) -> dict[str, Any]:
+    """A task with a diagnosis."""
+    wrong = round((1 - task["metrics"][task["primary"]]["value"]) * task["n"])
+    flags = {"truncated": 3, "refusal": 1, "empty": 0, "unparsed": 2}
+    counts = {"n": task["n"], "wrong": wrong, "lost": lost, "lost_by": reasons, "flags": flags}
+    return task | {"diagnosis": counts}
+
+
+def write_sealed_run(folder: Path, n: int = 30, seed: int = 1, **fields: Any) -> Path:
+    """A run of a held-out suite beside a task that is not held out, under a real seal."""
+    build = RecordBuilder(folder, seed)
+    rows = {"agieval": build.bbh(n), "deepmind_math": build.gsm8k(n), "gsm8k": build.gsm8k(n)}
+    titles = {"agieval": "AGIEval", "deepmind_math": "DeepMind Mathematics", "gsm8k": "GSM8K"}
+    tasks = {name: build.task(name, titles[name], "exact_match", rows[name]) for name in rows}
+    tasks["agieval"] = diagnosed(tasks["agieval"], None)
+    tasks["deepmind_math"] = diagnosed(tasks["deepmind_math"], 6, latex=4, closing_phrase=2)
+    suite = {
+        "name": "unseen",
+        "title": "Unseen suite",
+        "held_out": True,
+        "complete": False,
+        "missing": ["href"],
+        "pairs": [
+            {"dev": ["gsm8k", "math"], "unseen": "deepmind_math"},
+            {"dev": ["bbh"], "unseen": "agieval"},
+        ],
+        **interval(0.4, 2 * n),
+    }
+    store = folder.parent
+    look = {
+        "who": "somebody@somewhere",
+        "asked_by": "person",
+        "reason": "the final checkpoint",
+        "family": "tulu-8b",
+        "lineage": [{"base": "llama"}, {"training": "tulu-8b", "step": 400}],
+        "looks_before": 2,
+        "dev": DEV,
+    }
+    entry = Ledger(store).append("run", folder.name, look)
+    taken = TakenLook({"agieval": ["unseen"], "deepmind_math": ["unseen"]}, entry)
+    held_out = taken.to_json() | seal_samples(folder, taken, rows)
+    why = {"href": "it needs a judge; add --judge openai:NAME@URL to the command."}
+    run = {"id": folder.name, "suite": suite, "held_out": held_out, "not_run": why}
+    return build.write(tasks, **(run | fields))
+
+
+@pytest.fixture(scope="session")
+def sealed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a held-out suite, two of its three tasks under seal."""
+    return write_sealed_run(tmp_path_factory.mktemp("store") / "tulu-8b-unseen-5e6f7a8b")
+
+
+@pytest.fixture(scope="session")
+def judged_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with judgements of its first sample: one given, one refused."""
+    build = RecordBuilder(tmp_path_factory.mktemp("judged"))
+    rows = build.gsm8k(5)
+    question = {"messages": [{"role": "user", "content": "Which is better? " + HOSTILE[1]}]}
+    said = {"text": "The better one is A <b>bold</b>", "similarities": [], "error": ""}
+    price = {"prompt_tokens": 812, "completion_tokens": 9}
+    refused = {"text": "", "error": "no judgement: the budget is used up"}
+    rows[0]["judgements"] = [question | said | price, question | said | price | refused]
+    return build.write({"href": build.task("href", "HREF", "exact_match", rows)})
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four checkpoints of one training, each with a development and a held-out run."""
+    place = tmp_path_factory.mktemp("checkpoints")
+    for step in range(100, 500, 100):
+        model = {"name": f"tulu-8b/{step}", "fingerprint": f"{step:064x}", "engine": {}}
+        for suite, write in (("dev", write_clean_run), ("unseen", write_sealed_run)):
+            folder = place / f"{step}-{suite}"
+            created = f"2026-11-22T1{step // 100}:00:00Z"
+            write(folder, 40, step, id=folder.name, model=model, created=created)
+    return place
+
+
 @pytest.fixture
 def write_record() -> Callable[[Path, int], Path]:
     """`write_clean_run`, for tests that choose the size."""
@@ -349,3 +434,34 @@ def chromium() -> Iterator[Any]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a file in a browser of its own; fails on any request, error or word on the console."""
+    noise: list[str] = []
+    contexts: list[Any] = []
+
+    def open_it(path: Path, fragment: str = "", **options: Any) -> Any:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+
+        def requested(request: Any) -> None:
+            if not request.url.startswith((path.parent.as_uri(), "data:")):
+                noise.append(f"request {request.url}")
+
+        page.on("request", requested)
+        page.on("console", lambda message: noise.append(f"console {message.text}"))
+        page.on("pageerror", lambda error: noise.append(f"error {error}"))
+        page.on("dialog", lambda dialog: noise.append(f"dialog {dialog.message}"))
+        page.goto(path.as_uri() + fragment)
+        if options.get("java_script_enabled", True) and page.locator(".sample").count():
+            page.wait_for_selector(".sample > header, .sample > p")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert noise == []

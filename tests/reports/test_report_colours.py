@@ -14,6 +14,7 @@ TEXT = [
     *((verdict, f"{verdict}-ground") for verdict in ("right", "wrong", "partly")),
     ("caution", "caution-ground"),
     ("stop", "stop-ground"),
+    ("ink", "partly-ground"),
     ("found", "found-ground"),
     ("hit", "hit-ground"),
     ("ground", "ink"),
@@ -31,19 +32,21 @@ GRAPHICS = [
     ("focus", "ground"),
     ("focus", "raised"),
     ("stop-ground", "ground"),
+    ("lost", "ground"),
+    *((f"series-{number}", "ground") for number in range(1, 7)),
     ("caution-edge", "ground"),
 ]
 """Borders of controls, focus and the points of the drawings: at least 3 (AA)."""
 
 
 def palettes() -> dict[str, dict[str, str]]:
-    light, dark = re.findall(r":root \{([^}]*)\}", asset("report.css"))
-    read = {
-        name: dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
-        for name, block in (("light", light), ("dark", dark))
+    (block,) = re.findall(r"^:root \{([^}]*)\}", asset("report.css"), re.MULTILINE)
+    pairs = re.findall(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);", block)
+    assert len(pairs) == block.count("--")
+    return {
+        "light": {name: light for name, light, _ in pairs},
+        "dark": {name: dark for name, _, dark in pairs},
     }
-    assert read["light"].keys() == read["dark"].keys()
-    return read
 
 
 def luminance(colour: str) -> float:

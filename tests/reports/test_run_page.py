@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from olmes.reports.page import asset
+from olmes.reports.page import HERE, asset
 from olmes.reports.run_page import ISSUES, write_run_page
 
 from olmes import jsonl
 from olmes.errors import OlmesError
 from olmes.sheet import FLAGS
 
+SCRIPTS = sorted(path.name for path in (HERE / "assets").glob("*.js"))
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -129,6 +130,14 @@ def count_of(flag: str) -> Change:
     return lambda run: run["tasks"]["gsm8k"]["counts"].update({flag: 3})
 
 
+def judged(run: dict[str, Any]) -> None:
+    tokens = {"prompt": 1200, "completion": 34}
+    model = {"name": "gpt-4o", "fingerprint": "ab" * 32, "engine": {"backend": "openai"}}
+    entry = {"model": model, "budget": 9000, "judgements": 20, "tokens": tokens}
+    run["tasks"]["gsm8k"]["judge"] = entry
+    run["tasks"]["gsm8k"]["counts"]["unparsed"] = 5
+
+
 NOTICES: list[tuple[Change, str, str]] = [
     (sample_data, "stop", "Sample data: not comparable GSM8K: scored on the built-in sample"),
     (lambda run: run.update(complete=False), "stop", "Incomplete run"),
@@ -142,6 +151,18 @@ NOTICES: list[tuple[Change, str, str]] = [
     (count_of("timeout"), "caution", "Scorer stopped 3 responses"),
     (count_of("crashed"), "caution", "Scorer stopped 3 responses"),
     (count_of("prompt_truncated"), "caution", "Prompts cut 3 prompts"),
+    (count_of("unjudged"), "stop", "Not judged 3 responses got no judgement"),
+    (
+        lambda run: run.update(not_run={"href": "it needs a judge; add --judge MODEL."}),
+        "stop",
+        "Not run href: it needs a judge; add --judge MODEL.",
+    ),
+    (
+        lambda run: run["suite"].update(complete=False, missing=["href"]),
+        "stop",
+        "Suite incomplete The mean is that of the other tasks, without href.",
+    ),
+    (judged, "caution", "Judgements unread 5 judgements could not be read and are in no score."),
     (lambda run: run.update(warnings=["Mind the gap."]), "caution", "1 warning of the run Mind"),
 ]
 
@@ -156,6 +177,31 @@ def test_what_speaks_against_the_numbers_is_said_first(
     assert words.index(text) < words.index("Mean of 3 tasks")
     assert f'class="notice {level}"' in html.split("<main>", maxsplit=1)[0]
     assert "Comparable" not in words
+
+
+def test_a_suite_that_lacks_whole_tasks_alone_is_not_told_to_run_again(
+    clean_run: Path, tmp_path: Path
+) -> None:
+    words = PageText(
+        render(
+            clean_run, tmp_path, lambda run: run["suite"].update(complete=False, missing=["href"])
+        )
+    ).words
+    assert "Incomplete run" not in words
+    assert "Mean of 3 tasks, without href" in words
+
+
+def test_a_judged_task_names_its_judge_and_the_price(clean_run: Path, tmp_path: Path) -> None:
+    html = render(clean_run, tmp_path, judged)
+    facts = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", html)
+    assert {
+        ("judge", "gpt-4o"),
+        ("judgements", "20"),
+        ("judge&#39;s tokens", "1,200 read, 34 written"),
+        ("budget", "9,000 tokens"),
+        ("could not be read", "5"),
+        ("not judged", "0"),
+    } < set(facts)
 
 
 def test_every_flag_of_a_run_has_its_word() -> None:
@@ -185,26 +231,29 @@ def test_nothing_comes_from_outside_the_file(hostile_page: str) -> None:
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
         for name in ("src", "href", "action", "srcset", "data"):
             assert allowed.match(attributes.get(name) or "#"), attributes
-    assert not re.search(r"@import|url\(|@font-face", asset("report.css"))
-    assert not re.search(r"\bfetch\(|XMLHttpRequest|import\(|WebSocket", asset("samples.js"))
 
 
 def test_the_policy_allows_this_style_and_this_script_alone(clean_page: str) -> None:
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', clean_page)
     rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
     for tag, rule in (("style", "style-src"), ("script", "script-src")):
-        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", clean_page, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        assert rules[rule] == f"'sha256-{digest}'"
+        texts = re.findall(rf"<{tag}>(.*?)</{tag}>", clean_page, re.DOTALL)
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in texts]
+        assert rules[rule] == " ".join(f"'sha256-{digest.decode()}'" for digest in digests)
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
 
 
-def test_the_script_makes_no_html_from_text() -> None:
-    script = asset("samples.js")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_script_makes_html_from_text_or_reaches_out(name: str) -> None:
+    script = asset(name)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+    assert not re.search(r"\bfetch\(|XMLHttpRequest|import\(|WebSocket", script)
     assert len(script.splitlines()) < 400
-    for text in (script, asset("report.css")):
-        assert not re.search(r"</|<!--|\r", text)
+    assert not re.search(r"</|<!--|\r", script)
+
+
+def test_the_style_reaches_nothing_outside() -> None:
+    assert not re.search(r"@import|url\(|@font-face|</|<!--|\r", asset("report.css"))
 
 
 def test_hostile_texts_are_escaped(hostile_page: str) -> None:
@@ -212,7 +261,7 @@ def test_hostile_texts_are_escaped(hostile_page: str) -> None:
     for _, attributes in PageText(hostile_page).tags:
         assert "onerror" not in attributes
     scripts = re.findall(r"<script(.*?)>", hostile_page)
-    assert scripts.count("") == 1  # every other one is data
+    assert scripts.count("") == 3  # every other one is data
     assert all(not found or "type=" in found for found in scripts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +14,6 @@ from olmes.reports.run_page import write_run_page
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(chromium: Any) -> Iterator[Open]:
-    """Opens a file in a browser of its own; fails on any request, error or word on the console."""
-    noise: list[str] = []
-    contexts: list[Any] = []
-
-    def open_it(path: Path, fragment: str = "", **options: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        contexts.append(context)
-        context.set_default_timeout(10_000)
-        page = context.new_page()
-
-        def requested(request: Any) -> None:
-            if not request.url.startswith((path.as_uri(), "data:")):
-                noise.append(f"request {request.url}")
-
-        page.on("request", requested)
-        page.on("console", lambda message: noise.append(f"console {message.text}"))
-        page.on("pageerror", lambda error: noise.append(f"error {error}"))
-        page.on("dialog", lambda dialog: noise.append(f"dialog {dialog.message}"))
-        page.goto(path.as_uri() + fragment)
-        if options.get("java_script_enabled", True):
-            page.wait_for_selector(".sample > header, .sample > p")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert noise == []
 
 
 @pytest.fixture(scope="module")
@@ -322,6 +291,60 @@ def test_light_and_dark(clean_page: Path, open_page: Open, scheme: str, ground: 
     page = open_page(clean_page, color_scheme=scheme)
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert colour == f"rgb({ground})"
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+def test_the_theme_is_switched_and_remembered(
+    clean_page: Path, open_page: Open, java_script_enabled: bool
+) -> None:
+    page = open_page(clean_page, color_scheme="light", java_script_enabled=java_script_enabled)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    for name, colour in (
+        ("Dark", "20, 23, 28"),
+        ("Light", "255, 255, 255"),
+        ("Dark", "20, 23, 28"),
+    ):
+        page.locator(".theme label", has_text=name).click()
+        assert page.locator("body").evaluate("node => " + ground) == f"rgb({colour})"
+    if java_script_enabled:
+        page.reload()
+        page.wait_for_selector(".sample > header")
+        assert page.get_by_role("radio", name="Dark").is_checked()
+        assert page.evaluate(ground) == "rgb(20, 23, 28)"
+        page.emulate_media(media="print")
+        assert page.evaluate(ground) == "rgb(255, 255, 255)"
+
+
+def test_a_place_outside_the_browser_leaves_the_browser_alone(
+    sealed_run: Path, tmp_path: Path, open_page: Open
+) -> None:
+    page = open_page(write_run_page(sealed_run, tmp_path / "sealed.html"), "#verdict=right")
+    wait_for_status(page, "samples")
+    before = opened(page)
+    page.evaluate("scrollTo(0, 0)")
+    page.locator(".scores a", has_text="DeepMind Mathematics").click()
+    page.wait_for_timeout(200)
+    assert abs(page.locator("#held-out").evaluate("n => n.getBoundingClientRect().top")) < 20
+    assert opened(page) == before
+    assert page.locator("[name=verdict]:checked").input_value() == "right"
+    names = select(page, "Task").locator("option").all_inner_texts()
+    assert names == ["All tasks", "GSM8K"]
+
+
+def test_judgements_stand_under_the_sample(
+    judged_run: Path, tmp_path: Path, open_page: Open
+) -> None:
+    page = open_page(write_run_page(judged_run, tmp_path / "judged.html"))
+    sample = page.locator(".sample")
+    assert "Judgement 1 of 2" in sample.inner_text()
+    assert "The better one is A <b>bold</b>" in sample.inner_text()
+    assert "812 tokens read, 9 written by the judge" in sample.inner_text()
+    assert "no judgement: the budget is used up" in sample.inner_text()
+    assert "Which is better?" not in sample.inner_text()
+    sample.get_by_text("Question to the judge").first.click()
+    sample.locator(".turn", has_text="Which is better?").wait_for()
+    page.get_by_role("searchbox").fill("the better one is a")
+    wait_for_status(page, "^1 sample$")
 
 
 def test_paper_is_white_and_without_controls(clean_page: Path, open_page: Open) -> None:

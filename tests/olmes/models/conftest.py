@@ -1,8 +1,18 @@
-"""A tiny random Llama with a real tokenizer and chat template, saved as a checkpoint folder."""
+"""A tiny random Llama saved as a checkpoint folder, and the embedded model behind real servers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +22,7 @@ from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.hf import HFModel
 from olmes.types import Generation, Request, Response
 
+STARTING_SECONDS = 300
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -162,3 +173,81 @@ def smollm2_folder() -> Path:
 def smollm2(smollm2_folder: Path) -> HFModel:
     """The embedded model on the CPU."""
     return HFModel("smollm2", LocalCheckpoint(smollm2_folder), device="cpu")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    program: str
+    model: str
+    url: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command_of(program: str, folder: Path, port: int) -> list[str]:
+    """The command that serves a folder, or a skip with what is missing."""
+    if program == "transformers":
+        for needed in ("fastapi", "openai", "pydantic", "uvicorn"):
+            if importlib.util.find_spec(needed) is None:
+                pytest.skip(f"needs {needed} to serve a model; pip install {needed}")
+        main = "from transformers.cli.transformers import main; main()"
+        place = ["--port", str(port), "--host", "127.0.0.1", "--device", "cpu"]
+        return [sys.executable, "-c", main, "serve", str(folder), *place, "--dtype", "float32"]
+    vllm = os.environ.get("OLMES_VLLM") or shutil.which("vllm")
+    if not vllm:
+        pytest.skip("needs vLLM; put its command on the path or into $OLMES_VLLM")
+    place = ["--port", str(port), "--host", "127.0.0.1", "--served-model-name", "smollm2"]
+    return [vllm, "serve", str(folder), *place, "--dtype", "float32", "--max-model-len", "2048"]
+
+
+@pytest.fixture(scope="session", params=["transformers", "vllm"])
+def served(
+    request: pytest.FixtureRequest,
+    smollm2_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Served]:
+    """The embedded model behind a real server in a process of its own."""
+    port = free_port()
+    command = command_of(request.param, smollm2_folder, port)
+    home = tmp_path_factory.mktemp(
+        "hub"
+    )  # transformers' server lists the hub's cache as its models
+    own = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(home), "VLLM_CPU_KVCACHE_SPACE": "1"}
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*command, "--enforce-eager"] if request.param == "vllm" else command,
+            env=os.environ | own,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + STARTING_SECONDS
+        while not healthy(port):
+            assert process.poll() is None, log.read_text("utf-8", "replace")[-3000:]
+            assert time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.5)
+        name = "smollm2" if request.param == "vllm" else str(smollm2_folder)
+        yield Served(request.param, name, f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

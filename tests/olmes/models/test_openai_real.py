@@ -6,18 +6,9 @@ the path or named by $OLMES_VLLM, vLLM's.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,7 +18,6 @@ from olmes.models.spec import load_model
 from olmes.types import Generation, Request, Response
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
-STARTING_SECONDS = 300
 Answer = Callable[..., list[Response]]
 QUESTIONS = (
     "What is the capital of France?",
@@ -36,86 +26,8 @@ QUESTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Served:
-    """A running server."""
-
-    program: str
-    model: str
-    url: str
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def command_of(program: str, folder: Path, port: int) -> list[str]:
-    """The command that serves a folder, or a skip with what is missing."""
-    if program == "transformers":
-        for needed in ("fastapi", "openai", "pydantic", "uvicorn"):
-            if importlib.util.find_spec(needed) is None:
-                pytest.skip(f"needs {needed} to serve a model; pip install {needed}")
-        main = "from transformers.cli.transformers import main; main()"
-        place = ["--port", str(port), "--host", "127.0.0.1", "--device", "cpu"]
-        return [sys.executable, "-c", main, "serve", str(folder), *place, "--dtype", "float32"]
-    vllm = os.environ.get("OLMES_VLLM") or shutil.which("vllm")
-    if not vllm:
-        pytest.skip("needs vLLM; put its command on the path or into $OLMES_VLLM")
-    place = ["--port", str(port), "--host", "127.0.0.1", "--served-model-name", "smollm2"]
-    return [vllm, "serve", str(folder), *place, "--dtype", "float32", "--max-model-len", "2048"]
-
-
-@pytest.fixture(scope="session", params=["transformers", "vllm"])
-def served(
-    request: pytest.FixtureRequest,
-    smollm2_folder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Served]:
-    """The embedded model behind a real server in a process of its own."""
-    port = free_port()
-    command = command_of(request.param, smollm2_folder, port)
-    home = tmp_path_factory.mktemp(
-        "hub"
-    )  # transformers' server lists the hub's cache as its models
-    own = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(home), "VLLM_CPU_KVCACHE_SPACE": "1"}
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [*command, "--enforce-eager"] if request.param == "vllm" else command,
-            env=os.environ | own,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + STARTING_SECONDS
-        while not healthy(port):
-            assert process.poll() is None, log.read_text("utf-8", "replace")[-3000:]
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.5)
-        name = "smollm2" if request.param == "vllm" else str(smollm2_folder)
-        yield Served(request.param, name, f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 @pytest.fixture
-def api(served: Served, monkeypatch: pytest.MonkeyPatch) -> OpenAIModel:
+def api(served: Any, monkeypatch: pytest.MonkeyPatch) -> OpenAIModel:
     for name in ("OLMES_API_KEY", "OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     model = load_model(f"openai:{served.model}@{served.url}")
@@ -141,7 +53,7 @@ def test_greedy_answers_are_those_of_the_model_in_process(
 
 
 def test_a_begun_answer_is_gone_on_with_or_refused(
-    served: Served, api: OpenAIModel, smollm2: HFModel, answer: Answer, chat: Callable[..., Request]
+    served: Any, api: OpenAIModel, smollm2: HFModel, answer: Answer, chat: Callable[..., Request]
 ) -> None:
     request = chat("What is 3+4?", prefill="Answer:", max_tokens=16)
     [response] = answer(api, [request])
@@ -153,7 +65,7 @@ def test_a_begun_answer_is_gone_on_with_or_refused(
 
 
 def test_continuations_weigh_as_in_process_or_are_refused(
-    served: Served, api: OpenAIModel, smollm2: HFModel, answer: Answer
+    served: Any, api: OpenAIModel, smollm2: HFModel, answer: Answer
 ) -> None:
     requests = [
         Request(generation=Generation(max_tokens=1), prompt=prompt, continuations=continuations)
@@ -171,7 +83,7 @@ def test_continuations_weigh_as_in_process_or_are_refused(
         assert replace(ours, logprobs=()) == replace(theirs, logprobs=())
 
 
-def test_the_server_says_what_it_is(served: Served, api: OpenAIModel) -> None:
+def test_the_server_says_what_it_is(served: Any, api: OpenAIModel) -> None:
     again = load_model(f"openai:{served.model}@{served.url}/v1/")
     assert again.fingerprint == api.fingerprint
     assert api.engine["url"] == served.url.removeprefix("http://")
@@ -181,7 +93,7 @@ def test_the_server_says_what_it_is(served: Served, api: OpenAIModel) -> None:
 
 
 def test_sampled_answers_depend_on_the_seed(
-    served: Served, api: OpenAIModel, answer: Answer, chat: Callable[..., Request]
+    served: Any, api: OpenAIModel, answer: Answer, chat: Callable[..., Request]
 ) -> None:
     if served.program == "transformers":
         pytest.skip("transformers' server samples only where the checkpoint's own settings say so")

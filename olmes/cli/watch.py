@@ -1,0 +1,106 @@
+"""`olmes watch`: score the checkpoints another program writes into a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from olmes import jsonl
+from olmes.cli import options
+
+
+@click.command("watch")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--suite", help="A suite's name, or the path of its TOML file.  [default: dev]")
+@click.option("--task", "tasks", multiple=True, help="A task's name or file; may be repeated.")
+@click.option("--limit", type=click.IntRange(min=1), help="Items a task, drawn with a fixed seed.")
+@options.data_option
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
+    show_default=True, help="Folder of the runs' folders and of the ledger.",
+)  # fmt: skip
+@options.set_option
+@click.option("--judge", help="Model that judges, written as for --model; for tasks that need one.")
+@click.option("--once", is_flag=True, help="Score what is there and end.")
+@click.option(
+    "--policy", type=click.Choice(["every", "latest", "one_behind"]), default="every",
+    show_default=True, help="Every checkpoint in turn, the latest first, or only the newest.",
+)  # fmt: skip
+@click.option(
+    "--keep", type=click.Choice(["best", "all", "none"]), default="best", show_default=True,
+    help="Which checkpoints stay linked in OUT/checkpoints once they are scored.",
+)  # fmt: skip
+@click.option(
+    "--interval", type=click.FloatRange(min=0.1), default=10.0, show_default=True,
+    help="Seconds between two looks at the folder.",
+)  # fmt: skip
+@click.option(
+    "--tokenizer", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of a tokenizer, for checkpoints that are saved without one.",
+)  # fmt: skip
+@click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
+@click.option("--final", is_flag=True, help="Say that the training is over; for held-out tasks.")
+@options.engine_options
+@options.json_option
+@options.verbose_option
+def command(
+    folder: Path,
+    suite: str | None,
+    tasks: tuple[str, ...],
+    limit: int | None,
+    data: Path | None,
+    out: Path,
+    settings: tuple[str, ...],
+    judge: str | None,
+    once: bool,
+    policy: str,
+    keep: str,
+    interval: float,
+    tokenizer: Path | None,
+    reason: str,
+    final: bool,
+    engine: options.EngineOptions,
+    as_json: bool,
+) -> int:
+    """Score each checkpoint that appears in FOLDER, whatever trainer writes it.
+
+    Takes Hugging Face folders (checkpoint-N, step_N, global_step_N, epoch_N, final, or FOLDER itself)
+    once they are whole. Stop it with Ctrl-C; the same command goes on. With --once the exit status is
+    1 when a checkpoint was refused or could not be scored.
+    """
+    # By name, because the engine knows no trainer.
+    import importlib
+
+    from olmes.errors import OlmesError
+
+    if suite and tasks:
+        raise OlmesError("give --suite or --task, not both.")
+    asks = importlib.import_module("olmes.trainers.ask")
+    target = tuple(map(asks.absolute, tasks)) if tasks else asks.absolute(suite or "dev")
+    ask = asks.Ask(
+        target=target,
+        out=str(out.resolve()),
+        limit=limit,
+        data=None if data is None else str(data.resolve()),
+        settings=options.parse_settings(settings),
+        judge=judge,
+        reason=reason,
+        final=final,
+        asked_by="watcher",
+        **engine,
+    )
+    watch = importlib.import_module("olmes.trainers.watch").FolderWatch(
+        folder, ask, policy=policy, keep=keep, interval=interval, tokenizer=tokenizer,
+        say=lambda line: click.echo(line, err=as_json),
+    )  # fmt: skip
+    if not once:
+        click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)
+        watch.forever()
+    jobs = watch.once()
+    scores = watch.queue.folder / "scores.jsonl"
+    if as_json:
+        rows = list(jsonl.read(scores)) if scores.exists() else []
+        click.echo(jsonl.dumps({"folder": str(watch.queue.folder), "scores": rows}))
+    failed = any(job.state == "failed" for job in jobs)
+    return 1 if failed or watch.refused or not jobs else 0

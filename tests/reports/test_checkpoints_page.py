@@ -1,0 +1,149 @@
+"""The page of a training: series, the best checkpoint, and looks that are in the ledger alone."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from olmes.reports import checkpoint_scores as series
+from olmes.reports.checkpoints_page import write_checkpoints_page
+from olmes.reports.items import SharedItems
+from olmes.reports.line_charts import FRAME, LOG_POINTS, log_charts, score_chart, step_axis
+from olmes.reports.run_page import write_run_page
+
+from olmes import stats
+from olmes.record import Record
+
+
+def checkpoints(store: Path) -> list[tuple[float, Record]]:
+    folders = sorted(path.parent for path in store.glob("*/run.json"))
+    return [(float(folder.name.split("-")[0]), Record.load(folder)) for folder in folders]
+
+
+@pytest.fixture(scope="module")
+def training(store: Path) -> list[tuple[float, Record]]:
+    return checkpoints(store)
+
+
+@pytest.fixture
+def copied(store: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(store, tmp_path / "store"))
+
+
+def words_of(text: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def change(run: Path, **fields: object) -> None:
+    path = run / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_every_number_of_every_step_is_in_the_table(
+    training: list[tuple[float, Record]], tmp_path: Path
+) -> None:
+    page = write_checkpoints_page(training, tmp_path / "page.html").read_text()
+    (table,) = re.findall(r'<table class="grid">.*?</table>', page, re.DOTALL)
+    lines = {words.split()[0]: words for words in map(words_of, table.split("<tr>")[2:])}
+    for step, record in training:
+        for name in (
+            record.tasks if not record.data.get("held_out") else record.data["held_out"]["tasks"]
+        ):
+            found = record.tasks[name]["metrics"][record.tasks[name]["primary"]]
+            low, high = 100 * found["ci_low"], 100 * found["ci_high"]
+            assert f"{100 * found['value']:.1f} [{low:.1f}, {high:.1f}]" in lines[f"{step:g}"]
+
+
+def test_the_best_is_that_of_the_statistics_and_close_to_the_record(
+    training: list[tuple[float, Record]],
+) -> None:
+    steps, _ = series.checkpoints_of(training)
+    tasks = series.task_series(steps, held_out=False)
+    assert set(tasks) == {"gsm8k", "bbh", "ifeval"}
+    for name, points in tasks.items():
+        best = series.best_of_task(name, points, SharedItems())
+        assert best is not None
+        assert best.checkpoints == 4
+        values = [point.estimate["value"] for point in points]
+        assert best.index == values.index(max(values))
+        assert best.score == pytest.approx(max(values))
+        assert best.corrected < best.score
+    points = series.suite_series(steps, held_out=False)
+    best = series.best_of_suite(points, SharedItems())
+    assert best is not None
+    assert best.score == pytest.approx(max(point.estimate["value"] for point in points))
+    rows = [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
+    assert stats.best_of(rows).score == pytest.approx(2 / 3)
+
+
+def test_an_unseen_score_without_its_look_in_the_ledger_is_not_drawn(copied: Path) -> None:
+    ledger = copied / "ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    assert len(lines) == 4
+    ledger.write_text("".join(lines[:3]))
+    steps, notes = series.checkpoints_of(checkpoints(copied))
+    assert [len(step.unseen) for step in steps] == [1, 1, 1, 0]
+    assert notes == ["400-unseen: its look is not in the ledger, so it is not drawn"]
+    page = write_checkpoints_page(checkpoints(copied), copied / "page.html").read_text()
+    assert "Not in the ledger" in page
+    assert page.count("unseen, step") == 6  # two tasks at three looks
+
+
+def test_another_formulation_under_way_is_not_drawn_on(copied: Path) -> None:
+    for step in (100, 200):
+        tasks = json.loads((copied / f"{step}-dev" / "run.json").read_text())["tasks"]
+        tasks["gsm8k"]["formulation_hash"] = "another"
+        change(copied / f"{step}-dev", tasks=tasks)
+    steps, _ = series.checkpoints_of(checkpoints(copied))
+    found = series.task_series(steps, held_out=False)
+    assert [point.step for point in found["gsm8k"]] == [300, 400]
+    assert len(found["bbh"]) == 4
+
+
+def test_points_and_cells_lead_to_the_samples(copied: Path) -> None:
+    for path in copied.glob("*/run.json"):
+        write_run_page(path.parent, path.parent / "report.html")
+    page = write_checkpoints_page(checkpoints(copied), copied / "page.html").read_text()
+    links = set(re.findall(r'<a href="([^"#]+#[^"]*)"', page))
+    assert "100-dev/report.html#task=gsm8k" in links
+    assert "100-unseen/report.html#held-out" in links
+    assert all((copied / link.partition("#")[0]).is_file() for link in links)
+
+
+def test_sealed_samples_and_missing_ones_leave_the_best_out(copied: Path) -> None:
+    shutil.rmtree(copied / "200-dev" / "samples")
+    steps, _ = series.checkpoints_of(checkpoints(copied))
+    tasks = series.task_series(steps, held_out=False)
+    assert series.best_of_task("gsm8k", tasks["gsm8k"], SharedItems()) is None
+    unseen = series.task_series(steps, held_out=True)
+    assert series.best_of_task("agieval", unseen["agieval"], SharedItems()) is None
+    write_checkpoints_page(checkpoints(copied), copied / "page.html")
+
+
+def test_one_checkpoint_has_a_page(training: list[tuple[float, Record]], tmp_path: Path) -> None:
+    page = write_checkpoints_page(training[:1], tmp_path / "page.html").read_text()
+    assert "over 1 checkpoint<" in page
+    assert "Best checkpoints" not in page
+
+
+def test_logs_are_drawn_thinned() -> None:
+    rows = [{"step": step, "loss": float(step), "lr": 0.1, "x": 1} for step in range(1, 1001)]
+    rows[3]["loss"] = float("nan")
+    (chart,) = log_charts(step_axis([1, 1000]), rows)
+    assert chart.title == "loss"
+    assert 200 < chart.line.count("L") < LOG_POINTS
+
+
+def test_a_score_stands_where_its_axis_says() -> None:
+    estimate = {"value": 0.5, "ci_low": 0.25, "ci_high": 0.75}
+    chart = score_chart("x", step_axis([0, 100]), [(0, estimate, ""), (100, estimate, "")], best=1)
+    ticks = {tick.label: tick.place for tick in chart.y_ticks}
+    assert [point.x for point in chart.points] == [FRAME.left, FRAME.x_end]
+    assert chart.points[0].y == pytest.approx((ticks["40"] + ticks["60"]) / 2, abs=0.2)
+    assert chart.points[0].y_high < chart.points[0].y < chart.points[0].y_low
+    assert chart.best == chart.points[1]
+    assert chart.points[0].words == "step 0: 50.0 [25.0, 75.0]"

@@ -1,0 +1,157 @@
+"""The leaderboard: who is ranked, on which board, and who differs beyond chance."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from olmes.reports import boards
+from olmes.reports.leaderboard_page import write_leaderboard_page
+
+from olmes.record import Record
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def records(store: Path) -> list[Record]:
+    return [Record.load(path.parent) for path in sorted(store.glob("*-dev/run.json"))]
+
+
+@pytest.fixture
+def copied(store: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(store, tmp_path / "store"))
+
+
+def change(run: Path, action: Change) -> None:
+    data = json.loads((run / "run.json").read_text())
+    action(data)
+    (run / "run.json").write_text(json.dumps(data))
+
+
+def test_the_best_mean_comes_first(store: Path) -> None:
+    (board,), left_out = boards.boards_of(records(store))
+    means = [record.data["suite"]["value"] for record in board.records]
+    assert means == sorted(means, reverse=True)
+    assert len(means) == 4
+    assert left_out == []
+
+
+@pytest.mark.parametrize(
+    ("action", "why"),
+    [
+        (lambda run: run["tasks"]["bbh"]["data"].update(origin="sample"), "sample data in bbh"),
+        (lambda run: run.update(complete=False), "incomplete: some responses"),
+        (lambda run: run["suite"].update(complete=False), "incomplete suite"),
+        (lambda run: run["suite"].update(complete=False, missing=["math"]), "no number for math"),
+        (lambda run: run.update(limit=8), "limited to 8 items a task"),
+    ],
+)
+def test_what_cannot_be_ranked_stands_apart_with_the_reason(
+    copied: Path, action: Change, why: str
+) -> None:
+    change(copied / "300-dev", action)
+    (board,), left_out = boards.boards_of(records(copied))
+    assert "300-dev" not in {record.id for record in board.records}
+    assert [(record.id, reason.startswith(why)) for record, reason in left_out] == [
+        ("300-dev", True)
+    ]
+    page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
+    assert why in page.split('id="not-ranked"')[1]
+
+
+@pytest.mark.parametrize("part", ["formulation_hash", "data"])
+def test_versions_stand_on_boards_of_their_own(copied: Path, part: str) -> None:
+    def other(run: dict[str, Any]) -> None:
+        if part == "data":
+            run["tasks"]["bbh"]["data"]["content_hash"] = "other"
+        else:
+            run["tasks"]["bbh"][part] = "other"
+
+    change(copied / "100-dev", other)
+    found, _ = boards.boards_of(records(copied))
+    assert [[record.id for record in board.records].count("100-dev") for board in found] == [0, 1]
+    assert len({board.version for board in found}) == 2
+
+
+def test_an_older_run_of_the_same_weights_is_not_ranked_twice(copied: Path) -> None:
+    newest = json.loads((copied / "400-dev" / "run.json").read_text())["model"]
+    change(copied / "100-dev", lambda run: run.update(model=newest))
+    (board,), left_out = boards.boards_of(records(copied))
+    assert len(board.records) == 3
+    assert [(r.id, why) for r, why in left_out] == [("100-dev", "an older run of the same weights")]
+
+
+def test_a_pair_differs_by_what_the_means_differ_by(store: Path) -> None:
+    (board,), _ = boards.boards_of(records(store))
+    found = boards.pairwise(board.records)
+    assert found is not None
+    assert len(found) == 6
+    for (one, other), difference in found.items():
+        means = [board.records[place].data["suite"]["value"] for place in (one, other)]
+        assert difference.difference == pytest.approx(means[0] - means[1], abs=1e-9)
+        assert difference.p_adjusted >= difference.p_value
+
+
+def test_a_macro_average_weighs_sub_tasks_alike(copied: Path) -> None:
+    # Sub-tasks of unequal sizes: the difference must be that of the means over sub-tasks.
+    chosen = records(copied)[:2]
+    for record in chosen:
+        rows = [r for r in record.samples("bbh") if r["subtask"] != "snarks" or r["doc_id"] < 3]
+        path = record.samples_path("bbh")
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        record.tasks["bbh"]["formulation"]["aggregate"] = "macro"
+        record.data["tasks"] = {"bbh": record.tasks["bbh"]}
+    found = boards.pairwise(chosen)
+    assert found is not None
+    means = []
+    for record in chosen:
+        groups: dict[str, list[float]] = {}
+        for row in record.samples("bbh"):
+            groups.setdefault(row["subtask"], []).append(row["values"]["exact_match"])
+        means.append(sum(sum(g) / len(g) for g in groups.values()) / len(groups))
+    assert found[0, 1].difference == pytest.approx(means[0] - means[1])
+
+
+def test_a_clear_difference_is_found_and_shown_both_ways(copied: Path) -> None:
+    for number, step in ((1.0, 200), (0.0, 300)):
+        record = Record.load(copied / f"{step}-dev")
+        for name, task in record.tasks.items():
+            rows = [
+                row | {"values": dict.fromkeys(row["values"], number)}
+                for row in record.samples(name)
+            ]
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            record.samples_path(name).write_text(text)
+            task["metrics"][task["primary"]]["value"] = number
+        record.data["suite"]["value"] = number
+        (record.folder / "run.json").write_text(json.dumps(record.data))
+    page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
+    matrix = page.split('<table class="matrix">')[1].split("</table>")[0]
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", matrix)).split())
+    assert "▲ +100.0" in words
+    assert "▼ −100.0" in words
+    assert "p &lt; 0.001, better" in matrix
+    assert '<span class="ci">2 to 3</span>' in page
+
+
+def test_sealed_samples_are_not_compared(store: Path, tmp_path: Path) -> None:
+    sealed = [Record.load(path.parent) for path in sorted(store.glob("*-unseen/run.json"))]
+    for record in sealed:
+        record.data["suite"] |= {"missing": [], "complete": True}
+    (board,), _ = boards.boards_of(sealed)
+    assert boards.pairwise(board.records) is None
+    page = write_leaderboard_page(sealed, tmp_path / "page.html").read_text()
+    assert "Not compared pair by pair" in page
+    assert '<span class="tag">Look 3</span>' in page
+
+
+def test_nothing_to_rank_says_so(tmp_path: Path) -> None:
+    page = write_leaderboard_page([], tmp_path / "page.html").read_text()
+    assert "Nothing to rank" in page
+    assert "Every run is ranked." in page

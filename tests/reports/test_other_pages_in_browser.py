@@ -1,0 +1,164 @@
+"""Leaderboard, comparison, checkpoints and generalization in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from olmes.reports.checkpoints_page import write_checkpoints_page
+from olmes.reports.comparison_page import write_comparison_page
+from olmes.reports.generalization_page import write_generalization_page
+from olmes.reports.leaderboard_page import write_leaderboard_page
+from olmes.reports.run_page import write_run_page
+
+from olmes import generalization
+from olmes.comparison import compare_runs
+from olmes.record import Record
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., Any]
+
+HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>"
+
+
+@pytest.fixture(scope="module")
+def pages(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A page of each kind over the checkpoints, a hostile text in each place that names a thing."""
+    place = Path(shutil.copytree(store, tmp_path_factory.mktemp("pages") / "store"))
+    records = [Record.load(path.parent) for path in sorted(place.glob("*/run.json"))]
+    records[0].data["model"]["name"] = HOSTILE
+    for record in records:
+        write_run_page(record.folder, record.folder / "report.html")
+    compared = compare_runs(records[0], Record.load(place / "400-dev"))
+    for task in compared["tasks"]:
+        for flip in task["flips"][:3]:
+            flip["row_a"]["response"]["text"] = f"one two {HOSTILE} four"
+            flip["row_b"]["response"]["text"] = "one three four"
+    steps = [(float(record.folder.name.split("-")[0]), record) for record in records]
+    log = [{"step": step, "loss": 1 / step} for step in range(1, 400)]
+    return {
+        "leaderboard": write_leaderboard_page(records, place / "leaderboard.html"),
+        "comparison": write_comparison_page(compared, place / "comparison.html"),
+        "checkpoints": write_checkpoints_page(
+            steps, place / "checkpoints.html", log=log, title=HOSTILE
+        ),
+        "generalization": write_generalization_page(
+            generalization.generalization(records), place / "generalization.html"
+        ),
+    }
+
+
+NAMES = ["leaderboard", "comparison", "checkpoints", "generalization"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_open_quietly_and_need_no_scrolling_sideways(
+    pages: dict[str, Path], open_page: Open, name: str, width: int
+) -> None:
+    page = open_page(pages[name], viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("window.pwned") is None
+    page.locator(".theme label", has_text="Dark").click()
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(20, 23, 28)"
+    page.emulate_media(media="print")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+
+
+def test_a_leaderboard_is_sorted_and_filtered(pages: dict[str, Path], open_page: Open) -> None:
+    page = open_page(pages["leaderboard"])
+    board = page.locator(".board")
+    column = page.locator(".board thead th", has_text="GSM8K")
+    column.get_by_role("button").click()
+    assert column.get_attribute("aria-sort") == "descending"
+    values = [
+        float(value)
+        for value in board.locator("tbody tr td:nth-child(4)").evaluate_all(
+            "cells => cells.map((cell) => cell.dataset.value)"
+        )
+    ]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 4
+    column.get_by_role("button").press("Enter")
+    assert column.get_attribute("aria-sort") == "ascending"
+    page.get_by_role("searchbox").fill("TULU 300")
+    page.locator(".status", has_text="1 of 4 runs").wait_for()
+    assert board.locator("tbody tr:visible").count() == 1
+
+
+def test_flips_are_filtered_opened_and_compared(pages: dict[str, Path], open_page: Open) -> None:
+    page = open_page(pages["comparison"])
+    number = page.locator(".differences tbody tr").first.locator("a").nth(2)
+    won = number.text_content()
+    number.click()
+    page.locator(".status", has_text=re.compile(rf"^{won} flips?$")).wait_for()
+    assert page.locator("[name=kind]").input_value() == "won"
+    sides = page.locator(".side pre")
+    assert "</script><script>window.pwned" in sides.first.inner_text()
+    assert page.locator(".side mark.new").all_inner_texts() == ["three"]
+    assert page.locator(".side mark.gone").count() >= 1
+    assert sides.nth(1).inner_text() == "one three four"
+    assert page.evaluate("window.pwned") is None
+    before = page.locator(".sample h3").text_content()
+    page.keyboard.press("j")
+    page.locator(".sample h3").filter(has_not_text=re.compile(f"^{before}$")).wait_for()
+    page.wait_for_url(re.compile("item="))
+    page.get_by_role("searchbox").fill("nowhere to be found")
+    page.locator(".status", has_text="0 flips").wait_for()
+    page.get_by_role("link", name="Clear all filters").click()
+    page.locator(".status", has_text=re.compile(r"^\d\d flips$")).wait_for()
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "gone", "new"),
+    [
+        ("the cat sat", "the dog sat", ["cat"], ["dog"]),
+        ("same words", "same words", [], []),
+        ("", "all new words", [], ["all new words"]),
+        ("all old words", "", ["all old words"], []),
+        ("a b c d e", "a c d x e", ["b "], [" x"]),
+        ("12 apples, 3 left", "12 apples, 4 left", ["3"], ["4"]),
+    ],
+)
+def test_words_that_differ_are_found(
+    pages: dict[str, Path], open_page: Open, a: str, b: str, gone: list[str], new: list[str]
+) -> None:
+    page = open_page(pages["comparison"])
+    found = page.evaluate("([a, b]) => wordDiff(a, b)", [a, b])
+    texts = ["".join(text for text, _ in side) for side in found]
+    assert texts == [a, b]
+    kept = ["".join(text for text, common in side if common) for side in found]
+    assert kept[0].split() == kept[1].split()
+    assert [text.strip() for text, common in found[0] if not common] == [t.strip() for t in gone]
+    assert [text.strip() for text, common in found[1] if not common] == [t.strip() for t in new]
+
+
+def test_texts_with_nothing_in_common_are_not_compared_for_ever(
+    pages: dict[str, Path], open_page: Open
+) -> None:
+    page = open_page(pages["comparison"])
+    found = page.evaluate(
+        """() => {
+          const words = (letter) => Array.from({length: 6000}, (_, at) => letter + at).join(" ");
+          const began = performance.now();
+          return [wordDiff(words("a"), words("b")), performance.now() - began];
+        }"""
+    )
+    assert found[0] is None
+    assert found[1] < 1000
+
+
+def test_a_point_of_a_chart_leads_to_the_samples_of_its_run(
+    pages: dict[str, Path], open_page: Open
+) -> None:
+    page = open_page(pages["checkpoints"])
+    page.locator("figure.line", has_text="GSM8K").locator("a").first.click()
+    page.wait_for_url(re.compile(r"100-dev/report\.html#task=gsm8k$"))
+    page.locator(".status", has_text="40 samples").wait_for()

@@ -1,0 +1,123 @@
+"""Sub-tasks, lengths, time and cost on the page of a run."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from olmes.reports.cost import run_cost
+from olmes.reports.format_cost import flag_lost, format_cost
+from olmes.reports.lengths import BINS, length_view
+from olmes.reports.links import samples_link
+from olmes.reports.run_page import write_run_page
+
+from olmes.diagnosis import diagnose
+from olmes.registry import load_task
+
+
+def task(**fields: Any) -> dict[str, Any]:
+    generation = {"generation": {"max_tokens": 100}}
+    counts = {"truncated": 2}
+    tokens = {"prompt": 900, "completion": 160}
+    return {"n": 4, "tokens": tokens, "counts": counts, "formulation": generation} | fields
+
+
+def test_lengths_and_their_histogram() -> None:
+    view = length_view("gsm8k", task(), [10, 20, 30, 100], samples_link)
+    assert view is not None
+    assert (view.mean, view.median, view.longest, view.limit) == ("40", "25", "100", "100")
+    assert (view.truncated, view.truncated_share) == ("2", "50.0 %")
+    assert view.truncated_link == "#task=gsm8k&flag=truncated"
+    assert len(view.bins) == 4
+    assert max(bin_.x + bin_.width for bin_ in view.bins) <= 100
+    assert {bin_.height for bin_ in view.bins} == {24}
+    assert len(view.bins) < BINS
+
+
+def test_of_sealed_samples_only_the_sum_is_known() -> None:
+    view = length_view("gsm8k", task(), [], samples_link)
+    assert view is not None
+    assert (view.mean, view.median, view.longest, view.bins) == ("40", "–", "–", ())
+
+
+def test_what_is_not_generated_has_no_length() -> None:
+    nothing = {"prompt": 900, "completion": 0}
+    assert length_view("truthfulqa", task(tokens=nothing), [], samples_link) is None
+
+
+def test_cost_adds_up() -> None:
+    judge = {"tokens": {"prompt": 50, "completion": 5}}
+    run = {"tasks": {"a": task(), "b": task(judge=judge)}, "timing": {"answer_s": 32.0}}
+    cost = run_cost(run)
+    assert [(line.prompt, line.completion, line.judge) for line in (*cost.lines, cost.total)] == [
+        ("900", "160", "–"),
+        ("900", "160", "55"),
+        ("1,800", "320", "55"),
+    ]
+    assert cost.times == (("answering", "32.0 s"),)
+    assert cost.speed == "10"
+
+
+def test_every_sub_task_is_a_tile_with_its_number_and_its_samples(
+    clean_run: Path, tmp_path: Path
+) -> None:
+    page = write_run_page(clean_run, tmp_path / "report.html").read_text()
+    found = json.loads((clean_run / "run.json").read_text())["tasks"]["bbh"]["subtasks"]
+    tiles = re.findall(
+        r'<a class="tile heat-(\d+)" href="([^"]*)".*?<span>(.*?)</span> <b>(.*?)</b>', page
+    )
+    shown = {html.unescape(name.replace("<wbr>", "")): rest for *rest, name, _ in tiles}
+    assert shown.keys() == found.keys()
+    for (level, link), (name, subtask) in zip(shown.values(), found.items(), strict=True):
+        value = subtask["metrics"]["exact_match"]["value"]
+        assert abs(int(level) - 10 * value) <= 0.51
+        assert html.unescape(link) == samples_link(task="bbh", subtask=name, metric="exact_match")
+
+
+ROWS = [
+    # values by the protocol and leniently, flags, response
+    (1.0, 1.0, [], "The answer is 3."),
+    (0.0, 1.0, [], "so \\boxed{3}"),
+    (0.0, 1.0, ["misformatted"], "3"),
+    (0.0, 1.0, ["truncated"], "it is 3, and"),
+    (0.0, 1.0, [], "3"),
+    (0.0, 0.0, ["refusal"], "I cannot"),
+]
+
+
+def test_the_numbers_of_the_diagnosis_lead_to_as_many_samples() -> None:
+    names = ("exact_match", "exact_match_numeric")
+    rows = [
+        {
+            "values": dict(zip(names, values, strict=True)),
+            "flags": flags,
+            "gold": "3",
+            "response": {"text": text},
+        }
+        for *values, flags, text in ROWS
+    ]
+    found = diagnose(load_task("gsm8k"), rows)
+    flagged = [flag_lost(row, names[0], [names[1]]) for row in rows]
+    view = format_cost("GSM8K", found, samples_link, task="gsm8k")
+    assert view.lost is not None
+    assert (view.n, view.wrong.text, view.lost.text, view.lost.share) == ("6", "5", "4", "66.7 %")
+    assert len(view.reasons) == 4
+    for count in view.reasons:
+        flag = count.link.rpartition("flag=")[2]
+        assert sum(flag in row["flags"] for row in flagged) == int(count.text) == 1
+    assert [(count.text, count.word) for count in view.flags] == [
+        ("1", "truncated"),
+        ("1", "refusal"),
+    ]
+
+
+@pytest.mark.parametrize("lost", [None, 0])
+def test_nothing_lost_and_nothing_known_are_told_apart(lost: int | None) -> None:
+    diagnosis = {"n": 0, "wrong": 0, "lost": lost, "lost_by": {}, "flags": {}}
+    view = format_cost("X", diagnosis, samples_link)
+    assert (view.lost is None) == (lost is None)
+    assert view.bar is None

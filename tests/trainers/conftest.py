@@ -1,0 +1,167 @@
+"""A model small enough to be taught something in seconds: a Llama that reads single characters."""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}"
+    "{% if m['role'] == 'assistant' %}{{ eos_token }}{% if not loop.last %}{{ '\\n' }}{% endif %}"
+    "{% else %}{{ '\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+SPECIALS = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
+ADDITION = Path(__file__).parent / "files/addition_task.py"
+
+
+def build_char_tokenizer(template: str | None = TEMPLATE) -> Any:
+    """One token a printable ASCII character, and the marks of turns: 105 tokens.
+
+    Ends of turns are `<|end|>`, padding is a token of its own.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = list(dict.fromkeys(string.printable))
+    vocabulary = {token: number for number, token in enumerate([*SPECIALS, *letters])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("[\\s\\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        extra_special_tokens=list(SPECIALS[2:]),
+        clean_up_tokenization_spaces=False,
+    )
+    fast.model_max_length = 512
+    fast.chat_template = template
+    return fast
+
+
+def build_tiny(folder: Path, *, seed: int = 0, template: str | None = TEMPLATE, **config: Any) -> Path:
+    """Save a random character-level Llama (about 0.4 M parameters) as a checkpoint folder."""
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = build_char_tokenizer(template)
+    tokenizer.save_pretrained(folder)
+    settings: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 512,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+        **config,
+    }
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(LlamaConfig(**settings))
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+def teach(
+    folder: Path, out: Path, chats: list[tuple[str, str]], *, steps: int, seed: int = 0,
+    batch: int = 64, learning_rate: float = 3e-3,
+) -> Path:
+    """Plain supervised training of a tiny checkpoint on (user, assistant) pairs, saved to `out`.
+
+    Nothing of the trainers under test is used: a warm start for tests of later stages.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    rows = [encode_pair(tokenizer, *chat) for chat in chats]
+    order = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
+    for _ in range(steps):
+        chosen = [rows[i] for i in torch.randint(len(rows), (batch,), generator=order).tolist()]
+        width = max(len(ids) for ids, _ in chosen)
+        ids = torch.tensor([i + [tokenizer.pad_token_id] * (width - len(i)) for i, _ in chosen])
+        labels = torch.tensor([k + [-100] * (width - len(k)) for _, k in chosen])
+        # Padding stands on the right, where a causal model's other tokens cannot see it.
+        loss = model(input_ids=ids, labels=labels).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return out
+
+
+def encode_pair(tokenizer: Any, question: str, answer: str) -> tuple[list[int], list[int]]:
+    """Token ids of a chat, and its labels: -100 outside the answer and its end."""
+    asked = [{"role": "user", "content": question}]
+    prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    before = tokenizer(prompt, add_special_tokens=False).input_ids
+    after = tokenizer(answer, add_special_tokens=False).input_ids + [tokenizer.eos_token_id]
+    return before + after, [-100] * len(before) + after
+
+
+@pytest.fixture(scope="session")
+def addition_file() -> Path:
+    """The task file of two-digit addition; its module also has `training_docs()`."""
+    return ADDITION
+
+
+@pytest.fixture(scope="session")
+def char_tokenizer() -> Any:
+    """The tokenizer of the tiny model; not to be changed."""
+    return build_char_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def tiny_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint of the tiny model; not to be changed."""
+    return build_tiny(tmp_path_factory.mktemp("tiny-chat"))
+
+
+@pytest.fixture
+def build_chat() -> Callable[..., Path]:
+    """`build_tiny`."""
+    return build_tiny
+
+
+@pytest.fixture(scope="session")
+def warm_start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`warm_start(steps, seed)`: the tiny model taught two-digit addition for some steps.
+
+    Made once a session for each pair of arguments, on the sums that are not items of the task.
+    """
+    made: dict[tuple[int, int], Path] = {}
+
+    def make(steps: int = WARM_STEPS, seed: int = 0) -> Path:
+        if (steps, seed) not in made:
+            from olmes.registry import module_from_file
+
+            docs = module_from_file(ADDITION).training_docs()
+            folder = tmp_path_factory.mktemp("addition")
+            base = build_tiny(folder / "base", seed=seed)
+            chats = [(doc["question"], doc["answer"]) for doc in docs]
+            made[steps, seed] = teach(base, folder / "warm", chats, steps=steps, seed=seed)
+        return made[steps, seed]
+
+    return make
+
+
+WARM_STEPS = 280
+"""About half of the items right afterwards."""

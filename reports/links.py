@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
+
+Link = Callable[..., str]
+"""What `samples_link` and `sealed_link` are: filters in, fragment out."""
+
+HELD_OUT = "#held-out"
+"""Where a page says what is under seal and how it is opened."""
 
 
 def samples_link(**filters: str) -> str:
@@ -15,3 +22,9 @@ def samples_link(**filters: str) -> str:
     return "#" + urlencode(
         {key: value for key, value in filters.items() if value}, safe="/~", quote_via=quote
     )
+
+
+def sealed_link(**filters: str) -> str:
+    """Where a number leads whose samples are under seal, whatever they would be filtered by."""
+    del filters
+    return HELD_OUT

@@ -42,6 +42,28 @@ def interval(low: float | None, high: float | None, *, share: bool) -> str:
     return f"[{plain(low, share=share)}, {plain(high, share=share)}]"
 
 
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points, with its sign: `+12.3`, `−0.4`."""
+    if value is None or not is_number(value):
+        return MISSING
+    text = f"{100 * value:+.1f}".replace("-", "−")
+    return "0.0" if text in {"+0.0", "−0.0"} else text
+
+
+def points_interval(low: float | None, high: float | None) -> str:
+    """An interval of a difference; a dash where there is none."""
+    if not (is_number(low) and is_number(high)):
+        return MISSING
+    return f"[{points(low)}, {points(high)}]"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value with three decimals; `< 0.001` below that."""
+    if value is None or not is_number(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def seconds(value: float) -> str:
     """A duration: `0.4 s`, `12.3 s`, `5 min 02 s`, `2 h 05 min`."""
     if value < 60:

@@ -28,12 +28,13 @@ def asset(name: str) -> str:
     return (HERE / "assets" / name).read_text(encoding="utf-8")
 
 
-def content_policy(style: str, script: str) -> str:
-    """The content security policy of a page that holds these two texts and nothing else."""
+def content_policy(style: str, scripts: Sequence[str]) -> str:
+    """The content security policy of a page that holds these texts and nothing else."""
+    hashes = " ".join(f"'{_source_hash(script)}'" for script in scripts)
     rules = (
         "default-src 'none'",
         f"style-src '{_source_hash(style)}'",
-        f"script-src '{_source_hash(script)}'" if script else "script-src 'none'",
+        f"script-src {hashes}",
         "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
@@ -74,7 +75,7 @@ def render_page(
     template: str,
     context: Mapping[str, Any],
     *,
-    script: str = "",
+    scripts: Sequence[str] = (),
     data: Any = None,
     blobs: Sequence[str] = (),
 ) -> str:
@@ -83,20 +84,21 @@ def render_page(
     Args:
         template: a file in `templates/` that extends `page.html.jinja`.
         context: what the template shows.
-        script: a file in `assets/`, inlined at the end; '' for none.
-        data: JSON for the script, in the element `#page-data`.
-        blobs: base64 texts for the script, in the elements `#blob-0`, `#blob-1`, ...
+        scripts: files in `assets/`, inlined at the end in this order.
+        data: JSON for the scripts, in the element `#page-data`.
+        blobs: base64 texts for the scripts, in the elements `#blob-0`, `#blob-1`, ...
     """
     style = asset("report.css")
-    code = asset(script) if script else ""
+    theme, code = asset("theme.js"), [asset(name) for name in scripts]
     text = (
         _environment()
         .get_template(template)
         .render(
             **context,
-            policy=content_policy(style, code),
+            policy=content_policy(style, [theme, *code]),
             style=Markup(style),  # noqa: S704 (our own files; a test holds them free of end tags)
-            script=Markup(code),  # noqa: S704
+            theme=Markup(theme),  # noqa: S704
+            scripts=[Markup(text) for text in code],  # noqa: S704
             data=data,
             blobs=blobs,
         )

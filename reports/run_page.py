@@ -6,9 +6,8 @@ Reads the record alone (`run.json` and `samples/*.jsonl`) and writes one HTML fi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,34 @@ from olmes import jsonl
 from olmes.record import Record
 
 from . import numbers
-from .links import samples_link
+from .cost import run_cost
+from .dates import date
+from .format_cost import REASONS, FormatCost, flag_lost, format_cost
+from .held_out import held_out_view, link_of
+from .judges import judge_facts
+from .lengths import Lengths, length_view
+from .links import HELD_OUT
 from .notices import run_notices
 from .page import render_page
 from .samples import PackedTask, pack_task
-from .scores import ScoreGroup, score, subtask_scores, task_scores
+from .scores import Score, ScoreGroup, score, subtask_scores, task_scores
 
 ISSUES = {
     "failed": "failed",
     "empty": "empty",
+    "refusal": "refusal",
     "unparsed": "unparsed",
+    "misformatted": "not in the form asked for",
     "truncated": "truncated",
     "prompt_truncated": "prompt cut",
+    "unjudged": "not judged",
     "timeout": "scorer timeout",
     "crashed": "scorer crashed",
     "disputed": "disputed",
 }
 """What can be wrong with a response, by flag: the words a page uses for it."""
+WORDS = ISSUES | {f"lost_{reason}": f"lost to format: {word}" for reason, word in REASONS.items()}
+"""Words for every flag, those of the format diagnosis too."""
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -48,6 +58,14 @@ class TaskView:
     issues: tuple[tuple[str, str, str], ...]
     """Count, word and link."""
     formulation_hash: str
+    sealed: bool
+    """Whether its samples are under seal."""
+    format_cost: FormatCost | None
+    """None in older records."""
+    lengths: Lengths | None
+    """None where nothing was generated."""
+    judge: Pairs
+    """Who judged, and at what price; empty for a task that is scored by rules."""
     facts: Pairs
     """What the numbers rest on: hashes, data, tokens."""
     settings: Pairs
@@ -69,24 +87,48 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     """
     record = Record.load(run_folder)
     run = record.data
+    sealed = [name for name in record.tasks if record.sealed(name)]
     packed = {name: _pack(record, name) for name in record.tasks}
+    browsable = {name: own for name, own in packed.items() if name not in sealed}
     suite = run.get("suite")
+    missing = (suite or {}).get("missing") or ()
     context = {
         "run": run,
-        "created": _date(run["created"]),
-        "mean": score(suite, metric="mean", link="#browser") if suite else None,
+        "created": date(run["created"]),
+        "mean": _mean(suite, HELD_OUT if sealed and not browsable else "#browser"),
+        "averaged": _averaged(run, missing),
+        "missing": missing,
         "suite": suite,
-        "notices": run_notices(run),
-        "tasks": [_task_view(name, task, packed[name]) for name, task in record.tasks.items()],
+        "notices": run_notices(run, sealed),
+        "held_out": held_out_view(record),
+        "tasks": [_task_view(record, name, packed[name]) for name in record.tasks],
+        "browsable": len(browsable),
         "responses": sum(task["n"] for task in record.tasks.values()),
+        "cost": run_cost(run),
         "engine": _lines(run["model"].get("engine")),
         "environment": _lines(run.get("environment")),
         "issues": ISSUES,
     }
-    data, blobs = _browser_data(record, packed)
-    page = render_page("run.html.jinja", context, script="samples.js", data=data, blobs=blobs)
+    data, blobs = _browser_data(record, browsable)
+    page = render_page(
+        "run.html.jinja",
+        context,
+        scripts=("text.js", "samples.js") if browsable else (),
+        data=data if browsable else None,
+        blobs=blobs,
+    )
     jsonl.write_atomically(output, page)
     return output
+
+
+def _mean(suite: dict[str, Any] | None, link: str) -> Score | None:
+    return score(suite, metric="mean", link=link) if suite else None
+
+
+def _averaged(run: dict[str, Any], missing: Collection[str]) -> int:
+    """How many tasks the mean of the suite is over."""
+    members = (run.get("suite") or {}).get("tasks") or run["tasks"]
+    return sum(name not in missing for name in members)
 
 
 def _honest(task: dict[str, Any]) -> list[str]:
@@ -94,13 +136,13 @@ def _honest(task: dict[str, Any]) -> list[str]:
 
 
 def _pack(record: Record, name: str) -> PackedTask:
+    """The task's samples; nothing of them where they are under seal."""
     task = record.tasks[name]
-    return pack_task(
-        record.samples(name),
-        primary=task["primary"],
-        honest=_honest(task),
-        shared=task.get("shared_messages") or (),
-    )
+    primary, honest = task["primary"], _honest(task)
+    rows = () if record.sealed(name) else record.samples(name)
+    if task.get("diagnosis"):
+        rows = (flag_lost(row, primary, honest) for row in rows)
+    return pack_task(rows, primary=primary, honest=honest, shared=task.get("shared_messages") or ())
 
 
 def _browser_data(
@@ -109,8 +151,8 @@ def _browser_data(
     """What the browser's script needs at once, and the packed texts it refers to by number."""
     blobs: list[str] = []
     tasks = []
-    for name, task in record.tasks.items():
-        own = packed[name]
+    for name, own in packed.items():
+        task = record.tasks[name]
         first = len(blobs)
         blobs += [own.index, *own.chunks]
         metrics = task["metrics"]
@@ -125,35 +167,46 @@ def _browser_data(
                 "primary": task["primary"],
                 "honest": _honest(task),
                 "lower": [m for m in metrics if not metrics[m].get("higher_is_better", True)],
-                "flags": [flag for flag in {**ISSUES, **own.flags} if own.flags.get(flag)],
+                "flags": [flag for flag in {**WORDS, **own.flags} if own.flags.get(flag)],
                 "index": first,
                 "chunks": [[first + 1 + k, start] for k, start in enumerate(own.starts)],
             }
         )
-    return {"tasks": tasks, "flags": ISSUES}, blobs
+    return {"tasks": tasks, "flags": WORDS}, blobs
 
 
-def _task_view(name: str, task: dict[str, Any], packed: PackedTask) -> TaskView:
-    sample = task["data"]["origin"] == "sample"
-    tags = {
-        "sample data": sample,
-        "data differs": not sample and not task["data"].get("official"),
-        "not standard": not task.get("standard", True),
-    }
+def _task_view(record: Record, name: str, packed: PackedTask) -> TaskView:
+    task, link = record.tasks[name], link_of(record, name)
     counts = {**packed.flags, **(task.get("counts") or {})}
+    title = task.get("title") or name
+    diagnosis = task.get("diagnosis")
     return TaskView(
-        group=task_scores(name, task, packed.values),
-        subtasks=subtask_scores(name, task, packed.values),
-        tags=tuple(tag for tag, holds in tags.items() if holds),
+        group=task_scores(name, task, packed.values, link),
+        subtasks=subtask_scores(name, task, packed.values, link),
+        tags=tuple(_tags(task)),
         issues=tuple(
-            (numbers.count(counts[flag]), word, samples_link(task=name, flag=flag))
+            (numbers.count(counts[flag]), word, link(task=name, flag=flag))
             for flag, word in ISSUES.items()
             if counts.get(flag)
         ),
+        sealed=record.sealed(name),
+        format_cost=format_cost(title, diagnosis, link, task=name) if diagnosis else None,
+        lengths=length_view(name, task, packed.lengths, link),
+        judge=judge_facts(task),
         formulation_hash=task["formulation_hash"],
         facts=tuple(_facts(task)),
         settings=_lines(task.get("formulation")),
     )
+
+
+def _tags(task: dict[str, Any]) -> Iterator[str]:
+    sample = task["data"]["origin"] == "sample"
+    if sample:
+        yield "sample data"
+    if not sample and not task["data"].get("official"):
+        yield "data differs"
+    if not task.get("standard", True):
+        yield "not standard"
 
 
 def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -180,13 +233,3 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _flat(item, f"{name}.{key}" if name else str(key))
     else:
         yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _date(text: str) -> str:
-    """`22 November 2026, 10:00 UTC`; a time that is not ISO 8601 is shown as it is."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"

@@ -41,6 +41,8 @@ class PackedTask:
     """Metrics with values from 0 to 1, by which samples can be filtered."""
     flags: dict[str, int]
     """Samples by flag, `disputed` among them."""
+    lengths: tuple[int, ...]
+    """Tokens of each response that there is."""
 
 
 def pack(value: Any) -> str:
@@ -105,7 +107,7 @@ def pack_task(
         "repeat": [row.get("repeat", 0) for row in rows],
         "values": {name: values[name] for name in filterable},
         "flags": flags,
-        "line": _lines(rows),
+        "line": lines_of(rows),
     }
     chunks, starts = _chunks(rows)
     return PackedTask(
@@ -114,6 +116,11 @@ def pack_task(
         starts=starts,
         values=filterable,
         flags=dict(Counter(flag for each in flags for flag in each)),
+        lengths=tuple(
+            response["completion_tokens"]
+            for row in rows
+            if (response := row.get("response")) and not response.get("error")
+        ),
     )
 
 
@@ -135,7 +142,7 @@ def question(row: dict[str, Any]) -> str:
     return str(messages[-1]["content"] if messages else row.get("prompt") or "")
 
 
-def _lines(rows: list[dict[str, Any]]) -> list[str]:
+def lines_of(rows: list[dict[str, Any]]) -> list[str]:
     """One line a row: its question, without the instructions that all of its sub-task begin with."""
     questions: dict[str, set[str]] = {}
     for row in rows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import numbers
-from .links import samples_link
+from .links import Link, samples_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +75,26 @@ def score(
     )
 
 
-def task_scores(name: str, task: dict[str, Any], browsable: Collection[str]) -> ScoreGroup:
+def task_scores(
+    name: str, task: dict[str, Any], browsable: Collection[str], link: Link = samples_link
+) -> ScoreGroup:
     """A task's scores.
 
     Args:
         name: the task.
         task: its part of `run.json`.
         browsable: the metrics that samples can be filtered by.
+        link: makes the links to the samples.
     """
-    return _group(task.get("title") or name, task["metrics"], task, browsable, task=name)
+    return _group(task.get("title") or name, task["metrics"], task, browsable, link, task=name)
 
 
 def subtask_scores(
-    name: str, task: dict[str, Any], browsable: Collection[str]
+    name: str, task: dict[str, Any], browsable: Collection[str], link: Link = samples_link
 ) -> tuple[ScoreGroup, ...]:
     """The scores of a task's sub-tasks, which may be none; arguments as for `task_scores`."""
     return tuple(
-        _group(subtask, found["metrics"], task, browsable, task=name, subtask=subtask)
+        _group(subtask, found["metrics"], task, browsable, link, task=name, subtask=subtask)
         for subtask, found in (task.get("subtasks") or {}).items()
     )
 
@@ -101,6 +104,7 @@ def _group(
     estimates: dict[str, Any],
     described: dict[str, Any],
     browsable: Collection[str],
+    link: Link,
     **place: str,
 ) -> ScoreGroup:
     primary = described["primary"]
@@ -110,8 +114,8 @@ def _group(
             metric=metric,
             about=described["metrics"].get(metric),
             primary=metric == primary,
-            link=samples_link(**place, metric=metric if metric in browsable else ""),
+            link=link(**place, metric=metric if metric in browsable else ""),
         )
         for metric in sorted(estimates, key=lambda metric: metric != primary)
     )
-    return ScoreGroup(title=title, link=samples_link(**place), scores=tuple(scores))
+    return ScoreGroup(title=title, link=link(**place), scores=tuple(scores))

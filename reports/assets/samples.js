@@ -1,13 +1,11 @@
 // The sample browser. Its whole state is the URL fragment, and texts are unpacked when needed.
-// Whatever a model wrote reaches the page as text nodes only.
+// Whatever a model wrote reaches the page as text nodes only (text.js).
 "use strict";
 (() => {
+  const { make, visible, unpacked, settled } = olmes;
   const ROW = 46; // pixels a row of the list, as in report.css
   const VERDICTS = { right: "Right", partly: "Partly", wrong: "Wrong", none: "No verdict" };
   const GLYPHS = { right: "✓", partly: "◐", wrong: "✗", none: "–" };
-  // Control and format characters but tab, newline and the joiners that scripts and emoji need;
-  // line and paragraph separators; surrogates without their partner.
-  const HIDDEN = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const tasks = new Map(page.tasks.map((task) => [task.name, task]));
@@ -23,22 +21,6 @@
   let turn = 0; // counts refreshes, so that a late one does not overwrite a newer
 
   // --- Packed data ---------------------------------------------------------------------------
-  async function unpack(number) {
-    const text = atob(document.getElementById(`blob-${number}`).textContent);
-    const bytes = new Uint8Array(text.length);
-    for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
-  }
-
-  const held = new Map(); // at most 256 unpacked texts by number, least recently used first
-  function unpacked(number) {
-    const value = held.get(number) ?? unpack(number);
-    held.delete(number);
-    held.set(number, value);
-    if (held.size > 256) held.delete(held.keys().next().value);
-    return value;
-  }
-
   async function sampleOf({ task, index, at }) {
     const [number, start] = task.chunks.findLast(([, first]) => first <= at);
     const chunk = await unpacked(number);
@@ -61,30 +43,6 @@
   }
 
   // --- Text ----------------------------------------------------------------------------------
-  function make(tag, properties = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties)) {
-      if (name.includes("-") || name === "role") element.setAttribute(name, value);
-      else element[name] = value;
-    }
-    element.append(...children);
-    return element;
-  }
-
-  /** Text as nodes, with characters that cannot be seen made visible. */
-  function visible(text) {
-    const nodes = [];
-    let from = 0;
-    for (const { 0: letter, index } of text.matchAll(HIDDEN)) {
-      const code = letter.codePointAt(0);
-      const digits = code.toString(16).padStart(code < 0x100 ? 2 : 4, "0");
-      const shown = letter === "\r" ? "\\r" : `\\${code < 0x100 ? "x" : "u"}${digits}`;
-      nodes.push(text.slice(from, index), make("span", { className: "control" }, shown));
-      from = index + letter.length;
-    }
-    return [...nodes, text.slice(from)];
-  }
-
   /** Where `needle` last stands in `text`, as a word of its own if it ever does; -1 if nowhere. */
   function lastPlace(text, needle) {
     const splitsWord = (at) => /^[\p{L}\p{N}]{2}$/u.test(text.slice(at - 1, at + 1));
@@ -107,7 +65,7 @@
   const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
   function holds(row, id, words) {
     const turns = row.messages.map((message) => message.content);
-    const texts = [id, ...turns, row.prompt, row.prefill, row.response?.text, row.gold, row.extracted, row.note];
+    const texts = [id, ...turns, row.prompt, row.prefill, row.response?.text, row.gold, row.extracted, row.note, ...(row.judgements ?? []).map((one) => one.text)];
     return texts.some((text) => asText(text ?? "").toLowerCase().includes(words));
   }
 
@@ -278,6 +236,25 @@
     );
   }
 
+  /** What a judge was asked about the response, and what it said. */
+  function judgementPart({ judgements = [] }) {
+    const candidates = (texts) => texts.map((text) => block("", ...visible(text)));
+    return judgements.map((one, at) => {
+      const turns = one.candidates
+        ? [heading("Reference"), block("", ...visible(one.reference ?? "")), heading("Candidates"), ...candidates(one.candidates)]
+        : [...(one.messages ?? []).map(turnOf), one.prompt ? block("", ...visible(one.prompt)) : ""];
+      const fold = make("details", {}, make("summary", {}, one.candidates ? `Compared by ${one.encoder}` : "Question to the judge"));
+      fold.addEventListener("toggle", () => fold.append(...turns), { once: true });
+      const said = one.similarities?.length ? one.similarities.map((value) => Number(value).toFixed(3)).join(", ") : one.text ?? "";
+      return [
+        heading(`Judgement ${judgements.length > 1 ? `${at + 1} of ${judgements.length}` : ""}`),
+        fold,
+        one.error ? make("p", { className: "notice caution" }, ...visible(one.error)) : block("response", ...visible(said)),
+        note(`${one.prompt_tokens ?? 0} tokens read, ${one.completion_tokens ?? 0} written by the judge`),
+      ];
+    });
+  }
+
   function describe(entry, sample) {
     const { response } = sample;
     const answer = marked(response.text ?? "", sample.extracted);
@@ -289,7 +266,7 @@
       `item ${sample.doc_hash}, prompt ${sample.prompt_hash}`,
     ];
     const asked = [headOf(entry, idOf(entry)), promptPart(sample), responsePart(sample, answer)];
-    const judged = [answerPart(sample, answer), verdictPart(entry, sample)];
+    const judged = [answerPart(sample, answer), verdictPart(entry, sample), judgementPart(sample)];
     return [asked, note(facts.filter(Boolean).join(", ")), judged].flat(4).filter(Boolean);
   }
 
@@ -308,22 +285,19 @@
   }
 
   // --- Address and controls ------------------------------------------------------------------
-  /** `action`, once calls have ceased for a while. */
-  function settled(action, milliseconds) {
-    let timer;
-    return () => {
-      clearTimeout(timer);
-      timer = setTimeout(action, milliseconds);
-    };
-  }
-
-  const refreshSoon = settled(refresh, 120);
+  const refreshSoon = settled(refresh, 80);
   // Browsers limit how often an address may change.
   const writeAddress = settled(() => {
     const parts = Object.entries(state).filter(([, value]) => value);
     const text = parts.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
     history.replaceState(null, "", `#${text || "browser"}`);
   }, 200);
+
+  /** Whether the address is one of the browser's, and not of another place on the page. */
+  function leadsHere() {
+    const given = new URLSearchParams(location.hash.slice(1));
+    return location.hash === "#browser" || FIELDS.some((name) => given.has(name));
+  }
 
   function readAddress() {
     const given = new URLSearchParams(location.hash.slice(1));
@@ -358,7 +332,8 @@
     if (event.target.name === "task") state.subtask = "";
     writeControls();
     writeAddress();
-    refreshSoon();
+    if (event.target === form.elements.q) refreshSoon();
+    else refresh();
   }
 
   function onKey(event) {
@@ -381,12 +356,12 @@
     find(".moves").addEventListener("click", ({ target }) => target.value && move(Number(target.value)));
     addEventListener("resize", draw);
     addEventListener("keydown", onKey);
-    addEventListener("hashchange", () => readAddress().then(toBrowser));
+    addEventListener("hashchange", () => leadsHere() && readAddress().then(toBrowser));
     // A link to where the browser is already changes no address.
-    addEventListener("click", ({ target }) => target.closest("a")?.hash === location.hash && toBrowser());
+    addEventListener("click", ({ target }) => target.closest("a")?.hash === location.hash && leadsHere() && toBrowser());
     addEventListener("unhandledrejection", ({ reason }) => (status.textContent = `The samples cannot be read: ${reason}`));
     find("#browser-app").hidden = false;
-    readAddress().then(() => location.hash.length > 1 && toBrowser());
+    readAddress().then(() => leadsHere() && toBrowser());
   }
 
   function toBrowser() {

@@ -8,6 +8,7 @@ numbers appear.
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -68,6 +69,13 @@ class Formulation:
             else:
                 known = ", ".join(sorted(own_fields | generation_fields))
                 raise OlmesError(f"there is no setting '{key}'; choose one of {known}.")
+        for pattern in own.get("extract", ()):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise OlmesError(
+                    f"'{pattern}' is no regular expression ({error}); mend the setting 'extract'."
+                ) from None
         if generation:
             own["generation"] = dataclasses.replace(self.generation, **generation)
         return dataclasses.replace(self, **own)

@@ -45,6 +45,8 @@ class Task(ABC):
     """Whether verdicts need a judge: `questions` says what is asked, `score` gets the answers."""
     formulation: Formulation
     """The standard formulation, declared by the class."""
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Fields of the formulation that describe what the task does and that `--set` cannot change."""
 
     reference: str = ""
     """Where a scoring process finds this task: `package.module` or `/path/to/file.py`; set by the
@@ -136,6 +138,12 @@ class Task(ABC):
         if not settings:
             return self
         changed = copy.copy(self)
+        for name in settings:
+            if name in self.fixed:
+                raise OlmesError(
+                    f"--set {self.name}.{name}: the task does not go by it, so changing it would "
+                    "change nothing; write a task of your own for that (docs/adding-a-task.md)."
+                )
         try:
             changed.formulation = self.formulation.replaced(settings)
         except OlmesError as error:

@@ -93,6 +93,7 @@ class AGIEval(Task):
         ),
     )
     primary = "exact_match"
+    fixed = ("version", "exemplars", "answer", "multiturn")
     formulation: AGIEvalFormulation = AGIEvalFormulation(
         version=1,
         description="Answer the following multiple-choice question by giving the correct answer "

@@ -115,6 +115,17 @@ class DeepMindMath(Task):
         ),
     )
     primary = "exact_match"
+    fixed = (
+        "version",
+        "shots",
+        "exemplars",
+        "description",
+        "answer",
+        "final",
+        "prefill",
+        "multiturn",
+        "extract",
+    )
     formulation = DeepMindFormulation(
         version=1,
         exemplars="example answers of each category, OLMES prompt v3; 8370561a79809e0e",

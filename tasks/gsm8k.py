@@ -58,6 +58,7 @@ class GSM8K(Task):
         ),
     )
     primary = "exact_match"
+    fixed = ("version", "exemplars", "description", "final", "multiturn", "extract")
     formulation = Formulation(
         version=1,
         shots=8,

@@ -119,6 +119,7 @@ class HREF(Task):
         Metric(name="win_rate", help="share of responses preferred to the baseline's, ties half"),
     )
     primary = "win_rate"
+    fixed = ("version", "shots", "exemplars", "answer", "multiturn", "extract")
     formulation: HREFFormulation = HREFFormulation(
         question="{instruction}",
         # The protocol leaves the length to each model's own configuration.

@@ -61,6 +61,17 @@ class IFEval(Task):
     )
     metrics = LEVELS
     primary = "prompt_level_loose"
+    fixed = (
+        "version",
+        "shots",
+        "exemplars",
+        "description",
+        "answer",
+        "final",
+        "prefill",
+        "multiturn",
+        "extract",
+    )
     formulation = Formulation(
         version=1,
         shots=0,

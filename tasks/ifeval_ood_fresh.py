@@ -56,6 +56,17 @@ class IFEvalOODFresh(Task):
     )
     metrics = LEVELS
     primary = "prompt_level_loose"
+    fixed = (
+        "version",
+        "shots",
+        "exemplars",
+        "description",
+        "answer",
+        "final",
+        "prefill",
+        "multiturn",
+        "extract",
+    )
     formulation: FreshFormulation = FreshFormulation(
         version=1,
         shots=0,

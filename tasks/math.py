@@ -72,6 +72,7 @@ class MATH(Task):
     )
     primary = "exact_match_flex"
     scorers = ("score", "score_math_verify")
+    fixed = ("version", "exemplars", "description", "final", "prefill", "multiturn", "extract")
     formulation = Formulation(
         version=1,
         shots=4,

@@ -48,7 +48,7 @@ def test_fewer_shots_are_the_first_ones() -> None:
         ({"shots": "nine"}, "does not fit the setting 'shots'"),
         ({"colour": "red"}, "there is no setting 'colour'; choose one of .*shots"),
         ({"aggregate": "median"}, "one of micro, macro"),
-        ({"multiturn": "perhaps"}, "true or false"),
+        ({"multiturn": "perhaps"}, "changing it would change nothing"),
         ({"max_tokens": 1.5}, "whole number"),
     ],
 )
@@ -74,3 +74,13 @@ def test_a_limit_is_spread_over_subtasks_and_nested() -> None:
     assert all(small < large for small, large in itertools.pairwise(ids[:4]))
     assert kept[3] == kept[4] == instances
     assert kept[1] == sorted(kept[1], key=instances.index)
+
+
+def test_a_pattern_that_does_not_compile_is_refused() -> None:
+    with pytest.raises(OlmesError, match=r"'\(' is no regular expression"):
+        GSM8K.formulation.replaced({"extract": "a|("})
+
+
+def test_a_truth_value_is_true_or_false() -> None:
+    with pytest.raises(OlmesError, match="true or false"):
+        GSM8K.formulation.replaced({"multiturn": "perhaps"})

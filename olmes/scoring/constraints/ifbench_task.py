@@ -65,6 +65,17 @@ class IFBenchTask(Task):
         ),
     )
     primary = "prompt_level_loose"
+    fixed = (
+        "version",
+        "shots",
+        "exemplars",
+        "description",
+        "answer",
+        "final",
+        "prefill",
+        "multiturn",
+        "extract",
+    )
     formulation: IFBenchFormulation = IFBenchFormulation(
         version=1,
         shots=0,

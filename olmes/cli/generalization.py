@@ -62,7 +62,9 @@ def pairs_table(found: dict[str, Any], number: int) -> Any:
     """The pairs of one model: development score, held-out score, gap and its interval."""
     from olmes.cli.tables import blank_table, interval, percent
 
-    table = blank_table("dev", "unseen", "dev", "unseen", "gap", "95 % interval", "left out")
+    table = blank_table(
+        "held against", "unseen task", "dev", "unseen", "gap", "95 % interval", "left out"
+    )
     named = [(", ".join(pair["dev"]), pair["unseen"], pair) for pair in found["pairs"]]
     for dev, unseen, pair in [*named, ("suite", "suite", found["suites"])]:
         row = pair["rows"][number]

@@ -77,7 +77,7 @@ def carry_over(
     if len(unseen) != k:
         raise ValueError(f"{k} dev scores, but {len(unseen)} unseen ones")
     if k < 3:
-        return CarryOver(k, f"{k} checkpoints; a slope with an interval needs at least 3")
+        return CarryOver(k, f"a slope with an interval needs at least 3 checkpoints, not {k}")
     if len(set(dev)) < 2:
         return CarryOver(k, "all checkpoints have the same dev score")
     line = trend_of_scores(dev, unseen)

@@ -283,7 +283,7 @@ def test_carry_over() -> None:
 def test_carry_over_says_why_it_cannot() -> None:
     two = stats.carry_over([0.1, 0.2], [0.1, 0.2])
     assert (two.slope, two.spearman) == (None, None)
-    assert two.reason == "2 checkpoints; a slope with an interval needs at least 3"
+    assert two.reason == "a slope with an interval needs at least 3 checkpoints, not 2"
     assert "same dev score" in stats.carry_over([0.1] * 3, [0.1, 0.2, 0.3]).reason
     with pytest.raises(ValueError, match="3 dev scores, but 2"):
         stats.carry_over([0.1, 0.2, 0.3], [0.1, 0.2])

@@ -50,12 +50,15 @@ def command(
 
 def show(found: dict[str, Any], output: Path | None) -> None:
     """Print a comparison."""
+    from olmes.cli.outcome import look_words
     from olmes.cli.tables import console
 
     screen = console()
     for letter, run in zip("AB", found["runs"], strict=True):
         sample = " (sample data)" if run["sample_data"] else ""
         screen.print(f"{letter}  {run['name']}  {run['id']}{sample}", soft_wrap=True)
+        if run["held_out"]:
+            screen.print(f"   {look_words(run['held_out'])}", style="dim", soft_wrap=True)
     if found["why"]:
         screen.print(why_table(found["why"]))
     else:

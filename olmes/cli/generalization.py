@@ -49,13 +49,9 @@ def command(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
 
 def look_line(look: dict[str, Any]) -> str:
     """How often the model's family was looked at, and what its development score was then."""
-    from olmes.cli.outcome import dev_words
+    from olmes.cli.outcome import look_words
 
-    before = look["looks_before"]
-    return (
-        f"looked at {look['time']} ({look['reason']}); {look['family']} had {before} "
-        f"{'look' if before == 1 else 'looks'} before; {dev_words(look['dev'])}"
-    )
+    return f"looked at {look['time']} ({look['reason']}): {look_words(look)}"
 
 
 def pairs_table(found: dict[str, Any], number: int) -> Any:

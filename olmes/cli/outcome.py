@@ -31,18 +31,20 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
 
 def look_lines(held: dict[str, Any], record: Record) -> list[str]:
     """How many looks went before this one, what the development score was, and what is sealed."""
-    before = held["looks_before"]
-    looks = f"{before} {'look' if before == 1 else 'looks'}"
-    lines = [
-        f"held out  the family {held['family']} had {looks} before this one "
-        f"(ledger line {held['ledger']['number']}); {dev_words(held['dev'])}"
-    ]
+    lines = [f"held out  {look_words(held)} (ledger line {held['ledger']['number']})"]
     if sealed := [name for name in held["sealed"] if record.sealed(name)]:
         lines.append(
             f"sealed    samples of {', '.join(sealed)}; to open them is a look: "
             f'olmes unseal {record.folder} --reason "..."'
         )
     return lines
+
+
+def look_words(held: dict[str, Any]) -> str:
+    """How many looks went before one, and what the development score was then."""
+    before = held["looks_before"]
+    looks = f"{before} {'look' if before == 1 else 'looks'}"
+    return f"the family {held['family']} had {looks} before this one; {dev_words(held['dev'])}"
 
 
 def dev_words(dev: dict[str, Any] | None) -> str:

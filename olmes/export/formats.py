@@ -178,8 +178,10 @@ def notes(board: dict[str, Any]) -> list[str]:
         )
     for entry in board["ranked"]:
         if held := entry["run"]["held_out"]:
+            dev = held["dev"]
+            then = f"{dev['suite']} score then {cell(dev, ' ± ', '–')}" if dev else "no dev score"
             said.append(
                 f"{entry['run']['name']}: held-out tasks looked at after {held['looks_before']} "
-                f"earlier looks of the family {held['family']}."
+                f"earlier looks of the family {held['family']}; {then}."
             )
     return said

@@ -24,7 +24,8 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
     Returns:
         Numbers: a row for each run, task, sub-task ('' for the whole task) and metric, with value,
         stderr, ci_low, ci_high, n, and what the number rests on (model, fingerprint, suite,
-        formulation_hash, data_hash, data origin, standard, limit, held_out, looks_before).
+        formulation_hash, data_hash, data origin, standard, limit, held_out, and for held-out runs
+        looks_before and dev_then, the development score at that time).
         Samples: a row for each response, with run, model, task and the fields of the samples file;
         a metric `M` is the column `values.M`.
 
@@ -78,6 +79,7 @@ def about_task(record: Record, name: str, task: dict[str, Any]) -> dict[str, Any
         "complete": record.complete,
         "held_out": name in held.get("tasks", ()),
         "looks_before": held.get("looks_before"),
+        "dev_then": (held.get("dev") or {}).get("value"),
     }
 
 

@@ -44,11 +44,11 @@ def test_a_run_needs_a_reason_and_shows_what_went_before(olmes, exam, tmp_path: 
     assert len(refused.splitlines()) == 1
     assert "no looks" in olmes("ledger").stdout
     first = olmes(*exam, "--reason", "final").stdout
-    assert "had 0 looks before this one (ledger line 1)" in first
-    assert "no development score of these weights was in the store then" in first
+    assert "had 0 looks before this one" in first
+    assert "no development score of these weights was in the store then (ledger line 1)" in first
     assert "olmes unseal runs/" in first
     second = olmes(*exam, "--limit", 4, "--reason", "again").stdout
-    assert "had 1 look before this one (ledger line 3)" in second
+    assert "had 1 look before this one" in second
     page = next((tmp_path / "runs").glob("*/report.html")).read_text("utf-8")
     assert "word3" not in page
 

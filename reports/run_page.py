@@ -106,6 +106,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "responses": sum(task["n"] for task in record.tasks.values()),
         "cost": run_cost(run),
         "engine": _lines(run["model"].get("engine")),
+        "training": _training(run["model"]),
         "environment": _lines(run.get("environment")),
         "issues": ISSUES,
     }
@@ -220,6 +221,13 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "note", str(note)
     for kind, found in (task.get("tokens") or {}).items():
         yield f"{kind} tokens", numbers.count(found)
+
+
+def _training(model: dict[str, Any]) -> str:
+    """Of which training a model is a checkpoint, where its record says a step."""
+    if model.get("step") is None:
+        return ""
+    return f"{model.get('family') or model['name']}, step {model['step']:,}"
 
 
 def _lines(value: Any) -> Pairs:

@@ -408,6 +408,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def record_builder() -> type[RecordBuilder]:
+    """`RecordBuilder`, for tests that need other tasks."""
+    return RecordBuilder
+
+
+@pytest.fixture
 def write_record() -> Callable[[Path, int], Path]:
     """`write_clean_run`, for tests that choose the size."""
     return write_clean_run

@@ -147,3 +147,16 @@ def test_a_score_stands_where_its_axis_says() -> None:
     assert chart.points[0].y_high < chart.points[0].y < chart.points[0].y_low
     assert chart.best == chart.points[1]
     assert chart.points[0].words == "step 0: 50.0 [25.0, 75.0]"
+
+
+def test_runs_of_two_trainings_are_called_so(copied: Path) -> None:
+    for path in copied.glob("*/run.json"):
+        model = json.loads(path.read_text())["model"]
+        family = "first" if path.parent.name < "300" else "second"
+        change(path.parent, model=model | {"family": family})
+    page = write_checkpoints_page(checkpoints(copied), copied / "page.html").read_text()
+    assert "Several trainings</strong> first, second" in page
+    alone = [(step, record) for step, record in checkpoints(copied) if step > 250]
+    page = write_checkpoints_page(alone, copied / "page.html").read_text()
+    assert "Several trainings" not in page
+    assert "<h1>second " in page

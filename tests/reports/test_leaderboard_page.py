@@ -79,6 +79,20 @@ def test_versions_stand_on_boards_of_their_own(copied: Path, part: str) -> None:
     assert len({board.version for board in found}) == 2
 
 
+def test_a_board_of_other_data_or_settings_is_marked(copied: Path) -> None:
+    def other(run: dict[str, Any]) -> None:
+        run["tasks"]["bbh"]["data"] |= {"content_hash": "other", "official": False}
+        run["tasks"]["gsm8k"]["standard"] = False
+
+    change(copied / "100-dev", other)
+    page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
+    first, second = page.split("<h2")[1:3]
+    assert "data differs" not in first
+    assert "not standard" not in first
+    assert "data differs" in second
+    assert "not standard" in second
+
+
 def test_an_older_run_of_the_same_weights_is_not_ranked_twice(copied: Path) -> None:
     newest = json.loads((copied / "400-dev" / "run.json").read_text())["model"]
     change(copied / "100-dev", lambda run: run.update(model=newest))

@@ -162,3 +162,34 @@ def test_a_point_of_a_chart_leads_to_the_samples_of_its_run(
     page.locator("figure.line", has_text="GSM8K").locator("a").first.click()
     page.wait_for_url(re.compile(r"100-dev/report\.html#task=gsm8k$"))
     page.locator(".status", has_text="40 samples").wait_for()
+
+
+@pytest.mark.slow
+def test_a_hundred_checkpoints_of_twenty_tasks(
+    tmp_path: Path, record_builder: Callable[..., Any], open_page: Open
+) -> None:
+    steps = []
+    for step in range(1, 101):
+        build = record_builder(tmp_path / f"step-{step}", step)
+        tasks = {}
+        for number in range(20):
+            rows = [
+                build.row(
+                    doc_id, "q", "a", values={"exact_match": float(build.random.random() < 0.5)}
+                )
+                for doc_id in range(5)
+            ]
+            name = f"task_{number}"
+            tasks[name] = build.task(name, f"Task number {number}", "exact_match", rows)
+        folder = build.write(tasks, id=f"step-{step}")
+        (folder / "report.html").write_text("stands for the page of the run")
+        steps.append((float(step), Record.load(folder)))
+    log = [{"step": step / 100, "loss": 1 / step} for step in range(1, 10_001)]
+    path = write_checkpoints_page(steps, tmp_path / "page.html", log=log)
+    assert path.stat().st_size < 3_000_000
+    page = open_page(path)
+    assert page.locator("figure.line").count() == 22
+    assert page.locator(".grid tbody tr").count() == 100
+    timing = "performance.getEntriesByType('navigation')[0]"
+    assert page.evaluate(f"{timing}.domInteractive") < 1000
+    assert page.evaluate(f"{timing}.loadEventEnd") < 2000

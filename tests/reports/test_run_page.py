@@ -191,6 +191,25 @@ def test_a_suite_that_lacks_whole_tasks_alone_is_not_told_to_run_again(
     assert "Mean of 3 tasks, without href" in words
 
 
+def test_an_encoder_that_judged_is_named(clean_run: Path, tmp_path: Path) -> None:
+    def weighed(run: dict[str, Any]) -> None:
+        judged(run)
+        encoders = {"roberta-large": {"fingerprint": "cd" * 32, "engine": {"layer": 17}}}
+        run["tasks"]["gsm8k"]["judge"] |= {"model": None, "encoders": encoders}
+
+    words = PageText(render(clean_run, tmp_path, weighed)).words
+    assert 'roberta-large, {"fingerprint"' in words
+    assert "none was named" not in words
+
+
+def test_a_checkpoint_says_its_training_and_step(clean_run: Path, tmp_path: Path) -> None:
+    def trained(run: dict[str, Any]) -> None:
+        run["model"] |= {"family": "tulu-8b", "step": 1400, "lineage": []}
+
+    html = render(clean_run, tmp_path, trained)
+    assert "<dt>checkpoint</dt><dd>tulu-8b, step 1,400</dd>" in html
+
+
 def test_a_judged_task_names_its_judge_and_the_price(clean_run: Path, tmp_path: Path) -> None:
     html = render(clean_run, tmp_path, judged)
     facts = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", html)

@@ -1,0 +1,60 @@
+// What every page with samples needs: packed data unpacked, and texts as nodes that can do nothing.
+"use strict";
+const olmes = (() => {
+  // Control and format characters but tab, newline and the joiners that scripts and emoji need;
+  // line and paragraph separators; surrogates without their partner.
+  const HIDDEN = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+  // --- Packed data ---------------------------------------------------------------------------
+  async function unpack(number) {
+    const text = atob(document.getElementById(`blob-${number}`).textContent);
+    const bytes = new Uint8Array(text.length);
+    for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  }
+
+  const held = new Map(); // at most 256 unpacked texts by number, least recently used first
+  function unpacked(number) {
+    const value = held.get(number) ?? unpack(number);
+    held.delete(number);
+    held.set(number, value);
+    if (held.size > 256) held.delete(held.keys().next().value);
+    return value;
+  }
+
+  // --- Text ----------------------------------------------------------------------------------
+  function make(tag, properties = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (name.includes("-") || name === "role") element.setAttribute(name, value);
+      else element[name] = value;
+    }
+    element.append(...children);
+    return element;
+  }
+
+  /** Text as nodes, with characters that cannot be seen made visible. */
+  function visible(text) {
+    const nodes = [];
+    let from = 0;
+    for (const { 0: letter, index } of text.matchAll(HIDDEN)) {
+      const code = letter.codePointAt(0);
+      const digits = code.toString(16).padStart(code < 0x100 ? 2 : 4, "0");
+      const shown = letter === "\r" ? "\\r" : `\\${code < 0x100 ? "x" : "u"}${digits}`;
+      nodes.push(text.slice(from, index), make("span", { className: "control" }, shown));
+      from = index + letter.length;
+    }
+    return [...nodes, text.slice(from)];
+  }
+
+  /** `action`, once calls have ceased for a while. */
+  function settled(action, milliseconds) {
+    let timer;
+    return () => {
+      clearTimeout(timer);
+      timer = setTimeout(action, milliseconds);
+    };
+  }
+
+  return { make, visible, unpacked, settled };
+})();

@@ -1,0 +1,121 @@
+"""The geometry of charts: axes with round numbers, and values as pixels in a frame.
+
+Charts are SVG made here, not by a script: they are there without JavaScript, on paper and to a
+screen reader, take a few bytes a point and obey the page's content security policy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .numbers import is_number
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A stretch of numbers with round ends and the places of its ticks."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def part(self, value: float) -> float:
+        """Where a value lies, 0 at the low end and 1 at the high one; clipped to the axis."""
+        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A drawing in pixels and the margins around its axes."""
+
+    width: float
+    height: float
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    @property
+    def x_end(self) -> float:
+        """The right end of the x axis."""
+        return self.width - self.right
+
+    @property
+    def y_end(self) -> float:
+        """The low end of the y axis."""
+        return self.height - self.bottom
+
+    def x(self, axis: Axis, value: float) -> float:
+        """The place of a value on the x axis."""
+        return round(self.left + axis.part(value) * (self.x_end - self.left), 1)
+
+    def y(self, axis: Axis, value: float) -> float:
+        """The place of a value on the y axis, which points upwards."""
+        return round(self.y_end - axis.part(value) * (self.y_end - self.top), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A tick: its place and its words."""
+
+    place: float
+    label: str
+
+
+def round_axis(
+    values: Iterable[float | None], *, steps: int = 4, bounds: tuple[float, float] | None = None
+) -> Axis:
+    """An axis that holds all values between round numbers.
+
+    Args:
+        values: what it must hold; those that are missing or not finite do not count.
+        steps: about how many stretches between ticks.
+        bounds: ends that the axis never exceeds, such as (0, 100).
+    """
+    known = [value for value in values if value is not None and is_number(value)] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    if low == high:
+        low, high = low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
+        if bounds:
+            low, high = max(low, bounds[0]), min(high, bounds[1])
+    step = _round_step((high - low) / steps)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = [round(number * step, 10) for number in range(first, last + 1)]
+    if bounds:
+        ticks = [tick for tick in ticks if bounds[0] <= tick <= bounds[1]]
+    return Axis(ticks[0], ticks[-1], tuple(ticks))
+
+
+def _round_step(step: float) -> float:
+    """The next of 1, 2, 2.5, 5 times a power of ten that is not below `step`."""
+    power: float = 10.0 ** math.floor(math.log10(step))
+    return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= step * (1 - 1e-9))
+
+
+def tick_label(value: float) -> str:
+    """A tick's words: as few digits as say it, thousands as `12k`."""
+    if abs(value) >= 10_000 and value % 1000 == 0:
+        return f"{value / 1000:,.0f}k"
+    return f"{value:,.10g}".rstrip() if abs(value) < 1e6 else f"{value:.3g}"
+
+
+def x_ticks(frame: Frame, axis: Axis) -> tuple[Tick, ...]:
+    """The ticks of an x axis."""
+    return tuple(Tick(frame.x(axis, tick), tick_label(tick)) for tick in axis.ticks)
+
+
+def y_ticks(frame: Frame, axis: Axis) -> tuple[Tick, ...]:
+    """The ticks of a y axis."""
+    return tuple(Tick(frame.y(axis, tick), tick_label(tick)) for tick in axis.ticks)
+
+
+def path(points: Sequence[tuple[float, float]]) -> str:
+    """The `d` of a line through points."""
+    return "M" + "L".join(f"{x:g},{y:g}" for x, y in points) if points else ""
+
+
+def band(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]]) -> str:
+    """The `d` of the area between two lines."""
+    return f"{path([*upper, *reversed(lower)])}Z" if upper else ""

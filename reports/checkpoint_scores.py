@@ -1,0 +1,145 @@
+"""A training's checkpoints: which records count, and the best checkpoint allowing for the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from olmes import stats
+from olmes.comparison.alignment import has_samples
+from olmes.record import Record
+from olmes.seal.ledger import Ledger
+from olmes.stats import BestOf
+
+from .items import SharedItems, common_items
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """One step of a training and its records, newest first."""
+
+    step: float
+    dev: list[Record] = field(default_factory=list)
+    unseen: list[Record] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A number of one checkpoint."""
+
+    step: float
+    record: Record
+    estimate: dict[str, Any]
+
+
+def checkpoints_of(found: Iterable[tuple[float, Record]]) -> tuple[list[Checkpoint], list[str]]:
+    """Records by step, and what was left out.
+
+    A record of held-out tasks counts only where its look is in the ledger beside it: a number that
+    nobody answers for is not drawn.
+    """
+    steps: dict[float, Checkpoint] = {}
+    notes = []
+    newest_first = sorted(found, key=lambda pair: str(pair[1].data["created"]), reverse=True)
+    for step, record in newest_first:
+        checkpoint = steps.setdefault(step, Checkpoint(step))
+        if not record.data.get("held_out"):
+            checkpoint.dev.append(record)
+        elif look_is_in_ledger(record):
+            checkpoint.unseen.append(record)
+        else:
+            notes.append(f"{record.id}: its look is not in the ledger, so it is not drawn")
+    return [steps[step] for step in sorted(steps)], notes
+
+
+def look_is_in_ledger(record: Record) -> bool:
+    """Whether the store's ledger has the line that a record of held-out tasks names."""
+    named = record.data["held_out"]["ledger"]
+    return any(
+        entry.get("number") == named["number"] and entry.get("hash") == named["hash"]
+        for entry in Ledger(record.folder.resolve().parent).entries()
+    )
+
+
+def task_series(checkpoints: Sequence[Checkpoint], *, held_out: bool) -> dict[str, list[Scored]]:
+    """By task, its primary metric at each checkpoint that has a number for it.
+
+    Where the formulation or the data changed under way, the latest ones' numbers alone are kept.
+    """
+    series: dict[str, list[Scored]] = {}
+    for checkpoint in checkpoints:
+        seen: set[str] = set()
+        for record in checkpoint.unseen if held_out else checkpoint.dev:
+            names = record.data["held_out"]["tasks"] if held_out else record.tasks
+            for name in names:
+                task = record.tasks[name]
+                estimate = task["metrics"][task["primary"]]
+                if name not in seen and estimate["value"] is not None:
+                    seen.add(name)
+                    series.setdefault(name, []).append(Scored(checkpoint.step, record, estimate))
+    return {name: _latest_version(name, points) for name, points in series.items()}
+
+
+def _latest_version(name: str, points: list[Scored]) -> list[Scored]:
+    def version(point: Scored) -> tuple[str, str]:
+        task = point.record.tasks[name]
+        return task["formulation_hash"], task["data"]["content_hash"]
+
+    return [point for point in points if version(point) == version(points[-1])]
+
+
+def suite_series(checkpoints: Sequence[Checkpoint], *, held_out: bool) -> list[Scored]:
+    """The newest suite's mean at each checkpoint that has all of it."""
+    found = []
+    for checkpoint in checkpoints:
+        for record in checkpoint.unseen if held_out else checkpoint.dev:
+            suite = record.data.get("suite")
+            if suite and suite["value"] is not None and suite.get("complete", True):
+                found.append(Scored(checkpoint.step, record, suite))
+                break
+    return [
+        point
+        for point in found
+        if point.record.data["suite"]["name"] == found[-1].record.data["suite"]["name"]
+    ]
+
+
+def best_of_task(name: str, points: Sequence[Scored], items: SharedItems) -> BestOf | None:
+    """The best checkpoint on one task; None where samples are missing or there is one checkpoint."""
+    if not _comparable([name], points):
+        return None
+    task = points[-1].record.tasks[name]
+    values, labels, _ = items.of(name, [point.record for point in points])
+    if not values:
+        return None
+    macro = (task.get("formulation") or {}).get("aggregate") == "macro"
+    return stats.best_of(
+        values,
+        clusters=labels,
+        strata=[label[0] for label in labels] if macro else None,
+        higher_is_better=task["metrics"][task["primary"]].get("higher_is_better", True),
+    )
+
+
+def best_of_suite(points: Sequence[Scored], items: SharedItems) -> BestOf | None:
+    """The best checkpoint by the mean of the suite, every task weighing the same."""
+    if not points or not _comparable(list(points[-1].record.tasks), points):
+        return None
+    values, clusters, sizes = common_items(
+        [point.record for point in points], list(points[-1].record.tasks), items
+    )
+    if not values:
+        return None
+    return stats.best_of(
+        values, clusters=clusters, strata=[label[0] for label in clusters], sizes=sizes
+    )
+
+
+def _comparable(names: Sequence[str], points: Sequence[Scored]) -> bool:
+    """Whether there is a choice, and samples to judge it by."""
+    return len(points) > 1 and all(
+        name in point.record.tasks and has_samples(name, point.record)
+        for point in points
+        for name in names
+    )

@@ -1,0 +1,78 @@
+"""Items that two runs answered differently, packed for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .samples import CHUNK_CHARS, javascript_json, lines_of, pack, pack_text
+
+SHOWN = (
+    "messages",
+    "prompt",
+    "prefill",
+    "response",
+    "extracted",
+    "gold",
+    "parts",
+    "note",
+    "flags",
+)
+"""What the page shows of a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFlips:
+    """The flips of all tasks: columns to filter by, and the texts in chunks."""
+
+    index: str
+    chunks: tuple[str, ...]
+    starts: tuple[int, ...]
+    """The first flip of each chunk."""
+    count: int
+
+
+def pack_flips(tasks: Iterable[dict[str, Any]]) -> PackedFlips:
+    """The flips of a comparison's tasks, in their order.
+
+    Args:
+        tasks: entries of `olmes.comparison.compare_runs`.
+    """
+    columns: dict[str, list[Any]] = {key: [] for key in ("task", "id", "won", "a", "b", "line")}
+    texts: list[str] = []
+    for task in tasks:
+        columns["line"] += lines_of([flip["row_b"] for flip in task["flips"]])
+        for flip in task["flips"]:
+            place = filter(None, (task["name"], flip["subtask"], str(flip["doc_id"])))
+            columns["task"].append(task["name"])
+            columns["id"].append("/".join(place))
+            columns["won"].append((flip["b"] > flip["a"]) == task.get("higher_is_better", True))
+            columns["a"].append(flip["a"])
+            columns["b"].append(flip["b"])
+            texts.append(javascript_json([_shown(flip["row_a"]), _shown(flip["row_b"])]))
+    chunks, starts = _chunks(texts)
+    return PackedFlips(pack(columns), chunks, starts, len(texts))
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    found = {key: row[key] for key in SHOWN if row.get(key)}
+    if row.get("messages"):
+        found["messages"] = row["messages"][-1:]
+    return found
+
+
+def _chunks(texts: list[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    packed: list[str] = []
+    starts: list[int] = []
+    open_chunk: list[str] = []
+    size = 0
+    for position, text in enumerate(texts):
+        if not open_chunk:
+            starts.append(position)
+        open_chunk.append(text)
+        size += len(text)
+        if size >= CHUNK_CHARS or position == len(texts) - 1:
+            packed.append(pack_text(f"[{','.join(open_chunk)}]"))
+            open_chunk, size = [], 0
+    return tuple(packed), tuple(starts)

@@ -1,0 +1,108 @@
+"""What the format cost: the diagnosis of a record's tasks, ready to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from olmes import diagnosis as engine
+
+from . import numbers
+from .links import Link
+
+REASONS = {
+    "latex": "LaTeX where plain was asked",
+    "closing_phrase": "closing phrase missing",
+    "truncated": "cut at the token limit",
+    "other": "other",
+}
+"""Why a protocol's metric did not see a right answer."""
+FLAGS = {
+    "truncated": "truncated",
+    "refusal": "refusal",
+    "empty": "empty",
+    "unparsed": "unparsed",
+}
+"""What else is known of wrong answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number, its share in words, and the samples behind it."""
+
+    text: str
+    share: str
+    word: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatCost:
+    """One task's diagnosis."""
+
+    title: str
+    n: str
+    wrong: Count
+    lost: Count | None
+    """None for a task without a lenient reading."""
+    bar: numbers.Bar | None
+    """Share of all responses that are lost to the format."""
+    reasons: tuple[Count, ...]
+    flags: tuple[Count, ...]
+
+
+def format_cost(title: str, diagnosis: dict[str, Any], link: Link, **place: str) -> FormatCost:
+    """A task's diagnosis as it is shown.
+
+    Args:
+        title: of the task.
+        diagnosis: as `olmes.diagnosis.diagnose` made it.
+        link: makes the links to the samples.
+        place: the task, as the links name it.
+    """
+    n, lost = diagnosis["n"], diagnosis["lost"]
+
+    def counted(number: int, word: str = "", **filters: str) -> Count:
+        share = f"{numbers.plain(number / n, share=True)} %" if n else numbers.MISSING
+        return Count(numbers.count(number), share, word, link(**place, **filters))
+
+    return FormatCost(
+        title=title,
+        n=numbers.count(n),
+        wrong=counted(diagnosis["wrong"], verdict="wrong"),
+        lost=None if lost is None else counted(lost, verdict="wrong", flag="disputed"),
+        bar=None if lost is None or not n else numbers.bar(lost / n, None, None),
+        reasons=tuple(
+            counted(number, REASONS.get(reason, reason), flag=f"lost_{reason}")
+            for reason, number in _in_order(diagnosis["lost_by"], REASONS)
+        ),
+        flags=tuple(
+            counted(number, FLAGS.get(flag, flag), verdict="wrong", flag=flag)
+            for flag, number in _in_order(diagnosis["flags"], FLAGS)
+        ),
+    )
+
+
+def flag_lost(row: dict[str, Any], primary: str, honest: Sequence[str]) -> dict[str, Any]:
+    """A sample with a flag that says how the format cost it its score, where it did.
+
+    Args:
+        row: the sample.
+        primary: the task's primary metric.
+        honest: the names of its honest metrics.
+    """
+    values = row.get("values") or {}
+    if values.get(primary, 1) or not any(values.get(name) == 1 for name in honest):
+        return row
+    return {**row, "flags": [*row.get("flags", ()), f"lost_{engine.reason(row)}"]}
+
+
+def _in_order(counts: dict[str, int], order: Iterable[str]) -> list[tuple[str, int]]:
+    """The counts that are not 0, the known kinds first and in their order."""
+    known = [kind for kind in order if kind in counts]
+    return [
+        (kind, counts[kind])
+        for kind in [*known, *(kind for kind in counts if kind not in known)]
+        if counts[kind]
+    ]

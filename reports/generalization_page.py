@@ -1,0 +1,175 @@
+"""The page of `olmes generalization`: development scores beside held-out ones, model by model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes import jsonl
+
+from . import numbers
+from .dates import date
+from .format_cost import FormatCost, format_cost
+from .generalization_charts import (
+    Scatter,
+    SlopeChart,
+    scatter,
+    series_of,
+    slope_chart,
+)
+from .held_out import dev_words, ordinal_look
+from .page import render_page
+from .places import page_link
+from .scores import Score, score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelView:
+    """One model: who it is, its runs and its looks."""
+
+    number: int
+    series: int
+    name: str
+    fingerprint: str
+    runs: tuple[tuple[str, str], ...]
+    """Name and link of each; '' where no page of it is known."""
+    looks: tuple[tuple[str, str, str], ...]
+    """Which look and what was known then; when; why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowView:
+    """One model's scores on a pair."""
+
+    model: ModelView
+    dev: Score | None
+    unseen: Score | None
+    gap: str
+    gap_interval: str
+    left_out: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairView:
+    """A pair over all models."""
+
+    title: str
+    note: str
+    rows: tuple[RowView, ...]
+    slopes: SlopeChart | None
+    scatter: Scatter | None
+    carried: str
+    """Whether gains carry over, in words; '' below three models with both scores."""
+
+
+def write_generalization_page(
+    data: dict[str, Any], output: Path, folders: Mapping[str, Path] | None = None
+) -> Path:
+    """Write the page.
+
+    Args:
+        data: as `olmes.generalization.generalization` made it.
+        output: the HTML file to write.
+        folders: where runs lie, by their id; those that have a page are linked to.
+
+    Returns:
+        `output`.
+    """
+    models = [
+        _model(number, model, len(data["models"]), output, folders or {})
+        for number, model in enumerate(data["models"])
+    ]
+    pairs = [_pair(_title(pair), pair, models) for pair in data["pairs"]]
+    suites = data.get("suites")
+    context = {
+        "models": models,
+        "suite": _pair("Suite means", suites, models) if suites else None,
+        "pairs": pairs,
+        "costs": _costs(models, data["diagnosis"]),
+    }
+    jsonl.write_atomically(output, render_page("generalization.html.jinja", context))
+    return output
+
+
+def _title(pair: dict[str, Any]) -> str:
+    return f"{', '.join(pair['dev'])} → {pair['unseen']}"
+
+
+def _model(
+    number: int, model: dict[str, Any], count: int, output: Path, folders: Mapping[str, Path]
+) -> ModelView:
+    return ModelView(
+        number=number + 1,
+        series=series_of(number, count),
+        name=model["name"],
+        fingerprint=model["fingerprint"],
+        runs=tuple((run, page_link(folders.get(run), output)) for run in model["runs"]),
+        looks=tuple(
+            (f"{ordinal_look(look)}; {dev_words(look['dev'])}", date(look["time"]), look["reason"])
+            for look in model["looks"]
+        ),
+    )
+
+
+def _pair(title: str, pair: dict[str, Any], models: list[ModelView]) -> PairView:
+    rows = pair["rows"]
+    names = [model.name for model in models]
+    carried = pair.get("carry_over")
+    drawn = scatter(title, names, rows, carried)
+    return PairView(
+        title=title,
+        note="" if any(row["gap"] for row in rows) else "No model has both scores.",
+        rows=tuple(_row(model, row) for model, row in zip(models, rows, strict=True)),
+        slopes=slope_chart(title, names, rows),
+        scatter=drawn,
+        carried=_carried(pair, carried) if drawn else "",
+    )
+
+
+def _row(model: ModelView, row: dict[str, Any]) -> RowView:
+    gap = row["gap"] or {}
+    link = f"#model-{model.number}"
+    dev, unseen = (
+        score(row[side], metric=side, link=link) if row[side] else None
+        for side in ("dev", "unseen")
+    )
+    return RowView(
+        model=model,
+        dev=dev,
+        unseen=unseen,
+        gap=numbers.points(gap.get("value")),
+        gap_interval=numbers.points_interval(gap.get("ci_low"), gap.get("ci_high")),
+        left_out=", ".join(row["left_out"]),
+    )
+
+
+def _carried(pair: dict[str, Any], carried: dict[str, Any] | None) -> str:
+    """What carries over, in the record's words, with the corrected slope and the rank test."""
+    said = [pair.get("in_words") or pair.get("why") or ""]
+    carried = carried or {}
+    if carried.get("corrected_slope") is not None:
+        ends = f"[{carried['corrected_low']:.2f}, {carried['corrected_high']:.2f}]"
+        said.append(
+            f"corrected for the noise of the dev scores: {carried['corrected_slope']:.2f} {ends}"
+        )
+    if rank := carried.get("spearman"):
+        said.append(f"p = {rank['p_value']:.3f} for the rank correlation")
+    return "; ".join(filter(None, said))
+
+
+def _costs(models: list[ModelView], found: list[dict[str, Any]]) -> list[FormatCost]:
+    """The diagnosis of every model, task by task."""
+
+    def unlinked(**filters: str) -> str:
+        del filters
+        return ""
+
+    tasks = dict.fromkeys(task for of_model in found for task in of_model)
+    return [
+        format_cost(f"{task}, {model.name}", of_model[task], unlinked)
+        for task in tasks
+        for model, of_model in zip(models, found, strict=True)
+        if task in of_model
+    ]

@@ -1,0 +1,97 @@
+"""How long a task's responses are, and how many ran into the token limit."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import numbers
+from .links import Link
+
+BINS = 24
+"""Bars of a histogram."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A bar of a histogram, in a drawing 100 wide and 24 high."""
+
+    x: float
+    width: float
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """A task's lengths, ready to be shown."""
+
+    title: str
+    mean: str
+    median: str
+    """A dash where the samples are under seal: then only the sum is known."""
+    longest: str
+    limit: str
+    truncated: str
+    truncated_share: str
+    truncated_link: str
+    bins: tuple[Bin, ...]
+    words: str
+    """The histogram in words."""
+
+
+def length_view(
+    name: str, task: dict[str, Any], lengths: Sequence[int], link: Link
+) -> Lengths | None:
+    """The lengths of a task's responses in tokens.
+
+    Args:
+        name: the task.
+        task: its part of `run.json`.
+        lengths: tokens of each response; empty where the samples are under seal.
+        link: makes the links to the samples.
+
+    Returns:
+        None for a task whose responses are not generated (continuations that are weighed).
+    """
+    total, n = (task.get("tokens") or {}).get("completion", 0), task["n"]
+    if not n or not total:
+        return None
+    generation = (task.get("formulation") or {}).get("generation") or {}
+    limit = generation.get("max_tokens")
+    truncated = (task.get("counts") or {}).get("truncated", 0)
+    most = max([*lengths, limit or 0])
+    return Lengths(
+        title=task.get("title") or name,
+        mean=f"{total / n:,.0f}",
+        median=f"{statistics.median(lengths):,.0f}" if lengths else numbers.MISSING,
+        longest=numbers.count(max(lengths)) if lengths else numbers.MISSING,
+        limit=numbers.count(limit) if limit else numbers.MISSING,
+        truncated=numbers.count(truncated),
+        truncated_share=f"{numbers.plain(truncated / n, share=True)} %",
+        truncated_link=link(task=name, flag="truncated") if truncated else "",
+        bins=_histogram(lengths, most),
+        words=f"Histogram from 0 to {numbers.count(most)} tokens",
+    )
+
+
+def _histogram(lengths: Sequence[int], most: int) -> tuple[Bin, ...]:
+    if not lengths:
+        return ()
+    counts = [0] * BINS
+    for length in lengths:
+        counts[min(BINS - 1, length * BINS // (most + 1))] += 1
+    width, highest = 100 / BINS, max(counts)
+    return tuple(
+        Bin(
+            round(at * width, 2),
+            round(width - 0.4, 2),
+            round(24 - 24 * part, 2),
+            round(24 * part, 2),
+        )
+        for at, number in enumerate(counts)
+        if number
+        for part in [max(number / highest, 0.04)]
+    )

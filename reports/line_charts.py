@@ -1,0 +1,162 @@
+"""Scores and training logs over steps, drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import numbers
+from .charts import Axis, Frame, Tick, band, path, round_axis, x_ticks, y_ticks
+
+FRAME = Frame(width=390, height=210, left=44, right=12, top=12, bottom=30)
+Linked = tuple[float, dict[str, Any], str]
+"""Step, estimate and link of a point."""
+LOG_POINTS = 300
+"""A longer log is averaged into so many stretches: more than a drawing has room for is noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A number at a step, in pixels, with its words and the samples behind it."""
+
+    x: float
+    y: float
+    y_low: float
+    y_high: float
+    words: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineChart:
+    """Lines over steps."""
+
+    title: str
+    frame: Frame
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    line: str
+    """The `d` of the line."""
+    band: str
+    """The `d` of the 95 % band; '' for none."""
+    points: tuple[Point, ...]
+    looks: tuple[Point, ...]
+    """Unseen scores, only where a look was taken."""
+    best: Point | None
+    """The point of the best checkpoint."""
+    caption: str
+
+
+def step_axis(steps: Iterable[float]) -> Axis:
+    """The x axis that all charts of a page share."""
+    return round_axis(steps, steps=5)
+
+
+def score_chart(
+    title: str,
+    steps: Axis,
+    scores: Sequence[Linked],
+    *,
+    looks: Sequence[Linked] = (),
+    best: int | None = None,
+    caption: str = "",
+) -> LineChart:
+    """Scores over steps with their bands.
+
+    Args:
+        title: of the chart.
+        steps: the x axis.
+        scores: step, estimate and link, in order of steps.
+        looks: the same for unseen scores.
+        best: place of the best checkpoint among `scores`.
+        caption: what is said below.
+    """
+    drawn = [*scores, *looks]
+    scale = 100 if all(numbers.is_share(estimate["value"]) for _, estimate, _ in drawn) else 1
+    axis = round_axis(
+        (scale * end for _, estimate, _ in drawn for end in _ends(estimate)),
+        bounds=(0, 100) if scale == 100 else None,
+    )
+
+    def points(found: Sequence[Linked]) -> tuple[Point, ...]:
+        return tuple(_point(steps, axis, scale, *one) for one in found)
+
+    line = points(scores)
+    return LineChart(
+        title=title,
+        frame=FRAME,
+        x_ticks=x_ticks(FRAME, steps),
+        y_ticks=y_ticks(FRAME, axis),
+        line=path([(point.x, point.y) for point in line]),
+        band=band([(p.x, p.y_high) for p in line], [(p.x, p.y_low) for p in line]),
+        points=line,
+        looks=points(looks),
+        best=None if best is None else line[best],
+        caption=caption,
+    )
+
+
+def log_charts(steps: Axis, log: Sequence[Mapping[str, Any]]) -> list[LineChart]:
+    """A chart for each number of a training log that is a loss or a reward."""
+    names = dict.fromkeys(key for row in log for key in row if "step" in row)
+    wanted = [name for name in names if any(word in name for word in ("loss", "reward"))]
+    charts = []
+    for name in wanted:
+        known = [(row["step"], row[name]) for row in log if numbers.is_number(row.get(name))]
+        if known:
+            charts.append(_log_chart(name, steps, _thinned(known)))
+    return charts
+
+
+def _log_chart(name: str, steps: Axis, values: Sequence[tuple[float, float]]) -> LineChart:
+    axis = round_axis(value for _, value in values)
+    points = [(FRAME.x(steps, step), FRAME.y(axis, value)) for step, value in values]
+    return LineChart(
+        title=name,
+        frame=FRAME,
+        x_ticks=x_ticks(FRAME, steps),
+        y_ticks=y_ticks(FRAME, axis),
+        line=path(points),
+        band="",
+        points=(),
+        looks=(),
+        best=None,
+        caption="From the log of the training.",
+    )
+
+
+def _thinned(values: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `LOG_POINTS` means over stretches of equal length."""
+    size = math.ceil(len(values) / LOG_POINTS)
+    stretches = [values[at : at + size] for at in range(0, len(values), size)]
+    return [
+        (sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part))
+        for part in stretches
+    ]
+
+
+def _ends(estimate: dict[str, Any]) -> tuple[float, float, float]:
+    value = estimate["value"]
+    low, high = (
+        end if end is not None and numbers.is_number(end) else value
+        for end in (estimate.get("ci_low"), estimate.get("ci_high"))
+    )
+    return low, value, high
+
+
+def _point(
+    steps: Axis, axis: Axis, scale: int, step: float, estimate: dict[str, Any], link: str
+) -> Point:
+    low, value, high = _ends(estimate)
+    share = scale == 100
+    found = numbers.interval(estimate.get("ci_low"), estimate.get("ci_high"), share=share)
+    return Point(
+        x=FRAME.x(steps, step),
+        y=FRAME.y(axis, scale * value),
+        y_low=FRAME.y(axis, scale * low),
+        y_high=FRAME.y(axis, scale * high),
+        words=f"step {step:,g}: {numbers.plain(value, share=share)} {found}",
+        link=link,
+    )

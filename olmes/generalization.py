@@ -31,12 +31,17 @@ class ModelScores:
     dev: list[Record] = field(default_factory=list)
     unseen: list[Record] = field(default_factory=list)
 
-    def task(self, name: str) -> dict[str, Any] | None:
-        """A task's entry in the newest record that has it; None where none has."""
+    def record_of(self, name: str) -> Record | None:
+        """The newest record that has a task; None where none has."""
         for record in (*self.dev, *self.unseen):
             if name in record.tasks:
-                return record.tasks[name]
+                return record
         return None
+
+    def task(self, name: str) -> dict[str, Any] | None:
+        """A task's entry in the newest record that has it; None where none has."""
+        record = self.record_of(name)
+        return record.tasks[name] if record else None
 
     def to_json(self) -> dict[str, Any]:
         """Who it is, which runs were read, and what the ledger says of its looks."""
@@ -45,6 +50,12 @@ class ModelScores:
             "name": self.name,
             "fingerprint": self.fingerprint,
             "runs": [record.id for record in (*self.dev, *self.unseen)],
+            "sample_data": sorted(
+                name
+                for record in (*self.dev, *self.unseen)
+                for name, task in record.tasks.items()
+                if task["data"]["origin"] == "sample"
+            ),
             "looks": [
                 {key: look[key] for key in ("family", "looks_before", "dev", "reason", "time")}
                 for look in looks
@@ -64,7 +75,8 @@ def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> dic
     Returns:
         `models` (name, fingerprint, runs, looks); `pairs`, each with `dev` and `unseen` (task
         names), `rows` (one a model: `dev`, `unseen` and `gap`, an estimate each or None, and
-        `left_out`, the tasks without a score), `carry_over` (`stats.CarryOver`) and `in_words`, what
+        `left_out`, the tasks without a score, and `runs`, which run each score is from),
+        `carry_over` (`stats.CarryOver`) and `in_words`, what
         that says; `suites`, the same for the suites' means; `diagnosis`, by model
         and then by task.
 
@@ -161,7 +173,9 @@ def pair_row(pair: Pair, model: ModelScores) -> dict[str, Any]:
     scored = {name: primary(model.task(name)) for name in pair.dev}
     there = {name: estimate for name, estimate in scored.items() if estimate is not None}
     left_out = [name for name in pair.dev if name not in there]
-    return side_by_side(stats.suite_mean(there), primary(model.task(pair.unseen)), left_out)
+    row = side_by_side(stats.suite_mean(there), primary(model.task(pair.unseen)), left_out)
+    runs = {name: model.record_of(name) for name in (*there, pair.unseen)}
+    return row | {"runs": {name: record.id for name, record in runs.items() if record}}
 
 
 def suite_row(model: ModelScores) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def suite_entry(plan: Plan, tasks: dict[str, Any]) -> dict[str, Any] | None:
         "held_out": plan.suite.held_out,
         "aggregate": plan.suite.aggregate,
         "complete": whole and not missing,
+        "tasks": list(names),
         "missing": missing,
         "pairs": [pair.to_json() for pair in plan.suite.pairs],
         **suite_numbers(members),

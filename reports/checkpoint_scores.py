@@ -12,7 +12,7 @@ from olmes.record import Record
 from olmes.seal.ledger import Ledger
 from olmes.stats import BestOf
 
-from .items import SharedItems, common_items
+from olmes.comparison.items import SharedItems, common_items
 
 
 @dataclass(slots=True)

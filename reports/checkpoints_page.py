@@ -23,7 +23,7 @@ from .checkpoint_scores import (
     task_series,
 )
 from .held_out import dev_words, ordinal_look
-from .items import SharedItems
+from olmes.comparison.items import SharedItems
 from .line_charts import LineChart, Linked, log_charts, score_chart, step_axis
 from .links import HELD_OUT, samples_link
 from .notices import Notice, run_notices

@@ -12,7 +12,7 @@ from olmes.record import Record
 from olmes.stats import PairedDifference
 
 from . import numbers
-from .boards import Board, boards_of, estimate_of, pairwise, task_titles
+from olmes.comparison.boards import Board, boards_of, estimate_of, pairwise, task_titles
 from .dates import date
 from .held_out import ordinal_look
 from .links import HELD_OUT, samples_link

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,29 +66,29 @@ def show(found: dict[str, Any], output: Path | None) -> None:
         screen.print("nothing differs in how the numbers came about")
     if found["tasks"] or found["unpaired"]:
         screen.print(difference_table(found))
-    for entry in found["tasks"]:
-        if entry["mismatch"]:
-            screen.print(f"! {entry['name']}: forced: {', '.join(entry['mismatch'])}", style="red")
-        if entry["only_a"] or entry["only_b"]:
-            screen.print(
-                f"! {entry['name']}: on the {entry['n']} items of both; A alone has "
-                f"{entry['only_a']}, B alone {entry['only_b']}",
-                style="yellow",
-            )
-    for entry in found["unpaired"]:
-        screen.print(f"! {entry['name']}: not paired, its samples are under seal", style="yellow")
-    for entry in found["refused"]:
-        reasons = " and ".join(entry["reasons"])
-        screen.print(
-            f"! {entry['name']}: not compared, because {reasons}; --force compares all the same",
-            style="red",
-            soft_wrap=True,
-        )
-    for letter, names in zip("AB", found["only"], strict=True):
-        if names:
-            screen.print(f"! only {letter} has {', '.join(names)}", style="yellow", soft_wrap=True)
+    for line, style in cautions(found):
+        screen.print(f"! {line}", style=style, soft_wrap=True)
     if output is not None:
         screen.print(f"report  {output}", soft_wrap=True)
+
+
+def cautions(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a reader of the differences must know, each with its colour."""
+    for entry in found["tasks"]:
+        if entry["mismatch"]:
+            yield f"{entry['name']}: forced: {', '.join(entry['mismatch'])}", "red"
+        if entry["only_a"] or entry["only_b"]:
+            alone = f"A alone has {entry['only_a']}, B alone {entry['only_b']}"
+            yield f"{entry['name']}: on the {entry['n']} items of both; {alone}", "yellow"
+    for entry in found["unpaired"]:
+        yield f"{entry['name']}: not paired, its samples are under seal", "yellow"
+    for entry in found["refused"]:
+        reasons = " and ".join(entry["reasons"])
+        words = f"not compared, because {reasons}; --force compares all the same"
+        yield f"{entry['name']}: {words}", "red"
+    for letter, names in zip("AB", found["only"], strict=True):
+        if names:
+            yield f"only {letter} has {', '.join(names)}", "yellow"
 
 
 def why_table(why: list[dict[str, Any]]) -> Any:

@@ -25,10 +25,13 @@ def command(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from olmes.generalization import generalization
     from olmes.record import records_in
 
-    found = generalization(record for place in runs for record in records_in(place))
+    records = [record for place in runs for record in records_in(place)]
+    found = generalization(records)
     if output is not None:
         page = importlib.import_module("olmes.reports.generalization_page")
-        page.write_generalization_page(found, output)
+        page.write_generalization_page(
+            found, output, {record.id: record.folder for record in records}
+        )
     if as_json:
         click.echo(jsonl.dumps(found))
         return

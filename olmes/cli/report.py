@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -29,10 +30,19 @@ FORMATS = ("html", "md", "csv", "latex", "parquet", "json")
     "--format", "form", type=click.Choice(FORMATS),
     help="By default what the output's name says, else html.",
 )  # fmt: skip
+@click.option(
+    "--log", type=click.Path(path_type=Path),
+    help="Training log beside the scores: trainer_state.json, or JSON lines with `step`.",
+)  # fmt: skip
 @options.json_option
 @options.verbose_option
 def command(
-    runs: tuple[Path, ...], output: Path | None, view: View | None, form: str | None, as_json: bool
+    runs: tuple[Path, ...],
+    output: Path | None,
+    view: View | None,
+    form: str | None,
+    log: Path | None,
+    as_json: bool,
 ) -> None:
     """Write RUNS (folders of runs, or folders that hold some) as a self-contained page or a table.
 
@@ -52,7 +62,8 @@ def command(
             return
         page = output
     else:
-        page = write_page(records, view or ("run" if len(records) == 1 else "leaderboard"), output)
+        view = view or ("run" if len(records) == 1 else "leaderboard")
+        page = write_page(records, view, output, log)
     click.echo(jsonl.dumps({"report": str(page)}) if as_json else f"report  {page}")
 
 
@@ -76,7 +87,27 @@ def by_step(records: Sequence[Record]) -> list[tuple[float, Record]]:
     return found
 
 
-def write_page(records: Sequence[Record], view: View, output: Path | None) -> Path:
+def training_log(path: Path) -> list[dict[str, Any]]:
+    """The rows of a training's log: a trainer's `log_history`, or JSON lines.
+
+    Raises:
+        OlmesError: the file is missing or holds neither.
+    """
+    from olmes import jsonl
+    from olmes.errors import OlmesError
+
+    if path.name == "trainer_state.json":
+        rows: list[dict[str, Any]] = json.loads(jsonl.read_text(path)).get("log_history", [])
+    else:
+        rows = list(jsonl.read(path))
+    if not all(isinstance(row, dict) for row in rows):
+        raise OlmesError(f"{path} is no training log; give one JSON object a line, with `step`.")
+    return rows
+
+
+def write_page(
+    records: Sequence[Record], view: View, output: Path | None, log: Path | None = None
+) -> Path:
     """Write a page; by default a run's lies in its folder, any other here.
 
     Raises:
@@ -95,11 +126,13 @@ def write_page(records: Sequence[Record], view: View, output: Path | None) -> Pa
         from olmes.generalization import generalization
 
         page = output or Path("generalization.html")
-        module.write_generalization_page(generalization(records), page)
+        folders = {record.id: record.folder for record in records}
+        module.write_generalization_page(generalization(records), page, folders)
     elif view == "leaderboard":
         page = output or Path("leaderboard.html")
         module.write_leaderboard_page(records, page)
     else:
         page = output or Path("checkpoints.html")
-        module.write_checkpoints_page(by_step(records), page)
+        rows = training_log(log) if log else ()
+        module.write_checkpoints_page(by_step(records), page, log=rows)
     return page

@@ -8,11 +8,10 @@ from typing import Any
 
 from olmes import stats
 from olmes.comparison.alignment import has_samples
+from olmes.comparison.items import SharedItems, common_items
 from olmes.hashing import content_hash
 from olmes.record import Record
 from olmes.stats import PairedDifference
-
-from .items import SharedItems, common_items
 
 MOST_COMPARED = 30
 """Runs of a board that are compared pair by pair: 435 pairs."""
@@ -42,11 +41,8 @@ def estimate_of(record: Record) -> dict[str, Any]:
     if suite:
         return suite
     found = {
-        name: stats.Estimate(
-            **{key: numbers[key] for key in ("value", "stderr", "ci_low", "ci_high", "n")}
-        )
+        name: stats.Estimate.from_json(task["metrics"][task["primary"]])
         for name, task in record.tasks.items()
-        for numbers in [task["metrics"][task["primary"]]]
     }
     mean = stats.suite_mean(found)
     assert mean is not None
@@ -66,7 +62,10 @@ def why_not_ranked(record: Record) -> list[str]:
         said.append("incomplete: some responses or verdicts are missing")
     elif not (suite.get("complete", True) or missing):
         said.append("incomplete suite")
-    if record.data.get("limit") is not None:
+    # A limit that left nothing out is none.
+    if record.data.get("limit") is not None and any(
+        task["n"] < task["data"].get("n", 0) for task in record.tasks.values()
+    ):
         said.append(f"limited to {record.data['limit']} items a task")
     numbers = [task["metrics"][task["primary"]]["value"] for task in record.tasks.values()]
     if not numbers or None in numbers:
@@ -121,21 +120,26 @@ def task_titles(record: Record) -> list[str]:
     return [str(task.get("title") or name) for name, task in record.tasks.items()]
 
 
-def pairwise(records: Sequence[Record]) -> dict[tuple[int, int], PairedDifference] | None:
+def pairwise(
+    records: Sequence[Record], names: Sequence[str] = (), items: SharedItems | None = None
+) -> dict[tuple[int, int], PairedDifference] | None:
     """Every pair of runs compared on the same items, p-values corrected by Holm over the pairs.
 
-    The difference is that of the means over tasks: an item weighs as it does there.
+    Args:
+        records: the runs of a board.
+        names: the tasks whose mean is compared, an item weighing as it does there; all by default.
+        items: what was read of the samples before.
 
     Returns:
         The first run less the second, by their places, each pair once; None where samples are
         missing or under seal, or there are too many runs.
     """
-    names = list(records[0].tasks)
+    names = names or list(records[0].tasks)
     if not 2 <= len(records) <= MOST_COMPARED:
         return None
     if not all(has_samples(name, record) for record in records for name in names):
         return None
-    values, labels, sizes = common_items(records, names, SharedItems())
+    values, labels, sizes = common_items(records, names, items or SharedItems())
     if not values:
         return None
     return stats.with_holm(

@@ -27,7 +27,8 @@ def family(model: Model) -> str:
     if folder is not None:
         place = folder.resolve()
         return place.parent.name if CHECKPOINT.match(place.name) else place.name
-    return re.sub(r"@https?://.*", "", model.name).partition(":")[2] or model.name
+    backend, _, name = re.sub(r"@https?://.*", "", model.name).partition(":")
+    return Path(name).name if backend == "replay" else name or model.name
 
 
 def lineage(model: Model) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ def record(folder: Path, model: str, scores: dict[str, float | None], **fields: 
     tasks = {
         name: {
             "primary": "exact_match",
+            "data": {"origin": "folder"},
             "metrics": {"exact_match": numbers(value)},
             "diagnosis": {"n": 9, "wrong": 3, "lost": 1, "lost_by": {"latex": 1}, "flags": {}},
         }
@@ -81,6 +82,7 @@ def test_a_pair_has_both_scores_the_gap_and_its_interval(tmp_path: Path) -> None
     assert row["gap"]["value"] == pytest.approx(0.25)
     assert row["gap"]["stderr"] == pytest.approx((0.01**2 / 2 + 0.01**2) ** 0.5)
     assert row["gap"]["ci_low"] < 0.25 < row["gap"]["ci_high"]
+    assert row["runs"] == {"gsm8k": "m-dev", "math": "m-dev", "deepmind_math": "m-unseen"}
     assert found["suites"]["rows"][0]["gap"]["value"] == pytest.approx(1.9 / 3 - 0.35)
     [model] = found["models"]
     assert model["looks"] == [LOOK]

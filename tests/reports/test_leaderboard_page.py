@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from olmes.reports import boards
+from olmes.comparison import boards
 from olmes.reports.leaderboard_page import write_leaderboard_page
 
 from olmes.record import Record
@@ -42,6 +42,11 @@ def test_the_best_mean_comes_first(store: Path) -> None:
     assert left_out == []
 
 
+def limited(run: dict[str, Any]) -> None:
+    run["limit"] = 8
+    run["tasks"]["bbh"]["data"]["n"] = 10_000
+
+
 @pytest.mark.parametrize(
     ("action", "why"),
     [
@@ -49,7 +54,7 @@ def test_the_best_mean_comes_first(store: Path) -> None:
         (lambda run: run.update(complete=False), "incomplete: some responses"),
         (lambda run: run["suite"].update(complete=False), "incomplete suite"),
         (lambda run: run["suite"].update(complete=False, missing=["math"]), "no number for math"),
-        (lambda run: run.update(limit=8), "limited to 8 items a task"),
+        (limited, "limited to 8 items a task"),
     ],
 )
 def test_what_cannot_be_ranked_stands_apart_with_the_reason(

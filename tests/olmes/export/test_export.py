@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +13,7 @@ from click.testing import CliRunner
 import olmes
 from olmes import OlmesError, Record, evaluate
 from olmes.cli.report import command
-from olmes.export.formats import best_of, cell, export, latex, markdown
+from olmes.export.formats import export
 from olmes.seal.look import Look
 
 
@@ -23,32 +25,28 @@ def run(echo, tmp_path: Path) -> Record:
     )  # fmt: skip
 
 
-def estimate(value: float, half: float = 0.02) -> dict:
-    return {
-        "value": value, "stderr": half / 2, "ci_low": value - half, "ci_high": value + half, "n": 9,
-    }  # fmt: skip
+@pytest.fixture
+def official(echo, tmp_path: Path, monkeypatch):
+    """Makes runs of the echo task that count as runs on its official data."""
+    from olmes.data import resolve
 
+    made = resolve._dataset
+    monkeypatch.setattr(
+        resolve, "_dataset", lambda *found: dataclasses.replace(made(*found), official=True)
+    )
 
-def entry(name: str, why_not: list[str] | None = None, **cells: float) -> dict:
-    return {
-        "run": {"name": name, "held_out": None},
-        "suite": None,
-        "cells": {key: estimate(value) for key, value in cells.items()},
-        "why_not": why_not or [],
-    }
+    def run(name: str, right: int, **options: Any) -> Record:
+        recording = tmp_path / f"{name}.jsonl"
+        rows = [{"doc_id": i, "response": f"word{i}" if i < right else "no"} for i in range(12)]
+        recording.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        record = evaluate(
+            options.pop("target", str(echo.task)), model=f"replay:{recording}", data=echo.data,
+            out=tmp_path / "runs", workers=1, **options,
+        )  # fmt: skip
+        record.data["model"]["name"] = name
+        return record
 
-
-def board(ranked: list[dict], apart: list[dict] = (), pairs: dict | None = None) -> dict:  # type: ignore[assignment]
-    keys = dict.fromkeys(key for one in [*ranked, *apart] for key in one["cells"])
-    return {
-        "columns": [
-            {"key": key, "task": key, "title": key.upper(), "higher_is_better": True}
-            for key in keys
-        ],
-        "ranked": ranked,
-        "apart": list(apart),
-        "pairs": pairs or {},
-    }
+    return run
 
 
 def test_load_has_a_row_a_number_with_what_it_rests_on(run: Record) -> None:
@@ -98,47 +96,51 @@ def test_csv_json_and_parquet_hold_the_same_numbers(run: Record, tmp_path: Path)
         export([run], "parquet", None)
 
 
-def test_best_is_bold_and_what_is_no_worse_is_marked() -> None:
-    pairs = {
-        "x": [
-            {"a": 0, "b": 1, "p_adjusted": 0.4},
-            {"a": 0, "b": 2, "p_adjusted": 0.001},
-            {"a": 1, "b": 2, "p_adjusted": 0.001},
-        ]
-    }
-    found = board([entry("a", x=0.7), entry("b", x=0.69), entry("c", x=0.5)], pairs=pairs)
-    lines = markdown(found).splitlines()
-    assert lines[0] == "| model | x |"
-    assert lines[2:5] == ["| a | **70.0 ± 2.0** |", "| b | 69.0 ± 2.0† |", "| c | 50.0 ± 2.0 |"]
-    table = latex(found)
-    assert r"a & \textbf{70.0\,$\pm$\,2.0} \\" in table
-    assert r"b & 69.0\,$\pm$\,2.0$^\dagger$ \\" in table
-    assert r"c & 50.0\,$\pm$\,2.0 \\" in table
+def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(official) -> None:
+    found = [official("low", 1), official("high", 12), official("close", 11)]
+    lines = str(export(found, "md", None)).splitlines()
+    assert lines[0] == "### Echo"
+    assert lines[2] == "| model | echo |"
+    assert [line.split(" ± ")[0] for line in lines[4:7]] == [
+        "| high | **100.0",
+        "| close | 91.7",
+        "| low | 8.3",
+    ]
+    assert lines[5].endswith("† |")
+    assert not lines[6].endswith("† |")
+    table = str(export(found, "latex", None)).splitlines()
+    assert any(line.startswith(r"high & \textbf{100.0\,$\pm$\,") for line in table)
+    assert any(line.startswith("close & 91.7") and "dagger" in line for line in table)
+    assert any(line.startswith("low & 8.3") and "dagger" not in line for line in table)
 
 
-def test_runs_that_are_not_ranked_have_no_best_and_are_explained() -> None:
-    found = board([], [entry("a", ["sample data"], x=0.7), entry("b", ["limited"], x=0.5)])
-    text = markdown(found)
-    assert "**" not in text
-    assert "Not comparable: a (sample data)." in text
-    left_out = markdown(board([entry("c", x=0.1)], [entry("a", ["sample data"], x=0.7)]))
-    assert "Left out: a (sample data)." in left_out
-    assert "70.0" not in left_out
+def test_what_is_not_comparable_is_left_out_with_the_reason(official, run: Record) -> None:
+    limited = official("limited", 12, limit=3)
+    text = str(export([official("whole", 5), limited], "md", None))
+    assert "Left out: limited (limited to 3 items a task)." in text
+    assert "100.0" not in text
+    another = official("another", 5, settings={"echo.question": "Please say {word}."})
+    text = str(export([official("whole", 5), another], "md", None))
+    assert "### Echo (not the standard formulation)" in text
+    assert text.count("| model | echo |") == 2
 
 
-def test_names_cannot_break_out_of_their_cell() -> None:
-    found = board([entry("m|x\\y_%&$#{}~^\nz", x=0.7), entry("b", x=0.5)])
-    assert r"| m\|x\\y_%&$#{}~^ z |" in markdown(found)
-    line = next(line for line in latex(found).splitlines() if line.startswith("m|x"))
+def test_names_cannot_break_out_of_their_cell(official) -> None:
+    record = official("plain", 5)
+    record.data["model"]["name"] = "m|x\\y_%&$#{}~^\nz"
+    assert r"| m\|x\\y_%&$#{}~^ z |" in str(export([record], "md", None))
+    [line] = [t for t in str(export([record], "latex", None)).splitlines() if t.startswith("m|x")]
     assert line.startswith(r"m|x\textbackslash{}y\_\%\&\$\#\{\}\textasciitilde{}\textasciicircum{}")
 
 
-def test_ties_share_the_best_and_one_run_alone_has_none() -> None:
-    entries = [entry("a", x=0.5), entry("b", x=0.5), entry("c", x=0.4)]
-    assert best_of(entries, "x", better=True) == {0, 1}
-    assert best_of(entries, "x", better=False) == {2}
-    assert best_of(entries[:1], "x", better=True) == set()
-    assert cell(None, " ± ", "–") == "–"
+def test_a_held_out_score_stands_with_its_looks(official, echo, tmp_path: Path) -> None:
+    suite = tmp_path / "exam.toml"
+    suite.write_text(f'tasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
+    record = official("m", 5, target=str(suite), look=Look(reason="final"))
+    for form in ("md", "latex"):
+        text = str(export([record], form, None))  # type: ignore[arg-type]
+        assert "m: held-out tasks looked at after 0 earlier looks of the family m.jsonl" in text
+        assert "no dev score then" in text
 
 
 def test_the_command_goes_by_the_name_of_the_output(run: Record, tmp_path: Path) -> None:
@@ -147,7 +149,8 @@ def test_the_command_goes_by_the_name_of_the_output(run: Record, tmp_path: Path)
         assert done.exit_code == 0, done.output
         return done.output
 
-    assert call(run.folder, "--format", "md").startswith("| model | echo |")
+    printed = call(run.folder, "--format", "md")
+    assert printed.startswith("### Echo (data differ from the official set)")
     assert "report" in call(run.folder, "-o", tmp_path / "t.tex")
     assert r"\toprule" in (tmp_path / "t.tex").read_text("utf-8")
     assert "report.html" in call(run.folder)

@@ -1,0 +1,169 @@
+"""A leaderboard as Markdown and as LaTeX: best in bold, † where no difference from it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from olmes.comparison.boards import Board, estimate_of, pairwise
+from olmes.comparison.items import SharedItems
+from olmes.record import Record
+
+ALPHA = 0.05
+LATEX_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+        "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    }
+)  # fmt: skip
+LeftOut = Sequence[tuple[Record, str]]
+"""Runs that are on no board, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table."""
+
+    text: str
+    best: bool = False
+    alike: bool = False
+    """No difference from the best of the column is shown (p >= 0.05, Holm over the column)."""
+
+
+def cells(board: Board) -> list[list[Cell]]:
+    """The numbers of a board: a row a run, a column a task, the mean last."""
+    columns = [
+        column(board, [name], [primary(record, name) for record in board.records])
+        for name in board.records[0].tasks
+    ]
+    if len(columns) > 1:
+        means = [estimate_of(record) for record in board.records]
+        columns.append(column(board, list(board.records[0].tasks), means))
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def primary(record: Record, name: str) -> dict[str, Any]:
+    """A task's primary metric."""
+    task = record.tasks[name]
+    metric: dict[str, Any] = task["metrics"][task["primary"]]
+    return metric
+
+
+def column(board: Board, names: list[str], estimates: Sequence[dict[str, Any]]) -> list[Cell]:
+    """One column: the best of it, and which runs are not shown to differ from that."""
+    values = [estimate["value"] for estimate in estimates]
+    higher = all(primary(board.records[0], name).get("higher_is_better", True) for name in names)
+    top = max(values) if higher else min(values)
+    best = {at for at, value in enumerate(values) if value == top and len(values) > 1}
+    alike = set()
+    if best and (found := pairwise(board.records, names, SharedItems())):
+        first = min(best)
+        for pair, difference in found.items():
+            if first in pair and difference.p_adjusted >= ALPHA:
+                alike |= set(pair)
+    return [
+        Cell(written(estimate), at in best, at in alike - best)
+        for at, estimate in enumerate(estimates)
+    ]
+
+
+def written(estimate: dict[str, Any]) -> str:
+    """`71.2 ± 1.4`: a score in percent and half the width of its 95 % interval."""
+    text = f"{100 * estimate['value']:.1f}"
+    if estimate["ci_low"] is None:
+        return text
+    return f"{text} ± {50 * (estimate['ci_high'] - estimate['ci_low']):.1f}"
+
+
+def markdown(boards: Sequence[Board], left_out: LeftOut) -> str:
+    """A Markdown table a board, then what must be known of them."""
+    lines: list[str] = []
+    for board in boards:
+        table = cells(board)
+        heads = heads_of(board, table)
+        lines += [*heading(board), "", row_of(heads), "|---|" + "---:|" * (len(heads) - 1)]
+        for record, row in zip(board.records, table, strict=True):
+            texts = [
+                f"**{cell.text}**" if cell.best else cell.text + ("†" if cell.alike else "")
+                for cell in row
+            ]
+            lines.append(row_of([model_name(record), *texts]))
+        lines.append("")
+    return "\n".join([*lines, *(f"{note}  " for note in notes(boards, left_out)), ""])
+
+
+def heading(board: Board) -> list[str]:
+    """Whose table it is, and why it cannot be set beside published numbers."""
+    marks = {
+        "not the standard formulation": not board.standard,
+        "data differ from the official set": not board.official,
+    }
+    said = ", ".join(mark for mark, holds in marks.items() if holds)
+    return [f"### {board.title}" + (f" ({said})" if said else "")]
+
+
+def heads_of(board: Board, table: list[list[Cell]]) -> list[str]:
+    """The heads of the columns."""
+    names = list(board.records[0].tasks)
+    return ["model", *names, *(["mean"] if len(table[0]) > len(names) else [])]
+
+
+def row_of(texts: Sequence[str]) -> str:
+    """A row of a Markdown table, whose texts cannot end their cells."""
+    safe = (t.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for t in texts)
+    return "| " + " | ".join(safe) + " |"
+
+
+def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
+    """A LaTeX table (booktabs) a board, then what must be known of them as comments."""
+    lines = [r"% \usepackage{booktabs}"]
+    for board in boards:
+        table = cells(board)
+        heads = [head.translate(LATEX_SPECIAL) for head in heads_of(board, table)]
+        lines += [
+            *(f"% {line.removeprefix('### ')}" for line in heading(board)),
+            rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+            r"\toprule",
+            " & ".join(heads) + r" \\",
+            r"\midrule",
+        ]
+        for record, row in zip(board.records, table, strict=True):
+            name = model_name(record).replace("\n", " ").translate(LATEX_SPECIAL)
+            lines.append(" & ".join([name, *map(latex_cell, row)]) + r" \\")
+        lines += [r"\bottomrule", r"\end{tabular}", ""]
+    notes_ = (note.replace("\n", " ") for note in notes(boards, left_out))
+    return "\n".join([*lines, *(f"% {note}" for note in notes_), ""])
+
+
+def latex_cell(cell: Cell) -> str:
+    """A number as LaTeX."""
+    text = cell.text.replace(" ± ", r"\,$\pm$\,")
+    if cell.best:
+        return rf"\textbf{{{text}}}"
+    return text + (r"$^\dagger$" if cell.alike else "")
+
+
+def model_name(record: Record) -> str:
+    """What the user called the model."""
+    return str(record.data["model"]["name"])
+
+
+def notes(boards: Sequence[Board], left_out: LeftOut) -> list[str]:
+    """What a reader must know of the tables."""
+    said = []
+    if boards:
+        said.append(
+            "Percent ± half of the 95 % interval; † no difference from the best is shown (p ≥ 0.05)."
+        )
+    said += [f"Left out: {model_name(record)} ({why})." for record, why in left_out]
+    for record in (record for board in boards for record in board.records):
+        if held := record.data.get("held_out"):
+            dev = held["dev"]
+            has_score = dev and dev["value"] is not None
+            then = f"{dev['suite']} score then {written(dev)}" if has_score else "no dev score then"
+            said.append(
+                f"{model_name(record)}: held-out tasks looked at after {held['looks_before']} "
+                f"earlier looks of the family {held['family']}; {then}."
+            )
+    return said

@@ -67,6 +67,40 @@ def read(path: Path) -> Iterator[Any]:
     return (row for _, row in read_numbered(path))
 
 
+def scan(path: Path) -> Iterator[Any]:
+    """The rows of a large file, one at a time and several times faster than `read`.
+
+    A whole number beyond 64 bits loses digits here; nothing else differs.
+
+    Raises:
+        OlmesError: as `read_numbered`.
+    """
+    import orjson
+
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    if line.strip():
+                        yield slowly(line, f"{path}, line {number}")
+    except OSError as error:
+        raise OlmesError(f"{path} cannot be read ({error}); check the path.") from None
+
+
+def slowly(line: bytes, place: str) -> Any:
+    """A line that the fast parser does not take: NaN, infinity, a lone surrogate, or no JSON.
+
+    Raises:
+        OlmesError: it is not JSON.
+    """
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise OlmesError(f"{place}: not JSON ({error}); mend or remove the line.") from None
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)

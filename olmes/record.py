@@ -14,6 +14,8 @@ Row = dict[str, Any]
 """A row of a samples file (docs/record.md)."""
 
 SCHEMA = 1
+VERDICT = ("subtask", "doc_id", "doc_hash", "prompt_hash", "repeat", "cluster", "values")
+"""What `Record.verdicts` keeps of a row."""
 VOLATILE = ("created", "environment", "timing", "olmes", "held_out")
 """Parts of `run.json` that differ between two runs with the same outcome."""
 
@@ -107,12 +109,29 @@ class Record:
             OlmesError: the samples are under seal, or the file is missing, or the record names one
                 outside its own folder.
         """
+        yield from jsonl.read(self.opened(task))
+
+    def verdicts(self, task: str) -> Iterator[Row]:
+        """The same rows reduced to what statistics need, without the texts.
+
+        Raises:
+            OlmesError: as `samples`.
+        """
+        for row in jsonl.scan(self.opened(task)):
+            yield {name: row.get(name) for name in VERDICT}
+
+    def opened(self, task: str) -> Path:
+        """The samples file of a task that is not under seal.
+
+        Raises:
+            OlmesError: the samples are under seal.
+        """
         if self.sealed(task):
             raise OlmesError(
                 f"the samples of {task} in {self.folder} are under seal; to open them is a look: "
                 f'`olmes unseal {self.folder} --reason "..."`.'
             )
-        yield from jsonl.read(self.samples_path(task))
+        return self.samples_path(task)
 
     def without_volatile(self) -> dict[str, Any]:
         """`run.json` without what differs between two runs with the same outcome."""

@@ -50,9 +50,14 @@ class Aligned:
 
     def cluster(self, position: int) -> tuple[str, str]:
         """What an item's error is clustered by: its label, or itself."""
-        subtask, doc_id, doc_hash = self.keys[position]
-        label = self.a[position].rows[0].get("cluster")
-        return (subtask, f"cluster {label}" if label else f"{doc_id}/{doc_hash}")
+        return cluster_label(self.a[position].rows[0])
+
+
+def cluster_label(row: Row) -> tuple[str, str]:
+    """What a row's error is clustered by: the label the task gave it, or else its own item."""
+    if label := row.get("cluster"):
+        return row["subtask"], f"cluster {label}"
+    return row["subtask"], f"{row['doc_id']}/{row['doc_hash']}"
 
 
 def items_of(rows: Iterable[Row]) -> dict[Key, Item]:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from olmes.comparison.alignment import Item, align, items_of
-from olmes.record import Record
-
-PARTS = ("subtask", "doc_id", "doc_hash", "cluster", "values")
-"""What statistics need of a sample; texts would fill the memory over a hundred runs."""
-
+from olmes.comparison.alignment import Key, cluster_label
+from olmes.record import Record, Row
 
 Columns = tuple[list[list[float]], list[tuple[str, str]], list[str]]
 """Values, items by runs; the cluster of each item; its sub-task."""
@@ -32,20 +27,28 @@ class SharedItems:
 
 
 def light_items(name: str, records: Sequence[Record]) -> Columns:
-    """A task's items that every run has a value of the primary metric for."""
+    """A task's items that every run has a value of the primary metric for, in the first's order."""
     metric = records[-1].tasks[name]["primary"]
-    every = [items_of(_light(record.samples(name))) for record in records]
-    first = align(every[0], every[-1], metric)
-    values: list[list[float]] = []
-    labels, subtasks = [], []
-    for position, key in enumerate(first.keys):
-        found = [_value(items.get(key), metric) for items in every]
-        known = [value for value in found if value is not None]
-        if len(known) == len(found):
-            values.append(known)
-            labels.append(first.cluster(position))
-            subtasks.append(key[0])
-    return values, labels, subtasks
+    every = [values_of(record.verdicts(name), metric) for record in records]
+    keys = [key for key in every[0] if all(key in found for found in every)]
+    values = [[found[key][0] for found in every] for key in keys]
+    return values, [every[0][key][1] for key in keys], [key[0] for key in keys]
+
+
+def values_of(rows: Iterable[Row], metric: str) -> dict[Key, tuple[float, tuple[str, str]]]:
+    """Each item's value of a metric (the mean over its responses and parts) and its cluster."""
+    sums: dict[Key, tuple[float, int]] = {}
+    clusters: dict[Key, tuple[str, str]] = {}
+    for row in rows:
+        if (value := row["values"].get(metric)) is None:
+            continue
+        key = (row["subtask"], row["doc_id"], row["doc_hash"])
+        parts = value if isinstance(value, list) else (value,)
+        total, count = sums.get(key, (0.0, 0))
+        sums[key] = (total + sum(parts), count + len(parts))
+        if key not in clusters:
+            clusters[key] = cluster_label(row)
+    return {key: (total / count, clusters[key]) for key, (total, count) in sums.items() if count}
 
 
 def common_items(
@@ -66,12 +69,3 @@ def common_items(
         # A macro average gives every sub-task the same weight, whatever its size.
         sizes += [1 / counts[subtask] if macro else 1.0 for subtask in subtasks]
     return values, labels, sizes
-
-
-def _value(item: Item | None, metric: str) -> float | None:
-    return item.value(metric) if item else None
-
-
-def _light(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        yield {part: row.get(part) for part in PARTS}

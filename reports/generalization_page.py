@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from .generalization_charts import (
     slope_chart,
 )
 from .held_out import dev_words, ordinal_look
+from .notices import Notice
 from .page import render_page
 from .places import page_link
 from .scores import Score, score
@@ -85,12 +86,29 @@ def write_generalization_page(
     suites = data.get("suites")
     context = {
         "models": models,
+        "notices": _notices(data["models"]),
         "suite": _pair("Suite means", suites, models) if suites else None,
         "pairs": pairs,
         "costs": _costs(models, data["diagnosis"]),
     }
     jsonl.write_atomically(output, render_page("generalization.html.jinja", context))
     return output
+
+
+def _notices(models: Sequence[dict[str, Any]]) -> list[Notice]:
+    """What speaks against the numbers as a whole."""
+    told = [
+        f"{model['name']}: {', '.join(model['sample_data'])}"
+        for model in models
+        if model.get("sample_data")
+    ]
+    if not told:
+        return []
+    text = (
+        f"{'; '.join(told)}: scored on the built-in sample, a few dozen items written for this "
+        "project. These numbers show that the program runs and nothing else."
+    )
+    return [Notice("stop", "Sample data: not comparable", text)]
 
 
 def _title(pair: dict[str, Any]) -> str:

@@ -131,3 +131,16 @@ def test_axes_have_round_ends(values: list[float | None], ticks: tuple[float, ..
     axis = round_axis(values, bounds=(0, 100))
     assert axis.ticks == pytest.approx(ticks)
     assert all(axis.low <= v <= axis.high for v in values if v is not None and not math.isnan(v))
+
+
+def test_scores_on_the_sample_are_said_to_be_no_scores(tmp_path: Path) -> None:
+    model = {
+        "name": "m", "fingerprint": "ab" * 32, "runs": [], "looks": [], "sample_data": ["gsm8k"],
+    }  # fmt: skip
+    data = {"models": [model], "pairs": [], "diagnosis": [{}]}
+    page = write_generalization_page(data, tmp_path / "page.html").read_text("utf-8")
+    assert "Sample data: not comparable" in page
+    assert "m: gsm8k: scored on the built-in sample" in page
+    model["sample_data"] = []
+    page = write_generalization_page(data, tmp_path / "page.html").read_text("utf-8")
+    assert "not comparable" not in page

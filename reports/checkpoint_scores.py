@@ -8,11 +8,10 @@ from typing import Any
 
 from olmes import stats
 from olmes.comparison.alignment import has_samples
+from olmes.comparison.items import SharedItems, common_items
 from olmes.record import Record
 from olmes.seal.ledger import Ledger
 from olmes.stats import BestOf
-
-from olmes.comparison.items import SharedItems, common_items
 
 
 @dataclass(slots=True)

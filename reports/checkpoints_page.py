@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes import jsonl
+from olmes.comparison.items import SharedItems
 from olmes.record import Record
 from olmes.stats import BestOf
 
@@ -23,7 +24,6 @@ from .checkpoint_scores import (
     task_series,
 )
 from .held_out import dev_words, ordinal_look
-from olmes.comparison.items import SharedItems
 from .line_charts import LineChart, Linked, log_charts, score_chart, step_axis
 from .links import HELD_OUT, samples_link
 from .notices import Notice, run_notices

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from olmes import jsonl
+from olmes.comparison.boards import Board, boards_of, estimate_of, pairwise, task_titles
 from olmes.record import Record
 from olmes.stats import PairedDifference
 
 from . import numbers
-from olmes.comparison.boards import Board, boards_of, estimate_of, pairwise, task_titles
 from .dates import date
 from .held_out import ordinal_look
 from .links import HELD_OUT, samples_link

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from olmes.comparison import boards
 from olmes.reports.leaderboard_page import write_leaderboard_page
 
+from olmes.comparison import boards
 from olmes.record import Record
 
 Change = Callable[[dict[str, Any]], None]

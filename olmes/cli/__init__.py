@@ -23,6 +23,8 @@ COMMANDS = {
     "generalization": "Hold held-out scores against development scores.",
     "unseal": "Open the samples of a run under seal.",
     "ledger": "Print and check the looks at held-out tasks.",
+    "train": "Train by SFT, DPO or RLVR; every checkpoint is scored.",
+    "watch": "Score the checkpoints another trainer writes.",
     "data": "See where benchmark data comes from, and fetch it.",
 }
 

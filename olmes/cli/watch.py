@@ -11,7 +11,7 @@ from olmes.cli import options
 
 
 @click.command("watch")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--suite", help="A suite's name, or the path of its TOML file.  [default: dev]")
 @click.option("--task", "tasks", multiple=True, help="A task's name or file; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), help="Items a task, drawn with a fixed seed.")

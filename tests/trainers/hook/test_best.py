@@ -1,0 +1,106 @@
+"""The best of several checkpoints, from real records of recorded answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from olmes.trainers.ask import Ask
+from olmes.trainers.best import ItemValue, best_among, eligible, outcome, publish, sizes_of
+from olmes.trainers.outcomes import best_sentence
+from olmes.trainers.queue import Queue
+from olmes.trainers.training import Training
+
+from olmes import evaluate
+from olmes.stats import best_of, stratified_mean
+
+RIGHT = {2: 3, 4: 9, 6: 8}
+"""Items of twelve that a checkpoint gets right."""
+
+
+@pytest.fixture
+def scored(lab) -> Queue:
+    """Three checkpoints that are done."""
+    queue = Queue(lab.training)
+    Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.place)).write(lab.training)
+    ask = Ask(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
+    for step, right in RIGHT.items():
+        recording = lab.place / f"{step}.jsonl"
+        rows = [
+            {"response": f"word{i}" if i < right else "no", "doc_id": i, "tokens": 1}
+            for i in range(12)
+        ]
+        recording.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        record = evaluate(
+            str(lab.suite), model=f"replay:{recording}", data=lab.data, out=lab.runs, workers=1
+        )
+        with queue.changing() as connection:
+            queue.insert(
+                connection, label=f"checkpoint-{step}", step=step, signature="a",
+                source=lab.output_dir / f"checkpoint-{step}", ask=ask, policy="every",
+                folder=f"files/x/out/checkpoint-{step}",
+            )  # fmt: skip
+        job, lock = queue.take()
+        queue.finish(job, "done", fingerprint=str(step), result=outcome(record))
+        lock.release()
+    return queue
+
+
+def test_best_and_scores_are_written(lab, scored):
+    (lab.training / "files/x/out/checkpoint-4").mkdir(parents=True)
+    values = {}
+    kept = publish(scored, Training.read(lab.training), values)
+    assert kept == {"files/x/out/checkpoint-4"}
+    assert len(values) == 3
+    (best,) = lab.best()
+    assert (best["checkpoint"], best["step"], best["k"], best["n"]) == ("checkpoint-4", 4, 3, 12)
+    assert best["aside"] == str(lab.training / "files/x/out/checkpoint-4")
+    columns = [[float(i < right) for right in RIGHT.values()] for i in range(12)]
+    wanted = best_of(columns)
+    for name in ("score", "stderr", "corrected", "bias", "ci_low", "ci_high"):
+        assert math.isclose(best[name], getattr(wanted, name), abs_tol=1e-12), name
+    assert best["corrected"] < best["score"] == 0.75
+    assert best["note"] == ""
+    assert "checkpoint-4 with 75.0" in best_sentence(best)
+    rows = lab.scores()
+    assert [(row["step"], row["value"], row["n"]) for row in rows] == [
+        (2, 0.25, 12), (4, 0.75, 12), (6, pytest.approx(8 / 12), 12),
+    ]  # fmt: skip
+    assert rows[0]["tasks"]["echo"]["metric"] == "exact_match"
+    assert all(Path(row["folder"], "run.json").exists() for row in rows)
+
+
+def test_what_is_not_whole_or_held_out_is_not_chosen_from(scored):
+    job = scored.jobs()[1]
+    assert eligible(job)
+    for change in ({"complete": False}, {"held_out": True}, {"value": None}, {"same_as": "x"}):
+        with scored.changing() as connection:
+            result = json.dumps({**job.result, **change})
+            connection.execute("UPDATE jobs SET result = ? WHERE id = ?", (result, job.id))
+        assert not eligible(scored.jobs()[1])
+
+
+def test_one_checkpoint_needs_no_correction(scored):
+    best = best_among(scored.jobs()[:1], {})
+    assert best.numbers["corrected"] == best.numbers["score"] == 0.25
+
+
+def test_weights_give_the_mean_of_the_suite():
+    """A plain task, one over parts, and one that averages its sub-tasks, as a suite does."""
+    keys, values = [], {}
+    for task, subtask, row, value, parts in [
+        ("plain", "", 0, 1.0, 1), ("plain", "", 1, 0.0, 1), ("plain", "", 2, 0.0, 1),
+        ("parts", "", 0, 1.0, 3), ("parts", "", 1, 0.0, 1),
+        ("macro", "a", 0, 1.0, 1), ("macro", "b", 1, 1.0, 1), ("macro", "b", 2, 0.0, 1),
+        ("macro", "b", 3, 0.0, 1),
+    ]:  # fmt: skip
+        keys.append((task, subtask, row, "hash"))
+        values[keys[-1]] = ItemValue(value, parts, str(row))
+    mean = stratified_mean(
+        [values[key].value for key in keys],
+        strata=[key[0] for key in keys],
+        sizes=sizes_of(keys, values, {"plain": False, "parts": False, "macro": True}),
+    )
+    assert mean.value == pytest.approx((1 / 3 + 3 / 4 + (1 + 1 / 3) / 2) / 3)

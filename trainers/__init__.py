@@ -1,0 +1,1 @@
+"""Trainers whose every checkpoint is scored by itself: SFT, DPO, RLVR, and the hook."""

@@ -1,0 +1,157 @@
+"""Every setting of a PPO run; the defaults are those of Tülu 3 8B (paper, Table 21 and section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from olmes.errors import OlmesError
+
+REPLACEABLE = frozenset(
+    {
+        "save_every",
+        "save_total_limit",
+        "micro_batch_size",
+        "generation_batch_size",
+        "generators",
+        "generator_device",
+        "carrier",
+        "restarts",
+    }
+)
+"""Settings a resumed run may change: they decide speed and disk, not what is learned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOConfig:
+    """Settings of `train_ppo`.
+
+    Raises:
+        OlmesError: a value is out of its range, or two do not fit together.
+    """
+
+    updates: int
+    """How many batches of rollouts are learned from; the policy's version counts them."""
+    batch_size: int = 224
+    """Rollouts an update (8B: 7 GPUs x 32)."""
+    samples_per_prompt: int = 1
+    """Rollouts a prompt within a batch."""
+
+    reward: float = 10.0
+    """alpha: the score of a response whose verifier says 1; scores scale with the verifier."""
+    no_end_penalty: float | None = -10.0
+    """Replaces the score of a response that did not end by itself; None keeps the score."""
+    beta: float = 0.05
+    """Weight of the KL divergence from the reference within the reward."""
+    gamma: float = 1.0
+    """Discount of later rewards."""
+    lam: float = 0.95
+    """lambda of generalized advantage estimation."""
+    whiten: bool = True
+    """Whether advantages are scaled to mean 0 and variance 1 over a batch's tokens."""
+    clip: float = 0.2
+    """epsilon: how far the policy's ratio counts from 1."""
+    value_clip: float = 0.2
+    """How far a value counts from what it was before the update."""
+    value_coef: float = 0.1
+    """Weight of the value loss."""
+    epochs: int = 4
+    """K: passes over a batch."""
+    minibatches: int = 1
+    """Optimizer steps a pass."""
+    micro_batch_size: int = 32
+    """Sequences in memory at once; the gradient is the same for any."""
+
+    learning_rate: float = 3e-7
+    """AdamW's peak rate; falls linearly to 0 over the updates."""
+    warmup_ratio: float = 0.0
+    """Share of the updates over which the rate first rises (70B: 0.1)."""
+    weight_decay: float = 0.0
+    adam_epsilon: float = 1e-5
+    max_grad_norm: float = 1.0
+    """The norms of the policy's and of the value model's gradient are each cut to this."""
+    mixed_precision: Literal["auto", "no", "bf16"] = "auto"
+    """`auto`: bf16 on a GPU that has it, else float32."""
+    gradient_checkpointing: bool = False
+    """Recomputes activations in the backward pass: slower, far less memory."""
+
+    temperature: float = 1.0
+    """Of sampling; the policy's log-probabilities are taken at the same temperature."""
+    response_length: int = 2048
+    """The most tokens of a response (1,024 for GSM8K alone)."""
+    max_prompt_length: int = 2048
+    """Longer prompts are left out, and the run says how many."""
+    generation_batch_size: int = 64
+    """Rollouts generated together."""
+
+    queue_size: int = 1
+    """Asynchronous: batches that may be asked for ahead of the one being learned from."""
+    max_staleness: int = 1
+    """Asynchronous: updates a rollout's policy may lie behind; older rollouts are made anew.
+
+    A queue no longer than this never wastes one.
+    """
+    importance_cap: float = 2.0
+    """Bound of the weight pi_old/mu that corrects for rollouts of an older policy mu."""
+    generators: int = 1
+    """Asynchronous: generator processes."""
+    generator_device: str | None = None
+    """Asynchronous: torch device of the generators; None is the last GPU of several, else the CPU."""
+    carrier: Literal["processes", "ray"] = "processes"
+    """Asynchronous: what carries the generators; `ray` on a cluster."""
+    restarts: int = 3
+    """Asynchronous: times in a row a generator may die before the run gives up."""
+
+    seed: int = 0
+    """Fixes the order of prompts, sampling, minibatches and the value head."""
+    save_every: int = 100
+    """Updates between checkpoints (70B: 40); the last update is always saved."""
+    save_total_limit: int | None = None
+    """Checkpoints kept, newest last; None keeps all."""
+
+    def __post_init__(self) -> None:
+        for name in POSITIVE:
+            if getattr(self, name) <= 0:
+                raise OlmesError(f"{name} is {getattr(self, name)}; give a number above 0.")
+        for name in NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise OlmesError(f"{name} is {getattr(self, name)}; give 0 or more.")
+        for name in ("gamma", "lam", "warmup_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OlmesError(f"{name} is {getattr(self, name)}; give a number from 0 to 1.")
+        for part in ("samples_per_prompt", "minibatches"):
+            if self.batch_size % getattr(self, part):
+                raise OlmesError(
+                    f"batch_size {self.batch_size} is no multiple of {part} "
+                    f"{getattr(self, part)}; change one of the two."
+                )
+
+    @property
+    def prompts_per_update(self) -> int:
+        """Prompts a batch."""
+        return self.batch_size // self.samples_per_prompt
+
+    def rate(self, update: int) -> float:
+        """Learning rate of an update, counted from 0: linear warm-up, then linear to 0.
+
+        Paper, Table 21: linear schedule, warm-up ratio omega.
+        """
+        warm = round(self.warmup_ratio * self.updates)
+        if update < warm:
+            return self.learning_rate * (update + 1) / warm
+        return self.learning_rate * (self.updates - update) / max(1, self.updates - warm)
+
+    def differing(self, other: dict[str, Any]) -> list[str]:
+        """Names of the settings in which a stored configuration is another experiment than this."""
+        mine = asdict(self)
+        names = [field.name for field in fields(self) if field.name not in REPLACEABLE]
+        return [name for name in names if mine[name] != other.get(name)]
+
+
+POSITIVE = (
+    "updates", "batch_size", "samples_per_prompt", "epochs", "minibatches", "micro_batch_size",
+    "learning_rate", "adam_epsilon", "max_grad_norm", "temperature", "response_length",
+    "max_prompt_length", "generation_batch_size", "queue_size", "importance_cap", "generators",
+    "save_every", "clip", "value_clip",
+)  # fmt: skip
+NOT_NEGATIVE = ("beta", "value_coef", "weight_decay", "max_staleness", "restarts")

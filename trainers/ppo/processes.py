@@ -1,0 +1,175 @@
+"""Generator processes on this machine: started, watched, and started anew when one dies."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from olmes.trainers.ppo.rollout import Order, Rollout
+from olmes.trainers.ppo.weights import SharedWeights
+from olmes.trainers.ppo.worker import Failure, Recipe, serve
+
+from olmes.errors import OlmesError
+
+
+class Workers(Protocol):
+    """Whoever carries generators: processes here, actors on a cluster."""
+
+    restarted: int
+    """Generators that died and were replaced."""
+
+    def submit(self, order: Order) -> None:
+        """Have an order made; returns at once."""
+        ...
+
+    def receive(self) -> list[Rollout]:
+        """The next finished order's rollouts; waits for them.
+
+        Raises:
+            OlmesError: generators keep dying.
+            RuntimeError: a generator raised; the message holds its trace.
+        """
+        ...
+
+    def publish(self, policy: Any, version: int) -> None:
+        """Hand the policy's weights over; orders not yet begun are made with them."""
+        ...
+
+    def close(self) -> None:
+        """End all generators."""
+        ...
+
+
+class ProcessWorker:
+    """One generator process, and the thread that reads from it and replaces it.
+
+    Each process has a pipe of its own, so that one killed in the middle of a message leaves nothing
+    locked or half-read behind: its pipe ends, and what it owed is asked of its successor.
+    """
+
+    def __init__(
+        self, recipe: Recipe, weights: SharedWeights, restarts: int,
+        deliver: Callable[[list[Rollout] | BaseException], None],
+    ) -> None:  # fmt: skip
+        from torch import multiprocessing
+
+        self.context = multiprocessing.get_context("spawn")
+        self.recipe = recipe
+        self.weights = weights
+        self.restarts = restarts
+        self.deliver = deliver
+        self.owed: list[Order] = []
+        self.lock = threading.Lock()
+        self.connection: Any = None
+        self.process: Any = None
+        self.closing = False
+        self.restarted = 0
+        self.start()
+        self.thread = threading.Thread(target=self.watch, name="ppo-generator", daemon=True)
+        self.thread.start()
+
+    def start(self) -> None:
+        """Start a process and ask it for everything that is owed."""
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(
+            target=serve, args=(theirs, self.recipe, self.weights), daemon=True
+        )
+        with self.lock:
+            if self.closing:
+                return
+            process.start()
+            # Ours to close: the pipe must end when the process does.
+            theirs.close()
+            self.process, self.connection = process, ours
+            for order in self.owed:
+                self.send(order)
+
+    def send(self, order: Order) -> None:
+        """Write an order; a process that is gone is noticed where it is read from."""
+        with suppress(OSError):
+            self.connection.send(order)
+
+    def submit(self, order: Order) -> None:
+        """Owe an order."""
+        with self.lock:
+            self.owed.append(order)
+            self.send(order)
+
+    def watch(self) -> None:
+        """Pass rollouts on until closed; restart a process that died."""
+        deaths = 0
+        while not self.closing:
+            try:
+                answer = self.connection.recv()
+            except (EOFError, OSError):
+                self.process.join()
+                deaths += 1
+                if deaths > self.restarts and not self.closing:
+                    status = self.process.exitcode
+                    self.deliver(OlmesError(
+                        f"the generator process died {deaths} times in a row (exit status {status}; "
+                        "-9 is often too little memory): lower generation_batch_size."
+                    ))  # fmt: skip
+                    return
+                self.restarted += 1
+                self.start()
+                continue
+            if isinstance(answer, Failure):
+                self.deliver(RuntimeError(f"the generator process failed:\n{answer.trace}"))
+                return
+            deaths = 0
+            with self.lock:
+                self.owed.pop(0)
+            self.deliver(answer)
+
+    def close(self) -> None:
+        """Kill the process: it holds nothing that is not asked for again."""
+        with self.lock:
+            self.closing = True
+            self.process.kill()
+        self.thread.join()
+        self.process.join()
+        self.connection.close()
+
+
+class ProcessWorkers:
+    """Several `ProcessWorker`s and the weights they share."""
+
+    def __init__(
+        self, recipe: Recipe, policy: Any, version: int, count: int, restarts: int
+    ) -> None:
+        self.results: queue.SimpleQueue[list[Rollout] | BaseException] = queue.SimpleQueue()
+        self.weights = SharedWeights(policy)
+        self.weights.write(policy, version)
+        self.workers = [
+            ProcessWorker(recipe, self.weights, restarts, self.results.put) for _ in range(count)
+        ]
+
+    @property
+    def restarted(self) -> int:
+        """Processes replaced so far."""
+        return sum(worker.restarted for worker in self.workers)
+
+    def submit(self, order: Order) -> None:
+        """To the worker that owes least."""
+        min(self.workers, key=lambda worker: len(worker.owed)).submit(order)
+
+    def receive(self) -> list[Rollout]:
+        """See `Workers.receive`."""
+        answer = self.results.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def publish(self, policy: Any, version: int) -> None:
+        """Write the weights into the shared memory."""
+        self.weights.write(policy, version)
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self.workers:
+            worker.close()
+        self.weights.close()

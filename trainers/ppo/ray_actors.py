@@ -1,0 +1,137 @@
+"""Generators as Ray actors, anywhere on a cluster; needs `pip install ray`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from olmes.trainers.ppo.rollout import Order, Rollout
+from olmes.trainers.ppo.weights import load_weights
+from olmes.trainers.ppo.worker import GenerationWorker, Recipe
+
+from olmes.errors import OlmesError
+
+NEWS = "news"
+"""The actors' thread that hears of new weights; the other one generates."""
+
+
+class Actor:
+    """A `GenerationWorker` that keeps the newest reference to weights it was told of.
+
+    `notice` runs in a thread of its own and is heard while `generate` is at work: an order is made
+    with the weights of the moment it is begun, not of the moment it was asked for.
+    """
+
+    def __init__(self, recipe: Recipe, version: int, boxed: list[Any]) -> None:
+        self.worker = GenerationWorker(recipe)
+        self.newest: tuple[int, Any] = (version, boxed[0])
+        self.version = -1
+
+    def notice(self, version: int, boxed: list[Any]) -> None:
+        """Remember where a version's weights are; in a list, so that Ray does not fetch them."""
+        self.newest = max(self.newest, (version, boxed[0]), key=lambda pair: pair[0])
+
+    def generate(self, order: Order) -> list[Rollout]:
+        """Rollouts for an order, with the newest weights."""
+        import ray
+        import torch
+
+        version, reference = self.newest
+        if version != self.version:
+            arrays = ray.get(reference)
+            load_weights(self.worker.model, {name: torch.tensor(a) for name, a in arrays.items()})
+            self.version = version
+        rollouts: list[Rollout] = self.worker.generate(order, version)
+        return rollouts
+
+
+class RayWorkers:
+    """The `Workers` of a cluster: weights go through Ray's object store, orders to actors.
+
+    Raises:
+        OlmesError: Ray is not installed.
+    """
+
+    def __init__(
+        self, recipe: Recipe, policy: Any, version: int, count: int, restarts: int
+    ) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise OlmesError(
+                'carrier = "ray" needs Ray: pip install ray, or use carrier = "processes".'
+            ) from error
+        self.ray = ray
+        self.recipe = recipe
+        self.restarts = restarts
+        self.restarted = 0
+        self.deaths = 0
+        self.started = not ray.is_initialized()
+        if self.started:
+            ray.init(log_to_driver=False, include_dashboard=False)
+        self.actors: list[Any] = []
+        self.owed: dict[Any, tuple[int, Order]] = {}
+        self.reference: Any = None
+        self.publish(policy, version)
+        self.actors = [self.start() for _ in range(count)]
+
+    def start(self) -> Any:
+        """An actor that knows of the newest weights."""
+        gpus = 1 if self.recipe.device.startswith("cuda") else 0
+        remote = self.ray.remote(num_gpus=gpus, concurrency_groups={NEWS: 1})(Actor)
+        return remote.remote(self.recipe, self.version, [self.reference])
+
+    def submit(self, order: Order) -> None:
+        """To the actor that owes least."""
+        loads = [0] * len(self.actors)
+        for index, _ in self.owed.values():
+            loads[index] += 1
+        self.give(loads.index(min(loads)), order)
+
+    def give(self, index: int, order: Order) -> None:
+        """An order to one actor."""
+        self.owed[self.actors[index].generate.remote(order)] = (index, order)
+
+    def receive(self) -> list[Rollout]:
+        """See `Workers.receive`."""
+        while True:
+            done, _ = self.ray.wait(list(self.owed), num_returns=1)
+            index, _ = self.owed[done[0]]
+            try:
+                rollouts: list[Rollout] = self.ray.get(done[0])
+            except self.ray.exceptions.RayActorError as error:
+                self.replace(index, error)
+                continue
+            del self.owed[done[0]]
+            self.deaths = 0
+            return rollouts
+
+    def replace(self, index: int, error: BaseException) -> None:
+        """A new actor for one that died, which gets what was owed."""
+        self.deaths += 1
+        if self.deaths > self.restarts:
+            raise OlmesError(
+                f"the generator actor died {self.deaths} times in a row; see Ray's log of it."
+            ) from error
+        self.restarted += 1
+        self.actors[index] = self.start()
+        orders = [order for i, order in self.owed.values() if i == index]
+        self.owed = {future: owed for future, owed in self.owed.items() if owed[0] != index}
+        for order in orders:
+            self.give(index, order)
+
+    def publish(self, policy: Any, version: int) -> None:
+        """Put the weights into the object store and say so to the actors."""
+        arrays = {
+            name: tensor.detach().float().cpu().numpy().copy()
+            for name, tensor in policy.state_dict().items()
+        }
+        self.version, self.reference = version, self.ray.put(arrays)
+        for actor in self.actors:
+            actor.notice.options(concurrency_group=NEWS).remote(version, [self.reference])
+
+    def close(self) -> None:
+        """End the actors, and Ray itself where this run started it."""
+        for actor in self.actors:
+            self.ray.kill(actor)
+        if self.started:
+            self.ray.shutdown()

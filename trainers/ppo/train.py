@@ -1,0 +1,267 @@
+"""The run: rollouts, verdicts, an update, again; with checkpoints and callbacks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+from olmes.trainers.ppo import checkpoint
+from olmes.trainers.ppo.asynchronous import Asynchronous, start_workers
+from olmes.trainers.ppo.config import PPOConfig
+from olmes.trainers.ppo.learner import Learner
+from olmes.trainers.ppo.models import frozen_reference, load_policy, value_model
+from olmes.trainers.ppo.reporting import Reporter, training_arguments
+from olmes.trainers.ppo.rollout import (
+    Generator,
+    Prompts,
+    Rollout,
+    Sampling,
+    TransformersGenerator,
+    orders_of,
+)
+from olmes.trainers.ppo.worker import MakeGenerator
+
+Row = Mapping[str, Any]
+Reward = Callable[[Sequence[Row], Sequence[str]], Sequence[float]]
+"""Rows and the texts of their responses in, the verifier's value for each out: 0..1, more where a
+row's weights sum to more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run leaves."""
+
+    checkpoint: Path
+    """The last checkpoint."""
+    history: list[dict[str, float]]
+    """One entry an update; `step` counts them from 1."""
+
+
+class Source(Protocol):
+    """Where batches of rollouts come from."""
+
+    def batch(self, update: int) -> list[Rollout]:
+        """The rollouts update `update` learns from, in order of position."""
+        ...
+
+    def publish(self, version: int) -> None:
+        """Say that the policy has changed."""
+        ...
+
+    def counters(self) -> dict[str, float]:
+        """Numbers of its own for the log."""
+        ...
+
+    def close(self) -> None:
+        """End whatever runs for it."""
+        ...
+
+
+class Synchronous:
+    """Samples from the learner's own policy while learning waits: PPO as published, on-policy."""
+
+    def __init__(
+        self, config: PPOConfig, learner: Learner, prompts: Prompts, generator: Generator
+    ) -> None:
+        self.config = config
+        self.learner = learner
+        self.prompts = prompts
+        self.generator = generator
+
+    def batch(self, update: int) -> list[Rollout]:
+        """Each process generates its share, then all have the whole."""
+        from accelerate.utils import gather_object
+
+        config, accelerator = self.config, self.learner.accelerator
+        self.generator.version = update
+        positions = batch_positions(config, update)
+        share = -(-len(positions) // accelerator.num_processes)
+        mine = positions[accelerator.process_index * share :][:share]
+        rollouts: list[Rollout] = []
+        for order in orders_of(
+            mine, self.prompts, config.samples_per_prompt, config.generation_batch_size, config.seed
+        ):
+            with accelerator.autocast():
+                rollouts += self.generator.generate(order)
+        if accelerator.num_processes > 1:
+            rollouts = gather_object(rollouts)
+        return rollouts
+
+    def publish(self, version: int) -> None:
+        """The generator samples from the very policy."""
+
+    def counters(self) -> dict[str, float]:
+        """None."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+def synchronous_source(
+    config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, start: int,
+    make: MakeGenerator,
+) -> Source:  # fmt: skip
+    """A generator in this process, over the learner's own policy."""
+    generator = make(learner.policy, prompts.encoded, sampling, start)
+    return Synchronous(config, learner, prompts, generator)
+
+
+def asynchronous_source(
+    config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, start: int,
+    make: MakeGenerator,
+) -> Source:  # fmt: skip
+    """Generators elsewhere; of several learning processes the main one has them."""
+    workers = None
+    if learner.accelerator.is_main_process:
+        workers = start_workers(config, learner, prompts, sampling, start, make)
+    source: Source = Asynchronous(config, learner, prompts, start, workers)
+    return source
+
+
+def batch_positions(config: PPOConfig, update: int) -> list[int]:
+    """Positions in the run of an update's rollouts."""
+    return list(range(update * config.batch_size, (update + 1) * config.batch_size))
+
+
+def train_ppo(
+    config: PPOConfig,
+    *,
+    policy: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    reward: Reward,
+    output_dir: str | Path,
+    callbacks: Sequence[Any] = (),
+    value: Any = None,
+    reference: Any = None,
+    asynchronous: bool = False,
+    make_generator: MakeGenerator = TransformersGenerator,
+) -> Trained:
+    """Train a policy by PPO on verifiable rewards; called again, it goes on where it was killed.
+
+    Args:
+        config: the settings.
+        policy: the model to train: folder, hub id or model. A model is trained in place.
+        tokenizer: its tokenizer.
+        rows: one mapping a prompt, with `prompt` (chat messages or text) and whatever `reward` reads.
+        reward: the verifier. It is called with the rows and the response texts of one batch, special
+            tokens left out, and must not run what a model wrote in this process.
+        output_dir: where checkpoint-N folders go. Complete ones from the same settings are gone on
+            from; from others they are refused.
+        callbacks: transformers `TrainerCallback`s: on_train_begin, on_step_begin, on_step_end,
+            on_log, on_save and on_train_end are called.
+        value: a reward model to make the value model of; None: the policy's backbone.
+        reference: the model the KL is from; None: the policy as it was at the start of the run.
+        asynchronous: whether other processes generate while this one learns. A script that asks for
+            it must have the usual `if __name__ == "__main__":`, because those processes import it.
+        make_generator: what samples; asynchronous, it is pickled to the generators.
+
+    Raises:
+        OlmesError: the settings, the folder or the rows do not fit; the message says what to do.
+    """
+    from accelerate import Accelerator
+
+    output = Path(output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    arguments = training_arguments(config, output)
+    accelerator = Accelerator(mixed_precision=precision(config))
+    prompts = Prompts(rows, tokenizer, config.max_prompt_length, config.seed)
+    start = load_policy(policy)
+    anchor = frozen_reference(start, reference)
+    sampling = Sampling.of(start, tokenizer, config.temperature, config.response_length)
+    critic = value_model(start, value, config.seed)
+    if accelerator.is_main_process:
+        checkpoint.remove_leftovers(output)
+    resumed = checkpoint.latest(output, config, prompts.hash)
+    if resumed:
+        start.load_state_dict(load_policy(resumed).state_dict())
+    learner = Learner(config, start, anchor, critic, sampling.pad_id, accelerator)
+    history = checkpoint.restore(resumed, learner) if resumed else []
+    reporter = Reporter(
+        config, arguments, history, callbacks, learner, tokenizer, len(prompts.kept)
+    )
+    if prompts.left_out:
+        reporter.say(f"{prompts.left_out} of {len(rows)} prompts are longer than "
+                     f"{config.max_prompt_length} tokens and left out.")  # fmt: skip
+    kind = asynchronous_source if asynchronous else synchronous_source
+    source = kind(config, learner, prompts, sampling, len(history), make_generator)
+    try:
+        run(config, learner, source, reporter, Verifier(rows, reward, tokenizer), prompts.hash)
+    finally:
+        source.close()
+    return Trained(reporter.last_checkpoint, reporter.state.log_history)
+
+
+def run(
+    config: PPOConfig, learner: Learner, source: Source, reporter: Reporter, verify: Verifier,
+    data: str,
+) -> None:  # fmt: skip
+    """Updates until there are enough or a callback says stop."""
+    reporter.begin()
+    for update in range(reporter.state.global_step, config.updates):
+        reporter.step_begin()
+        clock = [time.perf_counter()]
+        rollouts = source.batch(update)
+        clock.append(time.perf_counter())
+        verified = verify(rollouts, learner.accelerator)
+        clock.append(time.perf_counter())
+        numbers = learner.update(update, rollouts, verified)
+        source.publish(update + 1)
+        clock.append(time.perf_counter())
+        names = ("seconds_waiting", "seconds_verifying", "seconds_learning")
+        spent = dict(zip(names, (b - a for a, b in pairwise(clock)), strict=True))
+        reporter.step_end(numbers | spent | source.counters())
+        last = update + 1 == config.updates or reporter.stopping
+        if last or reporter.asked_to_save or (update + 1) % config.save_every == 0:
+            reporter.save(data)
+        if last or reporter.stopping:
+            break
+    reporter.end()
+
+
+class Verifier:
+    """Decodes responses and asks the reward about them, once a batch."""
+
+    def __init__(self, rows: Sequence[Row], reward: Reward, tokenizer: Any) -> None:
+        self.rows = rows
+        self.reward = reward
+        self.tokenizer = tokenizer
+
+    def __call__(self, rollouts: Sequence[Rollout], accelerator: Any) -> list[float]:
+        """The verifier's value for each rollout; one process asks and tells the others.
+
+        Raises:
+            ValueError: the reward gave another number of values than it got texts, or one that is
+                not finite: it would be a fault of the reward, and no update should be made of it.
+        """
+        from accelerate.utils import broadcast_object_list
+
+        told: list[Any] = [None]
+        if accelerator.is_main_process:
+            responses = [list(r.response) for r in rollouts]
+            texts = self.tokenizer.batch_decode(responses, skip_special_tokens=True)
+            told = [[float(x) for x in self.reward([self.rows[r.row] for r in rollouts], texts)]]
+        if accelerator.num_processes > 1:
+            broadcast_object_list(told)
+        values: list[float] = told[0]
+        if len(values) != len(rollouts) or not all(map(math.isfinite, values)):
+            raise ValueError(
+                f"the reward gave {len(values)} values for {len(rollouts)} responses, or one "
+                "that is not finite"
+            )
+        return values
+
+
+def precision(config: PPOConfig) -> str:
+    """Accelerate's name of the precision of the forward passes."""
+    import torch
+
+    if config.mixed_precision != "auto":
+        return str(config.mixed_precision)
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"

@@ -1,0 +1,65 @@
+"""The policy's weights where learner and generators both see them: in memory, never on the disk."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class SharedWeights:
+    """One copy of a model's weights in shared memory, with the version they are of.
+
+    Pickled to a spawned process it is the same memory there. A lock keeps a reader from seeing half
+    of a version. It is the kernel's lock on an (empty) file, which goes with its holder: a process
+    that is killed while it copies blocks nobody, as it would with a lock of `multiprocessing`.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.tensors: dict[str, Tensor] = {
+            name: torch.empty_like(tensor, device="cpu").share_memory_()
+            for name, tensor in model.state_dict().items()
+        }
+        self.number = torch.full((1,), -1, dtype=torch.int64).share_memory_()
+        self.folder = tempfile.mkdtemp(prefix="olmes-weights-")
+        (Path(self.folder) / "lock").touch()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone with the weights."""
+        with (Path(self.folder) / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def write(self, model: Any, version: int) -> None:
+        """Put a model's weights there as `version`."""
+        with self.locked(), torch.no_grad():
+            for name, tensor in model.state_dict().items():
+                self.tensors[name].copy_(tensor)
+            self.number[0] = version
+
+    def read(self, model: Any, version: int) -> int:
+        """Load the newest weights into a model that holds `version`; the version it holds then."""
+        with self.locked():
+            newest = int(self.number[0])
+            if newest != version:
+                load_weights(model, self.tensors)
+        return newest
+
+    def close(self) -> None:
+        """Remove the lock's file; the memory goes with its last user."""
+        (Path(self.folder) / "lock").unlink(missing_ok=True)
+        Path(self.folder).rmdir()
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def load_weights(model: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors into a model's own, in its precision and on its device."""
+    for name, tensor in model.state_dict().items():
+        tensor.copy_(tensors[name])

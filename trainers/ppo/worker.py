@@ -1,0 +1,92 @@
+"""What a generator process runs: a copy of the policy that takes orders and sends rollouts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from olmes.trainers.ppo.rollout import Generator, Order, Rollout, Sampling
+from olmes.trainers.ppo.weights import SharedWeights
+
+MakeGenerator = Callable[[Any, Sequence[tuple[int, ...]], Sampling, int], Generator]
+"""`(model, prompts, sampling, version) -> Generator`; `TransformersGenerator` is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error in a generator that would come again: it is raised where learning goes on."""
+
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to make a generator elsewhere; can be pickled."""
+
+    model_class: Any
+    model_config: Any
+    dtype: Any
+    prompts: Sequence[tuple[int, ...]]
+    sampling: Sampling
+    make: MakeGenerator
+    device: str
+    autocast: bool
+    """Whether forward passes run in bf16 as the learner's do."""
+
+    def model(self) -> Any:
+        """The policy's architecture; its weights come with the first version."""
+        model = self.model_class._from_config(self.model_config, dtype=self.dtype)
+        return model.to(self.device).eval()
+
+
+class GenerationWorker:
+    """A model and its generator; the same class runs in a local process and in a Ray actor."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.model = recipe.model()
+        self.generator = recipe.make(self.model, recipe.prompts, recipe.sampling, -1)
+
+    def generate(self, order: Order, version: int) -> list[Rollout]:
+        """Rollouts for an order; the model holds `version` by now."""
+        import torch
+
+        self.generator.version = version
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.recipe.autocast):
+            rollouts: list[Rollout] = self.generator.generate(order)
+        return rollouts
+
+
+def serve(connection: Any, recipe: Recipe, weights: SharedWeights) -> None:
+    """Take orders from the pipe until it closes; before each, take the newest weights."""
+    # Ctrl-C reaches the whole terminal group; the learner decides when generators end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        worker = GenerationWorker(recipe)
+        version = -1
+        while True:
+            order = connection.recv()
+            version = weights.read(worker.model, version)
+            connection.send(worker.generate(order, version))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    # Nothing is swallowed: whatever it was is raised in the learner's process.
+    except Exception:
+        connection.send(Failure(traceback.format_exc()))
+
+
+def end_with_parent() -> None:
+    """End this process when the learner's is gone, in the middle of a batch too."""
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 # Without an NVIDIA driver the CPU build of torch is enough: gigabytes of CUDA stay away.
 ifeq (,$(shell command -v nvidia-smi 2>/dev/null))
 TORCH := torch==2.13.0
@@ -12,7 +13,7 @@ TORCH := torch>=2.6,<3
 endif
 LIMIT ?= 2
 
-.PHONY: install demo test test-all lint types bench clean
+.PHONY: install demo test test-all test-vllm lint types bench clean
 
 install: $(VENV)/.installed
 
@@ -38,8 +39,19 @@ test: lint types
 test-all: lint types
 	OMP_NUM_THREADS=1 $(BIN)/pytest
 
+# vLLM pins its own torch and transformers, so it has an environment of its own.
+test-vllm: $(VLLM)/.installed
+	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 \
+		$(VLLM)/bin/python -m pytest tests/olmes/models/test_vllm.py
+
+$(VLLM)/.installed: pyproject.toml bench/files/vllm_environment.py
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet 'setuptools>=77,<81' '$(TORCH)' $(TORCH_INDEX)
+	$(VLLM)/bin/python bench/files/vllm_environment.py
+	touch $@
+
 bench: install
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) build dist *.egg-info

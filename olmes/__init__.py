@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from olmes.api import evaluate
+    from olmes.client import Client
     from olmes.data.source import DataFile, HubSplit, Source
     from olmes.errors import OlmesError
     from olmes.export.frame import load
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "Client": "olmes.client",
     "DataFile": "olmes.data.source",
     "Formulation": "olmes.formulation",
     "Generation": "olmes.types",
@@ -56,6 +58,7 @@ PUBLIC = {
 }
 
 __all__ = [
+    "Client",
     "DataFile",
     "Formulation",
     "Generation",

@@ -25,6 +25,10 @@ COMMANDS = {
     "ledger": "Print and check the looks at held-out tasks.",
     "train": "Train by SFT, DPO or RLVR; every checkpoint is scored.",
     "watch": "Score the checkpoints another trainer writes.",
+    "serve": "Serve runs to a team: leaderboard, runs, samples, live.",
+    "push": "Send runs to a server.",
+    "token": "Make, list and revoke the tokens of a server.",
+    "backup": "Back up a server's store, and restore it.",
     "data": "See where benchmark data comes from, and fetch it.",
 }
 

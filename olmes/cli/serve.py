@@ -1,0 +1,97 @@
+"""`olmes serve`: the results server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from olmes.cli import options
+
+STORE_HELP = "Folder of the store, or postgresql+psycopg://USER@HOST/NAME; $OLMES_STORE names it."
+store_option = click.option(
+    "--store", default="olmes-store", envvar="OLMES_STORE", show_default=True, help=STORE_HELP
+)
+
+
+artifacts_option = click.option(
+    "--artifacts", default="", help="Folder or fsspec URL of the samples.  [default: in the store]"
+)
+
+
+@contextlib.contextmanager
+def needs_server() -> Iterator[None]:
+    """Say how to install the server where one of its packages is missing.
+
+    Raises:
+        OlmesError: one is.
+    """
+    from olmes.errors import OlmesError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise OlmesError(
+            f"the server needs {error.name}; install it with pip install 'olmes[server]'."
+        ) from None
+
+
+@click.command("serve")
+@store_option
+@artifacts_option
+@click.option(
+    "--work", default="",
+    help="Local folder for uploads and pages.  [default: the store, or ./olmes-store]",
+)  # fmt: skip
+@click.option(
+    "--runs", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of runs to index and watch.  [default: runs, where it is there]",
+)  # fmt: skip
+@click.option("--no-runs", is_flag=True, help="Index no folder.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True,
+    help="Address to listen at; one that others reach needs a token.",
+)  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+@click.option(
+    "--rate", type=click.FloatRange(min=0), default=100.0, show_default=True,
+    help="Requests a second of a token or address, five times as many at once; 0 for any.",
+)  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Log warnings only, not every request.")
+@options.verbose_option
+def command(
+    store: str,
+    artifacts: str,
+    work: str,
+    runs: Path | None,
+    no_runs: bool,
+    host: str,
+    port: int,
+    rate: float,
+    quiet: bool,
+) -> None:
+    """Serve runs: leaderboard, samples, comparison, live. Without options: the runs in ./runs.
+
+    Open to this machine alone until there is a token (`olmes token create`); from then on everybody
+    needs one. Stop it with Ctrl-C: uploads under way are finished, or go on at the next start.
+    """
+    from olmes.errors import OlmesError
+
+    with needs_server():
+        from olmes.server.guard import Rates
+        from olmes.server.serving import serve
+        from olmes.server.settings import Settings
+    if runs is not None and not runs.is_dir():
+        raise OlmesError(f"{runs} is no folder; check the path, or make it first.")
+    folder = runs or Path("runs")
+    serve(
+        Settings(store=store, artifacts=artifacts, work=work),
+        host=host,
+        port=port,
+        rates=Rates(rate=rate, burst=5 * rate),
+        folder="" if no_runs or not folder.is_dir() else str(folder),
+        quiet=quiet,
+        say=click.echo,
+    )

@@ -1,0 +1,84 @@
+"""`olmes token`: who may use a results server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from olmes.cli import options
+from olmes.cli.serve import needs_server, store_option
+
+if TYPE_CHECKING:
+    from olmes.server.database import Database
+
+
+@click.group("token")
+def command() -> None:
+    """Make, list and revoke the tokens of a results server.
+
+    From the first token on, everybody needs one; also after it was revoked.
+    """
+
+
+def opened(store: str) -> Database:
+    """The database of a store.
+
+    Raises:
+        OlmesError: it cannot be opened.
+    """
+    with needs_server():
+        from olmes.server.database import Database
+    database = Database(store)
+    database.migrate()
+    return database
+
+
+@command.command("create")
+@click.argument("name")
+@click.option(
+    "--role", type=click.Choice(["read", "write", "admin"]), default="write", show_default=True,
+    help="read looks, write uploads too, admin removes runs and reads the audit log too.",
+)  # fmt: skip
+@store_option
+@options.json_option
+@options.verbose_option
+def create(name: str, role: str, store: str, as_json: bool) -> None:
+    """Make the token NAME and print it. It is shown this once; the store keeps its hash."""
+    from olmes import jsonl
+    from olmes.server.tokens import create_token
+
+    token = create_token(opened(store), name, role)
+    click.echo(jsonl.dumps({"name": name, "role": role, "token": token}) if as_json else token)
+
+
+@command.command("list")
+@store_option
+@options.json_option
+@options.verbose_option
+def list_(store: str, as_json: bool) -> None:
+    """Print every token there is or was."""
+    from olmes import jsonl
+    from olmes.cli.tables import blank_table, console
+    from olmes.server.tokens import list_tokens
+
+    found = list_tokens(opened(store))
+    if as_json:
+        click.echo(jsonl.dumps({"tokens": found}))
+        return
+    table = blank_table("name", "role", "created", "revoked")
+    for one in found:
+        table.add_row(one["name"], one["role"], one["created"], one["revoked"] or "–")
+    console().print(table if found else "no tokens: the server answers its own machine alone")
+
+
+@command.command("revoke")
+@click.argument("name")
+@store_option
+@options.verbose_option
+def revoke(name: str, store: str) -> None:
+    """Make the token NAME worthless, within two seconds on a server that runs."""
+    from olmes.server.tokens import revoke_token
+
+    revoke_token(opened(store), name)
+    click.echo(f"revoked  {name}")

@@ -1,0 +1,1 @@
+"""The results server: one place where every run lands (docs/server.md)."""

@@ -1,0 +1,120 @@
+"""The application: routes behind the guard, behind what observes them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from olmes import __version__
+from olmes.errors import OlmesError
+from olmes.server.answers import refusal
+from olmes.server.folder import FolderIndex
+from olmes.server.guard import Guard, Rates
+from olmes.server.observe import Observe, log
+from olmes.server.pages import Pages
+from olmes.server.refusals import RefusedError
+from olmes.server.routes import boards, live, operations, pages, runs, uploads
+from olmes.server.service import Service
+from olmes.server.settings import Settings
+
+DEFAULT_RATES = Rates()
+THREADS = 16
+"""Requests that read the database or samples at the same time."""
+
+
+def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str = "") -> FastAPI:
+    """The server of a store.
+
+    Args:
+        settings: of the store; its schema is brought to the newest.
+        rates: requests a caller may make.
+        folder: of runs that are indexed and watched; '' for none.
+
+    Raises:
+        OlmesError: the store cannot be opened.
+    """
+    service = Service(settings)
+    service.store.database.migrate()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        swept = service.uploads.sweep()
+        service.last_told = service.store.newest_seq()
+        log.info("started", extra={"facts": {"swept": swept}})
+        async with anyio.create_task_group() as group:
+            group.start_soon(app.state.pages.warm)
+            if folder:
+                group.start_soon(FolderIndex(service, folder).forever)
+            yield
+            group.cancel_scope.cancel()
+        service.close()
+        log.info("ended")
+
+    app = FastAPI(
+        title="olmes results server",
+        version=__version__,
+        description="Every run of a team in one place. Errors are `{error: {field, message}}`.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.state.pages = Pages(service)
+    for module in (uploads, runs, boards, live, operations, pages):
+        app.include_router(module.router)
+    add_handlers(app)
+    app.add_middleware(Guard, database=service.store.database, rates=rates)
+    app.add_middleware(Observe, numbers=service.numbers)
+    describe_tokens(app)
+    return app
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Give every failure the same form."""
+
+    @app.exception_handler(RefusedError)
+    async def refused(request: Request, error: RefusedError) -> Response:  # noqa: ARG001
+        return refusal(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:  # noqa: ARG001
+        first = error.errors()[0]
+        # The first part says where it was looked for: body, query, path.
+        field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return refusal(RefusedError(422, f"{field}: {first['msg']}.", field))
+
+    @app.exception_handler(HTTPException)
+    async def plain(request: Request, error: HTTPException) -> Response:  # noqa: ARG001
+        return refusal(RefusedError(error.status_code, str(error.detail)), error.headers)
+
+    @app.exception_handler(OlmesError)
+    async def mendable(request: Request, error: OlmesError) -> Response:  # noqa: ARG001
+        return refusal(RefusedError(422, str(error)))
+
+    @app.exception_handler(OperationalError)
+    async def database(request: Request, error: OperationalError) -> Response:  # noqa: ARG001
+        log.error("the database does not answer", extra={"facts": {"error": str(error.orig)}})
+        return refusal(RefusedError(503, "the database does not answer; try again."))
+
+
+def describe_tokens(app: FastAPI) -> None:
+    """Say in the OpenAPI document that a bearer token may be needed."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["token"] = {"type": "http", "scheme": "bearer"}
+        document["security"] = [{"token": []}, {}]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

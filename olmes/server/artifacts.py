@@ -1,0 +1,254 @@
+"""Samples beside the database: one Parquet file (zstd) a task and run, named by its content.
+
+The lines of the samples file are kept to the byte, so that their hash can be checked at any time;
+beside them stand the columns that are filtered by. The place is a folder or any fsspec URL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+from olmes.record import Row
+from olmes.server.rows import checked_row, holds, value_of
+
+GROUP_ROWS = 1000
+GROUP_BYTES = 8 << 20
+"""A row group is closed at either: what is unpacked to read one row."""
+MOST_SEARCHED = 20_000
+"""Rows that one request reads through; the next goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A samples file that was taken in."""
+
+    artifact: str
+    """Its name in the folder."""
+    sha256: str
+    """Of the lines, ends included: of the file it was made from."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleFilter:
+    """Which samples are asked for."""
+
+    subtask: str | None = None
+    flag: str | None = None
+    verdict: str | None = None
+    """`right`, `partly`, `wrong` or `none`, by the primary metric."""
+    doc_id: int | None = None
+    words: str = ""
+    """In any text of the row, without regard to case."""
+
+    def takes(self, subtask: str, flags: list[str], value: float | None, good: bool) -> bool:
+        """Whether a row's columns pass."""
+        if self.subtask is not None and subtask != self.subtask:
+            return False
+        if self.flag is not None and self.flag not in flags:
+            return False
+        return self.verdict is None or verdict(value, good) == self.verdict
+
+
+def verdict(value: float | None, higher_is_better: bool) -> str:
+    """What a value between 0 and 1 says of a response."""
+    if value is None:
+        return "none"
+    good = value if higher_is_better else 1 - value
+    return "right" if good >= 1 else "wrong" if good <= 0 else "partly"
+
+
+class Artifacts:
+    """The folder of samples."""
+
+    def __init__(self, place: str) -> None:
+        import fsspec
+
+        if "://" not in place:
+            Path(place).mkdir(parents=True, exist_ok=True)
+            place = str(Path(place).resolve())
+        try:
+            self.files, self.root = fsspec.core.url_to_fs(place)
+            self.files.makedirs(self.root, exist_ok=True)
+        except (ImportError, ValueError, OSError) as error:
+            raise OlmesError(
+                f"{place} cannot hold samples ({error}); name a folder or an fsspec URL."
+            ) from None
+
+    def path(self, artifact: str) -> str:
+        """Where an artifact is; 256 folders keep each short."""
+        return f"{self.root}/{artifact[:2]}/{artifact}"
+
+    def exists(self, artifact: str) -> bool:
+        """Whether there is such an artifact."""
+        return bool(self.files.exists(self.path(artifact)))
+
+    def keep(self, lines: Iterable[bytes], name: str, metric: str) -> Written:
+        """Check the rows of a samples file and keep them. The same content is kept once.
+
+        Args:
+            lines: without their ends.
+            name: what the file is called in messages.
+            metric: the primary one, by which samples are filtered.
+
+        Raises:
+            RefusedError: a row is not what docs/record.md says.
+        """
+        digest = hashlib.sha256()
+        temporary = f"{self.root}/incoming-{uuid.uuid4().hex}"
+        rows = 0
+        try:
+            with self.files.open(temporary, "wb") as stream, parquet_writer(stream) as writer:
+                for group in groups(lines):
+                    columns: dict[str, list[Any]] = {field: [] for field in FIELDS}
+                    for line in group:
+                        rows += 1
+                        row = checked_row(line, f"{name}, line {rows}")
+                        digest.update(line + b"\n")
+                        add_row(columns, line, row, metric)
+                    writer(columns)
+            sha256 = digest.hexdigest()
+            # The columns depend on the metric too.
+            artifact = hashlib.sha256(f"{sha256} {metric}".encode()).hexdigest() + ".parquet"
+            self.files.makedirs(f"{self.root}/{artifact[:2]}", exist_ok=True)
+            self.files.mv(temporary, self.path(artifact))
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                self.files.rm(temporary)
+            raise
+        return Written(artifact=artifact, sha256=sha256, rows=rows)
+
+    def copy_in(self, source: Path, artifact: str) -> None:
+        """Keep a file as it is under a name (sealed files, restored artifacts)."""
+        temporary = f"{self.root}/incoming-{uuid.uuid4().hex}"
+        self.files.put_file(str(source), temporary)
+        self.files.makedirs(f"{self.root}/{artifact[:2]}", exist_ok=True)
+        self.files.mv(temporary, self.path(artifact))
+
+    def copy_out(self, artifact: str, target: Path) -> None:
+        """Fetch an artifact's file."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.files.get_file(self.path(artifact), str(target))
+
+    def open(self, artifact: str) -> Any:
+        """An artifact's bytes."""
+        return self.files.open(self.path(artifact), "rb")
+
+    def lines(self, artifact: str) -> Iterator[bytes]:
+        """Every line of the samples file, without its end."""
+        import pyarrow.parquet as pq
+
+        with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
+            for batch in file.iter_batches(GROUP_ROWS, columns=["line"]):
+                yield from batch.column(0).to_pylist()
+
+    def select(
+        self, artifact: str, wanted: SampleFilter, *, start: int, limit: int, good: bool
+    ) -> tuple[list[tuple[int, bytes]], int | None]:
+        """Rows from the place `start` on that pass a filter.
+
+        Returns:
+            At most `limit` places and lines, and the place to go on from, None at the end.
+        """
+        import pyarrow.parquet as pq
+
+        found: list[tuple[int, bytes]] = []
+        words = wanted.words.lower()
+        searched = first = 0
+        with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                if first + count <= start:
+                    first += count
+                    continue
+                light = file.read_row_group(group, columns=list(LIGHT)).to_pydict()
+                places = [
+                    place
+                    for place in range(max(0, start - first), count)
+                    if wanted.takes(
+                        light["subtask"][place], light["flags"][place], light["value"][place], good
+                    )
+                    and wanted.doc_id in (None, light["doc_id"][place])
+                ]
+                if places:
+                    texts = file.read_row_group(group, columns=["line"]).column(0)
+                    for place in places:
+                        line = texts[place].as_py()
+                        searched += 1
+                        if not words or holds(checked_row(line, "row"), words):
+                            found.append((first + place, line))
+                        if len(found) == limit or searched == MOST_SEARCHED:
+                            after = first + place + 1
+                            return found, after if after < file.metadata.num_rows else None
+                first += count
+        return found, None
+
+
+LIGHT = ("doc_id", "subtask", "value", "flags")
+FIELDS = ("line", "doc_id", "subtask", "repeat", "value", "flags")
+
+
+def add_row(columns: dict[str, list[Any]], line: bytes, row: Row, metric: str) -> None:
+    """Put a row into the columns."""
+    entry = (
+        line, row["doc_id"], clean(row.get("subtask", "")), row.get("repeat", 0),
+        value_of(row, metric), [clean(flag) for flag in row["flags"]],
+    )  # fmt: skip
+    for field, value in zip(FIELDS, entry, strict=True):
+        columns[field].append(value)
+
+
+def clean(text: str) -> str:
+    """A text that UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def groups(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Lines in row groups."""
+    group: list[bytes] = []
+    size = 0
+    for line in lines:
+        group.append(line)
+        size += len(line)
+        if len(group) == GROUP_ROWS or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+@contextlib.contextmanager
+def parquet_writer(stream: Any) -> Iterator[Any]:
+    """A function that writes a row group of columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [
+            ("line", pa.large_binary()),
+            ("doc_id", pa.int64()),
+            ("subtask", pa.string()),
+            ("repeat", pa.int64()),
+            ("value", pa.float64()),
+            ("flags", pa.list_(pa.string())),
+        ]
+    )
+    with pq.ParquetWriter(
+        stream, schema, compression="zstd", compression_level=3, use_dictionary=["subtask", "flags"]
+    ) as writer:
+        yield lambda columns: writer.write_table(pa.table(columns, schema=schema))
+
+
+def rejoined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines with their ends, in pieces of about a megabyte."""
+    ended = (line + b"\n" for line in lines)
+    while piece := list(itertools.islice(ended, 500)):
+        yield b"".join(piece)

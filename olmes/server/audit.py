@@ -1,0 +1,39 @@
+"""Who changed what, and who was turned away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert
+
+from olmes.server import schema
+from olmes.server.database import now
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a token's name (`local` on a server without tokens), its role, and from where."""
+
+    name: str
+    role: str
+    address: str
+
+
+LOCAL = Caller("local", "admin", "this machine")
+"""The command line and the folder that is served: whoever may write to the store's files."""
+
+
+def write_audit(
+    connection: Connection, caller: Caller, action: str, target: str, detail: str = ""
+) -> None:
+    """Add a line, in the transaction that does what it says."""
+    connection.execute(
+        insert(schema.audit).values(
+            time=now(),
+            who=caller.name[:100],
+            address=caller.address[:100],
+            action=action,
+            target=target[:300].replace("\x00", ""),
+            detail=detail[:2000].replace("\x00", ""),
+        )
+    )

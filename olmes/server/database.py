@@ -1,0 +1,143 @@
+"""The database: SQLite in WAL mode or PostgreSQL, brought to the newest schema when it is opened."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, update
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from olmes.errors import OlmesError
+from olmes.server import schema
+
+FILE_NAME = "olmes.db"
+
+
+def now() -> str:
+    """The time, as records write it."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def store_url(store: str) -> URL:
+    """The database of a store: a URL as it is, of a folder the SQLite file in it.
+
+    Raises:
+        OlmesError: it is a URL of something else.
+    """
+    if "://" not in store:
+        return URL.create("sqlite", database=str(Path(store).resolve() / FILE_NAME))
+    try:
+        url = make_url(store)
+    except ArgumentError:
+        raise OlmesError(f"{store} is no database URL; write postgresql+psycopg://...") from None
+    if url.get_backend_name() == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite":
+        return url
+    raise OlmesError(
+        f"{url.get_backend_name()} is not supported; name a folder or postgresql+psycopg://..."
+    )
+
+
+class Database:
+    """Connections to a store's database.
+
+    SQLite has one writer at a time, who waits for the others; readers never wait (WAL). A commit is
+    on disk when it returns.
+    """
+
+    def __init__(self, store: str) -> None:
+        self.url = store_url(store)
+        self.engine = make_engine(self.url)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that changes something; all of it or nothing."""
+        with self.engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def publishing(self) -> Iterator[Connection]:
+        """`writing`, one at a time over all servers, of what readers see."""
+        with self.writing() as connection:
+            counted = schema.state.c.value + 1
+            one = schema.state.c.name == "generation"
+            connection.execute(update(schema.state).where(one).values(value=counted))
+            yield connection
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the schema to a revision, the newest unless another is named.
+
+        Raises:
+            OlmesError: the database cannot be reached or was made by a newer olmes.
+        """
+        from alembic import command
+        from alembic.util import CommandError
+
+        if self.url.get_backend_name() == "sqlite" and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            command.upgrade(self.alembic(), revision)
+        except OperationalError as error:
+            raise OlmesError(
+                f"{self.url.render_as_string()} cannot be opened ({error.orig}); check the URL, "
+                "and that the database is there."
+            ) from None
+        except CommandError as error:
+            raise OlmesError(
+                f"{self.url.render_as_string()} was made by another olmes ({error}); update olmes."
+            ) from None
+
+    def alembic(self) -> Any:
+        """Alembic's configuration for this database."""
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", "olmes.server:migrations")
+        config.attributes["engine"] = self.engine
+        return config
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine with the settings of its kind of database."""
+    if url.get_backend_name() != "sqlite":
+        return create_engine(
+            url, pool_size=8, max_overflow=8, pool_pre_ping=True, isolation_level="READ COMMITTED"
+        )
+    engine = create_engine(
+        url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=8, max_overflow=8
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:  # noqa: ARG001
+        # The driver's own transactions begin too late: reads would not be of one state.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-8000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,86 @@
+"""A folder of runs, served as it is: records found there are taken in, and new ones as they come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from olmes.client import files_of
+from olmes.errors import OlmesError
+from olmes.hashing import file_sha256
+from olmes.server.audit import LOCAL
+from olmes.server.observe import log
+from olmes.server.refusals import RefusedError
+from olmes.server.service import Service
+
+INTERVAL = 2.0
+"""Seconds between two looks at the folder."""
+
+
+class FolderIndex:
+    """Takes in what lies in a folder."""
+
+    def __init__(self, service: Service, folder: str) -> None:
+        self.service = service
+        self.folder = Path(folder)
+        self.seen: dict[Path, tuple[int, int]] = {}
+        self.ledger_seen = (0, 0)
+
+    async def forever(self) -> None:
+        """Look at the folder again and again."""
+        while True:
+            await self.once()
+            await anyio.sleep(INTERVAL)
+
+    async def once(self) -> None:
+        """Take in what is new or changed since the last look."""
+        for path in await to_thread.run_sync(self.changed):
+            try:
+                await self.take(path.parent)
+            except (
+                OlmesError,
+                RefusedError,
+                OSError,
+                KeyError,
+                TypeError,
+                AttributeError,
+            ) as error:
+                # A record of an older olmes, or half a copy: said once, looked at again when changed.
+                facts = {"run": path.parent.name, "why": getattr(error, "message", str(error))}
+                log.warning("a run of the folder was left out", extra={"facts": facts})
+        ledger = self.folder / "ledger.jsonl"
+        if ledger.is_file() and (mark := stamp(ledger)) != self.ledger_seen:
+            self.ledger_seen = mark
+            try:
+                await self.service.extend_ledger(ledger, LOCAL)
+            except RefusedError as error:
+                log.warning("the ledger was left out", extra={"facts": {"why": error.message}})
+
+    def changed(self) -> list[Path]:
+        """Records that are new or written anew, the oldest first."""
+        found = []
+        for path in self.folder.glob("*/run.json"):
+            try:
+                mark = stamp(path)
+            except FileNotFoundError:
+                continue
+            if self.seen.get(path) != mark:
+                self.seen[path] = mark
+                found.append((mark, path))
+        return [path for _, path in sorted(found)]
+
+    async def take(self, folder: Path) -> None:
+        """Take in a run, in the place of an older one of its name."""
+        files = await to_thread.run_sync(files_of, folder)
+        hashes = {}
+        for name, path in files.items():
+            hashes[name] = await to_thread.run_sync(file_sha256, path)
+        await self.service.add(files, hashes, LOCAL, replace=True)
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """When a file was written, and its size."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,247 @@
+"""Who may ask for what: hosts, tokens, roles, origins, rates, and the headers of every answer.
+
+It stands before every route, so that a new route is closed until it is opened here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from anyio import to_thread
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from olmes.server.answers import refusal
+from olmes.server.audit import Caller, write_audit
+from olmes.server.database import Database
+from olmes.server.limits import RateLimit
+from olmes.server.refusals import RefusedError
+from olmes.server.tokens import ROLES, Known, any_token, find_token, token_hash
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+OPEN_PATHS = ("/healthz",)
+ADMIN_PATHS = ("/api/v1/audit",)
+FRESH = 2.0
+"""Seconds for which a token that was looked up is believed: the longest a revoked one lives."""
+MOST_JSON = 1 << 20
+"""Bytes of a body that is no file."""
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""The content security policy of an answer that is no page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Requests a second and at once; 0 for no limit."""
+
+    rate: float = 100.0
+    burst: float = 500.0
+
+
+class Guard:
+    """The ASGI application, with a door."""
+
+    def __init__(self, app: ASGIApp, database: Database, rates: Rates) -> None:
+        self.app = app
+        self.database = database
+        self.limit = RateLimit(rates.rate, rates.burst)
+        # Ten tries, then one every ten seconds: nobody guesses, and a wrong script is told.
+        self.failures = RateLimit(0.1, 10)
+        self.known: OrderedDict[str, tuple[float, Known | None]] = OrderedDict()
+        self.locked = (0.0, True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer why not."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        answer = with_headers(send)
+        try:
+            caller = await self.admit(scope, headers)
+        except RefusedError as refused:
+            extra = {}
+            if refused.status == 401:
+                extra["www-authenticate"] = 'Basic realm="olmes: any name, a token as password"'
+            if refused.status == 429:
+                extra["retry-after"] = refused.field or "1"
+                refused.field = ""
+            await refusal(refused, extra)(scope, receive, answer)
+            return
+        scope.setdefault("state", {})["caller"] = caller
+        await self.app(scope, receive, answer)
+
+    async def admit(self, scope: Scope, headers: Headers) -> Caller:
+        """Who asks, if they may.
+
+        Raises:
+            RefusedError: they may not.
+        """
+        path, method = scope["path"], scope["method"]
+        address = scope["client"][0] if scope.get("client") else ""
+        check_body(scope, headers)
+        if path in OPEN_PATHS:
+            return Caller("", "", address)
+        if await self.is_locked():
+            caller = await self.bearer(headers, method, address)
+        else:
+            caller = local_caller(headers, address)
+        if seconds := self.limit.wait(caller.name if caller.name != "local" else address):
+            raise RefusedError(429, "too many requests; slow down.", str(int(seconds) + 1))
+        if method not in SAFE:
+            check_origin(headers)
+        needed = needed_role(path, method)
+        if ROLES.index(caller.role) < ROLES.index(needed):
+            raise RefusedError(403, f"this needs a token with the role {needed}.")
+        return caller
+
+    async def is_locked(self) -> bool:
+        """Whether a token is needed."""
+        until, locked = self.locked
+        if time.monotonic() > until:
+            locked = await to_thread.run_sync(any_token, self.database)
+            self.locked = (time.monotonic() + FRESH, locked)
+        return locked
+
+    async def bearer(self, headers: Headers, method: str, address: str) -> Caller:
+        """The caller that a token names.
+
+        Raises:
+            RefusedError: there is no token, or it is none.
+        """
+        token = token_of(headers, method)
+        if not token:
+            raise RefusedError(401, "this server needs a token: Authorization: Bearer olmes_...")
+        key = token_hash(token)
+        until, known = self.known.get(key, (0.0, None))
+        if time.monotonic() > until:
+            if seconds := self.failures.wait(address, 0.0 if known else 1.0):
+                raise RefusedError(429, "too many wrong tokens; wait.", str(int(seconds) + 1))
+            known = await to_thread.run_sync(find_token, self.database, token)
+            if known is None:
+                await to_thread.run_sync(self.note_failure, address)
+            else:
+                # A right token costs nothing of what wrong ones may.
+                self.failures.wait(address, -1.0)
+                self.known[key] = (time.monotonic() + FRESH, known)
+                if len(self.known) > 1000:
+                    self.known.popitem(last=False)
+        if known is None:
+            raise RefusedError(401, "this token is unknown or revoked.")
+        return Caller(known.name, known.role, address)
+
+    def note_failure(self, address: str) -> None:
+        """Write a wrong token into the audit log; how many there can be is limited."""
+        with self.database.writing() as connection:
+            write_audit(connection, Caller("", "", address), "wrong token", "")
+
+
+def token_of(headers: Headers, method: str) -> str:
+    """The token of a request; '' where there is none.
+
+    A browser is let in by HTTP's Basic authentication with a token as the password, for reading
+    only: what it sends by itself must not change anything.
+    """
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() == "basic" and method in SAFE:
+        try:
+            return base64.b64decode(value, validate=True).decode("utf-8").partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
+
+
+def local_caller(headers: Headers, address: str) -> Caller:
+    """Whoever asks a server without tokens: this machine, and no page of another site.
+
+    Raises:
+        RefusedError: the request comes from elsewhere, through a proxy, or under another host's name.
+    """
+    if not is_loopback(address) or any(name in headers for name in FORWARDED):
+        raise RefusedError(
+            403, "this server has no tokens and answers its own machine alone; see `olmes token`."
+        )
+    host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    if host != "localhost" and not is_loopback(host):
+        # Else a site that gives its own name the address 127.0.0.1 could read everything.
+        raise RefusedError(403, f"{host[:80]!r} is not this machine's name.", "host")
+    return Caller("local", "admin", address)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def check_origin(headers: Headers) -> None:
+    """Refuse a change that a page of another site asks for.
+
+    Raises:
+        RefusedError: the browser says that it comes from elsewhere.
+    """
+    origin = headers.get("origin")
+    other = origin is not None and urlsplit(origin).netloc != headers.get("host")
+    if other or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise RefusedError(403, "a page of another site must not change anything here.", "origin")
+
+
+def check_body(scope: Scope, headers: Headers) -> None:
+    """Refuse bodies that are packed or too large before they are read.
+
+    Raises:
+        RefusedError: it is one.
+    """
+    if headers.get("content-encoding", "identity") != "identity":
+        raise RefusedError(415, "send the body as it is, not compressed.", "content-encoding")
+    if is_file(scope["path"]):
+        return
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers or not length.isdigit() or int(length) > MOST_JSON:
+        raise RefusedError(413, f"a body has at most {MOST_JSON:,} bytes, said in Content-Length.")
+
+
+def is_file(path: str) -> bool:
+    """Whether a path takes files, which are counted as they arrive."""
+    return path == "/api/v1/ledger" or path.startswith("/api/v1/uploads/")
+
+
+def needed_role(path: str, method: str) -> str:
+    """The role that a request needs."""
+    if path.startswith(ADMIN_PATHS) or (method == "DELETE" and path.startswith("/api/v1/runs")):
+        return "admin"
+    return "read" if method in SAFE else "write"
+
+
+def with_headers(send: Send) -> Send:
+    """`send`, with the headers that every answer has."""
+
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers.setdefault("content-security-policy", POLICY)
+            headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return answer

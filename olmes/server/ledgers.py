@@ -1,0 +1,97 @@
+"""Ledgers that come with runs: checked as `olmes ledger` does, kept, and only ever added to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from olmes.jsonl import dumps
+from olmes.seal.ledger import Entry, Ledger
+from olmes.server import schema
+from olmes.server.refusals import RefusedError
+
+
+def read_ledger(path: Path) -> list[Entry]:
+    """The lines of a ledger's file.
+
+    Raises:
+        RefusedError: its chain is broken or it is empty.
+    """
+    ledger = Ledger(path.parent)
+    ledger.path = path
+    entries = []
+    for entry, problem in ledger.checked():
+        if problem:
+            raise RefusedError(422, f"ledger.jsonl: {problem}.", "ledger.jsonl")
+        for key in ("event", "run", "time"):
+            if not isinstance(entry.get(key), str) or len(entry[key]) > 200 or "\x00" in entry[key]:
+                raise RefusedError(
+                    422, f"ledger.jsonl: line {entry['number']} has no {key}.", "ledger.jsonl"
+                )
+        entries.append(entry)
+    if not entries:
+        raise RefusedError(422, "ledger.jsonl holds no line.", "ledger.jsonl")
+    return entries
+
+
+def keep_ledger(connection: Connection, entries: Sequence[Entry]) -> int:
+    """Add what is new of a ledger.
+
+    Returns:
+        How many lines are new.
+
+    Raises:
+        RefusedError: it is not the ledger that was here before, with lines added.
+    """
+    chain = entries[0]["hash"]
+    table = schema.ledger
+    known = connection.execute(
+        select(table.c.number, table.c.hash).where(table.c.chain == chain).order_by(table.c.number)
+    ).all()
+    for (number, digest), entry in zip(known, entries, strict=False):
+        if entry["hash"] != digest:
+            raise RefusedError(
+                409,
+                f"ledger.jsonl: line {number} is not the one the server has; a ledger is only ever "
+                "added to, so one of the two was rewritten.",
+                "ledger.jsonl",
+            )
+    added = entries[len(known) :]
+    if added:
+        connection.execute(
+            insert(table),
+            [
+                {"chain": chain, "entry": dumps(entry)}
+                | {key: entry[key] for key in ("number", "hash", "event", "run", "time")}
+                for entry in added
+            ],
+        )
+    return len(added)
+
+
+def unsealed_by(entries: Sequence[Entry], run: str, look: dict[str, Any]) -> bool:
+    """Whether a ledger says that a run's samples were opened.
+
+    Args:
+        entries: a ledger whose chain holds.
+        run: its id.
+        look: `held_out.ledger` of the run, which has to be a line of this ledger.
+    """
+    at = look["number"]
+    if not (at <= len(entries) and entries[at - 1]["hash"] == look["hash"]):
+        return False
+    return any(
+        entry["event"] == "unseal" and entry["run"] == run and str(entry.get("reason", "")).strip()
+        for entry in entries[at:]
+    )
+
+
+def stored_entries(connection: Connection) -> list[Entry]:
+    """Every line the server has, ledger by ledger."""
+    table = schema.ledger
+    rows = connection.execute(select(table.c.entry).order_by(table.c.chain, table.c.number))
+    return [json.loads(text) for (text,) in rows]

@@ -1,0 +1,23 @@
+"""What the server refuses, in a form that a client can show."""
+
+from __future__ import annotations
+
+
+class RefusedError(Exception):
+    """A request that is not carried out.
+
+    Attributes:
+        status: the HTTP status, 4xx.
+        message: one sentence with the remedy.
+        field: the part of the record or request at fault, dotted; '' where none is.
+    """
+
+    def __init__(self, status: int, message: str, field: str = "") -> None:
+        super().__init__(status, message, field)
+        self.status = status
+        self.message = message
+        self.field = field
+
+    def to_json(self) -> dict[str, str]:
+        """The body of the answer."""
+        return {"field": self.field, "message": self.message}

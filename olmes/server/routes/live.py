@@ -1,0 +1,64 @@
+"""Live: evaluations under way, and the stream of what happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi.responses import StreamingResponse
+
+from olmes.jsonl import dumps
+from olmes.server.record_schema import LARGEST
+from olmes.server.routes.shapes import ERRORS, Progress, Running
+from olmes.server.service import caller_of, service_of, summary
+
+router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS)
+
+
+@router.post("/progress", status_code=204)
+async def tell_progress(request: Request, progress: Annotated[Progress, Body()]) -> None:
+    """Say how far an evaluation is. It is forgotten after ten minutes of silence."""
+    service_of(request).hub.progress(caller_of(request).name, progress.model_dump())
+
+
+@router.get("/progress")
+async def running(request: Request) -> Running:
+    """Evaluations under way."""
+    return Running.model_validate({"running": service_of(request).hub.running()})
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def events(
+    request: Request,
+    last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,15}$")] = None,
+    since: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
+) -> StreamingResponse:
+    """Server-sent events: `run` for each that arrives, `progress` of those under way.
+
+    With `Last-Event-ID` (or `since`, the same number), the runs that came since are told first.
+    """
+    service = service_of(request)
+    stream = service.hub.listen()
+    missed = []
+    seen = int(last_event_id) if last_event_id else since
+    if seen is not None:
+        missed = await to_thread.run_sync(service.store.runs_since, seen, 200)
+
+    async def told() -> AsyncIterator[str]:
+        service.numbers.listeners.inc()
+        try:
+            for run in missed:
+                yield f"id: {run['seq']}\nevent: run\ndata: {dumps(summary(run))}\n\n"
+            async for text in stream:
+                yield text
+        finally:
+            service.numbers.listeners.dec()
+
+    headers = {"x-accel-buffering": "no"}
+    return StreamingResponse(told(), media_type="text/event-stream", headers=headers)

@@ -1,0 +1,45 @@
+"""For whoever runs the server: is it well, what does it do, who did what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from olmes import __version__
+from olmes.server.record_schema import LARGEST
+from olmes.server.routes.shapes import ERRORS, Limit
+from olmes.server.service import service_of
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz")
+def health(request: Request) -> dict[str, str]:
+    """Whether the server answers and its database does; open to everybody."""
+    service_of(request).store.generation()
+    return {"status": "ok", "version": __version__}
+
+
+@router.get("/metrics", response_class=Response, responses=ERRORS)
+def metrics(request: Request) -> Response:
+    """Numbers for Prometheus."""
+    service = service_of(request)
+    runs, samples = service.store.count_runs()
+    service.numbers.runs.set(runs)
+    service.numbers.samples.set(samples)
+    return Response(
+        generate_latest(service.numbers.registry), headers={"content-type": CONTENT_TYPE_LATEST}
+    )
+
+
+@router.get("/api/v1/audit", responses=ERRORS)
+def audit(
+    request: Request,
+    before: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """The audit log, newest first; needs the role admin."""
+    entries = service_of(request).store.audit_entries(limit=limit, before=before)
+    return {"entries": entries, "next": entries[-1]["seq"] if len(entries) == limit else None}

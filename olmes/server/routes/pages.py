@@ -1,0 +1,119 @@
+"""The pages, laid out so that the links of the static reports lead to each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from olmes.server import own_pages
+from olmes.server.pages import Pages
+from olmes.server.refusals import RefusedError
+from olmes.server.rendering import Page
+from olmes.server.routes.shapes import RunId, RunQuery, Text
+from olmes.server.service import service_of
+
+router = APIRouter(include_in_schema=False)
+STATIC = {"live.js": "text/javascript", "server.css": "text/css"}
+FOLDER = Path(__file__).parent.parent / "static"
+
+
+def pages_of(request: Request) -> Pages:
+    """The pages of the server that is asked."""
+    pages: Pages = request.app.state.pages
+    return pages
+
+
+def answer(request: Request, page: Page) -> Response:
+    """A page as an answer: unpacked for the rare client that cannot read gzip."""
+    headers = {
+        "content-security-policy": page.policy,
+        "cache-control": "no-cache",
+        "etag": page.tag,
+        "vary": "accept-encoding",
+    }
+    if page.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    body = page.body
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+    else:
+        body = own_pages.unpacked(page)
+    return Response(body, headers=headers, media_type="text/html; charset=utf-8")
+
+
+@router.get("/")
+async def start() -> Response:
+    """The leaderboard is where one starts."""
+    return RedirectResponse("leaderboard.html", 307)
+
+
+@router.get("/leaderboard.html")
+async def leaderboard(request: Request) -> Response:
+    """Runs ranked, and who differs beyond chance."""
+    return answer(request, await pages_of(request).leaderboard())
+
+
+@router.get("/runs/{run}/report.html")
+async def run_page(request: Request, run: RunId) -> Response:
+    """A run: its numbers and its samples."""
+    return answer(request, await pages_of(request).run(run))
+
+
+@router.get("/compare.html")
+async def compare(
+    request: Request,
+    a: RunQuery,
+    b: RunQuery,
+    margin: Annotated[float, Query(ge=0, le=1)] = 0.01,
+    force: bool = False,
+) -> Response:
+    """Two runs: why they differ, and by how much."""
+    return answer(request, await pages_of(request).comparison(a, b, margin, force=force))
+
+
+@router.get("/checkpoints.html")
+async def checkpoints(request: Request, family: Text = None) -> Response:
+    """A training over its steps; without a name the list of trainings."""
+    if family:
+        return answer(request, await pages_of(request).checkpoints(family))
+    found = await to_thread.run_sync(service_of(request).store.families)
+    return answer(request, await to_thread.run_sync(own_pages.families_page, found))
+
+
+@router.get("/runs.html")
+async def runs(
+    request: Request,
+    q: Text = None,
+    suite: Text = None,
+    model: Text = None,
+    after: Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]*$")] = None,
+) -> Response:
+    """Every run, the newest first."""
+    service = service_of(request)
+
+    def make() -> Page:
+        return own_pages.runs_page(
+            service.store, service.hub.running(), {"q": q, "suite": suite, "model": model}, after
+        )
+
+    return answer(request, await to_thread.run_sync(make))
+
+
+@router.get("/ledger.html")
+async def ledger(request: Request) -> Response:
+    """Every look at held-out tasks."""
+    entries = await to_thread.run_sync(service_of(request).store.ledger_entries)
+    return answer(request, await to_thread.run_sync(own_pages.ledger_page, entries))
+
+
+@router.get("/static/{name}")
+async def static(name: str) -> Response:
+    """One of the server's two files."""
+    if name not in STATIC:
+        raise RefusedError(404, "there is no such file.")
+    body = await to_thread.run_sync((FOLDER / name).read_bytes)
+    return Response(body, media_type=STATIC[name], headers={"cache-control": "no-cache"})

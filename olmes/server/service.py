@@ -1,0 +1,147 @@
+"""The server's parts, put together: what every route works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from fastapi import Request
+
+from olmes.server.audit import Caller
+from olmes.server.events import Hub
+from olmes.server.intake import take_in
+from olmes.server.ledgers import read_ledger
+from olmes.server.observe import Numbers
+from olmes.server.refusals import RefusedError
+from olmes.server.settings import Settings
+from olmes.server.store import Store
+from olmes.server.uploads import Upload, Uploads
+from olmes.server.workers import Workers
+
+INTAKE_SECONDS = 600.0
+PAGE_SECONDS = 120.0
+
+
+class Service:
+    """A store that is served."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings)
+        self.uploads = Uploads(settings, self.store.database)
+        self.hub = Hub()
+        self.numbers = Numbers()
+        self.intake = Workers(1, seconds=INTAKE_SECONDS)
+        self.rendering = Workers(1, seconds=PAGE_SECONDS)
+        self.locks: dict[str, asyncio.Lock] = {}
+        self.last_told = 0
+        self.on_run: list[Callable[[str], None]] = []
+
+    async def commit(self, upload: Upload, caller: Caller) -> tuple[dict[str, Any], bool]:
+        """Make an upload a run, whole and visible at once.
+
+        Returns:
+            The run, and whether it is new.
+
+        Raises:
+            RefusedError: the upload is not whole or not in order; then it is dropped unless bytes lack.
+        """
+        files = await to_thread.run_sync(self.uploads.sync, upload)
+        try:
+            new = await self.add(files, upload.hashes, caller, upload=upload)
+        except RefusedError as refused:
+            if refused.status in (409, 413, 422):
+                await to_thread.run_sync(self.uploads.drop, upload.id)
+            self.numbers.uploaded.labels("refused").inc()
+            raise
+        await to_thread.run_sync(self.uploads.clear, upload.id)
+        run = await to_thread.run_sync(self.store.by_hash, upload.content_hash)
+        if run is None:
+            raise RefusedError(409, "the run was removed or replaced in the meantime.", "id")
+        self.numbers.uploaded.labels("added" if new else "present").inc()
+        return run, new
+
+    async def add(
+        self,
+        files: Mapping[str, Path],
+        hashes: Mapping[str, str],
+        caller: Caller,
+        *,
+        upload: Upload | None = None,
+        replace: bool = False,
+    ) -> bool:
+        """Take in the files of a run; False if its content was here before.
+
+        Raises:
+            RefusedError: as `take_in` and `Store.add`.
+        """
+        intake = await self.intake.run(take_in, self.settings, files, hashes)
+        new = await to_thread.run_sync(
+            lambda: self.store.add(
+                intake,
+                caller,
+                replace=upload.replace if upload else replace,
+                upload=upload.id if upload else "",
+            )
+        )
+        await self.announce()
+        return new
+
+    async def extend_ledger(self, path: Path, caller: Caller) -> list[str]:
+        """Take in a ledger; the runs that it opened.
+
+        Raises:
+            RefusedError: its chain does not hold.
+        """
+        entries = await self.intake.run(read_ledger, path)
+        opened = await to_thread.run_sync(self.store.extend_ledger, entries, caller)
+        await self.announce()
+        return opened
+
+    async def announce(self) -> None:
+        """Tell listeners of every run that came since the last time, whoever brought it."""
+        runs = await to_thread.run_sync(self.store.runs_since, self.last_told)
+        for run in runs:
+            if run["seq"] > self.last_told:
+                self.last_told = run["seq"]
+                self.hub.tell("run", summary(run), run["seq"])
+                for tell in self.on_run:
+                    tell(run["id"])
+
+    def lock(self, upload: str) -> asyncio.Lock:
+        """One request at a time works on an upload."""
+        if len(self.locks) > 1000:
+            self.locks = {key: lock for key, lock in self.locks.items() if lock.locked()}
+        return self.locks.setdefault(upload, asyncio.Lock())
+
+    def close(self) -> None:
+        """End the workers and the connections."""
+        self.intake.close()
+        self.rendering.close()
+        self.store.database.close()
+
+
+def summary(run: dict[str, Any]) -> dict[str, Any]:
+    """A run in a list."""
+    numbers = {key: run[key] for key in ("value", "stderr", "ci_low", "ci_high")}
+    kept = (
+        "id", "content_hash", "created", "arrived", "uploaded_by", "complete", "model", "fingerprint",
+        "family", "step", "held_out", "opened", "sample_data", "samples",
+    )  # fmt: skip
+    suite = {"name": run["suite"], **numbers} if run["suite"] else None
+    return {key: run[key] for key in kept} | {"suite": suite}
+
+
+def service_of(request: Request) -> Service:
+    """The service a request is made to."""
+    service: Service = request.app.state.service
+    return service
+
+
+def caller_of(request: Request) -> Caller:
+    """Who makes a request."""
+    caller: Caller = request.state.caller
+    return caller

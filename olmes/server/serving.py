@@ -1,0 +1,99 @@
+"""Running the server: the address it listens at, and an end that leaves nothing half done."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from olmes.errors import OlmesError
+from olmes.server.app import create_app
+from olmes.server.database import Database
+from olmes.server.guard import Rates, is_loopback
+from olmes.server.observe import configure_log
+from olmes.server.settings import Settings
+from olmes.server.tokens import any_token
+
+GRACE = 60
+"""Seconds that requests under way may take when the server is told to end."""
+
+
+class Server(uvicorn.Server):
+    """Ends its event streams when it is told to end; they would go on for ever."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to end."""
+        self.on_exit()
+        super().handle_exit(sig, frame)
+
+
+def check_host(settings: Settings, host: str) -> None:
+    """Refuse an address that others reach while the store has no token.
+
+    Raises:
+        OlmesError: there is none.
+    """
+    if host == "localhost" or is_loopback(host):
+        return
+    database = Database(settings.store)
+    try:
+        database.migrate()
+        if not any_token(database):
+            raise OlmesError(
+                f"{host} can be reached by others, and the store has no token; make one first: "
+                f"`olmes token create NAME --role admin --store {settings.store}`."
+            )
+    finally:
+        database.close()
+
+
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    rates: Rates,
+    folder: str,
+    quiet: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until told to end (SIGINT, SIGTERM).
+
+    Raises:
+        OlmesError: the store cannot be opened, or the address cannot be had.
+    """
+    check_host(settings, host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise OlmesError(
+            f"{host}:{port} cannot be had ({error.strerror}); name another with --port."
+        ) from None
+    listener.listen(1024)
+    configure_log(quiet=quiet)
+    app = create_app(settings, rates=rates, folder=folder)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=20,
+        h11_max_incomplete_event_size=32 << 10,
+    )
+    shown = f"[{host}]" if ":" in host else host
+    say(f"http://{shown}:{listener.getsockname()[1]}")
+    # uvicorn ends in order and then passes the signal on; an end that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    Server(config, app.state.service.hub.close).run(sockets=[listener])

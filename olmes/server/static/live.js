@@ -1,0 +1,92 @@
+// Live updates: runs that arrive and evaluations under way, without a reload.
+// Whatever the server tells reaches the page as text nodes only.
+"use strict";
+(() => {
+  const root = document.body.dataset.root;
+  const status = document.getElementById("live");
+  const rows = document.getElementById("runs");
+  const running = document.getElementById("running");
+  const own = decodeURIComponent(location.pathname).match(/\/runs\/([^/]+)\/report\.html$/)?.[1];
+  let arrived = 0;
+
+  const share = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(1));
+
+  function make(name, fields, ...children) {
+    const node = document.createElement(name);
+    const { className, ...rest } = fields;
+    if (className) node.className = className;
+    for (const [key, value] of Object.entries(rest)) node.setAttribute(key, value);
+    node.append(...children);
+    return node;
+  }
+
+  function choice(letter, run) {
+    const name = letter.toLowerCase();
+    const fields = { type: "radio", name, value: run.id, "aria-label": `${letter}: ${run.id}`, required: "" };
+    return make("td", {}, make("input", fields));
+  }
+
+  /** A row as the template makes it. */
+  function rowOf(run) {
+    const tags = [
+      run.held_out && (run.opened ? "unsealed" : "under seal"),
+      run.sample_data && "sample data",
+      !run.complete && "incomplete",
+    ].filter(Boolean);
+    const link = make("a", { href: `${root}runs/${encodeURIComponent(run.id)}/report.html` }, run.id);
+    const marks = tags.flatMap((tag) => [" ", make("span", { className: "tag" }, tag)]);
+    const mean = make("td", { className: "number" }, share(run.suite?.value));
+    if (typeof run.suite?.ci_low === "number") {
+      const ends = `${share(run.suite.ci_low)} to ${share(run.suite.ci_high)}`;
+      mean.append(" ", make("span", { className: "ci" }, ends));
+    }
+    return make(
+      "tr", { "data-run": run.id, className: "arrived" }, choice("A", run), choice("B", run),
+      make("th", { scope: "row" }, link, ...marks, make("div", { className: "note" }, run.model)),
+      make("td", {}, run.suite?.name ?? ""), mean, make("td", {}, run.created),
+      make("td", { className: "number" }, run.samples.toLocaleString("en")),
+    );
+  }
+
+  function onRun(run) {
+    arrived += 1;
+    const words = arrived === 1 ? "A run arrived: " : `${arrived} runs arrived, the last: `;
+    const target = own === run.id ? location.pathname : `${root}runs/${encodeURIComponent(run.id)}/report.html`;
+    status.replaceChildren(words, make("a", { href: target }, run.id));
+    if (rows?.dataset.live) {
+      const old = [...rows.children].find((row) => row.dataset.run === run.id);
+      old?.remove();
+      rows.prepend(rowOf(run));
+      const count = document.getElementById("count");
+      if (!old) count.textContent = (Number(count.textContent.replaceAll(",", "")) + 1).toLocaleString("en");
+    }
+    drop(run.id);
+  }
+
+  const lineOf = (run) => running && [...running.children].find((line) => line.dataset.run === run);
+
+  function drop(run) {
+    lineOf(run)?.remove();
+    if (running) document.getElementById("under-way").hidden = !running.children.length;
+  }
+
+  function onProgress(facts) {
+    if (!running) return;
+    if (facts.finished) return drop(facts.run);
+    const task = facts.task ? ` (${facts.task})` : "";
+    const text = `${facts.run}: ${facts.done} of ${facts.total}${task}`;
+    const line = lineOf(facts.run) ?? running.appendChild(make("li", { "data-run": facts.run }));
+    line.textContent = text;
+    document.getElementById("under-way").hidden = false;
+  }
+
+  const source = new EventSource(`${root}api/v1/events${rows ? `?since=${rows.dataset.since}` : ""}`);
+  source.addEventListener("run", (event) => onRun(JSON.parse(event.data)));
+  source.addEventListener("progress", (event) => onProgress(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    if (!arrived) status.textContent = "not connected; trying again";
+  });
+  source.addEventListener("open", () => {
+    if (!arrived) status.textContent = "live";
+  });
+})();

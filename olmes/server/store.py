@@ -1,0 +1,375 @@
+"""What the server knows: runs and their numbers in the database, samples in the artifacts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, tuple_, update
+
+from olmes.seal.ledger import Entry
+from olmes.server import schema
+from olmes.server.artifacts import Artifacts
+from olmes.server.audit import Caller, write_audit
+from olmes.server.database import Database, now
+from olmes.server.intake import Intake, open_sealed
+from olmes.server.ledgers import keep_ledger, stored_entries, unsealed_by
+from olmes.server.refusals import RefusedError
+from olmes.server.settings import Settings
+
+SUMMARY = tuple(column for column in schema.runs.c if column.name not in ("data", "slim"))
+PRIMARY = ("value", "stderr", "ci_low", "ci_high", "n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs are asked for; None is any."""
+
+    model: str | None = None
+    fingerprint: str | None = None
+    family: str | None = None
+    suite: str | None = None
+    task: str | None = None
+    complete: bool | None = None
+    held_out: bool | None = None
+    words: str = ""
+    """Part of the run's or the model's name."""
+
+
+class Store:
+    """A store: every question and every change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings.store)
+        self.artifacts = Artifacts(settings.artifacts_place)
+
+    def generation(self) -> int:
+        """A number that changes with every change of what readers see."""
+        with self.database.reading() as connection:
+            found = connection.execute(
+                select(schema.state.c.value).where(schema.state.c.name == "generation")
+            ).scalar_one()
+        return int(found)
+
+    # --- Changes -----------------------------------------------------------------------------
+
+    def add(self, intake: Intake, caller: Caller, *, replace: bool, upload: str = "") -> bool:
+        """Make a run visible, all of it at once.
+
+        Args:
+            intake: from `take_in`.
+            caller: who uploads it.
+            replace: whether it takes the place of a run of the same name. An incomplete run always
+                gives way; a run under seal never does.
+            upload: what it came by, which is over then.
+
+        Returns:
+            False if the same content was here before.
+
+        Raises:
+            RefusedError: another run has its name, or the ledger does not go with the one here.
+        """
+        table = schema.runs
+        with self.database.publishing() as connection:
+            if upload:
+                connection.execute(delete(schema.uploads).where(schema.uploads.c.id == upload))
+            if intake.ledger:
+                keep_ledger(connection, intake.ledger)
+            same = table.c.content_hash == intake.content_hash
+            if connection.execute(select(table.c.seq).where(same)).first():
+                return False
+            old = connection.execute(
+                select(table.c.seq, table.c.complete, table.c.held_out).where(
+                    table.c.id == intake.run["id"]
+                )
+            ).first()
+            if old:
+                self._replace(connection, intake, old, replace=replace)
+            seq = connection.execute(
+                insert(table)
+                .values(
+                    **intake.run,
+                    content_hash=intake.content_hash,
+                    arrived=now(),
+                    uploaded_by=caller.name,
+                )
+                .returning(table.c.seq)
+            ).scalar_one()
+            for rows, target in ((intake.tasks, schema.tasks), (intake.metrics, schema.metrics)):
+                if rows:
+                    connection.execute(insert(target), [row | {"run": seq} for row in rows])
+            action = "run replaced" if old else "run added"
+            write_audit(connection, caller, action, intake.run["id"], intake.content_hash)
+        return True
+
+    def _replace(self, connection: Connection, intake: Intake, old: Any, *, replace: bool) -> None:
+        name = intake.run["id"]
+        if old.held_out:
+            raise RefusedError(
+                409, f"id: {name} was a look at held-out tasks; its record is not replaced.", "id"
+            )
+        if old.complete and not replace:
+            raise RefusedError(
+                409,
+                f"id: another run named {name} is here; push with --replace to put this one in its "
+                "place.",
+                "id",
+            )
+        connection.execute(delete(schema.runs).where(schema.runs.c.seq == old.seq))
+
+    def remove(self, run: str, caller: Caller) -> None:
+        """Take a run out.
+
+        Raises:
+            RefusedError: there is none of this name, or it was a look at held-out tasks.
+        """
+        table = schema.runs
+        with self.database.publishing() as connection:
+            found = connection.execute(
+                select(table.c.seq, table.c.held_out).where(table.c.id == run)
+            ).first()
+            if found is None:
+                raise no_run(run)
+            if found.held_out:
+                raise RefusedError(409, f"{run} was a look at held-out tasks; it stays.", "id")
+            connection.execute(delete(table).where(table.c.seq == found.seq))
+            write_audit(connection, caller, "run removed", run)
+
+    def extend_ledger(self, entries: Sequence[Entry], caller: Caller) -> list[str]:
+        """Add to a ledger, and open the samples of runs that it says were unsealed.
+
+        Returns:
+            The runs whose samples are open now and were not before.
+        """
+        closed = [
+            run
+            for run in self.closed_runs()
+            if unsealed_by(entries, run["id"], run["held_out"]["ledger"])
+        ]
+        opened: dict[tuple[int, str], str] = {}
+        for run in closed:
+            for task in run["held_out"]["sealed"]:
+                packed = f"{run['held_out']['sealed'][task]['sha256']}.jsonl.gz"
+                metric = run["tasks"][task]["primary"]
+                opened[run["seq"], task] = open_sealed(self.settings, packed, metric)
+        with self.database.publishing() as connection:
+            added = keep_ledger(connection, entries)
+            for (seq, task), artifact in opened.items():
+                connection.execute(
+                    update(schema.tasks)
+                    .where(schema.tasks.c.run == seq, schema.tasks.c.task == task)
+                    .values(opened=True, artifact=artifact)
+                )
+            for run in closed:
+                connection.execute(
+                    update(schema.runs).where(schema.runs.c.seq == run["seq"]).values(opened=True)
+                )
+                write_audit(connection, caller, "run unsealed", run["id"])
+            if added:
+                write_audit(connection, caller, "ledger extended", entries[0]["hash"], str(added))
+        return [run["id"] for run in closed]
+
+    # --- Questions ---------------------------------------------------------------------------
+
+    def closed_runs(self) -> list[dict[str, Any]]:
+        """The records under seal, with their numbers in the table of runs."""
+        table = schema.runs
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(table.c.seq, table.c.slim).where(table.c.held_out, ~table.c.opened)
+            ).all()
+        return [json.loads(row.slim) | {"seq": row.seq} for row in rows]
+
+    def find_runs(
+        self, wanted: RunFilter, *, limit: int, before: tuple[str, int] | None, by: str
+    ) -> list[dict[str, Any]]:
+        """Runs, the newest first.
+
+        Args:
+            wanted: which.
+            limit: how many at most.
+            before: order and `seq` of the last one seen.
+            by: `arrived` or `created`.
+        """
+        table = schema.runs
+        query = select(*SUMMARY).where(*conditions(wanted))
+        if by == "created":
+            query = query.order_by(table.c.created.desc(), table.c.seq.desc())
+            if before:
+                query = query.where(tuple_(table.c.created, table.c.seq) < tuple_(*before))
+        else:
+            query = query.order_by(table.c.seq.desc())
+            if before:
+                query = query.where(table.c.seq < before[1])
+        with self.database.reading() as connection:
+            return [dict(row._mapping) for row in connection.execute(query.limit(limit))]
+
+    def runs_since(self, seq: int, limit: int = 1000) -> list[dict[str, Any]]:
+        """Runs that came after another, in the order in which they came."""
+        table = schema.runs
+        query = select(*SUMMARY).where(table.c.seq > seq).order_by(table.c.seq).limit(limit)
+        with self.database.reading() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+    def newest_seq(self) -> int:
+        """The number of the run that came last; 0 where there is none."""
+        with self.database.reading() as connection:
+            found = connection.execute(select(func.max(schema.runs.c.seq))).scalar()
+        return int(found or 0)
+
+    def count_runs(self) -> tuple[int, int]:
+        """Runs and samples."""
+        table = schema.runs
+        with self.database.reading() as connection:
+            row = connection.execute(
+                select(func.count(), func.coalesce(func.sum(table.c.samples), 0)).select_from(table)
+            ).one()
+        return int(row[0]), int(row[1])
+
+    def run_row(self, run: str) -> dict[str, Any]:
+        """The row of a run, all of it.
+
+        Raises:
+            RefusedError: there is none of this name.
+        """
+        with self.database.reading() as connection:
+            row = connection.execute(select(schema.runs).where(schema.runs.c.id == run)).first()
+        if row is None:
+            raise no_run(run)
+        return dict(row._mapping)
+
+    def run_hash(self, run: str) -> tuple[str, bool]:
+        """A run's content hash, and whether its seal was opened: what its page depends on.
+
+        Raises:
+            RefusedError: there is none of this name.
+        """
+        table = schema.runs
+        with self.database.reading() as connection:
+            row = connection.execute(
+                select(table.c.content_hash, table.c.opened).where(table.c.id == run)
+            ).first()
+        if row is None:
+            raise no_run(run)
+        return str(row.content_hash), bool(row.opened)
+
+    def by_hash(self, content_hash: str) -> dict[str, Any] | None:
+        """The run with this content."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                select(*SUMMARY).where(schema.runs.c.content_hash == content_hash)
+            ).first()
+        return dict(row._mapping) if row else None
+
+    def task_rows(self, run: str) -> list[dict[str, Any]]:
+        """The tasks of a run, in its order."""
+        table = schema.tasks
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(table)
+                .join(schema.runs, schema.runs.c.seq == table.c.run)
+                .where(schema.runs.c.id == run)
+                .order_by(table.c.place)
+            )
+            return [dict(row._mapping) for row in rows]
+
+    def samples_of(self, run: str, task: str) -> dict[str, Any]:
+        """The row of a task whose samples may be read.
+
+        Raises:
+            RefusedError: there is no such run or task, or its samples are under seal.
+        """
+        found = next((row for row in self.task_rows(run) if row["task"] == task), None)
+        if found is None:
+            self.run_hash(run)
+            raise RefusedError(404, f"{run} has no task {task}.", "task")
+        if found["sealed"] and not found["opened"]:
+            raise RefusedError(
+                403,
+                f"the samples of {task} in {run} are under seal; `olmes unseal` opens them, and a "
+                "push then says so.",
+                "task",
+            )
+        return found
+
+    def primaries(self, seqs: Sequence[int]) -> dict[int, dict[str, dict[str, Any]]]:
+        """The primary metric of every task of some runs, by run and task."""
+        table = schema.metrics
+        found: dict[int, dict[str, dict[str, Any]]] = {seq: {} for seq in seqs}
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(table).where(table.c.run.in_(seqs), table.c.is_primary)
+            )
+            for row in rows:
+                entry = {key: getattr(row, key) for key in ("metric", *PRIMARY)}
+                found[row.run][row.task] = entry
+        return found
+
+    def slim_records(self, wanted: RunFilter) -> list[tuple[str, str]]:
+        """Id and slim record (JSON) of the runs that pass a filter."""
+        table = schema.runs
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(table.c.id, table.c.slim).where(*conditions(wanted)).order_by(table.c.seq)
+            )
+            return [(row.id, row.slim) for row in rows]
+
+    def families(self) -> list[dict[str, Any]]:
+        """Trainings: families of models with at least one run that says its step."""
+        table = schema.runs
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(
+                    table.c.family,
+                    func.count().label("runs"),
+                    func.count(table.c.step.distinct()).label("steps"),
+                    func.max(table.c.step).label("last_step"),
+                )
+                .where(table.c.step.is_not(None), table.c.family != "")
+                .group_by(table.c.family)
+                .order_by(table.c.family)
+            )
+            return [dict(row._mapping) for row in rows]
+
+    def ledger_entries(self) -> list[Entry]:
+        """Every line of every ledger."""
+        with self.database.reading() as connection:
+            return stored_entries(connection)
+
+    def audit_entries(self, *, limit: int, before: int | None) -> list[dict[str, Any]]:
+        """The audit log, newest first."""
+        table = schema.audit
+        query = select(table).order_by(table.c.seq.desc()).limit(limit)
+        if before is not None:
+            query = query.where(table.c.seq < before)
+        with self.database.reading() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def conditions(wanted: RunFilter) -> list[Any]:
+    """A filter as SQL."""
+    table = schema.runs
+    found: list[Any] = []
+    for name in ("model", "fingerprint", "family", "suite", "complete", "held_out"):
+        value = getattr(wanted, name)
+        if value is not None:
+            found.append(table.c[name] == value)
+    if wanted.task is not None:
+        with_task = select(schema.tasks.c.run).where(schema.tasks.c.task == wanted.task)
+        found.append(table.c.seq.in_(with_task))
+    if wanted.words:
+        found.append(
+            or_(
+                table.c.id.icontains(wanted.words, autoescape=True),
+                table.c.model.icontains(wanted.words, autoescape=True),
+            )
+        )
+    return found
+
+
+def no_run(run: str) -> RefusedError:
+    """What is said of a name that no run has."""
+    return RefusedError(404, f"there is no run {run}.", "id")

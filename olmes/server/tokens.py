@@ -1,0 +1,113 @@
+"""Bearer tokens: 256 random bits each, of which the store keeps the SHA-256 alone.
+
+A slow hash would protect words that people choose; nobody finds 256 random bits by trying.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from olmes.errors import OlmesError
+from olmes.server import schema
+from olmes.server.audit import LOCAL, write_audit
+from olmes.server.database import Database, now
+
+ROLES = ("read", "write", "admin")
+"""Each may what the ones before it may."""
+PREFIX = "olmes_"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token that is not revoked."""
+
+    name: str
+    role: str
+
+
+def token_hash(token: str) -> str:
+    """What the store keeps of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def create_token(database: Database, name: str, role: str) -> str:
+    """Make a token; it is shown this once.
+
+    Raises:
+        OlmesError: the name is taken or no name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}", name):
+        raise OlmesError(f"{name!r} cannot name a token; use letters, digits, dots and dashes.")
+    token = PREFIX + secrets.token_urlsafe(32)
+    try:
+        with database.writing() as connection:
+            connection.execute(
+                insert(schema.tokens).values(
+                    name=name, hash=token_hash(token), role=role, created=now()
+                )
+            )
+            write_audit(connection, LOCAL, "token created", name, role)
+    except IntegrityError:
+        raise OlmesError(
+            f"there is or was a token {name}; choose another name, so that the audit log stays clear."
+        ) from None
+    return token
+
+
+def revoke_token(database: Database, name: str) -> None:
+    """Make a token worthless.
+
+    Raises:
+        OlmesError: there is no such token.
+    """
+    table = schema.tokens
+    with database.writing() as connection:
+        done = connection.execute(
+            update(table)
+            .where(table.c.name == name, table.c.revoked.is_(None))
+            .values(revoked=now())
+        )
+        if not done.rowcount:
+            raise OlmesError(f"there is no token {name} to revoke; see `olmes token list`.")
+        write_audit(connection, LOCAL, "token revoked", name)
+
+
+def list_tokens(database: Database) -> list[dict[str, Any]]:
+    """Every token there is or was, without its hash."""
+    table = schema.tokens
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(table.c.name, table.c.role, table.c.created, table.c.revoked).order_by(
+                table.c.created, table.c.name
+            )
+        )
+        return [dict(row._mapping) for row in rows]
+
+
+def find_token(database: Database, token: str) -> Known | None:
+    """The token that this text is, unless it is revoked or none."""
+    table = schema.tokens
+    with database.reading() as connection:
+        row = connection.execute(
+            select(table.c.name, table.c.role).where(
+                table.c.hash == token_hash(token), table.c.revoked.is_(None)
+            )
+        ).first()
+    return Known(row.name, row.role) if row else None
+
+
+def any_token(database: Database) -> bool:
+    """Whether a token was ever made: from then on nobody is let in without one.
+
+    Revoking the last one does not open the door again.
+    """
+    with database.reading() as connection:
+        count = connection.execute(select(func.count()).select_from(schema.tokens)).scalar()
+    return bool(count)

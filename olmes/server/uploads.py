@@ -1,0 +1,268 @@
+"""Uploads under way: a manifest in the database, the bytes in a staging folder.
+
+A file of an upload lies at `staging/<upload>/<place in the manifest>`: both are the server's own
+names. How far a file is, is its size; so a server that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from olmes.server import schema
+from olmes.server.audit import Caller
+from olmes.server.database import Database, now
+from olmes.server.intake import FILE_NAME, run_content_hash
+from olmes.server.record_schema import TASK_NAME
+from olmes.server.refusals import RefusedError
+from olmes.server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadFile:
+    """A file of a run, as the client says it is."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An upload under way."""
+
+    id: str
+    content_hash: str
+    who: str
+    replace: bool
+    files: tuple[UploadFile, ...]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 by name."""
+        return {file.name: file.sha256 for file in self.files}
+
+
+class Uploads:
+    """Every upload under way."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.limits = settings.limits
+        self.database = database
+        self.folder = settings.work_folder / "staging"
+        self.folder.mkdir(exist_ok=True)
+
+    def begin(self, files: list[UploadFile], caller: Caller, *, replace: bool) -> Upload:
+        """Begin an upload, or find the one that the same caller began with the same content.
+
+        Raises:
+            RefusedError: a name is none of a record's, the run is too large, or too many are under way.
+        """
+        check_manifest(files, self.limits.file, self.limits.record, self.limits.upload)
+        content_hash = run_content_hash({file.name: file.sha256 for file in files})
+        upload = Upload(
+            id=uuid.uuid4().hex,
+            content_hash=content_hash,
+            who=caller.name,
+            replace=replace,
+            files=tuple(files),
+        )
+        table = schema.uploads
+        for _ in range(3):
+            found = self._find(content_hash, caller.name)
+            if found and (found.files, found.replace) == (upload.files, replace):
+                (self.folder / found.id).mkdir(exist_ok=True)
+                return found
+            if found:
+                # The same run with a longer ledger, say: what was sent is sent again.
+                self.drop(found.id)
+            try:
+                with self.database.writing() as connection:
+                    count = connection.execute(select(func.count()).select_from(table)).scalar()
+                    if (count or 0) >= self.limits.open_uploads:
+                        raise RefusedError(429, "too many uploads are under way; try again later.")
+                    connection.execute(
+                        insert(table).values(
+                            id=upload.id,
+                            content_hash=content_hash,
+                            who=caller.name,
+                            replace=replace,
+                            manifest=json.dumps([vars_of(file) for file in files]),
+                            started=now(),
+                        )
+                    )
+            except IntegrityError:
+                continue  # another process of the same caller was faster
+            (self.folder / upload.id).mkdir()
+            return upload
+        raise RefusedError(409, "the same run is being uploaded by somebody else; try again.")
+
+    def _find(self, content_hash: str, who: str) -> Upload | None:
+        table = schema.uploads
+        with self.database.reading() as connection:
+            row = connection.execute(
+                select(table).where(table.c.content_hash == content_hash, table.c.who == who)
+            ).first()
+        return upload_of(dict(row._mapping)) if row else None
+
+    def get(self, upload: str, caller: Caller) -> Upload:
+        """An upload of this caller.
+
+        Raises:
+            RefusedError: there is none of this id, or it is somebody else's.
+        """
+        table = schema.uploads
+        with self.database.reading() as connection:
+            row = connection.execute(select(table).where(table.c.id == upload)).first()
+        if row is None or (row.who != caller.name and caller.role != "admin"):
+            raise RefusedError(404, "there is no such upload; begin it again.", "upload")
+        return upload_of(dict(row._mapping))
+
+    def path(self, upload: Upload, place: int) -> Path:
+        """Where a file of an upload lies."""
+        return self.folder / upload.id / str(int(place))
+
+    def received(self, upload: Upload, place: int) -> int:
+        """Bytes of a file that are here."""
+        try:
+            return self.path(upload, place).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    async def write(
+        self, upload: Upload, place: int, offset: int, chunks: AsyncIterator[bytes]
+    ) -> int:
+        """Add bytes to a file, as they arrive.
+
+        Returns:
+            How many bytes of it are here.
+
+        Raises:
+            RefusedError: the offset is not where the file ends, or it would grow beyond its size.
+        """
+        size = upload.files[place].size
+        have = self.received(upload, place)
+        if offset != have:
+            raise RefusedError(
+                409, f"{have} bytes of this file are here; go on from there.", "offset"
+            )
+        start = have
+        # Without truncation and not through a link: the name is the server's own.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(self.path(upload, place), flags, 0o600)
+        except FileNotFoundError:
+            raise RefusedError(404, "there is no such upload; begin it again.", "upload") from None
+        with os.fdopen(descriptor, "ab") as stream:
+            async for chunk in chunks:
+                have += len(chunk)
+                if have > size:
+                    raise RefusedError(413, f"the file was said to have {size} bytes.", "size")
+                if have - start > self.limits.chunk:
+                    raise RefusedError(
+                        413, f"send at most {self.limits.chunk:,} bytes at once.", "size"
+                    )
+                stream.write(chunk)
+        return have
+
+    def sync(self, upload: Upload) -> dict[str, Path]:
+        """The files of an upload, all of them whole.
+
+        Raises:
+            RefusedError: one is not here yet.
+        """
+        found = {}
+        for place, file in enumerate(upload.files):
+            have = self.received(upload, place)
+            if have != file.size:
+                raise RefusedError(
+                    409, f"{file.name}: {have} of {file.size} bytes are here.", file.name
+                )
+            path = self.path(upload, place)
+            if not file.size:
+                path.touch()
+            found[file.name] = path
+        return found
+
+    def drop(self, upload: str) -> None:
+        """Forget an upload."""
+        with self.database.writing() as connection:
+            connection.execute(delete(schema.uploads).where(schema.uploads.c.id == upload))
+        self.clear(upload)
+
+    def clear(self, upload: str) -> None:
+        """Remove the bytes of an upload that is over."""
+        shutil.rmtree(self.folder / upload, ignore_errors=True)
+
+    def sweep(self) -> int:
+        """Remove what nobody goes on with: bytes without an upload, and uploads too old.
+
+        Returns:
+            How many were removed.
+        """
+        table = schema.uploads
+        with self.database.reading() as connection:
+            rows = connection.execute(select(table.c.id, table.c.started)).all()
+        old = [row.id for row in rows if age(row.started) > self.limits.upload_age]
+        for upload in old:
+            self.drop(upload)
+        known = {row.id for row in rows} - set(old)
+        stray = [place.name for place in self.folder.iterdir() if place.name not in known]
+        for name in stray:
+            self.clear(name)
+        return len(old) + len(stray)
+
+
+def age(written: str) -> float:
+    """Seconds since a time."""
+    return time.time() - datetime.fromisoformat(written).timestamp()
+
+
+def vars_of(file: UploadFile) -> dict[str, Any]:
+    """A file as JSON."""
+    return {"name": file.name, "size": file.size, "sha256": file.sha256}
+
+
+def upload_of(row: dict[str, Any]) -> Upload:
+    """An upload out of its row."""
+    files = tuple(UploadFile(**file) for file in json.loads(row["manifest"]))
+    kept = {key: row[key] for key in ("id", "content_hash", "who", "replace")}
+    return Upload(**kept, files=files)
+
+
+def check_manifest(files: list[UploadFile], most_file: int, most_record: int, most: int) -> None:
+    """Hold the files of an upload against what a record can have.
+
+    Raises:
+        RefusedError: a name is none of a record's or comes twice, run.json lacks, or it is too much.
+    """
+    names = [file.name for file in files]
+    for place, name in enumerate(names):
+        path = f"files.{place}.name"
+        match = FILE_NAME.fullmatch(name)
+        task = match and (match["open"] or match["sealed"])
+        if match is None or (task and not re.fullmatch(TASK_NAME, task)) or "\n" in name:
+            raise RefusedError(422, f"{path}: {name[:80]!r} is no file of a record.", path)
+        if names.count(name) > 1:
+            raise RefusedError(422, f"{path}: {name} comes twice.", path)
+    if "run.json" not in names:
+        raise RefusedError(422, "files: run.json is missing.", "files")
+    for place, file in enumerate(files):
+        largest = most_record if file.name in ("run.json", "ledger.jsonl") else most_file
+        if file.size > largest:
+            path = f"files.{place}.size"
+            raise RefusedError(413, f"{path}: {file.name} is larger than {largest:,} bytes.", path)
+    if sum(file.size for file in files) > most:
+        raise RefusedError(413, f"files: a run has at most {most:,} bytes.", "files")

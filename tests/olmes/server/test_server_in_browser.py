@@ -1,0 +1,120 @@
+"""The whole way in a real Chromium: watch a run arrive, open a sample, compare, meet the seal."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from olmes.client import Client
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def page(tmp_path) -> Iterator[Any]:
+    """A page of a browser that notes what is refused and what fails."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs chromium on the PATH")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on(
+            "console",
+            lambda line: page.problems.append(line.text) if line.type == "error" else None,
+        )
+        yield page
+        browser.close()
+
+
+def test_from_the_first_run_to_the_seal(launch, copy_run, sealed_run, page) -> None:
+    running = launch()
+    client = Client(running.url)
+    client.push(copy_run("first", rows=40, right=20))
+
+    page.goto(f"{running.url}/runs.html")
+    page.locator("#live", has_text="live").wait_for()
+    assert page.locator("#runs tr").count() == 1
+    page.evaluate("window.stayed = true")
+
+    client.progress("second", 3, 40, task="echo")
+    page.locator("#running li", has_text="second: 3 of 40 (echo)").wait_for()
+    client.push(copy_run("second", rows=40, right=32))
+    page.locator("#runs tr[data-run=second]").wait_for()
+    assert page.locator("#runs tr").first.get_attribute("data-run") == "second"
+    assert page.locator("#running li").count() == 0
+    assert page.locator("#count").text_content() == "2"
+    assert page.evaluate("window.stayed") is True  # nothing was loaded anew
+
+    page.get_by_role("link", name="second", exact=True).last.click()
+    page.locator(".sample h3").wait_for()
+    page.goto(f"{running.url}/runs/second/report.html#task=echo&sample=echo/37")
+    page.locator(".sample h3", has_text=re.compile(r"^echo/37$")).wait_for()
+    page.get_by_role("link", name="Runs", exact=True).click()
+
+    page.get_by_label("A: first").check()
+    page.get_by_label("B: second").check()
+    page.get_by_role("button", name="Compare A with B").click()
+    page.wait_for_url("**/compare.html?*")
+    page.locator("h1").wait_for()
+    assert "second" in page.locator("main").inner_text()
+
+    name = client.push(sealed_run).id
+    page.goto(f"{running.url}/runs/{name}/report.html")
+    page.locator("#held-out").wait_for()
+    assert page.locator(".sample").count() == 0
+    assert "word3" not in page.content()
+    assert page.problems == []
+    answer = page.goto(f"{running.url}/api/v1/runs/{name}/tasks/echo/samples")
+    assert answer.status == 403
+    assert "under seal" in page.content()
+    page.problems.clear()  # the browser notes the 403
+
+    for place in ("leaderboard.html", "ledger.html", "checkpoints.html"):
+        page.goto(f"{running.url}/{place}")
+        page.locator("#live", has_text=re.compile("live")).wait_for()
+    assert page.problems == []
+
+
+def test_a_hostile_name_of_a_model_stays_text_when_it_arrives(launch, copy_run, page) -> None:
+    running = launch()
+    page.goto(f"{running.url}/runs.html")
+    page.locator("#live", has_text="live").wait_for()
+    folder = copy_run("hostile", family="<img src=x onerror='window.pwned=1'>")
+    data = (folder / "run.json").read_text()
+    evil = "<img src=x onerror=window.pwned=1>"
+    (folder / "run.json").write_text(data.replace('"name": "hostile"', f'"name": "{evil}"'))
+    Client(running.url).push(folder)
+    page.locator("#runs tr[data-run=hostile]").wait_for()
+    assert evil in page.locator("#runs tr[data-run=hostile]").inner_text()
+    page.reload()
+    assert evil in page.locator("#runs tr[data-run=hostile]").inner_text()
+    assert page.evaluate("window.pwned") is None
+    assert page.problems == []
+
+
+def test_the_other_store_is_told_apart_by_its_token(launch, tmp_path, page) -> None:
+    from olmes.server.database import Database
+    from olmes.server.tokens import create_token
+
+    database = Database(str(tmp_path / "closed"))
+    database.migrate()
+    token = create_token(database, "reader", "read")
+    database.close()
+    running = launch(str(tmp_path / "closed"))
+    assert requests.get(f"{running.url}/runs.html", timeout=30).status_code == 401
+    context = page.context.browser.new_context(
+        http_credentials={"username": "me", "password": token}
+    )
+    inside = context.new_page()
+    assert inside.goto(f"{running.url}/runs.html").status == 200
+    inside.locator("#live", has_text="live").wait_for()

@@ -1,0 +1,174 @@
+"""The store's schema from every release on, its artifacts, and back-ups, on both databases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from olmes import OlmesError
+from olmes.client import files_of
+from olmes.hashing import file_sha256
+from olmes.server import schema
+from olmes.server.artifacts import Artifacts
+from olmes.server.audit import LOCAL
+from olmes.server.backup import make_backup, restore_backup
+from olmes.server.database import Database, store_url
+from olmes.server.intake import take_in
+from olmes.server.settings import Settings
+from olmes.server.store import RunFilter, Store
+from olmes.server.tokens import create_token, list_tokens
+
+
+def revisions() -> list[str]:
+    script = ScriptDirectory.from_config(Database("unused").alembic())
+    return [found.revision for found in reversed(list(script.walk_revisions()))]
+
+
+def add(store: Store, folder: Path) -> None:
+    files = files_of(folder)
+    hashes = {name: file_sha256(path) for name, path in files.items()}
+    store.add(take_in(store.settings, files, hashes), LOCAL, replace=False)
+
+
+def test_the_migrations_make_the_tables_of_the_schema(store) -> None:
+    database = Database(store)
+    database.migrate()
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    database.migrate()  # a second time changes nothing
+    database.close()
+
+
+@pytest.mark.parametrize("revision", revisions())
+def test_a_store_of_every_released_schema_is_brought_to_the_newest(store, revision) -> None:
+    database = Database(store)
+    database.migrate(revision)
+    assert "runs" in inspect(database.engine).get_table_names()
+    with database.writing() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO tokens (name, hash, role, created) VALUES ('old', 'h', 'read', '2026')"
+            )
+        )
+    database.migrate()
+    assert [one["name"] for one in list_tokens(database)] == ["old"]
+    with database.reading() as connection:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    assert found == revisions()[-1]
+    database.close()
+
+
+def test_a_store_of_a_newer_olmes_is_left_alone(tmp_path) -> None:
+    database = Database(str(tmp_path / "store"))
+    database.migrate()
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(OlmesError, match="made by another olmes"):
+        database.migrate()
+    database.close()
+
+
+@pytest.mark.parametrize("store", ["mysql://x/y", "postgres ://x", "://"])
+def test_other_databases_are_refused(store) -> None:
+    with pytest.raises(OlmesError):
+        store_url(store)
+
+
+def test_a_backup_restores_everything_to_either_database(
+    store, tmp_path, copy_run, sealed_run
+) -> None:
+    settings = Settings(store=store, work=str(tmp_path / "work"))
+    first = Store(settings)
+    first.database.migrate()
+    add(first, copy_run("saved"))
+    add(first, sealed_run)
+    create_token(first.database, "ann", "admin")
+    saved = make_backup(settings, tmp_path / "backup")
+    assert (saved["runs"], saved["artifacts"], saved["tokens"]) == (2, 2, 1)
+    with pytest.raises(OlmesError, match="is not empty"):
+        make_backup(settings, tmp_path / "backup")
+    with pytest.raises(OlmesError, match=r"is not empty \(.*restore into a new store"):
+        restore_backup(settings, tmp_path / "backup")
+
+    other = Settings(store=str(tmp_path / "other"))
+    restore_backup(other, tmp_path / "backup")
+    second = Store(other)
+    everything = RunFilter()
+    for store_ in (first, second):
+        assert len(store_.find_runs(everything, limit=9, before=None, by="arrived")) == 2
+    for run in ("saved", sealed_run.name):
+        assert second.run_row(run) == first.run_row(run)
+        assert second.task_rows(run) == first.task_rows(run)
+    lines = list(second.artifacts.lines(second.samples_of("saved", "echo")["artifact"]))
+    assert (
+        b"".join(line + b"\n" for line in lines)
+        == (tmp_path / "copies/saved/samples/echo.jsonl").read_bytes()
+    )
+    assert second.ledger_entries() == first.ledger_entries()
+    add(second, copy_run("after"))
+    assert second.run_row("after")["seq"] > second.run_row("saved")["seq"]
+    for one in (first, second):
+        one.database.close()
+
+
+def test_a_changed_backup_is_not_restored(tmp_path, copy_run) -> None:
+    settings = Settings(store=str(tmp_path / "store"))
+    store = Store(settings)
+    store.database.migrate()
+    add(store, copy_run("saved"))
+    make_backup(settings, tmp_path / "backup")
+    table = tmp_path / "backup/tables/runs.jsonl"
+    table.write_text(table.read_text().replace("saved", "other"))
+    target = Settings(store=str(tmp_path / "new"))
+    with pytest.raises(OlmesError, match="missing or was changed"):
+        restore_backup(target, tmp_path / "backup")
+    (tmp_path / "backup/backup.json").unlink()
+    with pytest.raises(OlmesError, match="no whole back-up"):
+        restore_backup(target, tmp_path / "backup")
+
+
+@pytest.mark.slow
+def test_a_sqlite_store_moves_to_postgresql(postgresql, tmp_path, copy_run) -> None:
+    settings = Settings(store=str(tmp_path / "store"))
+    store = Store(settings)
+    store.database.migrate()
+    add(store, copy_run("moved"))
+    make_backup(settings, tmp_path / "backup")
+    target = Settings(store=postgresql(), work=str(tmp_path / "new"))
+    restore_backup(target, tmp_path / "backup")
+    moved = Store(target)
+    assert moved.run_row("moved") == store.run_row("moved")
+    add(moved, copy_run("next"))
+    assert moved.run_row("next")["seq"] == moved.run_row("moved")["seq"] + 1
+    moved.database.close()
+
+
+@pytest.mark.parametrize("place", ["folder", "memory://artifacts"])
+def test_artifacts_lie_in_a_folder_or_at_an_fsspec_url(tmp_path, place) -> None:
+    artifacts = Artifacts(str(tmp_path / place) if place == "folder" else place)
+    texts = ["plain", "line\u2028separator", "lone \\ud800 surrogate", "ünïcode", ""]
+    rows = [
+        {"doc_id": n, "doc_hash": "ab", "values": {"m": n / 4}, "flags": [], "note": text}
+        for n, text in enumerate(texts)
+    ]
+    lines = [json.dumps(row, ensure_ascii=n % 2 == 0).encode() for n, row in enumerate(rows)]
+    kept = artifacts.keep(lines, "samples/x.jsonl", "m")
+    assert kept.rows == 5
+    assert list(artifacts.lines(kept.artifact)) == lines
+    assert artifacts.keep(lines, "samples/x.jsonl", "m") == kept
+    assert not [n for n in artifacts.files.ls(artifacts.root, detail=False) if "incoming" in n]
+
+
+def test_an_artifact_is_compressed(tmp_path, copy_run) -> None:
+    folder = copy_run("large", rows=5000, right=100)
+    path = folder / "samples/echo.jsonl"
+    artifacts = Artifacts(str(tmp_path / "a"))
+    kept = artifacts.keep(path.read_bytes().splitlines(), "x", "exact_match")
+    assert artifacts.files.size(artifacts.path(kept.artifact)) < path.stat().st_size / 8

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from olmes import generalization
+from olmes.comparison import compare_runs
+from olmes.record import Record
 from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
 from olmes.reports.run_page import write_run_page
-
-from olmes import generalization
-from olmes.comparison import compare_runs
-from olmes.record import Record
 
 pytestmark = pytest.mark.browser
 

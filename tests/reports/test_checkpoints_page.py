@@ -9,14 +9,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from olmes.reports import checkpoint_scores as series
-from olmes.reports.checkpoints_page import write_checkpoints_page
-from olmes.reports.line_charts import FRAME, LOG_POINTS, log_charts, score_chart, step_axis
-from olmes.reports.run_page import write_run_page
 
 from olmes import stats
 from olmes.comparison.items import SharedItems
 from olmes.record import Record
+from olmes.reports import checkpoint_scores as series
+from olmes.reports.checkpoints_page import write_checkpoints_page
+from olmes.reports.line_charts import FRAME, LOG_POINTS, log_charts, score_chart, step_axis
+from olmes.reports.run_page import write_run_page
 
 
 def checkpoints(store: Path) -> list[tuple[float, Record]]:

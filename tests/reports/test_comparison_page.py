@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from olmes.reports.comparison_page import write_comparison_page
-from olmes.reports.flips import pack_flips
 
 from olmes.comparison import compare_runs
 from olmes.record import Record
+from olmes.reports.comparison_page import write_comparison_page
+from olmes.reports.flips import pack_flips
 
 
 @pytest.fixture(scope="module")

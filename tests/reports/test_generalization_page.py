@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from olmes.generalization import generalization
+from olmes.record import Record
 from olmes.reports import generalization_charts as charts
 from olmes.reports.charts import round_axis
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.run_page import write_run_page
-
-from olmes.generalization import generalization
-from olmes.record import Record
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from olmes.reports.run_page import write_run_page
 
 from olmes import jsonl
 from olmes.record import Record
+from olmes.reports.run_page import write_run_page
 from olmes.seal.sealing import open_samples
 
 

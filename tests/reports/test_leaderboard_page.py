@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from olmes.reports.leaderboard_page import write_leaderboard_page
 
 from olmes.comparison import boards
 from olmes.record import Record
+from olmes.reports.leaderboard_page import write_leaderboard_page
 
 Change = Callable[[dict[str, Any]], None]
 

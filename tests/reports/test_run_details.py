@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from olmes.diagnosis import diagnose
+from olmes.registry import load_task
 from olmes.reports.cost import run_cost
 from olmes.reports.format_cost import flag_lost, format_cost
 from olmes.reports.lengths import BINS, length_view
 from olmes.reports.links import samples_link
 from olmes.reports.run_page import write_run_page
-
-from olmes.diagnosis import diagnose
-from olmes.registry import load_task
 
 
 def task(**fields: Any) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from olmes.reports.page import HERE, asset
-from olmes.reports.run_page import ISSUES, write_run_page
 
 from olmes import jsonl
 from olmes.errors import OlmesError
+from olmes.reports.page import HERE, asset
+from olmes.reports.run_page import ISSUES, write_run_page
 from olmes.sheet import FLAGS
 
 SCRIPTS = sorted(path.name for path in (HERE / "assets").glob("*.js"))

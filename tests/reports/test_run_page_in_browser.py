@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from olmes.reports.run_page import write_run_page
 
 pytestmark = pytest.mark.browser

@@ -19,9 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from olmes.trainers.ppo.config import PPOConfig
-
 from olmes.errors import OlmesError
+from olmes.trainers.ppo.config import PPOConfig
 
 COMPLETE = re.compile(r"checkpoint-(\d+)")
 PARTIAL = ".partial-checkpoint"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+
+from olmes.errors import OlmesError
 from olmes.trainers.ppo import equations as eq
 from olmes.trainers.ppo.config import PPOConfig
 from olmes.trainers.ppo.models import PolicyAndValue, ValueModel, next_token_logits, without_dropout
 from olmes.trainers.ppo.rollout import Rollout, derived_seed
-from torch import Tensor
-
-from olmes.errors import OlmesError
 
 
 @dataclass(frozen=True, slots=True)

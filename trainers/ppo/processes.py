@@ -8,11 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from olmes.errors import OlmesError
 from olmes.trainers.ppo.rollout import Order, Rollout
 from olmes.trainers.ppo.weights import SharedWeights
 from olmes.trainers.ppo.worker import Failure, Recipe, serve
-
-from olmes.errors import OlmesError
 
 
 class Workers(Protocol):

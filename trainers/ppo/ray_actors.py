@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from olmes.errors import OlmesError
 from olmes.trainers.ppo.rollout import Order, Rollout
 from olmes.trainers.ppo.weights import load_weights
 from olmes.trainers.ppo.worker import GenerationWorker, Recipe
-
-from olmes.errors import OlmesError
 
 NEWS = "news"
 """The actors' thread that hears of new weights; the other one generates."""

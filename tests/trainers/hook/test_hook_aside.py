@@ -9,12 +9,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+from olmes.errors import OlmesError
 from olmes.trainers import aside
 from olmes.trainers.ask import Ask
 from olmes.trainers.checkpoints import checkpoint_at, signature, trouble_of
 from olmes.trainers.queue import Queue
-
-from olmes.errors import OlmesError
 
 ASK = Ask(target="gsm8k", out="/runs", limit=2)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from olmes.errors import OlmesError
 from olmes.trainers.ask import Ask
 from olmes.trainers.hook import ScoreCheckpoints
 from olmes.trainers.place import free_device
 from olmes.trainers.queue import Queue
-
-from olmes.errors import OlmesError
 
 
 @pytest.fixture

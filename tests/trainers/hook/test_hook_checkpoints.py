@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from olmes.trainers.checkpoints import (
     checkpoint_at,
     checkpoints_in,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from olmes.trainers.queue import Queue
 
 KILLS = int(os.environ.get("OLMES_KILLS", "3"))

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+
 from olmes.trainers.process import ScoringProcess, scoring_command
 from olmes.trainers.queue import MOST_DEATHS, Queue
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from olmes.trainers import queue as queues
 from olmes.trainers.ask import Ask
 from olmes.trainers.queue import Queue

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from olmes.trainers.ask import Ask
-from olmes.trainers.watch import FolderWatch
 
 from olmes.cli.watch import command
 from olmes.errors import OlmesError
+from olmes.trainers.ask import Ask
+from olmes.trainers.watch import FolderWatch
 
 
 @pytest.fixture

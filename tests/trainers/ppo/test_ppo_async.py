@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 import torch
+
+from olmes.errors import OlmesError
 from olmes.trainers.ppo import train_ppo
 from olmes.trainers.ppo.asynchronous import Asynchronous
 from olmes.trainers.ppo.rollout import Order, Prompts, Rollout
 from olmes.trainers.ppo.weights import SharedWeights
-
-from olmes.errors import OlmesError
 
 REPOSITORY = Path(__file__).parents[3]
 

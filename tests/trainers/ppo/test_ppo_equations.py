@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from olmes.trainers.ppo import equations as eq
 
 CASES = settings(max_examples=40, deadline=None)

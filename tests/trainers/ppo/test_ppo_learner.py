@@ -6,12 +6,12 @@ import copy
 
 import pytest
 import torch
+
+from olmes.errors import OlmesError
 from olmes.trainers.ppo import equations as eq
 from olmes.trainers.ppo.learner import Learner, collate, distinct_ngrams
 from olmes.trainers.ppo.models import frozen_reference, load_policy, value_model
 from olmes.trainers.ppo.rollout import Prompts, Sampling, TransformersGenerator, orders_of
-
-from olmes.errors import OlmesError
 
 
 @pytest.fixture

@@ -40,11 +40,11 @@ def dev(addition_file: Path) -> Callable[..., list[float]]:
 
     def score(folder: Path, *, sample: bool) -> list[float]:
         import torch
-        from olmes.trainers.ppo.rollout import encode_prompt, pad_left
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from olmes import Response
         from olmes.registry import module_from_file
+        from olmes.trainers.ppo.rollout import encode_prompt, pad_left
 
         task = module_from_file(addition_file).TASK
         tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -72,10 +72,10 @@ def runs(
     made: dict[tuple[bool, int], Run] = {}
 
     def train(asynchronous: bool, seed: int) -> Run:
-        from olmes.trainers.ppo import PPOConfig, train_ppo
         from transformers import AutoTokenizer
 
         from olmes.registry import module_from_file
+        from olmes.trainers.ppo import PPOConfig, train_ppo
 
         start = warm_start(280, 0)
         rows = [

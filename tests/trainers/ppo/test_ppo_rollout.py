@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 import torch
+
+from olmes.errors import OlmesError
 from olmes.trainers.ppo.equations import token_logprobs
 from olmes.trainers.ppo.learner import collate
 from olmes.trainers.ppo.rollout import (
@@ -15,8 +17,6 @@ from olmes.trainers.ppo.rollout import (
     encode_prompt,
     orders_of,
 )
-
-from olmes.errors import OlmesError
 
 
 @pytest.fixture

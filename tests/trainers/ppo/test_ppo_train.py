@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from olmes.trainers.ppo import checkpoint, train_ppo
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
 from olmes.errors import OlmesError
+from olmes.trainers.ppo import checkpoint, train_ppo
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
 """Generation of one batch by transformers, each answer reported in the step that ends it.
 
+For models whose attention `olmes.models.cache` cannot stand in for; the others run in
+`olmes.models.continuous`, and share `Endings` with these.
+
 Imports torch and transformers: to be imported where a model runs.
 """
 
@@ -24,44 +27,46 @@ EXTRA_TOKENS = 4
 """Decoded before the tokens a stop string may fill: the first may be half a character."""
 
 
-class RowWatcher:
-    """A stopping criterion that looks at each row's new tokens and reports the row that ended.
+class Endings:
+    """Says when a row has ended, by its new tokens alone, and reports it.
 
-    It sees new tokens only, so that a stop string in the prompt (few-shot exemplars are full of
-    them) ends nothing, and decodes no more of them than a stop string may fill.
+    A stop string in the prompt (few-shot exemplars are full of them) ends nothing, and no more
+    tokens are decoded than a stop string may fill.
+
+    Args:
+        encoder: turns tokens into text.
+        ends: the tokens that end every answer.
+        done: called with each row that ends and its response.
     """
 
     def __init__(
-        self,
-        rows: Sequence[Row],
-        encoder: Encoder,
-        ends: frozenset[int],
-        done: Callable[[Row, Response], None],
+        self, encoder: Encoder, ends: frozenset[int], done: Callable[[Row, Response], None]
     ) -> None:
-        self.rows = rows
         self.encoder = encoder
+        self.ends = ends
         self.done = done
-        stops = rows[0].generation.stop
-        self.stops = stops
-        self.ends = ends | encoder.stop_tokens(stops)
-        # A token holds at least one byte, so a stop string spans no more tokens than it has bytes.
-        self.window = max((len(stop.encode()) for stop in stops), default=0) + EXTRA_TOKENS
+        self._by_stops: dict[tuple[str, ...], tuple[frozenset[int], int]] = {}
+        self._texts: dict[int, str] = {}
 
-    def __call__(self, input_ids: torch.LongTensor, *_: object, **__: object) -> torch.Tensor:
-        """Called by `generate` after each token; True where a row has ended."""
-        for row, token in zip(self.rows, input_ids[:, -1].tolist(), strict=True):
-            if not row.finished:
-                row.new_ids.append(token)
-                self.look(row, token)
-        return torch.tensor([row.finished for row in self.rows], device=input_ids.device)
+    def watched(self, stops: tuple[str, ...]) -> tuple[frozenset[int], int]:
+        """The tokens that end an answer, and how many tokens a stop string may fill."""
+        if stops not in self._by_stops:
+            # A token holds at least one byte: a stop string spans no more tokens than its bytes.
+            window = max((len(stop.encode()) for stop in stops), default=0) + EXTRA_TOKENS
+            self._by_stops[stops] = self.ends | self.encoder.stop_tokens(stops), window
+        return self._by_stops[stops]
 
-    def look(self, row: Row, token: int) -> None:
-        """Report a row when its newest token ends it."""
-        if token in self.ends or len(row.new_ids) >= row.max_tokens or self.stop_in_tail(row):
+    def add(self, row: Row, token: int) -> None:
+        """Append a new token to a row, and report the row when it ends with it."""
+        row.new_ids.append(token)
+        stops = row.generation.stop
+        ends, window = self.watched(stops)
+        full = len(row.new_ids) >= row.max_tokens
+        if token in ends or full or self.stop_in_tail(row, window):
             text = self.encoder.answer(row.prompt_ids, row.new_ids)
-            text, stopped = cut_at_stop(text, self.stops)
-            finish: Finish = "stop" if stopped or token in self.ends else "length"
-            if finish == "stop" or len(row.new_ids) >= row.max_tokens:
+            text, stopped = cut_at_stop(text, stops)
+            finish: Finish = "stop" if stopped or token in ends else "length"
+            if finish == "stop" or full:
                 row.finished = True
                 self.done(
                     row,
@@ -74,31 +79,54 @@ class RowWatcher:
                     ),
                 )
 
-    def stop_in_tail(self, row: Row) -> bool:
+    def stop_in_tail(self, row: Row, window: int) -> bool:
         """Whether the last tokens hold a stop string."""
-        if not self.stops:
+        stops = row.generation.stop
+        if not stops or not self.may_complete(stops, row.new_ids[-1]):
             return False
-        if len(row.new_ids) <= self.window:
+        if len(row.new_ids) <= window:
             tail = self.encoder.answer(row.prompt_ids, row.new_ids)
         else:
-            tail = self.encoder.decode(row.new_ids[-self.window :])
-        return any(stop in tail for stop in self.stops)
+            tail = self.encoder.decode(row.new_ids[-window:])
+        return any(stop in tail for stop in stops)
+
+    def may_complete(self, stops: tuple[str, ...], token: int) -> bool:
+        """Whether a stop string can end inside this token: most tokens lack its last character.
+
+        A character of several bytes may be spread over tokens, and a token's own text may lack its
+        space: a stop string that ends in such a character is always looked for.
+        """
+        last = {stop[-1:] for stop in stops}
+        if any(not c or not c.isascii() or c.isspace() for c in last):
+            return True
+        if token not in self._texts:
+            self._texts[token] = self.encoder.decode([token])
+        return not last.isdisjoint(self._texts[token])
 
 
-def generate_batch(
-    model: PreTrainedModel,
-    encoder: Encoder,
-    rows: Sequence[Row],
-    ends: frozenset[int],
-    done: Callable[[Row, Response], None],
-) -> None:
-    """Answer rows that have the same generation settings, calling `done` as each ends.
+class RowWatcher:
+    """A stopping criterion of `generate` that looks at each row's new token."""
+
+    def __init__(self, rows: Sequence[Row], endings: Endings) -> None:
+        self.rows = rows
+        self.endings = endings
+
+    def __call__(self, input_ids: torch.LongTensor, *_: object, **__: object) -> torch.Tensor:
+        """Called after each token; True where a row has ended."""
+        for row, token in zip(self.rows, input_ids[:, -1].tolist(), strict=True):
+            if not row.finished:
+                self.endings.add(row, token)
+        return torch.tensor([row.finished for row in self.rows], device=input_ids.device)
+
+
+def generate_batch(model: PreTrainedModel, rows: Sequence[Row], endings: Endings) -> None:
+    """Answer rows that have the same generation settings; `endings` reports each as it ends.
 
     Decoding is greedy or sampled by the rows' own settings alone (no penalty, no minimum length).
     """
     device = model.device
     longest = max(len(row.prompt_ids) for row in rows)
-    pad = min(ends, default=0)
+    pad = min(endings.ends, default=0)
     ids = torch.full((len(rows), longest), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for place, row in enumerate(rows):
@@ -111,10 +139,10 @@ def generate_batch(
     config = GenerationConfig(
         do_sample=False,
         max_new_tokens=max(row.max_tokens for row in rows),
-        eos_token_id=sorted(ends) or None,
+        eos_token_id=sorted(endings.ends) or None,
         pad_token_id=pad,
     )
-    watcher = RowWatcher(rows, encoder, ends, done)
+    watcher = RowWatcher(rows, endings)
     with torch.inference_mode(), quiet():
         model.generate(
             input_ids=ids.to(device),

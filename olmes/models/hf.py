@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
+"""Rows at once, to begin with, of a model that cannot share prefixes."""
 
 
-class HFModel(Model):
-    """A checkpoint of a causal language model, run by transformers.
+class CheckpointModel(Model):
+    """What is known of a checkpoint of a causal language model without its weights.
 
     Args:
         name: what the user called it.
@@ -41,8 +42,8 @@ class HFModel(Model):
             on a CPU and `auto` elsewhere.
         device: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` to spread over all GPUs; by default the
             best one there is.
-        batch_size: rows run at once, to begin with; by default 16 on a CPU and 64 elsewhere. It is
-            halved whenever memory does not suffice.
+        batch_size: the most rows run at once; by default what memory has room for. It is halved
+            whenever memory does not suffice.
         max_length: tokens of prompt and answer together, when lower than the model's own limit.
 
     Raises:
@@ -95,6 +96,31 @@ class HFModel(Model):
         return files.window_of(self.config, self._max_length)
 
     @cached_property
+    def fingerprint(self) -> str:
+        """64 hex digits over the content of the checkpoint's files."""
+        return checkpoint_fingerprint(self.checkpoint.folder(weights=True))
+
+    @cached_property
+    def fingerprint_parts(self) -> dict[str, str]:
+        """16 hex digits each for weights, configuration, tokenizer, chat template and more."""
+        return fingerprint_parts(self.checkpoint.folder(weights=True))
+
+    def encode(self, request: Request) -> EncodedPrompt:
+        """The exact text and tokens of a request's prompt, before any truncation.
+
+        Raises:
+            OlmesError: the model has no chat template, or its template refuses this chat.
+        """
+        try:
+            return self.encoder.encode(request)
+        except UnanswerableError as error:
+            raise OlmesError(f"'{self.name}': {error}; choose another checkpoint.") from None
+
+
+class HFModel(CheckpointModel):
+    """A checkpoint of a causal language model, run by transformers; see `CheckpointModel`."""
+
+    @cached_property
     def weights(self) -> PreTrainedModel:
         """The loaded model."""
         if getattr(self.config, "is_encoder_decoder", False):
@@ -115,14 +141,11 @@ class HFModel(Model):
         return self._batch_size or (BATCH_ON_CPU if self.device == "cpu" else BATCH_ON_GPU)
 
     @cached_property
-    def fingerprint(self) -> str:
-        """64 hex digits over the content of the checkpoint's files."""
-        return checkpoint_fingerprint(self.checkpoint.folder(weights=True))
+    def shares_prefixes(self) -> bool:
+        """Whether common beginnings are computed once; see `olmes.models.cache_support`."""
+        from olmes.models.cache_support import suits
 
-    @cached_property
-    def fingerprint_parts(self) -> dict[str, str]:
-        """16 hex digits each for weights, configuration, tokenizer, chat template and more."""
-        return fingerprint_parts(self.checkpoint.folder(weights=True))
+        return suits(self.weights)
 
     @property
     def engine(self) -> dict[str, Any]:
@@ -136,20 +159,9 @@ class HFModel(Model):
             "max_length": self.window,
         }
 
-    def encode(self, request: Request) -> EncodedPrompt:
-        """The exact text and tokens of a request's prompt, before any truncation.
-
-        Raises:
-            OlmesError: the model has no chat template, or its template refuses this chat.
-        """
-        try:
-            return self.encoder.encode(request)
-        except UnanswerableError as error:
-            raise OlmesError(f"'{self.name}': {error}; choose another checkpoint.") from None
-
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; each is reported in the very step that ends it."""
-        from olmes.models.decoding import generate_batch
+        from olmes.models.decoding import Endings, generate_batch
 
         for generation in {request.generation for request in requests}:
             check_settings(generation)
@@ -158,9 +170,6 @@ class HFModel(Model):
             with answered_alone(index, done):
                 rows.append(fit(index, request, self.encoder.encode(request), self.window))
 
-        def work(batch: list[Row]) -> None:
-            generate_batch(self.weights, self.encoder, batch, self.ends, report)
-
         def report(row: Row, response: Response) -> None:
             done(row.index, response)
 
@@ -168,8 +177,23 @@ class HFModel(Model):
             row.finished = True
             report(row, Response(finish="error", error=reason, prompt_tokens=len(row.prompt_ids)))
 
+        if not rows:
+            return
+        endings = Endings(self.encoder, self.ends, report)
+        if self.shares_prefixes:
+            from olmes.models.cache_support import limits
+            from olmes.models.continuous import generate_stream
+
+            room = limits(self.weights, self._batch_size)
+            generate_stream(self.weights, rows, room, endings, fail)
+            return
         for group in groups(rows):
-            run_in_batches(group, self.batch_size, work, fail)
+            run_in_batches(
+                group,
+                self.batch_size,
+                lambda batch: generate_batch(self.weights, batch, endings),
+                fail,
+            )
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Weigh every request's continuations; a request is reported when its last is weighed."""
@@ -193,17 +217,25 @@ class HFModel(Model):
             row.error = reason
             settle([row.index])
 
-        # A request's continuations stay together, so that it is done early; the longest go first.
-        order = sorted(
-            waiting.values(), key=lambda rows: -max((len(r.token_ids) for r in rows), default=0)
-        )
-        rows = [row for group in order for row in group if not row.finished]
         settle(list(waiting))
-        run_in_batches(rows, self.batch_size, work, fail)
+        asked = [[row for row in rows if not row.finished] for rows in waiting.values()]
+        if not asked:
+            return
+        if self.shares_prefixes:
+            from olmes.models.prefix_weighing import weigh_stream
+
+            weigh_stream(
+                self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
+            )
+            return
+        # A request's continuations stay together, so that it is done early; the longest go first.
+        asked.sort(key=lambda rows: -max(len(row.token_ids) for row in rows))
+        run_in_batches([row for rows in asked for row in rows], self.batch_size, work, fail)
 
     def close(self) -> None:
         """Free the weights."""
         self.__dict__.pop("weights", None)
+        self.__dict__.pop("shares_prefixes", None)
         gc.collect()
 
 

@@ -11,6 +11,7 @@ import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
 from olmes.models.rows import Row
+from olmes.types import Generation
 
 
 class GumbelSampler:
@@ -24,14 +25,9 @@ class GumbelSampler:
     """
 
     def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
-        generation = rows[0].generation
         self.rows = rows
-        self.shape = LogitsProcessorList()
-        if generation.temperature != 1.0:
-            self.shape.append(TemperatureLogitsWarper(float(generation.temperature)))
-        if generation.top_p is not None and generation.top_p < 1.0:
-            self.shape.append(TopPLogitsWarper(generation.top_p))
-        self.generators = [torch.Generator(device).manual_seed(row.seed) for row in rows]
+        self.shape = shape_of(rows[0].generation)
+        self.generators = [generator_of(row, device) for row in rows]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Scores `[rows, vocabulary]` in, noisy scores out; their argmax is the sampled token."""
@@ -42,3 +38,18 @@ class GumbelSampler:
                 place.exponential_(generator=generator)
         # -log of an exponential variate is a Gumbel variate; tokens outside the nucleus stay -inf.
         return shaped - noise.clamp_min_(torch.finfo(noise.dtype).tiny).log_()
+
+
+def shape_of(generation: Generation) -> LogitsProcessorList:
+    """Temperature and nucleus, as transformers applies them."""
+    shape = LogitsProcessorList()
+    if generation.temperature != 1.0:
+        shape.append(TemperatureLogitsWarper(float(generation.temperature)))
+    if generation.top_p is not None and generation.top_p < 1.0:
+        shape.append(TopPLogitsWarper(generation.top_p))
+    return shape
+
+
+def generator_of(row: Row, device: torch.device) -> torch.Generator:
+    """A row's own source of noise."""
+    return torch.Generator(device).manual_seed(row.seed)

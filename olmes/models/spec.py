@@ -1,6 +1,7 @@
 """What a user may write for a model, parsed once.
 
-`NAME`, `hf:NAME`, `smollm2`, `openai:NAME@URL`, `replay:FILE`.
+`NAME`, `hf:NAME`, `smollm2`, `vllm:NAME` (or `vllm:NAME?tensor_parallel_size=2`), `openai:NAME@URL`,
+`replay:FILE`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from olmes.models.base import Model
 from olmes.models.checkpoint import Checkpoint, HubCheckpoint, LocalCheckpoint
 
 Backend = Literal["hf", "smollm2", "replay", "vllm", "openai"]
-LATER = ("vllm",)
 EMBEDDED = "smollm2"
 
 
@@ -55,10 +55,6 @@ def parse_spec(text: str) -> ModelSpec:
         raise OlmesError(
             f"'{text}' is no folder here, and '{prefix}:' is no backend; the backends are "
             f"{', '.join(f'{name}:' for name in known)} (and {EMBEDDED}, without a colon)."
-        )
-    if prefix in LATER:
-        raise OlmesError(
-            f"the backend '{prefix}:' comes with a later release; use hf: (transformers) for now."
         )
     if not target:
         raise OlmesError(f"'{text}' names no model; write what follows '{prefix}:' too.")
@@ -99,25 +95,46 @@ def load_model(
         name = f"openai:{endpoint.model}@{endpoint.url}"
         return OpenAIModel(name, endpoint, batch_size=batch_size)
 
+    if parsed.backend == "vllm":
+        from olmes.models.vllm import VLLMModel, parse_target
+
+        target, options = parse_target(parsed.target)
+        return VLLMModel(
+            parsed.text,
+            checkpoint_of(target),
+            options,
+            dtype=dtype,
+            device=device,
+            batch_size=batch_size,
+            max_length=max_length,
+        )
+
     from olmes.models.hf import HFModel
 
     # By default torch's idle threads spin; beside other work on the same cores that makes a small
     # model five times slower. OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if parsed.backend == "smollm2":
-        from olmes.models.smollm2 import EmbeddedCheckpoint
-
-        checkpoint: Checkpoint = EmbeddedCheckpoint()
-    else:
-        checkpoint = find_checkpoint(parsed.target)
     return HFModel(
         parsed.target or EMBEDDED,
-        checkpoint,
+        checkpoint_of(parsed.target or EMBEDDED),
         dtype=dtype,
         device=device,
         batch_size=batch_size,
         max_length=max_length,
     )
+
+
+def checkpoint_of(target: str) -> Checkpoint:
+    """The embedded checkpoint by its name, or else what `find_checkpoint` finds.
+
+    Raises:
+        OlmesError: see `find_checkpoint`.
+    """
+    if target == EMBEDDED:
+        from olmes.models.smollm2 import EmbeddedCheckpoint
+
+        return EmbeddedCheckpoint()
+    return find_checkpoint(target)
 
 
 def find_checkpoint(target: str) -> Checkpoint:

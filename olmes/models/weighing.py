@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from array import array
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,11 @@ def response(rows: Sequence[Candidate]) -> Response:
     )
 
 
+def accepted(model: PreTrainedModel) -> Container[str]:
+    """The names of the arguments of a model's forward pass."""
+    return inspect.signature(model.forward).parameters
+
+
 def weigh_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> None:
     """Set each row's `logprob`: the sum over its continuation of ln p(token | tokens before).
 
@@ -102,13 +107,13 @@ def weigh_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> None:
     for place, tokens in enumerate(inputs):
         ids[place, longest - len(tokens) :] = torch.tensor(tokens)
         mask[place, longest - len(tokens) :] = 1
-    accepted = inspect.signature(model.forward).parameters
+    known = accepted(model)
     extra: dict[str, Any] = {}
-    if "position_ids" in accepted:
+    if "position_ids" in known:
         extra["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0).to(device)
-    if "logits_to_keep" in accepted:
+    if "logits_to_keep" in known:
         extra["logits_to_keep"] = keep
-    if "use_cache" in accepted:
+    if "use_cache" in known:
         extra["use_cache"] = False
     with torch.inference_mode():
         logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), **extra).logits

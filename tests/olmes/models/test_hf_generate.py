@@ -78,8 +78,8 @@ def test_stop_strings_end_their_own_row_only(tiny, chat, answer):
     assert stopped[1].text == second.text
 
 
-def test_rows_with_other_settings_run_in_other_batches(tiny_folder, chat, answer):
-    model = model_of(tiny_folder)
+def test_rows_with_other_settings_run_together(tiny_folder, chat, answer):
+    model = model_of(tiny_folder, batch_size=5)
     settings = [
         {"max_tokens": 3},
         {"max_tokens": 9},
@@ -90,9 +90,10 @@ def test_rows_with_other_settings_run_in_other_batches(tiny_folder, chat, answer
     alone = [answer(model, [chat("12", **one)])[0] for one in settings]
     sizes = count_forwards(model)
     assert answer(model, [chat("12", **one) for one in settings]) == alone
-    assert set(sizes) == {1}
-    answer(model, [chat("12", **one) for one in settings] * 2)
-    assert set(sizes) == {1, 2}
+    # The fill gives each row its first token, and every step one more to those that go on.
+    going_on = [sum(r.completion_tokens > step for r in alone) for step in range(9)]
+    assert sizes == going_on
+    assert going_on[1] == 5
     assert len({response.text for response in alone}) == 5
 
 
@@ -111,18 +112,20 @@ def test_a_row_is_reported_in_the_step_that_ends_it(tiny_folder, chat, answer, m
 
 
 def count_forwards(model: HFModel, most: int | None = None) -> list[int]:
-    """Make `forward` note its batch sizes, and be out of memory above `most` rows."""
+    """Make `forward` note how many rows it is for, and be out of memory above `most` rows."""
     import torch
 
+    _ = model.shares_prefixes  # tried out now, so that the trial is not counted
     sizes: list[int] = []
     forward = model.weights.forward
 
     @functools.wraps(forward)
     def counted(*args: Any, **kwargs: Any) -> Any:
         ids = kwargs["input_ids"] if "input_ids" in kwargs else args[0]
-        if most is not None and ids.shape[0] > most:
+        rows = getattr(kwargs.get("past_key_values"), "rows", ids.shape[0])
+        if most is not None and rows > most:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
-        sizes.append(ids.shape[0])
+        sizes.append(rows)
         return forward(*args, **kwargs)
 
     model.weights.forward = counted
@@ -141,11 +144,12 @@ def test_a_row_that_does_not_fit_alone_fails_alone(tiny_folder, chat, answer):
     import torch
 
     model = model_of(tiny_folder, batch_size=6)
+    assert model.shares_prefixes
     forward = model.weights.forward
 
     @functools.wraps(forward)
     def greedy_for_memory(*args: Any, **kwargs: Any) -> Any:
-        if kwargs["input_ids"].shape[1] > 60:
+        if int(kwargs["position_ids"].max()) > 60:
             raise RuntimeError(
                 "[enforce fail] DefaultCPUAllocator: can't allocate memory: 99 bytes"
             )
@@ -322,3 +326,25 @@ def test_closing_frees_the_weights(tiny_folder, chat, answer):
     assert answer(model, [chat("a")]) == before
     model.close()
     model.close()
+
+
+def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny):
+    """Every stop string of three characters in a text, against looking at the whole text."""
+    from array import array
+
+    from olmes.models.decoding import Endings
+    from olmes.models.rows import Row
+
+    text = "Paris has 15 apples: naïve café -> (B).\nAnswer <|x|> two million"
+    ids = list(tiny.encoder.tokens(text))
+    for at in range(len(text) - 3):
+        stop = text[at : at + 3]
+        ended: list[Row] = []
+        endings = Endings(tiny.encoder, tiny.ends, lambda row, _, to=ended: to.append(row))
+        generation = Generation(max_tokens=999, stop=(stop,))
+        row = Row(0, array("i", [5]), 0, generation, 999, 0)
+        while not row.finished:
+            endings.add(row, ids[len(row.new_ids)])
+        assert stop in tiny.encoder.answer(row.prompt_ids, row.new_ids)
+        assert stop not in tiny.encoder.answer(row.prompt_ids, row.new_ids[:-1])
+        assert ended == [row]

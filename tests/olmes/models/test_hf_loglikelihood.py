@@ -56,13 +56,16 @@ def test_a_chat_has_the_template_and_the_prefill_before_the_continuation(tiny, a
     assert response.logprobs == pytest.approx([direct(tiny, text, " Paris")], abs=1e-4)
 
 
-def test_only_the_last_positions_are_projected(tiny_folder, answer):
+def test_only_positions_that_predict_are_projected_and_each_once(tiny_folder, answer):
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu")
+    assert model.shares_prefixes
     shapes = []
     model.weights.lm_head.register_forward_hook(lambda _m, _i, out: shapes.append(tuple(out.shape)))
     answer(model, [ask(PROMPTS[1])])
-    longest = max(len(model.encoder.tokens(choice)) for choice in CHOICES)
-    assert shapes == [(len(CHOICES), longest, model.config.vocab_size)]
+    # Every continuation's first token is predicted by one position, and so is all that two share.
+    choices = [model.encoder.tokens(choice) for choice in CHOICES]
+    predicting = {choice[:length] for choice in choices for length in range(len(choice))}
+    assert shapes == [(1, len(predicting), model.config.vocab_size)]
 
 
 def test_long_prompts_are_cut_from_the_left(tiny_folder, tiny, answer):
@@ -91,6 +94,7 @@ def test_nothing_to_weigh_is_zero(tiny, answer):
 
 def test_requests_are_reported_as_they_finish(tiny_folder):
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", batch_size=2)
+    assert model.shares_prefixes
     calls, reported = [], []
     model.weights.register_forward_hook(lambda *_: calls.append(1))
     requests = [ask(prompt, CHOICES[:2]) for prompt in PROMPTS]
@@ -103,12 +107,12 @@ def test_out_of_memory_halves_the_batch_or_fails_one_request(tiny_folder, tiny, 
     import torch
 
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", batch_size=8)
+    assert model.shares_prefixes
     forward = model.weights.forward
 
     @functools.wraps(forward)
     def small(*args: Any, **kwargs: Any) -> Any:
-        rows, length = kwargs["input_ids"].shape
-        if rows > 2 or length > 60:
+        if kwargs["past_key_values"].rows > 2 or int(kwargs["position_ids"].max()) > 60:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
         return forward(*args, **kwargs)
 
@@ -127,7 +131,7 @@ def test_a_model_that_cannot_keep_some_logits_gives_the_same(tiny_folder, tiny, 
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu")
     forward = model.weights.forward
 
-    def plain(input_ids: Any, attention_mask: Any, position_ids: Any) -> Any:
+    def plain(input_ids: Any, attention_mask: Any = None, position_ids: Any = None) -> Any:
         return forward(
             input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids
         )

@@ -50,7 +50,7 @@ def test_a_folder_goes_before_a_prefix(tmp_path, monkeypatch):
         ("", "no model is named"),
         ("hf:", "names no model"),
         ("replay:", "names no model"),
-        ("vllm:owner/name", "'vllm:' comes with a later release"),
+        ("vllm:name?speed=2", "'vllm:' has no option 'speed'"),
         ("openai:gpt@localhost:1", "begin it with http://"),
         ("gguf:file", "'gguf:' is no backend; the backends are hf:, replay:, vllm:, openai:"),
         (r"C:\models\mine", "'C:' is no backend"),

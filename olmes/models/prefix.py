@@ -1,0 +1,153 @@
+"""Which token sequences begin alike, and how to compute each common beginning once.
+
+A trie over a whole stream of prompts, in two parts. Long beginnings that many share (few-shot
+exemplars) become a `Family`: computed once and kept. What a handful share is found by `pack`, which
+lays the rest of some sequences out as one, each distinct token once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+MIN_TOKENS = 48
+"""A beginning shorter than this (a chat template's first words) is not worth a family."""
+MIN_MEMBERS = 4
+"""Fewer sequences than these go through the model together anyhow, and share there."""
+
+
+@dataclass(slots=True, eq=False)
+class Family:
+    """Sequences that begin with the same tokens."""
+
+    tokens: array[int]
+    """The common beginning, that of the family around this one included."""
+    parent: Family | None
+    order: tuple[int, ...]
+    """Families sort by it, each behind its parent."""
+    waiting: int = 0
+    """Members, those of inner families included, that still need the beginning."""
+    states: list[tuple[object, object]] = field(default_factory=list)
+    """Keys and values by layer, `[1, key-value heads, tokens, head size]`; empty until computed."""
+
+    def join(self, members: int = 1) -> None:
+        """So many more sequences need the beginning."""
+        family: Family | None = self
+        while family is not None:
+            family.waiting += members
+            family = family.parent
+
+    def release(self) -> None:
+        """A member is finished; the last one frees the states."""
+        family: Family | None = self
+        while family is not None:
+            family.waiting -= 1
+            if family.waiting <= 0:
+                family.states = []
+            family = family.parent
+
+
+def common(left: array[int], right: array[int]) -> int:
+    """How many tokens two sequences begin with alike, by bisection over slices."""
+    low, high = 0, min(len(left), len(right))
+    if left[:high] == right[:high]:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def families(sequences: Sequence[array[int]]) -> list[Family | None]:
+    """The innermost family of each sequence, or None.
+
+    At least one token of every sequence stays outside its family, for it is the last token's output
+    that is asked for. Nested beginnings give nested families.
+    """
+    found: list[Family | None] = [None] * len(sequences)
+    order = sorted(range(len(sequences)), key=lambda at: sequences[at])
+    # alike[k]: tokens that the k-th and the next in order begin with alike.
+    alike = [common(sequences[a], sequences[b]) for a, b in pairwise(order)]
+    stack: list[tuple[int, int, Family | None]] = [(0, len(order), None)]
+    serial = 0
+    while stack:
+        start, end, around = stack.pop()
+        if end - start < MIN_MEMBERS:
+            continue
+        least = min(alike[start : end - 1])
+        shortest = min(len(sequences[at]) for at in order[start:end])
+        usable = min(least, shortest - 1)
+        family = around
+        if usable - (len(around.tokens) if around else 0) >= MIN_TOKENS:
+            serial += 1
+            place = (*(around.order if around else ()), serial)
+            family = Family(sequences[order[start]][:usable], around, place)
+            for at in order[start:end]:
+                found[at] = family
+        cuts = [at for at in range(start, end - 1) if alike[at] == least]
+        edges = [start, *(cut + 1 for cut in cuts), end]
+        stack.extend((begin, until, family) for begin, until in pairwise(edges))
+    for innermost in found:
+        if innermost:
+            innermost.join()
+    return found
+
+
+def arranged(sequences: Sequence[array[int]], kin: Sequence[Family | None]) -> list[int]:
+    """The order in which to run: families together, the longest first, equal sequences adjacent.
+
+    The longest go first so that it shows at once when memory does not suffice.
+    """
+    longest: dict[int, int] = {}
+    for sequence, family in zip(sequences, kin, strict=True):
+        if family:
+            outer = family.order[0]
+            longest[outer] = max(longest.get(outer, 0), len(sequence))
+
+    def key(at: int) -> tuple[object, ...]:
+        family, sequence = kin[at], sequences[at]
+        if family is None:
+            return (-len(sequence), 0, (), 0, sequence, at)
+        outer = family.order[0]
+        return (-longest[outer], outer, family.order, -len(sequence), sequence, at)
+
+    return sorted(range(len(sequences)), key=key)
+
+
+@dataclass(slots=True)
+class Packed:
+    """Some sequences laid out as one: a trie whose nodes are numbered parents first."""
+
+    tokens: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    """The node before each; -1 for a first token."""
+    depths: list[int] = field(default_factory=list)
+    """Tokens before each node in its sequence."""
+    paths: list[list[int]] = field(default_factory=list)
+    """The nodes of each sequence, in its order."""
+    children: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def add(self, sequence: Sequence[int]) -> None:
+        """Lay out one more sequence; what an earlier one began with is not repeated."""
+        node, path = -1, []
+        for depth, token in enumerate(sequence):
+            child = self.children.get((node, token))
+            if child is None:
+                child = len(self.tokens)
+                self.children[node, token] = child
+                self.tokens.append(token)
+                self.parents.append(node)
+                self.depths.append(depth)
+            node = child
+            path.append(node)
+        self.paths.append(path)
+
+    @property
+    def chain(self) -> bool:
+        """Whether every node follows the one before it, so that plain causality holds."""
+        return all(parent == at - 1 for at, parent in enumerate(self.parents))

@@ -1,0 +1,276 @@
+"""Models run by vLLM's offline engine, in this process's environment.
+
+All requests go to the engine as one stream, each with settings of its own, and each is reported in
+the step that ends it. Prefix caching is on, for log-probabilities too.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from olmes.errors import OlmesError
+from olmes.models import checkpoint as files
+from olmes.models.base import Done
+from olmes.models.hf import CheckpointModel, answered_alone
+from olmes.models.rows import Row, check_settings, cut_at_stop, fit
+from olmes.types import Generation, Request, Response
+
+if TYPE_CHECKING:
+    from olmes.models.weighing import Candidate
+
+OPTIONS: dict[str, type[int] | type[float]] = {
+    "tensor_parallel_size": int,
+    "pipeline_parallel_size": int,
+    "data_parallel_size": int,
+    "gpu_memory_utilization": float,
+}
+"""What may stand behind the model's name: `vllm:NAME?tensor_parallel_size=2&...`."""
+
+
+def parse_target(target: str) -> tuple[str, dict[str, int | float]]:
+    """The model's name and the engine's options in `NAME?key=value&key=value`.
+
+    Raises:
+        OlmesError: an option is unknown or is not a number.
+    """
+    name, _, written = target.partition("?")
+    options: dict[str, int | float] = {}
+    for part in filter(None, written.split("&")):
+        key, _, value = part.partition("=")
+        if key not in OPTIONS:
+            raise OlmesError(
+                f"'vllm:' has no option '{key}'; the options are {', '.join(OPTIONS)}."
+            )
+        try:
+            options[key] = OPTIONS[key](value)
+        except ValueError:
+            raise OlmesError(f"the option {key} is '{value}'; give a number.") from None
+    return name, options
+
+
+class VLLMModel(CheckpointModel):
+    """A checkpoint of a causal language model, run by vLLM.
+
+    Args:
+        name: what the user called it.
+        checkpoint: where its files are.
+        options: of the engine; see `OPTIONS`.
+        **settings: those of `CheckpointModel`; `batch_size` is the most requests at once.
+
+    Raises:
+        OlmesError: from any method that needs the engine: vLLM is not installed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        checkpoint: files.Checkpoint,
+        options: Mapping[str, int | float],
+        **settings: Any,
+    ) -> None:
+        super().__init__(name, checkpoint, **settings)
+        self.options = dict(options)
+
+    @cached_property
+    def version(self) -> str:
+        """The version of vLLM."""
+        try:
+            return version("vllm")
+        except PackageNotFoundError:
+            raise OlmesError(
+                "vLLM is not installed in this environment; 'pip install vllm' (on a CPU see "
+                "'make test-vllm'), or use hf: (transformers)."
+            ) from None
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """What changes outputs beside the weights."""
+        return {
+            "backend": "vllm",
+            "vllm": self.version,
+            "torch": version("torch"),
+            "dtype": self.dtype,
+            "device": files.describe_device(self.device),
+            "max_length": self.window,
+            **self.options,
+        }
+
+    @cached_property
+    def llm(self) -> Any:
+        """The engine, with the weights loaded."""
+        _ = self.version
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        from vllm import LLM
+
+        folder = str(self.checkpoint.folder(weights=True))
+        limits = {"max_model_len": self.window, "max_num_seqs": self._batch_size}
+        return LLM(
+            model=folder,
+            dtype=self.dtype,
+            enable_prefix_caching=True,
+            # The checkpoint's decoding settings must not leak in; its end tokens are given by us.
+            generation_config="vllm",
+            # Compiling takes minutes on a CPU, and little is won there.
+            enforce_eager=self.device == "cpu",
+            **{name: value for name, value in limits.items() if value is not None},
+            **self.options,
+        )
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer: the checkpoint's and the tokenizer's."""
+        from transformers import GenerationConfig
+
+        folder = self.checkpoint.folder(weights=False)
+        try:
+            own = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
+        except OSError:  # there is none
+            own = None
+        own = self.config.eos_token_id if own is None else own
+        ids = {*(own if isinstance(own, list) else [own]), self.encoder.tokenizer.eos_token_id}
+        return frozenset(ids - {None})
+
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
+        """Answer every request; each is reported in the engine's step that ends it."""
+        for generation in {request.generation for request in requests}:
+            check_settings(generation)
+        rows: list[Row] = []
+        for index, request in enumerate(requests):
+            with answered_alone(index, done):
+                rows.append(fit(index, request, self.encoder.encode(request), self.window))
+        stops: dict[Generation, list[int]] = {
+            g: sorted(self.ends | self.encoder.stop_tokens(g.stop))
+            for g in {row.generation for row in rows}
+        }
+
+        def finished(at: int, output: Any) -> None:
+            done(rows[at].index, self._response(rows[at], output.outputs[0]))
+
+        asked = [(row.prompt_ids, sampling(row, stops[row.generation])) for row in rows]
+        run(self.llm, asked, finished)
+
+    def _response(self, row: Row, output: Any) -> Response:
+        """A row's response; the text is decoded and cut as for every other backend."""
+        row.new_ids = list(output.token_ids)
+        text = self.encoder.answer(row.prompt_ids, row.new_ids)
+        text, stopped = cut_at_stop(text, row.generation.stop)
+        return Response(
+            text=text,
+            finish="stop" if stopped or output.finish_reason == "stop" else "length",
+            prompt_tokens=len(row.prompt_ids),
+            completion_tokens=len(row.new_ids),
+            prompt_truncated=row.truncated,
+        )
+
+    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
+        """Weigh every request's continuations, each in one prefill behind what is cached."""
+        from olmes.models.weighing import candidates, response
+
+        waiting: dict[int, list[Candidate]] = {}
+        # The engine reads a continuation's last token too, and always gives one token more.
+        window = None if self.window is None else self.window - 2
+        for index, request in enumerate(requests):
+            with answered_alone(index, done):
+                waiting[index] = candidates(index, request, self.encoder, window)
+
+        def settle(indexes: Iterable[int]) -> None:
+            for index in indexes:
+                if all(row.finished for row in waiting[index]):
+                    done(index, response(waiting.pop(index)))
+
+        rows = [row for group in waiting.values() for row in group if not row.finished]
+        settle(list(waiting))
+        for cached in (True, False):
+            again: list[Candidate] = []
+
+            def finished(at: int, output: Any, rows: Any = rows, again: Any = again) -> None:
+                row = rows[at]
+                if weigh(row, output):
+                    settle([row.index])
+                else:
+                    again.append(row)
+
+            run(self.llm, [(row.token_ids, weighing(cached=cached)) for row in rows], finished)
+            rows = again
+
+    def close(self) -> None:
+        """Shut the engine down and free the weights."""
+        llm = self.__dict__.pop("llm", None)
+        if llm is not None:
+            llm.llm_engine.engine_core.shutdown()
+        del llm
+        gc.collect()
+
+
+def sampling(row: Row, stops: list[int]) -> Any:
+    """The engine's settings for one answer."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    generation = row.generation
+    return SamplingParams(
+        temperature=generation.temperature,
+        top_p=1.0 if generation.top_p is None else generation.top_p,
+        max_tokens=row.max_tokens,
+        stop=list(generation.stop),
+        stop_token_ids=stops,
+        seed=row.seed if generation.temperature > 0 else None,
+        detokenize=bool(generation.stop),  # else the text is ours to decode, once
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def weighing(*, cached: bool) -> Any:
+    """The engine's settings for one continuation.
+
+    The engine leaves its prefix cache unread where log-probabilities of the prompt are asked for,
+    because it has none for cached tokens. The continuation's alone are wanted, so the cache is read
+    all the same, and `weigh` sees to it that no continuation's token came out of it.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=1,
+        prompt_logprobs=0,
+        skip_reading_prefix_cache=not cached,
+        # Rows of cached tokens are never written: what stands there must not be decoded.
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def weigh(row: Candidate, output: Any) -> bool:
+    """Set a candidate's `logprob`; False when the cache held a token of it."""
+    first = len(row.token_ids) - row.length
+    # The first token of the continuation is predicted by the position before it.
+    if (output.num_cached_tokens or 0) > first - 1:
+        return False
+    row.logprob = sum(
+        float(output.prompt_logprobs[at][row.token_ids[at]].logprob)
+        for at in range(first, len(row.token_ids))
+    )
+    return True
+
+
+def run(
+    llm: Any,
+    requests: Sequence[tuple[Sequence[int], Any]],
+    finished: Callable[[int, Any], None],
+) -> None:
+    """Give all requests to the engine, and call `finished` with each one's place and output."""
+    engine = llm.llm_engine
+    # The engine appends its own mark to an id, so that the outputs are told apart by ours alone.
+    for at, (ids, settings) in enumerate(requests):
+        engine.add_request(str(at), {"prompt_token_ids": list(ids)}, settings)
+    while engine.has_unfinished_requests():
+        for output in engine.step():
+            if output.finished:
+                finished(int(output.request_id), output)

@@ -1,0 +1,152 @@
+"""Rewards: equal to the tasks' own scorers, whatever a response is, in killable processes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from olmes.errors import OlmesError
+from olmes.registry import load_task
+from olmes.trainers.rewards import VerifierRewards, distinct_ngrams, without_gaps
+from olmes.trainers.train_log import watch_reward
+from olmes.types import Response
+
+ECHO = Path(__file__).parents[1] / "olmes/files/echo_task.py"
+
+
+def row(*verifiers: dict[str, Any]) -> dict[str, Any]:
+    return {"verifiers": json.dumps(list(verifiers))}
+
+
+def values(task: Any, doc: Any, response: Response) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for scorer in task.scorers:
+        found |= getattr(task, scorer)(doc, response).values
+    return found
+
+
+def test_rewards_are_what_evaluation_would_say() -> None:
+    """Every item of three samples, answered right and wrong."""
+    from olmes import jsonl
+
+    rows, texts, wanted = [], [], []
+    for name in ("gsm8k", "ifeval", "math"):
+        task = load_task(name)
+        sample = list(jsonl.read(Path(__file__).parents[2] / f"tasks/samples/{name}.jsonl"))[:6]
+        for doc in sample:
+            for corrupt in (False, True):
+                response = task.perfect_response(doc, corrupt=corrupt)
+                rows.append(row({"task": name, "doc": doc}))
+                texts.append(response.text)
+                wanted.append(values(task, doc, response)[task.primary])
+    with VerifierRewards(rows, workers=1) as rewards:
+        found = rewards.score(rows, texts)
+    assert found.rewards == wanted
+    assert 0 < sum(wanted) < len(wanted)
+    assert set(found.by_task) == {"gsm8k", "ifeval", "math"}
+    assert (found.timeouts, found.crashes) == (0, 0)
+
+
+def test_several_verifiers_are_summed_with_their_weights() -> None:
+    three = {"task": "gsm8k", "doc": {"question": "", "answer": "#### 3"}, "weight": 2.0}
+    low = {"instruction_id_list": ["punctuation:no_comma", "change_case:english_lowercase"]}
+    plain = {
+        "task": "ifeval",
+        "doc": {**low, "kwargs": [{}, {}]},
+        "metric": "inst_level_strict",
+        "weight": 0.5,
+    }
+    rows = [row(three, plain)] * 2
+    with VerifierRewards(rows, workers=1) as rewards:
+        # A metric over parts is the share of parts that are met: here one of two.
+        found = rewards.score(rows, ["The answer Is 3", "The answer, Ada, is 4"])
+    assert found.rewards == [2.0 + 0.25, 0.0]
+
+
+def test_the_text_is_cut_at_the_tasks_stop_strings() -> None:
+    rows = [row({"task": "gsm8k", "doc": {"question": "", "answer": "#### 3"}})]
+    with VerifierRewards(rows, workers=1) as rewards:
+        assert rewards.score(rows, ["It is 3.\nQuestion: What is 4 + 4?"]).rewards == [1.0]
+        assert rewards.response("gsm8k", "It is 3. Question: x", False).finish == "stop"
+        assert rewards.response("gsm8k", "It is 3", False).finish == "length"
+
+
+def test_hostile_responses_cost_their_own_reward_alone() -> None:
+    """The task's scorer does what the response says: hang, die, fill the memory, raise."""
+    texts = ["right", "hang", "exit", "memory", "right", "raise", "wrong"]
+    rows = [row({"task": str(ECHO), "doc": {"word": "right"}})] * len(texts)
+    said: list[str] = []
+    with VerifierRewards(rows, workers=1, say=said.append) as rewards:
+        began = time.monotonic()
+        found = rewards.score(rows, texts)
+        assert time.monotonic() - began < 30
+    known = [1.0, 0.0, 0.0, 1.0, 0.0]
+    # A crash is no zero: what the others of the prompt got on average, so no advantage comes of it.
+    mean = sum(known) / len(known)
+    assert found.rewards == pytest.approx([1.0, 0.0, mean, 0.0, 1.0, mean, 0.0])
+    assert (found.timeouts, found.crashes) == (2, 2)
+    assert len(said) == 1
+    assert "fault of a scorer" in said[0]
+
+
+def test_it_works_outside_the_main_thread() -> None:
+    """Verifiers that use signals give 0 there: sqrt(8) is 2 sqrt(2) only to one that does not."""
+    doc = {"problem": "", "level": "", "type": "", "solution": r"\boxed{\sqrt{8}}"}
+    rows = [row({"task": "math", "doc": doc})]
+    found: list[Any] = []
+    with VerifierRewards(rows, workers=1) as rewards:
+        thread = threading.Thread(
+            target=lambda: found.append(rewards.score(rows, [r"It is $\boxed{2\sqrt{2}}$."]))
+        )
+        thread.start()
+        thread.join()
+    assert found[0].rewards == [1.0]
+
+
+def test_faults_of_the_data_are_refused_before_training() -> None:
+    with pytest.raises(OlmesError, match="there is no task 'none'"):
+        VerifierRewards([row({"task": "none", "doc": {}})])
+    with pytest.raises(OlmesError, match="has no metric 'x'"):
+        VerifierRewards([row({"task": "gsm8k", "doc": {}, "metric": "x"})])
+    with pytest.raises(OlmesError, match="needs a judge"):
+        VerifierRewards([row({"task": "href", "doc": {}})])
+
+
+def test_gaps_are_filled_from_the_same_prompt() -> None:
+    assert without_gaps([1.0, None, 0.0, None], ["a", "a", "b", "b"]) == [1.0, 1.0, 0.0, 0.0]
+    assert without_gaps([1.0, None, 0.0], ["a", "c", "b"]) == [1.0, 0.5, 0.0]
+    with pytest.raises(OlmesError, match="crashed on every response"):
+        without_gaps([None], ["a"])
+
+
+def test_distinct_ngrams() -> None:
+    assert distinct_ngrams(["a b c d"]) == 1.0
+    assert distinct_ngrams(["a a a a a"]) == pytest.approx(1 / 3)
+    assert distinct_ngrams(["a b c", "a b c"]) == 0.5
+    assert distinct_ngrams(["a b"]) == 1.0
+
+
+def made_log(rewards: list[float]) -> list[dict[str, float]]:
+    return [
+        {"step": step, "reward": reward, "completions/mean_length": 10.0 * step}
+        for step, reward in enumerate(rewards, start=1)
+    ]
+
+
+def test_the_alarm_on_a_gamed_reward() -> None:
+    rising, falling = made_log([0.1, 0.2, 0.6, 0.9]), made_log([0.9, 0.8, 0.3, 0.1])
+    worse = [(2, 0.50, 0.02), (4, 0.30, 0.02)]
+    found = watch_reward(rising, worse)
+    assert found is not None
+    assert (found.since, found.score_from, found.score_to) == (2, 0.50, 0.30)
+    assert found.reward_to == pytest.approx(0.75)
+    assert "length 15 -> 35" in str(found)
+    assert watch_reward(falling, worse) is None
+    assert watch_reward(rising, [(2, 0.50, 0.2), (4, 0.30, 0.2)]) is None  # within chance
+    assert watch_reward(rising, [(2, 0.30, 0.02), (4, 0.50, 0.02)]) is None
+    assert watch_reward(rising, worse[:1]) is None

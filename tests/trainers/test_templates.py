@@ -1,0 +1,132 @@
+"""Templates and their training twins: the same text, and marks on the answer and its end alone."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from olmes.errors import OlmesError
+from olmes.trainers.chat_templates import (
+    FOLDER,
+    IGNORED,
+    ChatTemplate,
+    bundled_templates,
+    check_labels,
+    encode,
+    find_template,
+    read_pair,
+    render,
+    trained_texts,
+)
+
+U, A, S = "user", "assistant", "system"
+
+
+def chat(*turns: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": content} for role, content in turns]
+
+
+def test_tulus_template_is_the_published_one(char_tokenizer: Any) -> None:
+    """Written out from the format of Tülu 3's models."""
+    plain = read_pair(FOLDER / "tulu.jinja").plain
+    turns = chat((S, "s"), (U, "a"), (A, "b"), (U, "c"), (A, "d"))
+    expected = (
+        "<|system|>\ns\n<|user|>\na\n<|assistant|>\nb<|end|>\n<|user|>\nc\n<|assistant|>\nd<|end|>"
+    )
+    assert render(char_tokenizer, turns, plain) == expected
+    assert render(char_tokenizer, turns[:2], plain, prompt=True) == (
+        "<|system|>\ns\n<|user|>\na\n<|assistant|>\n"
+    )
+
+
+roles = st.sampled_from([U, A])
+contents = st.text(alphabet=string.printable, max_size=20)
+chats = st.builds(
+    lambda system, turns: chat(*([(S, system)] if system is not None else []), *turns),
+    st.none() | contents,
+    st.lists(st.tuples(roles, contents), min_size=1, max_size=6),
+)
+
+
+@pytest.mark.parametrize("name", bundled_templates())
+@given(turns=chats, prompt=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_a_twin_renders_the_same(
+    char_tokenizer: Any, name: str, turns: list[dict[str, str]], prompt: bool
+) -> None:
+    pair = read_pair(FOLDER / f"{name}.jinja")
+    assert render(char_tokenizer, turns, pair.plain, prompt) == render(
+        char_tokenizer, turns, pair.training, prompt
+    )
+
+
+@given(turns=chats)
+@settings(max_examples=50, deadline=None)
+def test_labels_decode_to_what_the_assistant_says_and_the_end(
+    char_tokenizer: Any, turns: list[dict[str, str]]
+) -> None:
+    """Neighbouring assistant turns are apart in the template, so each is a run of its own."""
+    pair = read_pair(FOLDER / "tulu.jinja")
+    ids, labels = encode(char_tokenizer, turns, pair.training)
+    said = [turn["content"] + "<|end|>" for turn in turns if turn["role"] == A]
+    assert trained_texts(char_tokenizer, labels) == said
+    assert all(label in (IGNORED, id_) for id_, label in zip(ids, labels, strict=True))
+    check_labels(char_tokenizer, turns, labels)
+    assert char_tokenizer.decode(ids) == render(char_tokenizer, turns, pair.plain)
+
+
+def test_labels_that_teach_the_question_are_refused(char_tokenizer: Any) -> None:
+    turns = chat((U, "one"), (A, "two"))
+    ids, labels = encode(char_tokenizer, turns, read_pair(FOLDER / "tulu.jinja").training)
+    with pytest.raises(OlmesError, match="would train on"):
+        check_labels(char_tokenizer, turns, ids)
+    without_end = [IGNORED if label == char_tokenizer.eos_token_id else label for label in labels]
+    with pytest.raises(OlmesError, match="would train on"):
+        check_labels(char_tokenizer, turns, without_end)
+
+
+def test_the_models_own_template_gets_the_twin_that_renders_the_same(char_tokenizer: Any) -> None:
+    pair = find_template("model", char_tokenizer)
+    assert pair.plain == char_tokenizer.chat_template
+    assert pair.training == read_pair(FOLDER / "tulu.jinja").training
+
+
+def test_a_template_without_a_twin_has_none(char_tokenizer: Any) -> None:
+    import copy
+
+    other = copy.copy(char_tokenizer)
+    other.chat_template = "{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
+    assert find_template("model", other) == ChatTemplate(other.chat_template, "")
+    other.chat_template = None
+    with pytest.raises(OlmesError, match="no chat template of its own"):
+        find_template("model", other)
+
+
+def test_templates_from_files(tmp_path: Any, char_tokenizer: Any) -> None:
+    plain = tmp_path / "mine.jinja"
+    with pytest.raises(OlmesError, match="there is no template"):
+        find_template(str(plain), char_tokenizer)
+    plain.write_text("{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
+    assert find_template(str(plain), char_tokenizer).training == ""
+    twin = tmp_path / "mine.training.jinja"
+    twin.write_text("{% for m in messages %}({{ m['content'] }}){% endfor %}")
+    with pytest.raises(OlmesError, match="render different texts"):
+        find_template(str(plain), char_tokenizer)
+
+
+@pytest.mark.model
+def test_the_embedded_models_template_is_the_bundled_one() -> None:
+    from transformers import AutoTokenizer
+
+    from olmes.models.smollm2 import embedded_folder
+
+    tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
+    pair = find_template("model", tokenizer)
+    assert pair.plain == tokenizer.chat_template
+    turns = chat((U, "One?"), (A, "Two, three.\n"), (U, "Four?"), (A, "Five"))
+    _, labels = encode(tokenizer, turns, pair.training)
+    assert trained_texts(tokenizer, labels) == ["Two, three.\n<|im_end|>", "Five<|im_end|>"]

@@ -1,0 +1,304 @@
+"""SFT, DPO and RLVR in a row, from one file: each stage begins where the one before it ended.
+
+    name = "demo"
+    model = "smollm2"                 # keys of every recipe hold for all stages
+    [scoring]
+    suite = "dev"
+    [sft]                             # what differs; `recipe = "NAME"` takes a recipe as the base
+    recipe = "small-sft"
+    [dpo]
+    recipe = "small-dpo"
+    [unseen]                          # once, at the end
+    suite = "unseen"
+    reason = "end of the demo"
+
+The same command again goes on at the stage and step where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from olmes import jsonl
+from olmes.errors import OlmesError
+
+from . import tables
+from .launch import launch, launched
+from .recipe import STAGES, Recipe, Stage, find_recipe, make_recipe, near
+from .stage import Say, finished, is_first, say_aloud
+from .start import model_folder
+from .train import train
+from .train_log import FILE as LOG
+from .train_log import read_log
+
+STORE = "runs"
+UNSEEN = "unseen.json"
+PAGE = "training.html"
+OWN = ("name", "unseen", "baseline", *STAGES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """The held-out suite that the last model is put to, once."""
+
+    suite: str = "unseen"
+    reason: str = ""
+    """Why it is looked at; kept in the ledger."""
+    limit: int | None = None
+    data: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """The suite."""
+        return self.suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A chain as its file describes it."""
+
+    name: str
+    stages: tuple[Recipe, ...]
+    """In order; the model of each but the first is the last state of the one before."""
+    baseline: bool
+    """Whether the model that the chain starts from is scored too."""
+    unseen: Unseen | None
+
+
+def read_chain(name: str | Path, settings: Mapping[str, str] | None = None) -> Chain:
+    """The chain of a TOML file, or of a bundled one by its name.
+
+    Args:
+        name: path or name.
+        settings: `--set` pairs by dotted key: `sft.optimization.max_steps=2`.
+
+    Raises:
+        OlmesError: the file is missing, has no stage, or one of its tables has a fault.
+    """
+    path = find_recipe(str(name))
+    table = tables.override(tables.read_toml(path), settings or {})
+    named = [stage for stage in STAGES if stage in table]
+    if not named:
+        raise OlmesError(f"{path} describes no chain; add [sft], [dpo] or [rlvr].")
+    shared = {key: value for key, value in table.items() if key not in OWN}
+    stages = tuple(stage_recipe(stage, table[stage], shared, path) for stage in named)
+    unseen = None
+    if "unseen" in table:
+        unseen = tables.convert(table["unseen"], Unseen, None, str(path), "unseen")
+        if not unseen.reason.strip():
+            raise OlmesError(
+                f"{path}: 'unseen.reason' is missing; say why held-out tasks are looked at."
+            )
+        unseen = dataclasses.replace(unseen, suite=near(path.parent, unseen.suite))
+    baseline = table.get("baseline", True)
+    if not isinstance(baseline, bool):
+        raise OlmesError(f"{path}: 'baseline' must be true or false, not {baseline!r}.")
+    return Chain(
+        name=str(table.get("name", path.stem)), stages=stages, baseline=baseline, unseen=unseen
+    )
+
+
+def stage_recipe(stage: Stage, given: Any, shared: Mapping[str, Any], path: Path) -> Recipe:
+    """One stage: its base recipe, under the keys for all stages, under its own.
+
+    Raises:
+        OlmesError: a table has a fault.
+    """
+    if not isinstance(given, Mapping):
+        raise OlmesError(f"{path}: '{stage}' must be a table, not {given!r}; write [{stage}].")
+    own = {key: value for key, value in given.items() if key != "recipe"}
+    base: dict[str, Any] = {}
+    where = path
+    if "recipe" in given:
+        base_path = find_recipe(near(path.parent, str(given["recipe"])))
+        base = tables.read_toml(base_path)
+        said = base.pop("stage", stage)
+        if said != stage:
+            raise OlmesError(f"{path}: '{stage}.recipe' is a recipe for {said}; name another.")
+        base.pop("name", None)
+        if "data" in base and "data" not in own:
+            # Data files of a base lie beside the base.
+            base["data"] = {near(base_path.parent, name): s for name, s in base["data"].items()}
+    if "data" in own:
+        base.pop("data", None)  # a mixture is replaced whole: what is left out is left out
+    merged = merge(merge(base, shared), own)
+    return make_recipe(stage, {"name": stage, **merged}, str(where))
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables with those above taking precedence, key by key."""
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        merged[key] = merge(inner, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def run_chain(
+    chain: Chain, out: Path, *, arguments: tuple[str, ...] = (), say: Say = say_aloud
+) -> Path:
+    """Train every stage that is not done, look at the unseen suite once, write the page.
+
+    Args:
+        chain: what is trained.
+        out: the chain's folder: one folder a stage, the records in `runs/`, `training.html`.
+        arguments: the command's own, with which stages in several processes are launched.
+        say: gets a line for everything a user should know.
+
+    Returns:
+        The page, or the last model where no page can be written.
+
+    Raises:
+        OlmesError: as `train`.
+    """
+    check_names(chain)
+    if chain.baseline:
+        score_start(chain, out, say)
+    model: Path | None = None
+    for recipe in chain.stages:
+        model = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
+        write_page(chain, out)  # after every stage, so that a chain that is stopped has one too
+    assert model is not None
+    if chain.unseen is not None:
+        look_once(chain, model, out, say)
+    page = write_page(chain, out)
+    say(f"the chain is done: {page or model}")
+    return page or model
+
+
+def check_names(chain: Chain) -> None:
+    """Refuse at once what the last stage or the look would refuse.
+
+    Raises:
+        OlmesError: there is no such suite.
+    """
+    from olmes.api import tasks_of
+
+    asked = [recipe.scoring.target for recipe in chain.stages]
+    for target in (*asked, chain.unseen.target if chain.unseen else ""):
+        if target:
+            tasks_of(target)
+
+
+def run_stage(
+    chain: Chain, stage: Stage, out: Path, *, arguments: tuple[str, ...] = (), say: Say = say_aloud
+) -> Path:
+    """Train one stage, in as many processes as it wants, and return its last state.
+
+    Raises:
+        OlmesError: there is no such stage, the one before it is not done, or as `train`.
+    """
+    place = {recipe.stage: number for number, recipe in enumerate(chain.stages)}
+    if stage not in place:
+        raise OlmesError(f"the chain {chain.name} has no {stage}; it has {', '.join(place)}.")
+    recipe = chain.stages[place[stage]]
+    scoring = dataclasses.replace(recipe.scoring, out=recipe.scoring.out or str(out / STORE))
+    recipe = dataclasses.replace(recipe, scoring=scoring)
+    if place[stage]:
+        before = chain.stages[place[stage] - 1]
+        start = finished(before, out / before.stage)
+        if start is None:
+            raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
+        recipe = dataclasses.replace(recipe, model=str(start))
+    folder = out / stage
+    done = finished(recipe, folder)
+    if done is not None:
+        say(f"{stage} is done")
+        return done
+    if recipe.hardware.processes > 1 and not launched():
+        launch(recipe, [*arguments, "--only", stage], say=say)
+        done = finished(recipe, folder)
+        assert done is not None
+        return done
+    return train(recipe, folder, say=say)
+
+
+def score_start(chain: Chain, out: Path, say: Say) -> None:
+    """Score the model that the chain starts from, once."""
+    first = chain.stages[0]
+    marker = out / "start.json"
+    if not first.scoring.target or marker.is_file() or not is_first():
+        return
+    say("scoring the model to start from ...")
+    record = evaluated(first.scoring, model_folder(first.model), out, {})
+    jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder)}) + "\n")
+
+
+def evaluated(asked: Any, model: Path, out: Path, more: dict[str, Any]) -> Any:
+    """A record of a model on what `asked` (a `Scoring` or `Unseen`) names, in the chain's store."""
+    from olmes.api import evaluate
+
+    return evaluate(
+        asked.target,
+        model=str(model),
+        limit=asked.limit,
+        data=asked.data,
+        settings=asked.settings,
+        out=getattr(asked, "out", "") or out / STORE,
+        **more,
+    )
+
+
+def look_once(chain: Chain, model: Path, out: Path, say: Say) -> None:
+    """Put the last model to the held-out suite, unless that was done."""
+    from olmes.seal.look import Look
+
+    marker = out / UNSEEN
+    if marker.is_file():
+        say("the unseen suite was looked at already; it is not looked at again")
+        return
+    assert chain.unseen is not None
+    say(f"the unseen suite, once: {chain.unseen.reason}")
+    look = Look(
+        reason=chain.unseen.reason,
+        asked_by="hook",
+        final=True,
+        family=chain.name,
+    )
+    record = evaluated(chain.unseen, model, out, {"look": look})
+    jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder)}) + "\n")
+
+
+def write_page(chain: Chain, out: Path) -> Path | None:
+    """The page of the whole chain: scores of every checkpoint, and the stages' logs, in a row.
+
+    Steps are counted on from stage to stage. Without a score there is nothing to show.
+    """
+    from olmes.record import Record
+
+    from .train_log import scored_rows
+
+    points: list[tuple[float, Any]] = []
+    log: list[dict[str, Any]] = []
+    offset = 0
+    if (out / "start.json").is_file():
+        points.append((0, Record.load(next(jsonl.read(out / "start.json"))["record"])))
+    for recipe in chain.stages:
+        folder = out / recipe.stage
+        store = Path(recipe.scoring.out or out / STORE)
+        rows = read_log(folder / LOG)
+        for step, record in scored_rows(folder, store):
+            points.append((offset + step, Record.load(record)))
+        log += [renamed(row, recipe.stage, offset) for row in rows]
+        offset += max((row["step"] for row in rows), default=0)
+    if (out / UNSEEN).is_file():
+        points.append((offset, Record.load(next(jsonl.read(out / UNSEEN))["record"])))
+    if not points:
+        return None
+    # By name, because a trainer knows no report.
+    page = importlib.import_module("olmes.reports.checkpoints_page")
+    written: Path = page.write_checkpoints_page(points, out / PAGE, log=log, title=chain.name)
+    return written
+
+
+def renamed(row: Mapping[str, Any], stage: str, offset: int) -> dict[str, Any]:
+    """A row of a stage's log among those of the chain: `sft/loss`, steps counted on."""
+    kept = {f"{stage}/{key}": value for key, value in row.items() if key not in ("step", "epoch")}
+    return {"step": row["step"] + offset, **kept}

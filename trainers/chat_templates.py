@@ -1,0 +1,198 @@
+"""Chat templates in pairs: the one a model is asked with, and its training twin.
+
+The twin renders the same text and marks what the assistant says (`{% generation %}`), from which the
+labels of supervised training are made. A checkpoint keeps the plain one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+
+FOLDER = Path(__file__).parent / "templates"
+IGNORED = -100
+"""The label of a token that nothing is learned from."""
+PROBES: tuple[list[dict[str, str]], ...] = (
+    [{"role": "user", "content": "One?"}],
+    [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Two."}],
+    [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": " Three? "},
+        {"role": "assistant", "content": "Four.\n"},
+        {"role": "user", "content": "Five?"},
+        {"role": "assistant", "content": "Six."},
+    ],
+)
+"""Chats on which two templates that mean the same render the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """A template and its twin."""
+
+    plain: str
+    training: str
+    """Empty where there is none: then nothing can be trained on the assistant's tokens alone."""
+
+
+def bundled_templates() -> tuple[str, ...]:
+    """Names of the templates that olmes brings."""
+    return tuple(sorted(p.name.split(".")[0] for p in FOLDER.glob("*.training.jinja")))
+
+
+def read_pair(plain: Path) -> ChatTemplate:
+    """The template of a file, and its twin: `NAME.training.jinja` beside it, or itself if marked.
+
+    Raises:
+        OlmesError: there is no such file.
+    """
+    if not plain.is_file():
+        raise OlmesError(
+            f"there is no template {plain}; give a .jinja file, 'model', or one of "
+            f"{', '.join(bundled_templates())}."
+        )
+    text = plain.read_text("utf-8").rstrip("\n")
+    twin = plain.with_name(plain.name.removesuffix(".jinja") + ".training.jinja")
+    if twin.is_file():
+        return ChatTemplate(text, twin.read_text("utf-8").rstrip("\n"))
+    return ChatTemplate(text, text if marked(text) else "")
+
+
+def marked(template: str) -> bool:
+    """Whether a template says what the assistant's tokens are."""
+    return "generation %}" in template or "generation -%}" in template
+
+
+def find_template(name: str, tokenizer: Any) -> ChatTemplate:
+    """The pair a recipe names.
+
+    Args:
+        name: "model" for the tokenizer's own, a bundled name, or a .jinja file.
+        tokenizer: of transformers; its own template's twin is a bundled one that renders the same,
+            or one that TRL has for the model's family.
+
+    Raises:
+        OlmesError: there is no such template, or the tokenizer has none; or the pair does not
+            render the same.
+    """
+    if name != "model":
+        path = Path(name) if name.endswith(".jinja") else FOLDER / f"{name}.jinja"
+        return checked(read_pair(path), tokenizer, name)
+    own = tokenizer.chat_template
+    if not isinstance(own, str):
+        raise OlmesError(
+            "the model has no chat template of its own; set template to one of "
+            f"{', '.join(bundled_templates())} or to a .jinja file."
+        )
+    if marked(own):
+        return ChatTemplate(own, own)
+    for bundled in bundled_templates():
+        pair = read_pair(FOLDER / f"{bundled}.jinja")
+        if same(own, pair.training, tokenizer):
+            return ChatTemplate(own, pair.training)
+    return ChatTemplate(own, twin_of_trl(own, tokenizer))
+
+
+def twin_of_trl(own: str, tokenizer: Any) -> str:
+    """TRL's training template for the tokenizer's family; '' when it has none."""
+    from trl.chat_template_utils import get_training_chat_template
+
+    try:
+        found = get_training_chat_template(tokenizer)
+    except ValueError:
+        return ""
+    return found if isinstance(found, str) and same(own, found, tokenizer) else ""
+
+
+def checked(pair: ChatTemplate, tokenizer: Any, name: str) -> ChatTemplate:
+    """The pair, when it renders the same.
+
+    Raises:
+        OlmesError: it does not.
+    """
+    if pair.training and not same(pair.plain, pair.training, tokenizer):
+        raise OlmesError(
+            f"the template {name} and its training twin render different texts; mend the twin."
+        )
+    return pair
+
+
+def same(first: str, second: str, tokenizer: Any) -> bool:
+    """Whether two templates render the probes alike, with and without a generation prompt."""
+    import jinja2
+
+    try:
+        return all(
+            render(tokenizer, probe, first, prompt) == render(tokenizer, probe, second, prompt)
+            for probe in PROBES
+            for prompt in (False, True)
+        )
+    except jinja2.TemplateError:  # one of them refuses a probe: a system turn, say
+        return False
+
+
+def render(tokenizer: Any, chat: Sequence[Any], template: str, prompt: bool = False) -> str:
+    """A chat as text."""
+    text: str = tokenizer.apply_chat_template(
+        list(chat), chat_template=template, add_generation_prompt=prompt, tokenize=False
+    )
+    return text
+
+
+def encode(tokenizer: Any, chat: Sequence[Any], template: str) -> tuple[list[int], list[int]]:
+    """Token ids of a chat and their labels: the id where the assistant speaks, else `IGNORED`.
+
+    Args:
+        tokenizer: a fast one; the marks are found by character offsets.
+        chat: turns with role and content.
+        template: a training twin.
+    """
+    coded = tokenizer.apply_chat_template(
+        list(chat),
+        chat_template=template,
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+    )
+    ids, mask = list(coded["input_ids"]), coded["assistant_masks"]
+    return ids, [id_ if said else IGNORED for id_, said in zip(ids, mask, strict=True)]
+
+
+def trained_texts(tokenizer: Any, labels: Sequence[int]) -> list[str]:
+    """What the labels teach: the text of each run of tokens that are learned from."""
+    runs: list[list[int]] = [[]]
+    for label in labels:
+        if label != IGNORED:
+            runs[-1].append(label)
+        elif runs[-1]:
+            runs.append([])
+    return [tokenizer.decode(run, skip_special_tokens=False) for run in runs if run]
+
+
+def check_labels(tokenizer: Any, chat: Sequence[Any], labels: Sequence[int]) -> None:
+    """Refuse labels that teach something else than what the assistant says and where it ends.
+
+    Raises:
+        OlmesError: a run of labels is not a turn's content and one end token, or a turn is missing.
+    """
+    said = [turn["content"] for turn in chat if turn["role"] == "assistant"]
+    taught = trained_texts(tokenizer, labels)
+    good = len(said) == len(taught) and all(
+        text.startswith(content) and ends(tokenizer, text[len(content) :])
+        for content, text in zip(said, taught, strict=True)
+    )
+    if not good:
+        raise OlmesError(
+            f"the template would train on {taught!r} where the assistant says {said!r}; use a "
+            "template whose {% generation %} marks hold the answer and its end token alone."
+        )
+
+
+def ends(tokenizer: Any, text: str) -> bool:
+    """Whether a text is one special token, the end of a turn."""
+    tokens = tokenizer(text, add_special_tokens=False).input_ids
+    return len(tokens) == 1 and tokens[0] in tokenizer.all_special_ids

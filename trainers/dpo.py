@@ -1,0 +1,131 @@
+"""Direct preference optimization on TRL, length-normalized as in Tülu 3 (section 5).
+
+    loss = -log sigmoid(beta * (r(chosen) - r(rejected)))
+    r(y) = (log pi(y|x) - log ref(y|x)) / |y|
+
+with |y| the completion's tokens, its end of sequence included. TRL calls it `sigmoid_norm`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from olmes import jsonl
+from olmes.cache_folder import cache_folder
+from olmes.hashing import content_hash
+
+from .last_state import run_trainer
+from .stage import Prepared, callbacks, is_first
+from .start import fingerprint
+from .trl_arguments import adapter, arguments, load_model, trl
+
+
+def train_dpo(prepared: Prepared) -> Path:
+    """Train and return the folder of the last state."""
+    return run_trainer(build_dpo(prepared), prepared)
+
+
+def build_dpo(prepared: Prepared) -> Any:
+    """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered."""
+    recipe = prepared.recipe
+    config = trl().DPOConfig(
+        **arguments(prepared),
+        loss_type=[recipe.loss],
+        beta=recipe.beta,
+        max_length=recipe.max_length,
+        precompute_ref_log_probs=True,
+    )
+    trainer = trainer_class(prepared)(
+        model=load_model(prepared),
+        args=config,
+        train_dataset=prepared.mixture.rows,
+        processing_class=prepared.tokenizer,
+        peft_config=adapter(recipe),
+        callbacks=callbacks(prepared),
+    )
+    dropped = len(prepared.mixture.rows) - len(trainer.train_dataset)
+    if dropped:
+        prepared.say(f"{dropped} pairs left out: their prompt fills {recipe.max_length} tokens")
+    return trainer
+
+
+def reference_file(model: str, rows: Any, max_length: int, precision: str) -> Path:
+    """Where the reference's log-probabilities of these rows are remembered.
+
+    Args:
+        model: fingerprint of the reference: its content, not its path.
+        rows: the tokenized pairs, in order: what template, tokenizer and data came to.
+        max_length: tokens after which a pair was cut.
+        precision: in which the reference computed.
+    """
+    tokens = ("prompt_ids", "chosen_ids", "rejected_ids")
+    hashes = [content_hash([row[name] for name in tokens]) for row in rows.select_columns(tokens)]
+    key = content_hash([model, hashes, max_length, precision])
+    return cache_folder("reference-logps") / f"{key}.jsonl"
+
+
+def trainer_class(prepared: Prepared) -> Any:
+    """`DPOTrainer` that remembers reference log-probabilities and logs what its loss sees."""
+    from datasets import Dataset, concatenate_datasets
+
+    base = trl().DPOTrainer
+
+    class RememberingTrainer(base):  # type: ignore[misc, valid-type]
+        """`DPOTrainer` with a cache by content and length-normalized metrics."""
+
+        def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+            precision = "bfloat16" if self.args.bf16 else "float32"
+            length = prepared.recipe.max_length
+            file = reference_file(fingerprint(prepared.model), dataset, length, precision)
+            if file.is_file():
+                prepared.say("the reference's log-probabilities are remembered")
+                found = Dataset.from_list(list(jsonl.read(file)))
+                return concatenate_datasets([dataset, found], axis=1)
+            prepared.say(f"the reference reads {len(dataset)} pairs, once ...")
+            made = super()._precompute_ref_logps(dataset, name, batch_size)
+            if is_first():
+                names = ["ref_chosen_logps", "ref_rejected_logps"]
+                jsonl.write(file, made.select_columns(names))
+            return made
+
+        def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
+            seen: list[Any] = []
+
+            def watched(**given: Any) -> Any:
+                outputs = model(**given)
+                seen.append(outputs)
+                return outputs
+
+            result = super()._compute_loss(watched, inputs, return_outputs)
+            margins = normalized_margins(seen[0].log_probs.detach(), inputs, self.beta)
+            margins = self.accelerator.gather(margins)
+            found = self._metrics["train" if self.model.training else "eval"]
+            found["normalized_margin"].append(margins.mean().item())
+            found["normalized_accuracy"].append((margins > 0).float().mean().item())
+            return result
+
+    return RememberingTrainer
+
+
+def normalized_margins(log_probs: Any, inputs: Any, beta: float) -> Any:
+    """What the length-normalized loss takes the sigmoid of.
+
+    TRL's own `rewards/margins` are sums over tokens even when its loss divides by the length.
+
+    Args:
+        log_probs: (2B, T-1), of each token given those before it; 0 outside completions. Chosen
+            ones first.
+        inputs: `completion_mask` (2B, T), `ref_chosen_logps` (B), `ref_rejected_logps` (B).
+        beta: strength of the tie to the reference.
+
+    Returns:
+        (B,) margins.
+    """
+    width = inputs["completion_mask"].size(1) - 1
+    chosen, rejected = log_probs[:, -width:].sum(1).chunk(2)
+    lengths = inputs["completion_mask"].sum(1).clamp(min=1).chunk(2)
+    return beta * (
+        (chosen - inputs["ref_chosen_logps"]) / lengths[0]
+        - (rejected - inputs["ref_rejected_logps"]) / lengths[1]
+    )

@@ -1,0 +1,85 @@
+"""Training to the end: from the last whole checkpoint, to `final/` and `done.json`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from olmes.jsonl import dumps, write_atomically
+
+from .recipe import recipe_hash
+from .stage import DONE, FINAL, Prepared, about, is_first
+
+
+def run_trainer(trainer: Any, prepared: Prepared) -> Path:
+    """Train, from the last whole checkpoint if there is one, and write `final/`.
+
+    Returns:
+        The folder of the last state, a plain checkpoint.
+    """
+    from transformers import PrinterCallback
+
+    from .checkpoints import last_complete
+
+    start = last_complete(prepared.out)
+    if start is not None:
+        prepared.say(f"going on from {start.name}")
+    # It prints every row of the log as it is; TrainLog shows the numbers that matter.
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    return write_final(trainer, prepared)
+
+
+def write_final(trainer: Any, prepared: Prepared) -> Path:
+    """The trained model as a plain checkpoint; adapters are merged into their base."""
+    partial = prepared.out / f".{FINAL}"
+    if is_first():
+        shutil.rmtree(partial, ignore_errors=True)
+    if prepared.recipe.lora is None:
+        trainer.save_model(str(partial))  # every process takes part where weights are sharded
+    elif is_first():
+        merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+        merged.save_pretrained(partial)
+        prepared.tokenizer.save_pretrained(partial)
+    trainer.accelerator.wait_for_everyone()
+    if is_first():
+        settle(prepared, partial, trainer.state.global_step)
+    trainer.accelerator.wait_for_everyone()
+    return prepared.out / FINAL
+
+
+def finish(prepared: Prepared, checkpoint: Path) -> Path:
+    """The last checkpoint of a trainer that writes plain ones, as `final/`: linked, not copied."""
+    from .checkpoints import checkpoint_at, model_files
+
+    partial = prepared.out / f".{FINAL}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for file in model_files(checkpoint):
+        os.link(file, partial / file.name)
+    settle(prepared, partial, checkpoint_at(checkpoint).step or 0)
+    return prepared.out / FINAL
+
+
+def settle(prepared: Prepared, partial: Path, step: int) -> None:
+    """Give the last state its lineage and its name, and say that the stage is done."""
+    for name in ("training_args.bin", "trainer_state.json"):
+        (partial / name).unlink(missing_ok=True)
+    write_origin(partial, prepared, step)
+    final = prepared.out / FINAL
+    shutil.rmtree(final, ignore_errors=True)
+    partial.rename(final)
+    write_atomically(
+        prepared.out / DONE, dumps({"hash": recipe_hash(prepared.recipe), "step": step}) + "\n"
+    )
+
+
+def write_origin(folder: Path, prepared: Prepared, step: int) -> None:
+    """`lineage.json`: what the model was trained from, and by which recipe on which data."""
+    from .lineage import steps_of, write_lineage
+
+    recipe = prepared.recipe
+    named = str(prepared.model) if Path(recipe.model).expanduser().is_dir() else recipe.model
+    write_lineage(folder, steps_of(named, recipe.name, step, about(prepared)))

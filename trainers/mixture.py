@@ -1,0 +1,206 @@
+"""A data mixture: named sources, how much of each, drawn with seeds, and a hash of what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from olmes import jsonl
+from olmes.errors import OlmesError
+from olmes.hashing import canonical_json, sha256
+
+from .published_rlvr import NotExpressibleError
+from .recipe import Recipe, Source
+from .rows import READERS
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What one source gave."""
+
+    name: str
+    rows: int
+    """In the mixture."""
+    of: int
+    """In the source, after `left_out`."""
+    left_out: int
+    """Rows whose verifier cannot be expressed here."""
+    revision: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """The rows of a training, shuffled, in the one shape of their stage (`trainers/rows.py`)."""
+
+    rows: Dataset
+    parts: tuple[Part, ...]
+    hash: str
+    """64 hex digits over the rows in their order."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept beside the checkpoints: everything but the rows."""
+        return {
+            "hash": self.hash,
+            "rows": len(self.rows),
+            "parts": [p.to_json() for p in self.parts],
+        }
+
+
+def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
+    """The mixture of a recipe.
+
+    Args:
+        recipe: its `data`, `rows` and `seed` are read.
+        say: gets a line a source.
+
+    Raises:
+        OlmesError: a source does not exist or cannot be fetched, is empty, or has a row of a wrong
+            shape (the message names file and line).
+    """
+    from datasets import concatenate_datasets
+
+    drawn: list[Dataset] = []
+    parts: list[Part] = []
+    for name, source in recipe.data.items():
+        whole, left_out = load_source(name, source, recipe)
+        size = rows_wanted(source, len(whole), recipe)
+        chosen = whole.select(draw(len(whole), size, seed=source.seed))
+        part = Part(
+            name=name, rows=size, of=len(whole), left_out=left_out, revision=source.revision
+        )
+        beside = f" ({left_out} rows have a verifier that is not here)" if left_out else ""
+        say(f"data: {name}: {size} of {len(whole)} rows{beside}")
+        drawn.append(chosen)
+        parts.append(part)
+    mixed = concatenate_datasets(drawn)
+    order = list(range(len(mixed)))
+    Random(recipe.seed).shuffle(order)  # noqa: S311 (nothing secret)
+    mixed = mixed.select(order)
+    return Mixture(rows=mixed, parts=tuple(parts), hash=rows_hash(mixed))
+
+
+def rows_hash(rows: Dataset) -> str:
+    """64 hex digits over rows in their order."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(sha256(canonical_json(row)).encode())
+    return digest.hexdigest()
+
+
+def rows_wanted(source: Source, available: int, recipe: Recipe) -> int:
+    """How many rows a source gives; at least one."""
+    if source.count is not None:
+        return source.count
+    if source.fraction is not None:
+        return max(1, round(source.fraction * available))
+    assert source.weight is not None
+    assert recipe.rows is not None
+    total = sum(other.weight or 0.0 for other in recipe.data.values())
+    return max(1, round(recipe.rows * source.weight / total))
+
+
+def draw(available: int, wanted: int, *, seed: int) -> list[int]:
+    """Indices of the rows that are taken, in the source's order.
+
+    All rows as often as they fit, and the rest drawn without replacement: no row is used twice more
+    than another.
+    """
+    whole, rest = divmod(wanted, available)
+    extra = Random(seed).sample(range(available), rest)  # noqa: S311 (nothing secret)
+    return sorted([*(list(range(available)) * whole), *extra])
+
+
+def load_source(name: str, source: Source, recipe: Recipe) -> tuple[Dataset, int]:
+    """All rows of a source in the stage's shape, and how many were left out.
+
+    Raises:
+        OlmesError: as `load_mixture`.
+    """
+    from datasets import Dataset
+
+    file = local_file(name)
+    if file is None:
+        numbered: Any = enumerate(hub_rows(name, source), start=1)
+        where = name
+    else:
+        numbered, where = jsonl.read_numbered(file), str(file)
+    read = READERS[recipe.stage]
+    rows: list[dict[str, Any]] = []
+    left_out = 0
+    for number, row in numbered:
+        try:
+            if not isinstance(row, Mapping):
+                raise OlmesError("a row is a JSON object")
+            rows.append(read(row, file.parent if file else None))
+        except NotExpressibleError:
+            left_out += 1
+        except OlmesError as error:
+            problem = str(error).rstrip(".")
+            raise OlmesError(f"{where}, row {number}: {problem}; mend the row.") from None
+    if not rows:
+        raise OlmesError(f"{where} has no row for {recipe.stage}; check the file.")
+    return Dataset.from_list(rows), left_out
+
+
+def local_file(name: str) -> Path | None:
+    """The file of a source, or None for a hub data set.
+
+    Raises:
+        OlmesError: it is written as a file that does not exist, or as a bundled name there is none
+            of.
+    """
+    path = Path(name).expanduser()
+    if name.endswith((".jsonl", ".jsonl.gz")):
+        if not path.is_file():
+            raise OlmesError(f"there is no file {path}; check the path in [data].")
+        return path
+    bundled = bundled_data()
+    if name in bundled:
+        return bundled[name]
+    if "/" not in name:
+        raise OlmesError(
+            f"there is no data set '{name}'; give a .jsonl file, OWNER/NAME of the hub, or one of "
+            f"{', '.join(sorted(bundled))}."
+        )
+    return None
+
+
+def bundled_data() -> dict[str, Path]:
+    """The files of trainers/data by name."""
+    return {path.stem: path for path in (Path(__file__).parent / "data").glob("*.jsonl")}
+
+
+def hub_rows(name: str, source: Source) -> Sequence[Any]:
+    """The rows of a hub data set, fetched into the hub's own cache.
+
+    Raises:
+        OlmesError: it cannot be fetched.
+    """
+    import datasets
+
+    try:
+        found: Sequence[Any] = datasets.load_dataset(
+            name, source.config or None, split=source.split, revision=source.revision or None
+        )
+    # The hub's library raises errors of many kinds for "not there" and "not reachable".
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise OlmesError(
+            f"the data set '{name}' cannot be had from the hub ({reason}); check its name, split "
+            "and revision, or give a .jsonl file."
+        ) from None
+    return found

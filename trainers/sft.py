@@ -1,0 +1,126 @@
+"""Supervised fine-tuning on TRL: loss on what the assistant says, summed over tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+
+from .chat_templates import IGNORED, check_labels, encode
+from .last_state import run_trainer
+from .stage import Prepared, callbacks
+from .trl_arguments import adapter, arguments, load_model, trl
+
+CHECKED = 32
+"""Chats whose labels are decoded and held against what the assistant says, before any training."""
+
+
+def train_sft(prepared: Prepared) -> Path:
+    """Train and return the folder of the last state.
+
+    Raises:
+        OlmesError: the template has no training twin, or its marks are wrong.
+    """
+    return run_trainer(build_sft(prepared), prepared)
+
+
+def build_sft(prepared: Prepared) -> Any:
+    """TRL's trainer for a recipe, ready to train.
+
+    Raises:
+        OlmesError: as `train_sft`.
+    """
+    recipe = prepared.recipe
+    rows = labelled(prepared)
+    config = trl().SFTConfig(
+        **arguments(prepared),
+        max_length=recipe.max_length,
+        packing=recipe.packing,
+        packing_strategy="bfd",
+    )
+    return trainer_class(recipe.loss_reduction)(
+        model=load_model(prepared),
+        args=config,
+        train_dataset=rows,
+        processing_class=prepared.tokenizer,
+        peft_config=adapter(recipe),
+        callbacks=callbacks(prepared),
+    )
+
+
+def labelled(prepared: Prepared) -> Any:
+    """The mixture as `input_ids` and `labels`.
+
+    They are made here and not by TRL, so that a checkpoint keeps the plain template, and so that
+    what is trained on is decoded and checked first.
+
+    Raises:
+        OlmesError: there is no training twin, its marks are wrong, or nothing fits `max_length`.
+    """
+    recipe, tokenizer = prepared.recipe, prepared.tokenizer
+    twin = prepared.template.training
+    if not twin:
+        raise OlmesError(
+            f"the template '{recipe.template}' does not mark what the assistant says; choose "
+            "'tulu', or put NAME.training.jinja with {% generation %} marks beside it."
+        )
+
+    def encoded(row: dict[str, Any]) -> dict[str, Any]:
+        ids, labels = encode(tokenizer, row["messages"], twin)
+        return {"input_ids": ids, "labels": labels, "length": len(ids)}
+
+    chats = prepared.mixture.rows
+    rows = chats.map(encoded, remove_columns=chats.column_names)
+    for index in range(min(CHECKED, len(rows))):
+        check_labels(tokenizer, chats[index]["messages"], rows[index]["labels"])
+    cut = sum(length > recipe.max_length for length in rows["length"])
+    if cut:
+        prepared.say(f"{cut} of {len(rows)} chats are cut at {recipe.max_length} tokens")
+    if not any(label != IGNORED for row in rows for label in row["labels"][: recipe.max_length]):
+        raise OlmesError(
+            f"no answer begins within max_length ({recipe.max_length} tokens); raise it."
+        )
+    return rows.remove_columns("length")
+
+
+def trainer_class(reduction: str) -> Any:
+    """TRL's trainer, or its subclass that sums.
+
+    TRL divides the loss of an update by the number N of its trained tokens, over all accumulation
+    steps A and devices W. Tülu 3's code sums within a device's micro-batch; accumulation and devices
+    are then averaged by accelerate, so that the gradient is the sum over all N tokens divided by
+    A x W: N / (A W) times TRL's. Within an update every token weighs alike in both. Between updates
+    they differ: an update with more trained tokens moves Adam's averages more when summed.
+    """
+    base = trl().SFTTrainer
+    if reduction == "mean":
+        return base
+
+    class SummingTrainer(base):  # type: ignore[misc, valid-type]
+        """`SFTTrainer` whose loss is summed over tokens."""
+
+        def compute_loss(
+            self,
+            model: Any,
+            inputs: dict[str, Any],
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
+        ) -> Any:
+            """The sum over trained tokens, over A x W; the mean when evaluating."""
+            divisor = None
+            if num_items_in_batch is not None and self.model.training:
+                # TRL multiplies by W when tokens are counted over devices, and DDP divides by it.
+                devices = self.accelerator.num_processes
+                counted = devices if self.args.average_tokens_across_devices else 1
+                divisor = self.args.gradient_accumulation_steps * counted
+                num_items_in_batch = divisor
+            result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            if divisor is not None:
+                loss = result[0] if return_outputs else result
+                tokens = (inputs["labels"][..., 1:] != IGNORED).sum().clamp(min=1)
+                per_token = loss.detach() * divisor / counted / tokens
+                self._metrics["train"]["loss_per_token"].append(per_token.item())
+            return result
+
+    return SummingTrainer

@@ -1,0 +1,178 @@
+"""What every stage needs before and after TRL: model, data, arguments, resuming, the last state.
+
+A stage's folder holds `recipe.json` (the recipe as resolved, its hash, the data's), `checkpoint-N`
+as a Hugging Face trainer writes them, `train_log.jsonl`, and at the end `final/`, a plain checkpoint
+whatever was trained (adapters merged), with `done.json` beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+from olmes.jsonl import dumps, write_atomically
+
+from .chat_templates import ChatTemplate, find_template
+from .mixture import Mixture, load_mixture
+from .recipe import Recipe, recipe_hash, to_json
+from .start import fingerprint, load_tokenizer, model_folder
+
+Say = Callable[[str], None]
+RECIPE = "recipe.json"
+DONE = "done.json"
+FINAL = "final"
+
+
+def say_aloud(line: str) -> None:
+    """A line on standard error, from the first process only."""
+    if is_first():
+        print(f"olmes: {line}", file=sys.stderr, flush=True)
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes that train together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A stage ready for its trainer."""
+
+    recipe: Any
+    """A `SFTRecipe`, `DPORecipe` or `RLVRRecipe`."""
+    out: Path
+    model: Path
+    """Folder of the model that training starts from."""
+    tokenizer: Any
+    """With the plain template."""
+    template: ChatTemplate
+    mixture: Mixture
+    say: Say
+
+
+def prepare(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Prepared:
+    """Find model and data, and write the recipe beside what will be trained.
+
+    Args:
+        recipe: what is trained.
+        out: the stage's folder; one that holds a stopped training of the same recipe goes on.
+        say: gets a line for everything a user should know.
+
+    Raises:
+        OlmesError: the model, the template or the data cannot be had, or `out` holds a training of
+            another recipe.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    check_folder(recipe, out)
+    folder = model_folder(recipe.model)
+    content = fingerprint(folder)
+    check_start(out, content)
+    tokenizer = load_tokenizer(recipe.model, folder)
+    template = find_template(recipe.template, tokenizer)
+    tokenizer.chat_template = template.plain
+    mixture = load_mixture(recipe, say=say)
+    if is_first():
+        told = {
+            "hash": recipe_hash(recipe), "recipe": to_json(recipe), "data": mixture.to_json(),
+            "model": content,
+        }  # fmt: skip
+        write_atomically(out / RECIPE, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    return Prepared(
+        recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
+        mixture=mixture, say=say,
+    )  # fmt: skip
+
+
+def check_folder(recipe: Recipe, out: Path) -> None:
+    """Refuse to go on with a training of another recipe.
+
+    Raises:
+        OlmesError: `out` holds one; the message names a key that differs.
+    """
+    if not (out / RECIPE).is_file():
+        return
+    told = json.loads((out / RECIPE).read_text("utf-8"))
+    if told.get("hash") == recipe_hash(recipe):
+        return
+    now, then = json.loads(dumps(to_json(recipe))), told.get("recipe", {})
+    changed = [key for key in now if now[key] != then.get(key)] or ["recipe"]
+    raise OlmesError(
+        f"{out} holds a training of another recipe ('{changed[0]}' differs); give another --out, "
+        "or remove the folder."
+    )
+
+
+def check_start(out: Path, model: str) -> None:
+    """Refuse to go on with a training that began from another model.
+
+    Raises:
+        OlmesError: it did.
+    """
+    if (out / RECIPE).is_file():
+        told = json.loads((out / RECIPE).read_text("utf-8"))
+        if told.get("model") != model:
+            raise OlmesError(
+                f"{out} holds a training that began from another model; give another --out, or "
+                "remove the folder."
+            )
+
+
+def callbacks(prepared: Prepared) -> list[Any]:
+    """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
+    from .train_log import RewardWatch, TrainLog
+
+    found: list[Any] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
+    if hook := scoring_hook(prepared):
+        # After the hook, which waits for the last score.
+        found += [hook, RewardWatch(prepared.out, store_of(prepared), prepared.say)]
+    return found
+
+
+def store_of(prepared: Prepared) -> Path:
+    """Where the records of its checkpoints lie."""
+    chosen = prepared.recipe.scoring.out
+    return Path(chosen) if chosen else prepared.out / "scores"
+
+
+def scoring_hook(prepared: Prepared) -> Any:
+    """`ScoreCheckpoints` as the recipe's [scoring] says; None when it names no suite."""
+    recipe = prepared.recipe
+    if not recipe.scoring.target:
+        return None
+    from .hook import ScoreCheckpoints
+
+    scoring = recipe.scoring
+    given: dict[str, Any] = {"out": store_of(prepared), **scoring.options}
+    for name in ("limit", "data", "settings"):
+        if getattr(scoring, name):
+            given[name] = getattr(scoring, name)
+    try:
+        return ScoreCheckpoints(scoring.target, about=about(prepared), **given)
+    except TypeError as error:
+        raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
+
+
+def about(prepared: Prepared) -> dict[str, Any]:
+    """What a lineage tells of a training."""
+    recipe = prepared.recipe
+    return {
+        "method": recipe.stage,
+        "recipe": recipe_hash(recipe),
+        "data": prepared.mixture.hash[:16],
+    }
+
+
+def finished(recipe: Recipe, out: Path) -> Path | None:
+    """The last state of a stage that is done; None when it is not.
+
+    Raises:
+        OlmesError: `out` holds a training of another recipe.
+    """
+    check_folder(recipe, out)
+    return out / FINAL if (out / DONE).is_file() and (out / FINAL).is_dir() else None

@@ -1,0 +1,176 @@
+"""From a TOML table to a frozen dataclass, every key and type checked.
+
+A field may be a bool, an int, a float, a text, one of several words (`Literal`), a tuple of texts, a
+mapping from names to a dataclass or to anything, another dataclass, or one of these or None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from olmes.errors import OlmesError
+
+T = TypeVar("T")
+PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        OlmesError: it is missing or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise OlmesError(f"{path} does not exist; check the path of the recipe.") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OlmesError(f"{path} is not TOML ({error}); mend the file.") from None
+
+
+def build(default: T, table: Mapping[str, Any], where: str, key: str = "") -> T:
+    """`default` with the fields that a table gives replaced.
+
+    Args:
+        default: a dataclass instance; its nested dataclasses are the defaults of nested tables.
+        table: what the file says.
+        where: the file, for messages.
+        key: the table's own key, for messages; '' for the whole file.
+
+    Raises:
+        OlmesError: an unknown key or a value of another type; the message names file and key.
+    """
+    owner = type(default)
+    known = {f.name for f in dataclasses.fields(owner)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(owner)
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        full = f"{key}.{name}" if key else name
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = (
+                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}."
+            )
+            raise OlmesError(f"{where}: unknown key '{full}'; {advice}")
+        found[name] = convert(value, hints[name], getattr(default, name), where, full)
+    try:
+        return dataclasses.replace(default, **found)  # type: ignore[type-var]
+    except OlmesError as error:  # what a dataclass's own check says
+        raise OlmesError(f"{where}: {key + ': ' if key else ''}{error}") from None
+
+
+def convert(value: Any, kind: Any, default: Any, where: str, key: str) -> Any:
+    """`value` as a field of type `kind`.
+
+    Raises:
+        OlmesError: it is of another type.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value == "none":  # TOML has no null
+            return None
+        inner = next(part for part in arguments if part is not types.NoneType)
+        return convert(value, inner, default, where, key)
+    if dataclasses.is_dataclass(kind):
+        if isinstance(value, Mapping):
+            make: Any = kind
+            return build(make() if default is None else default, value, where, key)
+        raise OlmesError(f"{where}: '{key}' must be a table, not {value!r}; write [{key}].")
+    if origin is Literal:
+        if value in arguments and not isinstance(value, bool):
+            return value
+        words = ", ".join(map(repr, arguments))
+        raise OlmesError(f"{where}: '{key}' must be one of {words}, not {value!r}.")
+    if origin is tuple:
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            return tuple(value)
+        raise OlmesError(f"{where}: '{key}' must be a list of texts, not {value!r}.")
+    if origin is not None and issubclass(origin, Mapping):
+        return convert_mapping(value, arguments[1], where, key)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is Any or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
+        return value
+    raise OlmesError(f"{where}: '{key}' must be {PLAIN[kind]}, not {value!r}.")
+
+
+def convert_mapping(value: Any, member: Any, where: str, key: str) -> dict[str, Any]:
+    """A table of names, each with a table of its own when `member` is a dataclass.
+
+    Raises:
+        OlmesError: it is no table, or a member is none.
+    """
+    if not isinstance(value, Mapping):
+        raise OlmesError(f"{where}: '{key}' must be a table, not {value!r}; write [{key}].")
+    if not dataclasses.is_dataclass(member):
+        return dict(value)
+    made: dict[str, Any] = {}
+    for name, given in value.items():
+        if not isinstance(given, Mapping):
+            hint = getattr(member, "HINT", "write a table")
+            raise OlmesError(
+                f"{where}: '{key}.{name}' is {given!r}, which could mean two things; {hint}."
+            )
+        make: Any = member
+        made[name] = build(make(), given, where, f"{key}.{name}")
+    return made
+
+
+def override(
+    table: dict[str, Any], pairs: Mapping[str, str], where: str = "--set"
+) -> dict[str, Any]:
+    """The tables of a file with `a.b.c = value` put in; values are read as TOML, else as text.
+
+    Keys with dots of their own are quoted as in TOML: `data."my.jsonl".count=3`.
+
+    Raises:
+        OlmesError: a key cannot be read, or leads through something that is no table.
+    """
+    changed = {
+        name: dict(part) if isinstance(part, Mapping) else part for name, part in table.items()
+    }
+    for key, text in pairs.items():
+        path = key_parts(key, where)
+        place: Any = changed
+        for part in path[:-1]:
+            inner = place.get(part, {})
+            if not isinstance(inner, Mapping):
+                raise OlmesError(f"{where} {key}={text}: '{part}' is no table; check the key.")
+            place[part] = dict(inner)
+            place = place[part]
+        place[path[-1]] = read_value(text)
+    return changed
+
+
+def key_parts(key: str, where: str) -> list[str]:
+    """The names that a dotted TOML key leads through.
+
+    Raises:
+        OlmesError: it is not written as TOML wants keys.
+    """
+    try:
+        node: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        raise OlmesError(
+            f"{where} {key}: write KEY=VALUE, such as optimization.max_steps=10."
+        ) from None
+    parts: list[str] = []
+    while isinstance(node, dict):
+        [(name, node)] = node.items()
+        parts.append(name)
+    return parts
+
+
+def read_value(text: str) -> Any:
+    """`text` as TOML reads a value, or the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -34,7 +34,7 @@ types: install
 	$(BIN)/mypy
 
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' -n auto --maxprocesses 4
 
 test-all: lint types
 	OMP_NUM_THREADS=1 $(BIN)/pytest

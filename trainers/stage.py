@@ -69,6 +69,8 @@ def prepare(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Prepared:
             another recipe.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # Read when torch is first imported: idle threads that spin slow small models down many times.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     check_folder(recipe, out)
     folder = model_folder(recipe.model)
     content = fingerprint(folder)

@@ -18,8 +18,8 @@ from .recipe import Recipe
 
 FILE = "train_log.jsonl"
 SHOWN = (
-    "loss", "normalized_margin", "normalized_accuracy", "reward", "kl", "completions/mean_length",
-    "completions/distinct_3", "grad_norm", "mean_token_accuracy",
+    "loss", "loss_per_token", "normalized_margin", "normalized_accuracy", "reward", "kl",
+    "completions/mean_length", "completions/distinct_3", "grad_norm", "mean_token_accuracy",
 )  # fmt: skip
 """What a line on the screen holds of a row, where the row has it."""
 

@@ -160,22 +160,25 @@ def build_chat() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def warm_start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`warm_start(seed)`: the tiny model taught two-digit addition until it is right half the time.
+    """`warm_start(seed=0)`: the tiny model taught two-digit addition until it is right half the time.
 
-    Made once a session for each seed, on the sums that are not items of the task: 20 seconds.
+    Or for a number of `steps`. Made once a session for each pair of arguments, on the sums that are
+    not items of the task: 20 seconds.
     """
-    made: dict[int, Path] = {}
+    made: dict[tuple[int | None, int], Path] = {}
 
-    def make(seed: int = 0) -> Path:
-        if seed not in made:
+    def make(steps: int | None = None, seed: int = 0) -> Path:
+        if (steps, seed) not in made:
             from olmes.registry import module_from_file
 
             docs = module_from_file(ADDITION).training_docs()
             folder = tmp_path_factory.mktemp("addition")
             base = build_tiny(folder / "base", seed=seed)
             chats = [(doc["question"], doc["answer"]) for doc in docs]
-            made[seed] = teach(base, folder / "warm", chats, steps=600, seed=seed, until=0.5)
-        return made[seed]
+            until = 0.5 if steps is None else 1.0
+            warm = folder / "warm"
+            made[steps, seed] = teach(base, warm, chats, steps=steps or 600, seed=seed, until=until)
+        return made[steps, seed]
 
     return make
 

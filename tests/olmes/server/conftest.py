@@ -27,7 +27,8 @@ START = "from olmes.cli.serve import command; command()"
 
 def clear(url: str) -> bool:
     """Whether a server answers."""
-    with contextlib.suppress(requests.ConnectionError):
+    # On a busy machine a server that starts may take its time over the first answer.
+    with contextlib.suppress(requests.RequestException):
         return requests.get(f"{url}/healthz", timeout=5).ok
     return False
 
@@ -58,7 +59,7 @@ class Running:
         self.process = subprocess.Popen(
             command, stdout=log, stderr=log, env=os.environ | self.environment
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not clear(self.url):
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()

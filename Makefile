@@ -13,7 +13,7 @@ TORCH := torch>=2.6,<3
 endif
 LIMIT ?= 2
 
-.PHONY: install demo test test-all test-vllm lint types bench clean
+.PHONY: install demo demo-train test test-all test-vllm lint types bench clean
 
 install: $(VENV)/.installed
 
@@ -25,6 +25,9 @@ $(VENV)/.installed: pyproject.toml
 
 demo: install
 	$(BIN)/olmes run --suite dev --model smollm2 --limit $(LIMIT) --out runs
+
+demo-train: install
+	$(BIN)/olmes train chain demo --out trained/demo
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from olmes.record import Record
 
@@ -15,9 +16,25 @@ COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
 """Counts that get a place only where they are not zero."""
 
 
+CONTROLS = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    **{code: f"\\x{code:02x}" for code in range(0x7F, 0xA0)},
+    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+}
+"""Characters that steer a terminal or turn the direction of text, and what is shown for them."""
+
+
+class PlainConsole(Console):
+    """A terminal on which text is text: what a model or a data set wrote steers nothing."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text with its control characters made visible."""
+        return super().render_str(text.translate(CONTROLS), **options)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A terminal that leaves words as they are: no highlighting, no markup in what a model said."""
-    return Console(stderr=stderr, highlight=False, markup=False)
+    return PlainConsole(stderr=stderr, highlight=False, markup=False)
 
 
 def percent(value: float | None) -> str:

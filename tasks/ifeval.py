@@ -7,24 +7,18 @@ prompts whose instructions are all met loosely.
 
 from __future__ import annotations
 
-from typing import Any
-
 from olmes import (
     DataFile,
-    Formulation,
-    Generation,
     HubSplit,
-    Request,
     Response,
     Source,
-    Task,
     Verdict,
-    prompts,
 )
 from olmes.scoring.constraints.base import Constraint
 from olmes.scoring.constraints.compose import compose
 from olmes.scoring.constraints.ifeval import IFEVAL
-from olmes.scoring.constraints.judging import LEVELS, judge, levels, none_met
+from olmes.scoring.constraints.instruction_task import InstructionTask
+from olmes.scoring.constraints.judging import judge, levels
 from olmes.scoring.constraints.offend import offend
 from olmes.scoring.language import language
 from olmes.scoring.text import word_tokens
@@ -37,7 +31,7 @@ def without_nulls(row: Doc) -> Doc:
     return {**row, "kwargs": kwargs}
 
 
-class IFEval(Task):
+class IFEval(InstructionTask):
     """Every instruction of the prompt, checked by a program."""
 
     name = "ifeval"
@@ -59,35 +53,6 @@ class IFEval(Task):
         content_hash="4931517e47a04174385cd9872c24f24bc7c8aef83285902b73a2d7471851d8b0",
         licence="Apache-2.0",
     )
-    metrics = LEVELS
-    primary = "prompt_level_loose"
-    fixed = (
-        "version",
-        "shots",
-        "exemplars",
-        "description",
-        "answer",
-        "final",
-        "prefill",
-        "multiturn",
-        "extract",
-    )
-    formulation = Formulation(
-        version=1,
-        shots=0,
-        question="{prompt}",
-        generation=Generation(max_tokens=2048),
-    )
-
-    def request(self, doc: Doc) -> Request:
-        """The prompt as the one user turn."""
-        form = self.formulation
-        question = form.question.format(prompt=doc["prompt"])
-        return Request(messages=prompts.chat(question), generation=form.generation)
-
-    def gold(self, doc: Doc) -> dict[str, Any]:
-        """The instruction ids and their arguments."""
-        return {field: doc[field] for field in ("instruction_id_list", "kwargs")}
 
     def score(self, doc: Doc, response: Response) -> Verdict:
         """A strict and a loose verdict on each instruction, and on all of them together."""
@@ -97,10 +62,6 @@ class IFEval(Task):
             note="" if response.text.strip() else "a blank response meets no instruction",
             parts=parts,
         )
-
-    def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:
-        """Nothing met, one flag an instruction."""
-        return none_met(len(doc["instruction_id_list"]))
 
     def prepare(self) -> None:
         """Load the language profiles and the sentence model, which takes about a second."""

@@ -12,21 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from olmes import (
     Formulation,
     Generation,
-    Request,
     Response,
     Source,
-    Task,
     Verdict,
-    prompts,
 )
 from olmes.scoring.constraints.base import Constraint
 from olmes.scoring.constraints.fresh import FRESH, Base, draw_exam, read_bases
-from olmes.scoring.constraints.judging import LEVELS, judge, levels, none_met
+from olmes.scoring.constraints.instruction_task import InstructionTask
+from olmes.scoring.constraints.judging import judge, levels
 from olmes.scoring.constraints.ood_compose import compose, offend
 from olmes.types import Doc
 
@@ -43,7 +40,7 @@ class FreshFormulation(Formulation):
     """Prompts of each constraint type."""
 
 
-class IFEvalOODFresh(Task):
+class IFEvalOODFresh(InstructionTask):
     """One constraint a prompt, checked by a program as IFBench's are."""
 
     name = "ifeval_ood_fresh"
@@ -53,19 +50,6 @@ class IFEvalOODFresh(Task):
         fields=("key", "prompt", "instruction_id_list", "kwargs"),
         content_hash="7f48f145495289c0528a5bca7aeee3cfc02d185233ef23e469e86acdc79b9ef2",
         licence="Apache-2.0",
-    )
-    metrics = LEVELS
-    primary = "prompt_level_loose"
-    fixed = (
-        "version",
-        "shots",
-        "exemplars",
-        "description",
-        "answer",
-        "final",
-        "prefill",
-        "multiturn",
-        "extract",
     )
     formulation: FreshFormulation = FreshFormulation(
         version=1,
@@ -88,25 +72,11 @@ class IFEvalOODFresh(Task):
         group, _, _ = doc["instruction_id_list"][0].partition(":")
         return str(group)
 
-    def request(self, doc: Doc) -> Request:
-        """The prompt as the one user turn."""
-        form = self.formulation
-        question = form.question.format(prompt=doc["prompt"])
-        return Request(messages=prompts.chat(question), generation=form.generation)
-
-    def gold(self, doc: Doc) -> dict[str, Any]:
-        """The constraint's id and its arguments, as they are in the row."""
-        return {field: doc[field] for field in ("instruction_id_list", "kwargs")}
-
     def score(self, doc: Doc, response: Response) -> Verdict:
         """A strict and a loose verdict on the constraint."""
         parts = judge(constraints(doc), response.text)
         note = "" if response.text.strip() else "a blank response meets no constraint"
         return Verdict(values=levels(parts), note=note, parts=parts)
-
-    def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:
-        """Nothing met, one flag a constraint."""
-        return none_met(len(doc["instruction_id_list"]))
 
     def prepare(self) -> None:
         """Load the sentence model, the tagger, the emojis, the syllables and the French words."""

@@ -8,7 +8,7 @@ not comparable with the paper's 17 to 35 % for IFEval-OOD.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from olmes import (
     DataFile,
@@ -16,15 +16,13 @@ from olmes import (
     Generation,
     HubSplit,
     Metric,
-    Request,
     Response,
     Source,
-    Task,
     Verdict,
-    prompts,
 )
 from olmes.scoring.constraints.base import Constraint
 from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
+from olmes.scoring.constraints.instruction_task import InstructionTask
 from olmes.scoring.constraints.judging import LEVELS, judge, levels, none_met
 from olmes.scoring.constraints.ood_compose import compose, offend
 from olmes.types import Doc, Part
@@ -39,7 +37,7 @@ class IFBenchFormulation(Formulation):
     of which are vacuous or broken."""
 
 
-class IFBenchTask(Task):
+class IFBenchTask(InstructionTask):
     """Every constraint of the prompt, checked by a program."""
 
     source = Source(
@@ -64,34 +62,12 @@ class IFBenchTask(Task):
             help="prompt_level_loose by the published checks, as published numbers are made",
         ),
     )
-    primary = "prompt_level_loose"
-    fixed = (
-        "version",
-        "shots",
-        "exemplars",
-        "description",
-        "answer",
-        "final",
-        "prefill",
-        "multiturn",
-        "extract",
-    )
     formulation: IFBenchFormulation = IFBenchFormulation(
         version=1,
         shots=0,
         question="{prompt}",
         generation=Generation(max_tokens=2048),
     )
-
-    def request(self, doc: Doc) -> Request:
-        """The prompt as the one user turn."""
-        form = self.formulation
-        question = form.question.format(prompt=doc["prompt"])
-        return Request(messages=prompts.chat(question), generation=form.generation)
-
-    def gold(self, doc: Doc) -> dict[str, Any]:
-        """The constraints' ids and their arguments, as they are in the row."""
-        return {field: doc[field] for field in ("instruction_id_list", "kwargs")}
 
     def score(self, doc: Doc, response: Response) -> Verdict:
         """A strict and a loose verdict on each constraint, and on all of them together.

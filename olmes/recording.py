@@ -13,10 +13,10 @@ from olmes.diagnosis import diagnose
 from olmes.environment import environment, program
 from olmes.judging.stage import Judged
 from olmes.models.base import Model
+from olmes.models.lineage import family, lineage, training_step
 from olmes.plan import Plan, TaskPlan
 from olmes.record import SCHEMA, Record
 from olmes.registry import scorer_hash
-from olmes.seal.lineage import family, lineage, training_step
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import seal_samples
 from olmes.sheet import ScoreSheet

@@ -6,6 +6,7 @@ A multi-turn chat of eight worked examples; the model's turn is prefilled with "
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from olmes import (
@@ -116,6 +117,7 @@ def stated_answer(doc: Doc) -> str:
     return str(doc["answer"]).split("####")[-1].strip()
 
 
+@lru_cache(maxsize=1)
 def worked_examples() -> list[dict[str, Any]]:
     """The eight exemplars of Wei et al. (2022), ending as the protocol has them."""
     path = ("lm_eval", "tasks/gsm8k/gsm8k-cot.yaml")

@@ -1,7 +1,7 @@
 """`lineage.json` beside a checkpoint: what it was trained from, oldest first.
 
 A list of objects: `{"base": NAME}` first, then one `{"training": NAME, "step": N, ...}` a training,
-each with whatever its recipe says of itself (`method`, `recipe`, `data`). `olmes.seal.lineage` reads
+each with whatever its recipe says of itself (`method`, `recipe`, `data`). `olmes.models.lineage` reads
 it when held-out tasks are looked at.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from olmes.jsonl import dumps, write_atomically
 from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.hf import HFModel
-from olmes.seal.lineage import LINEAGE_FILE, lineage
+from olmes.models.lineage import LINEAGE_FILE, lineage
 
 Steps = list[dict[str, Any]]
 

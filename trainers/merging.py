@@ -9,8 +9,8 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import loading
 from olmes.models.fingerprint import read_json
+from olmes.models.lineage import LINEAGE_FILE
 from olmes.models.spec import find_checkpoint
-from olmes.seal.lineage import LINEAGE_FILE
 
 from .aside import add_tokenizer
 from .checkpoints import STATE, has_tokenizer

@@ -14,7 +14,7 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.hf import HFModel
-from olmes.seal.lineage import LINEAGE_FILE, lineage, read_json
+from olmes.models.lineage import LINEAGE_FILE, lineage, read_json
 
 from . import aside
 from .ask import Ask, Policy, training_folder

@@ -65,8 +65,10 @@ def engine_options(command: F) -> F:
     return result
 
 
-def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
-    """`TASK.FIELD=VALUE` pairs as a mapping.
+def parse_settings(
+    pairs: Iterable[str], form: str = "TASK.FIELD=VALUE, such as gsm8k.shots=4"
+) -> dict[str, str]:
+    """`KEY=VALUE` pairs as a mapping; `form` is what an error tells to write.
 
     Raises:
         OlmesError: a pair has no `=`.
@@ -75,6 +77,6 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign:
-            raise OlmesError(f"--set {pair}: write TASK.FIELD=VALUE, such as gsm8k.shots=4.")
+            raise OlmesError(f"--set {pair}: write {form}.")
         settings[key.strip()] = value
     return settings

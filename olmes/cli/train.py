@@ -43,7 +43,7 @@ def command(
     Every checkpoint is scored by itself when the recipe says on what. The same command again goes on
     with a training that was stopped.
     """
-    pairs = options_of(settings)
+    pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
     # By name, because the engine knows no trainer.
     recipes = importlib.import_module("olmes.trainers.recipe")
     chains = importlib.import_module("olmes.trainers.chain")
@@ -74,21 +74,6 @@ def command(
         launching.launch(described, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
     else:
         trainers.train(described, out)
-
-
-def options_of(settings: tuple[str, ...]) -> dict[str, str]:
-    """`KEY=VALUE` pairs as a mapping.
-
-    Raises:
-        OlmesError: a pair has no `=`.
-    """
-    pairs = {}
-    for pair in settings:
-        key, sign, value = pair.partition("=")
-        if not sign:
-            raise OlmesError(f"--set {pair}: write KEY=VALUE, such as optimization.max_steps=10.")
-        pairs[key.strip()] = value
-    return pairs
 
 
 def resolved(recipe: Any) -> str:

@@ -33,13 +33,14 @@ class Cell:
 
 def cells(board: Board) -> list[list[Cell]]:
     """The numbers of a board: a row a run, a column a task, the mean last."""
+    items = SharedItems()
     columns = [
-        column(board, [name], [primary(record, name) for record in board.records])
+        column(board, [name], [primary(record, name) for record in board.records], items)
         for name in board.records[0].tasks
     ]
     if len(columns) > 1:
         means = [estimate_of(record) for record in board.records]
-        columns.append(column(board, list(board.records[0].tasks), means))
+        columns.append(column(board, list(board.records[0].tasks), means, items))
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -50,14 +51,16 @@ def primary(record: Record, name: str) -> dict[str, Any]:
     return metric
 
 
-def column(board: Board, names: list[str], estimates: Sequence[dict[str, Any]]) -> list[Cell]:
+def column(
+    board: Board, names: list[str], estimates: Sequence[dict[str, Any]], items: SharedItems
+) -> list[Cell]:
     """One column: the best of it, and which runs are not shown to differ from that."""
     values = [estimate["value"] for estimate in estimates]
     higher = all(primary(board.records[0], name).get("higher_is_better", True) for name in names)
     top = max(values) if higher else min(values)
     best = {at for at, value in enumerate(values) if value == top and len(values) > 1}
     alike = set()
-    if best and (found := pairwise(board.records, names, SharedItems())):
+    if best and (found := pairwise(board.records, names, items)):
         first = min(best)
         for pair, difference in found.items():
             if first in pair and difference.p_adjusted >= ALPHA:

@@ -73,12 +73,13 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as stream, locked(stream):
                 cut_torn_line(stream)
-                if problems := self.problems():
+                checked = list(self.checked())
+                if problem := next((problem for _, problem in checked if problem), ""):
                     raise OlmesError(
-                        f"{self.path} was tampered with ({problems[0]}); restore it from a copy, "
+                        f"{self.path} was tampered with ({problem}); restore it from a copy, "
                         "or begin another store with --out."
                     )
-                entries = self.entries()
+                entries = [one for one, _ in checked]
                 entry = {
                     "number": len(entries) + 1,
                     "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from olmes.errors import OlmesError
 from olmes.models.base import Model
+from olmes.models.lineage import family, lineage
 from olmes.plan import Plan
 from olmes.record import Record
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.lineage import family, lineage
 from olmes.suite import Suite
 from olmes.task import Task
 
@@ -35,7 +35,7 @@ class Look:
     final: bool = False
     """Said by whoever set up a hook or a watcher: this is the end of the training."""
     family: str = ""
-    """Under which name looks are counted; '' for what `olmes.seal.lineage` finds."""
+    """Under which name looks are counted; '' for what `olmes.models.lineage` finds."""
 
 
 @dataclass(frozen=True, slots=True)

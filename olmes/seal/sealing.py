@@ -48,13 +48,13 @@ def write_result(store: Path, record: Record) -> None:
     """
     digest = file_sha256(record.folder / "run.json")
     ledger = Ledger(store)
-    if (last := last_result(ledger, record.id)) is None or last["record"] != digest:
+    if (last := last_result(ledger.entries(), record.id)) is None or last["record"] != digest:
         ledger.append("result", record.id, {"record": digest})
 
 
-def last_result(ledger: Ledger, run: str) -> Entry | None:
+def last_result(entries: Sequence[Entry], run: str) -> Entry | None:
     """The newest entry on what a run came to."""
-    results = (e for e in ledger.entries() if e.get("event") == "result" and e.get("run") == run)
+    results = (e for e in entries if e.get("event") == "result" and e.get("run") == run)
     return max(results, key=lambda entry: entry["number"], default=None)
 
 
@@ -75,10 +75,10 @@ def unseal(folder: Path, reason: str) -> list[Path]:
         )
     store = record.folder.resolve().parent
     ledger = Ledger(store)
-    if problems := [*ledger.problems(), *changed(record, ledger)]:
+    entries = ledger.entries()
+    if problems := [*ledger.problems(), *changed(record, entries)]:
         raise OlmesError(f"{folder} stays closed: {problems[0]}; see `olmes ledger`.")
     opened = [open_samples(record, task) for task in held["sealed"]]
-    entries = ledger.entries()
     look = next(e for e in entries if e.get("event") == "run" and e.get("run") == record.id)
     before = len(looks_of(entries, look["family"], look["fingerprint"]))
     kept = ("tasks", "sample_data", "model", "fingerprint", "family", "lineage")
@@ -113,16 +113,15 @@ def open_samples(record: Record, task: str) -> tuple[Path, str]:
     return record.samples_path(task), text
 
 
-def changed(record: Record, ledger: Ledger) -> list[str]:
+def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each part of a run under seal that is not as the ledger or the record says."""
     held = record.data["held_out"]
     said = []
-    entries = ledger.entries()
     number = held["ledger"]["number"]
     entry = entries[number - 1] if number <= len(entries) else {}
     if entry.get("hash") != held["ledger"]["hash"]:
         said.append(f"the look of {record.id} is not in the ledger (line {number})")
-    result = last_result(ledger, record.id)
+    result = last_result(entries, record.id)
     if result is None:
         said.append(f"the ledger does not hold the result of {record.id}")
     elif result["record"] != file_sha256(record.folder / "run.json"):

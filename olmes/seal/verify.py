@@ -18,8 +18,11 @@ def verify(store: Path) -> list[str]:
     without a look of their own.
     """
     ledger = Ledger(store)
-    said = ledger.problems()
-    opened = {entry.get("run") for entry in ledger.entries() if entry.get("event") == "unseal"}
+    # Read once: every run of the store is held against it.
+    checked = list(ledger.checked())
+    entries = [entry for entry, _ in checked]
+    said = [problem for _, problem in checked if problem]
+    opened = {entry.get("run") for entry in entries if entry.get("event") == "unseal"}
     for path in sorted(store.glob("*/run.json")):
         try:
             record = Record.load(path.parent)
@@ -28,7 +31,7 @@ def verify(store: Path) -> list[str]:
             continue
         if not record.data.get("held_out"):
             continue
-        said += changed(record, ledger)
+        said += changed(record, entries)
         if record.id not in opened:
             said += [
                 f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"

@@ -169,7 +169,7 @@ def check_seal(data: dict[str, Any], files: Mapping[str, Path]) -> None:
         (folder / "run.json").symlink_to(files["run.json"].resolve())
         for sealed in data["held_out"]["sealed"].values():
             (folder / sealed["file"]).symlink_to(files[sealed["file"]].resolve())
-        said = changed(Record(folder, data), Ledger(Path(store)))
+        said = changed(Record(folder, data), Ledger(Path(store)).entries())
     if said:
         raise RefusedError(422, f"held_out: {said[0]}.", "held_out")
 

@@ -10,8 +10,8 @@ import pytest
 
 from olmes.models.checkpoint import HubCheckpoint, LocalCheckpoint
 from olmes.models.hf import HFModel
+from olmes.models.lineage import family, lineage, training_step
 from olmes.models.replay import ReplayModel
-from olmes.seal.lineage import family, lineage, training_step
 
 
 def local(folder: Path, **files: Any) -> HFModel:

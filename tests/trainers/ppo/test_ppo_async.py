@@ -310,6 +310,7 @@ def test_killed_while_it_generates_the_same_command_goes_on(
     assert [entry["step"] for entry in state["log_history"]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow  # a ratio of two wall times: beside other work it says little
 def test_asynchronous_is_faster(monkeypatch) -> None:
     """`bench.async_ppo` in small: the time of twelve updates after the first."""
     monkeypatch.syspath_prepend(str(REPOSITORY))

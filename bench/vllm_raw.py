@@ -91,7 +91,7 @@ def generations(items: int, tokens: int) -> list[Request]:
     """Requests for generation: the built-in GSM8K sample behind eight shots."""
     from bench.hf_generation import questions
 
-    return questions(Path(os.devnull), items, tokens)
+    return questions("gsm8k", Path(os.devnull), items, tokens)
 
 
 def multiple_choice(items: int) -> list[Request]:

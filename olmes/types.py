@@ -86,6 +86,17 @@ class Request:
         fields = {name: getattr(self, name) for name in self.__slots__}
         return fields | {"generation": asdict(self.generation)}
 
+    def repeated(self, repeat: int) -> Request:
+        """The same request for another of the responses, sharing its parts."""
+        return Request(
+            generation=self.generation,
+            messages=self.messages,
+            prompt=self.prompt,
+            prefill=self.prefill,
+            continuations=self.continuations,
+            repeat=repeat,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:

@@ -15,11 +15,12 @@ over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 from olmes import jsonl
 from olmes.errors import OlmesError
@@ -28,6 +29,8 @@ from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.types import Doc, Finish, Request, Response
 
 MISSING = "no recorded response"
+MOST_REPEATS = 1_000_000
+"""Responses to one item; room is made up to the highest number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,10 @@ def parse(row: Any, place: str) -> RecordedResponse:
         value = row.get(name)
         if value is not None and (type(value) is not int or value < 0):
             raise wrong(f"'{name}' must be a whole number from 0")
+    if (row.get("repeat") or 0) >= MOST_REPEATS:
+        raise wrong(
+            f"'repeat' must be below {MOST_REPEATS}; number the responses to an item from 0"
+        )
     for name in ("task", "subtask"):
         if not isinstance(row.get(name) or "", str):
             raise wrong(f"'{name}' must be a name")
@@ -115,11 +122,65 @@ def request_key(request: Request) -> str:
     return content_hash(request.to_json())
 
 
+def by_content(answers: Mapping[str, Response]) -> Callable[[Request], Response | None]:
+    """Finds responses that are held by `request_key`."""
+    return lambda request: answers.get(request_key(request))
+
+
+class Recording:
+    """A recording on disk whose rows are read by their place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[tuple[int, RecordedResponse]]:
+        """Every row with its place, in the file's order.
+
+        Raises:
+            OlmesError: as `read_recorded`.
+        """
+        place, some = 0, False
+        for number, line in enumerate(jsonl.read_lines(self.path), start=1):
+            if line.strip():
+                some = True
+                yield place, self.parsed(line, number)
+            place += len(line)
+        if not some:
+            raise OlmesError(f"{self.path} holds no responses; write one JSON object a line.")
+
+    def parsed(self, line: bytes, number: int) -> RecordedResponse:
+        """A line of the recording."""
+        return parse(jsonl.parsed(line, self.path, number), f"{self.path}, line {number}")
+
+    @cached_property
+    def stream(self) -> BinaryIO:
+        """The recording, so that any place in it can be read; a compressed one is unpacked first."""
+        if self.path.suffix != ".gz":
+            return self.path.open("rb")
+        unpacked = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the recording)
+        unpacked.writelines(jsonl.read_lines(self.path))
+        return unpacked
+
+    def at(self, place: int) -> RecordedResponse:
+        """The row at a place."""
+        self.stream.seek(place)
+        return self.parsed(self.stream.readline(), 0)
+
+    def place_of(self, at: int) -> str:
+        """File and line of a place, for errors."""
+        number, begun = 0, 0
+        for number, line in enumerate(jsonl.read_lines(self.path), start=1):
+            if begun == at:
+                break
+            begun += len(line)
+        return f"{self.path}, line {number}"
+
+
 class ReplayModel(Model):
     """Gives recorded responses back.
 
-    A model sees requests and a recording knows items, so whoever makes requests of items fills
-    `answers` before it generates.
+    A model sees requests and a recording knows items, so whoever makes requests of items sets `find`
+    before it generates.
     """
 
     cacheable = False  # what the file says today is not what a model says
@@ -127,19 +188,11 @@ class ReplayModel(Model):
     def __init__(
         self, name: str, path: Path, answers: Mapping[str, Response] | None = None
     ) -> None:
+        """A model that answers from the recording at `path`; `answers` are by `request_key`."""
         self.name = name
         self.path = path
-        self.answers: dict[str, Response] = dict(answers or {})
-        """Responses by `request_key`."""
-
-    @cached_property
-    def recorded(self) -> list[RecordedResponse]:
-        """The recording's rows.
-
-        Raises:
-            OlmesError: as `read_recorded`.
-        """
-        return read_recorded(self.path)
+        self.find: Callable[[Request], Response | None] = by_content(dict(answers or {}))
+        """The response to a request, if there is one."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -161,7 +214,7 @@ class ReplayModel(Model):
         """Answer from the recording; a request it has no row for is an error of that request."""
         missing = Response(finish="error", error=MISSING)
         for index, request in enumerate(requests):
-            done(index, self.answers.get(request_key(request), missing))
+            done(index, self.find(request) or missing)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Report every request as failed: a recording holds texts and no probabilities."""

@@ -204,6 +204,14 @@ class ScoringPool:
         if self.failure:
             raise self.failure
 
+    def drop(self) -> None:
+        """Forget the jobs that wait, and wait until none is being done any more."""
+        with self.changed:
+            self.pending -= len(self.jobs)
+            self.jobs.clear()
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.pending == 0 or self.failure)
+
     def take(self) -> list[Job] | None:
         """The next batch of jobs; None when the pool closes."""
         with self.changed:

@@ -32,7 +32,7 @@ ITEMS = 1319
 def published(data: Path) -> list[str] | None:
     """Abel-7b's responses in the order of the items, where they are at hand."""
     recorded = data / "gsm8k/outputs/abel-7b.gsm8k.jsonl.gz"
-    return [str(row) for row in jsonl.read(recorded)] if recorded.is_file() else None
+    return [row["response"] for row in jsonl.read(recorded)] if recorded.is_file() else None
 
 
 def made(folder: Path) -> list[str]:
@@ -122,18 +122,19 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     """What was measured, in words."""
     samples = found["samples"]
     cpu = found["main_cpu_s"] + found["scorer_cpu_s"]
+    rate = samples / found["wall_s"]
     yield f"{samples:,} samples, load average {os.getloadavg()[0]:.1f}, {found['timing']}"
-    yield f"  wall                  {found['wall_s']:8.1f} s   {samples / found['wall_s']:8.0f} a second"
+    yield f"  wall                  {found['wall_s']:8.1f} s   {rate:8.0f} a second"
     for name in ("main", "scorer"):
         spent = found[f"{name}_cpu_s"]
-        yield f"  {name + ' processor time':21} {spent:8.1f} s   {spent / samples * 1e6:8.0f} us a sample"
+        share = spent / samples * 1e6
+        yield f"  {name + ' processor time':21} {spent:8.1f} s   {share:8.0f} us a sample"
     yield f"  both on two cores, at best                {2 * samples / cpu:8.0f} a second"
     yield f"  peak memory           {found['main_peak'] / 1e6:8.0f} MB in the run's own process"
-    yield f"                        {found['scorer_peak'] / 1e6:8.0f} MB in each of {found['scorers']} scorers"
-    yield (
-        f"  the page              {found['page_s']:8.1f} s   {found['page_bytes'] / 1e6:.1f} MB, "
-        f"peak memory then {found['page_peak'] / 1e6:.0f} MB"
-    )
+    each = f"{found['scorer_peak'] / 1e6:8.0f} MB in each of {found['scorers']} scorers"
+    yield f"                        {each}"
+    size = f"{found['page_bytes'] / 1e6:.1f} MB, peak memory then {found['page_peak'] / 1e6:.0f} MB"
+    yield f"  the page              {found['page_s']:8.1f} s   {size}"
 
 
 def main() -> None:

@@ -168,11 +168,11 @@ class Recording:
 
     def place_of(self, at: int) -> str:
         """File and line of a place, for errors."""
-        number, begun = 0, 0
-        for number, line in enumerate(jsonl.read_lines(self.path), start=1):
-            if begun == at:
-                break
-            begun += len(line)
+        number = begun = 0
+        lines = jsonl.read_lines(self.path)
+        while begun <= at:
+            begun += len(next(lines))
+            number += 1
         return f"{self.path}, line {number}"
 
 

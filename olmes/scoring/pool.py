@@ -25,6 +25,12 @@ from olmes.task import Task
 from olmes.types import Doc, Judgement, Response, Verdict
 
 BATCH = 16
+"""Jobs that are sent to a worker together at first; more where they are done quickly."""
+LARGEST_BATCH = 256
+QUICK, SLOW = 0.02, 0.2
+"""Seconds a batch takes before the next is larger, after which it is smaller."""
+WAITING = 2048
+"""Jobs that may wait for a worker; whoever submits more waits too, so that they do not pile up."""
 START_LIMIT = 120.0
 """Seconds a worker may take to import what its tasks need."""
 
@@ -143,6 +149,9 @@ class ScoringPool:
         self.jobs: deque[Job] = deque()
         self.changed = threading.Condition()
         self.pending = 0
+        """Jobs that are not done."""
+        self.idle = 0
+        """Threads that wait for jobs."""
         self.closing = False
         self.failure: BaseException | None = None
         count = workers or max(1, min(16, (os.cpu_count() or 2) // 2))
@@ -174,7 +183,11 @@ class ScoringPool:
     ) -> None:
         """Have every scorer of a task score one response, with its judgements if it is `judged`.
 
-        `done(scorer, outcome)` is called once a scorer, from a thread of the pool.
+        `done(scorer, outcome)` is called once a scorer, from a thread of the pool. Blocks while too
+        many jobs wait.
+
+        Raises:
+            OlmesError: no worker could be started.
         """
         jobs = [
             Job(
@@ -189,9 +202,14 @@ class ScoringPool:
             for scorer in self.tasks[task].scorers
         ]
         with self.changed:
+            if len(self.jobs) >= WAITING:
+                self.changed.wait_for(lambda: len(self.jobs) < WAITING // 2 or self.failure)
+            if self.failure:
+                raise self.failure
             self.jobs.extend(jobs)
             self.pending += len(jobs)
-            self.changed.notify_all()
+            if self.idle:
+                self.changed.notify_all()
 
     def join(self) -> None:
         """Wait until every submitted job is done.
@@ -212,34 +230,44 @@ class ScoringPool:
             self.changed.notify_all()
             self.changed.wait_for(lambda: self.pending == 0 or self.failure)
 
-    def take(self) -> list[Job] | None:
-        """The next batch of jobs; None when the pool closes."""
+    def take(self, most: int) -> list[Job] | None:
+        """The next batch of jobs, `most` of them at most; None when the pool closes."""
         with self.changed:
+            self.idle += 1
             self.changed.wait_for(lambda: self.jobs or self.closing)
+            self.idle -= 1
             if self.closing:
                 return None
             fair = -(-len(self.jobs) // len(self.threads))
-            return [self.jobs.popleft() for _ in range(min(BATCH, fair))]
+            batch = [self.jobs.popleft() for _ in range(min(most, fair))]
+            self.changed.notify_all()
+            return batch
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Report a job's outcome."""
         job.done(outcome)
         with self.changed:
             self.pending -= 1
-            self.changed.notify_all()
+            if not self.pending:
+                self.changed.notify_all()
 
     def drive(self) -> None:
         """One thread: keep one worker busy until the pool closes."""
         worker: Worker | None = None
         try:
             worker = Worker(self.setup)
-            while (batch := self.take()) is not None:
+            size = BATCH
+            while (batch := self.take(size)) is not None:
+                began = time.monotonic()
                 while batch:
                     worker.send(json.dumps([job.to_json() for job in batch]))
                     batch, lost = self.collect(worker, batch)
                     if lost:
                         worker.kill()
                         worker = Worker(self.setup)
+                took = time.monotonic() - began
+                size = min(2 * size, LARGEST_BATCH) if took < QUICK else size
+                size = max(size // 2, BATCH) if took > SLOW else size
         except BaseException as error:
             with self.changed:
                 self.failure = error

@@ -9,10 +9,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import TypeVar, overload
+from typing import NamedTuple, TypeVar, overload
 
 from olmes.request_hash import RequestHasher
 from olmes.types import Doc, Instance, Request
@@ -20,8 +19,7 @@ from olmes.types import Doc, Instance, Request
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One response to be had."""
 
     instance: Instance
@@ -59,6 +57,8 @@ class Positions(Sequence[T]):
     def __getitem__(self, position: int | slice) -> T | list[T]:
         if isinstance(position, slice):
             return [self.made(at) for at in range(len(self))[position]]
+        if 0 <= position < len(self):
+            return self.made(position)
         return self.made(range(len(self))[position])
 
     def __iter__(self) -> Iterator[T]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.jsonl import dumps, line_of
+from olmes.jsonl import dumps, line_of, quick_line
 from olmes.types import Response
 
 FILE_NAME = "journal.jsonl"
@@ -74,7 +74,8 @@ class Journal:
         if self.packed:
             squeezed = zlib.compress(dumps(row.pop("response")).encode())
             row["packed"] = base64.b64encode(squeezed).decode("ascii")
-        self.stream.write(line_of(row))
+        # A weight that is not a number is nothing that the fast way can write.
+        self.stream.write(line_of(row) if response.logprobs else quick_line(row))
         self.stream.flush()
 
     def close(self, *, remove: bool = False) -> None:

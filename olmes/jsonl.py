@@ -37,6 +37,19 @@ def line_of(value: Any) -> bytes:
         return ESCAPED.encode(value).encode("ascii") + b"\n"
 
 
+def quick_line(value: Any) -> bytes:
+    """A line of JSON without spaces, several times as fast as `line_of`.
+
+    NaN and infinities become null: for values without fractions.
+    """
+    import orjson
+
+    try:
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, or a whole number beyond 64 bits
+        return line_of(value)
+
+
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, gunzipped when its name ends in `.gz`.
 

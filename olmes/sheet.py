@@ -95,14 +95,7 @@ class ScoreSheet:
             self.answered += not response.error
         row = self.rows[position]
         row["response"] = response.to_json() | {"logprobs": list(response.logprobs)}
-        flags = {
-            "failed": bool(response.error),
-            "empty": not response.error and not response.logprobs and not response.text.strip(),
-            "refusal": REFUSAL.match(response.text) is not None,
-            "truncated": response.finish == "length",
-            "prompt_truncated": response.prompt_truncated > 0,
-        }
-        row["flags"] = [name for name in FLAGS if flags.get(name)]
+        row["flags"] = flags_of(response)
         row["note"] = response.error
         self.waits(position, row, scored=not response.error and not self.task.judged)
 
@@ -143,6 +136,18 @@ class ScoreSheet:
         if any(outcome.timeout for outcome in ordered):
             row["values"] = self.task.wrong_values(self.docs[position]) | row["values"]
         self.rows[position] = row
+
+
+def flags_of(response: Response) -> list[str]:
+    """What is to be counted of a response before it is scored, in the order of `FLAGS`."""
+    found = {
+        "failed": bool(response.error),
+        "empty": not (response.error or response.logprobs or response.text.strip()),
+        "refusal": REFUSAL.match(response.text) is not None,
+        "truncated": response.finish == "length",
+        "prompt_truncated": response.prompt_truncated > 0,
+    }
+    return [name for name, true in found.items() if true]
 
 
 def complete_row(row: Row, outcomes: Sequence[Outcome]) -> None:

@@ -157,7 +157,16 @@ class Response:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        # Written out, because it is made several times a response.
+        return {
+            "text": self.text,
+            "finish": self.finish,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "prompt_truncated": self.prompt_truncated,
+            "logprobs": self.logprobs,
+            "error": self.error,
+        }
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Response:

@@ -29,6 +29,7 @@ from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.types import Doc, Finish, Request, Response
 
 MISSING = "no recorded response"
+FINISHES = get_args(Finish)
 MOST_REPEATS = 1_000_000
 """Responses to one item; room is made up to the highest number."""
 
@@ -77,42 +78,47 @@ def parse(row: Any, place: str) -> RecordedResponse:
     Raises:
         OlmesError: a field is missing or has the wrong type.
     """
+    if fault := fault_of(row):
+        raise OlmesError(f"{place}: {fault}.")
+    return checked(row, place)
 
-    def wrong(what: str) -> OlmesError:
-        return OlmesError(f"{place}: {what}.")
 
+def fault_of(row: Any) -> str:
+    """What is wrong with a row; '' when nothing is."""
     if not isinstance(row, dict):
-        raise wrong("not a JSON object; write one a line")
+        return "not a JSON object; write one a line"
     if not isinstance(row.get("response"), str):
-        raise wrong("'response' must be the response's text")
+        return "'response' must be the response's text"
     doc_id, doc = row.get("doc_id"), row.get("doc")
     if doc_id is None and doc is None:
-        raise wrong("give 'doc_id' (row in the official file) or 'doc' (the item itself)")
+        return "give 'doc_id' (row in the official file) or 'doc' (the item itself)"
     if doc is not None and not isinstance(doc, dict):
-        raise wrong("'doc' must be the item as a JSON object")
+        return "'doc' must be the item as a JSON object"
     for name in ("doc_id", "repeat", "tokens"):
         value = row.get(name)
         if value is not None and (type(value) is not int or value < 0):
-            raise wrong(f"'{name}' must be a whole number from 0")
+            return f"'{name}' must be a whole number from 0"
     if (row.get("repeat") or 0) >= MOST_REPEATS:
-        raise wrong(
-            f"'repeat' must be below {MOST_REPEATS}; number the responses to an item from 0"
-        )
+        return f"'repeat' must be below {MOST_REPEATS}; number the responses to an item from 0"
     for name in ("task", "subtask"):
         if not isinstance(row.get(name) or "", str):
-            raise wrong(f"'{name}' must be a name")
-    finish: Any = row.get("finish") or "stop"
-    if finish not in get_args(Finish):
-        raise wrong(f"'finish' must be one of {', '.join(get_args(Finish))}")
+            return f"'{name}' must be a name"
+    if (row.get("finish") or "stop") not in FINISHES:
+        return f"'finish' must be one of {', '.join(FINISHES)}"
+    return ""
+
+
+def checked(row: dict[str, Any], place: str) -> RecordedResponse:
+    """A row in which nothing is wrong."""
     return RecordedResponse(
         place=place,
         text=row["response"],
-        doc_id=doc_id,
-        doc=doc,
+        doc_id=row.get("doc_id"),
+        doc=row.get("doc"),
         subtask=row.get("subtask") or "",
         task=row.get("task") or "",
         repeat=row.get("repeat") or 0,
-        finish=finish,
+        finish=row.get("finish") or "stop",
         tokens=row.get("tokens") or 0,
     )
 
@@ -143,14 +149,11 @@ class Recording:
         for number, line in enumerate(jsonl.read_lines(self.path), start=1):
             if line.strip():
                 some = True
-                yield place, self.parsed(line, number)
+                row = jsonl.parsed(line, self.path, number)
+                yield place, parse(row, f"{self.path}, line {number}")
             place += len(line)
         if not some:
             raise OlmesError(f"{self.path} holds no responses; write one JSON object a line.")
-
-    def parsed(self, line: bytes, number: int) -> RecordedResponse:
-        """A line of the recording."""
-        return parse(jsonl.parsed(line, self.path, number), f"{self.path}, line {number}")
 
     @cached_property
     def stream(self) -> BinaryIO:
@@ -162,9 +165,10 @@ class Recording:
         return unpacked
 
     def at(self, place: int) -> RecordedResponse:
-        """The row at a place."""
+        """The row at a place that was told before, when it was checked."""
         self.stream.seek(place)
-        return self.parsed(self.stream.readline(), 0)
+        row = jsonl.parsed(self.stream.readline(), self.path, 0)
+        return checked(row, f"{self.path}, byte {place}")
 
     def place_of(self, at: int) -> str:
         """File and line of a place, for errors."""

@@ -1,4 +1,4 @@
-"""Rows, responses and recordings lie on disk while a run goes on: the record is the same, memory flat."""
+"""A run keeps its rows and responses on disk: the record is what it was, and memory is flat."""
 
 from __future__ import annotations
 

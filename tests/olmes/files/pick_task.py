@@ -1,4 +1,4 @@
-"""Multiple choice by likelihood, from a file: sub-tasks, passages, a metric over parts, a macro mean."""
+"""Multiple choice by likelihood: sub-tasks, passages, a metric over parts, a macro mean."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ FILES = Path(__file__).parent / "files"
 REPEATS = 3
 SAID = {
     "raise": "raise",
-    "exit": "exit",
     "memory": "memory",
     "empty": " \n",
     "sorry": "I'm sorry, but I cannot say that.",

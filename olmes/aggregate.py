@@ -46,7 +46,8 @@ class TaskNumbers:
     def add(self, row: Row) -> None:
         """Count one row in."""
         self.sizes[row["subtask"]] += 1
-        self.counts.update(row["flags"])
+        for flag in row["flags"]:
+            self.counts[flag] += 1
         if response := row["response"]:
             for kind in self.tokens:
                 self.tokens[kind] += response[f"{kind}_tokens"]

@@ -49,7 +49,8 @@ class Diagnosis:
         if values[self.primary]:
             return
         self.wrong += 1
-        self.flags.update(row["flags"])
+        for flag in row["flags"]:
+            self.flags[flag] += 1
         if any(values.get(name) == 1 for name in self.honest):
             self.lost_by[reason(row)] += 1
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.jsonl import dumps, line_of, quick_line
+from olmes.jsonl import dumps, line_of, quick
 from olmes.types import Response
 
 FILE_NAME = "journal.jsonl"
@@ -75,7 +75,7 @@ class Journal:
             squeezed = zlib.compress(dumps(row.pop("response")).encode())
             row["packed"] = base64.b64encode(squeezed).decode("ascii")
         # A weight that is not a number is nothing that the fast way can write.
-        self.stream.write(line_of(row) if response.logprobs else quick_line(row))
+        self.stream.write(line_of(row) if response.logprobs else quick(row) + b"\n")
         self.stream.flush()
 
     def close(self, *, remove: bool = False) -> None:

@@ -37,17 +37,17 @@ def line_of(value: Any) -> bytes:
         return ESCAPED.encode(value).encode("ascii") + b"\n"
 
 
-def quick_line(value: Any) -> bytes:
-    """A line of JSON without spaces, several times as fast as `line_of`.
+def quick(value: Any) -> bytes:
+    """JSON without spaces or line ends, several times as fast as `dumps`.
 
     NaN and infinities become null: for values without fractions.
     """
     import orjson
 
     try:
-        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(value)
     except TypeError:  # a lone surrogate, or a whole number beyond 64 bits
-        return line_of(value)
+        return dumps(value).encode("utf-8")
 
 
 def read_text(path: Path) -> str:

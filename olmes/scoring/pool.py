@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.jsonl import quick
 from olmes.task import Task
 from olmes.types import Doc, Judgement, Response, Verdict
 
@@ -58,23 +59,31 @@ class Job:
     done: Callable[[Outcome], None]
     judgements: Sequence[Judgement] | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """What the worker needs."""
-        job: dict[str, Any] = {
-            "task": self.task,
-            "scorer": self.scorer,
-            "doc": self.doc,
-            "response": self.response.to_json(),
-        }
+    def to_json(self) -> bytes:
+        """What the worker needs, as a JSON object."""
+        response = self.response.to_json()
+        parts = [
+            b'{"task":' + quick(self.task),
+            b'"scorer":' + quick(self.scorer),
+            b'"doc":' + ascii_json(self.doc),
+            # A weight may be NaN, which the fast way cannot write.
+            b'"response":' + (ascii_json(response) if response["logprobs"] else quick(response)),
+        ]
         if self.judgements is not None:
-            job["judgements"] = [judgement.to_json() for judgement in self.judgements]
-        return job
+            rows = [judgement.to_json() for judgement in self.judgements]
+            parts.append(b'"judgements":' + ascii_json(rows))
+        return b",".join(parts) + b"}"
+
+
+def ascii_json(value: Any) -> bytes:
+    """JSON of any value, without line ends."""
+    return json.dumps(value).encode("ascii")
 
 
 class Worker:
     """One scoring process and the pipe to it."""
 
-    def __init__(self, setup: str) -> None:
+    def __init__(self, setup: bytes) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         # A file, not a pipe: nobody reads it while the worker runs, and a full pipe would block it.
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
@@ -93,11 +102,11 @@ class Worker:
         if answer is None or "ready" not in answer:
             raise OlmesError(f"a scoring process did not start: {self.last_words()}")
 
-    def send(self, line: str) -> None:
+    def send(self, line: bytes) -> None:
         """Write one line; a dead worker is noticed when its answer is waited for."""
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(line.encode("ascii") + b"\n")
+            self.process.stdin.write(line + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
@@ -140,7 +149,7 @@ class ScoringPool:
 
     def __init__(self, tasks: Mapping[str, Task], workers: int | None = None) -> None:
         self.tasks = dict(tasks)
-        self.setup = json.dumps(
+        self.setup = ascii_json(
             {
                 name: {"reference": task.reference, "settings": dict(task.settings)}
                 for name, task in self.tasks.items()
@@ -260,7 +269,7 @@ class ScoringPool:
             while (batch := self.take(size)) is not None:
                 began = time.monotonic()
                 while batch:
-                    worker.send(json.dumps([job.to_json() for job in batch]))
+                    worker.send(b"[" + b",".join(job.to_json() for job in batch) + b"]")
                     batch, lost = self.collect(worker, batch)
                     if lost:
                         worker.kill()

@@ -55,9 +55,9 @@ def answer_all(
         answered(position, response, origin)
 
     weighed, generated = Waiting(items), Waiting(items)
-    engine = model.engine
+    engine, finished = model.engine, journal.responses
     for position, item in enumerate(items):
-        if stored := journal.responses.get(item.key):
+        if stored := finished.get(item.key):
             answered(position, stored, "journal")
             continue
         request = item.request

@@ -42,8 +42,11 @@ class Journal:
             ) from None
         self.places: dict[int, int] = self.recover()
         """Where the line of an item begins, by the hash of its key: an eighth of the keys' memory."""
-        self.responses = Finished(self)
+
+    @property
+    def responses(self) -> Finished:
         """What an earlier process finished, by item key; what is appended is not in it."""
+        return Finished(self)
 
     def recover(self) -> dict[int, int]:
         """Find what an earlier process finished, and cut off a torn last line."""

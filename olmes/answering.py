@@ -6,10 +6,12 @@ the task, decides on order, batching and sharing of prefixes.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from olmes.cache import ResponseCache, response_key
+from olmes.items import Positions
 from olmes.journal import Journal
 from olmes.models.base import Model
 from olmes.types import Request, Response
@@ -33,10 +35,6 @@ class Asking(Protocol):
         """Name in the journal."""
 
 
-Asked = tuple[str, list[int], Request]
-"""A response key, the positions of the items that share it, and their request."""
-
-
 def answer_all(
     items: Sequence[Asking],
     model: Model,
@@ -49,68 +47,95 @@ def answer_all(
     Each response from elsewhere than the journal is written there first, unless it failed: a failed
     request is asked again when the run goes on.
     """
+    shared = cache if model.cacheable else None
 
-    def arrived(positions: Sequence[int], response: Response, origin: Origin) -> None:
-        for at in positions:
-            if not response.error:
-                journal.append(items[at].key, response)
-            answered(at, response, "twin" if origin == "model" and at != positions[0] else origin)
+    def arrived(position: int, response: Response, origin: Origin) -> None:
+        if not response.error:
+            journal.append(items[position].key, response)
+        answered(position, response, origin)
 
-    missing = []
+    weighed, generated = Waiting(items), Waiting(items)
+    engine, finished = model.engine, journal.responses
     for position, item in enumerate(items):
-        if stored := journal.responses.get(item.key):
+        if stored := finished.get(item.key):
             answered(position, stored, "journal")
+            continue
+        request = item.request
+        waiting = weighed if request.continuations else generated
+        key = equal_key(model, engine, request)
+        if waiting.has(key):
+            waiting.join(key, position)
+        elif shared and (found := shared.get(key.hex())):
+            arrived(position, found, "cache")
         else:
-            missing.append(position)
-    if not missing:
-        return
-    equal = equal_requests(items, missing, model)
-    asked: list[tuple[str, list[int]]] = []
-    for key, positions in equal.items():
-        if cache and model.cacheable and (found := cache.get(key)):
-            arrived(positions, found, "cache")
-        else:
-            asked.append((key, positions))
+            waiting.add(key, position)
+    for waiting, respond in ((weighed, model.loglikelihood), (generated, model.generate)):
 
-    def from_model(key: str, positions: list[int], response: Response) -> None:
-        if cache and model.cacheable:
-            cache.put(key, response)
-        arrived(positions, response, "model")
+        def done(at: int, response: Response, waiting: Waiting = waiting) -> None:
+            if shared:
+                shared.put(waiting.key(at).hex(), response)
+            first, *twins = waiting.positions(at)
+            arrived(first, response, "model")
+            for twin in twins:
+                arrived(twin, response, "twin")
 
-    ask(items, asked, model, from_model)
+        waiting.numbers.clear()  # nothing joins any more
+        if waiting:
+            respond(waiting, done)
 
 
-def equal_requests(
-    items: Sequence[Asking], positions: Sequence[int], model: Model
-) -> dict[str, list[int]]:
-    """Positions by response key, in order: those under one key have the same response."""
-    engine = model.engine
-    equal: dict[str, list[int]] = {}
-    for position in positions:
-        item = items[position]
-        # A model without tokens (a recording) cannot tell equal prompts; every item is its own.
-        key = response_key(model, engine, item.request) if model.cacheable else item.key
-        equal.setdefault(key, []).append(position)
-    return equal
+def equal_key(model: Model, engine: dict[str, Any], request: Request) -> bytes:
+    """32 bytes that two requests share only when they must have the same response.
+
+    Empty for a model without tokens (a recording): it cannot tell equal prompts, and every item is
+    its own.
+    """
+    return bytes.fromhex(response_key(model, engine, request)) if model.cacheable else b""
 
 
-def ask(
-    items: Sequence[Asking],
-    asked: Sequence[tuple[str, list[int]]],
-    model: Model,
-    from_model: Callable[[str, list[int], Response], None],
-) -> None:
-    """Send one request a key to the model: those to be weighed, then those to be gone on with."""
-    for weighed, respond in ((True, model.loglikelihood), (False, model.generate)):
-        chosen = [
-            (key, positions, items[positions[0]].request)
-            for key, positions in asked
-            if bool(items[positions[0]].request.continuations) == weighed
-        ]
+class Waiting(Positions[Request]):
+    """The requests a model is asked, in their order; equal ones are one.
 
-        def done(at: int, response: Response, chosen: Sequence[Asked] = tuple(chosen)) -> None:
-            key, positions, _ = chosen[at]
-            from_model(key, positions, response)
+    Held are numbers and hashes, in few bytes a request: requests are made when they are looked at.
+    """
 
-        if chosen:
-            respond([request for _, _, request in chosen], done)
+    def __init__(self, items: Sequence[Asking]) -> None:
+        self.items = items
+        self.firsts = array("q")
+        """Position of the first item of each request."""
+        self.keys = bytearray()
+        """The requests' keys, 32 bytes each; none for a model that has no keys."""
+        self.numbers: dict[bytes, int] = {}
+        """Number of each request by its key."""
+        self.twins: dict[int, list[int]] = {}
+        """Positions of further items by the request's number; few have any."""
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def made(self, position: int) -> Request:
+        """The request with a number from 0."""
+        return self.items[self.firsts[position]].request
+
+    def has(self, key: bytes) -> bool:
+        """Whether a request with this key waits."""
+        return key in self.numbers
+
+    def add(self, key: bytes, position: int) -> None:
+        """Add a request."""
+        if key:
+            self.numbers[key] = len(self.firsts)
+            self.keys += key
+        self.firsts.append(position)
+
+    def join(self, key: bytes, position: int) -> None:
+        """Add an item whose request waits already."""
+        self.twins.setdefault(self.numbers[key], []).append(position)
+
+    def key(self, number: int) -> bytes:
+        """The key of a request."""
+        return bytes(self.keys[32 * number : 32 * number + 32])
+
+    def positions(self, number: int) -> list[int]:
+        """The items that a request answers."""
+        return [self.firsts[number], *self.twins.get(number, ())]

@@ -12,7 +12,7 @@ from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.judging.replayed import replayed_judge
 from olmes.models.base import Model
-from olmes.models.replay import ReplayModel
+from olmes.models.replay import Recording, ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.plan import Plan, make_plan
 from olmes.record import Record
@@ -167,9 +167,10 @@ def plan_run(
     datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
     if not chosen or not isinstance(model, ReplayModel):
         return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run)
-    recorded = recorded_answers(model.recorded, chosen, datasets)
-    answered = {instance_id for instance_id, _ in recorded}
-    plan = make_plan(chosen, datasets, suite=suite, limit=limit, among=answered, not_run=not_run)
+    recorded = recorded_answers(Recording(model.path), chosen, datasets)
+    plan = make_plan(
+        chosen, datasets, suite=suite, limit=limit, among=recorded.places, not_run=not_run
+    )
     fill_answers(model, plan, recorded)
     return plan
 

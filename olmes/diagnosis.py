@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from olmes.record import Row
@@ -22,27 +22,53 @@ WHY_WRONG = ("truncated", "refusal", "empty", "unparsed")
 """Flags by which answers that no reading calls right are told apart."""
 
 
-def diagnose(task: Task, rows: Sequence[Row]) -> dict[str, Any]:
-    """How a task's wrong answers came about.
+def diagnose(task: Task, rows: Iterable[Row]) -> dict[str, Any]:
+    """How the wrong answers among a task's rows came about: `Diagnosis.entry`."""
+    diagnosis = Diagnosis(task)
+    for row in rows:
+        diagnosis.add(row)
+    return diagnosis.entry()
 
-    Returns:
-        `n` scored responses; `wrong` of them by the primary metric; `lost` of these that an honest
-        metric calls right, with `lost_by` (latex, closing_phrase, truncated, other); and `flags` of
-        the wrong ones. `lost` is None for a task without an honest metric.
-    """
-    honest = [metric.name for metric in task.metrics if metric.honest and not metric.over_parts]
-    scored = [row for row in rows if task.primary in row["values"]]
-    wrong = [row for row in scored if not row["values"][task.primary]]
-    lost = [row for row in wrong if any(row["values"].get(name) == 1 for name in honest)]
-    reasons = Counter(reason(row) for row in lost)
-    flags = Counter(flag for row in wrong for flag in row["flags"] if flag in WHY_WRONG)
-    return {
-        "n": len(scored),
-        "wrong": len(wrong),
-        "lost": len(lost) if honest else None,
-        "lost_by": dict(sorted(reasons.items())),
-        "flags": {flag: flags[flag] for flag in WHY_WRONG},
-    }
+
+class Diagnosis:
+    """How a task's wrong answers came about, from rows that are added one by one and not kept."""
+
+    def __init__(self, task: Task) -> None:
+        self.primary = task.primary
+        self.honest = [m.name for m in task.metrics if m.honest and not m.over_parts]
+        self.scored = self.wrong = 0
+        self.lost_by: Counter[str] = Counter()
+        self.flags: Counter[str] = Counter()
+
+    def add(self, row: Row) -> None:
+        """Count one row in."""
+        values = row["values"]
+        if self.primary not in values:
+            return
+        self.scored += 1
+        if values[self.primary]:
+            return
+        self.wrong += 1
+        for flag in row["flags"]:
+            self.flags[flag] += 1
+        if any(values.get(name) == 1 for name in self.honest):
+            self.lost_by[reason(row)] += 1
+
+    def entry(self) -> dict[str, Any]:
+        """What is known of the rows so far.
+
+        Returns:
+            `n` scored responses; `wrong` of them by the primary metric; `lost` of these that an
+            honest metric calls right, with `lost_by` (latex, closing_phrase, truncated, other); and
+            `flags` of the wrong ones. `lost` is None for a task without an honest metric.
+        """
+        return {
+            "n": self.scored,
+            "wrong": self.wrong,
+            "lost": self.lost_by.total() if self.honest else None,
+            "lost_by": dict(sorted(self.lost_by.items())),
+            "flags": {flag: self.flags[flag] for flag in WHY_WRONG},
+        }
 
 
 def reason(row: Row) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 20
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def canonical_json(value: Any) -> bytes:
@@ -17,7 +18,7 @@ def canonical_json(value: Any) -> bytes:
     Non-ASCII stays escaped, so that a lone surrogate (which a replayed response may hold and UTF-8
     cannot) hashes too.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return CANONICAL.encode(value).encode("ascii")
 
 
 def sha256(data: bytes) -> str:
@@ -28,6 +29,38 @@ def sha256(data: bytes) -> str:
 def content_hash(value: Any) -> str:
     """SHA-256 (64 hex digits) over the canonical JSON of `value`."""
     return sha256(canonical_json(value))
+
+
+class Members:
+    """An array in a hashed value whose members are made one by one while they are hashed."""
+
+    def __init__(self, members: Iterable[Any]) -> None:
+        self.members = members
+
+
+def streamed_hash(value: Any) -> str:
+    """`content_hash` of a value whose objects may hold `Members` in place of long arrays."""
+    digest = hashlib.sha256()
+    for piece in canonical_pieces(value):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def canonical_pieces(value: Any) -> Iterator[bytes]:
+    """The canonical JSON of such a value, piece by piece."""
+    if isinstance(value, Members):
+        yield b"["
+        for number, member in enumerate(value.members):
+            yield (b"," if number else b"") + canonical_json(member)
+        yield b"]"
+    elif isinstance(value, dict):
+        yield b"{"
+        for number, key in enumerate(sorted(value)):
+            yield (b"," if number else b"") + canonical_json(key) + b":"
+            yield from canonical_pieces(value[key])
+        yield b"}"
+    else:
+        yield canonical_json(value)
 
 
 def set_hash(values: Iterable[Any]) -> str:

@@ -12,32 +12,15 @@ from typing import Any
 from olmes import __version__
 from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
-from olmes.hashing import content_hash
+from olmes.hashing import Members, streamed_hash
+from olmes.items import Item, Items, Joined
 from olmes.registry import scorer_hash
 from olmes.suite import Suite
 from olmes.task import Task
-from olmes.types import Instance, Message, Request
+from olmes.types import Instance, Message
 
 LIMIT_SEED = 1234
 """Seed of the items a limit keeps (the reference's `random_subsample_seed`)."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One response to be had: an instance, a repeat, and the request for it."""
-
-    instance: Instance
-    request: Request
-
-    @cached_property
-    def request_hash(self) -> str:
-        """16 hex digits of the request's content."""
-        return content_hash(self.request.to_json())[:16]
-
-    @cached_property
-    def key(self) -> str:
-        """Name in the journal: which instance, which response to it, which request."""
-        return f"{self.instance.id}#{self.request.repeat}:{self.request_hash}"
 
 
 @dataclass(frozen=True)
@@ -46,12 +29,12 @@ class TaskPlan:
 
     task: Task
     dataset: Dataset
-    items: tuple[Item, ...]
+    items: Items
 
     @cached_property
     def shared_messages(self) -> tuple[Message, ...]:
         """The turns every request of the task begins with: its exemplars."""
-        chats = [item.request.messages for item in self.items]
+        chats = [request.messages for request in self.items.requests]
         shared: list[Message] = []
         for turns in zip(*(chat[:-1] for chat in chats), strict=False):
             if any(turn != turns[0] for turn in turns):
@@ -71,9 +54,9 @@ class Plan:
     """Tasks that were asked for and cannot be run, each with the reason and the remedy."""
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> Joined[Item]:
         """Every item of every task."""
-        return [item for task in self.tasks for item in task.items]
+        return Joined([task.items for task in self.tasks])
 
     def identity(
         self, fingerprint: str, engine: Mapping[str, Any], judge: Mapping[str, Any] | None = None
@@ -89,7 +72,7 @@ class Plan:
             plan.task.name: {
                 "formulation": plan.task.formulation_hash,
                 "scorer": scorer_hash(plan.task),
-                "items": [(item.key, item.instance.doc_hash) for item in plan.items],
+                "items": Members(plan.items.keys_and_docs()),
                 "origin": plan.dataset.origin,
             }
             for plan in self.tasks
@@ -103,7 +86,7 @@ class Plan:
             "limit": self.limit,
             "tasks": tasks,
         }
-        return content_hash(described | ({"judge": judge} if judge else {}))[:16]
+        return streamed_hash(described | ({"judge": judge} if judge else {}))[:16]
 
 
 def make_plan(
@@ -133,20 +116,9 @@ def make_plan(
         if limit is not None and among is not None:
             instances = [one for one in instances if one.id in among] or instances
         kept = limited(instances, limit)
-        items = [item for instance in kept for item in items_of(task, instance)]
-        plans.append(TaskPlan(task, datasets[task.name], tuple(items)))
+        requests = [task.request(instance.doc) for instance in kept]
+        plans.append(TaskPlan(task, datasets[task.name], Items(kept, requests)))
     return Plan(tuple(plans), suite, limit, dict(not_run or {}))
-
-
-def items_of(task: Task, instance: Instance) -> list[Item]:
-    """One item a repeat."""
-    request = task.request(instance.doc)
-    if request.generation.n == 1:
-        return [Item(instance, request)]
-    return [
-        Item(instance, dataclasses.replace(request, repeat=repeat))
-        for repeat in range(request.generation.n)
-    ]
 
 
 def limited(instances: Sequence[Instance], limit: int | None) -> list[Instance]:

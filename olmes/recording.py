@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from olmes import jsonl
-from olmes.aggregate import suite_numbers, task_numbers
-from olmes.diagnosis import diagnose
+from olmes.aggregate import TaskNumbers, suite_numbers
+from olmes.diagnosis import Diagnosis
 from olmes.environment import environment, program
-from olmes.judging.stage import Judged
+from olmes.judging.stage import Judged, JudgementCounts
 from olmes.models.base import Model
 from olmes.models.lineage import family, lineage, training_step
 from olmes.plan import Plan, TaskPlan
-from olmes.record import SCHEMA, Record
+from olmes.record import SCHEMA, Record, Row
 from olmes.registry import scorer_hash
+from olmes.sample_rows import RunSheet
 from olmes.seal.look import TakenLook
-from olmes.seal.sealing import seal_samples
-from olmes.sheet import ScoreSheet
+from olmes.seal.sealing import sealed_entries, sealed_samples
 from olmes.task import Task
 
 BROKEN = ("failed", "crashed", "unjudged")
@@ -31,19 +32,17 @@ def write_record(
     plan: Plan,
     model: Model,
     identity: str,
-    sheets: Sequence[ScoreSheet],
+    sheets: Sequence[RunSheet],
     *,
     judges: Judged | None,
     look: TakenLook | None,
     timing: dict[str, float],
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole."""
-    tasks = {}
-    for task_plan, sheet in zip(plan.tasks, sheets, strict=True):
-        if look is None or sheet.task.name not in look.tasks:
-            jsonl.write(folder / samples_file(sheet.task), sheet.rows)
-        tasks[sheet.task.name] = task_entry(task_plan, sheet, judges)
-    rows = {sheet.task.name: sheet.rows for sheet in sheets}
+    tasks = {
+        sheet.task.name: task_entry(sheet.plan, write_samples(folder, sheet, look), judges)
+        for sheet in sheets
+    }
     data = {
         "schema": SCHEMA,
         "id": folder.name,
@@ -62,7 +61,7 @@ def write_record(
         },
         "suite": suite_entry(plan, tasks),
         "limit": plan.limit,
-        "held_out": look.to_json() | seal_samples(folder, look, rows) if look else None,
+        "held_out": look.to_json() | sealed(folder, look, tasks) if look else None,
         "tasks": tasks,
         "not_run": dict(plan.not_run),
         "warnings": warnings(tasks, plan),
@@ -73,12 +72,51 @@ def write_record(
     return Record.load(folder)
 
 
+class Counted:
+    """What a record says of a task's rows; they are added one by one and not kept."""
+
+    def __init__(self, task: Task) -> None:
+        self.numbers = TaskNumbers(task)
+        self.diagnosis = Diagnosis(task)
+        self.judgements = JudgementCounts()
+
+    def add(self, row: Row) -> None:
+        """Count one row in."""
+        self.numbers.add(row)
+        self.diagnosis.add(row)
+        self.judgements.add(row)
+
+
+def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Counted:
+    """Write a task's samples, under seal if it is held out, and count them."""
+    name, counted = sheet.task.name, Counted(sheet.task)
+    held_out = look is not None and name in look.tasks
+    writing = sealed_samples(folder, name) if held_out else open_samples(folder, sheet.task)
+    with writing as write:
+        for number, line in enumerate(sheet.rows.lines(), start=1):
+            write(line)
+            counted.add(jsonl.scanned(line, f"the samples of {name}, line {number}"))
+    return counted
+
+
+@contextlib.contextmanager
+def open_samples(folder: Path, task: Task) -> Iterator[Callable[[bytes], object]]:
+    """Where the samples of a task go that is not held out. Gives the file's `write`."""
+    with jsonl.written_atomically(folder / samples_file(task)) as stream:
+        yield stream.write
+
+
+def sealed(folder: Path, look: TakenLook, tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of the samples under seal."""
+    return sealed_entries(folder, {name: tasks[name]["n"] for name in look.tasks})
+
+
 def samples_file(task: Task) -> str:
     """Place of a task's samples below the run's folder."""
     return f"samples/{task.name}.jsonl"
 
 
-def task_entry(plan: TaskPlan, sheet: ScoreSheet, judges: Judged | None) -> dict[str, Any]:
+def task_entry(plan: TaskPlan, counted: Counted, judges: Judged | None) -> dict[str, Any]:
     """A task's part of `run.json`: where its numbers come from, then the numbers."""
     task = plan.task
     return {
@@ -90,9 +128,9 @@ def task_entry(plan: TaskPlan, sheet: ScoreSheet, judges: Judged | None) -> dict
         "formulation_hash": task.formulation_hash,
         "scorer_hash": scorer_hash(task),
         "data": plan.dataset.to_json(),
-        **task_numbers(task, sheet.rows),
-        "diagnosis": diagnose(task, sheet.rows),
-        "judge": judges.entry(sheet.rows) if judges and task.judged else None,
+        **counted.numbers.entry(),
+        "diagnosis": counted.diagnosis.entry(),
+        "judge": counted.judgements.entry(judges) if judges and task.judged else None,
         "shared_messages": list(plan.shared_messages),
         "samples": samples_file(task),
     }

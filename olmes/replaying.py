@@ -2,51 +2,90 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 
 from olmes.data.resolve import Dataset, by_file
 from olmes.errors import OlmesError
-from olmes.models.replay import RecordedResponse, ReplayModel, request_key
+from olmes.models.replay import RecordedResponse, Recording, ReplayModel
 from olmes.plan import Plan
+from olmes.request_hash import RequestHasher, alike
 from olmes.task import Task
-from olmes.types import Doc, Instance
+from olmes.types import Doc, Instance, Request, Response
 
-Recorded = dict[tuple[str, int], RecordedResponse]
-"""Recorded responses by the id of the instance they answer and their repeat."""
+NOTHING = -1
+"""In place of the place of a row that there is none of."""
+
+
+class RecordedAnswers:
+    """Where the responses to the items of some tasks stand in a recording: 8 bytes a response."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.places: dict[str, array[int]] = {}
+        """By the instance's id: the place of each repeat's row."""
+
+    def add(self, instance_id: str, repeat: int, place: int) -> int | None:
+        """Add a response; where the item had one before, the place of that one."""
+        own = self.places.setdefault(instance_id, array("q"))
+        own.extend([NOTHING] * (repeat + 1 - len(own)))
+        before, own[repeat] = own[repeat], place
+        return None if before == NOTHING else before
+
+    def response(self, instance_id: str, repeat: int) -> Response | None:
+        """The response to an item, if it is recorded."""
+        own = self.places.get(instance_id, ())
+        if repeat >= len(own) or own[repeat] == NOTHING:
+            return None
+        return self.recording.at(own[repeat]).to_response()
 
 
 def recorded_answers(
-    rows: Sequence[RecordedResponse], tasks: Sequence[Task], datasets: Mapping[str, Dataset]
-) -> Recorded:
+    recording: Recording, tasks: Sequence[Task], datasets: Mapping[str, Dataset]
+) -> RecordedAnswers:
     """The recorded responses to the items of some tasks.
 
     Raises:
         OlmesError: a row names no task where there are several, or two rows answer one item.
     """
     finders = {task.name: Finder(task, datasets[task.name]) for task in tasks}
-    recorded: Recorded = {}
-    for row in rows:
+    only = next(iter(finders))
+    found = RecordedAnswers(recording)
+    for place, row in recording:
         if not row.task and len(finders) > 1:
             raise OlmesError(
                 f"{row.place}: the run has several tasks, so each row must name its `task`."
             )
-        if (finder := finders.get(row.task or next(iter(finders)))) is None:
+        if (finder := finders.get(row.task or only)) is None:
             continue
-        key = (finder.instance(row).id, row.repeat)
-        if key in recorded:
+        before = found.add(finder.instance(row).id, row.repeat, place)
+        if before is not None:
             raise OlmesError(
-                f"{row.place}: answers the same item as {recorded[key].place}; number several "
+                f"{row.place}: answers the same item as {recording.place_of(before)}; number several "
                 "responses to one item with repeat = 0, 1, ..., or remove one."
             )
-        recorded[key] = row
-    return recorded
+    return found
 
 
-def fill_answers(model: ReplayModel, plan: Plan, recorded: Recorded) -> None:
-    """Give a replay model its answers to the requests of a plan."""
-    for item in plan.items:
-        if found := recorded.get((item.instance.id, item.request.repeat)):
-            model.answers[request_key(item.request)] = found.to_response()
+def fill_answers(model: ReplayModel, plan: Plan, recorded: RecordedAnswers) -> None:
+    """Have a replay model find its answers to the requests of a plan."""
+    keys = RequestHasher()
+    asked = {
+        keys.digest(request): instance.id
+        for task in plan.tasks
+        for instance, request in zip(task.items.instances, task.items.requests, strict=True)
+        if instance.id in recorded.places
+    }
+    # Of a request that repeats another, the first: the hash of what the repeats share is kept.
+    latest: list[tuple[Request, str | None]] = []
+
+    def find(request: Request) -> Response | None:
+        if not latest or not alike(latest[0][0], request):
+            latest[:] = [(request, asked.get(keys.digest(request.repeated(0))))]
+        instance_id = latest[0][1]
+        return recorded.response(instance_id, request.repeat) if instance_id else None
+
+    model.find = find
 
 
 class Finder:

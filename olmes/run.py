@@ -6,8 +6,12 @@ suite -> task -> instances -> requests -> (journal, cache) -> model -> responses
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 from olmes.answering import Origin, answer_all
@@ -16,14 +20,17 @@ from olmes.journal import Journal
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judged, judge_responses
 from olmes.models.base import Model
-from olmes.plan import Item, Plan
+from olmes.plan import Plan
 from olmes.record import Record
 from olmes.recording import write_record
+from olmes.sample_rows import RunSheet, ToJudge
 from olmes.scoring.pool import ScoringPool
 from olmes.seal.look import Look, take_look
 from olmes.seal.sealing import write_result
-from olmes.sheet import ScoreSheet
 from olmes.types import Judgement, Question, Response
+
+JUDGED_AT_ONCE = 10_000
+"""Responses whose questions are put to a judge together; more than any judged benchmark has."""
 
 
 class Watcher:
@@ -58,6 +65,7 @@ def run(
     use_cache: bool = True,
     workers: int | None = None,
     watcher: Watcher | None = None,
+    pool: ScoringPool | None = None,
 ) -> Record:
     """Run a plan on a model, or go on with the same run where it stopped.
 
@@ -73,6 +81,8 @@ def run(
         use_cache: whether responses are taken from and put into the cache shared by all runs.
         workers: scoring processes; None takes half of the processors.
         watcher: told what happens.
+        pool: scoring processes that were started for these tasks, as several runs one after the other
+            share them; they are left running. None starts and ends `workers` of its own.
 
     Raises:
         OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
@@ -88,20 +98,20 @@ def run(
     if (folder / "run.json").exists() and (record := Record.load(folder)).complete:
         return record
     began = time.perf_counter()
-    sheets = [ScoreSheet.of_plan(task) for task in plan.tasks]
     journal = Journal(folder, packed=taken is not None)
+    sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
     cache = ResponseCache() if use_cache else None
     watcher.started(plan, folder)
     try:
-        with ScoringPool({one.task.name: one.task for one in plan.tasks}, workers) as pool:
-            respond(plan, sheets, model, journal, cache, pool, watcher)
+        with scoring(plan, pool, workers) as scorers:
+            respond(plan, sheets, model, journal, cache, scorers, watcher)
             responded = time.perf_counter()
             judges = None
             if judged:
-                judges = have_judged(plan, sheets, judge, journal, cache, pool, watcher)
+                judges = have_judged(sheets, judge, journal, cache, scorers, watcher)
             asked = time.perf_counter()
             watcher.scoring()
-            pool.join()
+            scorers.join()
         timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
         if judged:
             timing["judge_s"] = asked - responded
@@ -115,6 +125,8 @@ def run(
     finally:
         watcher.ended()
         journal.close()
+        for sheet in sheets:
+            sheet.rows.close()
         if cache:
             cache.close()
         model.close()
@@ -122,9 +134,24 @@ def run(
             judge.model.close()
 
 
+@contextlib.contextmanager
+def scoring(plan: Plan, pool: ScoringPool | None, workers: int | None) -> Iterator[ScoringPool]:
+    """The processes a run is scored in: its own, or those of several runs."""
+    tasks = {one.task.name: one.task for one in plan.tasks}
+    if pool is None:
+        with ScoringPool(tasks, workers) as own:
+            yield own
+        return
+    try:
+        yield pool
+    except BaseException:
+        pool.drop()
+        raise
+
+
 def respond(
     plan: Plan,
-    sheets: list[ScoreSheet],
+    sheets: Sequence[RunSheet],
     model: Model,
     journal: Journal,
     cache: ResponseCache | None,
@@ -132,21 +159,21 @@ def respond(
     watcher: Watcher,
 ) -> None:
     """Get every response; those that need no judge are scored while others are still awaited."""
-    places = [(sheet, row) for sheet in sheets for row in range(len(sheet.rows))]
+    items = plan.items
 
     def answered(position: int, response: Response, origin: Origin) -> None:
-        sheet, row = places[position]
+        number, row = items.place(position)
+        sheet = sheets[number]
         sheet.responded(row, response)
         if not response.error and not sheet.task.judged:
             sheet.score(row, response, pool)
         watcher.answered(sheet.task.name, response, origin)
 
-    answer_all(plan.items, model, journal, cache, answered)
+    answer_all(items, model, journal, cache, answered)
 
 
 def have_judged(
-    plan: Plan,
-    sheets: list[ScoreSheet],
+    sheets: Sequence[RunSheet],
     judge: Judge | None,
     journal: Journal,
     cache: ResponseCache | None,
@@ -154,25 +181,31 @@ def have_judged(
     watcher: Watcher,
 ) -> Judged:
     """Put the judged tasks' questions to the judge, and have the judged responses scored."""
-    places: list[tuple[ScoreSheet, int, Response]] = []
-    cases: list[tuple[int, Item, tuple[Question, ...]]] = []
-    for task_plan, sheet in zip(plan.tasks, sheets, strict=True):
-        for row, item in enumerate(task_plan.items) if sheet.task.judged else ():
-            response = Response.from_json(sheet.rows[row]["response"])
-            if not response.error:
-                questions = sheet.task.questions(item.instance.doc, response)
-                cases.append((len(places), item, questions))
-                places.append((sheet, row, response))
+    judging = [sheet for sheet in sheets if sheet.task.judged]
+    watcher.judging(sum(sheet.answered for sheet in judging))
+    judges = Judged(judge)
+    to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
+    while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
+        told = partial(judged_one, wave, pool, watcher)
+        cases = [case.questions(number) for number, case in enumerate(wave)]
+        judges.add(judge_responses(cases, judge, journal, cache, told))
+    return judges
 
-    def judged(position: int, questions: tuple[Question, ...], judgements: list[Judgement]) -> None:
-        sheet, row, response = places[position]
-        sheet.judged(row, questions, judgements)
-        if not any(judgement.error for judgement in judgements):
-            sheet.score(row, response, pool, judgements)
-        watcher.judged()
 
-    watcher.judging(len(cases))
-    return judge_responses(cases, judge, journal, cache, judged)
+def judged_one(
+    wave: Sequence[ToJudge],
+    pool: ScoringPool,
+    watcher: Watcher,
+    number: int,
+    questions: tuple[Question, ...],
+    judgements: list[Judgement],
+) -> None:
+    """Have a response scored whose questions are answered."""
+    case = wave[number]
+    case.sheet.judged(case.row, questions, judgements)
+    if not any(judgement.error for judgement in judgements):
+        case.sheet.score(case.row, case.response, pool, judgements)
+    watcher.judged()
 
 
 def run_name(plan: Plan, model: Model, identity: str) -> str:

@@ -1,8 +1,4 @@
-"""The score sheet of a run: one row an item, filled in as responses and verdicts arrive.
-
-A row is what the samples file holds (docs/record.md). It says nothing that differs from one
-undisturbed run to the next: no times, no cache hits.
-"""
+"""The score sheet of a task: its rows are filled in as responses and verdicts arrive."""
 
 from __future__ import annotations
 
@@ -10,8 +6,8 @@ import re
 import threading
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
-from olmes.plan import Item, TaskPlan
 from olmes.record import Row
 from olmes.scoring.pool import Outcome, ScoringPool
 from olmes.task import Task
@@ -41,25 +37,6 @@ REFUSAL = re.compile(
 """How refusals begin. A response that begins so and then answers is counted too: read the samples."""
 
 
-def sample_row(plan: TaskPlan, item: Item) -> Row:
-    """A run's row before its response: what was asked, and the gold."""
-    instance, request = item.instance, item.request
-    return {
-        "doc_id": instance.doc_id,
-        "subtask": instance.subtask,
-        "doc_hash": instance.doc_hash,
-        "cluster": plan.task.cluster(instance.doc),
-        "repeat": request.repeat,
-        "prompt_hash": item.request_hash,
-        "messages": list(request.messages[len(plan.shared_messages) :]),
-        "prompt": request.prompt,
-        "prefill": request.prefill,
-        "continuations": list(request.continuations),
-        "gold": plan.task.gold(instance.doc),
-        **unanswered(),
-    }
-
-
 def unanswered() -> Row:
     """The part of a row that a response and its verdict fill in."""
     return {
@@ -72,21 +49,33 @@ def unanswered() -> Row:
     }
 
 
-class ScoreSheet:
-    """Rows of one task beside the items they are about. Safe to fill from several threads."""
+class Rows(Protocol):
+    """Rows by position: a list of them, or a run's rows on disk."""
 
-    def __init__(self, task: Task, docs: Sequence[Doc], rows: list[Row]) -> None:
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, position: int, /) -> Row: ...
+
+    def __setitem__(self, position: int, row: Row, /) -> None: ...
+
+
+class ScoreSheet:
+    """Fills in one task's rows. Safe to fill from several threads.
+
+    A row is in memory from its response to its last verdict, and set in `rows` before and after.
+    """
+
+    def __init__(self, task: Task, docs: Sequence[Doc], rows: Rows) -> None:
         self.task = task
         self.docs = docs
         self.rows = rows
-        self.outcomes: list[dict[str, Outcome]] = [{} for _ in rows]
+        self.answered = 0
+        """Responses whose requests did not fail."""
+        self.open: dict[int, Row] = {}
+        """Rows that wait for verdicts."""
+        self.outcomes: dict[int, dict[str, Outcome]] = {}
+        """What the scorers of such rows have said so far."""
         self.lock = threading.Lock()
-
-    @classmethod
-    def of_plan(cls, plan: TaskPlan) -> ScoreSheet:
-        """The sheet of a run: one row an item."""
-        docs = [item.instance.doc for item in plan.items]
-        return cls(plan.task, docs, [sample_row(plan, item) for item in plan.items])
 
     def score(
         self,
@@ -102,17 +91,13 @@ class ScoreSheet:
 
     def responded(self, position: int, response: Response) -> None:
         """Write a response into its row."""
+        with self.lock:
+            self.answered += not response.error
         row = self.rows[position]
         row["response"] = response.to_json() | {"logprobs": list(response.logprobs)}
-        flags = {
-            "failed": bool(response.error),
-            "empty": not response.error and not response.logprobs and not response.text.strip(),
-            "refusal": REFUSAL.match(response.text) is not None,
-            "truncated": response.finish == "length",
-            "prompt_truncated": response.prompt_truncated > 0,
-        }
-        row["flags"] = [name for name in FLAGS if flags.get(name)]
+        row["flags"] = flags_of(response)
         row["note"] = response.error
+        self.waits(position, row, scored=not response.error and not self.task.judged)
 
     def judged(
         self, position: int, questions: Sequence[Question], judgements: Sequence[Judgement]
@@ -123,22 +108,46 @@ class ScoreSheet:
             question.to_json() | judgement.to_json()
             for question, judgement in zip(questions, judgements, strict=True)
         ]
-        if errors := dict.fromkeys(one.error for one in judgements if one.error):
+        errors = dict.fromkeys(one.error for one in judgements if one.error)
+        if errors:
             row["flags"] = [name for name in FLAGS if name in {*row["flags"], "unjudged"}]
             row["note"] = "; ".join(errors)
+        self.waits(position, row, scored=not errors)
+
+    def waits(self, position: int, row: Row, *, scored: bool) -> None:
+        """Keep a row in memory if it will be `scored` now, else set it."""
+        if scored:
+            self.open[position] = row
+        else:
+            self.rows[position] = row
 
     def scored(self, position: int, scorer: str, outcome: Outcome) -> None:
         """Write a scorer's outcome into its row; the last of the task's scorers completes it."""
         with self.lock:
-            self.outcomes[position][scorer] = outcome
-            if len(self.outcomes[position]) < len(self.task.scorers):
+            outcomes = self.outcomes.setdefault(position, {})
+            outcomes[scorer] = outcome
+            if len(outcomes) < len(self.task.scorers):
                 return
+            del self.outcomes[position]
         # In the scorers' own order, not in that of arrival: the row must not depend on timing.
-        ordered = [self.outcomes[position][name] for name in self.task.scorers]
-        complete_row(self.rows[position], ordered)
+        ordered = [outcomes[name] for name in self.task.scorers]
+        row = self.open.pop(position)
+        complete_row(row, ordered)
         if any(outcome.timeout for outcome in ordered):
-            missing = self.task.wrong_values(self.docs[position])
-            self.rows[position]["values"] = missing | self.rows[position]["values"]
+            row["values"] = self.task.wrong_values(self.docs[position]) | row["values"]
+        self.rows[position] = row
+
+
+def flags_of(response: Response) -> list[str]:
+    """What is to be counted of a response before it is scored, in the order of `FLAGS`."""
+    found = {
+        "failed": bool(response.error),
+        "empty": not (response.error or response.logprobs or response.text.strip()),
+        "refusal": REFUSAL.match(response.text) is not None,
+        "truncated": response.finish == "length",
+        "prompt_truncated": response.prompt_truncated > 0,
+    }
+    return [name for name, true in found.items() if true]
 
 
 def complete_row(row: Row, outcomes: Sequence[Outcome]) -> None:

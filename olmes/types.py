@@ -86,6 +86,17 @@ class Request:
         fields = {name: getattr(self, name) for name in self.__slots__}
         return fields | {"generation": asdict(self.generation)}
 
+    def repeated(self, repeat: int) -> Request:
+        """The same request for another of the responses, sharing its parts."""
+        return Request(
+            generation=self.generation,
+            messages=self.messages,
+            prompt=self.prompt,
+            prefill=self.prefill,
+            continuations=self.continuations,
+            repeat=repeat,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
@@ -146,7 +157,16 @@ class Response:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        # Written out, because it is made several times a response.
+        return {
+            "text": self.text,
+            "finish": self.finish,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "prompt_truncated": self.prompt_truncated,
+            "logprobs": self.logprobs,
+            "error": self.error,
+        }
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Response:

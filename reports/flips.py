@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .samples import CHUNK_CHARS, javascript_json, lines_of, pack, pack_text
+from .samples import CHUNK_CHARS, javascript_json, lines_of, pack, pack_text, question
 
 SHOWN = (
     "messages",
@@ -42,7 +42,10 @@ def pack_flips(tasks: Iterable[dict[str, Any]]) -> PackedFlips:
     columns: dict[str, list[Any]] = {key: [] for key in ("task", "id", "won", "a", "b", "line")}
     texts: list[str] = []
     for task in tasks:
-        columns["line"] += lines_of([flip["row_b"] for flip in task["flips"]])
+        rows = [flip["row_b"] for flip in task["flips"]]
+        columns["line"] += lines_of(
+            [row.get("subtask", "") for row in rows], [question(row) for row in rows]
+        )
         for flip in task["flips"]:
             place = filter(None, (task["name"], flip["subtask"], str(flip["doc_id"])))
             columns["task"].append(task["name"])

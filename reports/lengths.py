@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from . import numbers
@@ -43,14 +44,14 @@ class Lengths:
 
 
 def length_view(
-    name: str, task: dict[str, Any], lengths: Sequence[int], link: Link
+    name: str, task: dict[str, Any], lengths: Mapping[int, int], link: Link
 ) -> Lengths | None:
     """The lengths of a task's responses in tokens.
 
     Args:
         name: the task.
         task: its part of `run.json`.
-        lengths: tokens of each response; empty where the samples are under seal.
+        lengths: responses by their tokens; empty where the samples are under seal.
         link: makes the links to the samples.
 
     Returns:
@@ -66,7 +67,7 @@ def length_view(
     return Lengths(
         title=task.get("title") or name,
         mean=f"{total / n:,.0f}",
-        median=f"{statistics.median(lengths):,.0f}" if lengths else numbers.MISSING,
+        median=f"{_median(lengths):,.0f}" if lengths else numbers.MISSING,
         longest=numbers.count(max(lengths)) if lengths else numbers.MISSING,
         limit=numbers.count(limit) if limit else numbers.MISSING,
         truncated=numbers.count(truncated),
@@ -77,12 +78,18 @@ def length_view(
     )
 
 
-def _histogram(lengths: Sequence[int], most: int) -> tuple[Bin, ...]:
+def _median(lengths: Mapping[int, int]) -> float:
+    ends = list(accumulate(lengths[length] for length in sorted(lengths)))
+    middle = [bisect_right(ends, at) for at in ((ends[-1] - 1) // 2, ends[-1] // 2)]
+    return sum(sorted(lengths)[at] for at in middle) / 2
+
+
+def _histogram(lengths: Mapping[int, int], most: int) -> tuple[Bin, ...]:
     if not lengths:
         return ()
     counts = [0] * BINS
-    for length in lengths:
-        counts[min(BINS - 1, length * BINS // (most + 1))] += 1
+    for length, responses in lengths.items():
+        counts[min(BINS - 1, length * BINS // (most + 1))] += responses
     width, highest = 100 / BINS, max(counts)
     return tuple(
         Bin(

@@ -24,7 +24,7 @@ from .lengths import Lengths, length_view
 from .links import HELD_OUT
 from .notices import run_notices
 from .page import render_page
-from .samples import PackedTask, pack_task
+from .samples import Kept, PackedTask, pack_task
 from .scores import Score, ScoreGroup, score, subtask_scores, task_scores
 
 ISSUES = {
@@ -103,6 +103,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "held_out": held_out_view(record),
         "tasks": [_task_view(record, name, packed[name]) for name in record.tasks],
         "browsable": len(browsable),
+        "left_out": _left_out(record, browsable),
         "responses": sum(task["n"] for task in record.tasks.values()),
         "cost": run_cost(run),
         "engine": _lines(run["model"].get("engine")),
@@ -140,10 +141,36 @@ def _pack(record: Record, name: str) -> PackedTask:
     """The task's samples; nothing of them where they are under seal."""
     task = record.tasks[name]
     primary, honest = task["primary"], _honest(task)
-    rows = () if record.sealed(name) else record.samples(name)
+    kept = Kept.of(task["n"], _repeats(task))
+    rows = iter(()) if record.sealed(name) else record.samples(name)
     if task.get("diagnosis"):
         rows = (flag_lost(row, primary, honest) for row in rows)
-    return pack_task(rows, primary=primary, honest=honest, shared=task.get("shared_messages") or ())
+    return pack_task(
+        rows,
+        primary=primary,
+        honest=honest,
+        shared=task.get("shared_messages") or (),
+        kept=kept,
+    )
+
+
+def _repeats(task: dict[str, Any]) -> int:
+    """Responses to an item."""
+    return int(((task.get("formulation") or {}).get("generation") or {}).get("n") or 1)
+
+
+def _left_out(record: Record, packed: dict[str, PackedTask]) -> list[str]:
+    """What a page does not hold of the samples it could show, a sentence a task."""
+    said = []
+    for name, own in packed.items():
+        task = record.tasks[name]
+        if own.rows < task["n"]:
+            said.append(
+                f"The page holds {own.rows:,} of the {task['n']:,} samples of "
+                f"{task.get('title') or name}, the first responses to each item; every score and "
+                f"count is over all of them. The others are in {task['samples']}."
+            )
+    return said
 
 
 def _browser_data(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from .numbers import is_number, is_share
 
 CHUNK_CHARS = 200_000
 """JSON characters after which a chunk is closed: a few milliseconds to unpack in a browser."""
+SHOWN = 20_000
+"""Samples of a task that a page holds, at most: every benchmark's once, some 5 MB."""
 LINE_CHARS = 140
 """Characters of a sample's line in the list."""
 SAFE_INTEGER = 2**53
@@ -41,8 +44,34 @@ class PackedTask:
     """Metrics with values from 0 to 1, by which samples can be filtered."""
     flags: dict[str, int]
     """Samples by flag, `disputed` among them."""
-    lengths: tuple[int, ...]
-    """Tokens of each response that there is."""
+    lengths: dict[int, int]
+    """Responses that there are by their tokens."""
+    rows: int
+    """Samples that are packed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which samples of a task a page holds: the first responses to each item, as many as fit."""
+
+    rows: float
+    """Samples, at most."""
+    repeats: float
+    """Responses to an item, at most."""
+
+    @classmethod
+    def of(cls, rows: int, repeats: int) -> Kept:
+        """For a task of so many rows, of which an item has `repeats`: all, if they fit."""
+        if rows <= SHOWN:
+            return ALL
+        return cls(SHOWN, max(1, SHOWN * repeats // rows))
+
+    def has(self, row: dict[str, Any], before: int) -> bool:
+        """Whether the page holds a row, when it holds so many before it."""
+        return before < self.rows and row.get("repeat", 0) < self.repeats
+
+
+ALL = Kept(math.inf, math.inf)
 
 
 def pack(value: Any) -> str:
@@ -78,8 +107,9 @@ def pack_task(
     primary: str,
     honest: Sequence[str],
     shared: Sequence[dict[str, Any]],
+    kept: Kept = ALL,
 ) -> PackedTask:
-    """The samples of one task, packed.
+    """The samples of one task, packed; rows are read one by one, and only what is packed is held.
 
     Args:
         rows: the task's samples.
@@ -87,53 +117,89 @@ def pack_task(
         honest: names of its honest metrics. A sample on which one of them differs from the primary
             metric is flagged `disputed`.
         shared: the turns that every request of the task begins with.
+        kept: which of the samples are packed; all are counted.
     """
-    rows = list(rows)
-    values = _value_columns(rows)
-    filterable = tuple(
-        name for name, column in values.items() if all(v is None or is_share(v) for v in column)
-    )
-    flags = [list(row.get("flags", ())) for row in rows]
-    for name in honest:
-        for position, (one, other) in enumerate(
-            zip(values.get(primary, ()), values.get(name, ()), strict=False)
-        ):
-            if None not in (one, other) and one != other and "disputed" not in flags[position]:
-                flags[position].append("disputed")
-    index = {
-        "shared": shared,
-        "doc": [row["doc_id"] for row in rows],
-        "subtask": [row.get("subtask", "") for row in rows],
-        "repeat": [row.get("repeat", 0) for row in rows],
-        "values": {name: values[name] for name in filterable},
-        "flags": flags,
-        "line": lines_of(rows),
-    }
-    chunks, starts = _chunks(rows)
+    columns, chunks = Columns(), Chunks()
+    counts: Counter[str] = Counter()
+    lengths: Counter[int] = Counter()
+    for row in rows:
+        values = {name: _number(value) for name, value in row.get("values", {}).items()}
+        flags = list(row.get("flags", ()))
+        main = values.get(primary)
+        others = (values.get(name) for name in honest)
+        if main is not None and any(one not in (None, main) for one in others):
+            flags += [] if "disputed" in flags else ["disputed"]
+        counts.update(flags)
+        if (response := row.get("response")) and not response.get("error"):
+            lengths[response["completion_tokens"]] += 1
+        if kept.has(row, len(columns)):
+            columns.add(row, values, flags)
+            chunks.add(row)
+    index, filterable = columns.index()
+    packed, starts = chunks.end()
     return PackedTask(
-        index=pack(index),
-        chunks=chunks,
+        index=pack({"shared": shared, **index}),
+        chunks=packed,
         starts=starts,
         values=filterable,
-        flags=dict(Counter(flag for each in flags for flag in each)),
-        lengths=tuple(
-            response["completion_tokens"]
-            for row in rows
-            if (response := row.get("response")) and not response.get("error")
-        ),
+        flags=dict(counts),
+        lengths=dict(lengths),
+        rows=len(columns),
     )
 
 
-def _value_columns(rows: list[dict[str, Any]]) -> dict[str, list[float | None]]:
-    """Values by metric, one a row: a list of flags becomes its share, a missing value None."""
-    columns: dict[str, list[float | None]] = {}
-    for position, row in enumerate(rows):
-        for name, value in row.get("values", {}).items():
-            number = sum(value) / len(value) if isinstance(value, list) and value else value
-            number = round(float(number), 6) if isinstance(number, (bool, int, float)) else None
-            column = columns.setdefault(name, [None] * len(rows))
-            column[position] = number if is_number(number) else None
-    return columns
+def _number(value: Any) -> float | None:
+    """A metric's value in one row: a list of flags becomes its share; None where it is no number."""
+    found = sum(value) / len(value) if isinstance(value, list) and value else value
+    found = round(float(found), 6) if isinstance(found, (bool, int, float)) else None
+    return found if is_number(found) else None
+
+
+class Columns:
+    """The index of a task, row by row."""
+
+    def __init__(self) -> None:
+        self.doc: list[Any] = []
+        self.subtask: list[str] = []
+        self.repeat: list[int] = []
+        self.flags: list[list[str]] = []
+        self.values: dict[str, list[float | None]] = {}
+        self.questions: list[str] = []
+        self.known: dict[str, str] = {}
+        """Each question once, however many rows ask it."""
+
+    def __len__(self) -> int:
+        return len(self.doc)
+
+    def add(self, row: dict[str, Any], values: dict[str, float | None], flags: list[str]) -> None:
+        """Add a row."""
+        for name in values:
+            self.values.setdefault(name, [None] * len(self.doc))
+        for name, column in self.values.items():
+            column.append(values.get(name))
+        self.doc.append(row["doc_id"])
+        self.subtask.append(row.get("subtask", ""))
+        self.repeat.append(row.get("repeat", 0))
+        self.flags.append(flags)
+        asked = question(row)
+        self.questions.append(self.known.setdefault(asked, asked))
+
+    def index(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The columns, and the metrics that rows can be filtered by."""
+        filterable = tuple(
+            name
+            for name, column in self.values.items()
+            if all(value is None or is_share(value) for value in column)
+        )
+        columns = {
+            "doc": self.doc,
+            "subtask": self.subtask,
+            "repeat": self.repeat,
+            "values": {name: self.values[name] for name in filterable},
+            "flags": self.flags,
+            "line": lines_of(self.subtask, self.questions),
+        }
+        return columns, filterable
 
 
 def question(row: dict[str, Any]) -> str:
@@ -142,21 +208,19 @@ def question(row: dict[str, Any]) -> str:
     return str(messages[-1]["content"] if messages else row.get("prompt") or "")
 
 
-def lines_of(rows: list[dict[str, Any]]) -> list[str]:
+def lines_of(subtasks: Sequence[str], questions: Sequence[str]) -> list[str]:
     """One line a row: its question, without the instructions that all of its sub-task begin with."""
-    questions: dict[str, set[str]] = {}
-    for row in rows:
-        questions.setdefault(row.get("subtask", ""), set()).add(question(row))
+    asked: dict[str, set[str]] = {}
+    for subtask, text in zip(subtasks, questions, strict=True):
+        asked.setdefault(subtask, set()).add(text)
     skips = {}
-    for subtask, texts in questions.items():
+    for subtask, texts in asked.items():
         common = _common_start(texts) if len(texts) > 1 else ""
         ends = [common.rfind(end) + len(end) for end in ("\n", ". ", ": ") if end in common]
         skips[subtask] = max(ends, default=0)
     return [
-        " ".join(question(row)[skips[row.get("subtask", "")] :][: 4 * LINE_CHARS].split())[
-            :LINE_CHARS
-        ]
-        for row in rows
+        " ".join(text[skips[subtask] :][: 4 * LINE_CHARS].split())[:LINE_CHARS]
+        for subtask, text in zip(subtasks, questions, strict=True)
     ]
 
 
@@ -166,25 +230,41 @@ def _common_start(texts: Collection[str]) -> str:
     return first[: next((at for at, (one, other) in enumerate(pairs) if one != other), len(first))]
 
 
-def _chunks(rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+class Chunks:
     """Rows packed in their order, the turns before each last one kept once a chunk."""
-    packed: list[str] = []
-    starts: list[int] = []
-    texts: list[str] = []
-    shots: dict[str, int] = {}
-    size = 0
-    for position, row in enumerate(rows):
-        if not texts:
-            starts.append(position)
+
+    def __init__(self) -> None:
+        self.packed: list[str] = []
+        self.starts: list[int] = []
+        self.rows = 0
+        self.texts: list[str] = []
+        self.shots: dict[str, int] = {}
+        self.size = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row; a chunk that is full is closed."""
+        if not self.texts:
+            self.starts.append(self.rows)
+        self.rows += 1
         messages = row.get("messages") or []
         own = {**row, "messages": messages[-1:]}
         if messages[:-1]:
             before = javascript_json(messages[:-1])
-            size += 0 if before in shots else len(before)
-            own["shots"] = shots.setdefault(before, len(shots))
-        texts.append(javascript_json(own))
-        size += len(texts[-1])
-        if size >= CHUNK_CHARS or position == len(rows) - 1:
-            packed.append(pack_text(f'{{"shots":[{",".join(shots)}],"rows":[{",".join(texts)}]}}'))
-            texts, shots, size = [], {}, 0
-    return tuple(packed), tuple(starts)
+            self.size += 0 if before in self.shots else len(before)
+            own["shots"] = self.shots.setdefault(before, len(self.shots))
+        self.texts.append(javascript_json(own))
+        self.size += len(self.texts[-1])
+        if self.size >= CHUNK_CHARS:
+            self.close()
+
+    def close(self) -> None:
+        """Pack the rows that wait."""
+        if self.texts:
+            shots, rows = ",".join(self.shots), ",".join(self.texts)
+            self.packed.append(pack_text(f'{{"shots":[{shots}],"rows":[{rows}]}}'))
+            self.texts, self.shots, self.size = [], {}, 0
+
+    def end(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """The chunks, and the first row of each."""
+        self.close()
+        return tuple(self.packed), tuple(self.starts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import (
@@ -24,6 +26,9 @@ from olmes.plan import Plan
 from olmes.run import Watcher
 from olmes.types import Response
 
+PAUSE = 0.1
+"""Seconds between two drawings: a bar costs more than a replayed response."""
+
 
 class TokenRate(ProgressColumn):
     """New tokens a second, of those the model made in this run."""
@@ -33,6 +38,17 @@ class TokenRate(ProgressColumn):
         seconds = task.finished_time or task.elapsed or 0
         tokens = task.fields["tokens"]
         return Text(f"{tokens / seconds:.0f} tok/s" if tokens and seconds else "", "dim")
+
+
+@dataclass
+class Counts:
+    """What is known of a task's responses."""
+
+    answered: int = 0
+    tokens: int = 0
+    """Those the model made in this run."""
+    reused: int = 0
+    """Responses that were there already."""
 
 
 class ProgressBars(Watcher):
@@ -51,7 +67,8 @@ class ProgressBars(Watcher):
             console=console(stderr=True),
         )
         self.tasks: dict[str, TaskID] = {}
-        self.reused: dict[str, int] = {}
+        self.counts: dict[str, Counts] = {}
+        self.drawn = 0.0
         self.judge = TaskID(0)
 
     def started(self, plan: Plan, folder: Path) -> None:
@@ -59,21 +76,30 @@ class ProgressBars(Watcher):
         self.bars.console.print(f"run {folder.name}")
         for task in plan.tasks:
             name = task.task.name
-            self.reused[name] = 0
+            self.counts[name] = Counts()
             self.tasks[name] = self.bars.add_task(name, total=len(task.items), tokens=0, note="")
         self.bars.start()
 
     def answered(self, task: str, response: Response, origin: Origin) -> None:
-        """Move the task's bar on."""
-        bar = self.tasks[task]
-        made = response.completion_tokens if origin == "model" else 0
-        self.reused[task] += origin in ("journal", "cache")
-        note = f"{self.reused[task]} already there" if self.reused[task] else ""
-        tokens = self.bars.tasks[bar].fields["tokens"] + made
-        self.bars.update(bar, advance=1, tokens=tokens, note=note)
+        """Move the task's bar on, now or with those that follow at once."""
+        counts = self.counts[task]
+        counts.answered += 1
+        counts.tokens += response.completion_tokens if origin == "model" else 0
+        counts.reused += origin in ("journal", "cache")
+        if time.monotonic() - self.drawn > PAUSE:
+            self.draw()
+
+    def draw(self) -> None:
+        """Set every task's bar to what was counted."""
+        for name, bar in self.tasks.items():
+            counts = self.counts[name]
+            note = f"{counts.reused} already there" if counts.reused else ""
+            self.bars.update(bar, completed=counts.answered, tokens=counts.tokens, note=note)
+        self.drawn = time.monotonic()
 
     def judging(self, responses: int) -> None:
         """Show a bar for the judge."""
+        self.draw()
         self.judge = self.bars.add_task("judge", total=responses, tokens=0, note="")
 
     def judged(self) -> None:
@@ -82,4 +108,5 @@ class ProgressBars(Watcher):
 
     def ended(self) -> None:
         """Leave the bars as they are."""
+        self.draw()
         self.bars.stop()

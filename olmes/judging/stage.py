@@ -6,7 +6,7 @@ responses -> questions (the task) -> judgements (journal, cache, judge, encoder)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,9 @@ from olmes.answering import answer_all
 from olmes.cache import ResponseCache
 from olmes.errors import OlmesError
 from olmes.hashing import content_hash
+from olmes.items import Item
 from olmes.journal import Journal
 from olmes.judging.judge import BudgetedModel, Judge
-from olmes.plan import Item
 from olmes.types import Judgement, Question, Request, Response, Similarity
 
 Told = Callable[[int, tuple[Question, ...], list[Judgement]], None]
@@ -39,28 +39,44 @@ class Ask:
     def key(self) -> str:
         """Name in the journal; no item's own key begins so."""
         asked = content_hash(self.request.to_json())[:16]
-        return f"judge {self.item.instance.id}#{self.item.request.repeat}.{self.number}:{asked}"
+        return f"judge {self.item.instance.id}#{self.item.repeat}.{self.number}:{asked}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Judged:
     """Who judged in a run."""
 
     judge: Judge | None
-    encoders: list[dict[str, Any]]
+    encoders: list[dict[str, Any]] = field(default_factory=list)
 
-    def entry(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def add(self, encoders: Iterable[dict[str, Any]]) -> None:
+        """Add encoders that answered, each once."""
+        self.encoders += [one for one in encoders if one not in self.encoders]
+
+
+class JudgementCounts:
+    """How many judgements a judged task's rows hold, at what price; rows are not kept."""
+
+    def __init__(self) -> None:
+        self.judgements = 0
+        self.tokens = {"prompt": 0, "completion": 0}
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count one row in."""
+        for judgement in row.get("judgements", ()):
+            self.judgements += 1
+            for kind in self.tokens:
+                self.tokens[kind] += judgement[f"{kind}_tokens"]
+
+    def entry(self, judged: Judged) -> dict[str, Any]:
         """A judged task's part of the record: who, how many judgements, at what price in tokens."""
-        judgements = [judgement for row in rows for judgement in row.get("judgements", ())]
+        judge = judged.judge
         return {
-            "model": self.judge.describe() if self.judge else None,
-            "encoders": self.encoders,
-            "budget": self.judge.budget if self.judge else None,
-            "judgements": len(judgements),
-            "tokens": {
-                kind: sum(judgement[f"{kind}_tokens"] for judgement in judgements)
-                for kind in ("prompt", "completion")
-            },
+            "model": judge.describe() if judge else None,
+            "encoders": judged.encoders,
+            "budget": judge.budget if judge else None,
+            "judgements": self.judgements,
+            "tokens": dict(self.tokens),
         }
 
 
@@ -83,7 +99,7 @@ def judge_responses(
     journal: Journal,
     cache: ResponseCache | None,
     judged: Told,
-) -> Judged:
+) -> list[dict[str, Any]]:
     """Have questions about responses answered; `judged` is called once a response.
 
     Args:
@@ -94,7 +110,7 @@ def judge_responses(
         judged: told of each response whose questions are all answered, or failed.
 
     Returns:
-        Who judged, for the record.
+        The encoders that answered, described for the record.
 
     Raises:
         OlmesError: a request is to be judged and there is no judge.
@@ -128,7 +144,7 @@ def judge_responses(
             lambda position, response, _: answered(asks[position].place, from_response(response)),
         )
     found = [weigh(encoder, pairs, answered) for encoder, pairs in likenesses.items()]
-    return Judged(judge, [described for described in found if described])
+    return [described for described in found if described]
 
 
 def from_response(response: Response) -> Judgement:

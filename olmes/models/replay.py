@@ -15,11 +15,12 @@ over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 from olmes import jsonl
 from olmes.errors import OlmesError
@@ -28,6 +29,9 @@ from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.types import Doc, Finish, Request, Response
 
 MISSING = "no recorded response"
+FINISHES = get_args(Finish)
+MOST_REPEATS = 1_000_000
+"""Responses to one item; room is made up to the highest number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,38 +78,47 @@ def parse(row: Any, place: str) -> RecordedResponse:
     Raises:
         OlmesError: a field is missing or has the wrong type.
     """
+    if fault := fault_of(row):
+        raise OlmesError(f"{place}: {fault}.")
+    return checked(row, place)
 
-    def wrong(what: str) -> OlmesError:
-        return OlmesError(f"{place}: {what}.")
 
+def fault_of(row: Any) -> str:
+    """What is wrong with a row; '' when nothing is."""
     if not isinstance(row, dict):
-        raise wrong("not a JSON object; write one a line")
+        return "not a JSON object; write one a line"
     if not isinstance(row.get("response"), str):
-        raise wrong("'response' must be the response's text")
+        return "'response' must be the response's text"
     doc_id, doc = row.get("doc_id"), row.get("doc")
     if doc_id is None and doc is None:
-        raise wrong("give 'doc_id' (row in the official file) or 'doc' (the item itself)")
+        return "give 'doc_id' (row in the official file) or 'doc' (the item itself)"
     if doc is not None and not isinstance(doc, dict):
-        raise wrong("'doc' must be the item as a JSON object")
+        return "'doc' must be the item as a JSON object"
     for name in ("doc_id", "repeat", "tokens"):
         value = row.get(name)
         if value is not None and (type(value) is not int or value < 0):
-            raise wrong(f"'{name}' must be a whole number from 0")
+            return f"'{name}' must be a whole number from 0"
+    if (row.get("repeat") or 0) >= MOST_REPEATS:
+        return f"'repeat' must be below {MOST_REPEATS}; number the responses to an item from 0"
     for name in ("task", "subtask"):
         if not isinstance(row.get(name) or "", str):
-            raise wrong(f"'{name}' must be a name")
-    finish: Any = row.get("finish") or "stop"
-    if finish not in get_args(Finish):
-        raise wrong(f"'finish' must be one of {', '.join(get_args(Finish))}")
+            return f"'{name}' must be a name"
+    if (row.get("finish") or "stop") not in FINISHES:
+        return f"'finish' must be one of {', '.join(FINISHES)}"
+    return ""
+
+
+def checked(row: dict[str, Any], place: str) -> RecordedResponse:
+    """A row in which nothing is wrong."""
     return RecordedResponse(
         place=place,
         text=row["response"],
-        doc_id=doc_id,
-        doc=doc,
+        doc_id=row.get("doc_id"),
+        doc=row.get("doc"),
         subtask=row.get("subtask") or "",
         task=row.get("task") or "",
         repeat=row.get("repeat") or 0,
-        finish=finish,
+        finish=row.get("finish") or "stop",
         tokens=row.get("tokens") or 0,
     )
 
@@ -115,11 +128,72 @@ def request_key(request: Request) -> str:
     return content_hash(request.to_json())
 
 
+def by_content(answers: Mapping[str, Response]) -> Callable[[Request], Response | None]:
+    """Finds responses that are held by `request_key`."""
+    return lambda request: answers.get(request_key(request))
+
+
+class Recording:
+    """A recording on disk whose rows are read by their place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[tuple[int, RecordedResponse]]:
+        """Every row with its place, in the file's order.
+
+        Raises:
+            OlmesError: as `read_recorded`.
+        """
+        place, some = 0, False
+        for number, line in enumerate(jsonl.read_lines(self.path), start=1):
+            if line.strip():
+                some = True
+                yield place, parse(self.row(line, number), f"{self.path}, line {number}")
+            place += len(line)
+        if not some:
+            raise OlmesError(f"{self.path} holds no responses; write one JSON object a line.")
+
+    def row(self, line: bytes, number: int) -> Any:
+        """A line as JSON, quickly where it holds no document, whose numbers must be exact."""
+        import orjson
+
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return jsonl.parsed(line, self.path, number)
+        exact = isinstance(row, dict) and row.get("doc") is not None
+        return jsonl.parsed(line, self.path, number) if exact else row
+
+    @cached_property
+    def stream(self) -> BinaryIO:
+        """The recording, so that any place in it can be read; a compressed one is unpacked first."""
+        if self.path.suffix != ".gz":
+            return self.path.open("rb")
+        unpacked = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the recording)
+        unpacked.writelines(jsonl.read_lines(self.path))
+        return unpacked
+
+    def at(self, place: int) -> RecordedResponse:
+        """The row at a place that was told before, when it was checked."""
+        self.stream.seek(place)
+        return checked(self.row(self.stream.readline(), 0), f"{self.path}, byte {place}")
+
+    def place_of(self, at: int) -> str:
+        """File and line of a place, for errors."""
+        number = begun = 0
+        lines = jsonl.read_lines(self.path)
+        while begun <= at:
+            begun += len(next(lines))
+            number += 1
+        return f"{self.path}, line {number}"
+
+
 class ReplayModel(Model):
     """Gives recorded responses back.
 
-    A model sees requests and a recording knows items, so whoever makes requests of items fills
-    `answers` before it generates.
+    A model sees requests and a recording knows items, so whoever makes requests of items sets `find`
+    before it generates.
     """
 
     cacheable = False  # what the file says today is not what a model says
@@ -127,19 +201,11 @@ class ReplayModel(Model):
     def __init__(
         self, name: str, path: Path, answers: Mapping[str, Response] | None = None
     ) -> None:
+        """A model that answers from the recording at `path`; `answers` are by `request_key`."""
         self.name = name
         self.path = path
-        self.answers: dict[str, Response] = dict(answers or {})
-        """Responses by `request_key`."""
-
-    @cached_property
-    def recorded(self) -> list[RecordedResponse]:
-        """The recording's rows.
-
-        Raises:
-            OlmesError: as `read_recorded`.
-        """
-        return read_recorded(self.path)
+        self.find: Callable[[Request], Response | None] = by_content(dict(answers or {}))
+        """The response to a request, if there is one."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -161,7 +227,7 @@ class ReplayModel(Model):
         """Answer from the recording; a request it has no row for is an error of that request."""
         missing = Response(finish="error", error=MISSING)
         for index, request in enumerate(requests):
-            done(index, self.answers.get(request_key(request), missing))
+            done(index, self.find(request) or missing)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Report every request as failed: a recording holds texts and no probabilities."""

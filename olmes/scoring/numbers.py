@@ -32,8 +32,11 @@ def last_number(text: str) -> str | None:
 
     Commas between digits are removed first. A sign survives only on decimals.
     """
-    found = PROTOCOL_NUMBER.findall(THOUSANDS.sub(r"\1\2", text))
-    return found[-1] if found else None
+    # No number has a space in it, so the last word that has one has the last; most words are not read.
+    for word in reversed(text.split()):
+        if found := PROTOCOL_NUMBER.findall(THOUSANDS.sub(r"\1\2", word)):
+            return str(found[-1])
+    return None
 
 
 def without_decoration(text: str) -> str:

@@ -21,10 +21,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.jsonl import quick
 from olmes.task import Task
 from olmes.types import Doc, Judgement, Response, Verdict
 
 BATCH = 16
+"""Jobs that are sent to a worker together at first; more where they are done quickly."""
+LARGEST_BATCH = 256
+QUICK, SLOW = 0.02, 0.2
+"""Seconds a batch takes before the next is larger, after which it is smaller."""
+WAITING = 2048
+"""Jobs that may wait for a worker; whoever submits more waits too, so that they do not pile up."""
 START_LIMIT = 120.0
 """Seconds a worker may take to import what its tasks need."""
 
@@ -52,23 +59,31 @@ class Job:
     done: Callable[[Outcome], None]
     judgements: Sequence[Judgement] | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """What the worker needs."""
-        job: dict[str, Any] = {
-            "task": self.task,
-            "scorer": self.scorer,
-            "doc": self.doc,
-            "response": self.response.to_json(),
-        }
+    def to_json(self) -> bytes:
+        """What the worker needs, as a JSON object."""
+        response = self.response.to_json()
+        parts = [
+            b'{"task":' + quick(self.task),
+            b'"scorer":' + quick(self.scorer),
+            b'"doc":' + ascii_json(self.doc),
+            # A weight may be NaN, which the fast way cannot write.
+            b'"response":' + (ascii_json(response) if response["logprobs"] else quick(response)),
+        ]
         if self.judgements is not None:
-            job["judgements"] = [judgement.to_json() for judgement in self.judgements]
-        return job
+            rows = [judgement.to_json() for judgement in self.judgements]
+            parts.append(b'"judgements":' + ascii_json(rows))
+        return b",".join(parts) + b"}"
+
+
+def ascii_json(value: Any) -> bytes:
+    """JSON of any value, without line ends."""
+    return json.dumps(value).encode("ascii")
 
 
 class Worker:
     """One scoring process and the pipe to it."""
 
-    def __init__(self, setup: str) -> None:
+    def __init__(self, setup: bytes) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         # A file, not a pipe: nobody reads it while the worker runs, and a full pipe would block it.
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
@@ -87,11 +102,11 @@ class Worker:
         if answer is None or "ready" not in answer:
             raise OlmesError(f"a scoring process did not start: {self.last_words()}")
 
-    def send(self, line: str) -> None:
+    def send(self, line: bytes) -> None:
         """Write one line; a dead worker is noticed when its answer is waited for."""
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(line.encode("ascii") + b"\n")
+            self.process.stdin.write(line + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
@@ -134,7 +149,7 @@ class ScoringPool:
 
     def __init__(self, tasks: Mapping[str, Task], workers: int | None = None) -> None:
         self.tasks = dict(tasks)
-        self.setup = json.dumps(
+        self.setup = ascii_json(
             {
                 name: {"reference": task.reference, "settings": dict(task.settings)}
                 for name, task in self.tasks.items()
@@ -143,6 +158,9 @@ class ScoringPool:
         self.jobs: deque[Job] = deque()
         self.changed = threading.Condition()
         self.pending = 0
+        """Jobs that are not done."""
+        self.idle = 0
+        """Threads that wait for jobs."""
         self.closing = False
         self.failure: BaseException | None = None
         count = workers or max(1, min(16, (os.cpu_count() or 2) // 2))
@@ -174,7 +192,11 @@ class ScoringPool:
     ) -> None:
         """Have every scorer of a task score one response, with its judgements if it is `judged`.
 
-        `done(scorer, outcome)` is called once a scorer, from a thread of the pool.
+        `done(scorer, outcome)` is called once a scorer, from a thread of the pool. Blocks while too
+        many jobs wait.
+
+        Raises:
+            OlmesError: no worker could be started.
         """
         jobs = [
             Job(
@@ -189,9 +211,14 @@ class ScoringPool:
             for scorer in self.tasks[task].scorers
         ]
         with self.changed:
+            if len(self.jobs) >= WAITING:
+                self.changed.wait_for(lambda: len(self.jobs) < WAITING // 2 or self.failure)
+            if self.failure:
+                raise self.failure
             self.jobs.extend(jobs)
             self.pending += len(jobs)
-            self.changed.notify_all()
+            if self.idle:
+                self.changed.notify_all()
 
     def join(self) -> None:
         """Wait until every submitted job is done.
@@ -204,34 +231,52 @@ class ScoringPool:
         if self.failure:
             raise self.failure
 
-    def take(self) -> list[Job] | None:
-        """The next batch of jobs; None when the pool closes."""
+    def drop(self) -> None:
+        """Forget the jobs that wait, and wait until none is being done any more."""
         with self.changed:
+            self.pending -= len(self.jobs)
+            self.jobs.clear()
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.pending == 0 or self.failure)
+
+    def take(self, most: int) -> list[Job] | None:
+        """The next batch of jobs, `most` of them at most; None when the pool closes."""
+        with self.changed:
+            self.idle += 1
             self.changed.wait_for(lambda: self.jobs or self.closing)
+            self.idle -= 1
             if self.closing:
                 return None
             fair = -(-len(self.jobs) // len(self.threads))
-            return [self.jobs.popleft() for _ in range(min(BATCH, fair))]
+            batch = [self.jobs.popleft() for _ in range(min(most, fair))]
+            self.changed.notify_all()
+            return batch
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Report a job's outcome."""
         job.done(outcome)
         with self.changed:
             self.pending -= 1
-            self.changed.notify_all()
+            if not self.pending:
+                self.changed.notify_all()
 
     def drive(self) -> None:
         """One thread: keep one worker busy until the pool closes."""
         worker: Worker | None = None
         try:
             worker = Worker(self.setup)
-            while (batch := self.take()) is not None:
+            size = BATCH
+            while (batch := self.take(size)) is not None:
+                began = time.monotonic()
                 while batch:
-                    worker.send(json.dumps([job.to_json() for job in batch]))
+                    worker.send(b"[" + b",".join(job.to_json() for job in batch) + b"]")
                     batch, lost = self.collect(worker, batch)
                     if lost:
                         worker.kill()
                         worker = Worker(self.setup)
+                took = time.monotonic() - began
+                size = min(2 * size, LARGEST_BATCH) if took < QUICK else size
+                size = max(size // 2, BATCH) if took > SLOW else size
         except BaseException as error:
             with self.changed:
                 self.failure = error

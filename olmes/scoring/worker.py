@@ -60,7 +60,8 @@ def main() -> None:
     # Whatever a library prints must not be taken for an answer.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stdout = io.TextIOWrapper(io.BytesIO())
-    setup = json.loads(sys.stdin.readline())
+    jobs = sys.stdin.buffer
+    setup = json.loads(jobs.readline())
     tasks = {
         name: task_from_reference(spec["reference"]).with_settings(spec["settings"])
         for name, spec in setup.items()
@@ -70,7 +71,7 @@ def main() -> None:
     limit_resources()
     answers.write('{"ready": true}\n')
     answers.flush()
-    for line in sys.stdin:
+    for line in jobs:
         for job in json.loads(line):
             answers.write(json.dumps(score(tasks[job["task"]], job)) + "\n")
             answers.flush()

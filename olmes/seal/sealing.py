@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.hashing import file_sha256
-from olmes.jsonl import dumps, write_atomically
-from olmes.record import Record, Row
+from olmes.jsonl import write_atomically, written_atomically
+from olmes.record import Record
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.look import TakenLook, looks_of, who
+from olmes.seal.look import looks_of, who
 
 FOLDER = "sealed"
 
 
-def seal_samples(
-    folder: Path, look: TakenLook, rows: Mapping[str, Sequence[Row]]
-) -> dict[str, Any]:
-    """Put the samples of held-out tasks aside, compressed, and describe them for the record."""
+@contextlib.contextmanager
+def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object]]:
+    """Where the samples of a held-out task go: a compressed file put aside. Gives its `write`."""
+    # As gzip does it; without a time in it the same samples make the same file.
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    with written_atomically(sealed_file(folder, task)) as stream:
+        yield lambda content: stream.write(packer.compress(content))
+        stream.write(packer.flush())
+    (folder / "samples" / f"{task}.jsonl").unlink(missing_ok=True)
+
+
+def sealed_file(folder: Path, task: str) -> Path:
+    """Where the samples of a held-out task are."""
+    return folder / FOLDER / f"{task}.jsonl.gz"
+
+
+def sealed_entries(folder: Path, rows: Mapping[str, int]) -> dict[str, Any]:
+    """What a record says of sealed samples: their files and hashes, and the rows of each."""
     sealed = {}
-    for task in look.tasks:
-        text = "".join(dumps(row) + "\n" for row in rows[task])
-        # Without a time in it the same samples make the same file.
-        content = gzip.compress(text.encode("utf-8"), mtime=0)
-        place = folder / FOLDER / f"{task}.jsonl.gz"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_suffix(".tmp")
-        temporary.write_bytes(content)
-        temporary.replace(place)
-        (folder / "samples" / f"{task}.jsonl").unlink(missing_ok=True)
-        sealed[task] = {
-            "file": f"{FOLDER}/{place.name}",
-            "sha256": file_sha256(place),
-            "rows": len(rows[task]),
-        }
+    for task, count in rows.items():
+        place = sealed_file(folder, task)
+        digest = file_sha256(place)
+        sealed[task] = {"file": f"{FOLDER}/{place.name}", "sha256": digest, "rows": count}
     return {"sealed": sealed}
 
 

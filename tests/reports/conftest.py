@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from olmes.jsonl import line_of
 from olmes.seal.ledger import Ledger
 from olmes.seal.look import TakenLook
-from olmes.seal.sealing import seal_samples
+from olmes.seal.sealing import sealed_entries, sealed_samples
 from olmes.sheet import FLAGS
 
 HOSTILE = (
@@ -369,7 +370,12 @@ def write_sealed_run(folder: Path, n: int = 30, seed: int = 1, **fields: Any) ->
     }
     entry = Ledger(store).append("run", folder.name, look)
     taken = TakenLook({"agieval": ["unseen"], "deepmind_math": ["unseen"]}, entry)
-    held_out = taken.to_json() | seal_samples(folder, taken, rows)
+    for name in taken.tasks:
+        with sealed_samples(folder, name) as write:
+            for row in rows[name]:
+                write(line_of(row))
+    counts = {name: len(rows[name]) for name in taken.tasks}
+    held_out = taken.to_json() | sealed_entries(folder, counts)
     why = {"href": "it needs a judge; add --judge openai:NAME@URL to the command."}
     run = {"id": folder.name, "suite": suite, "held_out": held_out, "not_run": why}
     return build.write(tasks, **(run | fields))

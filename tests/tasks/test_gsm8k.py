@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from olmes import Response
 from olmes.registry import load_task
+from olmes.scoring.numbers import PROTOCOL_NUMBER, THOUSANDS, last_number
 
 TASK = load_task("gsm8k")
 
@@ -38,6 +40,18 @@ def test_verdicts_are_the_references(shared_data: Path, shared_reference: Path) 
         assert found.values["exact_match"] == row["reference"]["exact_match"]
         assert (found.extracted or row["response"]) == row["extracted"]
         assert TASK.gold(doc) == row["gold"]
+
+
+def test_the_last_number_is_that_of_the_whole_text() -> None:
+    """The reference looks through the whole text; ours through words from the end."""
+    draw = random.Random(18)
+    for _ in range(20_000):
+        text = "".join(
+            draw.choice("0123456789\u0663,.+-  \n\u2028\xa0\x1cab$")
+            for _ in range(draw.randrange(25))
+        )
+        found = PROTOCOL_NUMBER.findall(THOUSANDS.sub(r"\1\2", text))
+        assert last_number(text) == (found[-1] if found else None), repr(text)
 
 
 def test_oracle_over_the_whole_data(shared_data: Path) -> None:

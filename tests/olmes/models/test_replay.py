@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.replay import RecordedResponse, ReplayModel, read_recorded, request_key
+from olmes.models.replay import RecordedResponse, Recording, ReplayModel, read_recorded, request_key
 from olmes.types import Generation, Request, Response
 
 
@@ -75,6 +75,7 @@ GOOD = {"response": "a", "doc_id": 0}
         ({"response": "a", "doc_id": -1}, "line 3: 'doc_id' must be a whole number"),
         ({"response": "a", "doc": "x"}, "line 3: 'doc' must be the item"),
         ({"response": "a", "doc_id": 1, "repeat": 0.5}, "line 3: 'repeat' must be"),
+        ({"response": "a", "doc_id": 1, "repeat": 10**6}, "line 3: 'repeat' must be below"),
         ({"response": "a", "doc_id": 1, "subtask": 4}, "line 3: 'subtask' must be a name"),
         ({"response": "a", "doc_id": 1, "finish": "eos"}, "line 3: 'finish' must be one of stop"),
     ],
@@ -93,6 +94,16 @@ def test_a_recording_without_rows_or_without_a_file_is_refused(recording, tmp_pa
         read_recorded(tmp_path / "none.jsonl")
 
 
+@pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+def test_rows_are_read_again_by_their_place(recording, name):
+    path = recording(GOOD, "", {"response": "b\u2028\ud800", "doc_id": 1}, name=name)
+    recorded = Recording(path)
+    places = [place for place, _ in recorded]
+    assert [row for _, row in recorded] == read_recorded(path)
+    assert [recorded.at(place).text for place in reversed(places)] == ["b\u2028\ud800", "a"]
+    assert recorded.place_of(places[1]) == f"{path}, line 3"
+
+
 def test_the_model_gives_back_what_was_recorded(recording):
     path = recording(GOOD)
     first = Request(generation=Generation(max_tokens=3), prompt="one")
@@ -103,7 +114,6 @@ def test_the_model_gives_back_what_was_recorded(recording):
     model.generate([second, first], found.__setitem__)
     assert found[1] == given
     assert (found[0].finish, found[0].error) == ("error", "no recorded response")
-    assert model.recorded == read_recorded(path)
     assert not model.cacheable
 
 

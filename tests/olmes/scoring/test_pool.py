@@ -9,7 +9,7 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.registry import load_task
-from olmes.scoring.pool import Outcome, ScoringPool
+from olmes.scoring.pool import WAITING, Outcome, ScoringPool
 from olmes.types import Response
 
 ECHO = load_task(str(Path(__file__).parents[1] / "files/echo_task.py"))
@@ -55,6 +55,34 @@ def test_a_hostile_response_costs_only_its_own_verdict() -> None:
     assert all(len(found[text]) == 2 for text in found)
     assert found["hang"]["score_length"].verdict.values == {"length_match": 1.0}
     assert all(found[f"good {i}"]["score"].verdict is not None for i in range(40))
+
+
+def test_jobs_do_not_pile_up() -> None:
+    """Whoever submits faster than is scored waits; every job is done, once."""
+    found: list[str] = []
+    most = 0
+    with ScoringPool({"echo": ECHO}, 2) as pool:
+        for number in range(4 * WAITING):
+            response = Response(text=f"word{number}")
+            pool.submit("echo", {"word": "word"}, response, lambda scorer, _: found.append(scorer))
+            most = max(most, len(pool.jobs))
+        pool.join()
+    assert most <= WAITING + len(ECHO.scorers)
+    assert sorted(found) == ["score"] * 4 * WAITING + ["score_length"] * 4 * WAITING
+
+
+def test_what_waits_can_be_dropped() -> None:
+    found: list[Outcome] = []
+    with ScoringPool({"echo": ECHO}, 1) as pool:
+        for text in ["busy", *map(str, range(500))]:
+            pool.submit("echo", {"word": "word"}, Response(text=text), lambda _, o: found.append(o))
+        pool.drop()
+        done = len(found)
+        pool.join()
+        assert len(found) == done < 1002
+        pool.submit("echo", {"word": "word"}, Response(text="word"), lambda _, o: found.append(o))
+        pool.join()
+        assert len(found) == done + 2
 
 
 def test_any_text_gets_through() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,7 +77,7 @@ def take_look(
 
     Raises:
         OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger
-            cannot be written or was tampered with.
+            cannot be written, was tampered with or lacks a look that a run of the store was.
     """
     held = held_out_tasks((one.task for one in plan.tasks), plan.suite)
     if not held:
@@ -87,6 +88,8 @@ def take_look(
     for entry in entries:
         if entry.get("event") == "run" and entry.get("run") == run:
             return TakenLook(held, entry)
+    records = records_of(store)
+    check_all_are_there(records, entries, ledger)
     name = look.family or family(model)
     entry = ledger.append(
         "run",
@@ -105,7 +108,7 @@ def take_look(
             "family": name,
             "lineage": lineage(model),
             "looks_before": len(looks_of(entries, name, model.fingerprint)),
-            "dev": dev_score(store, model.fingerprint),
+            "dev": dev_score(records, model.fingerprint),
         },
     )
     return TakenLook(held, entry)
@@ -146,14 +149,50 @@ def looks_of(entries: Iterable[Entry], name: str, fingerprint: str) -> list[Entr
     ]
 
 
-def dev_score(store: Path, fingerprint: str) -> dict[str, Any] | None:
-    """What the store has on the same weights from a suite that is not held out, the newest first."""
+def records_of(store: Path) -> list[Record]:
+    """The records of a store, as far as they can be read."""
     found = []
     for path in store.glob("*/run.json"):
-        try:
-            data = Record.load(path.parent).data
-        except OlmesError:
-            continue
+        with contextlib.suppress(OlmesError):
+            found.append(Record.load(path.parent))
+    return found
+
+
+def check_all_are_there(
+    records: Iterable[Record], entries: Sequence[Entry], ledger: Ledger
+) -> None:
+    """Refuse to count looks where the ledger lacks one that a run of its store names.
+
+    Raises:
+        OlmesError: it does; the number of looks before would be too small.
+    """
+    for record in records:
+        if (held := record.data.get("held_out")) and look_of(held, entries) is None:
+            raise OlmesError(
+                f"{ledger.path} lacks line {named_line(held)[0]}, the look that "
+                f"{record.folder.name} was; restore the ledger from a copy, move that run out of "
+                "the folder, or begin another store with --out."
+            )
+
+
+def look_of(held: Mapping[str, Any], entries: Sequence[Entry]) -> Entry | None:
+    """The line that a record's `held_out` names; None where the ledger has another or none."""
+    number, digest = named_line(held)
+    entry = entries[number - 1] if 0 < number <= len(entries) else {}
+    return entry if entry.get("hash") == digest else None
+
+
+def named_line(held: Mapping[str, Any]) -> tuple[int, str]:
+    """Number and hash of the line a record's `held_out` names; 0 and '' where it was edited away."""
+    named = held.get("ledger") or {}
+    number = named.get("number")
+    return (number, str(named.get("hash"))) if isinstance(number, int) else (0, "")
+
+
+def dev_score(records: Iterable[Record], fingerprint: str) -> dict[str, Any] | None:
+    """What a store has on the same weights from a suite that is not held out, the newest first."""
+    found = []
+    for data in (record.data for record in records):
         suite = data.get("suite")
         if suite and not suite["held_out"] and data["model"]["fingerprint"] == fingerprint:
             found.append((data["created"], data["id"], suite))

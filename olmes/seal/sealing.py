@@ -12,7 +12,7 @@ from olmes.hashing import file_sha256
 from olmes.jsonl import dumps, write_atomically
 from olmes.record import Record, Row
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.look import TakenLook, looks_of, who
+from olmes.seal.look import TakenLook, look_of, looks_of, named_line, who
 
 FOLDER = "sealed"
 
@@ -117,10 +117,8 @@ def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each part of a run under seal that is not as the ledger or the record says."""
     held = record.data["held_out"]
     said = []
-    number = held["ledger"]["number"]
-    entry = entries[number - 1] if number <= len(entries) else {}
-    if entry.get("hash") != held["ledger"]["hash"]:
-        said.append(f"the look of {record.id} is not in the ledger (line {number})")
+    if look_of(held, entries) is None:
+        said.append(f"the look of {record.id} is not in the ledger (line {named_line(held)[0]})")
     result = last_result(entries, record.id)
     if result is None:
         said.append(f"the ledger does not hold the result of {record.id}")

@@ -7,21 +7,21 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.record import Record
 from olmes.seal.ledger import Ledger
-from olmes.seal.sealing import changed
+from olmes.seal.sealing import changed, last_result
 
 
 def verify(store: Path) -> list[str]:
     """A sentence for each thing in a store that is not as it was written.
 
-    Found are: lines of the ledger that were changed, moved or removed; records and sealed files that
-    were edited; looks and results that a run names and the ledger lacks; samples that were opened
-    without a look of their own.
+    Found are: lines of the ledger that were changed, moved, removed or cut off; records and sealed
+    files that were edited; looks and results that a run names and the ledger lacks; samples that were
+    opened without a look of their own.
     """
     ledger = Ledger(store)
     # Read once: every run of the store is held against it.
     checked = list(ledger.checked())
     entries = [entry for entry, _ in checked]
-    said = [problem for _, problem in checked if problem]
+    said = [*filter(None, [problem for _, problem in checked]), *ledger.cut_off(checked)]
     opened = {entry.get("run") for entry in entries if entry.get("event") == "unseal"}
     for path in sorted(store.glob("*/run.json")):
         try:
@@ -30,12 +30,22 @@ def verify(store: Path) -> list[str]:
             said.append(str(error))
             continue
         if not record.data.get("held_out"):
+            if last_result(entries, path.parent.name):
+                said.append(f"{path} was changed: it says nothing of the look that it was")
             continue
-        said += changed(record, entries)
-        if record.id not in opened:
-            said += [
-                f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"
-                for task in record.data["held_out"]["sealed"]
-                if record.samples_path(task).exists()
-            ]
+        try:
+            said += changed(record, entries)
+            if record.id not in opened:
+                said += lying_open(record)
+        except (KeyError, TypeError, AttributeError, OlmesError):
+            said.append(f"{path} was changed: it is not a record as olmes writes it")
     return said
+
+
+def lying_open(record: Record) -> list[str]:
+    """A sentence for each task of a run whose samples are not under seal."""
+    return [
+        f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"
+        for task in record.data["held_out"]["sealed"]
+        if record.samples_path(task).exists()
+    ]

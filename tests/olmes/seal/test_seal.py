@@ -20,14 +20,6 @@ from olmes.seal.verify import verify
 from olmes.types import Response
 
 
-@pytest.fixture
-def exam(echo, tmp_path: Path):
-    """The echo task as the one member of a held-out suite, and a way to run it."""
-    suite = tmp_path / "exam.toml"
-    suite.write_text(f'name = "exam"\ntasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
-    return suite
-
-
 def run(echo, exam: Path, out: Path, look: str | Look | None = "final", **options) -> Record:
     return evaluate(
         str(exam),
@@ -161,15 +153,6 @@ def test_a_held_out_task_is_held_out_alone_and_under_another_name() -> None:
 # --- tampering ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def store(echo, exam, tmp_path: Path) -> Path:
-    """A store with two looks and their results, untouched."""
-    run(echo, exam, tmp_path / "runs", limit=5)
-    run(echo, exam, tmp_path / "runs", "once more")
-    assert verify(tmp_path / "runs") == []
-    return tmp_path / "runs"
-
-
 def lines_of(store: Path) -> list[str]:
     return Ledger(store).path.read_text("utf-8").splitlines()
 
@@ -217,11 +200,18 @@ def test_swapped_doubled_and_foreign_lines_show(store: Path) -> None:
         assert Ledger(store).problems()
 
 
-def test_nothing_is_added_to_a_broken_ledger(store: Path, echo, exam) -> None:
-    lines = lines_of(store)
-    rewrite(store, lines[1:])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda lines: [lines[0].replace("final", "trial"), *lines[1:]], "was tampered with"),
+        (lambda lines: lines[1:], "lacks line 1, the look that"),
+        (lambda lines: lines[:-1], "was tampered with"),
+    ],
+)
+def test_nothing_is_added_to_a_broken_ledger(store: Path, echo, exam, spoil, said: str) -> None:
+    rewrite(store, spoil(lines_of(store)))
     before = lines_of(store)
-    with pytest.raises(OlmesError, match="was tampered with"):
+    with pytest.raises(OlmesError, match=said):
         run(echo, exam, store, "another", limit=2)
     assert lines_of(store) == before
 

@@ -34,7 +34,7 @@ def command(
     benchmark has one file a sub-task) or an inline `doc` with that file's fields.
     """
     from olmes import jsonl
-    from olmes.api import with_settings
+    from olmes.api import judged_command, with_settings
     from olmes.data.resolve import resolve
     from olmes.models.replay import read_recorded
     from olmes.registry import load_task
@@ -43,8 +43,7 @@ def command(
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
     if scorer.judged:
         raise OlmesError(
-            f"{scorer.name} needs a judge; run `olmes run --task {task} --model replay:{file} "
-            "--judge openai:NAME@URL` instead."
+            f"{scorer.name} needs a judge; run `{judged_command(scorer, f'replay:{file}')}` instead."
         )
     recorded = read_recorded(file)
     dataset = None

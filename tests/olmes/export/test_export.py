@@ -137,10 +137,14 @@ def test_a_held_out_score_stands_with_its_looks(official, echo, tmp_path: Path) 
     suite = tmp_path / "exam.toml"
     suite.write_text(f'tasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
     record = official("m", 5, target=str(suite), look=Look(reason="final"))
-    for form in ("md", "latex"):
-        text = str(export([record], form, None))  # type: ignore[arg-type]
-        assert "m: held-out tasks looked at after 0 earlier looks of the family m.jsonl" in text
-        assert "no dev score then" in text
+    said = "m: held-out tasks looked at after 0 earlier looks of the family m.jsonl; no dev score then."
+    assert f"\n{said}  \n" in str(export([record], "md", None))
+    # Set with the table, not hidden in a comment.
+    table = str(export([record], "latex", None))
+    assert f"\n{{\\footnotesize {said}\\par}}\n" in table.split(r"\end{tabular}")[1]
+    assert r"{\footnotesize Percent $\pm$ half of the 95 \% interval; $^\dagger$ no" in table
+    record.data["held_out"]["looks_before"] = 1
+    assert "after 1 earlier look of the family" in str(export([record], "md", None))
 
 
 def test_the_command_goes_by_the_name_of_the_output(run: Record, tmp_path: Path) -> None:

@@ -47,7 +47,20 @@ class Judged:
     """Who judged in a run."""
 
     judge: Judge | None
-    encoders: list[dict[str, Any]]
+    encoders: dict[str, dict[str, Any]]
+    """By name: fingerprint and engine of each encoder that was asked."""
+    lacking: tuple[str, ...] = ()
+    """Why encoders could not be loaded, a sentence each."""
+
+    def unasked(self) -> list[str]:
+        """Why questions were not put at all, a sentence each; it says nothing of any item."""
+        said = list(self.lacking)
+        if self.judge and self.judge.unasked:
+            said.append(
+                f"{self.judge.unasked} questions did not fit into the judge's budget of "
+                f"{self.judge.budget} tokens; the same command with a larger --judge-budget goes on."
+            )
+        return said
 
     def entry(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """A judged task's part of the record: who, how many judgements, at what price in tokens."""
@@ -127,8 +140,13 @@ def judge_responses(
             cache,
             lambda position, response, _: answered(asks[position].place, from_response(response)),
         )
-    found = [weigh(encoder, pairs, answered) for encoder, pairs in likenesses.items()]
-    return Judged(judge, [described for described in found if described])
+    encoders, lacking = {}, []
+    for name, pairs in likenesses.items():
+        try:
+            encoders[name] = weigh(name, pairs, answered)
+        except OlmesError as error:
+            lacking.append(str(error))
+    return Judged(judge, encoders, tuple(lacking))
 
 
 def from_response(response: Response) -> Judgement:
@@ -145,8 +163,12 @@ def weigh(
     name: str,
     pairs: Sequence[tuple[tuple[int, int], Similarity]],
     answered: Callable[[tuple[int, int], Judgement], None],
-) -> dict[str, Any] | None:
-    """Have an encoder answer, and describe it; without it these questions fail, others stand."""
+) -> dict[str, Any]:
+    """Have an encoder answer, and describe it.
+
+    Raises:
+        OlmesError: it cannot be loaded; its questions were told as failed, others stand.
+    """
     from olmes.judging.similarity import Encoder
 
     left = dict(enumerate(pairs))
@@ -162,4 +184,4 @@ def weigh(
     except OlmesError as error:
         for position in list(left):
             weighed(position, Judgement(error=f"no judgement: {error}"))
-        return None
+        raise

@@ -61,7 +61,17 @@ class Bench:
 
     def run(self, *arguments: object, status: int = 0) -> dict[str, Any]:
         """The record that `olmes run` prints, or its error."""
-        command = [sys.executable, "-m", "olmes", "run", "--task", "href", "--json", "--workers", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "olmes",
+            "run",
+            "--task",
+            "href",
+            "--json",
+            "--workers",
+            "1",
+        ]
         command += ["--model", "replay:said.jsonl", "--data", "data", *map(str, arguments)]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
         assert done.returncode == status, done.stderr

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli import options
 from olmes.errors import OlmesError
+
+if TYPE_CHECKING:
+    from olmes.record import Row
 
 
 @click.command("score")
@@ -72,4 +78,11 @@ def command(
         console().print(legend({scorer.name: summary}), style="dim")
         if verdicts is not None:
             click.echo(f"verdicts  {verdicts}")
+    for why, count in broken(scored.rows).most_common(3):
+        click.echo(f"olmes: {count} could not be scored: {why}", err=True)
     return 1 if scored.numbers["counts"]["crashed"] else 0
+
+
+def broken(rows: Sequence[Row]) -> Counter[str]:
+    """Why responses could not be scored, each reason with how many there are."""
+    return Counter(row["note"] for row in rows if "crashed" in row["flags"])

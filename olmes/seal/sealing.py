@@ -115,6 +115,18 @@ def open_samples(record: Record, task: str) -> tuple[Path, str]:
 
 def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each part of a run under seal that is not as the ledger or the record says."""
+    try:
+        return differences(record, entries)
+    except (KeyError, TypeError, AttributeError):
+        return [f"{record.folder}/run.json was changed: it is not a record as olmes writes it"]
+
+
+def differences(record: Record, entries: Sequence[Entry]) -> list[str]:
+    """What `changed` says of a record that has every field.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it has not.
+    """
     held = record.data["held_out"]
     said = []
     if look_of(held, entries) is None:

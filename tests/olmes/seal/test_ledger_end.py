@@ -161,3 +161,14 @@ def test_a_run_that_goes_on_needs_no_other_look(store: Path, echo, exam, take_ex
     )  # fmt: skip
     assert again.id == record.id
     assert len([one for one in Ledger(store).entries() if one["event"] == "run"]) == looks
+
+
+@pytest.mark.parametrize("sealed", [{"echo": 1}, {"other": {"file": "x", "sha256": "y"}}, None])
+def test_a_record_edited_out_of_shape_stays_closed(store: Path, sealed: object) -> None:
+    path = folder_of(store) / "run.json"
+    data = json.loads(path.read_text("utf-8"))
+    data["held_out"]["sealed"] = sealed
+    path.write_text(json.dumps(data), "utf-8")
+    assert any("was changed" in problem for problem in verify(store))
+    with pytest.raises(OlmesError, match="stays closed"):
+        unseal(path.parent, "look")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from olmes.aggregate import suite_numbers
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.lineage import family, lineage
@@ -91,6 +92,7 @@ def take_look(
     records = records_of(store)
     check_all_are_there(records, entries, ledger)
     name = look.family or family(model)
+    sample = all(one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held)
     entry = ledger.append(
         "run",
         run,
@@ -100,15 +102,13 @@ def take_look(
             "reason": look.reason.strip(),
             "tasks": sorted(held),
             "limit": plan.limit,
-            "sample_data": all(
-                one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held
-            ),
+            "sample_data": sample,
             "model": model.name,
             "fingerprint": model.fingerprint,
             "family": name,
             "lineage": lineage(model),
             "looks_before": len(looks_of(entries, name, model.fingerprint)),
-            "dev": dev_score(records, model.fingerprint),
+            "dev": dev_score(records, model.fingerprint, sample=sample),
         },
     )
     return TakenLook(held, entry)
@@ -130,7 +130,7 @@ def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
     if look.asked_by != "person" and not look.final:
         raise OlmesError(
             f"{what} cannot be scored by a {look.asked_by} at every checkpoint; choose another "
-            "suite, or say that this is the final score."
+            "suite, or say that this is the final score (--final, or final=True)."
         )
     return look
 
@@ -189,18 +189,46 @@ def named_line(held: Mapping[str, Any]) -> tuple[int, str]:
     return (number, str(named.get("hash"))) if isinstance(number, int) else (0, "")
 
 
-def dev_score(records: Iterable[Record], fingerprint: str) -> dict[str, Any] | None:
-    """What a store has on the same weights from a suite that is not held out, the newest first."""
+def dev_score(
+    records: Iterable[Record], fingerprint: str, *, sample: bool
+) -> dict[str, Any] | None:
+    """What a store has on the same weights from tasks that are not held out.
+
+    The newest run of a suite; where there is none, the mean of the newest run of single tasks. Runs
+    on the built-in sample say nothing beside a look at real data.
+
+    Args:
+        records: the store's.
+        fingerprint: of the weights.
+        sample: whether the look is at the built-in sample itself.
+    """
     found = []
-    for data in (record.data for record in records):
-        suite = data.get("suite")
-        if suite and not suite["held_out"] and data["model"]["fingerprint"] == fingerprint:
-            found.append((data["created"], data["id"], suite))
+    for record in records:
+        data = record.data
+        if data["model"].get("fingerprint") != fingerprint or data.get("held_out"):
+            continue
+        if sample or not any(t["data"]["origin"] == "sample" for t in record.tasks.values()):
+            found.append((bool(data.get("suite")), data["created"], data["id"], record))
     if not found:
         return None
-    _, run, suite = max(found, key=lambda one: one[:2])
+    _, _, run, record = max(found, key=lambda one: one[:3])
+    suite = record.data.get("suite") or mean_of_tasks(record)
     numbers = ("value", "stderr", "ci_low", "ci_high", "n", "complete")
     return {"run": run, "suite": suite["name"], **{key: suite[key] for key in numbers}}
+
+
+def mean_of_tasks(record: Record) -> dict[str, Any]:
+    """What stands for a suite where single tasks were run: their names and their mean."""
+    scored = {
+        name: task
+        for name, task in record.tasks.items()
+        if task["metrics"][task["primary"]]["value"] is not None
+    }
+    return {
+        "name": ", ".join(record.tasks),
+        "complete": record.complete and len(scored) == len(record.tasks),
+        **suite_numbers(scored),
+    }
 
 
 def who() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -134,10 +135,22 @@ def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
     tuned = evaluate(
         str(dev), model=f"replay:{echo.recording}", data=echo.data, out=runs, workers=1
     )
+    single = evaluate(
+        [str(other)], model=f"replay:{echo.recording}", data=echo.data, out=runs, limit=4, workers=1
+    )
     found = run(echo, exam, runs).data["held_out"]["dev"]
     assert (found["run"], found["suite"]) == (tuned.id, "mydev")
     assert found["value"] == tuned.data["suite"]["value"]
     assert found["stderr"] == tuned.data["suite"]["stderr"]
+    # Where only single tasks were run, their mean stands for the suite's.
+    shutil.rmtree(tuned.folder)
+    found = run(echo, exam, runs, limit=5).data["held_out"]["dev"]
+    assert (found["run"], found["suite"], found["n"]) == (single.id, "open_echo", 4)
+    assert found["value"] == single.value("open_echo")
+    # A score on the built-in sample says nothing of a model that is held against real data.
+    path = single.folder / "run.json"
+    path.write_text(path.read_text("utf-8").replace('"origin": "folder"', '"origin": "sample"'))
+    assert run(echo, exam, runs, limit=6).data["held_out"]["dev"] is None
 
 
 def test_a_held_out_task_is_held_out_alone_and_under_another_name() -> None:

@@ -77,6 +77,16 @@ def test_samples_under_seal_are_not_loaded(echo, tmp_path: Path) -> None:
     frame = olmes.load(record.folder)
     assert frame["held_out"].all()
     assert list(frame["looks_before"]) == [0, 0]
+    # Beside a run that is no look the number of looks is a count still.
+    open_run = evaluate(
+        str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
+        limit=3, workers=1,
+    )  # fmt: skip
+    table = str(export([record, open_run], "csv", None)).splitlines()
+    names = table[0].split(",")
+    found = {(row["looks_before"], row["limit"]) for row in
+             (dict(zip(names, line.split(","), strict=True)) for line in table[1:])}  # fmt: skip
+    assert found == {("0", ""), ("", "3")}
 
 
 def test_csv_json_and_parquet_hold_the_same_numbers(run: Record, tmp_path: Path) -> None:

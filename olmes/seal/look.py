@@ -85,11 +85,12 @@ def take_look(
         return None
     look = allowed(look, held)
     ledger = Ledger(store)
+    # Before the ledger: a look that another process takes meanwhile has its line before its record.
+    records = records_of(store)
     entries = ledger.entries()
     for entry in entries:
         if entry.get("event") == "run" and entry.get("run") == run:
             return TakenLook(held, entry)
-    records = records_of(store)
     check_all_are_there(records, entries, ledger)
     name = look.family or family(model)
     sample = all(one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from olmes.record import Record
 from olmes.registry import load_suite, load_task, members, suite_names
 from olmes.replaying import fill_answers, recorded_answers
 from olmes.run import Watcher, run
+from olmes.seal.held_out import held_out_tasks
 from olmes.seal.look import Look, check_look
 from olmes.suite import Suite
 from olmes.task import Task
@@ -152,7 +154,12 @@ def plan_run(
         OlmesError: a setting does not fit, or the data or the recording cannot be had.
     """
     chosen = with_settings(tasks, settings or {})
-    not_run = {} if judged else {task.name: needs_judge(task) for task in chosen if task.judged}
+    not_run = {
+        task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
+        f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
+        for task in chosen
+        if task.judged and not judged
+    }
     chosen = [task for task in chosen if task.name not in not_run]
     folder = Path(data) if data is not None else None
     said: set[str] = set()
@@ -175,12 +182,12 @@ def plan_run(
     return plan
 
 
-def needs_judge(task: Task) -> str:
-    """Why a judged task is not run, and what would run it."""
-    return (
-        f"it needs a judge; add --judge openai:NAME@URL (or another model) to the command, or run "
-        f"`olmes run --task {task.name} --judge openai:NAME@URL` for it alone."
-    )
+def judged_command(task: Task, model: str, suite: Suite | None = None) -> str:
+    """The command that runs a judged task on a model, once a judge is written into it."""
+    name = task.reference if task.reference.endswith(".py") else task.name
+    words = ["olmes", "run", "--task", name, "--model", model, "--judge", "openai:NAME@URL"]
+    reason = ' --reason "..."' if held_out_tasks([task], suite) else ""
+    return shlex.join(words) + reason
 
 
 def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Task]:

@@ -103,7 +103,9 @@ def parse_field(owner: type, name: str, value: Any) -> Any:
         if origin is Literal:
             if value in typing.get_args(kind):
                 return value
-            raise ValueError(f"one of {', '.join(map(str, typing.get_args(kind)))}")
+            raise ValueError(
+                f"one of {', '.join(str(one) or repr(one) for one in typing.get_args(kind))}"
+            )
         if origin is tuple:
             return tuple(value.split("|") if isinstance(value, str) and value else value or ())
         if kind is bool:

@@ -14,6 +14,8 @@ Row = dict[str, Any]
 """A row of a samples file (docs/record.md)."""
 
 SCHEMA = 1
+NEEDED = frozenset(("id", "created", "complete", "model", "tasks"))
+"""Without these a file is no record."""
 VERDICT = ("subtask", "doc_id", "doc_hash", "prompt_hash", "repeat", "cluster", "values")
 """What `Record.verdicts` keeps of a row."""
 VOLATILE = ("created", "environment", "timing", "olmes", "held_out")
@@ -56,6 +58,11 @@ class Record:
             raise OlmesError(f"{folder} holds no record (run.json); check the path.") from None
         except ValueError as error:
             raise OlmesError(f"{path} is not a record ({error}); run again to write it.") from None
+        lacking = sorted(NEEDED - data.keys()) if isinstance(data, dict) else ["every field"]
+        if lacking:
+            raise OlmesError(
+                f"{path} is not a record (it lacks {lacking[0]}); run again to write it."
+            )
         if data.get("schema", 0) > SCHEMA:
             raise OlmesError(
                 f"{path} has schema {data['schema']}, newer than this olmes reads ({SCHEMA}); "

@@ -64,7 +64,7 @@ def write_record(
         "held_out": look.to_json() | sealed(folder, look, tasks) if look else None,
         "tasks": tasks,
         "not_run": dict(plan.not_run),
-        "warnings": warnings(tasks, plan),
+        "warnings": warnings(tasks, plan, judges),
         "environment": environment(),
         "timing": {name: round(seconds, 3) for name, seconds in timing.items()},
     }
@@ -166,7 +166,7 @@ def has_number(task: dict[str, Any]) -> bool:
     return task["metrics"][task["primary"]]["value"] is not None
 
 
-def warnings(tasks: dict[str, Any], plan: Plan) -> list[str]:
+def warnings(tasks: dict[str, Any], plan: Plan, judges: Judged | None) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
     said = [f"{name}: not run: {why}" for name, why in plan.not_run.items()]
     for name, task in tasks.items():
@@ -183,6 +183,8 @@ def warnings(tasks: dict[str, Any], plan: Plan) -> list[str]:
         ):
             if task["counts"][flag]:
                 said.append(f"{name}: {task['counts'][flag]} {words}.")
+        if task["judge"] and judges:
+            said.extend(f"{name}: {reason}" for reason in judges.unasked())
         if task["judge"] and task["counts"]["unparsed"]:
             said.append(
                 f"{name}: {task['counts']['unparsed']} judgements could not be read and are not "

@@ -110,17 +110,33 @@ class Finder:
         if row.doc is not None:
             return self.from_doc(row, row.doc)
         assert row.doc_id is not None
-        candidates = self.by_row.get(row.doc_id, [])
-        if len(candidates) == 1:
-            return candidates[0]
         if found := self.by_place.get((row.subtask, row.doc_id)):
             return found
+        candidates = self.by_row.get(row.doc_id, [])
+        if row.subtask and by_file(self.task.source):
+            raise self.nowhere(row, [one for one in self.by_place if one[0] == row.subtask])
         if not candidates:
-            raise OlmesError(f"{row.place}: {self.task.name} has no document {row.doc_id}.")
+            raise self.nowhere(row, list(self.by_place))
+        if len(candidates) == 1:
+            return candidates[0]
         names = sorted({one.subtask for one in candidates})
         raise OlmesError(
             f"{row.place}: document {row.doc_id} stands in several files of {self.task.name}; "
             f"give `subtask`, one of {', '.join(names)}."
+        )
+
+    def nowhere(self, row: RecordedResponse, places: Sequence[tuple[str, int]]) -> OlmesError:
+        """That a row names no item, with what there is in its place."""
+        if not places:
+            names = sorted({subtask for subtask, _ in self.by_place})
+            return OlmesError(
+                f"{row.place}: {self.task.name} has no sub-task '{row.subtask}'; "
+                f"write one of {', '.join(names)}."
+            )
+        where = f" in {row.subtask}" if row.subtask and by_file(self.task.source) else ""
+        return OlmesError(
+            f"{row.place}: {self.task.name} has no document {row.doc_id}{where}; "
+            f"the last row is {max(row for _, row in places)}."
         )
 
     def from_doc(self, row: RecordedResponse, doc: Doc) -> Instance:

@@ -63,6 +63,15 @@ class Suite:
             or not 0 < len(tasks) == len(set(tasks))
         ):
             raise OlmesError(f"{path}: `tasks` must be a list of different task names.")
+        for key, kind, wanted in (
+            ("name", str, "a text"),
+            ("title", str, "a text"),
+            ("description", str, "a text"),
+            ("held_out", bool, "true or false"),
+            ("pairs", list, "[[pairs]] tables"),
+        ):
+            if key in table and not isinstance(table[key], kind):
+                raise OlmesError(f"{path}: `{key}` must be {wanted}, not {table[key]!r}.")
         if table.get("aggregate", "mean") != "mean":
             raise OlmesError(f'{path}: `aggregate` must be "mean".')
         # A task's file is named from where the suite's own file lies.

@@ -23,7 +23,7 @@ from .checkpoint_scores import (
     suite_series,
     task_series,
 )
-from .held_out import dev_words, ordinal_look
+from .held_out import look_line
 from .line_charts import LineChart, Linked, log_charts, score_chart, step_axis
 from .links import HELD_OUT, samples_link
 from .notices import Notice, run_notices
@@ -208,8 +208,8 @@ def _name(steps: Sequence[Checkpoint]) -> str:
 
 def _look(step: Checkpoint, record: Record) -> tuple[str, str, str]:
     held = record.data["held_out"]
-    line = f"{ordinal_look(held)}; {dev_words(held['dev'])}"
-    return f"{step.step:,g}", f"{line}; ledger line {held['ledger']['number']}", held["reason"]
+    line = f"{look_line(held)}; ledger line {held['ledger']['number']}"
+    return f"{step.step:,g}", line, held["reason"]
 
 
 def _has_family(step: Checkpoint) -> bool:

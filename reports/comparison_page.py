@@ -12,7 +12,7 @@ from olmes import jsonl
 from . import numbers
 from .dates import date
 from .flips import pack_flips
-from .held_out import ordinal_look
+from .held_out import look_line
 from .links import HELD_OUT, samples_link
 from .notices import Notice
 from .page import render_page
@@ -102,7 +102,7 @@ def _run(run: dict[str, Any], output: Path) -> dict[str, Any]:
         "created": date(str(run["created"])),
         "suite": run.get("suite") or "tasks chosen one by one",
         "fingerprint": run["fingerprint"],
-        "look": ordinal_look(held) if held else "",
+        "look": look_line(held) if held else "",
     }
 
 

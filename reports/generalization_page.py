@@ -19,7 +19,7 @@ from .generalization_charts import (
     series_of,
     slope_chart,
 )
-from .held_out import dev_words, ordinal_look
+from .held_out import look_line
 from .notices import Notice
 from .page import render_page
 from .places import page_link
@@ -125,8 +125,7 @@ def _model(
         fingerprint=model["fingerprint"],
         runs=tuple((run, page_link(folders.get(run), output)) for run in model["runs"]),
         looks=tuple(
-            (f"{ordinal_look(look)}; {dev_words(look['dev'])}", date(look["time"]), look["reason"])
-            for look in model["looks"]
+            (look_line(look), date(look["time"]), look["reason"]) for look in model["looks"]
         ),
     )
 

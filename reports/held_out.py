@@ -62,11 +62,16 @@ def held_out_view(record: Record) -> HeldOut | None:
     )
     closed = not all(file.opened for file in files)
     return HeldOut(
-        line=f"{ordinal_look(held)}; {dev_words(held['dev'])}",
+        line=look_line(held),
         facts=(*_facts(held), *_gap(held, record.data.get("suite"))),
         files=files,
         command=f'olmes unseal RUNS/{record.id} --reason "..."' if closed else "",
     )
+
+
+def look_line(held: dict[str, Any]) -> str:
+    """What has to stand beside a held-out score: which look it was, and the dev score at that time."""
+    return f"{ordinal_look(held)}; {dev_words(held['dev'])}"
 
 
 def ordinal_look(held: dict[str, Any]) -> str:

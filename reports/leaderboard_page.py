@@ -14,7 +14,7 @@ from olmes.stats import PairedDifference
 
 from . import numbers
 from .dates import date
-from .held_out import ordinal_look
+from .held_out import look_line
 from .links import HELD_OUT, samples_link
 from .page import render_page
 from .places import page_link
@@ -34,7 +34,8 @@ class Line:
     name: str
     link: str
     created: str
-    tags: tuple[str, ...]
+    look: str
+    """Of a held-out run: which look it was, and the development score at that time."""
     cells: tuple[Score, ...]
     """The mean, then every task."""
     values: tuple[float, ...]
@@ -150,7 +151,7 @@ def _line(
         name=_name(record),
         link=page_link(record.folder, output),
         created=date(str(record.data["created"])),
-        tags=(ordinal_look(held).partition(" of ")[0],) if held else (),
+        look=look_line(held) if held else "",
         cells=tuple(score(estimate, metric=metric, link=link) for estimate, metric, link in shown),
         values=tuple(round(float(one["value"]), 6) for one, _, _ in shown),
     )

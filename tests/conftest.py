@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # One thread: on a shared machine OpenMP's spin-waiting makes small models many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("olmes", deadline=None)
+settings.load_profile("olmes")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

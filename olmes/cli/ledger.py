@@ -49,7 +49,6 @@ def command(out: Path, as_json: bool) -> int:
 
 def looks_table(entries: list[dict[str, Any]]) -> Any:
     """A table of the looks; results are not looks and are left out."""
-    from olmes.cli.outcome import dev_words
     from olmes.cli.tables import blank_table
     from olmes.seal.look import LOOKS
 
@@ -58,17 +57,28 @@ def looks_table(entries: list[dict[str, Any]]) -> Any:
         column.justify, column.no_wrap = "left", False
     for entry in entries:
         if entry.get("event") in LOOKS:
-            looked = "samples" if entry["event"] == "unseal" else "scores"
-            asker = "" if entry["asked_by"] == "person" else f" ({entry['asked_by']})"
-            sample = " (sample data)" if entry["sample_data"] else ""
-            table.add_row(
-                str(entry["number"]),
-                entry["time"],
-                f"{looked} of {', '.join(entry['tasks'])}{sample}",
-                entry["who"] + asker,
-                entry["family"],
-                str(entry["looks_before"]),
-                entry["reason"],
-                dev_words(entry["dev"]) if "dev" in entry else entry["run"],
-            )
+            try:
+                row = look_row(entry)
+            except (KeyError, TypeError, AttributeError):
+                row = (str(entry.get("number", "?")), "?", "not as it was written")
+            table.add_row(*row)
     return table
+
+
+def look_row(entry: dict[str, Any]) -> tuple[str, ...]:
+    """A look's row of the table."""
+    from olmes.cli.outcome import dev_words
+
+    looked = "samples" if entry["event"] == "unseal" else "scores"
+    asker = "" if entry["asked_by"] == "person" else f" ({entry['asked_by']})"
+    sample = " (sample data)" if entry["sample_data"] else ""
+    return (
+        str(entry["number"]),
+        entry["time"],
+        f"{looked} of {', '.join(entry['tasks'])}{sample}",
+        entry["who"] + asker,
+        entry["family"],
+        str(entry["looks_before"]),
+        entry["reason"],
+        dev_words(entry["dev"]) if "dev" in entry else entry["run"],
+    )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli import options
 from olmes.errors import OlmesError
+
+if TYPE_CHECKING:
+    from olmes.record import Row
 
 
 @click.command("score")
@@ -34,7 +40,7 @@ def command(
     benchmark has one file a sub-task) or an inline `doc` with that file's fields.
     """
     from olmes import jsonl
-    from olmes.api import with_settings
+    from olmes.api import judged_command, with_settings
     from olmes.data.resolve import resolve
     from olmes.models.replay import read_recorded
     from olmes.registry import load_task
@@ -43,8 +49,7 @@ def command(
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
     if scorer.judged:
         raise OlmesError(
-            f"{scorer.name} needs a judge; run `olmes run --task {task} --model replay:{file} "
-            "--judge openai:NAME@URL` instead."
+            f"{scorer.name} needs a judge; run `{judged_command(scorer, f'replay:{file}')}` instead."
         )
     recorded = read_recorded(file)
     dataset = None
@@ -73,4 +78,11 @@ def command(
         console().print(legend({scorer.name: summary}), style="dim")
         if verdicts is not None:
             click.echo(f"verdicts  {verdicts}")
+    for why, count in broken(scored.rows).most_common(3):
+        click.echo(f"olmes: {count} could not be scored: {why}", err=True)
     return 1 if scored.numbers["counts"]["crashed"] else 0
+
+
+def broken(rows: Sequence[Row]) -> Counter[str]:
+    """Why responses could not be scored, each reason with how many there are."""
+    return Counter(row["note"] for row in rows if "crashed" in row["flags"])

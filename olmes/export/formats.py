@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from olmes import jsonl
 from olmes.comparison.boards import boards_of
 from olmes.errors import OlmesError
-from olmes.export.frame import number_rows
+from olmes.export.frame import number_frame, number_rows
 from olmes.export.tables import latex, markdown
 from olmes.record import Record
 
@@ -34,9 +34,7 @@ def export(records: Sequence[Record], form: Format, output: Path | None) -> str 
     elif form == "json":
         text = jsonl.dumps(list(number_rows(records))) + "\n"
     else:
-        import pandas
-
-        frame = pandas.DataFrame(list(number_rows(records)))
+        frame = number_frame(records)
         if form == "parquet":
             if output is None:
                 raise OlmesError("parquet is no text; name a file with -o FILE.parquet.")

@@ -11,6 +11,7 @@ from olmes.record import Record, records_in
 if TYPE_CHECKING:
     import pandas
 
+COUNTS = ("limit", "looks_before")
 ESTIMATE = ("value", "stderr", "ci_low", "ci_high", "n")
 
 
@@ -35,8 +36,15 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
     import pandas
 
     records = [record for place in places for record in records_in(Path(place))]
-    rows = sample_rows(records) if samples else number_rows(records)
-    return pandas.DataFrame(list(rows))
+    return pandas.DataFrame(list(sample_rows(records))) if samples else number_frame(records)
+
+
+def number_frame(records: Iterable[Record]) -> pandas.DataFrame:
+    """One row a number; counts that not every run has are whole numbers still."""
+    import pandas
+
+    frame = pandas.DataFrame(list(number_rows(records)))
+    return frame.astype({name: "Int64" for name in COUNTS if name in frame})
 
 
 def number_rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:

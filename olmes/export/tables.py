@@ -17,6 +17,7 @@ LATEX_SPECIAL = str.maketrans(
         "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     }
 )  # fmt: skip
+LATEX_SIGNS = {"±": r"$\pm$", "†": r"$^\dagger$", "≥": r"$\geq$"}
 LeftOut = Sequence[tuple[Record, str]]
 """Runs that are on no board, with the reason."""
 
@@ -93,7 +94,8 @@ def markdown(boards: Sequence[Board], left_out: LeftOut) -> str:
             ]
             lines.append(row_of([model_name(record), *texts]))
         lines.append("")
-    return "\n".join([*lines, *(f"{note}  " for note in notes(boards, left_out)), ""])
+    said = [*dict.fromkeys(note for board in boards for note in notes(board)), *absent(left_out)]
+    return "\n".join([*lines, *(f"{note}  " for note in said), ""])
 
 
 def heading(board: Board) -> list[str]:
@@ -119,7 +121,10 @@ def row_of(texts: Sequence[str]) -> str:
 
 
 def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
-    """A LaTeX table (booktabs) a board, then what must be known of them as comments."""
+    """A LaTeX table (booktabs) a board with what must be known of it below; left-out runs as comments.
+
+    The notes are set with the table: a held-out score must not be printed without its looks.
+    """
     lines = [r"% \usepackage{booktabs}"]
     for board in boards:
         table = cells(board)
@@ -132,11 +137,21 @@ def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
             r"\midrule",
         ]
         for record, row in zip(board.records, table, strict=True):
-            name = model_name(record).replace("\n", " ").translate(LATEX_SPECIAL)
+            name = latex_text(model_name(record))
             lines.append(" & ".join([name, *map(latex_cell, row)]) + r" \\")
-        lines += [r"\bottomrule", r"\end{tabular}", ""]
-    notes_ = (note.replace("\n", " ") for note in notes(boards, left_out))
-    return "\n".join([*lines, *(f"% {note}" for note in notes_), ""])
+        lines += [r"\bottomrule", r"\end{tabular}", "", r"\smallskip"]
+        lines += [rf"{{\footnotesize {latex_text(note)}\par}}" for note in notes(board)]
+        lines.append("")
+    comments = (note.replace("\n", " ") for note in absent(left_out))
+    return "\n".join([*lines, *(f"% {note}" for note in comments), ""])
+
+
+def latex_text(text: str) -> str:
+    """A sentence as LaTeX."""
+    text = text.replace("\n", " ").translate(LATEX_SPECIAL)
+    for sign, command in LATEX_SIGNS.items():
+        text = text.replace(sign, command)
+    return text
 
 
 def latex_cell(cell: Cell) -> str:
@@ -152,21 +167,24 @@ def model_name(record: Record) -> str:
     return str(record.data["model"]["name"])
 
 
-def notes(boards: Sequence[Board], left_out: LeftOut) -> list[str]:
-    """What a reader must know of the tables."""
-    said = []
-    if boards:
-        said.append(
-            "Percent ± half of the 95 % interval; † no difference from the best is shown (p ≥ 0.05)."
-        )
-    said += [f"Left out: {model_name(record)} ({why})." for record, why in left_out]
-    for record in (record for board in boards for record in board.records):
+def notes(board: Board) -> list[str]:
+    """What a reader must know of a table: how to read it, and what looks its held-out scores cost."""
+    said = [
+        "Percent ± half of the 95 % interval; † no difference from the best is shown (p ≥ 0.05)."
+    ]
+    for record in board.records:
         if held := record.data.get("held_out"):
             dev = held["dev"]
             has_score = dev and dev["value"] is not None
             then = f"{dev['suite']} score then {written(dev)}" if has_score else "no dev score then"
+            before = held["looks_before"]
             said.append(
-                f"{model_name(record)}: held-out tasks looked at after {held['looks_before']} "
-                f"earlier looks of the family {held['family']}; {then}."
+                f"{model_name(record)}: held-out tasks looked at after {before} earlier "
+                f"{'look' if before == 1 else 'looks'} of the family {held['family']}; {then}."
             )
     return said
+
+
+def absent(left_out: LeftOut) -> list[str]:
+    """Runs that are in no table, with the reason."""
+    return [f"Left out: {model_name(record)} ({why})." for record, why in left_out]

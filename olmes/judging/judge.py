@@ -29,6 +29,8 @@ class Judge:
     cost nothing. None sets no limit."""
     spent: int = field(default=0, init=False)
     """Tokens read and written so far."""
+    unasked: int = field(default=0, init=False)
+    """Questions that were not put, because the budget was used up."""
 
     def describe(self) -> dict[str, Any]:
         """What a record says of the judge."""
@@ -75,6 +77,7 @@ class BudgetedModel(Model):
             self.put(wave, start, done)
             start += len(wave)
         reason = f"the judge's budget of {self.judge.budget} tokens is used up"
+        self.judge.unasked += len(requests) - start
         for position in range(start, len(requests)):
             done(position, Response(finish="error", error=reason))
 

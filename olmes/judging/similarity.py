@@ -99,8 +99,8 @@ class Encoder:
         }
 
     def describe(self) -> dict[str, Any]:
-        """What a record says of the encoder."""
-        return {"name": self.name, "fingerprint": self.fingerprint, "engine": self.engine}
+        """What a record says of the encoder, beside its name."""
+        return {"fingerprint": self.fingerprint, "engine": self.engine}
 
     @cached_property
     def config(self) -> PretrainedConfig:

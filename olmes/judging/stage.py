@@ -6,7 +6,7 @@ responses -> questions (the task) -> judgements (journal, cache, judge, encoder)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -47,11 +47,25 @@ class Judged:
     """Who judged in a run."""
 
     judge: Judge | None
-    encoders: list[dict[str, Any]] = field(default_factory=list)
+    encoders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By name: fingerprint and engine of each encoder that was asked."""
+    lacking: list[str] = field(default_factory=list)
+    """Why encoders could not be loaded, a sentence each."""
 
-    def add(self, encoders: Iterable[dict[str, Any]]) -> None:
-        """Add encoders that answered, each once."""
-        self.encoders += [one for one in encoders if one not in self.encoders]
+    def add(self, other: Judged) -> None:
+        """Add the encoders of further responses, each once."""
+        self.encoders |= other.encoders
+        self.lacking += [reason for reason in other.lacking if reason not in self.lacking]
+
+    def unasked(self) -> list[str]:
+        """Why questions were not put at all, a sentence each; it says nothing of any item."""
+        said = list(self.lacking)
+        if self.judge and self.judge.unasked:
+            said.append(
+                f"{self.judge.unasked} questions did not fit into the judge's budget of "
+                f"{self.judge.budget} tokens; the same command with a larger --judge-budget goes on."
+            )
+        return said
 
 
 class JudgementCounts:
@@ -99,7 +113,7 @@ def judge_responses(
     journal: Journal,
     cache: ResponseCache | None,
     judged: Told,
-) -> list[dict[str, Any]]:
+) -> Judged:
     """Have questions about responses answered; `judged` is called once a response.
 
     Args:
@@ -110,7 +124,7 @@ def judge_responses(
         judged: told of each response whose questions are all answered, or failed.
 
     Returns:
-        The encoders that answered, described for the record.
+        Who judged: the encoders that answered, and why others could not.
 
     Raises:
         OlmesError: a request is to be judged and there is no judge.
@@ -143,8 +157,13 @@ def judge_responses(
             cache,
             lambda position, response, _: answered(asks[position].place, from_response(response)),
         )
-    found = [weigh(encoder, pairs, answered) for encoder, pairs in likenesses.items()]
-    return [described for described in found if described]
+    told = Judged(judge)
+    for name, pairs in likenesses.items():
+        try:
+            told.encoders[name] = weigh(name, pairs, answered)
+        except OlmesError as error:
+            told.lacking.append(str(error))
+    return told
 
 
 def from_response(response: Response) -> Judgement:
@@ -161,8 +180,12 @@ def weigh(
     name: str,
     pairs: Sequence[tuple[tuple[int, int], Similarity]],
     answered: Callable[[tuple[int, int], Judgement], None],
-) -> dict[str, Any] | None:
-    """Have an encoder answer, and describe it; without it these questions fail, others stand."""
+) -> dict[str, Any]:
+    """Have an encoder answer, and describe it.
+
+    Raises:
+        OlmesError: it cannot be loaded; its questions were told as failed, others stand.
+    """
     from olmes.judging.similarity import Encoder
 
     left = dict(enumerate(pairs))
@@ -178,4 +201,4 @@ def weigh(
     except OlmesError as error:
         for position in list(left):
             weighed(position, Judgement(error=f"no judgement: {error}"))
-        return None
+        raise

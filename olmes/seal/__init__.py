@@ -1,1 +1,1 @@
-"""The seal on held-out suites: every look is written down, samples stay closed (docs/seal.md)."""
+"""The seal on held-out suites: every look is written down, samples stay closed (docs/unseen.md)."""

@@ -1,8 +1,8 @@
 """The ledger of a store: every look at held-out tasks, one line each, chained by hashes.
 
 `ledger.jsonl` beside the runs is only ever appended to. Each line holds the hash of the line before
-it, so that a line that was changed, moved or taken out shows. Lines cut off at the end show where
-a run of the store names them (`olmes.seal.verify`).
+it, so that a line that was changed, moved or taken out shows. A chain alone does not show that lines
+were cut off at its end: `ledger.head` names the last one, and so do the runs (`olmes.seal.verify`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,11 +18,15 @@ from typing import Any, BinaryIO
 from olmes.errors import OlmesError
 from olmes.hashing import content_hash
 from olmes.journal import lock
-from olmes.jsonl import dumps
+from olmes.jsonl import dumps, write_atomically
 
 FILE_NAME = "ledger.jsonl"
+HEAD_NAME = "ledger.head"
 START = "0" * 64
 """What the first line holds for the hash of the line before it."""
+
+HEAD = ("number", "hash")
+"""What `ledger.head` repeats of the last line."""
 
 Entry = dict[str, Any]
 """A line: `number`, `time`, `event`, `run` and more by event, `previous`, `hash`."""
@@ -33,35 +37,54 @@ class Ledger:
 
     def __init__(self, store: Path) -> None:
         self.path = store / FILE_NAME
+        self.head = store / HEAD_NAME
 
     def entries(self) -> list[Entry]:
         """Every line, first to last, as far as it is JSON; a missing ledger has none."""
         return [entry for entry, _ in self.checked()]
 
     def problems(self) -> list[str]:
-        """A sentence for each line that does not fit into the chain."""
-        return [problem for _, problem in self.checked() if problem]
+        """A sentence for each line that does not fit into the chain, and for one cut off its end."""
+        checked = list(self.checked())
+        return [*filter(None, [problem for _, problem in checked]), *self.cut_off(checked)]
+
+    def cut_off(self, checked: Sequence[tuple[Entry, str]]) -> list[str]:
+        """What `ledger.head` says against the lines there are, which are given as checked.
+
+        It is written after its line, so that it may be one behind where a process was killed.
+        """
+        try:
+            head = json.loads(self.head.read_bytes())
+            number, digest = int(head["number"]), str(head["hash"])
+        except FileNotFoundError:
+            return [f"{HEAD_NAME} is missing, which names the last line"] if checked else []
+        except (ValueError, TypeError, KeyError):
+            return [f"{HEAD_NAME} is not a line's number and hash"]
+        if 0 < number <= len(checked) and checked[number - 1][0].get("hash") == digest:
+            return []
+        return [
+            f"line {number} is not the one that {HEAD_NAME} names: lines were cut off or changed"
+        ]
 
     def checked(self) -> Iterator[tuple[Entry, str]]:
         """Every line with what is wrong with it, '' where nothing is."""
         try:
-            lines = self.path.read_bytes().split(b"\n")
+            *lines, rest = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return
+        if whole(rest):
+            lines, rest = [*lines, rest], b""
         previous = START
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = None
-            if not isinstance(entry, dict):
+        for number, line in enumerate(lines, start=1):
+            entry = parsed(line)
+            if entry is None:
                 yield {}, f"line {number} is not an entry"
                 previous = ""
                 continue
             yield entry, wrong_with(entry, number, previous)
             previous = str(entry.get("hash"))
-        if lines[-1]:
-            yield {}, f"line {len(lines)} is torn; the process that wrote it was killed"
+        if rest:
+            yield {}, f"line {len(lines) + 1} is torn; the process that wrote it was killed"
 
     def append(self, event: str, run: str, facts: Mapping[str, Any]) -> Entry:
         """Add a line, and return it once it is on disk.
@@ -72,14 +95,13 @@ class Ledger:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as stream, locked(stream):
-                cut_torn_line(stream)
-                checked = list(self.checked())
-                if problem := next((problem for _, problem in checked if problem), ""):
+                mend_end(stream)
+                if problems := self.problems():
                     raise OlmesError(
-                        f"{self.path} was tampered with ({problem}); restore it from a copy, "
+                        f"{self.path} was tampered with ({problems[0]}); restore it from a copy, "
                         "or begin another store with --out."
                     )
-                entries = [one for one, _ in checked]
+                entries = self.entries()
                 entry = {
                     "number": len(entries) + 1,
                     "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -88,11 +110,12 @@ class Ledger:
                     **facts,
                     "previous": entries[-1]["hash"] if entries else START,
                 }
-                entry["hash"] = content_hash(entry)
+                entry["hash"] = hash_of(entry)
                 stream.seek(0, os.SEEK_END)
                 stream.write(dumps(entry).encode("utf-8") + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())
+                write_atomically(self.head, dumps({key: entry[key] for key in HEAD}) + "\n")
         except OSError as error:
             raise OlmesError(
                 f"{self.path} cannot be written ({error}); a look at held-out tasks must be "
@@ -103,9 +126,7 @@ class Ledger:
 
 def wrong_with(entry: Entry, number: int, previous: str) -> str:
     """What is wrong with a line in its place; '' where nothing is."""
-    if content_hash({key: value for key, value in entry.items() if key != "hash"}) != entry.get(
-        "hash"
-    ):
+    if hash_of(entry) != entry.get("hash"):
         return f"line {number} was changed: its content does not have its hash"
     if entry.get("number") != number:
         return f"line {number} has the number {entry.get('number')}: lines were removed or moved"
@@ -114,11 +135,37 @@ def wrong_with(entry: Entry, number: int, previous: str) -> str:
     return ""
 
 
-def cut_torn_line(stream: BinaryIO) -> None:
-    """Remove a last line that a killed process left without its end."""
+def parsed(line: bytes) -> Entry | None:
+    """A line's entry; None where it is none."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def whole(line: bytes) -> bool:
+    """Whether a line is an entry with its hash."""
+    entry = parsed(line)
+    return entry is not None and entry.get("hash") == hash_of(entry)
+
+
+def hash_of(entry: Entry) -> str:
+    """The hash of a line's content."""
+    return content_hash({key: value for key, value in entry.items() if key != "hash"})
+
+
+def mend_end(stream: BinaryIO) -> None:
+    """Remove a last line that a killed process left half; end one that lacks its line break alone."""
     stream.seek(0)
     content = stream.read()
-    stream.truncate(content.rfind(b"\n") + 1)
+    end = content.rfind(b"\n") + 1
+    if whole(content[end:]):
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"\n")
+        stream.flush()
+    else:
+        stream.truncate(end)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from olmes.aggregate import suite_numbers
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.lineage import family, lineage
@@ -76,18 +78,22 @@ def take_look(
 
     Raises:
         OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger
-            cannot be written or was tampered with.
+            cannot be written, was tampered with or lacks a look that a run of the store was.
     """
     held = held_out_tasks((one.task for one in plan.tasks), plan.suite)
     if not held:
         return None
     look = allowed(look, held)
     ledger = Ledger(store)
+    # Before the ledger: a look that another process takes meanwhile has its line before its record.
+    records = records_of(store)
     entries = ledger.entries()
     for entry in entries:
         if entry.get("event") == "run" and entry.get("run") == run:
             return TakenLook(held, entry)
+    check_all_are_there(records, entries, ledger)
     name = look.family or family(model)
+    sample = all(one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held)
     entry = ledger.append(
         "run",
         run,
@@ -97,15 +103,13 @@ def take_look(
             "reason": look.reason.strip(),
             "tasks": sorted(held),
             "limit": plan.limit,
-            "sample_data": all(
-                one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held
-            ),
+            "sample_data": sample,
             "model": model.name,
             "fingerprint": model.fingerprint,
             "family": name,
             "lineage": lineage(model),
             "looks_before": len(looks_of(entries, name, model.fingerprint)),
-            "dev": dev_score(store, model.fingerprint),
+            "dev": dev_score(records, model.fingerprint, sample=sample),
         },
     )
     return TakenLook(held, entry)
@@ -127,7 +131,7 @@ def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
     if look.asked_by != "person" and not look.final:
         raise OlmesError(
             f"{what} cannot be scored by a {look.asked_by} at every checkpoint; choose another "
-            "suite, or say that this is the final score."
+            "suite, or say that this is the final score (--final, or final=True)."
         )
     return look
 
@@ -146,22 +150,86 @@ def looks_of(entries: Iterable[Entry], name: str, fingerprint: str) -> list[Entr
     ]
 
 
-def dev_score(store: Path, fingerprint: str) -> dict[str, Any] | None:
-    """What the store has on the same weights from a suite that is not held out, the newest first."""
+def records_of(store: Path) -> list[Record]:
+    """The records of a store, as far as they can be read."""
     found = []
     for path in store.glob("*/run.json"):
-        try:
-            data = Record.load(path.parent).data
-        except OlmesError:
+        with contextlib.suppress(OlmesError):
+            found.append(Record.load(path.parent))
+    return found
+
+
+def check_all_are_there(
+    records: Iterable[Record], entries: Sequence[Entry], ledger: Ledger
+) -> None:
+    """Refuse to count looks where the ledger lacks one that a run of its store names.
+
+    Raises:
+        OlmesError: it does; the number of looks before would be too small.
+    """
+    for record in records:
+        if (held := record.data.get("held_out")) and look_of(held, entries) is None:
+            raise OlmesError(
+                f"{ledger.path} lacks line {named_line(held)[0]}, the look that "
+                f"{record.folder.name} was; restore the ledger from a copy, move that run out of "
+                "the folder, or begin another store with --out."
+            )
+
+
+def look_of(held: Mapping[str, Any], entries: Sequence[Entry]) -> Entry | None:
+    """The line that a record's `held_out` names; None where the ledger has another or none."""
+    number, digest = named_line(held)
+    entry = entries[number - 1] if 0 < number <= len(entries) else {}
+    return entry if entry.get("hash") == digest else None
+
+
+def named_line(held: Mapping[str, Any]) -> tuple[int, str]:
+    """Number and hash of the line a record's `held_out` names; 0 and '' where it was edited away."""
+    named = held.get("ledger") or {}
+    number = named.get("number")
+    return (number, str(named.get("hash"))) if isinstance(number, int) else (0, "")
+
+
+def dev_score(
+    records: Iterable[Record], fingerprint: str, *, sample: bool
+) -> dict[str, Any] | None:
+    """What a store has on the same weights from tasks that are not held out.
+
+    The newest run of a suite; where there is none, the mean of the newest run of single tasks. Runs
+    on the built-in sample say nothing beside a look at real data.
+
+    Args:
+        records: the store's.
+        fingerprint: of the weights.
+        sample: whether the look is at the built-in sample itself.
+    """
+    found = []
+    for record in records:
+        data = record.data
+        if data["model"].get("fingerprint") != fingerprint or data.get("held_out"):
             continue
-        suite = data.get("suite")
-        if suite and not suite["held_out"] and data["model"]["fingerprint"] == fingerprint:
-            found.append((data["created"], data["id"], suite))
+        if sample or not any(t["data"]["origin"] == "sample" for t in record.tasks.values()):
+            found.append((bool(data.get("suite")), data["created"], data["id"], record))
     if not found:
         return None
-    _, run, suite = max(found, key=lambda one: one[:2])
+    _, _, run, record = max(found, key=lambda one: one[:3])
+    suite = record.data.get("suite") or mean_of_tasks(record)
     numbers = ("value", "stderr", "ci_low", "ci_high", "n", "complete")
     return {"run": run, "suite": suite["name"], **{key: suite[key] for key in numbers}}
+
+
+def mean_of_tasks(record: Record) -> dict[str, Any]:
+    """What stands for a suite where single tasks were run: their names and their mean."""
+    scored = {
+        name: task
+        for name, task in record.tasks.items()
+        if task["metrics"][task["primary"]]["value"] is not None
+    }
+    return {
+        "name": ", ".join(record.tasks),
+        "complete": record.complete and len(scored) == len(record.tasks),
+        **suite_numbers(scored),
+    }
 
 
 def who() -> str:

@@ -14,7 +14,7 @@ from olmes.hashing import file_sha256
 from olmes.jsonl import write_atomically, written_atomically
 from olmes.record import Record
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.look import looks_of, who
+from olmes.seal.look import look_of, looks_of, named_line, who
 
 FOLDER = "sealed"
 
@@ -120,12 +120,22 @@ def open_samples(record: Record, task: str) -> tuple[Path, str]:
 
 def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each part of a run under seal that is not as the ledger or the record says."""
+    try:
+        return differences(record, entries)
+    except (KeyError, TypeError, AttributeError):
+        return [f"{record.folder}/run.json was changed: it is not a record as olmes writes it"]
+
+
+def differences(record: Record, entries: Sequence[Entry]) -> list[str]:
+    """What `changed` says of a record that has every field.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it has not.
+    """
     held = record.data["held_out"]
     said = []
-    number = held["ledger"]["number"]
-    entry = entries[number - 1] if number <= len(entries) else {}
-    if entry.get("hash") != held["ledger"]["hash"]:
-        said.append(f"the look of {record.id} is not in the ledger (line {number})")
+    if look_of(held, entries) is None:
+        said.append(f"the look of {record.id} is not in the ledger (line {named_line(held)[0]})")
     result = last_result(entries, record.id)
     if result is None:
         said.append(f"the ledger does not hold the result of {record.id}")

@@ -7,35 +7,45 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.record import Record
 from olmes.seal.ledger import Ledger
-from olmes.seal.sealing import changed
+from olmes.seal.sealing import changed, last_result
 
 
 def verify(store: Path) -> list[str]:
     """A sentence for each thing in a store that is not as it was written.
 
-    Found are: lines of the ledger that were changed, moved or removed; records and sealed files that
-    were edited; looks and results that a run names and the ledger lacks; samples that were opened
-    without a look of their own.
+    Found are: lines of the ledger that were changed, moved, removed or cut off; records and sealed
+    files that were edited; looks and results that a run names and the ledger lacks; samples that were
+    opened without a look of their own.
     """
+    said: list[str] = []
+    records: list[Record] = []
+    # Before the ledger: a look that another process takes meanwhile has its line before its record.
+    for path in sorted(store.glob("*/run.json")):
+        try:
+            records.append(Record.load(path.parent))
+        except OlmesError as error:
+            said.append(str(error))
     ledger = Ledger(store)
     # Read once: every run of the store is held against it.
     checked = list(ledger.checked())
     entries = [entry for entry, _ in checked]
-    said = [problem for _, problem in checked if problem]
     opened = {entry.get("run") for entry in entries if entry.get("event") == "unseal"}
-    for path in sorted(store.glob("*/run.json")):
-        try:
-            record = Record.load(path.parent)
-        except OlmesError as error:
-            said.append(str(error))
-            continue
-        if not record.data.get("held_out"):
-            continue
-        said += changed(record, entries)
-        if record.id not in opened:
-            said += [
-                f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"
-                for task in record.data["held_out"]["sealed"]
-                if record.samples_path(task).exists()
-            ]
+    said += [*filter(None, [problem for _, problem in checked]), *ledger.cut_off(checked)]
+    for record in records:
+        if record.data.get("held_out"):
+            said += changed(record, entries)
+            said += lying_open(record) if record.id not in opened else []
+        elif last_result(entries, record.folder.name):
+            said.append(
+                f"{record.folder / 'run.json'} was changed: it says nothing of the look that it was"
+            )
     return said
+
+
+def lying_open(record: Record) -> list[str]:
+    """A sentence for each task of a run whose samples are not under seal."""
+    return [
+        f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"
+        for task in record.data["held_out"].get("sealed") or ()
+        if task in record.tasks and record.samples_path(task).exists()
+    ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from olmes.seal.ledger import Entry
 from olmes.seal.look import LOOKS
+from olmes.server.looks import with_looks
 from olmes.server.rendering import Page, served
 from olmes.server.store import RunFilter, Store
 
@@ -82,7 +83,7 @@ def runs_page(
     count, samples = store.count_runs()
     return own_page(
         "runs.html.jinja",
-        runs=rows,
+        runs=with_looks(store.database, rows),
         running=running,
         asked=asked,
         following=cursor(rows[-1]["created"], rows[-1]["seq"]) if more else "",

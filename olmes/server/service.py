@@ -14,6 +14,7 @@ from olmes.server.audit import Caller
 from olmes.server.events import Hub
 from olmes.server.intake import take_in
 from olmes.server.ledgers import read_ledger
+from olmes.server.looks import with_looks
 from olmes.server.observe import Numbers
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
@@ -104,10 +105,10 @@ class Service:
     async def announce(self) -> None:
         """Tell listeners of every run that came since the last time, whoever brought it."""
         runs = await to_thread.run_sync(self.store.runs_since, self.last_told)
-        for run in runs:
+        for run in await to_thread.run_sync(with_looks, self.store.database, runs):
             if run["seq"] > self.last_told:
                 self.last_told = run["seq"]
-                self.hub.tell("run", summary(run), run["seq"])
+                self.hub.tell("run", arrival(run), run["seq"])
                 for tell in self.on_run:
                     tell(run["id"])
 
@@ -133,6 +134,11 @@ def summary(run: dict[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     suite = {"name": run["suite"], **numbers} if run["suite"] else None
     return {key: run[key] for key in kept} | {"suite": suite}
+
+
+def arrival(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as listeners are told of it: its summary and the look that it was."""
+    return summary(run) | {"look": run["look"]}
 
 
 def service_of(request: Request) -> Service:

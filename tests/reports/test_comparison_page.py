@@ -96,3 +96,9 @@ def test_flips_come_back_whole(data: dict[str, Any]) -> None:
         ]
         assert won.count(True) == task["difference"]["wins"]
         assert won.count(False) == task["difference"]["losses"]
+
+
+def test_held_out_scores_stand_with_their_looks(store: Path, tmp_path: Path) -> None:
+    one, other = (Record.load(path.parent) for path in sorted(store.glob("*-unseen/run.json"))[:2])
+    words = words_of(write_comparison_page(compare_runs(one, other), tmp_path / "page.html"))
+    assert words.count("Look 3 of the family tulu-8b; dev score then 45.2 [42.0, 48.5]") == 2

@@ -167,7 +167,8 @@ def test_sealed_samples_are_not_compared(store: Path, tmp_path: Path) -> None:
     assert boards.pairwise(board.records) is None
     page = write_leaderboard_page(sealed, tmp_path / "page.html").read_text()
     assert "Not compared pair by pair" in page
-    assert '<span class="tag">Look 3</span>' in page
+    look = "Look 3 of the family tulu-8b; dev score then 45.2 [42.0, 48.5]"
+    assert page.count(f'<div class="note">{look}</div>') == len(board.records)
 
 
 def test_nothing_to_rank_says_so(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from olmes.jsonl import dumps
+from olmes.server.looks import with_looks
 from olmes.server.record_schema import LARGEST
 from olmes.server.routes.shapes import ERRORS, Progress, Running
-from olmes.server.service import caller_of, service_of, summary
+from olmes.server.service import arrival, caller_of, service_of
 
 router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS)
 
@@ -49,12 +50,13 @@ async def events(
     seen = int(last_event_id) if last_event_id else since
     if seen is not None:
         missed = await to_thread.run_sync(service.store.runs_since, seen, 200)
+        missed = await to_thread.run_sync(with_looks, service.store.database, missed)
 
     async def told() -> AsyncIterator[str]:
         service.numbers.listeners.inc()
         try:
             for run in missed:
-                yield f"id: {run['seq']}\nevent: run\ndata: {dumps(summary(run))}\n\n"
+                yield f"id: {run['seq']}\nevent: run\ndata: {dumps(arrival(run))}\n\n"
             async for text in stream:
                 yield text
         finally:

@@ -35,6 +35,7 @@
     ].filter(Boolean);
     const link = make("a", { href: `${root}runs/${encodeURIComponent(run.id)}/report.html` }, run.id);
     const marks = tags.flatMap((tag) => [" ", make("span", { className: "tag" }, tag)]);
+    const notes = [run.model, run.look].filter(Boolean).map((text) => make("div", { className: "note" }, text));
     const mean = make("td", { className: "number" }, share(run.suite?.value));
     if (typeof run.suite?.ci_low === "number") {
       const ends = `${share(run.suite.ci_low)} to ${share(run.suite.ci_high)}`;
@@ -42,7 +43,7 @@
     }
     return make(
       "tr", { "data-run": run.id, className: "arrived" }, choice("A", run), choice("B", run),
-      make("th", { scope: "row" }, link, ...marks, make("div", { className: "note" }, run.model)),
+      make("th", { scope: "row" }, link, ...marks, ...notes),
       make("td", {}, run.suite?.name ?? ""), mean, make("td", {}, run.created),
       make("td", { className: "number" }, run.samples.toLocaleString("en")),
     );

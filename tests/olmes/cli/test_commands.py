@@ -223,3 +223,57 @@ def test_data_list_says_where_data_would_come_from(olmes) -> None:
     assert gsm8k["state"]
     assert gsm8k["path"] == "gsm8k/test.jsonl.gz"
     assert f" {gsm8k['content_hash'][:16]}" in olmes("data", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"doc_id": 0, "subtask": "x", "response": "x"}', "line 1: agieval has no sub-task 'x'"),
+        (
+            '{"doc_id": 9999, "subtask": "lsat-ar", "response": "x"}',
+            "line 1: agieval has no document 9999 in lsat-ar; the last row is",
+        ),
+        ('{"doc_id": 9999, "response": "x"}', "line 1: agieval has no document 9999; the last row"),
+        ('{"doc_id": 0, "response": "x"}', "give `subtask`, one of"),
+    ],
+)
+def test_a_row_that_names_no_item_says_what_there_is(
+    olmes, tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "recorded.jsonl"
+    path.write_text(text, "utf-8")
+    assert words in olmes("score", "--task", "agieval", path, status=2).stderr
+
+
+def test_an_item_that_cannot_be_scored_says_why(olmes, tmp_path: Path) -> None:
+    doc = {"key": "7", "prompt": "p", "instruction_id_list": ["count:none"], "kwargs": [{}]}
+    path = tmp_path / "recorded.jsonl"
+    path.write_text(json.dumps({"response": "x", "doc": doc}), "utf-8")
+    said = olmes("score", "--task", "ifbench", path, status=1).stderr
+    assert "olmes: 1 could not be scored" in said
+    assert "item 7: there is no instruction 'count:none'" in said
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"schema": 1}', "{"])
+def test_a_file_that_is_no_record_is_one_line(olmes, tmp_path: Path, content: str) -> None:
+    (tmp_path / "runs/x").mkdir(parents=True)
+    (tmp_path / "runs/x/run.json").write_text(content, "utf-8")
+    for command in ("report", "generalization"):
+        said = olmes(command, tmp_path / "runs", status=2).stderr
+        assert "is not a record" in said
+        assert len(said.splitlines()) == 1
+    assert "is not a record" in olmes("ledger", "--out", tmp_path / "runs", status=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('held_out = "yes"', "`held_out` must be true or false, not 'yes'"),
+        ("name = 3", "`name` must be a text, not 3"),
+        ("pairs = 3", "`pairs` must be [[pairs]] tables, not 3"),
+    ],
+)
+def test_a_suite_with_a_wrong_type_is_one_line(olmes, tmp_path: Path, line: str, words) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(f'{line}\ntasks = ["gsm8k"]\n', "utf-8")
+    assert words in olmes("run", "--suite", path, status=2).stderr

@@ -77,6 +77,16 @@ def test_samples_under_seal_are_not_loaded(echo, tmp_path: Path) -> None:
     frame = olmes.load(record.folder)
     assert frame["held_out"].all()
     assert list(frame["looks_before"]) == [0, 0]
+    # Beside a run that is no look the number of looks is a count still.
+    open_run = evaluate(
+        str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
+        limit=3, workers=1,
+    )  # fmt: skip
+    table = str(export([record, open_run], "csv", None)).splitlines()
+    names = table[0].split(",")
+    found = {(row["looks_before"], row["limit"]) for row in
+             (dict(zip(names, line.split(","), strict=True)) for line in table[1:])}  # fmt: skip
+    assert found == {("0", ""), ("", "3")}
 
 
 def test_csv_json_and_parquet_hold_the_same_numbers(run: Record, tmp_path: Path) -> None:
@@ -137,10 +147,14 @@ def test_a_held_out_score_stands_with_its_looks(official, echo, tmp_path: Path) 
     suite = tmp_path / "exam.toml"
     suite.write_text(f'tasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
     record = official("m", 5, target=str(suite), look=Look(reason="final"))
-    for form in ("md", "latex"):
-        text = str(export([record], form, None))  # type: ignore[arg-type]
-        assert "m: held-out tasks looked at after 0 earlier looks of the family m.jsonl" in text
-        assert "no dev score then" in text
+    said = "m: held-out tasks looked at after 0 earlier looks of the family m.jsonl; no dev score then."
+    assert f"\n{said}  \n" in str(export([record], "md", None))
+    # Set with the table, not hidden in a comment.
+    table = str(export([record], "latex", None))
+    assert f"\n{{\\footnotesize {said}\\par}}\n" in table.split(r"\end{tabular}")[1]
+    assert r"{\footnotesize Percent $\pm$ half of the 95 \% interval; $^\dagger$ no" in table
+    record.data["held_out"]["looks_before"] = 1
+    assert "after 1 earlier look of the family" in str(export([record], "md", None))
 
 
 def test_the_command_goes_by_the_name_of_the_output(run: Record, tmp_path: Path) -> None:

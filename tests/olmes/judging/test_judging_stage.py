@@ -131,6 +131,10 @@ def test_a_budget_is_not_overdrawn_and_the_rest_is_counted(bench: Path) -> None:
     assert record.tasks["taste"]["metrics"]["win_rate"]["n"] + counts["unjudged"] <= 4
     notes = [row["note"] for row in record.samples("taste") if "unjudged" in row["flags"]]
     assert all(f"budget of {judge.budget} tokens is used up" in note for note in notes)
+    said = (
+        "questions did not fit into the judge's budget of 25 tokens; the same command with a larger"
+    )
+    assert any(f"{counts['unjudged']} {said}" in line for line in record.data["warnings"])
     # With more to spend the same run goes on, and asks only what was not asked yet.
     rest = RuleJudge(tokens=10)
     assert run(bench, Judge(model=rest, budget=10_000)).complete
@@ -154,6 +158,25 @@ def test_an_encoder_that_cannot_be_had_fails_its_questions_alone(bench: Path) ->
     assert [bool(row["values"]) for row in rows] == [True, True, True, False]
     assert rows[3]["flags"] == ["unjudged"]
     assert "no-encoder" in rows[3]["note"]
+    # Said beside the score too: of a held-out task nobody sees the rows.
+    assert any("needs the encoder" in line for line in record.data["warnings"])
+
+
+def test_an_encoder_that_judged_is_named_in_record_page_and_server(
+    bench: Path, roberta: Path
+) -> None:
+    from olmes.reports.run_page import write_run_page
+    from olmes.server.record_schema import check_record
+
+    write(bench, ["", "", "", str(roberta)])
+    record = run(bench, Judge(model=RuleJudge()))
+    assert record.complete
+    encoders = record.tasks["taste"]["judge"]["encoders"]
+    assert list(encoders) == [str(roberta)]
+    assert encoders[str(roberta)]["engine"]["backend"] == "bertscore"
+    page = write_run_page(record.folder, bench / "page.html").read_text("utf-8")
+    assert encoders[str(roberta)]["fingerprint"] in page
+    check_record(record.data)
 
 
 def test_without_a_judge_the_task_is_not_run_and_the_suite_says_so(bench: Path, echo) -> None:

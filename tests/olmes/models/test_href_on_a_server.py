@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +59,69 @@ def test_href_is_judged_over_the_wire(
         judgement["prompt_tokens"] for row in by_model for judgement in row["judgements"]
     )
     assert not record.complete
+    assert any("needs the encoder 'roberta-large'" in line for line in record.data["warnings"])
     # The stored judgements give the same result without the server.
     stored = tmp_path / "stored.jsonl"
     stored.write_text("".join(line + "\n" for line in lines(rows)), "utf-8")
     again = run(f"replay:{stored}", "again")
     assert again.tasks["href"]["metrics"] == task["metrics"]
+
+
+PROMPT = "{instruction}\nA: {output_1}\nB: {output_2}\nHuman: {output_human}\nA, B or tie?"
+
+
+def test_a_budget_a_wording_and_going_on_by_the_command_line(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three comparisons, of which the budget allows some; the same command then pays for the rest."""
+    monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
+    items = [
+        {"category": "Rewrite", "instruction": f"Say {word}.", "output": "No.", "generator": "g",
+         "reference": word}
+        for word in ("red", "green", "blue")
+    ]  # fmt: skip
+    (tmp_path / "data/href").mkdir(parents=True)
+    (tmp_path / "data/href/dev.jsonl").write_text("".join(map(line, items)), "utf-8")
+    said = [{"response": item["reference"], "doc_id": at} for at, item in enumerate(items)]
+    (tmp_path / "said.jsonl").write_text("".join(map(line, said)), "utf-8")
+    (tmp_path / "prompt.txt").write_text(PROMPT, "utf-8")
+
+    def run(*more: str, status: int) -> dict[str, Any]:
+        command = [
+            sys.executable, "-m", "olmes", "run", "--task", "href", "--model", "replay:said.jsonl",
+            "--data", "data", "--judge", f"openai:{served.model}@{served.url}", "--workers", "1",
+            "--set", "href.judge_tokens=8", "--set", "href.prompt=prompt.txt", "--reason", "final",
+            "--json", *more,
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    first = run("--judge-budget", "150", status=1)
+    counts = first["tasks"]["href"]["counts"]
+    assert 0 < counts["unjudged"] < 3
+    assert sum(first["tasks"]["href"]["judge"]["tokens"].values()) <= 150
+    assert any("budget of 150 tokens" in warning for warning in first["warnings"])
+    second = run(status=0)
+    task = second["tasks"]["href"]
+    assert second["id"] == first["id"]
+    assert second["complete"]
+    assert task["counts"]["unjudged"] == 0
+    assert (
+        task["judge"]["judgements"]
+        == task["metrics"]["win_rate"]["n"] + task["counts"]["unparsed"]
+        == 3
+    )
+    assert task["formulation"]["prompt"] == PROMPT
+    assert task["settings"]["prompt"] == "prompt.txt"
+    # Another run asks the cache: the server is not needed.
+    other = run("--out", "elsewhere", "--family", "other", status=0)
+    assert other["tasks"]["href"]["metrics"] == task["metrics"]
+
+
+def line(row: dict[str, Any]) -> str:
+    return json.dumps(row) + "\n"
 
 
 def opened(record: Any) -> list[dict[str, Any]]:

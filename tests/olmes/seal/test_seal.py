@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,14 +19,6 @@ from olmes.seal.look import Look
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
 from olmes.types import Response
-
-
-@pytest.fixture
-def exam(echo, tmp_path: Path):
-    """The echo task as the one member of a held-out suite, and a way to run it."""
-    suite = tmp_path / "exam.toml"
-    suite.write_text(f'name = "exam"\ntasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
-    return suite
 
 
 def run(echo, exam: Path, out: Path, look: str | Look | None = "final", **options) -> Record:
@@ -142,10 +135,22 @@ def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
     tuned = evaluate(
         str(dev), model=f"replay:{echo.recording}", data=echo.data, out=runs, workers=1
     )
+    single = evaluate(
+        [str(other)], model=f"replay:{echo.recording}", data=echo.data, out=runs, limit=4, workers=1
+    )
     found = run(echo, exam, runs).data["held_out"]["dev"]
     assert (found["run"], found["suite"]) == (tuned.id, "mydev")
     assert found["value"] == tuned.data["suite"]["value"]
     assert found["stderr"] == tuned.data["suite"]["stderr"]
+    # Where only single tasks were run, their mean stands for the suite's.
+    shutil.rmtree(tuned.folder)
+    found = run(echo, exam, runs, limit=5).data["held_out"]["dev"]
+    assert (found["run"], found["suite"], found["n"]) == (single.id, "open_echo", 4)
+    assert found["value"] == single.value("open_echo")
+    # A score on the built-in sample says nothing of a model that is held against real data.
+    path = single.folder / "run.json"
+    path.write_text(path.read_text("utf-8").replace('"origin": "folder"', '"origin": "sample"'))
+    assert run(echo, exam, runs, limit=6).data["held_out"]["dev"] is None
 
 
 def test_a_held_out_task_is_held_out_alone_and_under_another_name() -> None:
@@ -159,15 +164,6 @@ def test_a_held_out_task_is_held_out_alone_and_under_another_name() -> None:
 
 
 # --- tampering ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def store(echo, exam, tmp_path: Path) -> Path:
-    """A store with two looks and their results, untouched."""
-    run(echo, exam, tmp_path / "runs", limit=5)
-    run(echo, exam, tmp_path / "runs", "once more")
-    assert verify(tmp_path / "runs") == []
-    return tmp_path / "runs"
 
 
 def lines_of(store: Path) -> list[str]:
@@ -217,11 +213,18 @@ def test_swapped_doubled_and_foreign_lines_show(store: Path) -> None:
         assert Ledger(store).problems()
 
 
-def test_nothing_is_added_to_a_broken_ledger(store: Path, echo, exam) -> None:
-    lines = lines_of(store)
-    rewrite(store, lines[1:])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda lines: [lines[0].replace("final", "trial"), *lines[1:]], "was tampered with"),
+        (lambda lines: lines[1:], "lacks line 1, the look that"),
+        (lambda lines: lines[:-1], "was tampered with"),
+    ],
+)
+def test_nothing_is_added_to_a_broken_ledger(store: Path, echo, exam, spoil, said: str) -> None:
+    rewrite(store, spoil(lines_of(store)))
     before = lines_of(store)
-    with pytest.raises(OlmesError, match="was tampered with"):
+    with pytest.raises(OlmesError, match=said):
         run(echo, exam, store, "another", limit=2)
     assert lines_of(store) == before
 

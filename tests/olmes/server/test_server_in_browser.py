@@ -68,7 +68,15 @@ def test_from_the_first_run_to_the_seal(launch, copy_run, sealed_run, page) -> N
     page.locator("h1").wait_for()
     assert "second" in page.locator("main").inner_text()
 
+    page.goto(f"{running.url}/runs.html")
+    page.locator("#live", has_text="live").wait_for()
     name = client.push(sealed_run).id
+    row = page.locator(f"#runs tr[data-run='{name}']")
+    look = "Look 1 of the family"
+    row.locator(".note", has_text=look).wait_for()  # as it arrives, and as the page is made
+    page.reload()
+    assert look in row.inner_text()
+    assert "no dev score of these weights was known then" in row.inner_text()
     page.goto(f"{running.url}/runs/{name}/report.html")
     page.locator("#held-out").wait_for()
     assert page.locator(".sample").count() == 0

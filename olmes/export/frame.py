@@ -11,6 +11,7 @@ from olmes.record import Record, records_in
 if TYPE_CHECKING:
     import pandas
 
+HALVES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 ESTIMATE = ("value", "stderr", "ci_low", "ci_high", "n")
 
 
@@ -32,11 +33,24 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
     Raises:
         OlmesError: a place holds no record.
     """
+    records = [record for place in places for record in records_in(Path(place))]
+    return frame_of(sample_rows(records) if samples else number_rows(records))
+
+
+def frame_of(rows: Iterable[dict[str, Any]]) -> pandas.DataFrame:
+    """Rows as a data frame; half of a surrogate pair, which a column of text cannot hold, as U+FFFD."""
     import pandas
 
-    records = [record for place in places for record in records_in(Path(place))]
-    rows = sample_rows(records) if samples else number_rows(records)
-    return pandas.DataFrame(list(rows))
+    found = list(rows)
+    try:
+        return pandas.DataFrame(found)
+    except UnicodeEncodeError:
+        return pandas.DataFrame([{key: whole(cell) for key, cell in row.items()} for row in found])
+
+
+def whole(cell: Any) -> Any:
+    """A cell whose text UTF-8 can hold."""
+    return cell.translate(HALVES) if isinstance(cell, str) else cell
 
 
 def number_rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:

@@ -167,9 +167,9 @@ def paired_scores(
     if len(masses) != n:
         raise ValueError(f"{n} values, but {len(masses)} labels or sizes")
     places = np.array(groups.places)
-    weights = np.bincount(groups.index, weights=masses)
-    whole = np.bincount(places, weights=weights)[places] * groups.strata
-    weights /= whole
+    parts = np.bincount(groups.index, weights=masses)
+    whole = np.bincount(places, weights=parts)[places] * groups.strata
+    weights = parts / whole
     shares = np.zeros((len(places), k))
     np.add.at(shares, groups.index, table * masses[:, None])
     shares = (shares / whole[:, None]).T

@@ -82,7 +82,7 @@ def _histogram(lengths: Sequence[int], most: int) -> tuple[Bin, ...]:
         return ()
     counts = [0] * BINS
     for length in lengths:
-        counts[min(BINS - 1, length * BINS // (most + 1))] += 1
+        counts[min(BINS - 1, length * BINS // most)] += 1
     width, highest = 100 / BINS, max(counts)
     return tuple(
         Bin(

@@ -16,6 +16,7 @@ from olmes import stats
 from olmes.comparison.items import SharedItems
 from olmes.record import Record
 from olmes.reports import checkpoint_scores as series
+from olmes.reports.charts import round_axis, tick_labels
 from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.line_charts import FRAME, LOG_POINTS, log_charts, score_chart, step_axis
 from olmes.reports.run_page import write_run_page
@@ -164,6 +165,20 @@ def test_logs_are_drawn_thinned() -> None:
     (chart,) = log_charts(step_axis([1, 1000]), rows)
     assert chart.title == "loss"
     assert 200 < chart.line.count("L") < LOG_POINTS
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0, 10_000), "0 2k 4k 6k 8k 10k"),
+        ((0, 12_500), "0 2.5k 5k 7.5k 10k 12.5k"),
+        ((0, 5_000_000), "0 1M 2M 3M 4M 5M"),
+        ((0, 4000), "0 1,000 2,000 3,000 4,000"),
+        ((-0.25, 1), "−0.25 0 0.25 0.5 0.75 1"),
+    ],
+)
+def test_ticks_are_all_in_one_unit(ends: tuple[float, float], words: str) -> None:
+    assert " ".join(tick_labels(round_axis(ends, steps=5))) == words
 
 
 def test_a_score_stands_where_its_axis_says() -> None:

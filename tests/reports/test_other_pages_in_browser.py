@@ -95,7 +95,9 @@ def test_a_leaderboard_is_sorted_and_filtered(pages: dict[str, Path], open_page:
 
 def test_flips_are_filtered_opened_and_compared(pages: dict[str, Path], open_page: Open) -> None:
     page = open_page(pages["comparison"])
-    number = page.locator(".differences tbody tr").first.locator("a").nth(2)
+    row = page.locator(".differences tbody tr").first
+    assert row.locator("strong a").get_attribute("href") == "#task=gsm8k"
+    number = row.locator("a[href*='kind=won']")
     won = number.text_content()
     number.click()
     page.locator(".status", has_text=re.compile(rf"^{won} flips?$")).wait_for()

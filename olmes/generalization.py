@@ -31,12 +31,17 @@ class ModelScores:
     dev: list[Record] = field(default_factory=list)
     unseen: list[Record] = field(default_factory=list)
 
+    def newest(self) -> dict[str, Record]:
+        """The newest record of each task."""
+        found: dict[str, Record] = {}
+        for record in (*self.dev, *self.unseen):
+            for name in record.tasks:
+                found.setdefault(name, record)
+        return found
+
     def record_of(self, name: str) -> Record | None:
         """The newest record that has a task; None where none has."""
-        for record in (*self.dev, *self.unseen):
-            if name in record.tasks:
-                return record
-        return None
+        return self.newest().get(name)
 
     def task(self, name: str) -> dict[str, Any] | None:
         """A task's entry in the newest record that has it; None where none has."""
@@ -50,6 +55,7 @@ class ModelScores:
             "name": self.name,
             "fingerprint": self.fingerprint,
             "runs": [record.id for record in (*self.dev, *self.unseen)],
+            "run_of": {name: record.id for name, record in self.newest().items()},
             "sample_data": sorted(
                 name
                 for record in (*self.dev, *self.unseen)
@@ -73,12 +79,12 @@ def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> dic
             the records name.
 
     Returns:
-        `models` (name, fingerprint, runs, looks); `pairs`, each with `dev` and `unseen` (task
+        `models` (name, fingerprint, runs, looks, and `run_of`, the run that each task's numbers are
+        from); `pairs`, each with `dev` and `unseen` (task
         names), `rows` (one a model: `dev`, `unseen` and `gap`, an estimate each or None, and
-        `left_out`, the tasks without a score, and `runs`, which run each score is from),
-        `carry_over` (`stats.CarryOver`) and `in_words`, what
-        that says; `suites`, the same for the suites' means; `diagnosis`, by model
-        and then by task.
+        `left_out`, the tasks without a score, and `runs`, which run each task's score is from),
+        `carry_over` (`stats.CarryOver`) and `in_words`, what that says; `suites`, the same for the
+        suites' means, with `runs` by `dev` and `unseen`; `diagnosis`, by model and then by task.
 
     Raises:
         OlmesError: no record is of a held-out suite, and no pairs are given.
@@ -96,10 +102,9 @@ def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> dic
         "pairs": [pair_entry(pair, models) for pair in pairs],
         "diagnosis": [
             {
-                name: task["diagnosis"]
-                for record in (*model.dev, *model.unseen)
-                for name, task in record.tasks.items()
-                if task.get("diagnosis")
+                name: record.tasks[name]["diagnosis"]
+                for name, record in model.newest().items()
+                if record.tasks[name].get("diagnosis")
             }
             for model in models
         ],
@@ -180,13 +185,16 @@ def pair_row(pair: Pair, model: ModelScores) -> dict[str, Any]:
 
 def suite_row(model: ModelScores) -> dict[str, Any]:
     """The means of a model's newest development and held-out suites; incomplete ones are named."""
-    found = [
-        next((record.data["suite"] for record in group if record.data["suite"]), None)
+    records = [
+        next((record for record in group if record.data["suite"]), None)
         for group in (model.dev, model.unseen)
     ]
+    found = [record.data["suite"] if record else None for record in records]
     missing = [name for suite in found if suite for name in suite.get("missing", ())]
     dev, unseen = (suite_estimate(suite) for suite in found)
-    return side_by_side(dev, unseen, missing)
+    sides = zip(("dev", "unseen"), records, strict=True)
+    runs = {side: record.id for side, record in sides if record}
+    return side_by_side(dev, unseen, missing) | {"runs": runs}
 
 
 def side_by_side(

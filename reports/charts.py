@@ -94,21 +94,29 @@ def _round_step(step: float) -> float:
     return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= step * (1 - 1e-9))
 
 
-def tick_label(value: float) -> str:
-    """A tick's words: as few digits as say it, thousands as `12k`."""
-    if abs(value) >= 10_000 and value % 1000 == 0:
-        return f"{value / 1000:,.0f}k"
-    return f"{value:,.10g}".rstrip() if abs(value) < 1e6 else f"{value:.3g}"
+def tick_labels(axis: Axis) -> list[str]:
+    """The words of an axis' ticks, all in one unit: as few digits as say it, or `12k`, or `1.5M`."""
+    largest = max(map(abs, axis.ticks))
+    if largest >= 1e9:
+        words = [f"{tick:.4g}" for tick in axis.ticks]
+    elif largest >= 1e4:
+        scale, unit = (1e6, "M") if largest >= 1e6 else (1e3, "k")
+        words = [f"{tick / scale:,.10g}{unit}" if tick else "0" for tick in axis.ticks]
+    else:
+        words = [f"{tick:,.10g}" for tick in axis.ticks]
+    return [word.replace("-", "−") for word in words]
 
 
 def x_ticks(frame: Frame, axis: Axis) -> tuple[Tick, ...]:
     """The ticks of an x axis."""
-    return tuple(Tick(frame.x(axis, tick), tick_label(tick)) for tick in axis.ticks)
+    labels = zip(axis.ticks, tick_labels(axis), strict=True)
+    return tuple(Tick(frame.x(axis, tick), label) for tick, label in labels)
 
 
 def y_ticks(frame: Frame, axis: Axis) -> tuple[Tick, ...]:
     """The ticks of a y axis."""
-    return tuple(Tick(frame.y(axis, tick), tick_label(tick)) for tick in axis.ticks)
+    labels = zip(axis.ticks, tick_labels(axis), strict=True)
+    return tuple(Tick(frame.y(axis, tick), label) for tick, label in labels)
 
 
 def path(points: Sequence[tuple[float, float]]) -> str:

@@ -1,8 +1,8 @@
-"""A training's checkpoints: which records count, and the best checkpoint allowing for the choice."""
+"""A training's checkpoints: which records count, and which items all of them share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from olmes.comparison.alignment import has_samples
 from olmes.comparison.items import SharedItems, common_items
 from olmes.record import Record
 from olmes.seal.ledger import Ledger
-from olmes.stats import BestOf
+from olmes.stats import Alarm, BestOf
 
 
 @dataclass(slots=True)
@@ -104,35 +104,60 @@ def suite_series(checkpoints: Sequence[Checkpoint], *, held_out: bool) -> list[S
     ]
 
 
-def best_of_task(name: str, points: Sequence[Scored], items: SharedItems) -> BestOf | None:
-    """The best checkpoint on one task; None where samples are missing or there is one checkpoint."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The items that all checkpoints of a series have a value for."""
+
+    values: Sequence[Sequence[float]]
+    """Items by checkpoints; of a suite, higher is better whatever the metric."""
+    clusters: Sequence[Hashable]
+    strata: Sequence[Hashable] | None
+    sizes: Sequence[float] | None
+    higher_is_better: bool
+
+    def best(self) -> BestOf:
+        """The best checkpoint, allowing for the choice."""
+        return stats.best_of(
+            self.values,
+            clusters=self.clusters,
+            strata=self.strata,
+            sizes=self.sizes,
+            higher_is_better=self.higher_is_better,
+        )
+
+    def alarm(self, names: Sequence[str]) -> Alarm | None:
+        """Whether the latest checkpoint has fallen below an earlier one."""
+        return stats.regression_alarm(
+            self.values,
+            names,
+            clusters=self.clusters,
+            strata=self.strata,
+            sizes=self.sizes,
+            higher_is_better=self.higher_is_better,
+        )
+
+
+def shared_by_task(name: str, points: Sequence[Scored], items: SharedItems) -> Shared | None:
+    """The items of one task; None where samples are missing or there is one checkpoint."""
     if not _comparable([name], points):
         return None
     task = points[-1].record.tasks[name]
     values, labels, _ = items.of(name, [point.record for point in points])
-    if not values:
-        return None
     macro = (task.get("formulation") or {}).get("aggregate") == "macro"
-    return stats.best_of(
-        values,
-        clusters=labels,
-        strata=[label[0] for label in labels] if macro else None,
-        higher_is_better=task["metrics"][task["primary"]].get("higher_is_better", True),
-    )
+    higher = task["metrics"][task["primary"]].get("higher_is_better", True)
+    strata = [label[0] for label in labels] if macro else None
+    return Shared(values, labels, strata, None, higher) if values else None
 
 
-def best_of_suite(points: Sequence[Scored], items: SharedItems) -> BestOf | None:
-    """The best checkpoint by the mean of the suite, every task weighing the same."""
+def shared_by_suite(points: Sequence[Scored], items: SharedItems) -> Shared | None:
+    """The items of a suite, every task weighing the same."""
     if not points or not _comparable(list(points[-1].record.tasks), points):
         return None
     values, clusters, sizes = common_items(
         [point.record for point in points], list(points[-1].record.tasks), items
     )
-    if not values:
-        return None
-    return stats.best_of(
-        values, clusters=clusters, strata=[label[0] for label in clusters], sizes=sizes
-    )
+    strata = [label[0] for label in clusters]
+    return Shared(values, clusters, strata, sizes, True) if values else None
 
 
 def _comparable(names: Sequence[str], points: Sequence[Scored]) -> bool:

@@ -10,16 +10,17 @@ from typing import Any
 from olmes import jsonl
 from olmes.comparison.items import SharedItems
 from olmes.record import Record
-from olmes.stats import BestOf
+from olmes.stats import Alarm, BestOf
 
 from . import numbers
 from .charts import Axis
 from .checkpoint_scores import (
     Checkpoint,
     Scored,
-    best_of_suite,
-    best_of_task,
+    Shared,
     checkpoints_of,
+    shared_by_suite,
+    shared_by_task,
     suite_series,
     task_series,
 )
@@ -55,6 +56,22 @@ class Best:
     bias: str
     checkpoints: int
     link: str
+    fall: Fall | None
+    """The latest checkpoint against the best earlier one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fall:
+    """What has become of a score since its best, in words."""
+
+    step: str
+    """Of the earlier checkpoint that the latest is held against."""
+    score: str
+    link: str
+    difference: str
+    interval: str
+    p: str
+    raised: bool
 
 
 def write_checkpoints_page(
@@ -86,7 +103,7 @@ def write_checkpoints_page(
     context = {
         "title": title or _name(steps),
         "steps": [f"{step.step:,g}" for step in steps],
-        "notices": _notices(steps, left_out),
+        "notices": [*_notices(steps, left_out), *_falls([one for one in (suite, *tasks) if one])],
         "suite_chart": view.chart(suite, axis, looks) if suite else None,
         "logs": log_charts(axis, log),
         "charts": [view.chart(one, axis) for one in tasks],
@@ -106,13 +123,15 @@ def _series(steps: Sequence[Checkpoint]) -> tuple[_Series | None, list[_Series],
     """The suite, its tasks and the unseen tasks over all checkpoints."""
     items = SharedItems()
     means = suite_series(steps, held_out=False)
-    suite = _Series("Suite mean", "", means, best_of_suite(means, items)) if means else None
+    suite = None
+    if means:
+        suite = _Series.of("Suite mean", "", means, shared_by_suite(means, items))
     tasks = [
-        _Series(_title(points, name), name, points, best_of_task(name, points, items))
+        _Series.of(_title(points, name), name, points, shared_by_task(name, points, items))
         for name, points in task_series(steps, held_out=False).items()
     ]
     unseen = [
-        _Series(f"unseen: {_title(points, name)}", name, points, None)
+        _Series.of(f"unseen: {_title(points, name)}", name, points, None)
         for name, points in task_series(steps, held_out=True).items()
     ]
     return suite, tasks, unseen
@@ -127,6 +146,20 @@ class _Series:
     """'' for the suite."""
     points: Sequence[Scored]
     best: BestOf | None
+    alarm: Alarm | None
+
+    @classmethod
+    def of(cls, title: str, task: str, points: Sequence[Scored], items: Shared | None) -> _Series:
+        """A series with what its items say of it."""
+        if items is None:
+            return cls(title, task, points, None, None)
+        names = [f"{point.step:,g}" for point in points]
+        return cls(title, task, points, items.best(), items.alarm(names))
+
+    @property
+    def fallen(self) -> bool:
+        """Whether the latest checkpoint is below an earlier one beyond chance."""
+        return self.alarm is not None and self.alarm.raised
 
 
 class _View:
@@ -193,6 +226,22 @@ class _View:
             bias=numbers.plain(best.bias, share=share),
             checkpoints=best.checkpoints,
             link=self.link(one.points[best.index], one.task),
+            fall=self.fall(one, one.alarm) if one.alarm else None,
+        )
+
+    def fall(self, one: _Series, alarm: Alarm) -> Fall:
+        """What the alarm says, in words: against the best, unless the one before rang alone."""
+        best = alarm.against_best
+        alone = alarm.raised and best.verdict != "worse"
+        found, name = (alarm.against_previous, alarm.previous) if alone else (best, alarm.best)
+        return Fall(
+            step=name,
+            score=numbers.plain(found.candidate, share=found.is_share),
+            link=self.link(one.points[-1], one.task),
+            difference=numbers.points(found.difference),
+            interval=numbers.points_interval(found.ci_low, found.ci_high),
+            p=numbers.p_value(found.p_adjusted),
+            raised=alarm.raised,
         )
 
 
@@ -210,6 +259,14 @@ def _look(step: Checkpoint, record: Record) -> tuple[str, str, str]:
     held = record.data["held_out"]
     line = f"{look_line(held)}; ledger line {held['ledger']['number']}"
     return f"{step.step:,g}", line, held["reason"]
+
+
+def _falls(found: Sequence[_Series]) -> list[Notice]:
+    """Which series the latest checkpoint has fallen on."""
+    if not (titles := [one.title for one in found if one.fallen]):
+        return []
+    text = f"{', '.join(titles)}: the latest checkpoint is worse than an earlier one beyond chance."
+    return [Notice("caution", "Fallen", text, "#best")]
 
 
 def _has_family(step: Checkpoint) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes import jsonl
+from olmes.comparison.power_words import power_words
 
 from . import numbers
 from .dates import date
@@ -42,6 +43,10 @@ class TaskLine:
     span: Span | None
     p: str
     verdict: str
+    power: str
+    """What more items would show; '' where there is a verdict."""
+    link: str
+    """To the flips, of which the difference is the sum; '' for none."""
     won: str
     lost: str
     won_link: str
@@ -161,6 +166,8 @@ def _line(
         span=_span(value, found.get("ci_low"), found.get("ci_high"), reach),
         p=numbers.p_value(p),
         verdict=found.get("verdict", "not paired"),
+        power=power_words(found) if found.get("verdict") == "not enough data" else "",
+        link=samples_link(task=name) if entry.get("flips") else "",
         won=_count(found.get("wins")),
         lost=_count(found.get("losses")),
         won_link=samples_link(task=name, kind="won"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from olmes import jsonl
+from olmes.record import Record
 
 from . import numbers
 from .dates import date
@@ -20,6 +22,7 @@ from .generalization_charts import (
     slope_chart,
 )
 from .held_out import look_line
+from .links import HELD_OUT, samples_link
 from .notices import Notice
 from .page import render_page
 from .places import page_link
@@ -78,18 +81,19 @@ def write_generalization_page(
     Returns:
         `output`.
     """
+    pages = _Pages(output, folders or {})
     models = [
-        _model(number, model, len(data["models"]), output, folders or {})
+        _model(number, model, len(data["models"]), pages)
         for number, model in enumerate(data["models"])
     ]
-    pairs = [_pair(_title(pair), pair, models) for pair in data["pairs"]]
+    pairs = [_pair(_title(pair), pair, models, pages) for pair in data["pairs"]]
     suites = data.get("suites")
     context = {
         "models": models,
         "notices": _notices(data["models"]),
-        "suite": _pair("Suite means", suites, models) if suites else None,
+        "suite": _pair("Suite means", suites, models, pages) if suites else None,
         "pairs": pairs,
-        "costs": _costs(models, data["diagnosis"]),
+        "costs": _costs(data["models"], data["diagnosis"], pages),
     }
     jsonl.write_atomically(output, render_page("generalization.html.jinja", context))
     return output
@@ -115,22 +119,42 @@ def _title(pair: dict[str, Any]) -> str:
     return f"{', '.join(pair['dev'])} → {pair['unseen']}"
 
 
-def _model(
-    number: int, model: dict[str, Any], count: int, output: Path, folders: Mapping[str, Path]
-) -> ModelView:
+class _Pages:
+    """The ways to the pages of the runs."""
+
+    def __init__(self, output: Path, folders: Mapping[str, Path]) -> None:
+        self.output = output
+        self.records = {
+            run: Record.load(folder) for run, folder in folders.items() if page_link(folder, output)
+        }
+
+    def run(self, run: str | None, fragment: str = "") -> str:
+        """A place on a run's page; '' where there is no page."""
+        record = self.records.get(run or "")
+        return page_link(record.folder, self.output, fragment) if record else ""
+
+    def samples(self, run: str | None, task: str, **filters: str) -> str:
+        """The samples of a task, or what keeps them under seal."""
+        record = self.records.get(run or "")
+        if record and task in record.tasks and record.sealed(task):
+            return self.run(run, HELD_OUT)
+        return self.run(run, samples_link(task=task, **filters))
+
+
+def _model(number: int, model: dict[str, Any], count: int, pages: _Pages) -> ModelView:
     return ModelView(
         number=number + 1,
         series=series_of(number, count),
         name=model["name"],
         fingerprint=model["fingerprint"],
-        runs=tuple((run, page_link(folders.get(run), output)) for run in model["runs"]),
+        runs=tuple((run, pages.run(run)) for run in model["runs"]),
         looks=tuple(
             (look_line(look), date(look["time"]), look["reason"]) for look in model["looks"]
         ),
     )
 
 
-def _pair(title: str, pair: dict[str, Any], models: list[ModelView]) -> PairView:
+def _pair(title: str, pair: dict[str, Any], models: list[ModelView], pages: _Pages) -> PairView:
     rows = pair["rows"]
     names = [model.name for model in models]
     carried = pair.get("carry_over")
@@ -138,18 +162,22 @@ def _pair(title: str, pair: dict[str, Any], models: list[ModelView]) -> PairView
     return PairView(
         title=title,
         note="" if any(row["gap"] for row in rows) else "No model has both scores.",
-        rows=tuple(_row(model, row) for model, row in zip(models, rows, strict=True)),
+        rows=tuple(_row(model, row, pair, pages) for model, row in zip(models, rows, strict=True)),
         slopes=slope_chart(title, names, rows),
         scatter=drawn,
         carried=_carried(pair, carried) if drawn else "",
     )
 
 
-def _row(model: ModelView, row: dict[str, Any]) -> RowView:
+def _row(model: ModelView, row: dict[str, Any], pair: dict[str, Any], pages: _Pages) -> RowView:
     gap = row["gap"] or {}
-    link = f"#model-{model.number}"
+    # Without a page of the run, the model's own place here names the runs.
     dev, unseen = (
-        score(row[side], metric=side, link=link) if row[side] else None
+        score(
+            row[side], metric=side, link=_behind(side, row, pair, pages) or f"#model-{model.number}"
+        )
+        if row[side]
+        else None
         for side in ("dev", "unseen")
     )
     return RowView(
@@ -160,6 +188,18 @@ def _row(model: ModelView, row: dict[str, Any]) -> RowView:
         gap_interval=numbers.points_interval(gap.get("ci_low"), gap.get("ci_high")),
         left_out=", ".join(row["left_out"]),
     )
+
+
+def _behind(side: str, row: dict[str, Any], pair: dict[str, Any], pages: _Pages) -> str:
+    """The page behind one score of a row: of a suite, of one task, or of several tasks of a run."""
+    runs = row.get("runs") or {}
+    if side in runs:
+        return pages.run(runs[side], "#main")
+    names = [pair[side]] if side == "unseen" else list(pair.get("dev") or ())
+    there = [name for name in names if name in runs]
+    if len(there) == 1:
+        return pages.samples(runs[there[0]], there[0])
+    return pages.run(runs[there[0]], "#main") if there else ""
 
 
 def _carried(pair: dict[str, Any], carried: dict[str, Any] | None) -> str:
@@ -176,17 +216,18 @@ def _carried(pair: dict[str, Any], carried: dict[str, Any] | None) -> str:
     return "; ".join(filter(None, said))
 
 
-def _costs(models: list[ModelView], found: list[dict[str, Any]]) -> list[FormatCost]:
+def _costs(
+    models: list[dict[str, Any]], found: list[dict[str, Any]], pages: _Pages
+) -> list[FormatCost]:
     """The diagnosis of every model, task by task."""
-
-    def unlinked(**filters: str) -> str:
-        del filters
-        return ""
-
-    tasks = dict.fromkeys(task for of_model in found for task in of_model)
     return [
-        format_cost(f"{task}, {model.name}", of_model[task], unlinked)
-        for task in tasks
+        format_cost(
+            f"{task}, {model['name']}",
+            of_model[task],
+            partial(pages.samples, model.get("run_of", {}).get(task)),
+            task=task,
+        )
+        for task in dict.fromkeys(task for of_model in found for task in of_model)
         for model, of_model in zip(models, found, strict=True)
         if task in of_model
     ]

@@ -89,7 +89,7 @@ def _histogram(lengths: Mapping[int, int], most: int) -> tuple[Bin, ...]:
         return ()
     counts = [0] * BINS
     for length, responses in lengths.items():
-        counts[min(BINS - 1, length * BINS // (most + 1))] += responses
+        counts[min(BINS - 1, length * BINS // max(most, 1))] += responses
     width, highest = 100 / BINS, max(counts)
     return tuple(
         Bin(

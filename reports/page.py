@@ -16,6 +16,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from olmes.visible import visible
+
 from . import numbers
 from .links import samples_link
 
@@ -46,7 +48,12 @@ def content_policy(style: str, scripts: Sequence[str]) -> str:
 
 def breakable(name: str) -> Markup:
     """A name that a narrow column may break after each underscore."""
-    return Markup("_<wbr>").join(name.split("_"))
+    return Markup("_<wbr>").join(visible(name).split("_"))
+
+
+def _shown(value: Any) -> Any:
+    """What a template prints: text with what steers made visible; our own markup as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def _source_hash(text: str) -> str:
@@ -63,6 +70,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     environment.filters["breakable"] = breakable
     environment.filters["count"] = numbers.count
@@ -100,7 +108,7 @@ def render_page(
             theme=Markup(theme),  # noqa: S704
             scripts=[Markup(text) for text in code],  # noqa: S704
             data=data,
-            blobs=blobs,
+            blobs=[Markup(blob) for blob in blobs],  # noqa: S704 (base64)
         )
     )
     # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes a question mark here.

@@ -12,6 +12,7 @@ import click
 
 from olmes import __version__
 from olmes.errors import OlmesError
+from olmes.visible import visible
 
 COMMANDS = {
     "run": "Run a suite or tasks on a model and write the record and its report.",
@@ -66,7 +67,7 @@ def fail(message: str, status: int, *, verbose: bool) -> NoReturn:
     """Print one line (and the trace, when asked for) and exit."""
     if verbose:
         traceback.print_exc()
-    click.echo(f"olmes: {message}", err=True)
+    click.echo(f"olmes: {visible(message)}", err=True)
     sys.exit(status)
 
 

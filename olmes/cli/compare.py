@@ -32,7 +32,7 @@ def command(
 
     First everything that differs in how the numbers came about; then, a task at a time, the paired
     difference on the same items, its 95 % interval, its p-value (Holm over the tasks) and a verdict.
-    Exit status 1 when every task was refused.
+    Exit status 1 when no task could be compared.
     """
     from olmes import jsonl
     from olmes.comparison import compare_runs
@@ -46,7 +46,7 @@ def command(
         click.echo(jsonl.dumps(found))
     else:
         show(found, output)
-    return 1 if found["refused"] and not (found["tasks"] or found["unpaired"]) else 0
+    return 0 if found["tasks"] or found["unpaired"] else 1
 
 
 def show(found: dict[str, Any], output: Path | None) -> None:
@@ -66,6 +66,8 @@ def show(found: dict[str, Any], output: Path | None) -> None:
         screen.print("nothing differs in how the numbers came about")
     if found["tasks"] or found["unpaired"]:
         screen.print(difference_table(found))
+        for line in power_lines(found):
+            screen.print(line, style="dim", soft_wrap=True)
     for line, style in cautions(found):
         screen.print(f"! {line}", style=style, soft_wrap=True)
     if output is not None:
@@ -86,9 +88,21 @@ def cautions(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         reasons = " and ".join(entry["reasons"])
         words = f"not compared, because {reasons}; --force compares all the same"
         yield f"{entry['name']}: {words}", "red"
+    if not (found["tasks"] or found["unpaired"] or found["refused"]):
+        yield "nothing to compare: no task is in both runs", "red"
     for letter, names in zip("AB", found["only"], strict=True):
         if names:
             yield f"only {letter} has {', '.join(names)}", "yellow"
+
+
+def power_lines(found: dict[str, Any]) -> Iterator[str]:
+    """What more items would show, for each task that has not enough."""
+    from olmes.comparison.power_words import power_words
+
+    for entry in found["tasks"]:
+        difference = entry["difference"]
+        if difference and difference["verdict"] == "not enough data":
+            yield f"{entry['name']}: {power_words(difference)}"
 
 
 def why_table(why: list[dict[str, Any]]) -> Any:

@@ -11,17 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from olmes.record import Record
+from olmes.visible import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
 """Counts that get a place only where they are not zero."""
-
-
-CONTROLS = {
-    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
-    **{code: f"\\x{code:02x}" for code in range(0x7F, 0xA0)},
-    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
-}
-"""Characters that steer a terminal or turn the direction of text, and what is shown for them."""
 
 
 class PlainConsole(Console):
@@ -29,7 +22,7 @@ class PlainConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Text with its control characters made visible."""
-        return super().render_str(text.translate(CONTROLS), **options)
+        return super().render_str(visible(text), **options)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -29,26 +29,42 @@ class SharedItems:
 def light_items(name: str, records: Sequence[Record]) -> Columns:
     """A task's items that every run has a value of the primary metric for, in the first's order."""
     metric = records[-1].tasks[name]["primary"]
-    every = [values_of(record.verdicts(name), metric) for record in records]
-    keys = [key for key in every[0] if all(key in found for found in every)]
-    values = [[found[key][0] for found in every] for key in keys]
-    return values, [every[0][key][1] for key in keys], [key[0] for key in keys]
-
-
-def values_of(rows: Iterable[Row], metric: str) -> dict[Key, tuple[float, tuple[str, str]]]:
-    """Each item's value of a metric (the mean over its responses and parts) and its cluster."""
-    sums: dict[Key, tuple[float, int]] = {}
     clusters: dict[Key, tuple[str, str]] = {}
+    first, *others = [
+        values_of(record.verdicts(name), metric, None if number else clusters)
+        for number, record in enumerate(records)
+    ]
+    keys = [key for key in first if all(key in found for found in others)]
+    values = [[first[key], *[found[key] for found in others]] for key in keys]
+    return values, [clusters[key] for key in keys], [key[0] for key in keys]
+
+
+def values_of(
+    rows: Iterable[Row], metric: str, clusters: dict[Key, tuple[str, str]] | None = None
+) -> dict[Key, float]:
+    """Each item's value of a metric: the mean over its responses and parts.
+
+    Args:
+        rows: of a samples file, whole or as `Record.verdicts` gives them.
+        metric: a name in their `values`.
+        clusters: where the cluster of each item is put.
+    """
+    sums: dict[Key, float] = {}
+    counts: dict[Key, int] = {}
     for row in rows:
-        if (value := row["values"].get(metric)) is None:
+        value = row["values"].get(metric)
+        if value is None:
             continue
-        key = (row["subtask"], row["doc_id"], row["doc_hash"])
-        parts = value if isinstance(value, list) else (value,)
-        total, count = sums.get(key, (0.0, 0))
-        sums[key] = (total + sum(parts), count + len(parts))
-        if key not in clusters:
+        total, count = (sum(value), len(value)) if isinstance(value, list) else (value, 1)
+        key = row["subtask"], row["doc_id"], row["doc_hash"]
+        if key in sums:
+            sums[key] += total
+            counts[key] += count
+            continue
+        sums[key], counts[key] = total, count
+        if clusters is not None:
             clusters[key] = cluster_label(row)
-    return {key: (total / count, clusters[key]) for key, (total, count) in sums.items() if count}
+    return {key: total / counts[key] for key, total in sums.items() if counts[key]}
 
 
 def common_items(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from olmes import jsonl
 from olmes.comparison.boards import boards_of
@@ -12,6 +12,7 @@ from olmes.errors import OlmesError
 from olmes.export.frame import number_frame, number_rows
 from olmes.export.tables import latex, markdown
 from olmes.record import Record
+from olmes.visible import visible
 
 Format = Literal["md", "csv", "latex", "parquet", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -19,12 +20,16 @@ SUFFIXES: dict[str, Format] = {
     ".md": "md", ".csv": "csv", ".tex": "latex", ".parquet": "parquet", ".json": "json",
 }  # fmt: skip
 
+FORMULA = ("=", "+", "-", "@", "\t", "\n")
+"""With these a cell begins that a spreadsheet computes."""
+
 
 def export(records: Sequence[Record], form: Format, output: Path | None) -> str | None:
     """Records in one of the formats; written to `output`, or returned as text.
 
     `md` and `latex` are the tables of a leaderboard, one row a run; `csv`, `parquet` and `json` have
-    one row a number (`olmes.load`).
+    one row a number (`olmes.load`). In `csv` a name that a spreadsheet would take for a formula has an
+    apostrophe before it.
 
     Raises:
         OlmesError: `parquet` without a file to write.
@@ -41,8 +46,16 @@ def export(records: Sequence[Record], form: Format, output: Path | None) -> str 
             output.parent.mkdir(parents=True, exist_ok=True)
             frame.to_parquet(output, index=False)
             return None
-        text = frame.to_csv(index=False)
+        text = frame.map(inert).to_csv(index=False)
     if output is None:
         return text
     jsonl.write_atomically(output, text)
     return None
+
+
+def inert(value: Any) -> Any:
+    """A cell that a spreadsheet reads as text (OWASP, CSV injection); numbers stay numbers."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(FORMULA) else text

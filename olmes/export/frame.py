@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas
 
 COUNTS = ("limit", "looks_before")
+HALVES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 ESTIMATE = ("value", "stderr", "ci_low", "ci_high", "n")
 
 
@@ -33,17 +34,29 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
     Raises:
         OlmesError: a place holds no record.
     """
+    records = [record for place in places for record in records_in(Path(place))]
+    return frame_of(sample_rows(records)) if samples else number_frame(records)
+
+
+def frame_of(rows: Iterable[dict[str, Any]]) -> pandas.DataFrame:
+    """Rows as a data frame; half of a surrogate pair, which a column of text cannot hold, as U+FFFD."""
     import pandas
 
-    records = [record for place in places for record in records_in(Path(place))]
-    return pandas.DataFrame(list(sample_rows(records))) if samples else number_frame(records)
+    found = list(rows)
+    try:
+        return pandas.DataFrame(found)
+    except UnicodeEncodeError:
+        return pandas.DataFrame([{key: whole(cell) for key, cell in row.items()} for row in found])
+
+
+def whole(cell: Any) -> Any:
+    """A cell whose text UTF-8 can hold."""
+    return cell.translate(HALVES) if isinstance(cell, str) else cell
 
 
 def number_frame(records: Iterable[Record]) -> pandas.DataFrame:
     """One row a number; counts that not every run has are whole numbers still."""
-    import pandas
-
-    frame = pandas.DataFrame(list(number_rows(records)))
+    frame = frame_of(number_rows(records))
     return frame.astype({name: "Int64" for name in COUNTS if name in frame})
 
 

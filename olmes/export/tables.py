@@ -9,15 +9,32 @@ from typing import Any
 from olmes.comparison.boards import Board, estimate_of, pairwise
 from olmes.comparison.items import SharedItems
 from olmes.record import Record
+from olmes.visible import one_line
 
 ALPHA = 0.05
 LATEX_SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
         "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+        # Signs for control characters, which few fonts have.
+        **{chr(0x2400 + code): rf"\textbackslash{{}}x{code:02x}" for code in range(0x20)},
     }
 )  # fmt: skip
 LATEX_SIGNS = {"±": r"$\pm$", "†": r"$^\dagger$", "≥": r"$\geq$"}
+MARKDOWN_SPECIAL = str.maketrans(
+    {
+        "\\": "\\\\",
+        "|": r"\|",
+        "<": "&lt;",
+        "&": "&amp;",
+        "[": r"\[",
+        "]": r"\]",
+        "`": r"\`",
+        "*": r"\*",
+    }
+)
+"""What would end a cell, or be a tag, a link or code where a name should be read."""
 LeftOut = Sequence[tuple[Record, str]]
 """Runs that are on no board, with the reason."""
 
@@ -86,26 +103,31 @@ def markdown(boards: Sequence[Board], left_out: LeftOut) -> str:
     for board in boards:
         table = cells(board)
         heads = heads_of(board, table)
-        lines += [*heading(board), "", row_of(heads), "|---|" + "---:|" * (len(heads) - 1)]
+        lines += [
+            f"### {markdown_text(heading(board))}",
+            "",
+            row_of([markdown_text(head) for head in heads]),
+            "|---|" + "---:|" * (len(heads) - 1),
+        ]
         for record, row in zip(board.records, table, strict=True):
             texts = [
                 f"**{cell.text}**" if cell.best else cell.text + ("†" if cell.alike else "")
                 for cell in row
             ]
-            lines.append(row_of([model_name(record), *texts]))
+            lines.append(row_of([markdown_text(model_name(record)), *texts]))
         lines.append("")
     said = [*dict.fromkeys(note for board in boards for note in notes(board)), *absent(left_out)]
-    return "\n".join([*lines, *(f"{note}  " for note in said), ""])
+    return "\n".join([*lines, *(f"{markdown_text(note)}  " for note in said), ""])
 
 
-def heading(board: Board) -> list[str]:
+def heading(board: Board) -> str:
     """Whose table it is, and why it cannot be set beside published numbers."""
     marks = {
         "not the standard formulation": not board.standard,
         "data differ from the official set": not board.official,
     }
     said = ", ".join(mark for mark, holds in marks.items() if holds)
-    return [f"### {board.title}" + (f" ({said})" if said else "")]
+    return board.title + (f" ({said})" if said else "")
 
 
 def heads_of(board: Board, table: list[list[Cell]]) -> list[str]:
@@ -115,9 +137,21 @@ def heads_of(board: Board, table: list[list[Cell]]) -> list[str]:
 
 
 def row_of(texts: Sequence[str]) -> str:
-    """A row of a Markdown table, whose texts cannot end their cells."""
-    safe = (t.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for t in texts)
-    return "| " + " | ".join(safe) + " |"
+    """A row of a Markdown table."""
+    return "| " + " | ".join(texts) + " |"
+
+
+def markdown_text(text: str) -> str:
+    """Text that a Markdown reader shows as it is, in one line."""
+    return one_line(text).translate(MARKDOWN_SPECIAL)
+
+
+def latex_text(text: str) -> str:
+    """Text that LaTeX sets as it is, in one line."""
+    text = one_line(text).translate(LATEX_SPECIAL)
+    for sign, command in LATEX_SIGNS.items():
+        text = text.replace(sign, command)
+    return text
 
 
 def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
@@ -128,30 +162,22 @@ def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
     lines = [r"% \usepackage{booktabs}"]
     for board in boards:
         table = cells(board)
-        heads = [head.translate(LATEX_SPECIAL) for head in heads_of(board, table)]
+        heads = [latex_text(head) for head in heads_of(board, table)]
         lines += [
-            *(f"% {line.removeprefix('### ')}" for line in heading(board)),
+            f"% {one_line(heading(board))}",
             rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
             r"\toprule",
             " & ".join(heads) + r" \\",
             r"\midrule",
         ]
         for record, row in zip(board.records, table, strict=True):
-            name = latex_text(model_name(record))
-            lines.append(" & ".join([name, *map(latex_cell, row)]) + r" \\")
+            lines.append(
+                " & ".join([latex_text(model_name(record)), *map(latex_cell, row)]) + r" \\"
+            )
         lines += [r"\bottomrule", r"\end{tabular}", "", r"\smallskip"]
         lines += [rf"{{\footnotesize {latex_text(note)}\par}}" for note in notes(board)]
         lines.append("")
-    comments = (note.replace("\n", " ") for note in absent(left_out))
-    return "\n".join([*lines, *(f"% {note}" for note in comments), ""])
-
-
-def latex_text(text: str) -> str:
-    """A sentence as LaTeX."""
-    text = text.replace("\n", " ").translate(LATEX_SPECIAL)
-    for sign, command in LATEX_SIGNS.items():
-        text = text.replace(sign, command)
-    return text
+    return "\n".join([*lines, *(f"% {one_line(note)}" for note in absent(left_out)), ""])
 
 
 def latex_cell(cell: Cell) -> str:

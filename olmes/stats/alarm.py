@@ -8,6 +8,7 @@ from typing import Any
 
 from olmes.stats.multiplicity import holm
 from olmes.stats.pairing import PairedDifference, compare
+from olmes.stats.strata import Groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,17 @@ def regression_alarm(
     if len(columns) != len(names):
         raise ValueError(f"{len(names)} names for {len(columns)} checkpoints")
     latest, earlier = columns[-1], columns[:-1]
+    # Numbers instead of labels, once: there are as many comparisons as checkpoints.
+    groups = Groups.of(len(values), clusters, strata)
+    alone = len(groups.places) == len(values)
+    numbered = None if alone else groups.index
+    place_of_item = None if strata is None else [groups.places[index] for index in groups.index]
     found = [
         compare(
             column,
             latest,
-            clusters=clusters,
-            strata=strata,
+            clusters=numbered,
+            strata=place_of_item,
             sizes=sizes,
             margin=margin,
             higher_is_better=higher_is_better,

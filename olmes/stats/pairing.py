@@ -7,9 +7,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from olmes.stats.estimates import t95
+from olmes.stats.estimates import Z95, t95
 from olmes.stats.exact import PValue, mcnemar_exact, sign_flip_test
 from olmes.stats.multiplicity import holm
+from olmes.stats.power import items_needed, minimum_detectable_effect
 from olmes.stats.strata import StratifiedMean, stratified_mean
 
 Verdict = Literal["better", "worse", "tied", "not enough data"]
@@ -73,9 +74,39 @@ class PairedDifference:
             f"({interval}, {p}, n = {self.n})."
         )
 
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true difference that so many items show 4 times in 5; None for one cluster.
+
+        By the width of the interval, so that clusters and few items count.
+        """
+        if (variance := self.item_variance) is None:
+            return None
+        return minimum_detectable_effect(self.n, variance)
+
+    @property
+    def needed(self) -> int | None:
+        """How many items would show a difference as large as this one 4 times in 5; None for none."""
+        variance = self.item_variance
+        if variance is None or not self.difference:
+            return None
+        return items_needed(abs(self.difference), variance)
+
+    @property
+    def item_variance(self) -> float | None:
+        """The variance of an item's difference that the interval speaks of."""
+        if self.ci_low is None or self.ci_high is None:
+            return None
+        return self.n * ((self.ci_high - self.ci_low) / 2 / Z95) ** 2
+
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with every field, the verdict and the sentence."""
-        return asdict(self) | {"verdict": self.verdict, "sentence": self.sentence}
+        """A JSON object with every field, the verdict, the sentence and the power."""
+        return asdict(self) | {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "detectable": self.detectable,
+            "needed": self.needed,
+        }
 
 
 def compare(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from olmes.stats.estimates import t95
-from olmes.stats.strata import stratified_mean
+from olmes.stats.strata import Groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,28 +152,44 @@ def paired_scores(
     strata: Sequence[Hashable] | None,
     sizes: Sequence[float] | None,
 ) -> Scores:
-    """Means and covariance of checkpoints over the same items; `df` is nan with one cluster."""
+    """Means and covariance of checkpoints over the same items; `df` is nan with one cluster.
+
+    What `stratified_mean` does to one column, for all of them at once: a training has a hundred.
+    """
     import numpy as np
 
-    columns = [
-        stratified_mean(column, clusters=clusters, strata=strata, sizes=sizes)
-        for column in zip(*values, strict=True)
-    ]
-    if not columns:
+    table = np.array(values, dtype=float)
+    if table.ndim != 2 or not table.size:
         raise ValueError("no items or no checkpoints")
-    shares = np.array([column.shares for column in columns])
-    weights, places = np.array(columns[0].weights), np.array(columns[0].places)
+    n, k = table.shape
+    groups = Groups.of(n, clusters, strata)
+    masses = np.ones(n) if sizes is None else np.array(sizes, dtype=float)
+    if len(masses) != n:
+        raise ValueError(f"{n} values, but {len(masses)} labels or sizes")
+    places = np.array(groups.places)
+    parts = np.bincount(groups.index, weights=masses)
+    whole = np.bincount(places, weights=parts)[places] * groups.strata
+    weights = parts / whole
+    shares = np.zeros((len(places), k))
+    np.add.at(shares, groups.index, table * masses[:, None])
+    shares = (shares / whole[:, None]).T
     means = shares.sum(axis=1)
-    covariance = np.zeros((len(columns), len(columns)))
-    for place in np.unique(places):
+    covariance, spread = np.zeros((k, k)), np.zeros(k)
+    for place in range(groups.strata):
         own = places == place
-        count = int(own.sum())
+        count, freedom = int(own.sum()), int(own.sum()) - 1
         middle = shares[:, own].sum(axis=1) / weights[own].sum()
         if count == 1:
             # One cluster shows no spread of its own: its distance from the mean of all stands in.
-            middle, count = means, len(places)
+            middle, count, freedom = means, len(places), max(1, len(places) - 1)
         residuals = shares[:, own] - np.outer(middle, weights[own])
-        covariance += count / max(1, count - 1) * residuals @ residuals.T
-    freedoms = [column.df for column in columns if column.df is not None]
-    df = min(freedoms) if freedoms else math.nan
-    return Scores(means, covariance, df)
+        part = count / max(1, count - 1) * residuals @ residuals.T
+        covariance += part
+        spread += part.diagonal() ** 2 / freedom
+    if len(places) < 2:
+        return Scores(means, covariance, math.nan)
+    # Satterthwaite's, of the column that has the fewest; without spread, as in `combined_error`.
+    some = spread > 0
+    freedoms = np.full(k, float(max(1, len(places) - groups.strata)))
+    freedoms[some] = covariance.diagonal()[some] ** 2 / spread[some]
+    return Scores(means, covariance, float(freedoms.min()))

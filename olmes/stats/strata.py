@@ -36,6 +36,38 @@ class StratifiedMean:
         return 1 / sum(weight**2 for weight in self.weights)
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Which items make a cluster, and which clusters a stratum, by number."""
+
+    index: list[int]
+    """Of each item's cluster, (n,)."""
+    places: list[int]
+    """Of each cluster's stratum, (C,)."""
+    strata: int
+
+    @classmethod
+    def of(
+        cls, n: int, clusters: Sequence[Hashable] | None, strata: Sequence[Hashable] | None
+    ) -> Groups:
+        """Number the labels of n items in order of appearance; without clusters each stands alone.
+
+        Raises:
+            ValueError: there are more or fewer labels than items.
+        """
+        for given in (clusters, strata):
+            if given is not None and len(given) != n:
+                raise ValueError(f"{n} values, but {len(given)} labels or sizes")
+        numbers: dict[Hashable, int] = {}
+        labels = [None] * n if strata is None else strata
+        of_items = [numbers.setdefault(label, len(numbers)) for label in labels]
+        if clusters is None:
+            return cls(list(range(n)), of_items, len(numbers))
+        seen: dict[tuple[int, Hashable], int] = {}
+        index = [seen.setdefault(pair, len(seen)) for pair in zip(of_items, clusters, strict=True)]
+        return cls(index, [place for place, _ in seen], len(numbers))
+
+
 def stratified_mean(
     values: Sequence[float],
     *,

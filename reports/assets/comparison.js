@@ -2,7 +2,7 @@
 // compared. Its whole state is the URL fragment. Texts reach the page as text nodes only (text.js).
 "use strict";
 (() => {
-  const { make, visible, unpacked, settled } = olmes;
+  const { make, plain, visible, block, unpacked, settled } = olmes;
   const ROW = 46; // pixels a row of the list, as in report.css
   const FIELDS = ["task", "kind", "q", "item"];
   const KINDS = { won: ["▲", "Won by B", "right"], lost: ["▼", "Lost by B", "wrong"] };
@@ -37,7 +37,7 @@
     if (mine !== turn) return;
     results = found;
     const at = state.item ? results.findIndex((place) => index.id[place] === state.item) : 0;
-    const missing = at < 0 ? `; ${state.item} is not among them` : "";
+    const missing = at < 0 ? `; ${plain(state.item)} is not among them` : "";
     status.textContent = `${results.length.toLocaleString("en")} ${results.length === 1 ? "flip" : "flips"}${missing}`;
     rows.style.height = `${results.length * ROW}px`;
     list.scrollTop = 0;
@@ -56,8 +56,8 @@
     const position = { "aria-selected": at === chosen, "aria-setsize": results.length, "aria-posinset": at + 1 };
     const row = make(
       "div", { className: "row", id: `row-${at}`, role: "option", ...position },
-      make("div", {}, make("span", { className: `verdict ${className}`, role: "img", "aria-label": label }, glyph), ` ${index.id[place]}`),
-      make("div", { className: "line" }, ...visible(index.line[place])),
+      make("div", {}, make("span", { className: `verdict ${className}`, role: "img", "aria-label": label }, glyph), " ", visible(index.id[place])),
+      make("div", { className: "line" }, visible(index.line[place])),
     );
     row.style.top = `${at * ROW}px`;
     row.addEventListener("click", () => choose(at, true));
@@ -91,13 +91,12 @@
   const move = (step) => results[chosen + step] !== undefined && choose(chosen + step, true);
 
   // --- Detail --------------------------------------------------------------------------------
-  const heading = (text) => make("h4", {}, text);
-  const block = (className, ...nodes) => make("pre", { className: `text ${className}` }, ...nodes);
+  const heading = (text) => make("h4", {}, visible(text));
   const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value ?? null));
   const asked = (row) => row.messages?.at(-1)?.content ?? row.prompt ?? "";
 
   function parts(found, className) {
-    return found.flatMap(([text, common]) => (common ? visible(text) : [make("mark", { className }, ...visible(text))]));
+    return found.map(([text, common]) => (common ? visible(text) : make("mark", { className }, visible(text))));
   }
 
   function side(letter, row, value, nodes) {
@@ -109,7 +108,7 @@
       make("dl", { className: "facts" },
         ...[["answer", said], ["value", asText(value)], ["flags", (row.flags ?? []).join(", ") || "–"], ["not followed", (row.parts ?? []).filter((part) => !part.loose).map((part) => part.id).join(", ")], ["note", row.note ?? ""]]
           .filter(([, text]) => text)
-          .map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, ...visible(text))))),
+          .map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, visible(text))))),
     );
   }
 
@@ -117,15 +116,15 @@
     const [glyph, label, className] = KINDS[kindOf(place)];
     const [textA, textB] = [a.response?.text ?? "", b.response?.text ?? ""];
     const found = wordDiff(textA, textB);
-    const [nodesA, nodesB] = found ? [parts(found[0], "gone"), parts(found[1], "new")] : [visible(textA), visible(textB)];
+    const [nodesA, nodesB] = found ? [parts(found[0], "gone"), parts(found[1], "new")] : [[visible(textA)], [visible(textB)]];
     const same = asked(a) === asked(b);
     return [
-      make("header", {}, make("h3", {}, index.id[place]), make("span", { className: `verdict chip ${className}` }, `${glyph} ${label}`)),
-      ...(same ? [heading("Question"), block("", ...visible(asked(b)))] : [heading("Question of A"), block("", ...visible(asked(a))), heading("Question of B"), block("", ...visible(asked(b)))]),
+      make("header", {}, make("h3", {}, visible(index.id[place])), make("span", { className: `verdict chip ${className}` }, `${glyph} ${label}`)),
+      ...(same ? [heading("Question"), block("", visible(asked(b)))] : [heading("Question of A"), block("", visible(asked(a))), heading("Question of B"), block("", visible(asked(b)))]),
       make("div", { className: "sides" }, side("A", a, index.a[place], nodesA), side("B", b, index.b[place], nodesB)),
       found ? "" : make("p", { className: "note" }, "The responses differ so much that their words are not compared."),
       heading("Gold"),
-      block("", ...visible(asText(b.gold))),
+      block("", visible(asText(b.gold))),
     ];
   }
 
@@ -171,7 +170,7 @@
   async function start() {
     index = await unpacked(page.index);
     const options = [["", "All tasks"], ...page.tasks.map((name) => [name, page.titles[name]])];
-    form.elements.task.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
+    form.elements.task.replaceChildren(...options.map(([value, text]) => make("option", { value }, plain(text))));
     form.addEventListener("input", ({ target }) => {
       state = { ...state, ...Object.fromEntries(new FormData(form)), item: "" };
       writeAddress();

@@ -2,7 +2,7 @@
 // Whatever a model wrote reaches the page as text nodes only (text.js).
 "use strict";
 (() => {
-  const { make, visible, unpacked, settled } = olmes;
+  const { make, plain, visible, block, unpacked, settled } = olmes;
   const ROW = 46; // pixels a row of the list, as in report.css
   const VERDICTS = { right: "Right", partly: "Partly", wrong: "Wrong", none: "No verdict" };
   const GLYPHS = { right: "✓", partly: "◐", wrong: "✗", none: "–" };
@@ -56,9 +56,9 @@
   function marked(text, extracted) {
     const needle = ["string", "number"].includes(typeof extracted) ? String(extracted) : "";
     const at = needle ? lastPlace(text, needle) : -1;
-    if (at < 0) return visible(text);
-    const mark = make("mark", { title: "extracted answer" }, ...visible(needle));
-    return [...visible(text.slice(0, at)), mark, ...visible(text.slice(at + needle.length))];
+    if (at < 0) return [visible(text)];
+    const mark = make("mark", { title: "extracted answer" }, visible(needle));
+    return [visible(text.slice(0, at)), mark, visible(text.slice(at + needle.length))];
   }
 
   // --- Filtering -----------------------------------------------------------------------------
@@ -105,7 +105,7 @@
     results = found.filter(({ verdict }) => !state.verdict || verdict === state.verdict);
     countVerdicts(found);
     const at = state.sample ? results.findIndex((entry) => idOf(entry) === state.sample) : 0;
-    const missing = at < 0 ? `; ${state.sample} is not among them` : "";
+    const missing = at < 0 ? `; ${plain(state.sample)} is not among them` : "";
     status.textContent = `${figure(results.length)} ${results.length === 1 ? "sample" : "samples"}${missing}`;
     rows.style.height = `${results.length * ROW}px`;
     list.scrollTop = 0;
@@ -129,8 +129,8 @@
     const position = { "aria-selected": place === chosen, "aria-setsize": results.length, "aria-posinset": place + 1 };
     const row = make(
       "div", { className: "row", id: `row-${place}`, role: "option", ...position },
-      make("div", {}, glyph, ` ${idOf(entry)}`, flags),
-      make("div", { className: "line" }, ...visible(index.line[at])),
+      make("div", {}, glyph, " ", visible(idOf(entry)), flags),
+      make("div", { className: "line" }, visible(index.line[at])),
     );
     row.style.top = `${place * ROW}px`;
     row.addEventListener("click", () => choose(place, { remember: true, reveal: true }));
@@ -168,10 +168,9 @@
   const move = (step) => results[chosen + step] && choose(chosen + step, { remember: true });
 
   // --- Detail --------------------------------------------------------------------------------
-  const heading = (text) => make("h4", {}, text);
+  const heading = (text) => make("h4", {}, visible(text));
   const note = (...nodes) => make("p", { className: "note" }, ...nodes);
-  const block = (className, ...nodes) => make("pre", { className: `text ${className}` }, ...nodes);
-  const turnOf = ({ role, content }) => make("div", { className: `turn ${role}` }, heading(role), block("", ...visible(content)));
+  const turnOf = ({ role, content }) => make("div", { className: `turn ${role}` }, heading(role), block("", visible(content)));
 
   function table(names, lines) {
     const row = (kind, cells) => make("tr", {}, ...cells.map((cell) => make(kind, {}, ...[cell].flat())));
@@ -186,7 +185,7 @@
   function headOf({ index, at, verdict }, id) {
     return make(
       "header", {},
-      make("h3", {}, id),
+      make("h3", {}, visible(id)),
       make("span", { className: `verdict chip ${verdict}` }, `${GLYPHS[verdict]} ${VERDICTS[verdict]}`),
       ...index.flags[at].map((flag) => make("span", { className: "tag caution" }, wording(flag))),
     );
@@ -195,13 +194,13 @@
   function verdictPart({ task }, { values, note: reason, response, parts }) {
     const honest = (name) => (task.honest.includes(name) ? [" ", make("span", { className: "tag" }, "honest")] : []);
     const yesNo = (holds) => make("span", { className: `verdict ${holds ? "right" : "wrong"}` }, holds ? "✓ yes" : "✗ no");
-    const lines = Object.entries(values ?? {}).map(([name, value]) => [[name, ...honest(name)], valueText(value)]);
-    const judged = (parts ?? []).map((part) => [part.id, yesNo(part.strict), yesNo(part.loose), visible(part.note ?? "")]);
+    const lines = Object.entries(values ?? {}).map(([name, value]) => [[visible(name), ...honest(name)], valueText(value)]);
+    const judged = (parts ?? []).map((part) => [visible(part.id), yesNo(part.strict), yesNo(part.loose), visible(part.note ?? "")]);
     return [
       lines.length && [heading("Verdict"), table(["Metric", "Value"], lines)],
       judged.length && [heading("Instructions"), table(["Instruction", "Strict", "Loose", "Note"], judged)],
-      response.error && make("p", { className: "notice stop" }, "The request failed: ", ...visible(response.error)),
-      reason && reason !== response.error && note(...visible(reason)),
+      response.error && make("p", { className: "notice stop" }, "The request failed: ", visible(response.error)),
+      reason && reason !== response.error && note(visible(reason)),
     ];
   }
 
@@ -211,7 +210,7 @@
     return [
       before.length && [heading("Prompt"), fold],
       messages.map(turnOf),
-      typeof prompt === "string" && [heading("Plain prompt, without a chat template"), block("", ...visible(prompt))],
+      typeof prompt === "string" && [heading("Plain prompt, without a chat template"), block("", visible(prompt))],
     ];
   }
 
@@ -222,34 +221,34 @@
       const lines = continuations.map((words, at) => [visible(words), valueText(weights[at]), Number(weights[at]) === best ? "likeliest" : ""]);
       return [heading("Continuations"), table(["Continuation", "Log-probability", ""], lines)];
     }
-    const given = make("span", { className: "given", title: "prefill: given to the model" }, ...visible(prefill ?? ""));
+    const given = make("span", { className: "given", title: "prefill: given to the model" }, visible(prefill ?? ""));
     return [heading(prefill ? "Response (dotted words were prefilled)" : "Response"), block("response", ...(prefill ? [given] : []), ...answer)];
   }
 
   function answerPart({ extracted = null, gold = null, response }, answer) {
-    const own = extracted === null ? note("none found") : block("", ...visible(asText(extracted)));
+    const own = extracted === null ? note("none found") : block("", visible(asText(extracted)));
     const elsewhere = extracted !== null && response.text && !answer.some((node) => node.tagName === "MARK");
     return make(
       "div", { className: "answers" },
       make("div", {}, heading("Extracted answer"), own, elsewhere ? note("Not word for word in the response.") : ""),
-      make("div", {}, heading("Gold"), block("", ...visible(asText(gold)))),
+      make("div", {}, heading("Gold"), block("", visible(asText(gold)))),
     );
   }
 
   /** What a judge was asked about the response, and what it said. */
   function judgementPart({ judgements = [] }) {
-    const candidates = (texts) => texts.map((text) => block("", ...visible(text)));
+    const candidates = (texts) => texts.map((text) => block("", visible(text)));
     return judgements.map((one, at) => {
       const turns = one.candidates
-        ? [heading("Reference"), block("", ...visible(one.reference ?? "")), heading("Candidates"), ...candidates(one.candidates)]
-        : [...(one.messages ?? []).map(turnOf), one.prompt ? block("", ...visible(one.prompt)) : ""];
-      const fold = make("details", {}, make("summary", {}, one.candidates ? `Compared by ${one.encoder}` : "Question to the judge"));
+        ? [heading("Reference"), block("", visible(one.reference ?? "")), heading("Candidates"), ...candidates(one.candidates)]
+        : [...(one.messages ?? []).map(turnOf), one.prompt ? block("", visible(one.prompt)) : ""];
+      const fold = make("details", {}, make("summary", {}, one.candidates ? plain(`Compared by ${one.encoder}`) : "Question to the judge"));
       fold.addEventListener("toggle", () => fold.append(...turns), { once: true });
       const said = one.similarities?.length ? one.similarities.map((value) => Number(value).toFixed(3)).join(", ") : one.text ?? "";
       return [
         heading(`Judgement ${judgements.length > 1 ? `${at + 1} of ${judgements.length}` : ""}`),
         fold,
-        one.error ? make("p", { className: "notice caution" }, ...visible(one.error)) : block("response", ...visible(said)),
+        one.error ? make("p", { className: "notice caution" }, visible(one.error)) : block("response", visible(said)),
         note(`${one.prompt_tokens ?? 0} tokens read, ${one.completion_tokens ?? 0} written by the judge`),
       ];
     });
@@ -267,7 +266,7 @@
     ];
     const asked = [headOf(entry, idOf(entry)), promptPart(sample), responsePart(sample, answer)];
     const judged = [answerPart(sample, answer), verdictPart(entry, sample), judgementPart(sample)];
-    return [asked, note(facts.filter(Boolean).join(", ")), judged].flat(4).filter(Boolean);
+    return [asked, note(plain(facts.filter(Boolean).join(", "))), judged].flat(4).filter(Boolean);
   }
 
   /** Marks the words searched for in the open sample, without touching its nodes. */
@@ -317,7 +316,7 @@
     };
     for (const [name, [all, known]] of Object.entries(choices)) {
       const select = form.elements[name];
-      select.replaceChildren(...[["", all], ...known].map(([value, text]) => make("option", { value }, text)));
+      select.replaceChildren(...[["", all], ...known].map(([value, text]) => make("option", { value }, plain(text))));
       select.value = known.some(([value]) => value === state[name]) ? state[name] : "";
       state[name] = select.value;
       select.parentElement.hidden = name !== "metric" && !known.length;

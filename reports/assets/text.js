@@ -5,6 +5,9 @@ const olmes = (() => {
   // line and paragraph separators; surrogates without their partner.
   const HIDDEN = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
+  const MOST_MARKED = 2000; // a browser is slow at a hundred thousand nodes
+  const LONG = 50_000; // and at finding the direction of a megabyte, a paragraph at a time
+
   // --- Packed data ---------------------------------------------------------------------------
   async function unpack(number) {
     const text = atob(document.getElementById(`blob-${number}`).textContent);
@@ -33,18 +36,33 @@ const olmes = (() => {
     return element;
   }
 
-  /** Text as nodes, with characters that cannot be seen made visible. */
+  function shown(letter) {
+    const code = letter.codePointAt(0);
+    const digits = code.toString(16).padStart(code < 0x100 ? 2 : 4, "0");
+    return letter === "\r" ? "\\r" : `\\${code < 0x100 ? "x" : "u"}${digits}`;
+  }
+
+  /** Text with characters that cannot be seen made visible, where nodes cannot stand. */
+  const plain = (text) => text.replace(HIDDEN, shown);
+
+  /** The same as a node, each such character marked; beyond some thousands they are not. */
   function visible(text) {
-    const nodes = [];
-    let from = 0;
+    const fragment = new DocumentFragment();
+    let [from, marked] = [0, 0];
     for (const { 0: letter, index } of text.matchAll(HIDDEN)) {
-      const code = letter.codePointAt(0);
-      const digits = code.toString(16).padStart(code < 0x100 ? 2 : 4, "0");
-      const shown = letter === "\r" ? "\\r" : `\\${code < 0x100 ? "x" : "u"}${digits}`;
-      nodes.push(text.slice(from, index), make("span", { className: "control" }, shown));
+      if (++marked > MOST_MARKED) break;
+      fragment.append(text.slice(from, index), make("span", { className: "control" }, shown(letter)));
       from = index + letter.length;
     }
-    return [...nodes, text.slice(from)];
+    fragment.append(plain(text.slice(from)));
+    return fragment;
+  }
+
+  /** A text of its own, kept as it was written. */
+  function block(className, ...nodes) {
+    const element = make("pre", { className: `text ${className}` }, ...nodes);
+    element.classList.toggle("long", element.textContent.length > LONG);
+    return element;
   }
 
   /** `action`, once calls have ceased for a while. */
@@ -56,5 +74,5 @@ const olmes = (() => {
     };
   }
 
-  return { make, visible, unpacked, settled };
+  return { make, plain, visible, block, unpacked, settled };
 })();

@@ -89,6 +89,19 @@ def test_a_pair_has_both_scores_the_gap_and_its_interval(tmp_path: Path) -> None
     assert set(found["diagnosis"][0]) == {"gsm8k", "math", "ifeval", "deepmind_math"}
 
 
+def test_of_two_runs_of_a_task_the_newest_counts_everywhere(tmp_path: Path) -> None:
+    old = record(tmp_path / "a", "m", {"gsm8k": 0.5})
+    new = record(tmp_path / "b", "m", {"gsm8k": 0.8})
+    look = record(tmp_path / "c", "m", {"deepmind_math": 0.35}, held_out=LOOK)
+    old.data |= {"id": "old", "created": "2026-01-01T00:00:00Z"}
+    new.data |= {"id": "new", "created": "2026-01-02T00:00:00Z"}
+    new.tasks["gsm8k"]["diagnosis"] = new.tasks["gsm8k"]["diagnosis"] | {"wrong": 7}
+    found = generalization([new, old, look], [Pair(dev=("gsm8k",), unseen="deepmind_math")])
+    assert found["pairs"][0]["rows"][0]["dev"]["value"] == 0.8
+    assert found["models"][0]["run_of"]["gsm8k"] == "new"
+    assert found["diagnosis"][0]["gsm8k"]["wrong"] == 7
+
+
 def test_what_was_not_run_is_named_and_not_filled_in(tmp_path: Path) -> None:
     found = generalization(
         [

@@ -413,7 +413,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record_builder() -> type[RecordBuilder]:
     """`RecordBuilder`, for tests that need other tasks."""
     return RecordBuilder

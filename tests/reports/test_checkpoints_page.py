@@ -6,7 +6,9 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from olmes import stats
 from olmes.comparison.items import SharedItems
 from olmes.record import Record
 from olmes.reports import checkpoint_scores as series
+from olmes.reports.charts import round_axis, tick_labels
 from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.line_charts import FRAME, LOG_POINTS, log_charts, score_chart, step_axis
 from olmes.reports.run_page import write_run_page
@@ -36,6 +39,10 @@ def copied(store: Path, tmp_path: Path) -> Path:
 
 def words_of(text: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def samples_of(run: Path) -> list[str]:
+    return (run / "samples" / "gsm8k.jsonl").read_text().splitlines()
 
 
 def change(run: Path, **fields: object) -> None:
@@ -65,19 +72,41 @@ def test_the_best_is_that_of_the_statistics_and_close_to_the_record(
     tasks = series.task_series(steps, held_out=False)
     assert set(tasks) == {"gsm8k", "bbh", "ifeval"}
     for name, points in tasks.items():
-        best = series.best_of_task(name, points, SharedItems())
-        assert best is not None
+        shared = series.shared_by_task(name, points, SharedItems())
+        assert shared is not None
+        best = shared.best()
         assert best.checkpoints == 4
         values = [point.estimate["value"] for point in points]
         assert best.index == values.index(max(values))
         assert best.score == pytest.approx(max(values))
         assert best.corrected < best.score
     points = series.suite_series(steps, held_out=False)
-    best = series.best_of_suite(points, SharedItems())
-    assert best is not None
+    shared = series.shared_by_suite(points, SharedItems())
+    assert shared is not None
+    best = shared.best()
     assert best.score == pytest.approx(max(point.estimate["value"] for point in points))
     rows = [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
     assert stats.best_of(rows).score == pytest.approx(2 / 3)
+
+
+def test_a_fall_of_the_latest_checkpoint_is_said(
+    copied: Path, record_builder: Callable[..., Any]
+) -> None:
+    page = write_checkpoints_page(checkpoints(copied), copied / "page.html").read_text()
+    assert "Fallen</strong>" not in page
+    build = record_builder(copied / "400-dev", 9)
+    rows = {row["doc_id"]: row for row in map(json.loads, samples_of(copied / "300-dev"))}
+    for row in rows.values():
+        row["values"] = dict.fromkeys(row["values"], 0.0)
+    found = build.task("gsm8k", "GSM8K", "exact_match", list(rows.values()))
+    run = json.loads((copied / "400-dev" / "run.json").read_text())
+    change(copied / "400-dev", tasks=run["tasks"] | {"gsm8k": found})
+    page = write_checkpoints_page(checkpoints(copied), copied / "page.html").read_text()
+    assert "Fallen</strong> GSM8K: the latest checkpoint is worse than an earlier one" in page
+    latest = Record.load(copied / "400-dev").verdicts("gsm8k")
+    assert not any(row["values"]["exact_match"] for row in latest)
+    (cell,) = re.findall(r'<span class="chip wrong">▼ (.*?)</span>', page)
+    assert float(cell.replace("−", "-")) < -10
 
 
 def test_an_unseen_score_without_its_look_in_the_ledger_is_not_drawn(copied: Path) -> None:
@@ -118,9 +147,9 @@ def test_sealed_samples_and_missing_ones_leave_the_best_out(copied: Path) -> Non
     shutil.rmtree(copied / "200-dev" / "samples")
     steps, _ = series.checkpoints_of(checkpoints(copied))
     tasks = series.task_series(steps, held_out=False)
-    assert series.best_of_task("gsm8k", tasks["gsm8k"], SharedItems()) is None
+    assert series.shared_by_task("gsm8k", tasks["gsm8k"], SharedItems()) is None
     unseen = series.task_series(steps, held_out=True)
-    assert series.best_of_task("agieval", unseen["agieval"], SharedItems()) is None
+    assert series.shared_by_task("agieval", unseen["agieval"], SharedItems()) is None
     write_checkpoints_page(checkpoints(copied), copied / "page.html")
 
 
@@ -136,6 +165,20 @@ def test_logs_are_drawn_thinned() -> None:
     (chart,) = log_charts(step_axis([1, 1000]), rows)
     assert chart.title == "loss"
     assert 200 < chart.line.count("L") < LOG_POINTS
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0, 10_000), "0 2k 4k 6k 8k 10k"),
+        ((0, 12_500), "0 2.5k 5k 7.5k 10k 12.5k"),
+        ((0, 5_000_000), "0 1M 2M 3M 4M 5M"),
+        ((0, 4000), "0 1,000 2,000 3,000 4,000"),
+        ((-0.25, 1), "−0.25 0 0.25 0.5 0.75 1"),
+    ],
+)
+def test_ticks_are_all_in_one_unit(ends: tuple[float, float], words: str) -> None:
+    assert " ".join(tick_labels(round_axis(ends, steps=5))) == words
 
 
 def test_a_score_stands_where_its_axis_says() -> None:

@@ -64,6 +64,24 @@ def test_runs_with_a_page_are_linked(
     assert all((page.parent / link).is_file() for link in links)
 
 
+def test_scores_and_lost_answers_lead_to_the_samples_or_the_seal(
+    data: dict[str, Any], records: list[Record], tmp_path: Path
+) -> None:
+    run, unseen = records[0], records[1]
+    for record in (run, unseen):
+        write_run_page(record.folder, record.folder / "report.html")
+    folders = {record.id: record.folder for record in (run, unseen)}
+    place = run.folder.parent / "page.html"
+    page = write_generalization_page(data, place, folders).read_text()
+    links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', page)
+    bbh = 100 * run.value("bbh")
+    assert (f"{run.folder.name}/report.html#task=bbh", f"{bbh:.1f}") in links
+    held = f"{unseen.folder.name}/report.html#held-out"
+    assert (held, f"{100 * unseen.value('agieval'):.1f}") in links
+    first = page.partition(f"agieval, {unseen.data['model']['name']}")[2].partition("</tr>")[0]
+    assert first.count(f'href="{held}"') == len(re.findall(r">\d+</a>", first)) == 4
+
+
 def test_a_model_without_one_side_has_a_dash_and_no_line(
     data: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -18,11 +18,13 @@ from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
 from olmes.reports.run_page import write_run_page
+from olmes.suite import Pair
 
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
 
+DEV = {"value": 0.5, "stderr": 0.1, "ci_low": 0.3, "ci_high": 0.7, "n": 12}
 HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>"
 
 
@@ -72,6 +74,61 @@ def test_pages_open_quietly_and_need_no_scrolling_sideways(
     assert ground == "rgb(255, 255, 255)"
 
 
+STEERS = '"><svg onload=window.pwned=3>\u202egnp\u202c \x1b[31mred \x9b31m [x](javascript:alert(1))'
+
+
+@pytest.fixture(scope="module")
+def named_to_steer(
+    tmp_path_factory: pytest.TempPathFactory, record_builder: Any
+) -> dict[str, Path]:
+    """Pages of two runs whose every name is hostile and one of whose responses is a megabyte."""
+    place = tmp_path_factory.mktemp("steered")
+    bad = HOSTILE + STEERS
+    for number in range(2):
+        build = record_builder(place / f"run-{number}", 1)
+        rows = build.bbh(12)
+        for row in rows:
+            row["subtask"] = bad if row["subtask"] == "snarks" else row["subtask"]
+            row |= {"extracted": bad, "note": bad, "values": {"exact_match": float(number)}}
+            row["messages"][-1]["content"] = f"{bad} question"
+        rows[0]["response"]["text"] = "A" * 500_000 + bad + "B" * 500_000
+        rows[1]["response"]["text"] = "word \u202e " * 100_000
+        task = build.task("bbh", bad, "exact_match", rows)
+        suite = {"name": bad, "title": bad, "held_out": False, "complete": True, **DEV}
+        model = {"name": bad, "fingerprint": f"{number:064x}", "step": number, "engine": {bad: bad}}
+        created = f"2026-11-22T1{number}:00:00Z"
+        run = build.write({STEERS: task}, id=bad, suite=suite, model=model, created=created)
+        write_run_page(run, run / "report.html")
+    records = [Record.load(path.parent) for path in sorted(place.glob("*/run.json"))]
+    pair = Pair(dev=(STEERS,), unseen=STEERS)
+    return {
+        "run": records[0].folder / "report.html",
+        "leaderboard": write_leaderboard_page(records, place / "leaderboard.html"),
+        "comparison": write_comparison_page(compare_runs(*records), place / "comparison.html"),
+        "checkpoints": write_checkpoints_page(enumerate(records), place / "checkpoints.html"),
+        "generalization": write_generalization_page(
+            generalization.generalization(records, [pair]), place / "generalization.html"
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["run", *NAMES])
+def test_names_and_megabytes_are_text_that_steers_nothing(
+    named_to_steer: dict[str, Path], open_page: Open, name: str
+) -> None:
+    page = open_page(named_to_steer[name])
+    page.set_default_timeout(60_000)  # a megabyte is laid out on a machine that others use too
+    text = page.evaluate("document.body.innerText")
+    assert "<img src=x onerror=" in text
+    assert not set(text + page.title()) & set("\u202e\u202c\x1b\x9b")
+    assert page.locator("img, svg[onload], a[href^=javascript]").count() == 0
+    for place in range(2 if page.locator(".sample").count() else 0):
+        assert "\\u202e" in page.locator(".sample").inner_text()
+        page.keyboard.press("j")
+        page.wait_for_url(re.compile("(item|sample)=" if place == 0 else "="))
+    assert page.evaluate("window.pwned") is None
+
+
 def test_a_leaderboard_is_sorted_and_filtered(pages: dict[str, Path], open_page: Open) -> None:
     page = open_page(pages["leaderboard"])
     board = page.locator(".board")
@@ -95,7 +152,9 @@ def test_a_leaderboard_is_sorted_and_filtered(pages: dict[str, Path], open_page:
 
 def test_flips_are_filtered_opened_and_compared(pages: dict[str, Path], open_page: Open) -> None:
     page = open_page(pages["comparison"])
-    number = page.locator(".differences tbody tr").first.locator("a").nth(2)
+    row = page.locator(".differences tbody tr").first
+    assert row.locator("strong a").get_attribute("href") == "#task=gsm8k"
+    number = row.locator("a[href*='kind=won']")
     won = number.text_content()
     number.click()
     page.locator(".status", has_text=re.compile(rf"^{won} flips?$")).wait_for()

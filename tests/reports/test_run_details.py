@@ -36,6 +36,7 @@ def test_lengths_and_their_histogram() -> None:
     assert max(bin_.x + bin_.width for bin_ in view.bins) <= 100
     assert {bin_.height for bin_ in view.bins} == {24}
     assert len(view.bins) < BINS
+    assert view.bins[-1].x + view.bins[-1].width > 99, "what reaches the limit stands at the end"
 
 
 def test_of_sealed_samples_only_the_sum_is_known() -> None:

@@ -18,6 +18,8 @@ HOSTILE = [
     "turned \u202egnp.exe\u202c around",
     "[bold]markup[/bold] [link=http://example.org]x[/link]",
     "\x00null\x7fdelete",
+    "marks \u200e\u200f\u061c",
+    "lone \ud800 surrogate",
 ]
 
 
@@ -39,7 +41,7 @@ def test_text_steers_nothing(text: str, place: str) -> None:
     table.add_row(text, "x")
     table.border_style = table.header_style = ""
     shown = printed(text if place == "line" else table)
-    for character in "\x07\x08\r\x9b\u202e\u202c\x00\x7f":
+    for character in "\x07\x08\r\x9b\u202e\u202c\x00\x7f\u200e\u200f\u061c\ud800":
         assert character not in shown
     if "\x1b" in text:
         # The escape is there to be read, and none of the model's own is there to act.

@@ -7,10 +7,13 @@ import math
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from scipy.stats import binomtest
 
 from olmes import Record, evaluate
+from olmes.cli.compare import command as compare_command
 from olmes.comparison import compare_runs
+from olmes.comparison.power_words import power_words
 from olmes.seal.look import Look
 
 N = 12
@@ -74,6 +77,31 @@ def test_one_win_alone_is_not_enough_data(echo, tmp_path: Path) -> None:
     found = compare_runs(run(echo, tmp_path, {0}), run(echo, tmp_path, {0, 1}, name="b"))
     assert found["tasks"][0]["difference"]["p_value"] == 1
     assert found["tasks"][0]["difference"]["verdict"] == "not enough data"
+
+
+def test_not_enough_data_says_what_would_be(echo, tmp_path: Path) -> None:
+    few = compare_runs(run(echo, tmp_path, {0}), run(echo, tmp_path, {0, 1}, name="b"))
+    difference = few["tasks"][0]["difference"]
+    assert 0.3 < difference["detectable"] < 1
+    assert difference["needed"] > N
+    words = power_words(difference)
+    assert words.startswith(f"12 items show a difference of {100 * difference['detectable']:.1f} ")
+    assert words.endswith(f"one of 8.3 needs about {difference['needed']:,}")
+    none = power_words(difference | {"detectable": 1.2, "needed": None, "n": 1})
+    assert none == "too few items (1) to show any difference"
+
+
+def test_runs_without_a_common_task_are_not_compared(echo, tmp_path: Path) -> None:
+    a, b = run(echo, tmp_path, {0}), run(echo, tmp_path, {1}, name="b")
+    path = b.folder / "run.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"tasks": {"other": data["tasks"]["echo"]}}))
+    done = CliRunner().invoke(
+        compare_command, [str(a.folder), str(b.folder)], standalone_mode=False
+    )
+    assert done.return_value == 1
+    assert "nothing to compare: no task is in both runs" in done.output
+    assert "only B has other" in done.output
 
 
 def test_equal_runs_differ_in_nothing(echo, tmp_path: Path) -> None:

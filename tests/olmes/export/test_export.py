@@ -66,6 +66,15 @@ def test_load_samples_has_a_row_a_response(run: Record) -> None:
     assert frame["response.text"][3] == "word3"
 
 
+def test_load_takes_what_no_column_can_hold(run: Record) -> None:
+    path = run.samples_path("echo")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0].replace("word0", r"word\ud800"), *lines[1:]]) + "\n")
+    frame = olmes.load(run.folder, samples=True)
+    assert frame["response.text"][0] == "word\ufffd"
+    assert frame["response.text"][3] == "word3"
+
+
 def test_samples_under_seal_are_not_loaded(echo, tmp_path: Path) -> None:
     suite = tmp_path / "exam.toml"
     suite.write_text(f'tasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
@@ -138,9 +147,59 @@ def test_what_is_not_comparable_is_left_out_with_the_reason(official, run: Recor
 def test_names_cannot_break_out_of_their_cell(official) -> None:
     record = official("plain", 5)
     record.data["model"]["name"] = "m|x\\y_%&$#{}~^\nz"
-    assert r"| m\|x\\y_%&$#{}~^ z |" in str(export([record], "md", None))
-    [line] = [t for t in str(export([record], "latex", None)).splitlines() if t.startswith("m|x")]
-    assert line.startswith(r"m|x\textbackslash{}y\_\%\&\$\#\{\}\textasciitilde{}\textasciicircum{}")
+    assert r"| m\|x\\y_%&amp;$#{}~^ z |" in str(export([record], "md", None))
+    [line] = [t for t in str(export([record], "latex", None)).splitlines() if t.startswith("m\\t")]
+    assert line.startswith(
+        r"m\textbar{}x\textbackslash{}y\_\%\&\$\#\{\}\textasciitilde{}\textasciicircum{} z & "
+    )
+
+
+HOSTILE_NAMES = [
+    "<script>alert(1)</script>",
+    "[link](javascript:alert(1))",
+    "**bold** `code` <!-- & &lt;",
+    "\x1b[31mred\x1b[0m \x9b31m \u202egnp.exe\u202c \u2028x",
+    "two\nlines\r\n\\input{/etc/passwd}",
+    "lone \ud800 surrogate",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE_NAMES)
+def test_hostile_names_are_text_in_every_format(official, text: str, tmp_path: Path) -> None:
+    from markdown_it import MarkdownIt
+
+    record = official("plain", 5)
+    record.data["model"]["name"] = text
+    record.tasks["echo"]["title"] = text
+    found = [record, official("limited", 5, limit=3)]
+    found[1].data["model"]["name"] = text  # named in the notes
+    table = str(export(found, "md", None))
+    assert table.count("\n") == str(export([official("plain", 5), found[1]], "md", None)).count(
+        "\n"
+    )
+    page = MarkdownIt("js-default").enable("table").render(table)
+    for tag in ("<script", "<a ", "<em", "<code", "<!--"):
+        assert tag not in page
+    assert page.count("<strong>") == 0
+    set_in_latex = str(export(found, "latex", None))
+    for line in set_in_latex.splitlines():
+        assert "\\input" not in line or line.startswith("%")
+    for form in ("md", "latex", "csv"):
+        written = str(export(found, form, None))  # type: ignore[arg-type]
+        assert not set(written) & set("\x1b\x9b\r\u202e\u202c\ud800")
+        written.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1+1", "@SUM(A1)", "\t=1"])
+def test_a_spreadsheet_computes_nothing(official, text: str) -> None:
+    import csv
+
+    record = official("plain", 5)
+    record.data["model"]["name"] = text
+    rows = list(csv.DictReader(str(export([record], "csv", None)).splitlines()))
+    assert {row["model"][0] for row in rows} == {"'"}
+    assert float(rows[0]["value"]) == pytest.approx(5 / 12)
+    assert json.loads(str(export([record], "json", None)))[0]["model"] == text
 
 
 def test_a_held_out_score_stands_with_its_looks(official, echo, tmp_path: Path) -> None:

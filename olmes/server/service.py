@@ -12,7 +12,7 @@ from fastapi import Request
 
 from olmes.server.audit import Caller
 from olmes.server.events import Hub
-from olmes.server.intake import take_in
+from olmes.server.intake import open_sealed, take_in
 from olmes.server.ledgers import read_ledger
 from olmes.server.observe import Numbers
 from olmes.server.refusals import RefusedError
@@ -91,15 +91,24 @@ class Service:
         return new
 
     async def extend_ledger(self, path: Path, caller: Caller) -> list[str]:
-        """Take in a ledger; the runs that it opened.
+        """Take in a ledger; the runs whose samples it opened.
 
         Raises:
-            RefusedError: its chain does not hold.
+            RefusedError: its chain does not hold, or a file that it opens is not in order.
         """
         entries = await self.intake.run(read_ledger, path)
-        opened = await to_thread.run_sync(self.store.extend_ledger, entries, caller)
+        closed = await to_thread.run_sync(self.store.unsealed_runs, entries)
+        opened: dict[tuple[int, str], str] = {}
+        for run in closed:
+            for task, sealed in run["held_out"]["sealed"].items():
+                packed = f"{sealed['sha256']}.jsonl.gz"
+                metric = run["tasks"][task]["primary"]
+                opened[run["seq"], task] = await self.intake.run(
+                    open_sealed, self.settings, packed, metric
+                )
+        await to_thread.run_sync(self.store.extend_ledger, entries, opened, caller)
         await self.announce()
-        return opened
+        return [run["id"] for run in closed]
 
     async def announce(self) -> None:
         """Tell listeners of every run that came since the last time, whoever brought it."""
@@ -107,7 +116,7 @@ class Service:
         for run in runs:
             if run["seq"] > self.last_told:
                 self.last_told = run["seq"]
-                self.hub.tell("run", summary(run), run["seq"])
+                self.hub.arrived(run["seq"], summary(run))
                 for tell in self.on_run:
                     tell(run["id"])
 

@@ -121,4 +121,4 @@ class UnderWay(TypedDict):
 
 
 EventKind = Literal["run", "progress"]
-"""`run` comes with a `RunSummary` without its tasks, `progress` with an `UnderWay`."""
+"""`run` comes with a `RunSummary`, `progress` with an `UnderWay`."""

@@ -112,13 +112,18 @@ class Service:
 
     async def announce(self) -> None:
         """Tell listeners of every run that came since the last time, whoever brought it."""
-        runs = await to_thread.run_sync(self.store.runs_since, self.last_told)
-        for run in runs:
+        for run in await to_thread.run_sync(self.arrivals, self.last_told):
             if run["seq"] > self.last_told:
                 self.last_told = run["seq"]
                 self.hub.arrived(run["seq"], summary(run))
                 for tell in self.on_run:
                     tell(run["id"])
+
+    def arrivals(self, seq: int, limit: int = 1000) -> list[dict[str, Any]]:
+        """Runs that came after another, with the primary metrics of their tasks."""
+        runs = self.store.runs_since(seq, limit)
+        numbers = self.store.primaries([run["seq"] for run in runs])
+        return [run | {"tasks": numbers[run["seq"]]} for run in runs]
 
     def lock(self, upload: str) -> asyncio.Lock:
         """One request at a time works on an upload."""
@@ -134,14 +139,14 @@ class Service:
 
 
 def summary(run: dict[str, Any]) -> dict[str, Any]:
-    """A run in a list."""
+    """A run in a list; `tasks` as it is given."""
     numbers = {key: run[key] for key in ("value", "stderr", "ci_low", "ci_high")}
     kept = (
         "id", "content_hash", "created", "arrived", "uploaded_by", "complete", "model", "fingerprint",
         "family", "step", "held_out", "opened", "sample_data", "samples",
     )  # fmt: skip
     suite = {"name": run["suite"], **numbers} if run["suite"] else None
-    return {key: run[key] for key in kept} | {"suite": suite}
+    return {key: run[key] for key in kept} | {"suite": suite, "tasks": run.get("tasks", {})}
 
 
 def service_of(request: Request) -> Service:

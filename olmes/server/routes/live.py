@@ -48,7 +48,7 @@ async def events(
     missed = []
     seen = int(last_event_id) if last_event_id else since
     if seen is not None:
-        missed = await to_thread.run_sync(service.store.runs_since, seen, 200)
+        missed = await to_thread.run_sync(service.arrivals, seen, 200)
 
     async def told() -> AsyncIterator[str]:
         service.numbers.listeners.inc()

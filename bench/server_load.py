@@ -160,7 +160,7 @@ def make_run(folder: Path, name: str, rows: int) -> Path:
         },
         "suite": {
             "name": "dev", "title": "Development suite", "held_out": False, "aggregate": "mean",
-            "complete": True, **estimate(mean, 2 * rows),
+            "complete": True, "tasks": list(tasks), **estimate(mean, 2 * rows),
         },
         "limit": None,
         "tasks": tasks,

@@ -164,6 +164,7 @@ class SuiteModel(EstimateModel):
     held_out: bool
     aggregate: str
     complete: bool
+    tasks: list[str]
     missing: list[str] = []
     pairs: list[dict[str, Any]] = []
 

@@ -10,11 +10,12 @@ from typing import Any
 from anyio import to_thread
 from fastapi import Request
 
+from olmes.server.artifacts import sealed_name
 from olmes.server.audit import Caller
 from olmes.server.events import Hub
 from olmes.server.intake import open_sealed, take_in
 from olmes.server.ledgers import read_ledger
-from olmes.server.observe import Numbers
+from olmes.server.observe import Numbers, log
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import Store
@@ -101,7 +102,7 @@ class Service:
         opened: dict[tuple[int, str], str] = {}
         for run in closed:
             for task, sealed in run["held_out"]["sealed"].items():
-                packed = f"{sealed['sha256']}.jsonl.gz"
+                packed = sealed_name(sealed["sha256"])
                 metric = run["tasks"][task]["primary"]
                 opened[run["seq"], task] = await self.intake.run(
                     open_sealed, self.settings, packed, metric
@@ -130,6 +131,15 @@ class Service:
         if len(self.locks) > 1000:
             self.locks = {key: lock for key, lock in self.locks.items() if lock.locked()}
         return self.locks.setdefault(upload, asyncio.Lock())
+
+    async def tidy(self) -> None:
+        """Remove the samples of no run, once, while the server is up already."""
+        try:
+            swept = await to_thread.run_sync(self.store.sweep)
+        except Exception as error:  # an object store that is away, say; the next start tries again
+            log.warning("old samples were not swept", extra={"facts": {"why": str(error)}})
+        else:
+            log.info("swept", extra={"facts": {"artifacts": swept}})
 
     def close(self) -> None:
         """End the workers and the connections."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, tuple_, up
 
 from olmes.seal.ledger import Entry
 from olmes.server import schema
-from olmes.server.artifacts import Artifacts
+from olmes.server.artifacts import Artifacts, sealed_name
 from olmes.server.audit import Caller, write_audit
 from olmes.server.database import Database, now
 from olmes.server.intake import Intake
@@ -167,7 +167,19 @@ class Store:
             if added:
                 write_audit(connection, caller, "ledger extended", entries[0]["hash"], str(added))
 
+    def sweep(self) -> int:
+        """Remove the samples of runs that were removed or replaced; how many files they were."""
+        return self.artifacts.sweep(self.artifact_names(), self.settings.limits.artifact_age)
+
     # --- Questions ---------------------------------------------------------------------------
+
+    def artifact_names(self) -> set[str]:
+        """Every artifact that a run names, with the sealed files of opened ones."""
+        table = schema.tasks
+        sealed = select(table.c.sha256).where(table.c.sealed)
+        with self.database.reading() as connection:
+            named = set(connection.execute(select(table.c.artifact)).scalars())
+            return named | {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
 
     def unsealed_runs(self, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         """The records still closed here that a ledger says were opened, each with its `seq`."""

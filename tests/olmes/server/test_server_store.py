@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from olmes.server.backup import make_backup, restore_backup
 from olmes.server.database import Database, store_url
 from olmes.server.intake import take_in
 from olmes.server.record_schema import check_record
-from olmes.server.settings import Settings
+from olmes.server.settings import Limits, Settings
 from olmes.server.store import RunFilter, Store
 from olmes.server.tokens import create_token, list_tokens
 
@@ -190,6 +191,29 @@ def test_artifacts_lie_in_a_folder_or_at_an_fsspec_url(tmp_path, place) -> None:
     assert list(artifacts.lines(kept.artifact)) == lines
     assert artifacts.keep(lines, "samples/x.jsonl", "m") == kept
     assert not [n for n in artifacts.files.ls(artifacts.root, detail=False) if "incoming" in n]
+
+
+def test_samples_that_no_run_names_are_swept_once_they_are_old(
+    store, tmp_path, copy_run, sealed_run
+) -> None:
+    settings = Settings(store=store, work=str(tmp_path / "work"), limits=Limits(artifact_age=3600))
+    opened = Store(settings)
+    opened.database.migrate()
+    for folder in (copy_run("kept"), copy_run("gone", right=3), sealed_run):
+        add(opened, folder)
+    place = Path(settings.artifacts_place)
+    (place / "incoming-of-a-killed-process").touch()
+    opened.remove("gone", LOCAL)
+    before = {path.name for path in place.rglob("*") if path.is_file()}
+    assert len(before) == 4
+    assert opened.sweep() == 0  # it may be of a run about to be added
+    for path in place.rglob("*"):
+        os.utime(path, (1, 1))
+    assert opened.sweep() == 2
+    after = {path.name for path in place.rglob("*") if path.is_file()}
+    assert after == opened.artifact_names()
+    assert len(list(opened.artifacts.lines(opened.samples_of("kept", "echo")["artifact"]))) == 12
+    opened.database.close()
 
 
 def test_an_artifact_is_compressed(tmp_path, copy_run) -> None:

@@ -33,6 +33,8 @@ from typing import Any
 
 START = "from olmes.cli.serve import command; command()"
 WORDS = ("robe", "bolt", "fibre", "train", "leaves", "city", "miles", "eggs", "each", "week")
+NEWEST = "/api/v1/runs?limit=20&sort=created"
+"""What readers list, and whose pages they open."""
 TASKS = (("gsm8k", "GSM8K"), ("math", "MATH"))
 
 
@@ -58,6 +60,8 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> None:
     """Start a server, load it, and print what it did."""
+    from olmes.client import Client
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -71,10 +75,12 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
         load = os.getloadavg()[0]
         print(f"{os.cpu_count()} cores, load {load:.1f} before, {arguments.readers} readers")
         rows = arguments.samples // arguments.runs // len(TASKS)
+        with Client(url, patience=180) as client:
+            next(client.runs(), None)  # until it answers
         if not there.exists():
             upload(arguments, url, folder, rows, server.pid)
             there.touch()
-        settle(url, arguments.runs)
+        settle(url)
         check_content(url, store, folder, arguments.runs)
         for pause in (True, False):
             before = cpu_seconds(server.pid)
@@ -95,7 +101,6 @@ def upload(arguments: argparse.Namespace, url: str, folder: Path, rows: int, ser
     from olmes.client import Client
 
     with Client(url) as client:
-        next(client.runs(), None)  # until it answers
         context = multiprocessing.get_context("spawn")
         queue: Any = context.Queue()
         names = [f"load-{number:04}" for number in range(arguments.runs)]
@@ -214,17 +219,17 @@ def estimate(value: float, n: int) -> dict[str, Any]:
     return {"value": value, "stderr": error, "n": n, **ends}
 
 
-def settle(url: str, runs: int) -> None:
-    """Wait until the pages of every run are made, as they are some time after they arrived."""
+def settle(url: str) -> None:
+    """Wait until the pages that are read are made, as they are some time after a run arrived."""
     import requests
 
     started = time.monotonic()
-    for number in range(runs):
-        requests.get(f"{url}/runs/load-{number:04}/report.html", timeout=300).raise_for_status()
-    requests.get(f"{url}/leaderboard.html", timeout=300).raise_for_status()
+    newest = requests.get(f"{url}{NEWEST}", timeout=300).json()["runs"]
+    for place in [f"/runs/{run['id']}/report.html" for run in newest] + ["/leaderboard.html"]:
+        requests.get(url + place, timeout=300).raise_for_status()
     time.sleep(2)
     requests.get(f"{url}/leaderboard.html", timeout=300).raise_for_status()
-    print(f"all pages were there {time.monotonic() - started:.0f} s later")
+    print(f"the pages were there {time.monotonic() - started:.0f} s later")
 
 
 async def browse(
@@ -261,7 +266,7 @@ async def browse(
             if kind == "leaderboard":
                 await read(session, "/leaderboard.html", kind)
                 continue
-            body = await read(session, "/api/v1/runs?limit=20&sort=created", "list")
+            body = await read(session, NEWEST, "list")
             names = [run["id"] for run in json.loads(body).get("runs", [])]
             if kind == "run" and names:
                 await read(session, f"/runs/{chance.choice(names)}/report.html", "run")

@@ -4,8 +4,9 @@
 runs while 100 readers browse; then every run has to be there once, with its content hash. Then 100
 readers alone, each a page, a pause of 0.5 to 1.5 seconds, and so on: milliseconds to the last byte of
 the leaderboard and of run pages, errors, and the memory of the server with its worker processes
-(proportional set size). A second measure has no pauses: what the server can give at most.
-`--runs 500 --samples 1000000` is the size it is built for.
+(proportional set size, the most there was). A second measure has no pauses: what the server can give
+at most. `--runs 500 --samples 1000000` is the size it is built for; `--store` names a PostgreSQL
+database. With `--folder` the store stays there, and a second call measures readers on it alone.
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 START = "from olmes.cli.serve import command; command()"
 WORDS = ("robe", "bolt", "fibre", "train", "leaves", "city", "miles", "eggs", "each", "week")
+NEWEST = "/api/v1/runs?limit=20&sort=created"
+"""What readers list, and whose pages they open."""
 TASKS = (("gsm8k", "GSM8K"), ("math", "MATH"))
 
 
@@ -40,34 +46,49 @@ def main() -> None:
     parser.add_argument("--uploaders", type=int, default=8)
     parser.add_argument("--readers", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--store", default="", help="URL of an empty PostgreSQL database")
+    parser.add_argument("--folder", type=Path, help="where the store stays, and is found again")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="olmes-load-"))
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="olmes-load-"))
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         measure(arguments, folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not arguments.folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> None:
     """Start a server, load it, and print what it did."""
+    from olmes.client import Client
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-c", START, "--store", str(folder / "store"), "--port", str(port)]
-    server = subprocess.Popen([*command, "--no-runs", "--rate", "0", "--quiet"])
+    store = arguments.store or str(folder / "store")
+    command = [sys.executable, "-c", START, "--store", store, "--work", str(folder / "store")]
+    command += ["--port", str(port), "--no-runs", "--rate", "0", "--quiet"]
+    there = folder / "uploaded"
+    server = subprocess.Popen(command)
     try:
         load = os.getloadavg()[0]
         print(f"{os.cpu_count()} cores, load {load:.1f} before, {arguments.readers} readers")
         rows = arguments.samples // arguments.runs // len(TASKS)
-        upload(arguments, url, folder, rows, server.pid)
-        settle(url, arguments.runs)
+        with Client(url, patience=180) as client:
+            next(client.runs(), None)  # until it answers
+        if not there.exists():
+            upload(arguments, url, folder, rows, server.pid)
+            there.touch()
+        settle(url)
+        check_content(url, store, folder, arguments.runs)
         for pause in (True, False):
             before = cpu_seconds(server.pid)
-            times = asyncio.run(browse(url, arguments.readers, arguments.seconds, pause=pause))
+            with most_memory(server.pid) as most:
+                times = asyncio.run(browse(url, arguments.readers, arguments.seconds, pause=pause))
             spent = cpu_seconds(server.pid) - before
             what = "with pauses" if pause else "without pauses"
-            report(what, times, arguments.seconds, server.pid)
+            report(what, times, arguments.seconds, max(most))
             answers = sum(map(len, times.values()))
             print(f"    {1000 * spent / answers:.2f} ms of processor time an answer")
     finally:
@@ -80,7 +101,6 @@ def upload(arguments: argparse.Namespace, url: str, folder: Path, rows: int, ser
     from olmes.client import Client
 
     with Client(url) as client:
-        next(client.runs(), None)  # until it answers
         context = multiprocessing.get_context("spawn")
         queue: Any = context.Queue()
         names = [f"load-{number:04}" for number in range(arguments.runs)]
@@ -92,16 +112,17 @@ def upload(arguments: argparse.Namespace, url: str, folder: Path, rows: int, ser
         started = time.monotonic()
         for worker in workers:
             worker.start()
-        times: Any = asyncio.run(
-            browse(url, arguments.readers, 3600, pause=True, until=lambda: not alive(workers))
-        )
+        with most_memory(server) as most:
+            times: Any = asyncio.run(
+                browse(url, arguments.readers, 3600, pause=True, until=lambda: not alive(workers))
+            )
         seconds = time.monotonic() - started
         sent = dict(queue.get() for _ in names)
         found = [(run["id"], run["content_hash"], run["samples"]) for run in client.runs()]
         assert sorted(found) == sorted((name, sent[name], 2 * rows) for name in names)
         total = 2 * rows * len(names)
         print(f"{len(names)} runs, {total:,} samples uploaded in {seconds:.0f} s; each there once")
-        report("while they arrived", times, seconds, server)
+        report("while they arrived", times, seconds, max(most))
 
 
 def alive(workers: list[Any]) -> bool:
@@ -144,7 +165,7 @@ def make_run(folder: Path, name: str, rows: int) -> Path:
         },
         "suite": {
             "name": "dev", "title": "Development suite", "held_out": False, "aggregate": "mean",
-            "complete": True, **estimate(mean, 2 * rows),
+            "complete": True, "tasks": list(tasks), **estimate(mean, 2 * rows),
         },
         "limit": None,
         "tasks": tasks,
@@ -198,17 +219,17 @@ def estimate(value: float, n: int) -> dict[str, Any]:
     return {"value": value, "stderr": error, "n": n, **ends}
 
 
-def settle(url: str, runs: int) -> None:
-    """Wait until the pages of every run are made, as they are some time after they arrived."""
+def settle(url: str) -> None:
+    """Wait until the pages that are read are made, as they are some time after a run arrived."""
     import requests
 
     started = time.monotonic()
-    for number in range(runs):
-        requests.get(f"{url}/runs/load-{number:04}/report.html", timeout=300).raise_for_status()
-    requests.get(f"{url}/leaderboard.html", timeout=300).raise_for_status()
+    newest = requests.get(f"{url}{NEWEST}", timeout=300).json()["runs"]
+    for place in [f"/runs/{run['id']}/report.html" for run in newest] + ["/leaderboard.html"]:
+        requests.get(url + place, timeout=300).raise_for_status()
     time.sleep(2)
     requests.get(f"{url}/leaderboard.html", timeout=300).raise_for_status()
-    print(f"all pages were there {time.monotonic() - started:.0f} s later")
+    print(f"the pages were there {time.monotonic() - started:.0f} s later")
 
 
 async def browse(
@@ -245,7 +266,7 @@ async def browse(
             if kind == "leaderboard":
                 await read(session, "/leaderboard.html", kind)
                 continue
-            body = await read(session, "/api/v1/runs?limit=20&sort=created", "list")
+            body = await read(session, NEWEST, "list")
             names = [run["id"] for run in json.loads(body).get("runs", [])]
             if kind == "run" and names:
                 await read(session, f"/runs/{chance.choice(names)}/report.html", "run")
@@ -259,9 +280,35 @@ async def browse(
     return times
 
 
-def report(what: str, times: dict[str, list[float]], seconds: float, server: int) -> None:
+def check_content(url: str, store: str, folder: Path, runs: int) -> None:
+    """Make every run's content hash again, of the bytes that lie in the store."""
+    import requests
+
+    from olmes.client import Client
+    from olmes.hashing import content_hash
+    from olmes.server.settings import Settings
+    from olmes.server.store import Store
+
+    opened = Store(Settings(store=store, work=str(folder / "store")))
+    session = requests.Session()
+    found = {run["id"]: run["content_hash"] for run in Client(url).runs()}
+    assert len(found) == runs, f"{len(found)} runs are there instead of {runs}"
+    for name, expected in found.items():
+        raw = session.get(f"{url}/api/v1/runs/{name}/run.json", timeout=60).content
+        hashes = {"run.json": hashlib.sha256(raw).hexdigest()}
+        for row in opened.task_rows(name):
+            digest = hashlib.sha256()
+            for line in opened.artifacts.lines(row["artifact"]):
+                digest.update(line + b"\n")
+            hashes[f"samples/{row['task']}.jsonl"] = digest.hexdigest()
+        assert content_hash(hashes) == expected, name
+    opened.database.close()
+    print(f"{len(found)} content hashes made again of the stored bytes: all equal")
+
+
+def report(what: str, times: dict[str, list[float]], seconds: float, most: float) -> None:
     """Print latencies and memory."""
-    print(f"  {what}: memory {memory(server):.0f} MB")
+    print(f"  {what}: memory at most {most:.0f} MB")
     for kind, found in sorted(times.items()):
         good = sorted(one for one in found if one >= 0)
         if good:
@@ -276,6 +323,25 @@ def cpu_seconds(process: int) -> float:
     """Processor time of the serving process."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def most_memory(server: int) -> Iterator[list[float]]:
+    """Note the memory of the server and its workers once a second."""
+    noted = [memory(server)]
+    over = threading.Event()
+
+    def note() -> None:
+        while not over.wait(1.0):
+            noted.append(memory(server))
+
+    thread = threading.Thread(target=note)
+    thread.start()
+    try:
+        yield noted
+    finally:
+        over.set()
+        thread.join()
 
 
 def memory(server: int) -> float:

@@ -13,7 +13,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,14 @@ from urllib.parse import quote
 
 import requests
 
+from olmes.client_types import (
+    CheckpointScore,
+    EventKind,
+    Leaderboard,
+    RunDetail,
+    RunSummary,
+    UnderWay,
+)
 from olmes.errors import OlmesError
 from olmes.hashing import file_sha256
 from olmes.record import Record
@@ -71,16 +79,23 @@ class Client:
         token: a token of it; $OLMES_TOKEN when not given.
         patience: seconds for which a request is made again while the server cannot be reached.
         timeout: seconds after which a request that is not answered is given up.
+        say: where a line goes when the server cannot be reached and is waited for.
     """
 
     def __init__(
-        self, url: str, *, token: str | None = None, patience: float = 60.0, timeout: float = 300.0
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        patience: float = 60.0,
+        timeout: float = 300.0,
+        say: Callable[[str], None] | None = None,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise OlmesError(f"{url} is no address of a server; write http://HOST:PORT.")
+        check_url(url)
         self.url = url.rstrip("/")
         self.patience = patience
         self.timeout = timeout
+        self.say = say
         self.session = requests.Session()
         token = token or os.environ.get("OLMES_TOKEN")
         if token:
@@ -184,7 +199,7 @@ class Client:
 
     # --- Reading -------------------------------------------------------------------------------
 
-    def runs(self, **filters: Any) -> Iterator[Json]:
+    def runs(self, **filters: Any) -> Iterator[RunSummary]:
         """Runs, the newest first.
 
         Args:
@@ -201,9 +216,10 @@ class Client:
             if after is None:
                 return
 
-    def run(self, run: str) -> Json:
+    def run(self, run: str) -> RunDetail:
         """A run: `run`, its summary, and `record`, its run.json."""
-        return dict(self._call("GET", f"/runs/{quote(run, safe='')}"))
+        found: RunDetail = self._call("GET", f"/runs/{quote(run, safe='')}")
+        return found
 
     def samples(self, run: str, task: str, **filters: Any) -> Iterator[Json]:
         """The rows of a task (docs/record.md).
@@ -224,18 +240,19 @@ class Client:
                 yield sample["row"]
             start = part["next"]
 
-    def leaderboard(self) -> Json:
+    def leaderboard(self) -> Leaderboard:
         """Runs ranked, with who differs beyond chance."""
-        return dict(self._call("GET", "/leaderboard"))
+        found: Leaderboard = self._call("GET", "/leaderboard")
+        return found
 
     def compare(self, a: str, b: str, *, margin: float = 0.01, force: bool = False) -> Json:
         """Run `b` held against run `a`, as `olmes.comparison.compare_runs` answers."""
         params = plain({"a": a, "b": b, "margin": margin, "force": force})
         return dict(self._call("GET", "/compare", params=params))
 
-    def checkpoints(self, family: str) -> list[Json]:
+    def checkpoints(self, family: str) -> list[CheckpointScore]:
         """The runs of a training by step."""
-        found: list[Json] = self._call("GET", "/checkpoints", params={"family": family})[
+        found: list[CheckpointScore] = self._call("GET", "/checkpoints", params={"family": family})[
             "checkpoints"
         ]
         return found
@@ -245,21 +262,21 @@ class Client:
         found: list[Json] = self._call("GET", "/ledger")["entries"]
         return found
 
-    def running(self) -> list[Json]:
+    def running(self) -> list[UnderWay]:
         """Evaluations under way."""
-        found: list[Json] = self._call("GET", "/progress")["running"]
+        found: list[UnderWay] = self._call("GET", "/progress")["running"]
         return found
 
-    def events(self) -> Iterator[tuple[str, Json]]:
+    def events(self) -> Iterator[tuple[EventKind, Json]]:
         """What happens, from now on: kind (`run`, `progress`) and facts. Ends with the server."""
         address = f"{self.url}/api/v1/events"
         with self.session.get(address, stream=True, timeout=(10, 60)) as answer:
             check(answer)
-            kind = ""
+            kind: EventKind = "run"
             for line in answer.iter_lines(chunk_size=1):
                 name, _, value = line.decode("utf-8").partition(": ")
                 if name == "event":
-                    kind = value
+                    kind = "run" if value == "run" else "progress"
                 elif name == "data":
                     yield kind, json.loads(value)
 
@@ -272,6 +289,7 @@ class Client:
         """
         deadline = time.monotonic() + self.patience
         pause = 0.1
+        said = False
         while True:
             try:
                 answer = self.session.request(
@@ -281,13 +299,26 @@ class Client:
                     check(answer)
                     return answer.json() if answer.content else None
             except (requests.ConnectionError, requests.Timeout) as error:
+                why = type(error).__name__
+                if self.say and not said:
+                    self.say(f"{self.url} does not answer; trying for {self.patience:g} seconds")
+                    said = True
                 if time.monotonic() > deadline:
-                    why = type(error).__name__
                     raise OlmesError(
                         f"{self.url} does not answer ({why}); check that `olmes serve` runs there."
                     ) from None
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, 3.0)
+
+
+def check_url(url: str) -> None:
+    """Refuse what cannot be a server's address.
+
+    Raises:
+        OlmesError: it cannot.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise OlmesError(f"{url} is no address of a server; write http://HOST:PORT.")
 
 
 def plain(filters: Json) -> Json:

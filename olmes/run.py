@@ -55,6 +55,43 @@ class Watcher:
         """The run is over, well or not."""
 
 
+class Watchers(Watcher):
+    """Several watchers as one."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self.watchers = watchers
+
+    def started(self, plan: Plan, folder: Path) -> None:
+        """Pass it on."""
+        for one in self.watchers:
+            one.started(plan, folder)
+
+    def answered(self, task: str, response: Response, origin: Origin) -> None:
+        """Pass it on."""
+        for one in self.watchers:
+            one.answered(task, response, origin)
+
+    def judging(self, responses: int) -> None:
+        """Pass it on."""
+        for one in self.watchers:
+            one.judging(responses)
+
+    def judged(self) -> None:
+        """Pass it on."""
+        for one in self.watchers:
+            one.judged()
+
+    def scoring(self) -> None:
+        """Pass it on."""
+        for one in self.watchers:
+            one.scoring()
+
+    def ended(self) -> None:
+        """Pass it on."""
+        for one in self.watchers:
+            one.ended()
+
+
 def run(
     plan: Plan,
     model: Model,

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from transformers import TrainerCallback
 
+from olmes.client import check_url
 from olmes.errors import OlmesError
 
 from . import aside
@@ -90,6 +91,8 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         wait_at_end: whether the end of the training waits for the scores. With several training
             processes it never does: the others would run into their time limit.
         about: what the lineage says of this training (`{"method": "sft", "recipe": ...}`).
+        push: address of a results server that shows the scoring live and gets the records; the token
+            is $OLMES_TOKEN's.
 
     Raises:
         OlmesError: an argument does not fit, a name is unknown, or a held-out suite is asked for
@@ -121,6 +124,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         threads: int | None = None,
         wait_at_end: bool = True,
         about: Mapping[str, Any] | None = None,
+        push: str = "",
     ) -> None:
         one_of("policy", policy, POLICIES)
         one_of("where", where, WHERES)
@@ -129,6 +133,8 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             raise OlmesError('where="command" and command="... {job} ..." go together; give both.')
         if command is not None:
             submission(command, Path(), "")
+        if push:
+            check_url(push)
         self.ask = Ask(
             target=absolute(suite) if isinstance(suite, str) else tuple(map(absolute, suite)),
             out=str(Path(out).resolve()),
@@ -148,6 +154,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         self.tokenizer = None if tokenizer is None else Path(tokenizer)
         self.retries, self.retry_delay, self.keep = retries, retry_delay, keep
         self.threads, self.wait_at_end, self.about = threads, wait_at_end, dict(about or {})
+        self.push = push
         self.seconds = 0.0
         """What this callback has cost the training so far, without what it waited for scores."""
         self.base = ""
@@ -235,6 +242,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             retries=self.retries,
             retry_delay=self.retry_delay,
             keep=self.keep,
+            push=self.push,
         )
         self.training.write(folder)
         return self.queue

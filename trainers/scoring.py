@@ -22,6 +22,7 @@ from typing import Any
 from olmes.api import load_judge, plan_run
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
+from olmes.live import LiveProgress, push_record
 from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.fingerprint import ADAPTERS
 from olmes.models.hf import HFModel
@@ -40,6 +41,8 @@ from .training import Training
 
 POLL_SECONDS = 0.5
 LOWER_PRIORITY = 10
+PATIENCE = 5.0
+"""Seconds for which a server is waited for: the next checkpoint should not wait with it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +72,8 @@ class Scorer:
         self.queue = Queue(folder)
         self.plans: dict[str, Plan] = {}
         self.values: dict[str, Values] = {}
+        self.pushed: set[str] = set()
+        """Folders of records that the server has."""
 
     def work(self, *, drain: bool = False, only: str | None = None) -> None:
         """Take jobs until there is nothing more to wait for.
@@ -88,6 +93,7 @@ class Scorer:
             os.nice(LOWER_PRIORITY)
         if only is None:
             self.publish()
+            self.push()
         while True:
             taken = self.queue.take(only)
             if taken is not None:
@@ -139,6 +145,8 @@ class Scorer:
                 self.queue.finish(job, "queued", reason=reason, retry_in=delay)
         else:
             result["seconds"] = round(time.perf_counter() - began, 3)
+            # Before the job is over: whoever waits for the queue may end this process then.
+            self.push(result["folder"])
             if self.queue.finish(job, "done", fingerprint=fingerprint, result=result):
                 say(f"{job.label}: {result['suite']} {result['value']} ({result['record']})")
             else:
@@ -200,7 +208,10 @@ class Scorer:
             )
         judge = Judge(model=load_judge(ask.judge)) if ask.judge else None
         look = ask.look(self.training.name)
-        record = run(self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look)
+        live = LiveProgress(self.training.push, say=say) if self.training.push else None
+        record = run(
+            self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look, watcher=live
+        )
         page = record.folder / "report.html"
         if not page.exists():
             # By name, because a trainer's scores do not hang on the reports.
@@ -219,6 +230,27 @@ class Scorer:
             sweep(self.queue, kept)
         except Exception:
             traceback.print_exc()
+
+    def push(self, *fresh: str) -> None:
+        """Send the records that the server lacks; what does not get there goes with the next ones.
+
+        Args:
+            fresh: folders of records whose jobs are not over yet.
+        """
+        if not self.training.push:
+            return
+        done = self.queue.jobs("state = 'done'")
+        folders = [str(job.result["folder"]) for job in done if job.result]
+        for folder in dict.fromkeys([*folders, *fresh]):
+            if folder in self.pushed:
+                continue
+            try:
+                pushed = push_record(Path(folder), self.training.push, patience=PATIENCE, say=say)
+            except (OlmesError, OSError) as error:
+                say(str(error))
+                return
+            self.pushed.add(folder)
+            say(f"pushed {pushed.url}")
 
 
 def say(line: str) -> None:

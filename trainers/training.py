@@ -31,6 +31,8 @@ class Training:
     """Seconds before the first of them; twice as many before each further one."""
     keep: Keep = "best"
     """Which checkpoints stay set aside once they are scored."""
+    push: str = ""
+    """Address of the results server that shows the scoring live and gets the records."""
 
     def write(self, folder: Path) -> None:
         """Write it into the training's folder."""
@@ -45,7 +47,8 @@ class Training:
         """
         try:
             data = json.loads((folder / FILE).read_text("utf-8"))
-            return cls(**{key.name: data[key.name] for key in fields(cls)})
+            # Written before there was a server to push to, it has no `push`.
+            return cls(**{key.name: data[key.name] for key in fields(cls) if key.name in data})
         except (OSError, ValueError, KeyError, TypeError):
             raise OlmesError(
                 f"{folder} is not the folder of a training; give OUT/checkpoints/NAME, which a "

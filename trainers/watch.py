@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from olmes.client import check_url
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.hf import HFModel
@@ -43,6 +45,7 @@ class FolderWatch:
         tokenizer: a folder whose tokenizer is used for checkpoints without one.
         keep: which checkpoints stay set aside.
         interval: seconds between two looks.
+        push: address of a results server that shows the scoring live and gets the records.
         say: where lines go.
 
     Raises:
@@ -58,6 +61,7 @@ class FolderWatch:
         tokenizer: Path | None = None,
         keep: Keep = "best",
         interval: float = 10.0,
+        push: str = "",
         say: Callable[[str], None] = print,
     ) -> None:
         if not place.is_dir():
@@ -67,10 +71,15 @@ class FolderWatch:
         self.tokenizer, self.interval, self.say = tokenizer, interval, say
         folder = training_folder(Path(ask.out), place)
         self.queue = Queue(folder)
+        if push:
+            check_url(push)
         if not (folder / FILE).exists():
             Training(
-                name=self.place.name, output_dir=str(self.place), cwd=str(Path.cwd()), keep=keep
-            ).write(folder)
+                name=self.place.name, output_dir=str(self.place), cwd=str(Path.cwd()), keep=keep,
+                push=push,
+            ).write(folder)  # fmt: skip
+        elif push:
+            replace(Training.read(folder), push=push).write(folder)
         self.scorer = ScoringProcess(folder, threads=None, detached=False)
         self.teller = Teller(say)
         self.seen: dict[Path, Sizes] = {}

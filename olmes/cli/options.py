@@ -30,6 +30,11 @@ set_option = click.option(
     help="Change a formulation; the result is marked as not standard.",
 )
 
+push_option = click.option(
+    "--push", metavar="URL", envvar="OLMES_SERVER",
+    help="Results server that shows the run live and gets its record; $OLMES_SERVER names it.",
+)  # fmt: skip
+
 
 class EngineOptions(TypedDict, total=False):
     """What the command line says of how a model is run."""

@@ -35,7 +35,7 @@ def command(
     from olmes.record import records_in
 
     folders = [record.folder for place in runs for record in records_in(place)]
-    with Client(url, token=token) as client:
+    with Client(url, token=token, say=lambda line: click.echo(line, err=True)) as client:
         for folder in folders:
             pushed = client.push(folder, replace=replace)
             if as_json:

@@ -36,6 +36,7 @@ from olmes.cli import options
 @click.option(
     "--no-cache", is_flag=True, help="Neither take nor keep responses in the shared cache."
 )
+@options.push_option
 @options.json_option
 @options.verbose_option
 def command(
@@ -53,11 +54,13 @@ def command(
     engine: options.EngineOptions,
     workers: int | None,
     no_cache: bool,
+    push: str | None,
     as_json: bool,
 ) -> int:
     """Run a suite or tasks on a model; write the record and its HTML report.
 
     The same command again goes on with a run that was stopped, and prints one that is finished.
+    With --push the run is shown live on a results server, and its record is sent there.
     """
     from olmes import registry
     from olmes.api import load_judge, plan_run
@@ -65,7 +68,7 @@ def command(
     from olmes.cli.progress import ProgressBars
     from olmes.judging.judge import Judge
     from olmes.models.spec import load_model
-    from olmes.run import run
+    from olmes.run import Watcher, Watchers, run
     from olmes.seal.look import Look, check_look
 
     chosen, wanted = registry.members(registry.load_suite(suite)) if suite else (None, [])
@@ -85,6 +88,13 @@ def command(
         judged=judging is not None,
         say=lambda line: click.echo(line, err=True),
     )
+    bars = ProgressBars()
+    watcher: Watcher = bars
+    if push:
+        from olmes.live import LiveProgress, push_record
+
+        watcher = Watchers(bars, LiveProgress(push, say=bars.bars.console.print))
+        click.echo(f"live at {push.rstrip('/')}/runs.html", err=True)
     record = run(
         plan,
         loaded,
@@ -93,10 +103,13 @@ def command(
         look=look,
         use_cache=not no_cache,
         workers=workers,
-        watcher=ProgressBars(),
+        watcher=watcher,
     )
     page = record.folder / "report.html"
     # By name, because the engine knows no report.
     importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
     show_outcome(record, page, as_json=as_json)
+    if push:
+        pushed = push_record(record.folder, push, say=lambda line: click.echo(line, err=True))
+        click.echo(f"{'pushed ' if pushed.new else 'present'} {pushed.url}", err=True)
     return 0 if record.complete else 1

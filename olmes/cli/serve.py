@@ -47,7 +47,7 @@ def needs_server() -> Iterator[None]:
 )  # fmt: skip
 @click.option(
     "--runs", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of runs to index and watch.  [default: runs, where it is there]",
+    help="Folder of runs to index and watch.  [default: runs]",
 )  # fmt: skip
 @click.option("--no-runs", is_flag=True, help="Index no folder.")
 @click.option(
@@ -85,13 +85,13 @@ def command(
         from olmes.server.settings import Settings
     if runs is not None and not runs.is_dir():
         raise OlmesError(f"{runs} is no folder; check the path, or make it first.")
-    folder = runs or Path("runs")
     serve(
         Settings(store=store, artifacts=artifacts, work=work),
         host=host,
         port=port,
         rates=Rates(rate=rate, burst=5 * rate),
-        folder="" if no_runs or not folder.is_dir() else str(folder),
+        # Watched also before the first run makes it.
+        folder="" if no_runs else str(runs or "runs"),
         quiet=quiet,
         say=click.echo,
     )

@@ -41,6 +41,7 @@ from olmes.cli import options
 )  # fmt: skip
 @click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
 @click.option("--final", is_flag=True, help="Say that the training is over; for held-out tasks.")
+@options.push_option
 @options.engine_options
 @options.json_option
 @options.verbose_option
@@ -60,6 +61,7 @@ def command(
     tokenizer: Path | None,
     reason: str,
     final: bool,
+    push: str | None,
     engine: options.EngineOptions,
     as_json: bool,
 ) -> int:
@@ -92,7 +94,7 @@ def command(
     )
     watch = importlib.import_module("olmes.trainers.watch").FolderWatch(
         folder, ask, policy=policy, keep=keep, interval=interval, tokenizer=tokenizer,
-        say=lambda line: click.echo(line, err=as_json),
+        push=push or "", say=lambda line: click.echo(line, err=as_json),
     )  # fmt: skip
     if not once:
         click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)

@@ -50,6 +50,7 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
         service.last_told = service.store.newest_seq()
         log.info("started", extra={"facts": {"swept": swept}})
         async with anyio.create_task_group() as group:
+            group.start_soon(service.tidy)
             group.start_soon(app.state.pages.warm)
             if folder:
                 group.start_soon(FolderIndex(service, folder).forever)

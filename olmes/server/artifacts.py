@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ def verdict(value: float | None, higher_is_better: bool) -> str:
         return "none"
     good = value if higher_is_better else 1 - value
     return "right" if good >= 1 else "wrong" if good <= 0 else "partly"
+
+
+def sealed_name(sha256: str) -> str:
+    """The artifact of a file under seal, kept as it came."""
+    return f"{sha256}.jsonl.gz"
 
 
 class Artifacts:
@@ -137,6 +143,27 @@ class Artifacts:
         """Fetch an artifact's file."""
         target.parent.mkdir(parents=True, exist_ok=True)
         self.files.get_file(self.path(artifact), str(target))
+
+    def sweep(self, named: Collection[str], age: float) -> int:
+        """Remove what no run names any more, and what a killed process left half written.
+
+        Args:
+            named: the artifacts of every run; asked for before this call.
+            age: seconds since it was written; what is younger may be of a run about to be added.
+
+        Returns:
+            How many were removed.
+        """
+        count = 0
+        for path in self.files.find(self.root):
+            if path.rpartition("/")[2] in named:
+                continue
+            # Another server may have removed it meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - self.files.modified(path).timestamp() > age:
+                    self.files.rm_file(path)
+                    count += 1
+        return count
 
     def open(self, artifact: str) -> Any:
         """An artifact's bytes."""

@@ -19,6 +19,7 @@ from olmes import jsonl
 from olmes.errors import OlmesError
 from olmes.hashing import file_sha256
 from olmes.server import schema
+from olmes.server.artifacts import sealed_name
 from olmes.server.audit import LOCAL, write_audit
 from olmes.server.database import now
 from olmes.server.settings import Settings
@@ -62,9 +63,10 @@ def make_backup(settings: Settings, target: Path) -> dict[str, int]:
                 for row in connection.execute(select(table)).yield_per(100):
                     file.write(jsonl.dumps(dict(row._mapping)) + "\n")
                     counts[table.name] += 1
-        named = set(connection.execute(select(schema.tasks.c.artifact)).scalars())
-        sealed = select(schema.tasks.c.sha256).where(schema.tasks.c.sealed)
-        named |= {f"{sha}.jsonl.gz" for sha in connection.execute(sealed).scalars()}
+        table = schema.tasks
+        named = set(connection.execute(select(table.c.artifact)).scalars())
+        sealed = select(table.c.sha256).where(table.c.sealed)
+        named |= {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
     hashes = {}
     for artifact in sorted(named):
         place = target / "artifacts" / artifact

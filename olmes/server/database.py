@@ -114,11 +114,21 @@ class Database:
 
 
 def make_engine(url: URL) -> Engine:
-    """An engine with the settings of its kind of database."""
+    """An engine with the settings of its kind of database.
+
+    Raises:
+        OlmesError: the driver of PostgreSQL is not installed.
+    """
     if url.get_backend_name() != "sqlite":
-        return create_engine(
-            url, pool_size=8, max_overflow=8, pool_pre_ping=True, isolation_level="READ COMMITTED"
-        )
+        try:
+            return create_engine(
+                url, pool_size=8, max_overflow=8, pool_pre_ping=True,
+                isolation_level="READ COMMITTED",
+            )  # fmt: skip
+        except ModuleNotFoundError as error:
+            raise OlmesError(
+                f"PostgreSQL needs {error.name}; install it with pip install 'olmes[postgres]'."
+            ) from None
     engine = create_engine(
         url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=8, max_overflow=8
     )

@@ -50,6 +50,12 @@ class Hub:
                 self.under_way.popitem(last=False)
         self.tell("progress", facts)
 
+    def arrived(self, number: int, facts: dict[str, Any]) -> None:
+        """A run is here: tell it, and forget that it was under way."""
+        for key in [key for key, (_, told) in self.under_way.items() if told["run"] == facts["id"]]:
+            del self.under_way[key]
+        self.tell("run", facts, number)
+
     def running(self) -> list[dict[str, Any]]:
         """Evaluations under way, the one heard of last first."""
         limit = time.monotonic() - FORGOTTEN

@@ -21,7 +21,7 @@ from olmes.record import Record
 from olmes.seal.held_out import held_out_suites
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.sealing import changed
-from olmes.server.artifacts import Artifacts
+from olmes.server.artifacts import Artifacts, sealed_name
 from olmes.server.ledgers import read_ledger, unsealed_by
 from olmes.server.record_schema import check_record, parse_json
 from olmes.server.refusals import RefusedError
@@ -204,7 +204,7 @@ def keep_sealed(
 ) -> dict[str, Any]:
     """Keep the samples of a held-out task as they are, or unpacked where they were opened."""
     sealed = data["held_out"]["sealed"][name]
-    artifact = f"{sealed['sha256']}.jsonl.gz"
+    artifact = sealed_name(sealed["sha256"])
     artifacts.copy_in(files[sealed["file"]], artifact)
     if opened:
         artifact = open_sealed(settings, artifact, data["tasks"][name]["primary"])

@@ -33,6 +33,7 @@ def environment() -> Any:
         lstrip_blocks=True,
     )
     found.filters["percent"] = percent
+    found.filters["date"] = importlib.import_module("olmes.reports.dates").date
     return found
 
 
@@ -41,8 +42,14 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def own_page(template: str, **context: Any) -> Page:
-    """A page from one of the server's templates."""
+def own_page(template: str, current: str, **context: Any) -> Page:
+    """A page from one of the server's templates.
+
+    Args:
+        template: its name.
+        current: which entry of the bar it is.
+        context: what the template shows.
+    """
     from markupsafe import Markup
 
     reports = importlib.import_module("olmes.reports.page")
@@ -60,7 +67,7 @@ def own_page(template: str, **context: Any) -> Page:
             blobs=[],
         )
     )
-    return served(text, depth=0)
+    return served(text, depth=0, current=current)
 
 
 def unpacked(page: Page) -> bytes:
@@ -69,9 +76,21 @@ def unpacked(page: Page) -> bytes:
 
 
 def runs_page(
-    store: Store, running: Sequence[Any], asked: Mapping[str, str | None], after: str | None
+    store: Store,
+    running: Sequence[Any],
+    asked: Mapping[str, str | None],
+    after: str | None,
+    address: str,
 ) -> Page:
-    """The list of runs, with the evaluations under way and a form that compares two."""
+    """The list of runs, with the evaluations under way and a form that compares two.
+
+    Args:
+        store: where they are.
+        running: the evaluations under way.
+        asked: the filter.
+        after: a place in the list to go on from.
+        address: of the server, for whoever has no run yet.
+    """
     from olmes.server.routes.runs import cursor, place
 
     wanted = RunFilter(
@@ -81,9 +100,12 @@ def runs_page(
     rows = store.find_runs(wanted, limit=RUNS_A_PAGE + 1, before=place(after), by="arrived")
     more, rows = len(rows) > RUNS_A_PAGE, rows[:RUNS_A_PAGE]
     count, samples = store.count_runs()
+    numbers = store.primaries([row["seq"] for row in rows])
     return own_page(
         "runs.html.jinja",
-        runs=with_looks(store.database, rows),
+        "runs.html",
+        address=address,
+        runs=[row | headline(row, numbers[row["seq"]]) for row in with_looks(store.database, rows)],
         running=running,
         asked=asked,
         following=cursor(rows[-1]["created"], rows[-1]["seq"]) if more else "",
@@ -94,12 +116,21 @@ def runs_page(
     )
 
 
+def headline(row: Mapping[str, Any], tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is of, and its score: the suite's mean, or that of its one task."""
+    if row["suite"]:
+        return {"what": row["suite"], "score": row}
+    one = next(iter(tasks.values())) if len(tasks) == 1 else None
+    none = {"value": None, "ci_low": None}
+    return {"what": ", ".join(tasks), "score": one or none}
+
+
 def families_page(families: Sequence[Any]) -> Page:
     """The list of trainings."""
-    return own_page("families.html.jinja", families=families)
+    return own_page("families.html.jinja", "checkpoints.html", families=families)
 
 
 def ledger_page(entries: Sequence[Entry]) -> Page:
     """Every look at held-out tasks."""
     looks = [entry for entry in entries if entry.get("event") in LOOKS]
-    return own_page("looks.html.jinja", looks=looks, lines=len(entries))
+    return own_page("looks.html.jinja", "ledger.html", looks=looks, lines=len(entries))

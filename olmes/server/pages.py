@@ -213,8 +213,12 @@ class Pages:
     def _write(self, key: str, page: Page) -> None:
         temporary = self.folder / f"{key}.writing"
         head = json.dumps({"policy": page.policy, "tag": page.tag}).encode()
-        temporary.write_bytes(head + b"\n" + page.body)
-        temporary.replace(self.folder / key)
+        try:
+            temporary.write_bytes(head + b"\n" + page.body)
+            temporary.replace(self.folder / key)
+        except OSError as error:  # a full disk, say: the page is made again, and can be read now
+            log.warning("a page was not kept", extra={"facts": {"why": str(error)}})
+            return
         if int(key[:2], 16) == 0:  # now and then
             self._tidy()
 

@@ -17,7 +17,7 @@ from olmes.server.refusals import RefusedError
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,99}$"
 """Names of tasks, metrics and suites."""
-RUN_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$"
+RUN_ID = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,119}$"
 TASK_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_:+-]*(\.[A-Za-z0-9_:+-]+)*$"
 """A task's name is also a file's below the samples: no dots at its ends, no `..`."""
 LARGEST = 2**53
@@ -164,6 +164,7 @@ class SuiteModel(EstimateModel):
     held_out: bool
     aggregate: str
     complete: bool
+    tasks: list[str]
     missing: list[str] = []
     pairs: list[dict[str, Any]] = []
 

@@ -33,6 +33,7 @@ PLACES = (
     ("checkpoints.html", "Checkpoints"),
     ("ledger.html", "Ledger"),
 )
+CURRENT = ' aria-current="true"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,22 @@ def pages_version() -> str:
     return sha256("".join(digest).encode())[:16]
 
 
-def served(text: str, depth: int) -> Page:
+def served(text: str, depth: int, current: str) -> Page:
     """A static page as the server sends it.
 
     Args:
         text: the page.
         depth: how many folders below the server's root its address is.
+        current: the entry of the bar it belongs to, one of `PLACES`.
     """
     match = POLICY.search(text)
     if match is None:
         raise ValueError("a page without a content security policy")
     root = "../" * depth
-    links = "".join(f'<a href="{root}{place}">{word}</a>' for place, word in PLACES)
+    links = "".join(
+        f'<a href="{root}{place}"{CURRENT if place == current else ""}>{word}</a>'
+        for place, word in PLACES
+    )
     bar = (
         f'<nav class="server" aria-label="Server">{links}'
         '<span id="live" role="status" aria-live="polite"></span></nav>\n'
@@ -103,13 +108,14 @@ def server_policy(policy: str) -> str:
     return "; ".join(f"{name} {value}".strip() for name, value in rules.items())
 
 
-def render(write: Callable[[Path], Any], folder: Path, depth: int) -> Page:
+def render(write: Callable[[Path], Any], folder: Path, depth: int, current: str) -> Page:
     """What a function writes, as the server sends it.
 
     Args:
         write: writes a page at the path it is given.
         folder: where the page would lie, by which its links are made.
         depth: as for `served`.
+        current: as for `served`.
     """
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".page-", suffix=".html") as file:
         try:
@@ -119,7 +125,7 @@ def render(write: Callable[[Path], Any], folder: Path, depth: int) -> Page:
             why = f"{type(error).__name__}: {error}"
             raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
         # The writer replaces the file: read it by its name.
-        return served(Path(file.name).read_text("utf-8"), depth)
+        return served(Path(file.name).read_text("utf-8"), depth, current)
 
 
 def run_page(settings: Settings, run: str) -> Page:
@@ -130,7 +136,10 @@ def run_page(settings: Settings, run: str) -> Page:
         record.samples_path(task)
     module = importlib.import_module("olmes.reports.run_page")
     page = render(
-        lambda output: module.write_run_page(record.folder, output), record.folder, depth=2
+        lambda output: module.write_run_page(record.folder, output),
+        record.folder,
+        depth=2,
+        current="runs.html",
     )
     found.tidy()
     return page
@@ -140,7 +149,12 @@ def board_page(settings: Settings) -> Page:
     """The page of the leaderboard."""
     found = shelf(settings)
     records = found.records(RunFilter())
-    page = render(lambda output: boards.write_board_page(records, output), found.folder, depth=0)
+    page = render(
+        lambda output: boards.write_board_page(records, output),
+        found.folder,
+        depth=0,
+        current="leaderboard.html",
+    )
     found.tidy()
     return page
 
@@ -183,6 +197,7 @@ def comparison_page(
         lambda output: module.write_comparison_page(comparison, output),
         shelf(settings).folder,
         depth=0,
+        current="runs.html",
     )
 
 
@@ -199,6 +214,7 @@ def checkpoints_page(settings: Settings, family: str) -> Page:
         lambda output: module.write_checkpoints_page(steps, output, title=family),
         found.folder,
         depth=0,
+        current="checkpoints.html",
     )
 
 

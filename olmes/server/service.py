@@ -10,12 +10,13 @@ from typing import Any
 from anyio import to_thread
 from fastapi import Request
 
+from olmes.server.artifacts import sealed_name
 from olmes.server.audit import Caller
 from olmes.server.events import Hub
-from olmes.server.intake import take_in
+from olmes.server.intake import open_sealed, take_in
 from olmes.server.ledgers import read_ledger
 from olmes.server.looks import with_looks
-from olmes.server.observe import Numbers
+from olmes.server.observe import Numbers, log
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import Store
@@ -92,31 +93,54 @@ class Service:
         return new
 
     async def extend_ledger(self, path: Path, caller: Caller) -> list[str]:
-        """Take in a ledger; the runs that it opened.
+        """Take in a ledger; the runs whose samples it opened.
 
         Raises:
-            RefusedError: its chain does not hold.
+            RefusedError: its chain does not hold, or a file that it opens is not in order.
         """
         entries = await self.intake.run(read_ledger, path)
-        opened = await to_thread.run_sync(self.store.extend_ledger, entries, caller)
+        closed = await to_thread.run_sync(self.store.unsealed_runs, entries)
+        opened: dict[tuple[int, str], str] = {}
+        for run in closed:
+            for task, sealed in run["held_out"]["sealed"].items():
+                packed = sealed_name(sealed["sha256"])
+                metric = run["tasks"][task]["primary"]
+                opened[run["seq"], task] = await self.intake.run(
+                    open_sealed, self.settings, packed, metric
+                )
+        await to_thread.run_sync(self.store.extend_ledger, entries, opened, caller)
         await self.announce()
-        return opened
+        return [run["id"] for run in closed]
 
     async def announce(self) -> None:
         """Tell listeners of every run that came since the last time, whoever brought it."""
-        runs = await to_thread.run_sync(self.store.runs_since, self.last_told)
-        for run in await to_thread.run_sync(with_looks, self.store.database, runs):
+        for run in await to_thread.run_sync(self.arrivals, self.last_told):
             if run["seq"] > self.last_told:
                 self.last_told = run["seq"]
-                self.hub.tell("run", arrival(run), run["seq"])
+                self.hub.arrived(run["seq"], arrival(run))
                 for tell in self.on_run:
                     tell(run["id"])
+
+    def arrivals(self, seq: int, limit: int = 1000) -> list[dict[str, Any]]:
+        """Runs that came after another, with their tasks' primary metrics and the look each was."""
+        runs = with_looks(self.store.database, self.store.runs_since(seq, limit))
+        numbers = self.store.primaries([run["seq"] for run in runs])
+        return [run | {"tasks": numbers[run["seq"]]} for run in runs]
 
     def lock(self, upload: str) -> asyncio.Lock:
         """One request at a time works on an upload."""
         if len(self.locks) > 1000:
             self.locks = {key: lock for key, lock in self.locks.items() if lock.locked()}
         return self.locks.setdefault(upload, asyncio.Lock())
+
+    async def tidy(self) -> None:
+        """Remove the samples of no run, once, while the server is up already."""
+        try:
+            swept = await to_thread.run_sync(self.store.sweep)
+        except Exception as error:  # an object store that is away, say; the next start tries again
+            log.warning("old samples were not swept", extra={"facts": {"why": str(error)}})
+        else:
+            log.info("swept", extra={"facts": {"artifacts": swept}})
 
     def close(self) -> None:
         """End the workers and the connections."""
@@ -126,14 +150,14 @@ class Service:
 
 
 def summary(run: dict[str, Any]) -> dict[str, Any]:
-    """A run in a list."""
+    """A run in a list; `tasks` as it is given."""
     numbers = {key: run[key] for key in ("value", "stderr", "ci_low", "ci_high")}
     kept = (
         "id", "content_hash", "created", "arrived", "uploaded_by", "complete", "model", "fingerprint",
         "family", "step", "held_out", "opened", "sample_data", "samples",
     )  # fmt: skip
     suite = {"name": run["suite"], **numbers} if run["suite"] else None
-    return {key: run[key] for key in kept} | {"suite": suite}
+    return {key: run[key] for key in kept} | {"suite": suite, "tasks": run.get("tasks", {})}
 
 
 def arrival(run: dict[str, Any]) -> dict[str, Any]:

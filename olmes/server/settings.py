@@ -25,6 +25,8 @@ class Limits:
     """Uploads under way, of everybody."""
     upload_age: int = 24 * 3600
     """Seconds after which an upload that nobody goes on with is dropped at the next start."""
+    artifact_age: int = 24 * 3600
+    """Seconds after which samples that no run names are removed at the next start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, tuple_, up
 
 from olmes.seal.ledger import Entry
 from olmes.server import schema
-from olmes.server.artifacts import Artifacts
+from olmes.server.artifacts import Artifacts, sealed_name
 from olmes.server.audit import Caller, write_audit
 from olmes.server.database import Database, now
-from olmes.server.intake import Intake, open_sealed
+from olmes.server.intake import Intake
 from olmes.server.ledgers import keep_ledger, stored_entries, unsealed_by
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
@@ -138,23 +138,16 @@ class Store:
             connection.execute(delete(table).where(table.c.seq == found.seq))
             write_audit(connection, caller, "run removed", run)
 
-    def extend_ledger(self, entries: Sequence[Entry], caller: Caller) -> list[str]:
-        """Add to a ledger, and open the samples of runs that it says were unsealed.
+    def extend_ledger(
+        self, entries: Sequence[Entry], opened: Mapping[tuple[int, str], str], caller: Caller
+    ) -> None:
+        """Add to a ledger, and let the samples be read that it says were unsealed.
 
-        Returns:
-            The runs whose samples are open now and were not before.
+        Args:
+            entries: every line of the ledger.
+            opened: the artifact of the open samples by run (its `seq`) and task.
+            caller: who brings it.
         """
-        closed = [
-            run
-            for run in self.closed_runs()
-            if unsealed_by(entries, run["id"], run["held_out"]["ledger"])
-        ]
-        opened: dict[tuple[int, str], str] = {}
-        for run in closed:
-            for task in run["held_out"]["sealed"]:
-                packed = f"{run['held_out']['sealed'][task]['sha256']}.jsonl.gz"
-                metric = run["tasks"][task]["primary"]
-                opened[run["seq"], task] = open_sealed(self.settings, packed, metric)
         with self.database.publishing() as connection:
             added = keep_ledger(connection, entries)
             for (seq, task), artifact in opened.items():
@@ -163,25 +156,40 @@ class Store:
                     .where(schema.tasks.c.run == seq, schema.tasks.c.task == task)
                     .values(opened=True, artifact=artifact)
                 )
-            for run in closed:
-                connection.execute(
-                    update(schema.runs).where(schema.runs.c.seq == run["seq"]).values(opened=True)
-                )
-                write_audit(connection, caller, "run unsealed", run["id"])
+            for seq in {seq for seq, _ in opened}:
+                name = connection.execute(
+                    update(schema.runs)
+                    .where(schema.runs.c.seq == seq)
+                    .values(opened=True)
+                    .returning(schema.runs.c.id)
+                ).scalar_one()
+                write_audit(connection, caller, "run unsealed", name)
             if added:
                 write_audit(connection, caller, "ledger extended", entries[0]["hash"], str(added))
-        return [run["id"] for run in closed]
+
+    def sweep(self) -> int:
+        """Remove the samples of runs that were removed or replaced; how many files they were."""
+        return self.artifacts.sweep(self.artifact_names(), self.settings.limits.artifact_age)
 
     # --- Questions ---------------------------------------------------------------------------
 
-    def closed_runs(self) -> list[dict[str, Any]]:
-        """The records under seal, with their numbers in the table of runs."""
+    def artifact_names(self) -> set[str]:
+        """Every artifact that a run names, with the sealed files of opened ones."""
+        table = schema.tasks
+        sealed = select(table.c.sha256).where(table.c.sealed)
+        with self.database.reading() as connection:
+            named = set(connection.execute(select(table.c.artifact)).scalars())
+            return named | {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
+
+    def unsealed_runs(self, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+        """The records still closed here that a ledger says were opened, each with its `seq`."""
         table = schema.runs
         with self.database.reading() as connection:
             rows = connection.execute(
                 select(table.c.seq, table.c.slim).where(table.c.held_out, ~table.c.opened)
             ).all()
-        return [json.loads(row.slim) | {"seq": row.seq} for row in rows]
+        closed = [json.loads(row.slim) | {"seq": row.seq} for row in rows]
+        return [r for r in closed if unsealed_by(entries, r["id"], r["held_out"]["ledger"])]
 
     def find_runs(
         self, wanted: RunFilter, *, limit: int, before: tuple[str, int] | None, by: str

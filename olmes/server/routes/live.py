@@ -10,7 +10,6 @@ from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from olmes.jsonl import dumps
-from olmes.server.looks import with_looks
 from olmes.server.record_schema import LARGEST
 from olmes.server.routes.shapes import ERRORS, Progress, Running
 from olmes.server.service import arrival, caller_of, service_of
@@ -49,8 +48,7 @@ async def events(
     missed = []
     seen = int(last_event_id) if last_event_id else since
     if seen is not None:
-        missed = await to_thread.run_sync(service.store.runs_since, seen, 200)
-        missed = await to_thread.run_sync(with_looks, service.store.database, missed)
+        missed = await to_thread.run_sync(service.arrivals, seen, 200)
 
     async def told() -> AsyncIterator[str]:
         service.numbers.listeners.inc()

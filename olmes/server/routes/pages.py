@@ -96,9 +96,9 @@ async def runs(
     service = service_of(request)
 
     def make() -> Page:
-        return own_pages.runs_page(
-            service.store, service.hub.running(), {"q": q, "suite": suite, "model": model}, after
-        )
+        asked = {"q": q, "suite": suite, "model": model}
+        address = str(request.base_url).rstrip("/")
+        return own_pages.runs_page(service.store, service.hub.running(), asked, after, address)
 
     return answer(request, await to_thread.run_sync(make))
 

@@ -36,17 +36,37 @@
     const link = make("a", { href: `${root}runs/${encodeURIComponent(run.id)}/report.html` }, run.id);
     const marks = tags.flatMap((tag) => [" ", make("span", { className: "tag" }, tag)]);
     const notes = [run.model, run.look].filter(Boolean).map((text) => make("div", { className: "note" }, text));
-    const mean = make("td", { className: "number" }, share(run.suite?.value));
-    if (typeof run.suite?.ci_low === "number") {
-      const ends = `${share(run.suite.ci_low)} to ${share(run.suite.ci_high)}`;
-      mean.append(" ", make("span", { className: "ci" }, ends));
+    const [what, score] = headline(run);
+    const number = make("td", { className: "number" }, share(score?.value));
+    if (typeof score?.ci_low === "number") {
+      const ends = `[${share(score.ci_low)}, ${share(score.ci_high)}]`;
+      number.append(" ", make("span", { className: "ci" }, ends));
     }
     return make(
       "tr", { "data-run": run.id, className: "arrived" }, choice("A", run), choice("B", run),
       make("th", { scope: "row" }, link, ...marks, ...notes),
-      make("td", {}, run.suite?.name ?? ""), mean, make("td", {}, run.created),
+      number, make("td", {}, what), make("td", {}, date(run.created)),
       make("td", { className: "number" }, run.samples.toLocaleString("en")),
     );
+  }
+
+  /** What a run is of, and its score: the suite's mean, or that of its one task. */
+  function headline(run) {
+    if (run.suite) return [run.suite.name, run.suite];
+    const tasks = Object.entries(run.tasks);
+    return [tasks.map(([name]) => name).join(", "), tasks.length === 1 ? tasks[0][1] : null];
+  }
+
+  function date(text) {
+    const moment = new Date(text);
+    const part = (options) => moment.toLocaleString("en-GB", { timeZone: "UTC", ...options });
+    const day = part({ day: "numeric", month: "long", year: "numeric" });
+    return `${day}, ${part({ hour: "2-digit", minute: "2-digit" })} UTC`;
+  }
+
+  function count(id, more) {
+    const node = document.getElementById(id);
+    node.textContent = (Number(node.textContent.replaceAll(",", "")) + more).toLocaleString("en");
   }
 
   function onRun(run) {
@@ -54,12 +74,18 @@
     const words = arrived === 1 ? "A run arrived: " : `${arrived} runs arrived, the last: `;
     const target = own === run.id ? location.pathname : `${root}runs/${encodeURIComponent(run.id)}/report.html`;
     status.replaceChildren(words, make("a", { href: target }, run.id));
+    // What is ranked or drawn is not moved under a reader's eyes.
+    if (!rows && own !== run.id) status.append(" · ", make("a", { href: location.href.split("#")[0] }, "show here"));
     if (rows?.dataset.live) {
       const old = [...rows.children].find((row) => row.dataset.run === run.id);
       old?.remove();
       rows.prepend(rowOf(run));
-      const count = document.getElementById("count");
-      if (!old) count.textContent = (Number(count.textContent.replaceAll(",", "")) + 1).toLocaleString("en");
+      document.getElementById("no-runs").hidden = true;
+      document.getElementById("choose").hidden = false;
+      if (!old) {
+        count("count", 1);
+        count("samples", run.samples);
+      }
     }
     drop(run.id);
   }
@@ -77,7 +103,8 @@
     const task = facts.task ? ` (${facts.task})` : "";
     const text = `${facts.run}: ${facts.done} of ${facts.total}${task}`;
     const line = lineOf(facts.run) ?? running.appendChild(make("li", { "data-run": facts.run }));
-    line.textContent = text;
+    const bar = make("progress", { value: facts.done, max: Math.max(1, facts.total), "aria-hidden": "true" });
+    line.replaceChildren(`${text} `, bar);
     document.getElementById("under-way").hidden = false;
   }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from olmes import OlmesError
+from olmes import OlmesError, client_types
 from olmes.client import AnswerError, Client, files_of
 from olmes.hashing import content_hash, file_sha256
 from olmes.seal.sealing import unseal
@@ -231,8 +231,10 @@ def test_events_tell_of_runs_and_progress(client, server, copy_run) -> None:
     client.push(copy_run("heard"))
     thread.join(30)
     assert heard[-1] == ("run", "heard")
-    assert client.running()[0]["run"] == "heard"
-    client.progress("heard", 12, 12, finished=True)
+    assert client.running() == []  # it arrived, so it is over
+    client.progress("other", 3, 12)
+    assert [one["run"] for one in client.running()] == ["other"]
+    client.progress("other", 12, 12, finished=True)
     assert client.running() == []
 
 
@@ -271,6 +273,49 @@ def test_numbers_for_prometheus_and_an_audit_log(client, copy_run) -> None:
     assert 'route="/api/v1/uploads/{upload}/commit"' in text
     entries = client._call("GET", "/audit")["entries"]
     assert ("run added", "counted") in {(e["action"], e["target"]) for e in entries}
+
+
+def test_the_client_s_types_are_what_the_server_answers(client, copy_run) -> None:
+    client.push(copy_run("typed", family="typed", step=7))
+
+    def keys(shape: type) -> set[str]:
+        return set(shape.__annotations__)
+
+    detail = client.run("typed")
+    [listed] = client.runs(family="typed")
+    [point] = client.checkpoints("typed")
+    client.progress("typed-2", 1, 2)
+    under_way = client.running()[0]
+    client.progress("typed-2", 2, 2, finished=True)
+    board = client.leaderboard()
+    assert set(detail) == keys(client_types.RunDetail)
+    assert set(detail["run"]) == set(listed) == keys(client_types.RunSummary)
+    assert set(listed["tasks"]["echo"]) == keys(client_types.Primary)
+    assert set(point) == keys(client_types.CheckpointScore)
+    assert set(under_way) == keys(client_types.UnderWay)
+    assert set(board) == keys(client_types.Leaderboard)
+    assert all(set(one) == keys(client_types.Board) for one in board["boards"])
+    ranked = [run for one in board["boards"] for run in one["runs"]]
+    assert ranked
+    assert all(set(run) == keys(client_types.RankedRun) for run in ranked)
+    assert all(set(one) == keys(client_types.NotRanked) for one in board["not_ranked"])
+
+
+def test_the_log_is_a_json_object_a_line_without_what_was_asked(server, client, copy_run) -> None:
+    client.push(copy_run("logged"))
+    answer = requests.get(
+        f"{client.url}/api/v1/runs", params={"q": "a secret word"}, timeout=30,
+        headers={"Authorization": "Bearer olmes_not-to-be-seen"},
+    )  # fmt: skip
+    number = answer.headers["x-request-id"]
+    written = (server.work / "log").read_text()
+    lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
+    [line] = [line for line in lines if line.get("request") == number]
+    assert (line["message"], line["level"], line["status"]) == ("request", "info", 200)
+    assert (line["method"], line["path"]) == ("GET", "/api/v1/runs")
+    assert {"time", "ms", "who", "address"} <= set(line)
+    assert "secret" not in written
+    assert "not-to-be-seen" not in written
 
 
 def test_files_are_named_by_the_server_alone(server, client, copy_run) -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from olmes import evaluate
 from olmes.client import Client
+from olmes.live import LiveProgress, push_record
+from olmes.run import Watcher, Watchers
 
+ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
@@ -91,6 +98,65 @@ def test_from_the_first_run_to_the_seal(launch, copy_run, sealed_run, page) -> N
         page.goto(f"{running.url}/{place}")
         page.locator("#live", has_text=re.compile("live")).wait_for()
     assert page.problems == []
+
+
+def test_a_run_under_way_is_watched_until_its_row_stands_there(
+    launch, bench, tmp_path, page, monkeypatch
+) -> None:
+    """A real run tells how far it is; the row it leaves is the one that the server would write."""
+    monkeypatch.setattr("olmes.live.INTERVAL", 0.2)
+    running = launch()
+    page.goto(f"{running.url}/runs.html")
+    page.locator("#no-runs", has_text=f"olmes push RUN --to {running.url}").wait_for()
+    page.locator("#live", has_text="live").wait_for()
+    page.evaluate("window.stayed = true")
+
+    class Slow(Watcher):
+        def answered(self, task, response, origin) -> None:
+            time.sleep(0.5)
+
+    def evaluate_and_push() -> None:
+        record = evaluate(
+            str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, workers=1,
+            out=tmp_path / "runs", use_cache=False,
+            watcher=Watchers(LiveProgress(running.url, say=pytest.fail), Slow()),
+        )  # fmt: skip
+        push_record(record.folder, running.url, say=pytest.fail)
+
+    thread = threading.Thread(target=evaluate_and_push)
+    thread.start()
+    line = page.locator("#running li", has_text=re.compile(r": [1-9]\d* of 12 \(echo\)"))
+    line.wait_for()
+    assert 0 < float(line.locator("progress").get_attribute("value")) < 12
+    row = page.locator("#runs tr")
+    row.wait_for()
+    thread.join(60)
+    assert page.locator("#under-way").is_hidden()
+    assert page.locator("#no-runs").is_hidden()
+    assert (page.locator("#count").text_content(), page.locator("#samples").text_content()) == (
+        "1",
+        "12",
+    )
+    assert page.evaluate("window.stayed") is True
+    live = " ".join(row.inner_text().split())
+    assert "83.3 [55.2, 95.3] echo" in live
+    page.reload()
+    assert " ".join(row.inner_text().split()) == live
+    page.goto(f"{running.url}/leaderboard.html")
+    page.locator("#live", has_text="live").wait_for()
+    Client(running.url).push(copied(tmp_path / "runs"))
+    page.get_by_role("link", name="show here").wait_for()
+    assert page.problems == []
+
+
+def copied(runs: Path) -> Path:
+    """The run there under another name."""
+    [first] = [path.parent for path in runs.glob("*/run.json")]
+    other = runs / "other"
+    shutil.copytree(first, other)
+    data = (other / "run.json").read_text()
+    (other / "run.json").write_text(data.replace(f'"id": "{first.name}"', '"id": "other"'))
+    return other
 
 
 def test_a_hostile_name_of_a_model_stays_text_when_it_arrives(launch, copy_run, page) -> None:

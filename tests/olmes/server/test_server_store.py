@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, text
 
 from olmes import OlmesError
 from olmes.client import files_of
@@ -20,9 +21,12 @@ from olmes.server.audit import LOCAL
 from olmes.server.backup import make_backup, restore_backup
 from olmes.server.database import Database, store_url
 from olmes.server.intake import take_in
-from olmes.server.settings import Settings
+from olmes.server.record_schema import check_record
+from olmes.server.settings import Limits, Settings
 from olmes.server.store import RunFilter, Store
 from olmes.server.tokens import create_token, list_tokens
+
+FILES = Path(__file__).parent / "files"
 
 
 def revisions() -> list[str]:
@@ -47,22 +51,45 @@ def test_the_migrations_make_the_tables_of_the_schema(store) -> None:
 
 
 @pytest.mark.parametrize("revision", revisions())
-def test_a_store_of_every_released_schema_is_brought_to_the_newest(store, revision) -> None:
+def test_a_store_of_every_released_schema_is_brought_to_the_newest(
+    store, tmp_path, revision
+) -> None:
+    """`schema_N.jsonl` are the tables of a back-up that the first olmes of schema N made.
+
+    An open run, one under seal, a token and a revoked one. A new migration comes with such a file.
+    """
     database = Database(store)
     database.migrate(revision)
-    assert "runs" in inspect(database.engine).get_table_names()
+    frozen = FILES / f"schema_{revision}.jsonl"
+    rows = [json.loads(line) for line in frozen.read_text("utf-8").splitlines()]
+    released = MetaData()
+    released.reflect(database.engine)
     with database.writing() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO tokens (name, hash, role, created) VALUES ('old', 'h', 'read', '2026')"
-            )
-        )
+        connection.execute(released.tables["state"].delete())
+        for table in released.sorted_tables:
+            if own := [row["row"] for row in rows if row["table"] == table.name]:
+                connection.execute(table.insert(), own)
     database.migrate()
-    assert [one["name"] for one in list_tokens(database)] == ["old"]
     with database.reading() as connection:
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     assert found == revisions()[-1]
+    assert [one["name"] for one in list_tokens(database)] == ["ann", "bob"]
     database.close()
+    opened = Store(Settings(store=store, work=str(tmp_path / "work")))
+    kept = {row["row"]["id"]: row["row"] for row in rows if row["table"] == "runs"}
+    listed = opened.find_runs(RunFilter(), limit=9, before=None, by="arrived")
+    assert {run["id"]: run["content_hash"] for run in listed} == {
+        name: run["content_hash"] for name, run in kept.items()
+    }
+    for name, run in kept.items():
+        data = json.loads(opened.run_row(name)["data"])
+        check_record(data)  # a record that was taken once stays one
+        assert data == json.loads(run["data"])
+        [task] = opened.task_rows(name)
+        assert (task["rows"], task["sealed"]) == (3, run["held_out"])
+    assert [entry["event"] for entry in opened.ledger_entries()] == ["run", "result"]
+    assert len(opened.slim_records(RunFilter(held_out=True))) == 1
+    opened.database.close()
 
 
 def test_a_store_of_a_newer_olmes_is_left_alone(tmp_path) -> None:
@@ -164,6 +191,29 @@ def test_artifacts_lie_in_a_folder_or_at_an_fsspec_url(tmp_path, place) -> None:
     assert list(artifacts.lines(kept.artifact)) == lines
     assert artifacts.keep(lines, "samples/x.jsonl", "m") == kept
     assert not [n for n in artifacts.files.ls(artifacts.root, detail=False) if "incoming" in n]
+
+
+def test_samples_that_no_run_names_are_swept_once_they_are_old(
+    store, tmp_path, copy_run, sealed_run
+) -> None:
+    settings = Settings(store=store, work=str(tmp_path / "work"), limits=Limits(artifact_age=3600))
+    opened = Store(settings)
+    opened.database.migrate()
+    for folder in (copy_run("kept"), copy_run("gone", right=3), sealed_run):
+        add(opened, folder)
+    place = Path(settings.artifacts_place)
+    (place / "incoming-of-a-killed-process").touch()
+    opened.remove("gone", LOCAL)
+    before = {path.name for path in place.rglob("*") if path.is_file()}
+    assert len(before) == 4
+    assert opened.sweep() == 0  # it may be of a run about to be added
+    for path in place.rglob("*"):
+        os.utime(path, (1, 1))
+    assert opened.sweep() == 2
+    after = {path.name for path in place.rglob("*") if path.is_file()}
+    assert after == opened.artifact_names()
+    assert len(list(opened.artifacts.lines(opened.samples_of("kept", "echo")["artifact"]))) == 12
+    opened.database.close()
 
 
 def test_an_artifact_is_compressed(tmp_path, copy_run) -> None:

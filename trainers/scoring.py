@@ -23,6 +23,7 @@ from olmes.api import load_judge, plan_run
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.models.checkpoint import LocalCheckpoint
+from olmes.models.completeness import trouble_of
 from olmes.models.fingerprint import ADAPTERS
 from olmes.models.hf import HFModel
 from olmes.plan import Plan
@@ -32,7 +33,7 @@ from olmes.run import run
 from .aside import sweep
 from .ask import Ask
 from .best import Values, outcome, publish
-from .checkpoints import signature, trouble_of
+from .checkpoints import signature
 from .locks import Lock, anybody_in, held
 from .merging import merged
 from .queue import Job, Queue

@@ -25,6 +25,7 @@ from olmes.types import Request, Response
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
+    from olmes.models.warm import WarmMemory
     from olmes.models.weighing import Candidate
 
 BATCH_ON_CPU = 16
@@ -45,6 +46,7 @@ class CheckpointModel(Model):
         batch_size: the most rows run at once; by default what memory has room for. It is halved
             whenever memory does not suffice.
         max_length: tokens of prompt and answer together, when lower than the model's own limit.
+        warm: what models that ran before in this process have left, where there were any.
 
     Raises:
         OlmesError: from any method: the files are missing or are not a causal language model, or
@@ -60,6 +62,7 @@ class CheckpointModel(Model):
         device: str | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
+        warm: WarmMemory | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise OlmesError(f"batch_size is {batch_size}; give 1 or more.")
@@ -67,6 +70,7 @@ class CheckpointModel(Model):
         self.checkpoint = checkpoint
         self._dtype, self._device = dtype, device
         self._batch_size, self._max_length = batch_size, max_length
+        self.warm = warm
 
     @cached_property
     def config(self) -> PretrainedConfig:
@@ -78,6 +82,8 @@ class CheckpointModel(Model):
         """The tokenizer; loaded without the weights."""
         _ = self.config  # it says more plainly what is wrong with a folder
         folder = self.checkpoint.folder(weights=False)
+        if self.warm:
+            return self.warm.encoder(self.name, folder)
         return Encoder(self.name, files.load_tokenizer(self.name, folder))
 
     @cached_property
@@ -126,7 +132,8 @@ class HFModel(CheckpointModel):
         if getattr(self.config, "is_encoder_decoder", False):
             raise OlmesError(f"'{self.name}' is not a causal language model; choose one that is.")
         folder = self.checkpoint.folder(weights=True)
-        return files.load_weights(self.name, folder, self.dtype, self.device)
+        load = self.warm.weights if self.warm else files.load_weights
+        return load(self.name, folder, self.dtype, self.device)
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -233,7 +240,7 @@ class HFModel(CheckpointModel):
         run_in_batches([row for rows in asked for row in rows], self.batch_size, work, fail)
 
     def close(self) -> None:
-        """Free the weights."""
+        """Free the weights; a warm memory keeps them for the next model."""
         self.__dict__.pop("weights", None)
         self.__dict__.pop("shares_prefixes", None)
         gc.collect()

@@ -41,13 +41,21 @@ def response_key(model: Model, engine: dict[str, Any], request: Request) -> str:
 
 
 class ResponseCache:
-    """Get and put responses by key. A cache that fails is switched off and never stops a run."""
+    """Get and put responses by key. A cache that fails is switched off and never stops a run.
 
-    def __init__(self, path: Path | None = None) -> None:
+    Args:
+        path: the file; by default the user's.
+        read_only: look up only, and make no file.
+    """
+
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         self.trouble = ""
         """Why the cache is off; empty while it works."""
         path = path or cache_folder("responses.sqlite")
         self.connection: sqlite3.Connection | None = None
+        if read_only:
+            self.open_read_only(path)
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(path, timeout=30, isolation_level=None)
@@ -55,6 +63,17 @@ class ResponseCache:
             self.connection.execute("PRAGMA synchronous=NORMAL")
             self.connection.execute(SCHEMA)
         except (OSError, sqlite3.Error) as error:
+            self.switch_off(error)
+
+    def open_read_only(self, path: Path) -> None:
+        """Open a file that is there; without one nothing is found."""
+        if not path.is_file():
+            return
+        # Without a log beside it nobody writes, and SQLite need not make one to read.
+        mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
+        try:
+            self.connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+        except sqlite3.Error as error:
             self.switch_off(error)
 
     def get(self, key: str) -> Response | None:

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 SCHEMA = 1
 VERDICT = ("subtask", "doc_id", "doc_hash", "prompt_hash", "repeat", "cluster", "values")
 """What `Record.verdicts` keeps of a row."""
-VOLATILE = ("created", "environment", "timing", "olmes", "held_out")
+VOLATILE = ("created", "environment", "timing", "cost", "olmes", "held_out")
 """Parts of `run.json` that differ between two runs with the same outcome."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from olmes import jsonl
 from olmes.aggregate import suite_numbers, task_numbers
+from olmes.cost import Cost
 from olmes.diagnosis import diagnose
 from olmes.environment import environment, program
 from olmes.judging.stage import Judged
@@ -16,7 +17,6 @@ from olmes.models.base import Model
 from olmes.models.lineage import family, lineage, training_step
 from olmes.plan import Plan, TaskPlan
 from olmes.record import SCHEMA, Record
-from olmes.registry import scorer_hash
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import seal_samples
 from olmes.sheet import ScoreSheet
@@ -36,6 +36,7 @@ def write_record(
     judges: Judged | None,
     look: TakenLook | None,
     timing: dict[str, float],
+    cost: Cost,
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole."""
     tasks = {}
@@ -68,6 +69,7 @@ def write_record(
         "warnings": warnings(tasks, plan),
         "environment": environment(),
         "timing": {name: round(seconds, 3) for name, seconds in timing.items()},
+        "cost": cost.to_json(),
     }
     jsonl.write_atomically(folder / "run.json", jsonl.dumps(data) + "\n")
     return Record.load(folder)
@@ -88,7 +90,7 @@ def task_entry(plan: TaskPlan, sheet: ScoreSheet, judges: Judged | None) -> dict
         "settings": dict(task.settings),
         "formulation": task.formulation.to_json(),
         "formulation_hash": task.formulation_hash,
-        "scorer_hash": scorer_hash(task),
+        "scorer_hash": plan.scorer_hash,
         "data": plan.dataset.to_json(),
         **task_numbers(task, sheet.rows),
         "diagnosis": diagnose(task, sheet.rows),

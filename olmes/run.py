@@ -12,6 +12,7 @@ from pathlib import Path
 
 from olmes.answering import Origin, answer_all
 from olmes.cache import ResponseCache
+from olmes.cost import Meter
 from olmes.journal import Journal
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judged, judge_responses
@@ -19,6 +20,7 @@ from olmes.models.base import Model
 from olmes.plan import Item, Plan
 from olmes.record import Record
 from olmes.recording import write_record
+from olmes.scoring.kept import KeptPool
 from olmes.scoring.pool import ScoringPool
 from olmes.seal.look import Look, take_look
 from olmes.seal.sealing import write_result
@@ -58,6 +60,7 @@ def run(
     use_cache: bool = True,
     workers: int | None = None,
     watcher: Watcher | None = None,
+    scorers: KeptPool | None = None,
 ) -> Record:
     """Run a plan on a model, or go on with the same run where it stopped.
 
@@ -73,6 +76,7 @@ def run(
         use_cache: whether responses are taken from and put into the cache shared by all runs.
         workers: scoring processes; None takes half of the processors.
         watcher: told what happens.
+        scorers: scoring processes that outlive the run; None has the run end its own.
 
     Raises:
         OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
@@ -91,10 +95,14 @@ def run(
     sheets = [ScoreSheet.of_plan(task) for task in plan.tasks]
     journal = Journal(folder, packed=taken is not None)
     cache = ResponseCache() if use_cache else None
+    meter = Meter(folder, model)
+    lender = scorers or KeptPool()
+    whole = False
     watcher.started(plan, folder)
     try:
-        with ScoringPool({one.task.name: one.task for one in plan.tasks}, workers) as pool:
-            respond(plan, sheets, model, journal, cache, pool, watcher)
+        with lender.lent({one.task.name: one.task for one in plan.tasks}, workers) as pool:
+            meter.scores_with(pool)
+            respond(plan, sheets, meter, journal, cache, pool, watcher)
             responded = time.perf_counter()
             judges = None
             if judged:
@@ -106,14 +114,19 @@ def run(
         if judged:
             timing["judge_s"] = asked - responded
         record = write_record(
-            folder, plan, model, identity, sheets, judges=judges, look=taken, timing=timing
-        )
+            folder, plan, model, identity, sheets,
+            judges=judges, look=taken, timing=timing, cost=meter.total(),
+        )  # fmt: skip
         if taken is not None:
             write_result(out, record)
         journal.close(remove=record.complete)
+        whole = record.complete
         return record
     finally:
+        meter.close(remove=whole)
         watcher.ended()
+        if scorers is None:
+            lender.close()
         journal.close()
         if cache:
             cache.close()
@@ -125,7 +138,7 @@ def run(
 def respond(
     plan: Plan,
     sheets: list[ScoreSheet],
-    model: Model,
+    meter: Meter,
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
@@ -139,9 +152,11 @@ def respond(
         sheet.responded(row, response)
         if not response.error and not sheet.task.judged:
             sheet.score(row, response, pool)
+        if origin in ("cache", "twin"):
+            meter.reused()
         watcher.answered(sheet.task.name, response, origin)
 
-    answer_all(plan.items, model, journal, cache, answered)
+    answer_all(plan.items, meter.metered, journal, cache, answered)
 
 
 def have_judged(

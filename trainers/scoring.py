@@ -1,6 +1,7 @@
 """The process that scores checkpoints: `python -m olmes.trainers.scoring OUT/checkpoints/NAME`.
 
-It takes one job after another out of a training's queue and stays warm between them. It goes when
+It takes one job after another out of a training's queue and stays warm between them: plans, tokens and
+scoring processes are kept, and weights are swapped in place where jobs follow at once. It goes when
 nobody who could bring more is there and nothing waits. Killed at any moment and started again, it goes
 on within the checkpoint it was at: the run's own journal has every response.
 """
@@ -26,9 +27,11 @@ from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.completeness import trouble_of
 from olmes.models.fingerprint import ADAPTERS
 from olmes.models.hf import HFModel
+from olmes.models.warm import WarmMemory
 from olmes.plan import Plan
 from olmes.record import Record
 from olmes.run import run
+from olmes.scoring.kept import KeptPool
 
 from .aside import sweep
 from .ask import Ask
@@ -70,6 +73,8 @@ class Scorer:
         self.queue = Queue(folder)
         self.plans: dict[str, Plan] = {}
         self.values: dict[str, Values] = {}
+        self.warm = WarmMemory()
+        self.scorers = KeptPool()
 
     def work(self, *, drain: bool = False, only: str | None = None) -> None:
         """Take jobs until there is nothing more to wait for.
@@ -100,7 +105,11 @@ class Scorer:
             elif not self.more_to_come(drain=drain, only=only):
                 break
             else:
+                # The training may need the memory; tokens and scoring processes stay.
+                self.warm.release()
                 time.sleep(POLL_SECONDS)
+        self.warm.release()
+        self.scorers.close()
         if lock is not None:
             lock.release()
 
@@ -171,6 +180,7 @@ class Scorer:
             device=ask.device,
             batch_size=ask.batch_size,
             max_length=ask.max_length,
+            warm=self.warm,
         )
         if twin := self.twin(job, model.fingerprint):
             return {**(twin.result or {}), "same_as": twin.label}, model.fingerprint
@@ -201,7 +211,10 @@ class Scorer:
             )
         judge = Judge(model=load_judge(ask.judge)) if ask.judge else None
         look = ask.look(self.training.name)
-        record = run(self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look)
+        record = run(
+            self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look,
+            scorers=self.scorers,
+        )  # fmt: skip
         page = record.folder / "report.html"
         if not page.exists():
             # By name, because a trainer's scores do not hang on the reports.

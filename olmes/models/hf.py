@@ -7,15 +7,16 @@ torch for the device's name, the weights for an answer.
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from importlib.metadata import version
+from functools import cache, cached_property
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.models import checkpoint as files
-from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.models.base import Done, EncodedPrompt, Model, Work
 from olmes.models.batches import run_in_batches
 from olmes.models.encoding import Encoder
 from olmes.models.fingerprint import checkpoint_fingerprint, fingerprint_parts
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from olmes.models.warm import WarmMemory
     from olmes.models.weighing import Candidate
 
+version = cache(metadata.version)
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
 """Rows at once, to begin with, of a model that cannot share prefixes."""
@@ -53,6 +55,8 @@ class CheckpointModel(Model):
             there is no such dtype or device.
     """
 
+    work: Work
+
     def __init__(
         self,
         name: str,
@@ -71,6 +75,7 @@ class CheckpointModel(Model):
         self._dtype, self._device = dtype, device
         self._batch_size, self._max_length = batch_size, max_length
         self.warm = warm
+        self.work = Work()
 
     @cached_property
     def config(self) -> PretrainedConfig:
@@ -90,6 +95,15 @@ class CheckpointModel(Model):
     def device(self) -> str:
         """Where the model runs."""
         return files.choose_device(self._device)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs it computes on."""
+        if self.device == "auto":
+            import torch
+
+            return int(torch.cuda.device_count())
+        return int(self.device.startswith("cuda"))
 
     @cached_property
     def dtype(self) -> str:
@@ -133,7 +147,12 @@ class HFModel(CheckpointModel):
             raise OlmesError(f"'{self.name}' is not a causal language model; choose one that is.")
         folder = self.checkpoint.folder(weights=True)
         load = self.warm.weights if self.warm else files.load_weights
-        return load(self.name, folder, self.dtype, self.device)
+        dtype, device = self.dtype, self.device
+        began = time.perf_counter()
+        try:
+            return load(self.name, folder, dtype, device)
+        finally:
+            self.work.load_s += time.perf_counter() - began
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -186,21 +205,23 @@ class HFModel(CheckpointModel):
 
         if not rows:
             return
-        endings = Endings(self.encoder, self.ends, report)
+        endings = Endings(self.encoder, self.ends, self.work, report)
         if self.shares_prefixes:
+            from olmes.models.cache import counting
             from olmes.models.cache_support import limits
             from olmes.models.continuous import generate_stream
 
             room = limits(self.weights, self._batch_size)
-            generate_stream(self.weights, rows, room, endings, fail)
+            with counting(self.work):
+                generate_stream(self.weights, rows, room, endings, fail)
             return
+
+        def work(batch: list[Row]) -> None:
+            generate_batch(self.weights, batch, endings)
+            self.work.prefill_tokens += sum(len(row.prompt_ids) for row in batch)
+
         for group in groups(rows):
-            run_in_batches(
-                group,
-                self.batch_size,
-                lambda batch: generate_batch(self.weights, batch, endings),
-                fail,
-            )
+            run_in_batches(group, self.batch_size, work, fail)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Weigh every request's continuations; a request is reported when its last is weighed."""
@@ -218,6 +239,7 @@ class HFModel(CheckpointModel):
 
         def work(batch: list[Candidate]) -> None:
             weigh_batch(self.weights, batch)
+            self.work.prefill_tokens += sum(len(row.token_ids) - 1 for row in batch)
             settle(dict.fromkeys(row.index for row in batch))
 
         def fail(row: Candidate, reason: str) -> None:
@@ -229,11 +251,13 @@ class HFModel(CheckpointModel):
         if not asked:
             return
         if self.shares_prefixes:
+            from olmes.models.cache import counting
             from olmes.models.prefix_weighing import weigh_stream
 
-            weigh_stream(
-                self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
-            )
+            with counting(self.work):
+                weigh_stream(
+                    self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
+                )
             return
         # A request's continuations stay together, so that it is done early; the longest go first.
         asked.sort(key=lambda rows: -max(len(row.token_ids) for row in rows))
@@ -243,7 +267,8 @@ class HFModel(CheckpointModel):
         """Free the weights; a warm memory keeps them for the next model."""
         self.__dict__.pop("weights", None)
         self.__dict__.pop("shares_prefixes", None)
-        gc.collect()
+        if self.warm is None:
+            gc.collect()
 
 
 @contextmanager

@@ -8,13 +8,13 @@ Imports torch when weights are loaded, not before.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.hashing import content_hash
 from olmes.models import checkpoint as files
+from olmes.models.batches import release_memory
 from olmes.models.encoding import Encoder, Kept
 from olmes.models.fingerprint import fingerprinted, settings, weight_files
 from olmes.models.weight_files import safetensors_header
@@ -74,9 +74,10 @@ class WarmMemory:
 
     def release(self) -> None:
         """Free the weights; tokenizers stay."""
-        self.module = None
         self.layout = ""
-        gc.collect()
+        if self.module is not None:
+            self.module = None
+            release_memory()
 
 
 def layout_of(folder: Path, dtype: str, device: str) -> str:

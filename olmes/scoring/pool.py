@@ -86,6 +86,7 @@ class Worker:
         answer = self.receive(START_LIMIT)
         if answer is None or "ready" not in answer:
             raise OlmesError(f"a scoring process did not start: {self.last_words()}")
+        self.start_cpu_s = float(answer["cpu_s"])
 
     def send(self, line: str) -> None:
         """Write one line; a dead worker is noticed when its answer is waited for."""
@@ -143,6 +144,8 @@ class ScoringPool:
         self.jobs: deque[Job] = deque()
         self.changed = threading.Condition()
         self.pending = 0
+        self.cpu_s = 0.0
+        """Processor seconds of the workers; a job that ran into its time limit counts that limit."""
         self.closing = False
         self.failure: BaseException | None = None
         count = workers or max(1, min(16, (os.cpu_count() or 2) // 2))
@@ -224,14 +227,14 @@ class ScoringPool:
         """One thread: keep one worker busy until the pool closes."""
         worker: Worker | None = None
         try:
-            worker = Worker(self.setup)
+            worker = self.start()
             while (batch := self.take()) is not None:
                 while batch:
                     worker.send(json.dumps([job.to_json() for job in batch]))
                     batch, lost = self.collect(worker, batch)
                     if lost:
                         worker.kill()
-                        worker = Worker(self.setup)
+                        worker = self.start()
         except BaseException as error:
             with self.changed:
                 self.failure = error
@@ -240,10 +243,22 @@ class ScoringPool:
             if worker is not None:
                 worker.kill()
 
+    def start(self) -> Worker:
+        """A new worker, its start counted."""
+        worker = Worker(self.setup)
+        self.count(worker.start_cpu_s)
+        return worker
+
+    def count(self, seconds: float) -> None:
+        """Add processor seconds of a worker."""
+        with self.changed:
+            self.cpu_s += seconds
+
     def collect(self, worker: Worker, batch: list[Job]) -> tuple[list[Job], bool]:
         """Wait for a batch's answers: the jobs still to do, and whether the worker was lost."""
         for position, job in enumerate(batch):
             answer = worker.receive(job.limit)
+            self.count(job.limit if answer is None else answer.get("cpu_s", 0.0))
             if answer is None:
                 outcome = Outcome(timeout=f"{job.scorer} took more than {job.limit:g} s")
             elif "dead" in answer:

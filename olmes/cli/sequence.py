@@ -58,10 +58,10 @@ def members_table(members: Sequence[Member]) -> Table:
     table = blank_table("model", "", "step", *mean, *tasks, "n")
     for member in members:
         if member.record is None:
-            table.add_row(member.model, "failed", style="red")
+            table.add_row(short(member.model), "failed", style="red")
             continue
         table.add_row(
-            member.model,
+            short(member.model),
             "" if member.complete else "incomplete",
             step(member.record),
             *suite_cells(member.record, wanted=bool(suite)),
@@ -69,6 +69,11 @@ def members_table(members: Sequence[Member]) -> Table:
             str(sum(task["n"] for task in member.record.tasks.values())),
         )
     return table
+
+
+def short(model: str) -> str:
+    """The last two folders of a path, by which checkpoints are told apart."""
+    return "/".join(model.split("/")[-2:])
 
 
 def step(record: Record) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from olmes.cache import ResponseCache, response_key
+from olmes.cache import Keys, ResponseCache
 from olmes.journal import Journal
 from olmes.models.base import Model
 from olmes.types import Request, Response
@@ -64,7 +64,7 @@ def answer_all(
             missing.append(position)
     if not missing:
         return
-    equal = equal_requests(items, missing, model)
+    equal = equal_requests(items, missing, model, cache)
     asked: list[tuple[str, list[int]]] = []
     for key, positions in equal.items():
         if cache and model.cacheable and (found := cache.get(key)):
@@ -81,15 +81,18 @@ def answer_all(
 
 
 def equal_requests(
-    items: Sequence[Asking], positions: Sequence[int], model: Model
+    items: Sequence[Asking],
+    positions: Sequence[int],
+    model: Model,
+    cache: ResponseCache | None = None,
 ) -> dict[str, list[int]]:
     """Positions by response key, in order: those under one key have the same response."""
-    engine = model.engine
+    keys = Keys(model, cache)
     equal: dict[str, list[int]] = {}
     for position in positions:
         item = items[position]
         # A model without tokens (a recording) cannot tell equal prompts; every item is its own.
-        key = response_key(model, engine, item.request) if model.cacheable else item.key
+        key = keys.key(item.request) if model.cacheable else item.key
         equal.setdefault(key, []).append(position)
     return equal
 

@@ -173,6 +173,11 @@ class MeteredModel(Model):
         """The model's own."""
         return self.model.engine
 
+    @property
+    def encoding(self) -> str:
+        """The model's own."""
+        return self.model.encoding
+
     def encode(self, request: Request) -> EncodedPrompt:
         """As the model does."""
         return self.model.encode(request)

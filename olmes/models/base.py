@@ -51,6 +51,15 @@ class Model(ABC):
     """What it has computed; None where only its responses tell."""
 
     @property
+    def encoding(self) -> str:
+        """What decides, beside fingerprint and engine, how a request becomes tokens.
+
+        Where it is said, keys of the response cache are remembered by it, so that a run whose
+        answers are all there needs no tokenizer; '' where encoding costs next to nothing.
+        """
+        return ""
+
+    @property
     def gpus(self) -> int:
         """GPUs it computes on, as far as this process knows."""
         return 0

@@ -10,12 +10,14 @@ import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
-from importlib import metadata
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
+from olmes.hashing import content_hash
 from olmes.models import checkpoint as files
+from olmes.models import encoding
 from olmes.models.base import Done, EncodedPrompt, Model, Work
 from olmes.models.batches import run_in_batches
 from olmes.models.encoding import Encoder
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from olmes.models.warm import WarmMemory
     from olmes.models.weighing import Candidate
 
-version = cache(metadata.version)
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
 """Rows at once, to begin with, of a model that cannot share prefixes."""
@@ -108,12 +109,20 @@ class CheckpointModel(Model):
     @cached_property
     def dtype(self) -> str:
         """Precision of weights and activations."""
-        return files.choose_dtype(self._dtype, self.device, self.config)
+        return files.choose_dtype(self._dtype, self.device, lambda: self.config)
 
     @cached_property
     def window(self) -> int | None:
         """Tokens of prompt and answer together; None when the model has no limit."""
-        return files.window_of(self.config, self._max_length)
+        return files.window_of(self.name, self.checkpoint.folder(weights=False), self._max_length)
+
+    @cached_property
+    def encoding(self) -> str:
+        """The libraries and the code that make tokens of a request."""
+        return content_hash(
+            [files.version(name) for name in ("tokenizers", "transformers", "jinja2")]
+            + [Path(encoding.__file__).read_text("utf-8")]
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -178,8 +187,8 @@ class HFModel(CheckpointModel):
         """What changes outputs beside the weights."""
         return {
             "backend": "hf",
-            "transformers": version("transformers"),
-            "torch": version("torch"),
+            "transformers": files.version("transformers"),
+            "torch": files.version("torch"),
             "dtype": self.dtype,
             "device": files.describe_device(self.device),
             "max_length": self.window,

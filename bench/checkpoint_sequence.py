@@ -3,7 +3,8 @@
 `python -m bench.checkpoint_sequence`. The checkpoints are real files of a one-layer Llama with the
 embedded model's tokenizer (49,152 tokens), so that prompts cost what they cost and the model next to
 nothing. What it does cost, loading left in, is read from the records and taken out of the wall time;
-the processor seconds, of all processes, are given as they are. `--checkpoints N` for fewer.
+the processor seconds, of all processes, are given as they are. `--singles N` runs only so many alone and
+scales them up, for a machine with little time.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class Spent:
     def __add__(self, other: Spent) -> Spent:
         """The sums."""
         return Spent(self.wall + other.wall, self.cpu + other.cpu, self.model + other.model)
+
+    def times(self, factor: float) -> Spent:
+        """The same so many times."""
+        return Spent(self.wall * factor, self.cpu * factor, self.model * factor)
 
     @property
     def without_model(self) -> float:
@@ -74,7 +79,7 @@ def run(models: str, out: Path, limit: int) -> Spent:
     """One `olmes run` on the development suite, a process of its own."""
     command = [
         sys.executable, "-m", "olmes", "run", "--suite", "dev", "--limit", str(limit), "--no-cache",
-        "--workers", "1", "--out", str(out), "--model", models,
+        "--out", str(out), "--model", models,
     ]  # fmt: skip
     for setting in SETTINGS:
         command += ["--set", setting]
@@ -92,6 +97,7 @@ def main() -> None:
     """Print both, and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoints", type=int, default=10)
+    parser.add_argument("--singles", type=int, default=10)
     parser.add_argument("--limit", type=int, default=8, help="items a task")
     chosen, _ = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as name:
@@ -100,9 +106,12 @@ def main() -> None:
         run(str(folders[0]), place / "warm-up", chosen.limit)
         together = run(f"{place}/ckpts/step_*", place / "together", chosen.limit)
         alone = Spent(0, 0, 0)
-        for folder in folders:
+        singles = folders[: chosen.singles]
+        for folder in singles:
             alone += run(str(folder), place / "alone" / folder.name, chosen.limit)
+    alone = alone.times(len(folders) / len(singles))
     print(conditions())
+    print(f"{len(singles)} single runs were made")
     print(f"{'':30} {'wall s':>8} {'in model':>9} {'without':>8} {'cpu s':>8}")
     for label, spent in ((f"{len(folders)} single runs", alone), ("one process", together)):
         columns = (

@@ -33,7 +33,7 @@ metric_list:
 """
 TIMES = 3
 SUITE = (
-    "--suite", "dev", "--limit", "2", "--workers", "1", "--set", "gsm8k.max_tokens=4", "--set",
+    "--suite", "dev", "--limit", "2", "--set", "gsm8k.max_tokens=4", "--set",
     "math.max_tokens=4", "--set", "ifeval.max_tokens=4",
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from olmes.errors import OlmesError
 from olmes.hashing import content_hash
 from olmes.models import checkpoint as files
 from olmes.models.batches import release_memory
@@ -102,8 +103,20 @@ def layout_of(folder: Path, dtype: str, device: str) -> str:
 
 
 def tensors(shards: Iterable[Path]) -> dict[str, Any]:
-    """Type and shape of every tensor of some files, by name."""
-    return {name: one for shard in shards for name, one in safetensors_header(shard)[1].items()}
+    """Type and shape of every tensor of some files, by name.
+
+    Raises:
+        OlmesError: a file's header cannot be read.
+    """
+    found: dict[str, Any] = {}
+    for shard in shards:
+        try:
+            found |= safetensors_header(shard)[1]
+        except (EOFError, ValueError):
+            raise OlmesError(
+                f"{shard} is cut short: its header cannot be read; save the model again."
+            ) from None
+    return found
 
 
 def swap(module: PreTrainedModel, shards: Iterable[Path]) -> None:

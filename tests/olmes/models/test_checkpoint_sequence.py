@@ -177,7 +177,6 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 ARGUMENTS = (
     "--task", "gsm8k", "--limit", 2, "--set", "gsm8k.shots=1", "--set", "gsm8k.max_tokens=4",
-    "--workers", 1,
 )  # fmt: skip
 
 
@@ -265,3 +264,10 @@ def test_every_checkpoint_is_a_look_of_its_own(checkpoints: Path, tmp_path: Path
     looks = [entry["run"] for entry in entries if entry.get("event") == "run"]
     assert looks == [member.record.id for member in members if member.record]
     assert len(looks) == len(STEPS)
+
+
+def test_a_torn_header_is_a_sentence(checkpoints: Path) -> None:
+    torn = checkpoints / "step_10/model.safetensors"
+    torn.write_bytes(torn.read_bytes()[:100])
+    with pytest.raises(OlmesError, match="is cut short"):
+        run(*ARGUMENTS, "--estimate", "--model", f"{checkpoints}/step_*")

@@ -3,8 +3,8 @@
 `python -m bench.checkpoint_sequence`. The checkpoints are real files of a one-layer Llama with the
 embedded model's tokenizer (49,152 tokens), so that prompts cost what they cost and the model next to
 nothing. What it does cost, loading left in, is read from the records and taken out of the wall time;
-the processor seconds, of all processes, are given as they are. `--singles N` runs only so many alone and
-scales them up, for a machine with little time.
+the processor seconds, of all processes, are given as they are. `--singles N` runs only so many alone
+and scales them up, for a machine with little time.
 """
 
 from __future__ import annotations

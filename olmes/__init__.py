@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from olmes.formulation import Formulation
     from olmes.metrics import Metric
     from olmes.record import Record
+    from olmes.sequence import evaluate_sequence
     from olmes.suite import Suite
     from olmes.task import Task
     from olmes.types import (
@@ -54,6 +55,7 @@ PUBLIC = {
     "Task": "olmes.task",
     "Verdict": "olmes.types",
     "evaluate": "olmes.api",
+    "evaluate_sequence": "olmes.sequence",
     "load": "olmes.export.frame",
 }
 
@@ -78,6 +80,7 @@ __all__ = [
     "Task",
     "Verdict",
     "evaluate",
+    "evaluate_sequence",
     "load",
 ]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from olmes.cache import ResponseCache, response_key
+from olmes.cache import Keys, ResponseCache
 from olmes.items import Positions
 from olmes.journal import Journal
 from olmes.models.base import Model
@@ -55,14 +55,14 @@ def answer_all(
         answered(position, response, origin)
 
     weighed, generated = Waiting(items), Waiting(items)
-    engine, finished = model.engine, journal.responses
+    keys, finished = Keys(model, shared), journal.responses
     for position, item in enumerate(items):
         if stored := finished.get(item.key):
             answered(position, stored, "journal")
             continue
         request = item.request
         waiting = weighed if request.continuations else generated
-        key = equal_key(model, engine, request)
+        key = equal_key(keys, request)
         if waiting.has(key):
             waiting.join(key, position)
         elif shared and (found := shared.get(key.hex())):
@@ -84,13 +84,13 @@ def answer_all(
             respond(waiting, done)
 
 
-def equal_key(model: Model, engine: dict[str, Any], request: Request) -> bytes:
+def equal_key(keys: Keys, request: Request) -> bytes:
     """32 bytes that two requests share only when they must have the same response.
 
     Empty for a model without tokens (a recording): it cannot tell equal prompts, and every item is
     its own.
     """
-    return bytes.fromhex(response_key(model, engine, request)) if model.cacheable else b""
+    return bytes.fromhex(keys.key(request)) if keys.model.cacheable else b""
 
 
 class Waiting(Positions[Request]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -29,6 +30,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def package_versions() -> dict[str, str]:
     """Installed versions of `PACKAGES`."""
     found = {}
@@ -56,8 +58,9 @@ def gpu_name() -> str | None:
     return torch.cuda.get_device_name(0) if torch and torch.cuda.is_available() else None
 
 
+@functools.cache
 def program() -> dict[str, Any]:
-    """Version of olmes, and its commit when it runs from a checkout."""
+    """Version of olmes, and its commit when it runs from a checkout: as it was at the first call."""
     package = Path(olmes.__file__).parent
     commit: str | None = None
     dirty = False

@@ -101,11 +101,16 @@ class Items(Positions[Item]):
             ),
         )
 
+    @cached_property
+    def doc_hashes(self) -> array[int]:
+        """The hash of each instance's document, taken once for all models that are asked."""
+        return array("Q", (int(instance.doc_hash, 16) for instance in self.instances))
+
     def keys_and_docs(self) -> Iterator[tuple[str, str]]:
         """Every item's key and the hash of its document."""
         position = 0
-        for instance, request in zip(self.instances, self.requests, strict=True):
-            name, doc_hash = instance.id, instance.doc_hash
+        for number, request in enumerate(self.requests):
+            name, doc_hash = self.instances[number].id, f"{self.doc_hashes[number]:016x}"
             for repeat in range(request.generation.n):
                 yield f"{name}#{repeat}:{self.hashes[position]:016x}", doc_hash
                 position += 1

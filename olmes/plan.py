@@ -42,6 +42,20 @@ class TaskPlan:
             shared.append(turns[0])
         return tuple(shared)
 
+    @cached_property
+    def scorer_hash(self) -> str:
+        """The hash of the scoring code, taken once: it is loaded once, too."""
+        return scorer_hash(self.task)
+
+    def described(self) -> dict[str, Any]:
+        """What the task contributes to a run's identity, to be hashed once: items are streamed."""
+        return {
+            "formulation": self.task.formulation_hash,
+            "scorer": self.scorer_hash,
+            "items": Members(self.items.keys_and_docs()),
+            "origin": self.dataset.origin,
+        }
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -68,15 +82,7 @@ class Plan:
             engine: the model's.
             judge: how the judge is described, where a task has one.
         """
-        tasks = {
-            plan.task.name: {
-                "formulation": plan.task.formulation_hash,
-                "scorer": scorer_hash(plan.task),
-                "items": Members(plan.items.keys_and_docs()),
-                "origin": plan.dataset.origin,
-            }
-            for plan in self.tasks
-        }
+        tasks = {plan.task.name: plan.described() for plan in self.tasks}
         suite = None if self.suite is None else dataclasses.asdict(self.suite)
         described = {
             "olmes": __version__,

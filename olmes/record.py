@@ -18,7 +18,7 @@ NEEDED = frozenset(("id", "created", "complete", "model", "tasks"))
 """Without these a file is no record."""
 VERDICT = ("subtask", "doc_id", "doc_hash", "prompt_hash", "repeat", "cluster", "values")
 """What `Record.verdicts` keeps of a row."""
-VOLATILE = ("created", "environment", "timing", "olmes", "held_out")
+VOLATILE = ("created", "environment", "timing", "cost", "olmes", "held_out")
 """Parts of `run.json` that differ between two runs with the same outcome."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from olmes import jsonl
 from olmes.aggregate import TaskNumbers, suite_numbers
+from olmes.cost import Cost
 from olmes.diagnosis import Diagnosis
 from olmes.environment import environment, program
 from olmes.judging.stage import Judged, JudgementCounts
@@ -17,7 +18,6 @@ from olmes.models.base import Model
 from olmes.models.lineage import family, lineage, training_step
 from olmes.plan import Plan, TaskPlan
 from olmes.record import SCHEMA, Record, Row
-from olmes.registry import scorer_hash
 from olmes.sample_rows import RunSheet
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import sealed_entries, sealed_samples
@@ -37,6 +37,7 @@ def write_record(
     judges: Judged | None,
     look: TakenLook | None,
     timing: dict[str, float],
+    cost: Cost,
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole."""
     tasks = {
@@ -67,6 +68,7 @@ def write_record(
         "warnings": warnings(tasks, plan, judges),
         "environment": environment(),
         "timing": {name: round(seconds, 3) for name, seconds in timing.items()},
+        "cost": cost.to_json(),
     }
     jsonl.write_atomically(folder / "run.json", jsonl.dumps(data) + "\n")
     return Record.load(folder)
@@ -126,7 +128,7 @@ def task_entry(plan: TaskPlan, counted: Counted, judges: Judged | None) -> dict[
         "settings": dict(task.settings),
         "formulation": task.formulation.to_json(),
         "formulation_hash": task.formulation_hash,
-        "scorer_hash": scorer_hash(task),
+        "scorer_hash": plan.scorer_hash,
         "data": plan.dataset.to_json(),
         **counted.numbers.entry(),
         "diagnosis": counted.diagnosis.entry(),

@@ -6,16 +6,16 @@ suite -> task -> instances -> requests -> (journal, cache) -> model -> responses
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
 from olmes.answering import Origin, answer_all
 from olmes.cache import ResponseCache
+from olmes.cost import Meter
 from olmes.journal import Journal
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judged, judge_responses
@@ -24,6 +24,7 @@ from olmes.plan import Plan
 from olmes.record import Record
 from olmes.recording import write_record
 from olmes.sample_rows import RunSheet, ToJudge
+from olmes.scoring.kept import KeptPool
 from olmes.scoring.pool import ScoringPool
 from olmes.seal.look import Look, take_look
 from olmes.seal.sealing import write_result
@@ -102,7 +103,7 @@ def run(
     use_cache: bool = True,
     workers: int | None = None,
     watcher: Watcher | None = None,
-    pool: ScoringPool | None = None,
+    scorers: KeptPool | None = None,
 ) -> Record:
     """Run a plan on a model, or go on with the same run where it stopped.
 
@@ -118,8 +119,7 @@ def run(
         use_cache: whether responses are taken from and put into the cache shared by all runs.
         workers: scoring processes; None takes half of the processors.
         watcher: told what happens.
-        pool: scoring processes that were started for these tasks, as several runs one after the other
-            share them; they are left running. None starts and ends `workers` of its own.
+        scorers: scoring processes that outlive the run; None has the run end its own.
 
     Raises:
         OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
@@ -138,29 +138,38 @@ def run(
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
     cache = ResponseCache() if use_cache else None
+    meter = Meter(folder, model)
+    lender = scorers or KeptPool()
+    whole = False
     watcher.started(plan, folder)
     try:
-        with scoring(plan, pool, workers) as scorers:
-            respond(plan, sheets, model, journal, cache, scorers, watcher)
+        with lender.lent({one.task.name: one.task for one in plan.tasks}, workers) as pool:
+            meter.scores_with(pool)
+            respond(plan, sheets, meter, journal, cache, pool, watcher)
             responded = time.perf_counter()
             judges = None
             if judged:
-                judges = have_judged(sheets, judge, journal, cache, scorers, watcher)
+                judges = have_judged(sheets, judge, journal, cache, pool, watcher)
             asked = time.perf_counter()
             watcher.scoring()
-            scorers.join()
+            pool.join()
         timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
         if judged:
             timing["judge_s"] = asked - responded
         record = write_record(
-            folder, plan, model, identity, sheets, judges=judges, look=taken, timing=timing
-        )
+            folder, plan, model, identity, sheets,
+            judges=judges, look=taken, timing=timing, cost=meter.total(),
+        )  # fmt: skip
         if taken is not None:
             write_result(out, record)
         journal.close(remove=record.complete)
+        whole = record.complete
         return record
     finally:
+        meter.close(remove=whole)
         watcher.ended()
+        if scorers is None:
+            lender.close()
         journal.close()
         for sheet in sheets:
             sheet.rows.close()
@@ -171,25 +180,10 @@ def run(
             judge.model.close()
 
 
-@contextlib.contextmanager
-def scoring(plan: Plan, pool: ScoringPool | None, workers: int | None) -> Iterator[ScoringPool]:
-    """The processes a run is scored in: its own, or those of several runs."""
-    tasks = {one.task.name: one.task for one in plan.tasks}
-    if pool is None:
-        with ScoringPool(tasks, workers) as own:
-            yield own
-        return
-    try:
-        yield pool
-    except BaseException:
-        pool.drop()
-        raise
-
-
 def respond(
     plan: Plan,
     sheets: Sequence[RunSheet],
-    model: Model,
+    meter: Meter,
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
@@ -204,9 +198,11 @@ def respond(
         sheet.responded(row, response)
         if not response.error and not sheet.task.judged:
             sheet.score(row, response, pool)
+        if origin in ("cache", "twin"):
+            meter.reused()
         watcher.answered(sheet.task.name, response, origin)
 
-    answer_all(items, model, journal, cache, answered)
+    answer_all(items, meter.metered, journal, cache, answered)
 
 
 def have_judged(

@@ -1,7 +1,8 @@
-"""What a run cost: time, and tokens read and written by the model and by its judges."""
+"""What a run cost: time, memory, and tokens of the model and of its judges."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +24,15 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """A run's time and tokens."""
+    """A run's time, memory and tokens."""
 
     lines: tuple[CostLine, ...]
     total: CostLine
     times: tuple[tuple[str, str], ...]
     speed: str
     """Tokens written a second of answering; '' where the time is not known."""
+    computed: tuple[tuple[str, str], ...]
+    """What the model computed and what that took, as labels and values; empty in older records."""
 
 
 def run_cost(run: dict[str, Any]) -> Cost:
@@ -63,7 +66,42 @@ def run_cost(run: dict[str, Any]) -> Cost:
             for name, value in timing.items()
         ),
         speed=f"{sums['completion'] / answering:,.0f}" if answering else "",
+        computed=_computed(run.get("cost") or {}),
     )
+
+
+def _computed(cost: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The record's `cost` in words; what is not known is left out."""
+    shown = [
+        (label, form(cost[name]))
+        for name, label, form in MEASURED
+        if cost.get(name) is not None and (cost[name] or name not in UNSAID)
+    ]
+    return tuple(shown)
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.2f} GB"
+
+
+MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("requests", "Requests to the model", numbers.count),
+    ("reused", "From the cache or an equal request", numbers.count),
+    ("prefill_tokens", "Prompt tokens computed", numbers.count),
+    ("shared_tokens", "Prompt tokens shared, not computed again", numbers.count),
+    ("decode_tokens", "New tokens computed", numbers.count),
+    ("tokens_per_s", "Tokens computed a second", lambda value: f"{value:,.0f}"),
+    ("model_s", "In the model", numbers.seconds),
+    ("load_s", "Loading", numbers.seconds),
+    ("idle_s", "Model idle", numbers.seconds),
+    ("scoring_cpu_s", "Scoring (processor time)", numbers.seconds),
+    ("gpu_s", "GPU time", numbers.seconds),
+    ("peak_rss_bytes", "Peak memory", _gigabytes),
+    ("peak_gpu_bytes", "Peak GPU memory", _gigabytes),
+    ("sessions", "Sessions, of a run that was stopped and went on", numbers.count),
+)
+UNSAID = ("reused", "shared_tokens", "gpu_s", "peak_gpu_bytes")
+"""What is not shown where it is 0."""
 
 
 def _judge_tokens(task: dict[str, Any]) -> int | None:

@@ -14,16 +14,14 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from olmes.errors import OlmesError
+from olmes.models.completeness import STATE, has_tokenizer, state_of
 from olmes.models.fingerprint import TOKENIZERS
 
 from .ask import Ask, Policy
 from .checkpoints import (
-    STATE,
     Checkpoint,
-    has_tokenizer,
     model_files,
     signature,
-    state_of,
 )
 from .queue import Queue
 

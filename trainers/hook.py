@@ -23,10 +23,11 @@ from transformers import TrainerCallback
 
 from olmes.client import check_url
 from olmes.errors import OlmesError
+from olmes.models.completeness import trouble_of
 
 from . import aside
 from .ask import POLICIES, Ask, Policy, absolute, training_folder
-from .checkpoints import Checkpoint, checkpoint_at, checkpoints_in, trouble_of
+from .checkpoints import Checkpoint, checkpoint_at, checkpoints_in
 from .lineage import Steps, add_lineage, base_of, steps_of
 from .locks import Presence
 from .outcomes import Teller

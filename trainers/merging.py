@@ -8,12 +8,12 @@ from pathlib import Path
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import loading
+from olmes.models.completeness import STATE, has_tokenizer
 from olmes.models.fingerprint import read_json
 from olmes.models.lineage import LINEAGE_FILE
 from olmes.models.spec import find_checkpoint
 
 from .aside import add_tokenizer
-from .checkpoints import STATE, has_tokenizer
 
 NAME = "merged"
 

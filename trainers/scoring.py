@@ -1,6 +1,7 @@
 """The process that scores checkpoints: `python -m olmes.trainers.scoring OUT/checkpoints/NAME`.
 
-It takes one job after another out of a training's queue and stays warm between them. It goes when
+It takes one job after another out of a training's queue and stays warm between them: plans, tokens and
+scoring processes are kept, and weights are swapped in place where jobs follow at once. It goes when
 nobody who could bring more is there and nothing waits. Killed at any moment and started again, it goes
 on within the checkpoint it was at: the run's own journal has every response.
 """
@@ -24,16 +25,19 @@ from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.live import LiveProgress, push_record
 from olmes.models.checkpoint import LocalCheckpoint
+from olmes.models.completeness import trouble_of
 from olmes.models.fingerprint import ADAPTERS
 from olmes.models.hf import HFModel
+from olmes.models.warm import WarmMemory
 from olmes.plan import Plan
 from olmes.record import Record
 from olmes.run import run
+from olmes.scoring.kept import KeptPool
 
 from .aside import sweep
 from .ask import Ask
 from .best import Values, outcome, publish
-from .checkpoints import signature, trouble_of
+from .checkpoints import signature
 from .locks import Lock, anybody_in, held
 from .merging import merged
 from .queue import Job, Queue
@@ -74,6 +78,8 @@ class Scorer:
         self.values: dict[str, Values] = {}
         self.pushed: set[str] = set()
         """Folders of records that the server has."""
+        self.warm = WarmMemory()
+        self.scorers = KeptPool()
 
     def work(self, *, drain: bool = False, only: str | None = None) -> None:
         """Take jobs until there is nothing more to wait for.
@@ -105,7 +111,11 @@ class Scorer:
             elif not self.more_to_come(drain=drain, only=only):
                 break
             else:
+                # The training may need the memory; tokens and scoring processes stay.
+                self.warm.release()
                 time.sleep(POLL_SECONDS)
+        self.warm.release()
+        self.scorers.close()
         if lock is not None:
             lock.release()
 
@@ -178,6 +188,7 @@ class Scorer:
             device=ask.device,
             batch_size=ask.batch_size,
             max_length=ask.max_length,
+            warm=self.warm,
         )
         if twin := self.twin(job, model.fingerprint):
             return {**(twin.result or {}), "same_as": twin.label}, model.fingerprint
@@ -210,8 +221,9 @@ class Scorer:
         look = ask.look(self.training.name)
         live = LiveProgress(self.training.push, say=say) if self.training.push else None
         record = run(
-            self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look, watcher=live
-        )
+            self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look, watcher=live,
+            scorers=self.scorers,
+        )  # fmt: skip
         page = record.folder / "report.html"
         if not page.exists():
             # By name, because a trainer's scores do not hang on the reports.

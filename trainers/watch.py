@@ -15,12 +15,13 @@ from pathlib import Path
 from olmes.client import check_url
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import LocalCheckpoint
+from olmes.models.completeness import trouble_of
 from olmes.models.hf import HFModel
 from olmes.models.lineage import LINEAGE_FILE, lineage, read_json
 
 from . import aside
 from .ask import Ask, Policy, training_folder
-from .checkpoints import Checkpoint, checkpoints_in, trouble_of
+from .checkpoints import Checkpoint, checkpoints_in
 from .lineage import add_lineage
 from .locks import Presence
 from .outcomes import Teller

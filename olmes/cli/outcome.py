@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from olmes import jsonl
+from olmes.cli.cost import cost_line
 from olmes.cli.tables import console, interval, legend, percent, record_table
 from olmes.record import Record
 
@@ -25,6 +26,8 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
             screen.print(line, soft_wrap=True)
     for warning in record.data["warnings"]:
         screen.print(f"! {warning}", style="yellow", soft_wrap=True)
+    if cost := cost_line(record):
+        screen.print(f"cost    {cost}", soft_wrap=True, style="dim")
     screen.print(f"record  {record.folder / 'run.json'}", soft_wrap=True)
     screen.print(f"report  {page}", soft_wrap=True)
 

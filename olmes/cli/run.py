@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli import options
+from olmes.errors import OlmesError
+
+if TYPE_CHECKING:
+    from olmes.judging.judge import Judge
+    from olmes.models.base import Model
+    from olmes.plan import Plan
+    from olmes.record import Record
+    from olmes.run import Watcher
+    from olmes.sequence import Member
 
 
 @click.command("run")
 @click.option("--suite", help="A suite's name, or the path of its TOML file.")
 @click.option("--task", "tasks", multiple=True, help="A task's name or file; may be repeated.")
 @click.option(
-    "--model", default="smollm2", show_default=True,
-    help="Hub id, folder, openai:NAME@URL, or replay:FILE.",
+    "--model", "models", multiple=True, metavar="TEXT",
+    help="Hub id, folder, openai:NAME@URL, or replay:FILE; default smollm2. A pattern in quotes "
+    "('ckpts/step_*'), or several: one warm process, in the order of their steps.",
 )  # fmt: skip
+@click.argument("more_models", nargs=-1, metavar="[MODEL]...")
 @click.option("--limit", type=int, help="Items a task, drawn with a fixed seed.")
 @options.data_option
 @click.option(
@@ -37,12 +49,16 @@ from olmes.cli import options
     "--no-cache", is_flag=True, help="Neither take nor keep responses in the shared cache."
 )
 @options.push_option
+@click.option(
+    "--estimate", is_flag=True, help="Say what the run would cost; ask nothing, write nothing."
+)
 @options.json_option
 @options.verbose_option
 def command(
     suite: str | None,
     tasks: tuple[str, ...],
-    model: str,
+    models: tuple[str, ...],
+    more_models: tuple[str, ...],
     limit: int | None,
     data: Path | None,
     out: Path,
@@ -55,61 +71,117 @@ def command(
     workers: int | None,
     no_cache: bool,
     push: str | None,
+    estimate: bool,
     as_json: bool,
 ) -> int:
     """Run a suite or tasks on a model; write the record and its HTML report.
 
     The same command again goes on with a run that was stopped, and prints one that is finished.
-    With --push the run is shown live on a results server, and its record is sent there.
+    Several models are run one after another; one that fails does not stop the others. With --push
+    runs are shown live on a results server, and their records are sent there.
     """
     from olmes import registry
-    from olmes.api import load_judge, plan_run
+    from olmes.api import DEFAULT_MODEL, load_judge, plan_run
     from olmes.cli.outcome import show_outcome
-    from olmes.cli.progress import ProgressBars
+    from olmes.cli.sequence import show_members, tell
     from olmes.judging.judge import Judge
     from olmes.models.spec import load_model
-    from olmes.run import Watcher, Watchers, run
+    from olmes.run import run
     from olmes.seal.look import Look, check_look
+    from olmes.sequence import expand, is_pattern, run_sequence
 
     chosen, wanted = registry.members(registry.load_suite(suite)) if suite else (None, [])
     named = [registry.load_task(name) for name in tasks]
     wanted = list({task.name: task for task in (*wanted, *named)}.values())
+    if more_models and not models:
+        raise OlmesError(
+            f"'{more_models[0]}' is neither an option nor behind one; write --task, --suite or "
+            "--model before it."
+        )
+    # A shell that was given a pattern without quotes leaves its folders here.
+    models = (*models, *more_models) or (DEFAULT_MODEL,)
+    names = expand(models)
+    several = len(models) > 1 or any(map(is_pattern, models))
     look = Look(reason=reason, family=family)
-    check_look(wanted, chosen, look)
-    loaded = load_model(model, **engine)
-    judging = Judge(model=load_judge(judge), budget=judge_budget) if judge else None
-    plan = plan_run(
-        wanted,
-        loaded,
-        suite=chosen,
-        limit=limit,
-        data=data,
-        settings=options.parse_settings(settings),
-        judged=judging is not None,
-        say=lambda line: click.echo(line, err=True),
-    )
-    bars = ProgressBars()
-    watcher: Watcher = bars
-    if push:
-        from olmes.live import LiveProgress, push_record
+    judging = load_judge(judge) if judge else None
 
-        watcher = Watchers(bars, LiveProgress(push, say=bars.bars.console.print))
-        click.echo(f"live at {push.rstrip('/')}/runs.html", err=True)
-    record = run(
-        plan,
-        loaded,
-        out=out,
-        judge=judging,
-        look=look,
-        use_cache=not no_cache,
-        workers=workers,
-        watcher=watcher,
-    )
-    page = record.folder / "report.html"
-    # By name, because the engine knows no report.
-    importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
-    show_outcome(record, page, as_json=as_json)
+    def plan(model: Model) -> Plan:
+        return plan_run(
+            wanted,
+            model,
+            suite=chosen,
+            limit=limit,
+            data=data,
+            settings=options.parse_settings(settings),
+            judged=judging is not None,
+            say=lambda line: click.echo(line, err=True),
+        )
+
+    def new_judge() -> Judge | None:
+        return Judge(model=judging, budget=judge_budget) if judging else None
+
+    if estimate:
+        from olmes.cli.estimate import show_estimates
+        from olmes.estimate import estimate_all
+
+        found = estimate_all(
+            names, plan, out=out, engine=engine, judge=new_judge(), use_cache=not no_cache
+        )
+        show_estimates(found, as_json=as_json, several=several)
+        return 0
+    check_look(wanted, chosen, look)
     if push:
+        click.echo(f"live at {push.rstrip('/')}/runs.html", err=True)
+    if several:
+        pages: dict[str, Path] = {}
+
+        def ended(member: Member) -> None:
+            if member.record:
+                pages[member.model] = write_page(member.record)
+                send(member.record, push)
+            tell(member)
+
+        members = run_sequence(
+            names, plan, out=out, engine=engine, judge=new_judge, look=look,
+            use_cache=not no_cache, workers=workers, watcher=lambda: watching(push), ended=ended,
+        )  # fmt: skip
+        show_members(members, pages, as_json=as_json)
+        return 0 if all(member.complete for member in members) else 1
+    loaded = load_model(names[0], **engine)
+    record = run(
+        plan(loaded), loaded, out=out, judge=new_judge(), look=look, use_cache=not no_cache,
+        workers=workers, watcher=watching(push),
+    )  # fmt: skip
+    show_outcome(record, write_page(record), as_json=as_json)
+    send(record, push)
+    return 0 if record.complete else 1
+
+
+def write_page(record: Record) -> Path:
+    """Write the HTML report of a record beside it."""
+    # By name, because the engine knows no report.
+    page = record.folder / "report.html"
+    importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
+    return page
+
+
+def watching(push: str | None) -> Watcher:
+    """Who is told how a run goes on: the terminal, and a results server."""
+    from olmes.cli.progress import ProgressBars
+    from olmes.run import Watchers
+
+    bars = ProgressBars()
+    if not push:
+        return bars
+    from olmes.live import LiveProgress
+
+    return Watchers(bars, LiveProgress(push, say=bars.bars.console.print))
+
+
+def send(record: Record, push: str | None) -> None:
+    """Send a record to the results server, if there is one."""
+    if push:
+        from olmes.live import push_record
+
         pushed = push_record(record.folder, push, say=lambda line: click.echo(line, err=True))
         click.echo(f"{'pushed ' if pushed.new else 'present'} {pushed.url}", err=True)
-    return 0 if record.complete else 1

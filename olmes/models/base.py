@@ -22,6 +22,20 @@ class EncodedPrompt:
     token_ids: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class Work:
+    """What a backend has computed since it was made; it only grows."""
+
+    prefill_tokens: int = 0
+    """Tokens of prompts and of given continuations."""
+    shared_tokens: int = 0
+    """Of prompts and continuations, not computed again since others begin alike."""
+    decode_tokens: int = 0
+    """New tokens, given-up rows included."""
+    load_s: float = 0.0
+    """Seconds of loading weights."""
+
+
 class Model(ABC):
     """A model that answers requests.
 
@@ -33,6 +47,22 @@ class Model(ABC):
     """What the user called it."""
     cacheable: bool = True
     """Whether its responses belong in the response cache shared by all runs."""
+    work: Work | None = None
+    """What it has computed; None where only its responses tell."""
+
+    @property
+    def encoding(self) -> str:
+        """What decides, beside fingerprint and engine, how a request becomes tokens.
+
+        Where it is said, keys of the response cache are remembered by it, so that a run whose
+        answers are all there needs no tokenizer; '' where encoding costs next to nothing.
+        """
+        return ""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs it computes on, as far as this process knows."""
+        return 0
 
     @property
     @abstractmethod

@@ -24,6 +24,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, Cache
 
+from olmes.models.base import Work
 from olmes.models.prefix import Family, Packed
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 ATTENTION = "olmes_shared_prefix"
 running: ContextVar[Fill | Step | None] = ContextVar("running", default=None)
+counted: ContextVar[Work | None] = ContextVar("counted", default=None)
+"""Where fills are counted."""
 
 
 class UnsuitableError(Exception):
@@ -297,6 +300,16 @@ def shared_attention(model: PreTrainedModel) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
+@contextmanager
+def counting(work: Work) -> Iterator[None]:
+    """Count the tokens that fills compute and share."""
+    token = counted.set(work)
+    try:
+        yield
+    finally:
+        counted.reset(token)
+
+
 def forward(
     model: PreTrainedModel,
     current: Fill | Step,
@@ -333,9 +346,23 @@ def fill(
     """Compute packed tokens behind a family's beginning; their states and the kept logits."""
     if family:
         compute_beginning(model, family)
+    current, logits = pack_forward(model, packed, family, keep)
+    if work := counted.get():
+        asked = sum(current.before + len(path) for path in packed.paths)
+        work.shared_tokens += asked - len(packed.tokens)
+    return current, logits
+
+
+def pack_forward(
+    model: PreTrainedModel, packed: Packed, family: Family | None, keep: Sequence[int]
+) -> tuple[Fill, torch.Tensor]:
+    """`fill` behind a beginning that is there."""
     current = Fill(packed, family, model.device)
     positions = [current.before + depth for depth in packed.depths]
-    return current, forward(model, current, packed.tokens, positions, keep)
+    logits = forward(model, current, packed.tokens, positions, keep)
+    if work := counted.get():
+        work.prefill_tokens += len(packed.tokens)
+    return current, logits
 
 
 def compute_beginning(model: PreTrainedModel, family: Family) -> None:
@@ -343,9 +370,13 @@ def compute_beginning(model: PreTrainedModel, family: Family) -> None:
     if family.states:
         return
     around = family.parent
+    if around:
+        compute_beginning(model, around)
     packed = Packed()
     packed.add(family.tokens[len(around.tokens) if around else 0 :])
-    current, _ = fill(model, packed, around, [len(packed.tokens) - 1])
+    current, _ = pack_forward(model, packed, around, [len(packed.tokens) - 1])
+    if work := counted.get():
+        work.shared_tokens -= len(packed.tokens)  # computed once for all rows that come
     states: list[tuple[object, object]] = []
     for layer in range(len(current.states)):
         keys, values = current.states[layer]

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from olmes.cache_folder import cache_folder
 from olmes.errors import OlmesError
+from olmes.hashing import content_hash
+from olmes.jsonl import write_atomically
+from olmes.models.fingerprint import ADAPTERS, settings
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+version = functools.cache(metadata.version)
 DTYPES = ("float32", "bfloat16", "float16")
 
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
@@ -193,6 +202,8 @@ def choose_device(wanted: str | None) -> str:
     Raises:
         OlmesError: there is no such device.
     """
+    if wanted == "cpu" or (wanted is None and cpu_alone()):
+        return "cpu"
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
@@ -208,8 +219,18 @@ def choose_device(wanted: str | None) -> str:
     return wanted
 
 
+def cpu_alone() -> bool:
+    """Whether the torch that is installed can be told to know no other device, without importing it.
+
+    A run whose answers are all in the cache needs torch for nothing else.
+    """
+    return sys.platform == "linux" and version("torch").endswith("+cpu")
+
+
 def describe_device(device: str) -> str:
     """The device with the hardware's name, as records show it."""
+    if device == "cpu":
+        return device
     import torch
 
     if device == "auto" and torch.cuda.is_available():
@@ -219,7 +240,7 @@ def describe_device(device: str) -> str:
     return "cpu" if device == "auto" else device
 
 
-def choose_dtype(wanted: str | None, device: str, config: PretrainedConfig) -> str:
+def choose_dtype(wanted: str | None, device: str, config: Callable[[], PretrainedConfig]) -> str:
     """The precision asked for; by default float32 on a CPU and the checkpoint's own on a GPU.
 
     A CPU without native bfloat16 is ten times slower in it, and its outputs differ. A checkpoint
@@ -235,18 +256,30 @@ def choose_dtype(wanted: str | None, device: str, config: PretrainedConfig) -> s
     on_cpu = describe_device(device) == "cpu"
     if wanted is None and on_cpu:
         return "float32"
-    own: torch.dtype | str | None = getattr(config, "dtype", None)
+    own: torch.dtype | str | None = getattr(config(), "dtype", None)
     return str(own).removeprefix("torch.") if own is not None else "float32"
 
 
-def window_of(config: PretrainedConfig, max_length: int | None) -> int | None:
+def window_of(name: str, folder: Path, max_length: int | None) -> int | None:
     """Tokens a prompt and its answer may fill together: the model's own limit or a lower option.
 
+    The model's own is what transformers makes of its configuration; it is remembered, since asking
+    takes the import of transformers.
+
     Raises:
-        OlmesError: the option is not a positive number.
+        OlmesError: the option is not a positive number, or the folder has no configuration.
     """
     if max_length is not None and max_length < 1:
         raise OlmesError(f"max_length is {max_length}; give a positive number of tokens.")
-    own: Any = getattr(config, "max_position_embeddings", None)
+    if (folder / ADAPTERS[0]).is_file():
+        load_config(name, folder)  # says that it is no model
+    described = [settings(folder / "config.json"), version("transformers")]
+    entry = cache_folder() / "windows" / content_hash(described)
+    try:
+        own = json.loads(entry.read_text("ascii"))
+    except (OSError, ValueError):
+        own = getattr(load_config(name, folder), "max_position_embeddings", None)
+        with contextlib.suppress(OSError):  # a read-only cache costs time, not correctness
+            write_atomically(entry, json.dumps(own))
     limits = [limit for limit in (own, max_length) if limit is not None]
     return min(limits) if limits else None

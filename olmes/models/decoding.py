@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+from olmes.models.base import Work
 from olmes.models.checkpoint import quiet
 from olmes.models.encoding import Encoder
 from olmes.models.rows import Row, cut_at_stop
@@ -36,15 +37,21 @@ class Endings:
     Args:
         encoder: turns tokens into text.
         ends: the tokens that end every answer.
+        work: where new tokens are counted.
         done: called with each row that ends and its response.
     """
 
     def __init__(
-        self, encoder: Encoder, ends: frozenset[int], done: Callable[[Row, Response], None]
+        self,
+        encoder: Encoder,
+        ends: frozenset[int],
+        work: Work,
+        done: Callable[[Row, Response], None],
     ) -> None:
         self.encoder = encoder
         self.ends = ends
         self.done = done
+        self.work = work
         self._by_stops: dict[tuple[str, ...], tuple[frozenset[int], int]] = {}
         self._texts: dict[int, str] = {}
 
@@ -59,6 +66,7 @@ class Endings:
     def add(self, row: Row, token: int) -> None:
         """Append a new token to a row, and report the row when it ends with it."""
         row.new_ids.append(token)
+        self.work.decode_tokens += 1
         stops = row.generation.stop
         ends, window = self.watched(stops)
         full = len(row.new_ids) >= row.max_tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from array import array
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,12 +29,56 @@ CONTEXT_TOKENS = 4
 """Prompt tokens decoded together with an answer: some tokenizers drop the space of a first word."""
 
 
+MOST_KEPT = 50_000_000
+"""Tokens that are kept for the next checkpoint: 200 MB, and about as much for their text."""
+
+
+class Kept:
+    """Prompts that were made before, for models with the same tokenizer and chat template.
+
+    The plan's own requests are kept beside them, so that each is known by its identity: hashing an
+    eight-shot chat costs as much as rendering it.
+    """
+
+    def __init__(self) -> None:
+        self.prompts: dict[int, tuple[Request, str, array[int]]] = {}
+        self.joined: dict[tuple[str, str], tuple[array[int], int]] = {}
+        self.tokens = 0
+
+    def prompt(self, request: Request) -> EncodedPrompt | None:
+        """A request's prompt, if it was made before."""
+        if found := self.prompts.get(id(request)):
+            return EncodedPrompt(text=found[1], token_ids=tuple(found[2]))
+        return None
+
+    def keep(self, request: Request, prompt: EncodedPrompt) -> None:
+        """Keep a request's prompt while there is room."""
+        if self.room(len(prompt.token_ids)):
+            ids = array("i", prompt.token_ids)
+            self.prompts[id(request)] = request, prompt.text, ids
+
+    def join(self, prompt: str, text: str, found: tuple[tuple[int, ...], int]) -> None:
+        """Keep the tokens of a prompt with its continuation while there is room."""
+        if self.room(len(found[0])):
+            self.joined[prompt, text] = array("i", found[0]), found[1]
+
+    def room(self, tokens: int) -> bool:
+        """Whether so many more tokens are kept."""
+        if self.tokens + tokens > MOST_KEPT:
+            return False
+        self.tokens += tokens
+        return True
+
+
 class Encoder:
     """Turns requests into tokens, and tokens into text, with one model's tokenizer."""
 
-    def __init__(self, name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, name: str, tokenizer: PreTrainedTokenizerBase, kept: Kept | None = None
+    ) -> None:
         self.name = name
         self.tokenizer = tokenizer
+        self.kept = kept
 
     def render(self, request: Request) -> str:
         """The prompt's text: the rendered chat (or the plain prompt) and the prefill.
@@ -99,8 +144,13 @@ class Encoder:
             OlmesError: the request is a chat and the model has no chat template.
             UnanswerableError: the template refuses this chat.
         """
+        if self.kept and (found := self.kept.prompt(request)):
+            return found
         text = self.render(request)
-        return EncodedPrompt(text=text, token_ids=self.tokens(text) or self.empty_context)
+        prompt = EncodedPrompt(text=text, token_ids=self.tokens(text) or self.empty_context)
+        if self.kept:
+            self.kept.keep(request, prompt)
+        return prompt
 
     def with_continuation(self, prompt: EncodedPrompt, text: str) -> tuple[tuple[int, ...], int]:
         """Tokens of prompt and continuation together, and how many of them the prompt is.
@@ -109,6 +159,15 @@ class Encoder:
         their tokens first differ from those of the prompt alone. Where a token spans the boundary
         ("answer: " + "A" is "answer", ":", " A"), it belongs to the continuation.
         """
+        if self.kept and (found := self.kept.joined.get((prompt.text, text))):
+            return tuple(found[0]), found[1]
+        made = self.join(prompt, text)
+        if self.kept:
+            self.kept.join(prompt.text, text, made)
+        return made
+
+    def join(self, prompt: EncodedPrompt, text: str) -> tuple[tuple[int, ...], int]:
+        """What `with_continuation` gives, made anew."""
         together = self.tokens(prompt.text + text)
         shared = 0
         for left, right in zip(prompt.token_ids, together, strict=False):

@@ -114,11 +114,6 @@ def fingerprinted(folder: Path) -> dict[str, Any]:
         OlmesError: the folder lacks its configuration or weights.
     """
 
-    def settings(name: str) -> dict[str, Any]:
-        path = folder / name
-        values = read_json(path) if path.is_file() else {}
-        return {key: value for key, value in values.items() if key not in VOLATILE}
-
     def hashes(paths: list[Path]) -> dict[str, str]:
         return {path.name: remembered_sha256(path) for path in paths if path.is_file()}
 
@@ -128,13 +123,23 @@ def fingerprinted(folder: Path) -> dict[str, Any]:
     return {
         "weights": hashes(weight_files(folder)),
         "adapters": hashes([folder / name for name in ADAPTERS]),
-        "config": settings("config.json"),
+        "config": settings(folder / "config.json"),
         "tokenizer": hashes([folder / name for name in TOKENIZERS]),
-        "tokenizer_config": settings("tokenizer_config.json"),
+        "tokenizer_config": settings(tokenizer_path),
         "chat_template": chat_template(folder, tokenizer_config),
         # The rest of this file is decoding settings, which a formulation overrules.
-        "eos": settings("generation_config.json").get("eos_token_id"),
+        "eos": settings(folder / "generation_config.json").get("eos_token_id"),
     }
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """What a configuration file says that bears on outputs; empty where there is none.
+
+    Raises:
+        OlmesError: it does not hold a JSON object.
+    """
+    values = read_json(path) if path.is_file() else {}
+    return {key: value for key, value in values.items() if key not in VOLATILE}
 
 
 def remembered_sha256(path: Path) -> str:

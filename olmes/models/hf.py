@@ -7,15 +7,18 @@ torch for the device's name, the weights for an answer.
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
+from olmes.hashing import content_hash
 from olmes.models import checkpoint as files
-from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.models import encoding
+from olmes.models.base import Done, EncodedPrompt, Model, Work
 from olmes.models.batches import run_in_batches
 from olmes.models.encoding import Encoder
 from olmes.models.fingerprint import checkpoint_fingerprint, fingerprint_parts
@@ -25,6 +28,7 @@ from olmes.types import Request, Response
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
+    from olmes.models.warm import WarmMemory
     from olmes.models.weighing import Candidate
 
 BATCH_ON_CPU = 16
@@ -45,11 +49,14 @@ class CheckpointModel(Model):
         batch_size: the most rows run at once; by default what memory has room for. It is halved
             whenever memory does not suffice.
         max_length: tokens of prompt and answer together, when lower than the model's own limit.
+        warm: what models that ran before in this process have left, where there were any.
 
     Raises:
         OlmesError: from any method: the files are missing or are not a causal language model, or
             there is no such dtype or device.
     """
+
+    work: Work
 
     def __init__(
         self,
@@ -60,6 +67,7 @@ class CheckpointModel(Model):
         device: str | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
+        warm: WarmMemory | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise OlmesError(f"batch_size is {batch_size}; give 1 or more.")
@@ -67,6 +75,8 @@ class CheckpointModel(Model):
         self.checkpoint = checkpoint
         self._dtype, self._device = dtype, device
         self._batch_size, self._max_length = batch_size, max_length
+        self.warm = warm
+        self.work = Work()
 
     @cached_property
     def config(self) -> PretrainedConfig:
@@ -78,6 +88,8 @@ class CheckpointModel(Model):
         """The tokenizer; loaded without the weights."""
         _ = self.config  # it says more plainly what is wrong with a folder
         folder = self.checkpoint.folder(weights=False)
+        if self.warm:
+            return self.warm.encoder(self.name, folder)
         return Encoder(self.name, files.load_tokenizer(self.name, folder))
 
     @cached_property
@@ -85,15 +97,32 @@ class CheckpointModel(Model):
         """Where the model runs."""
         return files.choose_device(self._device)
 
+    @property
+    def gpus(self) -> int:
+        """GPUs it computes on."""
+        if self.device == "auto":
+            import torch
+
+            return int(torch.cuda.device_count())
+        return int(self.device.startswith("cuda"))
+
     @cached_property
     def dtype(self) -> str:
         """Precision of weights and activations."""
-        return files.choose_dtype(self._dtype, self.device, self.config)
+        return files.choose_dtype(self._dtype, self.device, lambda: self.config)
 
     @cached_property
     def window(self) -> int | None:
         """Tokens of prompt and answer together; None when the model has no limit."""
-        return files.window_of(self.config, self._max_length)
+        return files.window_of(self.name, self.checkpoint.folder(weights=False), self._max_length)
+
+    @cached_property
+    def encoding(self) -> str:
+        """The libraries and the code that make tokens of a request."""
+        return content_hash(
+            [files.version(name) for name in ("tokenizers", "transformers", "jinja2")]
+            + [Path(encoding.__file__).read_text("utf-8")]
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -126,7 +155,13 @@ class HFModel(CheckpointModel):
         if getattr(self.config, "is_encoder_decoder", False):
             raise OlmesError(f"'{self.name}' is not a causal language model; choose one that is.")
         folder = self.checkpoint.folder(weights=True)
-        return files.load_weights(self.name, folder, self.dtype, self.device)
+        load = self.warm.weights if self.warm else files.load_weights
+        dtype, device = self.dtype, self.device
+        began = time.perf_counter()
+        try:
+            return load(self.name, folder, dtype, device)
+        finally:
+            self.work.load_s += time.perf_counter() - began
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -152,8 +187,8 @@ class HFModel(CheckpointModel):
         """What changes outputs beside the weights."""
         return {
             "backend": "hf",
-            "transformers": version("transformers"),
-            "torch": version("torch"),
+            "transformers": files.version("transformers"),
+            "torch": files.version("torch"),
             "dtype": self.dtype,
             "device": files.describe_device(self.device),
             "max_length": self.window,
@@ -179,21 +214,23 @@ class HFModel(CheckpointModel):
 
         if not rows:
             return
-        endings = Endings(self.encoder, self.ends, report)
+        endings = Endings(self.encoder, self.ends, self.work, report)
         if self.shares_prefixes:
+            from olmes.models.cache import counting
             from olmes.models.cache_support import limits
             from olmes.models.continuous import generate_stream
 
             room = limits(self.weights, self._batch_size)
-            generate_stream(self.weights, rows, room, endings, fail)
+            with counting(self.work):
+                generate_stream(self.weights, rows, room, endings, fail)
             return
+
+        def work(batch: list[Row]) -> None:
+            generate_batch(self.weights, batch, endings)
+            self.work.prefill_tokens += sum(len(row.prompt_ids) for row in batch)
+
         for group in groups(rows):
-            run_in_batches(
-                group,
-                self.batch_size,
-                lambda batch: generate_batch(self.weights, batch, endings),
-                fail,
-            )
+            run_in_batches(group, self.batch_size, work, fail)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Weigh every request's continuations; a request is reported when its last is weighed."""
@@ -211,6 +248,7 @@ class HFModel(CheckpointModel):
 
         def work(batch: list[Candidate]) -> None:
             weigh_batch(self.weights, batch)
+            self.work.prefill_tokens += sum(len(row.token_ids) - 1 for row in batch)
             settle(dict.fromkeys(row.index for row in batch))
 
         def fail(row: Candidate, reason: str) -> None:
@@ -222,21 +260,24 @@ class HFModel(CheckpointModel):
         if not asked:
             return
         if self.shares_prefixes:
+            from olmes.models.cache import counting
             from olmes.models.prefix_weighing import weigh_stream
 
-            weigh_stream(
-                self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
-            )
+            with counting(self.work):
+                weigh_stream(
+                    self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
+                )
             return
         # A request's continuations stay together, so that it is done early; the longest go first.
         asked.sort(key=lambda rows: -max(len(row.token_ids) for row in rows))
         run_in_batches([row for rows in asked for row in rows], self.batch_size, work, fail)
 
     def close(self) -> None:
-        """Free the weights."""
+        """Free the weights; a warm memory keeps them for the next model."""
         self.__dict__.pop("weights", None)
         self.__dict__.pop("shares_prefixes", None)
-        gc.collect()
+        if self.warm is None:
+            gc.collect()
 
 
 @contextmanager

@@ -34,8 +34,11 @@ def family(model: Model) -> str:
 def lineage(model: Model) -> list[dict[str, Any]]:
     """What the files of a checkpoint say it comes from, oldest first; empty where they say nothing."""
     folder = checkpoint_folder(model)
-    if folder is None:
-        return []
+    return [] if folder is None else lineage_of(folder)
+
+
+def lineage_of(folder: Path) -> list[dict[str, Any]]:
+    """As `lineage`, of a checkpoint's folder."""
     if isinstance(written := read_json(folder / LINEAGE_FILE), list):
         return [step for step in written if isinstance(step, dict)]
     steps: list[dict[str, Any]] = []
@@ -54,11 +57,16 @@ def lineage(model: Model) -> list[dict[str, Any]]:
 
 def training_step(model: Model) -> int | None:
     """The training step a checkpoint was written at, as its files or its folder's name say."""
-    for told in reversed(lineage(model)):
+    folder = checkpoint_folder(model)
+    return None if folder is None else step_of(folder)
+
+
+def step_of(folder: Path) -> int | None:
+    """As `training_step`, of a checkpoint's folder."""
+    for told in reversed(lineage_of(folder)):
         if isinstance(step := told.get("step"), int):
             return step
-    folder = checkpoint_folder(model)
-    named = CHECKPOINT.match(folder.resolve().name) if folder else None
+    named = CHECKPOINT.match(folder.resolve().name)
     digits = re.search(r"\d+$", named[0]) if named else None
     return int(digits[0]) if digits else None
 

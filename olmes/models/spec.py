@@ -10,11 +10,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint import Checkpoint, HubCheckpoint, LocalCheckpoint
+
+if TYPE_CHECKING:
+    from olmes.models.warm import WarmMemory
 
 Backend = Literal["hf", "smollm2", "replay", "vllm", "openai"]
 EMBEDDED = "smollm2"
@@ -69,11 +72,13 @@ def load_model(
     device: str | None = None,
     batch_size: int | None = None,
     max_length: int | None = None,
+    warm: WarmMemory | None = None,
 ) -> Model:
     """The model a user named, cheaply: weights are loaded by the first request that needs them.
 
     The options are those of `olmes.models.hf.HFModel`. A server has use for `batch_size` alone (the
-    most requests at once), a recording for none.
+    most requests at once), a recording for none. With `warm`, models that follow one another swap
+    their weights and share tokens.
 
     Raises:
         OlmesError: the name cannot be parsed, or its folder or file does not exist. A hub
@@ -107,6 +112,7 @@ def load_model(
             device=device,
             batch_size=batch_size,
             max_length=max_length,
+            warm=warm,
         )
 
     from olmes.models.hf import HFModel
@@ -121,6 +127,7 @@ def load_model(
         device=device,
         batch_size=batch_size,
         max_length=max_length,
+        warm=warm,
     )
 
 

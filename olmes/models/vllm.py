@@ -7,7 +7,9 @@ the step that ends it. Prefix caching is on, for log-probabilities too.
 from __future__ import annotations
 
 import gc
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -108,9 +110,10 @@ class VLLMModel(CheckpointModel):
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         from vllm import LLM
 
+        began = time.perf_counter()
         folder = str(self.checkpoint.folder(weights=True))
         limits = {"max_model_len": self.window, "max_num_seqs": self._batch_size}
-        return LLM(
+        llm = LLM(
             model=folder,
             dtype=self.dtype,
             enable_prefix_caching=True,
@@ -121,6 +124,8 @@ class VLLMModel(CheckpointModel):
             **{name: value for name, value in limits.items() if value is not None},
             **self.options,
         )
+        self.work.load_s += time.perf_counter() - began
+        return llm
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -150,6 +155,7 @@ class VLLMModel(CheckpointModel):
         }
 
         def finished(at: int, output: Any) -> None:
+            self._count(output)
             done(rows[at].index, self._response(rows[at], output.outputs[0]))
 
         asked = [(row.prompt_ids, sampling(row, stops[row.generation])) for row in rows]
@@ -191,6 +197,7 @@ class VLLMModel(CheckpointModel):
 
             def finished(at: int, output: Any, rows: Any = rows, again: Any = again) -> None:
                 row = rows[at]
+                self._count(output)
                 if weigh(row, output):
                     settle([row.index])
                 else:
@@ -198,6 +205,18 @@ class VLLMModel(CheckpointModel):
 
             run(self.llm, [(row.token_ids, weighing(cached=cached)) for row in rows], finished)
             rows = again
+
+    def _count(self, output: Any) -> None:
+        cached = output.num_cached_tokens or 0
+        self.work.shared_tokens += cached
+        self.work.prefill_tokens += len(output.prompt_token_ids) - cached
+        self.work.decode_tokens += sum(len(one.token_ids) for one in output.outputs)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs the engine computes on."""
+        parallel = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+        return super().gpus and math.prod(int(self.options.get(name, 1)) for name in parallel)
 
     def close(self) -> None:
         """Shut the engine down and free the weights."""

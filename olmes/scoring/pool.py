@@ -101,6 +101,7 @@ class Worker:
         answer = self.receive(START_LIMIT)
         if answer is None or "ready" not in answer:
             raise OlmesError(f"a scoring process did not start: {self.last_words()}")
+        self.start_cpu_s = float(answer["cpu_s"])
 
     def send(self, line: bytes) -> None:
         """Write one line; a dead worker is noticed when its answer is waited for."""
@@ -161,6 +162,8 @@ class ScoringPool:
         """Jobs that are not done."""
         self.idle = 0
         """Threads that wait for jobs."""
+        self.cpu_s = 0.0
+        """Processor seconds of the workers; a job that ran into its time limit counts that limit."""
         self.closing = False
         self.failure: BaseException | None = None
         count = workers or max(1, min(16, (os.cpu_count() or 2) // 2))
@@ -231,14 +234,6 @@ class ScoringPool:
         if self.failure:
             raise self.failure
 
-    def drop(self) -> None:
-        """Forget the jobs that wait, and wait until none is being done any more."""
-        with self.changed:
-            self.pending -= len(self.jobs)
-            self.jobs.clear()
-            self.changed.notify_all()
-            self.changed.wait_for(lambda: self.pending == 0 or self.failure)
-
     def take(self, most: int) -> list[Job] | None:
         """The next batch of jobs, `most` of them at most; None when the pool closes."""
         with self.changed:
@@ -264,7 +259,7 @@ class ScoringPool:
         """One thread: keep one worker busy until the pool closes."""
         worker: Worker | None = None
         try:
-            worker = Worker(self.setup)
+            worker = self.start()
             size = BATCH
             while (batch := self.take(size)) is not None:
                 began = time.monotonic()
@@ -273,7 +268,7 @@ class ScoringPool:
                     batch, lost = self.collect(worker, batch)
                     if lost:
                         worker.kill()
-                        worker = Worker(self.setup)
+                        worker = self.start()
                 took = time.monotonic() - began
                 size = min(2 * size, LARGEST_BATCH) if took < QUICK else size
                 size = max(size // 2, BATCH) if took > SLOW else size
@@ -285,10 +280,22 @@ class ScoringPool:
             if worker is not None:
                 worker.kill()
 
+    def start(self) -> Worker:
+        """A new worker, its start counted."""
+        worker = Worker(self.setup)
+        self.count(worker.start_cpu_s)
+        return worker
+
+    def count(self, seconds: float) -> None:
+        """Add processor seconds of a worker."""
+        with self.changed:
+            self.cpu_s += seconds
+
     def collect(self, worker: Worker, batch: list[Job]) -> tuple[list[Job], bool]:
         """Wait for a batch's answers: the jobs still to do, and whether the worker was lost."""
         for position, job in enumerate(batch):
             answer = worker.receive(job.limit)
+            self.count(job.limit if answer is None else answer.get("cpu_s", 0.0))
             if answer is None:
                 outcome = Outcome(timeout=f"{job.scorer} took more than {job.limit:g} s")
             elif "dead" in answer:

@@ -2,8 +2,8 @@
 
 `python -m olmes.scoring.worker` speaks JSON lines over its own standard input and output (never
 pickle: a process that read what a model wrote must not be able to send code back). The first line
-names the tasks; every later line is a batch of jobs, answered by one line a job. The parent kills the
-process when a job outlasts its limit.
+names the tasks; every later line is a batch of jobs, answered by one line a job, with the processor
+time it took. The parent kills the process when a job outlasts its limit.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import json
 import os
 import sys
+import time
 from typing import Any
 
 from olmes.registry import task_from_reference
@@ -69,11 +70,14 @@ def main() -> None:
     for task in tasks.values():
         task.prepare()
     limit_resources()
-    answers.write('{"ready": true}\n')
+    spent = time.process_time()
+    answers.write(json.dumps({"ready": True, "cpu_s": spent}) + "\n")
     answers.flush()
     for line in jobs:
         for job in json.loads(line):
-            answers.write(json.dumps(score(tasks[job["task"]], job)) + "\n")
+            answer = score(tasks[job["task"]], job)
+            before, spent = spent, time.process_time()
+            answers.write(json.dumps(answer | {"cpu_s": spent - before}) + "\n")
             answers.flush()
 
 

@@ -258,7 +258,8 @@ def slim(data: dict[str, Any]) -> dict[str, Any]:
         | {"formulation": {"aggregate": task["formulation"].get("aggregate", "micro")}}
         for name, task in data["tasks"].items()
     }
-    return {k: v for k, v in data.items() if k not in ("environment", "timing")} | {"tasks": tasks}
+    kept = {k: v for k, v in data.items() if k not in ("environment", "timing", "cost")}
+    return kept | {"tasks": tasks}
 
 
 def metric_rows(data: dict[str, Any]) -> list[dict[str, Any]]:

@@ -235,6 +235,7 @@ class RunModel(Part):
     warnings: list[str]
     environment: dict[str, Any]
     timing: dict[str, Annotated[Number, Field(ge=0)]]
+    cost: dict[str, Annotated[Number, Field(ge=0)] | None] | None = None
 
 
 def parse_json(content: bytes, name: str) -> Any:

@@ -145,19 +145,25 @@ def test_memory_does_not_grow_with_the_number_of_samples(echo, tmp_path: Path) -
     assert large - small < 25, f"{small:.0f} MB with 5,000 samples, {large:.0f} MB with 50,000"
 
 
-def test_a_pool_given_to_a_run_is_left_running(echo, tmp_path: Path) -> None:
+def test_scoring_processes_that_outlive_a_run_serve_the_next(echo, tmp_path: Path) -> None:
     from olmes.api import plan_run
     from olmes.models.spec import load_model
     from olmes.registry import load_task
     from olmes.run import run
-    from olmes.scoring.pool import ScoringPool
+    from olmes.scoring.kept import KeptPool
 
     task = load_task(str(echo.task))
     records: list[Record] = []
-    with ScoringPool({"echo": task}, workers=1) as pool:
+    scorers = KeptPool()
+    pools = []
+    try:
         for out in ("one", "two"):
             model = load_model(f"replay:{echo.recording}")
             plan = plan_run([task], model, data=echo.data)
-            records.append(run(plan, model, out=tmp_path / out, pool=pool))
+            records.append(run(plan, model, out=tmp_path / out, scorers=scorers))
+            pools.append(scorers.pool)
+    finally:
+        scorers.close()
+    assert pools[0] is pools[1] is not None
     first, second = (record.samples_path("echo").read_bytes() for record in records)
     assert first == second

@@ -264,6 +264,23 @@ class RecordBuilder:
                 "hardware": {"cpu": "a processor", "cores": 2, "gpu": None},
             },
             "timing": {"answer_s": 734.2, "score_s": 3.4},
+            "cost": {
+                "sessions": 1,
+                "requests": 150,
+                "reused": 0,
+                "prefill_tokens": 20_000,
+                "shared_tokens": 90_000,
+                "decode_tokens": 30_000,
+                "wall_s": 740.0,
+                "model_s": 700.0,
+                "load_s": 12.5,
+                "scoring_cpu_s": 3.1,
+                "gpu_s": 0.0,
+                "peak_rss_bytes": 2_100_000_000,
+                "peak_gpu_bytes": None,
+                "idle_s": 27.5,
+                "tokens_per_s": 71.4,
+            },
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_text(json.dumps(run | fields), encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from olmes.models import continuous, prefix
+from olmes.models.base import Work
 from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.hf import HFModel
 from olmes.types import Generation, Request
@@ -139,7 +140,7 @@ def test_few_cached_tokens_mean_few_rows_at_once(tiny_folder, tiny, chat, answer
     rows = [fit(at, r, model.encode(r), None) for at, r in enumerate(map(chat, QUESTIONS))]
     need = max(len(row.prompt_ids) + row.max_tokens for row in rows)
     done: dict[int, Any] = {}
-    endings = Endings(model.encoder, model.ends, lambda row, r: done.update({row.index: r}))
+    endings = Endings(model.encoder, model.ends, Work(), lambda row, r: done.update({row.index: r}))
     generate_stream(model.weights, rows, Limits(99, 2 * need), endings, lambda *_: None)
     assert max(tokens for kind, tokens in passes if kind == "Step") <= 3  # short rows need less
     expected = answer(tiny, list(map(chat, QUESTIONS)))

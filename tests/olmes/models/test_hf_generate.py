@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
+from olmes.models.base import Work
 from olmes.models.batches import run_in_batches
 from olmes.models.checkpoint import LocalCheckpoint
 from olmes.models.hf import HFModel
@@ -340,7 +341,7 @@ def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny):
     for at in range(len(text) - 3):
         stop = text[at : at + 3]
         ended: list[Row] = []
-        endings = Endings(tiny.encoder, tiny.ends, lambda row, _, to=ended: to.append(row))
+        endings = Endings(tiny.encoder, tiny.ends, Work(), lambda row, _, to=ended: to.append(row))
         generation = Generation(max_tokens=999, stop=(stop,))
         row = Row(0, array("i", [5]), 0, generation, 999, 0)
         while not row.finished:

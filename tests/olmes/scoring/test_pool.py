@@ -71,20 +71,6 @@ def test_jobs_do_not_pile_up() -> None:
     assert sorted(found) == ["score"] * 4 * WAITING + ["score_length"] * 4 * WAITING
 
 
-def test_what_waits_can_be_dropped() -> None:
-    found: list[Outcome] = []
-    with ScoringPool({"echo": ECHO}, 1) as pool:
-        for text in ["busy", *map(str, range(500))]:
-            pool.submit("echo", {"word": "word"}, Response(text=text), lambda _, o: found.append(o))
-        pool.drop()
-        done = len(found)
-        pool.join()
-        assert len(found) == done < 1002
-        pool.submit("echo", {"word": "word"}, Response(text="word"), lambda _, o: found.append(o))
-        pool.join()
-        assert len(found) == done + 2
-
-
 def test_any_text_gets_through() -> None:
     texts = ["\0", "\ud800", "x" * 1_000_000, "[" * 1_000_000, "\u2028", '"}\n{"', "𝔸"]
     found = judge([*texts], workers=1)

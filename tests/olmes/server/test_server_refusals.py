@@ -22,6 +22,7 @@ from olmes.server.settings import Limits, Settings
 FREE = {
     "environment",
     "timing",
+    "cost",
     "olmes",
     "warnings",
     "not_run",

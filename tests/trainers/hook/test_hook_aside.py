@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from olmes.errors import OlmesError
+from olmes.models.completeness import trouble_of
 from olmes.trainers import aside
 from olmes.trainers.ask import Ask
-from olmes.trainers.checkpoints import checkpoint_at, signature, trouble_of
+from olmes.trainers.checkpoints import checkpoint_at, signature
 from olmes.trainers.queue import Queue
 
 ASK = Ask(target="gsm8k", out="/runs", limit=2)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from olmes.models.completeness import trouble_of
 from olmes.trainers.checkpoints import (
     checkpoint_at,
     checkpoints_in,
     last_complete,
     model_files,
     signature,
-    trouble_of,
 )
 
 

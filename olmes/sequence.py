@@ -1,0 +1,243 @@
+"""Checkpoints of one training, one after another in one warm process.
+
+Data, prompts, tokens, scoring processes and imports are had once; only weights are swapped. Each
+checkpoint leaves the record that a run of it alone would leave, under the same name.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes.api import DEFAULT_OUT, load_judge, plan_run, tasks_of
+from olmes.errors import OlmesError
+from olmes.judging.judge import Judge
+from olmes.models.base import Model
+from olmes.models.completeness import trouble_of
+from olmes.models.lineage import CHECKPOINT, checkpoint_folder, step_of
+from olmes.models.replay import ReplayModel
+from olmes.models.spec import load_model, parse_spec
+from olmes.models.warm import WarmMemory
+from olmes.plan import Plan
+from olmes.record import Record
+from olmes.run import Watcher, run
+from olmes.scoring.kept import KeptPool
+from olmes.seal.look import Look, check_look
+from olmes.suite import Suite
+from olmes.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One model of a sequence, and what became of it."""
+
+    model: str
+    """As `--model` would name it alone."""
+    record: Record | None
+    trouble: str = ""
+    """Why there is no record; a sentence."""
+    trace: str = ""
+    """Of an error that is a fault of the program."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a record and it is complete."""
+        return self.record is not None and self.record.complete
+
+
+def evaluate_sequence(
+    target: str | Task | Suite | Sequence[str | Task],
+    models: str | Sequence[str],
+    *,
+    limit: int | None = None,
+    data: str | Path | None = None,
+    out: str | Path = DEFAULT_OUT,
+    settings: Mapping[str, Any] | None = None,
+    judge: str | None = None,
+    look: str | Look | None = None,
+    use_cache: bool = True,
+    workers: int | None = None,
+) -> list[Member]:
+    """Run the same on several models, such as `ckpts/step_*`, and return what became of each.
+
+    Args:
+        target: as for `evaluate`, as every argument but `models`.
+        models: names as for `evaluate`, or patterns of checkpoint folders; run in the order of
+            their training steps.
+        limit: items a task.
+        data: a folder of benchmark files.
+        out: the folder that holds the runs' folders.
+        settings: changes to formulations.
+        judge: who answers for tasks that need a judge.
+        look: why held-out tasks are looked at; each model is a look of its own.
+        use_cache: whether responses are taken from and put into the shared cache.
+        workers: scoring processes.
+
+    Raises:
+        OlmesError: what would be asked cannot be asked of any model, or a pattern fits no folder. A
+            model that fails is told in its `Member` and does not stop the others.
+    """
+    suite, tasks = tasks_of(target)
+    look = Look(reason=look) if isinstance(look, str) else look
+    check_look(tasks, suite, look)
+    judging = load_judge(judge) if judge else None
+
+    def plan(model: Model) -> Plan:
+        return plan_run(
+            tasks, model, suite=suite, limit=limit, data=data, settings=settings,
+            judged=judging is not None,
+        )  # fmt: skip
+
+    return run_sequence(
+        expand([models] if isinstance(models, str) else models),
+        plan,
+        out=Path(out),
+        judge=lambda: Judge(model=judging) if judging else None,
+        look=look,
+        use_cache=use_cache,
+        workers=workers,
+    )
+
+
+def run_sequence(
+    names: Sequence[str],
+    plan: Callable[[Model], Plan],
+    *,
+    out: Path,
+    engine: Mapping[str, Any] | None = None,
+    judge: Callable[[], Judge | None] = lambda: None,
+    look: Look | None = None,
+    use_cache: bool = True,
+    workers: int | None = None,
+    watcher: Callable[[], Watcher] = Watcher,
+    ended: Callable[[Member], None] = lambda _: None,
+) -> list[Member]:
+    """Run every model on one plan; `ended` is called with each as soon as it is over.
+
+    Args:
+        names: of the models, in the order in which they are run.
+        plan: makes the plan, which is the same for all models but recordings; called as rarely.
+        out: the store.
+        engine: options of `load_model`.
+        judge: gives a judge with a budget of its own to each run.
+        look: why held-out tasks are looked at; each model is a look of its own.
+        use_cache: whether responses are taken from and put into the shared cache.
+        workers: scoring processes.
+        watcher: gives who is told about one run.
+        ended: called with each model that is done with, well or not.
+
+    Raises:
+        OlmesError: the plan cannot be made.
+    """
+    warm, scorers = WarmMemory(), KeptPool()
+    shared: Plan | None = None
+    members = []
+
+    def planned(model: Model) -> Plan:
+        nonlocal shared
+        if isinstance(model, ReplayModel):
+            return plan(model)
+        shared = shared or plan(model)
+        return shared
+
+    def run_one(name: str) -> Member:
+        try:
+            model = load_whole(name, warm, engine or {})
+        except OlmesError as error:
+            return failed(name, error)
+        own = planned(model)
+        try:
+            record = run(
+                own, model, out=out, judge=judge(), look=look, use_cache=use_cache,
+                workers=workers, watcher=watcher(), scorers=scorers,
+            )  # fmt: skip
+        except Exception as error:  # told, and the others go on
+            return failed(name, error)
+        return Member(name, record)
+
+    try:
+        for name in names:
+            members.append(run_one(name))
+            ended(members[-1])
+    finally:
+        warm.release()
+        scorers.close()
+    return members
+
+
+def failed(name: str, error: Exception) -> Member:
+    """A model whose run broke off."""
+    if isinstance(error, OlmesError):
+        return Member(name, None, str(error))
+    reason = f"{type(error).__name__}: {error} (a fault of the program)."
+    return Member(name, None, reason, "".join(traceback.format_exception(error)))
+
+
+def load_whole(name: str, warm: WarmMemory, engine: Mapping[str, Any]) -> Model:
+    """The model of a name, if its folder (where it is one) is a whole checkpoint.
+
+    Raises:
+        OlmesError: it is not, or as `load_model`.
+    """
+    model = load_model(name, warm=warm, **engine)
+    folder = checkpoint_folder(model)
+    if folder is not None and (trouble := trouble_of(folder)):
+        raise OlmesError(f"{folder} is not a whole checkpoint: {trouble.reason}.")
+    return model
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name stands for several folders."""
+    return ("*" in name or "[" in name) and not Path(name).expanduser().is_dir()
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """The models of some names and patterns, each once, in the order of their training steps.
+
+    What is not named like a checkpoint (a base model) goes first, in the order given; checkpoints
+    without a step (`final`) go last.
+
+    Raises:
+        OlmesError: a pattern fits no folder, or a name cannot be parsed.
+    """
+    found = [one for name in names for one in (matches(name) if is_pattern(name) else [name])]
+    return sorted(dict.fromkeys(found), key=place)
+
+
+def matches(pattern: str) -> list[str]:
+    """The folders of a pattern, in natural order, with the backend before and the options behind.
+
+    Raises:
+        OlmesError: there is none.
+    """
+    spec = parse_spec(pattern)
+    before = pattern.removesuffix(spec.target)
+    wanted, mark, options = spec.target.partition("?")
+    if spec.backend not in ("hf", "vllm"):
+        wanted = ""
+    # Not Path.glob, which takes no absolute pattern.
+    folders = [one.rstrip("/") for one in glob.glob(str(Path(wanted).expanduser()))]  # noqa: PTH207
+    folders = [one for one in folders if wanted and Path(one).is_dir()]
+    if not folders:
+        raise OlmesError(f"no folder fits '{pattern}'; check the path of the checkpoints.")
+    return [f"{before}{one}{mark}{options}" for one in sorted(folders, key=natural)]
+
+
+def place(name: str) -> tuple[int, int]:
+    """Where a model stands in a sequence; models of one place stay in the order they have."""
+    folder = Path(parse_spec(name).target.partition("?")[0]).expanduser()
+    if not folder.is_dir() or not CHECKPOINT.match(folder.resolve().name):
+        return 0, 0
+    step = step_of(folder)
+    return (2, 0) if step is None else (1, step)
+
+
+def natural(text: str) -> list[tuple[bool, int, str]]:
+    """A sort key by which step_9 stands before step_10."""
+    parts = re.split(r"(\d+)", text)
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

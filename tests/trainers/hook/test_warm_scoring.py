@@ -1,0 +1,52 @@
+"""The process that scores a training's checkpoints stays warm, and gives memory back in between."""
+
+from __future__ import annotations
+
+import shutil
+
+from olmes import Record, evaluate
+from olmes.models import checkpoint as files
+from olmes.trainers.ask import Ask
+from olmes.trainers.scoring import Scorer
+from olmes.trainers.watch import FolderWatch
+
+
+def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    lab.output_dir.mkdir()
+    ask = Ask(target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher")
+    watcher = FolderWatch(lab.output_dir, ask, say=lambda _: None)
+    for step in (1, 2, 3):
+        folder = lab.output_dir / f"step_{step}"
+        shutil.copytree(lab.base, folder)
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        torch.manual_seed(step)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(0.1 * torch.randn_like(weight))
+        model.save_pretrained(folder)
+    watcher.look()
+    watcher.look()
+    loads = []
+    load = files.load_weights
+    monkeypatch.setattr(
+        files, "load_weights", lambda name, *rest: (loads.append(name), load(name, *rest))[1]
+    )
+    monkeypatch.setattr("os.nice", lambda _: 0)  # this process has other tests to run
+    scorer = Scorer(lab.training)
+    scorer.work(drain=True)
+    assert [score["state"] for score in lab.scores()] == ["done"] * 3
+    assert len(loads) == 1
+    assert scorer.warm.swaps == 2
+    assert scorer.warm.module is None, "the weights stay in memory when nothing waits"
+    assert scorer.scorers.pool is None
+    for record in map(Record.load, lab.runs.glob("*mini*")):
+        step = record.data["model"]["step"]
+        alone = evaluate(
+            str(lab.suite), model=str(lab.output_dir / f"step_{step}"), data=lab.data,
+            out=lab.place / "alone", use_cache=False, workers=1,
+        )  # fmt: skip
+        samples = [one.samples_path("echo").read_bytes() for one in (record, alone)]
+        assert samples[0] == samples[1]

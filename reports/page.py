@@ -22,6 +22,8 @@ from . import numbers
 from .links import samples_link
 
 HERE = Path(__file__).parent
+SIGNS = {0x2400 + code: f"\\x{code:02x}" for code in range(0x20)}
+"""Signs for control characters, which few fonts of a browser have, written as `text.js` does."""
 
 
 @cache
@@ -53,7 +55,7 @@ def breakable(name: str) -> Markup:
 
 def _shown(value: Any) -> Any:
     """What a template prints: text with what steers made visible; our own markup as it is."""
-    return visible(value) if type(value) is str else value
+    return visible(value).translate(SIGNS) if type(value) is str else value
 
 
 def _source_hash(text: str) -> str:

@@ -94,9 +94,9 @@ def record_table(record: Record) -> Table:
     table = metrics_table(record.tasks)
     if suite := record.data["suite"]:
         table.add_section()
-        mean = "mean of primaries" + ("" if suite["complete"] else " (incomplete)")
-        if missing := suite.get("missing"):
-            mean = f"mean without {', '.join(missing)}"
+        missing = ", ".join(suite.get("missing") or ())
+        mean = f"mean without {missing}" if missing else "mean of primaries"
+        mean += "" if suite["complete"] else " (incomplete)"
         numbers = (percent(suite["value"]), interval(suite), str(suite["n"]))
         table.add_row(suite["name"], mean, *numbers, style="bold")
     return table

@@ -38,7 +38,7 @@ def evaluate(
     judge: str | Judge | None = None,
     look: str | Look | None = None,
     use_cache: bool = True,
-    workers: int | None = None,
+    scoring_processes: int | None = None,
     watcher: Watcher | None = None,
 ) -> Record:
     """Run a task, several tasks or a suite on a model and return the record.
@@ -56,7 +56,7 @@ def evaluate(
         look: why held-out tasks are looked at, which they must not be without a reason; a `Look`
             says more.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
-        workers: scoring processes; None takes half of the processors.
+        scoring_processes: how many; None takes half of the processors.
         watcher: told what happens while the run goes on.
 
     Raises:
@@ -84,7 +84,7 @@ def evaluate(
         judge=judge,
         look=look,
         use_cache=use_cache,
-        workers=workers,
+        scoring_processes=scoring_processes,
         watcher=watcher,
     )
 

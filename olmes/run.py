@@ -56,7 +56,7 @@ def run(
     judge: Judge | None = None,
     look: Look | None = None,
     use_cache: bool = True,
-    workers: int | None = None,
+    scoring_processes: int | None = None,
     watcher: Watcher | None = None,
 ) -> Record:
     """Run a plan on a model, or go on with the same run where it stopped.
@@ -71,7 +71,7 @@ def run(
         judge: answers the questions of judged tasks.
         look: why held-out tasks are looked at, when the plan has any.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
-        workers: scoring processes; None takes half of the processors.
+        scoring_processes: how many; None takes half of the processors.
         watcher: told what happens.
 
     Raises:
@@ -93,7 +93,9 @@ def run(
     cache = ResponseCache() if use_cache else None
     watcher.started(plan, folder)
     try:
-        with ScoringPool({one.task.name: one.task for one in plan.tasks}, workers) as pool:
+        with ScoringPool(
+            {one.task.name: one.task for one in plan.tasks}, scoring_processes
+        ) as pool:
             respond(plan, sheets, model, journal, cache, pool, watcher)
             responded = time.perf_counter()
             judges = None

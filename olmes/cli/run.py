@@ -32,7 +32,7 @@ from olmes.cli import options
 @click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
 @click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
 @options.engine_options
-@click.option("--workers", type=click.IntRange(min=1), help="Scoring processes.")
+@click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @click.option(
     "--no-cache", is_flag=True, help="Neither take nor keep responses in the shared cache."
 )
@@ -51,7 +51,7 @@ def command(
     reason: str,
     family: str,
     engine: options.EngineOptions,
-    workers: int | None,
+    scoring_processes: int | None,
     no_cache: bool,
     as_json: bool,
 ) -> int:
@@ -92,7 +92,7 @@ def command(
         judge=judging,
         look=look,
         use_cache=not no_cache,
-        workers=workers,
+        scoring_processes=scoring_processes,
         watcher=ProgressBars(),
     )
     page = record.folder / "report.html"

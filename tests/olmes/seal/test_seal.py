@@ -35,7 +35,7 @@ def run(echo, exam: Path, out: Path, look: str | Look | None = "final", **option
         data=echo.data,
         out=out,
         look=look,
-        workers=1,
+        scoring_processes=1,
         **options,
     )
 
@@ -140,7 +140,7 @@ def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
     dev = tmp_path / "mydev.toml"
     dev.write_text(f'name = "mydev"\ntasks = ["{other}"]\n', "utf-8")
     tuned = evaluate(
-        str(dev), model=f"replay:{echo.recording}", data=echo.data, out=runs, workers=1
+        str(dev), model=f"replay:{echo.recording}", data=echo.data, out=runs, scoring_processes=1
     )
     found = run(echo, exam, runs).data["held_out"]["dev"]
     assert (found["run"], found["suite"]) == (tuned.id, "mydev")

@@ -32,6 +32,13 @@ from olmes.cli import options
 @click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
 @click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
 @options.engine_options
+@click.option(
+    "--ray", metavar="ADDRESS", help="Spread over a Ray cluster: HOST:PORT of its head, or auto."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1),
+    help="Engines on Ray; without --ray on this machine.",
+)  # fmt: skip
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @click.option(
     "--no-cache", is_flag=True, help="Neither take nor keep responses in the shared cache."
@@ -51,6 +58,8 @@ def command(
     reason: str,
     family: str,
     engine: options.EngineOptions,
+    ray: str | None,
+    workers: int | None,
     scoring_processes: int | None,
     no_cache: bool,
     as_json: bool,
@@ -64,7 +73,7 @@ def command(
     from olmes.cli.outcome import show_outcome
     from olmes.cli.progress import ProgressBars
     from olmes.judging.judge import Judge
-    from olmes.models.spec import load_model
+    from olmes.models.spread import load_spread
     from olmes.run import run
     from olmes.seal.look import Look, check_look
 
@@ -73,7 +82,7 @@ def command(
     wanted = list({task.name: task for task in (*wanted, *named)}.values())
     look = Look(reason=reason, family=family)
     check_look(wanted, chosen, look)
-    loaded = load_model(model, **engine)
+    loaded = load_spread(model, ray=ray, workers=workers, **engine)
     judging = Judge(model=load_judge(judge), budget=judge_budget) if judge else None
     plan = plan_run(
         wanted,

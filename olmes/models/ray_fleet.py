@@ -137,8 +137,8 @@ class Fleet:
         while not self.ray.wait(awaited, num_returns=1, timeout=PATIENCE)[0]:
             if not self.said and not any(life.reported for life in self.lives):
                 self.said = True
-                needs = f"{self.shape.gpus} GPUs" if self.shape.gpus else f"{self.shape.cpus} CPUs"
-                say(f"waiting for room on the Ray cluster; an engine needs {needs}")
+                needs = f"{self.shape.gpus} GPU" if self.shape.gpus else f"{self.shape.cpus:g} CPU"
+                say(f"no engine is up yet; Ray starts each as soon as a machine has {needs} free")
         ready = self.ray.wait(awaited, num_returns=len(awaited), timeout=0)[0]
         told = {id(one) for one in ready}
         return [life for life in self.lives if id(life.awaited) in told]

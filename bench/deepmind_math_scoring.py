@@ -53,7 +53,7 @@ def main() -> None:
 
         seconds = per_thousand(score_all, len(pairs), arguments.repeat)
         print(f"  {name:40} {seconds:.3f}   slowest answer {max(spent):.3f}")
-    with ScoringPool({task.name: task}, workers=1) as pool:
+    with ScoringPool({task.name: task}, scoring_processes=1) as pool:
 
         def score_elsewhere() -> None:
             for doc, text in pairs:

@@ -37,7 +37,7 @@ def main() -> None:
         for doc, text in zip(docs, texts, strict=True):
             task.score(doc, Response(text=text))
         alone.append((time.process_time() - start) / len(docs) * 1000)
-    with ScoringPool({"gsm8k": task}, workers=1) as pool:
+    with ScoringPool({"gsm8k": task}, scoring_processes=1) as pool:
         for _ in range(arguments.repeat):
             begun = time.perf_counter()
             for doc, text in zip(docs, texts, strict=True):

@@ -81,7 +81,7 @@ def scorer_peaks(found: dict[int, int]) -> None:
         time.sleep(0.2)
 
 
-def measured(folder: Path, data: Path, repeats: int, workers: int | None) -> dict[str, Any]:
+def measured(folder: Path, data: Path, repeats: int, processes: int | None) -> dict[str, Any]:
     """One run, in this process."""
     from olmes import evaluate
 
@@ -94,7 +94,7 @@ def measured(folder: Path, data: Path, repeats: int, workers: int | None) -> dic
         data=data,
         out=folder / "runs",
         settings={"gsm8k.n": repeats},
-        workers=workers,
+        scoring_processes=processes,
     )
     wall, after = time.perf_counter() - began, os.times()
     found = {
@@ -142,13 +142,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=BESIDE)
     parser.add_argument("--samples", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--scoring-processes", type=int, default=None)
     parser.add_argument("--keep", type=Path, default=None)
     parser.add_argument("--here", type=Path, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
-        found = measured(arguments.here, arguments.data, arguments.repeats, arguments.workers)
+        found = measured(
+            arguments.here, arguments.data, arguments.repeats, arguments.scoring_processes
+        )
         print(json.dumps(found))
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -162,7 +164,11 @@ def main() -> None:
         # A process of its own: its memory must not be that of whoever wrote the recording.
         command = [sys.executable, "-m", "bench.harness_alone", "--here", str(folder)]
         command += ["--data", str(data), "--repeats", str(repeats)]
-        command += ["--workers", str(arguments.workers)] if arguments.workers else []
+        command += (
+            ["--scoring-processes", str(arguments.scoring_processes)]
+            if arguments.scoring_processes
+            else []
+        )
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         print("\n".join(lines(json.loads(done.stdout.splitlines()[-1]))))
 

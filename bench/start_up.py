@@ -49,7 +49,8 @@ def replayed(folder: Path, count: int) -> tuple[float, float]:
     for attempt in range(RUNS):
         command = (
             *OLMES, "run", "--task", str(TASK), "--model", f"replay:{folder / 'recording.jsonl'}",
-            "--data", str(folder), "--out", str(folder / f"runs{count}-{attempt}"), "--workers", "1",
+            "--data", str(folder), "--out", str(folder / f"runs{count}-{attempt}"),
+            "--scoring-processes", "1",
         )  # fmt: skip
         pairs.append(measured(command, {"OLMES_CACHE": str(folder / "cache")}))
     return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)

@@ -15,6 +15,7 @@ from olmes.judging.replayed import replayed_judge
 from olmes.models.base import Model
 from olmes.models.replay import Recording, ReplayModel
 from olmes.models.spec import load_model, parse_spec
+from olmes.models.spread import load_spread
 from olmes.plan import Plan, make_plan
 from olmes.record import Record
 from olmes.registry import load_suite, load_task, members, suite_names
@@ -40,7 +41,9 @@ def evaluate(
     judge: str | Judge | None = None,
     look: str | Look | None = None,
     use_cache: bool = True,
+    ray: str | None = None,
     workers: int | None = None,
+    scoring_processes: int | None = None,
     watcher: Watcher | None = None,
 ) -> Record:
     """Run a task, several tasks or a suite on a model and return the record.
@@ -58,7 +61,9 @@ def evaluate(
         look: why held-out tasks are looked at, which they must not be without a reason; a `Look`
             says more.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
-        workers: scoring processes; None takes half of the processors.
+        ray: a Ray cluster to spread the requests over: HOST:PORT of its head, or `auto`.
+        workers: engines on Ray; without `ray` on this machine.
+        scoring_processes: how many; None takes half of the processors.
         watcher: told what happens while the run goes on.
 
     Raises:
@@ -68,7 +73,10 @@ def evaluate(
     suite, tasks = tasks_of(target)
     look = Look(reason=look) if isinstance(look, str) else look
     check_look(tasks, suite, look)
-    model = load_model(model) if isinstance(model, str) else model
+    if isinstance(model, str):
+        model = load_spread(model, ray=ray, workers=workers)
+    elif ray is not None or workers is not None:
+        raise OlmesError("ray and workers go with a model that is named; name it as a string.")
     judge = Judge(model=load_judge(judge)) if isinstance(judge, str) else judge
     plan = plan_run(
         tasks,
@@ -86,7 +94,7 @@ def evaluate(
         judge=judge,
         look=look,
         use_cache=use_cache,
-        workers=workers,
+        scoring_processes=scoring_processes,
         watcher=watcher,
     )
 

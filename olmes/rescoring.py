@@ -33,7 +33,7 @@ def score_recorded(
     recorded: Sequence[RecordedResponse],
     dataset: Dataset | None,
     *,
-    workers: int | None = None,
+    scoring_processes: int | None = None,
 ) -> Scored:
     """Score recorded responses; no model is asked for anything.
 
@@ -41,7 +41,7 @@ def score_recorded(
         task: whose scorers are used.
         recorded: responses; several to one item are clustered in the standard error.
         dataset: where `doc_id` rows are looked up; may be None when every row holds its `doc`.
-        workers: scoring processes; None takes every processor, as no model needs one.
+        scoring_processes: how many; None takes every processor, as no model needs one.
 
     Raises:
         OlmesError: a row names no item.
@@ -60,7 +60,7 @@ def score_recorded(
         for row, instance in zip(recorded, instances, strict=True)
     ]
     sheet = ScoreSheet(task, [instance.doc for instance in instances], rows)
-    with ScoringPool({task.name: task}, workers or os.cpu_count()) as pool:
+    with ScoringPool({task.name: task}, scoring_processes or os.cpu_count()) as pool:
         for position, row in enumerate(recorded):
             response = row.to_response()
             sheet.responded(position, response)

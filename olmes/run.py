@@ -101,7 +101,7 @@ def run(
     judge: Judge | None = None,
     look: Look | None = None,
     use_cache: bool = True,
-    workers: int | None = None,
+    scoring_processes: int | None = None,
     watcher: Watcher | None = None,
     scorers: KeptPool | None = None,
 ) -> Record:
@@ -117,7 +117,7 @@ def run(
         judge: answers the questions of judged tasks.
         look: why held-out tasks are looked at, when the plan has any.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
-        workers: scoring processes; None takes half of the processors.
+        scoring_processes: how many; None takes half of the processors.
         watcher: told what happens.
         scorers: scoring processes that outlive the run; None has the run end its own.
 
@@ -143,7 +143,8 @@ def run(
     whole = False
     watcher.started(plan, folder)
     try:
-        with lender.lent({one.task.name: one.task for one in plan.tasks}, workers) as pool:
+        tasks = {one.task.name: one.task for one in plan.tasks}
+        with lender.lent(tasks, scoring_processes) as pool:
             meter.scores_with(pool)
             respond(plan, sheets, meter, journal, cache, pool, watcher)
             responded = time.perf_counter()

@@ -22,6 +22,7 @@ from olmes.models.completeness import trouble_of
 from olmes.models.lineage import CHECKPOINT, checkpoint_folder, step_of
 from olmes.models.replay import ReplayModel
 from olmes.models.spec import load_model, parse_spec
+from olmes.models.spread import load_spread
 from olmes.models.warm import WarmMemory
 from olmes.plan import Plan
 from olmes.record import Record
@@ -61,7 +62,9 @@ def evaluate_sequence(
     judge: str | None = None,
     look: str | Look | None = None,
     use_cache: bool = True,
+    ray: str | None = None,
     workers: int | None = None,
+    scoring_processes: int | None = None,
 ) -> list[Member]:
     """Run the same on several models, such as `ckpts/step_*`, and return what became of each.
 
@@ -76,7 +79,9 @@ def evaluate_sequence(
         judge: who answers for tasks that need a judge.
         look: why held-out tasks are looked at; each model is a look of its own.
         use_cache: whether responses are taken from and put into the shared cache.
-        workers: scoring processes.
+        ray: a Ray cluster, as for `evaluate`; weights are then loaded anew for each model.
+        workers: engines on Ray; without `ray` on this machine.
+        scoring_processes: how many; None takes half of the processors.
 
     Raises:
         OlmesError: what would be asked cannot be asked of any model, or a pattern fits no folder. A
@@ -100,7 +105,9 @@ def evaluate_sequence(
         judge=lambda: Judge(model=judging) if judging else None,
         look=look,
         use_cache=use_cache,
+        ray=ray,
         workers=workers,
+        scoring_processes=scoring_processes,
     )
 
 
@@ -113,7 +120,9 @@ def run_sequence(
     judge: Callable[[], Judge | None] = lambda: None,
     look: Look | None = None,
     use_cache: bool = True,
+    ray: str | None = None,
     workers: int | None = None,
+    scoring_processes: int | None = None,
     watcher: Callable[[], Watcher] = Watcher,
     ended: Callable[[Member], None] = lambda _: None,
 ) -> list[Member]:
@@ -127,7 +136,9 @@ def run_sequence(
         judge: gives a judge with a budget of its own to each run.
         look: why held-out tasks are looked at; each model is a look of its own.
         use_cache: whether responses are taken from and put into the shared cache.
-        workers: scoring processes.
+        ray: a Ray cluster, as for `evaluate`; weights are then loaded anew for each model.
+        workers: engines on Ray; without `ray` on this machine.
+        scoring_processes: how many; None takes half of the processors.
         watcher: gives who is told about one run.
         ended: called with each model that is done with, well or not.
 
@@ -147,14 +158,18 @@ def run_sequence(
 
     def run_one(name: str) -> Member:
         try:
-            model = load_whole(name, warm, engine or {})
+            if ray is None and workers is None:
+                model = load_model(name, warm=warm, **(engine or {}))
+            else:
+                model = load_spread(name, ray=ray, workers=workers, **(engine or {}))
+            check_whole(model)
         except OlmesError as error:
             return failed(name, error)
         own = planned(model)
         try:
             record = run(
                 own, model, out=out, judge=judge(), look=look, use_cache=use_cache,
-                workers=workers, watcher=watcher(), scorers=scorers,
+                scoring_processes=scoring_processes, watcher=watcher(), scorers=scorers,
             )  # fmt: skip
         except Exception as error:  # told, and the others go on
             return failed(name, error)
@@ -178,17 +193,15 @@ def failed(name: str, error: Exception) -> Member:
     return Member(name, None, reason, "".join(traceback.format_exception(error)))
 
 
-def load_whole(name: str, warm: WarmMemory, engine: Mapping[str, Any]) -> Model:
-    """The model of a name, if its folder (where it is one) is a whole checkpoint.
+def check_whole(model: Model) -> None:
+    """Return when a model's folder, where it is one, is a whole checkpoint.
 
     Raises:
-        OlmesError: it is not, or as `load_model`.
+        OlmesError: it is not.
     """
-    model = load_model(name, warm=warm, **engine)
     folder = checkpoint_folder(model)
     if folder is not None and (trouble := trouble_of(folder)):
         raise OlmesError(f"{folder} is not a whole checkpoint: {trouble.reason}.")
-    return model
 
 
 def is_pattern(name: str) -> bool:

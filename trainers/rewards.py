@@ -67,13 +67,17 @@ class VerifierRewards:
     """
 
     def __init__(
-        self, rows: Iterable[Row], *, workers: int | None = None, say: Callable[[str], None] = print
+        self,
+        rows: Iterable[Row],
+        *,
+        scoring_processes: int | None = None,
+        say: Callable[[str], None] = print,
     ) -> None:
         """Load every task that rows name.
 
         Args:
             rows: every row there will be, read for the tasks alone.
-            workers: scoring processes; None takes half of the processors, shared among the
+            scoring_processes: how many; None takes half of the processors, shared among the
                 trainings on this machine.
             say: gets a line about faults.
 
@@ -98,7 +102,9 @@ class VerifierRewards:
             tasks[task.name] = task
             self.names[reference] = task.name
         share = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        self.pool = ScoringPool(tasks, workers or max(1, (os.cpu_count() or 2) // (2 * share)))
+        self.pool = ScoringPool(
+            tasks, scoring_processes or max(1, (os.cpu_count() or 2) // (2 * share))
+        )
         self.lock = threading.Lock()
         self.said: set[str] = set()
         self.say = say

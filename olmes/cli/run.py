@@ -44,7 +44,14 @@ if TYPE_CHECKING:
 @click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
 @click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
 @options.engine_options
-@click.option("--workers", type=click.IntRange(min=1), help="Scoring processes.")
+@click.option(
+    "--ray", metavar="ADDRESS", help="Spread over a Ray cluster: HOST:PORT of its head, or auto."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1),
+    help="Engines on Ray; without --ray on this machine.",
+)  # fmt: skip
+@click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @click.option(
     "--no-cache", is_flag=True, help="Neither take nor keep responses in the shared cache."
 )
@@ -68,7 +75,9 @@ def command(
     reason: str,
     family: str,
     engine: options.EngineOptions,
+    ray: str | None,
     workers: int | None,
+    scoring_processes: int | None,
     no_cache: bool,
     push: str | None,
     estimate: bool,
@@ -85,7 +94,7 @@ def command(
     from olmes.cli.outcome import show_outcome
     from olmes.cli.sequence import show_members, tell
     from olmes.judging.judge import Judge
-    from olmes.models.spec import load_model
+    from olmes.models.spread import load_spread
     from olmes.run import run
     from olmes.seal.look import Look, check_look
     from olmes.sequence import expand, is_pattern, run_sequence
@@ -143,14 +152,15 @@ def command(
 
         members = run_sequence(
             names, plan, out=out, engine=engine, judge=new_judge, look=look,
-            use_cache=not no_cache, workers=workers, watcher=lambda: watching(push), ended=ended,
+            use_cache=not no_cache, ray=ray, workers=workers, scoring_processes=scoring_processes,
+            watcher=lambda: watching(push), ended=ended,
         )  # fmt: skip
         show_members(members, pages, as_json=as_json)
         return 0 if all(member.complete for member in members) else 1
-    loaded = load_model(names[0], **engine)
+    loaded = load_spread(names[0], ray=ray, workers=workers, **engine)
     record = run(
         plan(loaded), loaded, out=out, judge=new_judge(), look=look, use_cache=not no_cache,
-        workers=workers, watcher=watching(push),
+        scoring_processes=scoring_processes, watcher=watching(push),
     )  # fmt: skip
     show_outcome(record, write_page(record), as_json=as_json)
     send(record, push)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.data_option
 @options.set_option
 @click.option("--verdicts", type=click.Path(path_type=Path), help="Write one JSON row a response.")
-@click.option("--workers", type=click.IntRange(min=1), help="Scoring processes.")
+@click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @options.json_option
 @options.verbose_option
 def command(
@@ -31,7 +31,7 @@ def command(
     data: Path | None,
     settings: tuple[str, ...],
     verdicts: Path | None,
-    workers: int | None,
+    scoring_processes: int | None,
     as_json: bool,
 ) -> int:
     """Score the recorded responses of FILE (JSON lines) without a model.
@@ -55,7 +55,7 @@ def command(
     dataset = None
     if needs_data(recorded):
         dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
-    scored = score_recorded(scorer, recorded, dataset, workers=workers)
+    scored = score_recorded(scorer, recorded, dataset, scoring_processes=scoring_processes)
     if verdicts is not None:
         jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
     summary = {

@@ -14,15 +14,20 @@ class KeptPool:
 
     def __init__(self) -> None:
         self.pool: ScoringPool | None = None
-        self.workers: int | None = None
+        self.scoring_processes: int | None = None
 
     @contextmanager
-    def lent(self, tasks: Mapping[str, Task], workers: int | None) -> Iterator[ScoringPool]:
+    def lent(
+        self, tasks: Mapping[str, Task], scoring_processes: int | None
+    ) -> Iterator[ScoringPool]:
         """The pool for a run's tasks; one whose run broke off is not lent again."""
-        wanted = ScoringPool(tasks, workers)
-        if self.pool is None or (self.pool.setup, self.workers) != (wanted.setup, workers):
+        wanted = ScoringPool(tasks, scoring_processes)
+        if self.pool is None or (self.pool.setup, self.scoring_processes) != (
+            wanted.setup,
+            scoring_processes,
+        ):
             self.close()
-            self.pool, self.workers = wanted.__enter__(), workers
+            self.pool, self.scoring_processes = wanted.__enter__(), scoring_processes
         try:
             yield self.pool
         except BaseException:  # jobs of the broken run must not be waited for by the next

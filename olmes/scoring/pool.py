@@ -148,7 +148,7 @@ class Worker:
 class ScoringPool:
     """Workers for a set of tasks. Use as a context manager; `submit` jobs, then `join`."""
 
-    def __init__(self, tasks: Mapping[str, Task], workers: int | None = None) -> None:
+    def __init__(self, tasks: Mapping[str, Task], scoring_processes: int | None = None) -> None:
         self.tasks = dict(tasks)
         self.setup = ascii_json(
             {
@@ -166,7 +166,7 @@ class ScoringPool:
         """Processor seconds of the workers; a job that ran into its time limit counts that limit."""
         self.closing = False
         self.failure: BaseException | None = None
-        count = workers or max(1, min(16, (os.cpu_count() or 2) // 2))
+        count = scoring_processes or max(1, min(16, (os.cpu_count() or 2) // 2))
         self.threads = [
             threading.Thread(target=self.drive, name=f"scorer-{i}", daemon=True)
             for i in range(count)

@@ -126,7 +126,7 @@ def mixed_run(folder: Path, *, held_out: bool = False, **options: Any) -> Record
         settings={"echo.n": REPEATS},
         judge=Judge(model=RuleJudge()),
         look="final" if held_out else None,
-        workers=2,
+        scoring_processes=2,
         **options,
     )
 

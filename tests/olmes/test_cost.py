@@ -21,7 +21,7 @@ from olmes.run import Watcher
 
 def run(echo, out: Path, **options) -> Record:
     return evaluate(
-        str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=out, workers=1,
+        str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=out, scoring_processes=1,
         **options,
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def slow(self, requests, done):
     fast(self, requests, late)
 ReplayModel.generate = slow
 task, model, data, out = sys.argv[1:]
-evaluate(task, model=model, data=data, out=out, workers=1)
+evaluate(task, model=model, data=data, out=out, scoring_processes=1)
 """
 
 

@@ -22,7 +22,7 @@ def run(echo, out: Path, **options) -> Record:
         model=f"replay:{echo.recording}",
         data=echo.data,
         out=out,
-        workers=1,
+        scoring_processes=1,
         **options,
     )
 
@@ -164,7 +164,7 @@ def slow(self, requests, done):
     fast(self, requests, late)
 ReplayModel.generate = slow
 task, model, data, out = sys.argv[1:]
-evaluate(task, model=model, data=data, out=out, workers=1)
+evaluate(task, model=model, data=data, out=out, scoring_processes=1)
 """
 
 

@@ -42,7 +42,11 @@ def test_scan_names_a_line_that_is_not_json(tmp_path: Path) -> None:
 
 def test_verdicts_are_the_samples_without_their_texts(echo, tmp_path: Path) -> None:
     record = evaluate(
-        str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path, workers=1
+        str(echo.task),
+        model=f"replay:{echo.recording}",
+        data=echo.data,
+        out=tmp_path,
+        scoring_processes=1,
     )
     samples = list(record.samples("echo"))
     assert list(record.verdicts("echo")) == [

@@ -120,7 +120,7 @@ def peak():
 
 record = evaluate(
     task, model=f"replay:{recording}", data=folder, out=folder / "runs",
-    settings={"echo.n": repeats}, workers=1,
+    settings={"echo.n": repeats}, scoring_processes=1,
 )
 assert record.tasks["echo"]["n"] == 100 * repeats
 from olmes.reports.run_page import write_run_page

@@ -282,7 +282,7 @@ def test_scoring_processes_judge_the_same() -> None:
     item = doc("5*x", "polynomials__add")
     texts = ["Therefore, the final answer is 5x. I hope it is correct.", HOSTILE["lone surrogate"]]
     outcomes: dict[int, Outcome] = {}
-    with ScoringPool({TASK.name: TASK}, workers=1) as pool:
+    with ScoringPool({TASK.name: TASK}, scoring_processes=1) as pool:
         for number, text in enumerate(texts):
             pool.submit(
                 TASK.name,

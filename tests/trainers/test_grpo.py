@@ -67,7 +67,7 @@ def batch_of(workshop: Any, **table: Any) -> tuple[Any, Any]:
     lengths(workshop)
     prepared = workshop.prepared("rlvr", optimization={"micro_batch_size": 8}, **table)
     rows = fitting(prepared)
-    with VerifierRewards(rows, workers=1, say=prepared.say) as rewards:
+    with VerifierRewards(rows, scoring_processes=1, say=prepared.say) as rewards:
         trainer = build_grpo(prepared, rows, rewards)
         trainer.model.train()
         batch = next(iter(trainer.get_train_dataloader()))
@@ -116,7 +116,7 @@ def test_no_end_replaces_the_reward(workshop: Any) -> None:
     answer = json.loads(held)[0]["doc"]["answer"]
     end = prepared.tokenizer.eos_token_id
     logged: dict[str, float] = {}
-    with VerifierRewards(rows, workers=1, say=prepared.say) as rewards:
+    with VerifierRewards(rows, scoring_processes=1, say=prepared.say) as rewards:
         found = reward_function(prepared, rewards)(
             prompts=[None] * 3,
             completions=[

@@ -44,7 +44,7 @@ def test_rewards_are_what_evaluation_would_say() -> None:
                 rows.append(row({"task": name, "doc": doc}))
                 texts.append(response.text)
                 wanted.append(values(task, doc, response)[task.primary])
-    with VerifierRewards(rows, workers=1) as rewards:
+    with VerifierRewards(rows, scoring_processes=1) as rewards:
         found = rewards.score(rows, texts)
     assert found.rewards == wanted
     assert 0 < sum(wanted) < len(wanted)
@@ -62,7 +62,7 @@ def test_several_verifiers_are_summed_with_their_weights() -> None:
         "weight": 0.5,
     }
     rows = [row(three, plain)] * 2
-    with VerifierRewards(rows, workers=1) as rewards:
+    with VerifierRewards(rows, scoring_processes=1) as rewards:
         # A metric over parts is the share of parts that are met: here one of two.
         found = rewards.score(rows, ["The answer Is 3", "The answer, Ada, is 4"])
     assert found.rewards == [2.0 + 0.25, 0.0]
@@ -70,7 +70,7 @@ def test_several_verifiers_are_summed_with_their_weights() -> None:
 
 def test_the_text_is_cut_at_the_tasks_stop_strings() -> None:
     rows = [row({"task": "gsm8k", "doc": {"question": "", "answer": "#### 3"}})]
-    with VerifierRewards(rows, workers=1) as rewards:
+    with VerifierRewards(rows, scoring_processes=1) as rewards:
         assert rewards.score(rows, ["It is 3.\nQuestion: What is 4 + 4?"]).rewards == [1.0]
         assert rewards.response("gsm8k", "It is 3. Question: x", False).finish == "stop"
         assert rewards.response("gsm8k", "It is 3", False).finish == "length"
@@ -81,7 +81,7 @@ def test_hostile_responses_cost_their_own_reward_alone() -> None:
     texts = ["right", "hang", "exit", "memory", "right", "raise", "wrong"]
     rows = [row({"task": str(ECHO), "doc": {"word": "right"}})] * len(texts)
     said: list[str] = []
-    with VerifierRewards(rows, workers=1, say=said.append) as rewards:
+    with VerifierRewards(rows, scoring_processes=1, say=said.append) as rewards:
         began = time.monotonic()
         found = rewards.score(rows, texts)
         assert time.monotonic() - began < 30
@@ -99,7 +99,7 @@ def test_it_works_outside_the_main_thread() -> None:
     doc = {"problem": "", "level": "", "type": "", "solution": r"\boxed{\sqrt{8}}"}
     rows = [row({"task": "math", "doc": doc})]
     found: list[Any] = []
-    with VerifierRewards(rows, workers=1) as rewards:
+    with VerifierRewards(rows, scoring_processes=1) as rewards:
         thread = threading.Thread(
             target=lambda: found.append(rewards.score(rows, [r"It is $\boxed{2\sqrt{2}}$."]))
         )

@@ -1,4 +1,4 @@
-"""Generators as Ray actors, anywhere on a cluster; needs `pip install ray`."""
+"""Generators as Ray actors, anywhere on a cluster; needs `pip install 'olmes[ray]'`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RayWorkers:
             import ray
         except ImportError as error:
             raise OlmesError(
-                'carrier = "ray" needs Ray: pip install ray, or use carrier = "processes".'
+                'carrier = "ray" needs Ray: pip install \'olmes[ray]\', or use carrier = "processes".'
             ) from error
         self.ray = ray
         self.recipe = recipe

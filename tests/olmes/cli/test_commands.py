@@ -175,7 +175,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(olmes, echo, tmp_path:
     echo.record([{"response": word, "doc_id": i} for i, word in enumerate(words)])
     run = (
         "run", "--task", ECHO, "--model", f"replay:{echo.recording}", "--data", echo.data,
-        "--out", tmp_path / "runs", "--workers", "1",
+        "--out", tmp_path / "runs", "--scoring-processes", "1",
     )  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "olmes", *map(str, run)], stderr=subprocess.PIPE, text=True

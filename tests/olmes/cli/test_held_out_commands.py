@@ -34,7 +34,7 @@ def exam(echo) -> list[object]:
     """The arguments that run the suite under seal on a recording."""
     return [
         "run", "--suite", "exam.toml", "--model", f"replay:{echo.recording}",
-        "--data", echo.data, "--workers", 1,
+        "--data", echo.data, "--scoring-processes", 1,
     ]  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def run(echo, tmp_path: Path, right: set[int], *, name: str = "a", **options) ->
         model=f"replay:{recording}",
         data=echo.data,
         out=tmp_path / "runs",
-        workers=1,
+        scoring_processes=1,
         **options,
     )
 
@@ -202,7 +202,11 @@ def test_p_values_are_corrected_over_the_tasks(echo, tmp_path: Path) -> None:
         )
         records.append(
             evaluate(
-                str(suite), model=f"replay:{recording}", data=echo.data, out=tmp_path, workers=1
+                str(suite),
+                model=f"replay:{recording}",
+                data=echo.data,
+                out=tmp_path,
+                scoring_processes=1,
             )
         )
     found = compare_runs(*records)

@@ -21,7 +21,7 @@ from olmes.seal.look import Look
 def run(echo, tmp_path: Path) -> Record:
     return evaluate(
         str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
-        workers=1,
+        scoring_processes=1,
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def official(echo, tmp_path: Path, monkeypatch):
         recording.write_text("".join(json.dumps(row) + "\n" for row in rows))
         record = evaluate(
             options.pop("target", str(echo.task)), model=f"replay:{recording}", data=echo.data,
-            out=tmp_path / "runs", workers=1, **options,
+            out=tmp_path / "runs", scoring_processes=1, **options,
         )  # fmt: skip
         record.data["model"]["name"] = name
         return record
@@ -80,7 +80,7 @@ def test_samples_under_seal_are_not_loaded(echo, tmp_path: Path) -> None:
     suite.write_text(f'tasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
     record = evaluate(
         str(suite), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
-        look=Look(reason="final"), workers=1,
+        look=Look(reason="final"), scoring_processes=1,
     )  # fmt: skip
     assert olmes.load(record.folder, samples=True).empty
     frame = olmes.load(record.folder)
@@ -89,7 +89,7 @@ def test_samples_under_seal_are_not_loaded(echo, tmp_path: Path) -> None:
     # Beside a run that is no look the number of looks is a count still.
     open_run = evaluate(
         str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
-        limit=3, workers=1,
+        limit=3, scoring_processes=1,
     )  # fmt: skip
     table = str(export([record, open_run], "csv", None)).splitlines()
     names = table[0].split(",")

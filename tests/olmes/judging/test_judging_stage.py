@@ -74,7 +74,7 @@ def run(bench: Path, judge: Judge | str | None, out: str = "runs") -> Record:
         data=bench / "data",
         out=bench / out,
         judge=judge,
-        workers=1,
+        scoring_processes=1,
     )
 
 
@@ -185,7 +185,7 @@ def test_without_a_judge_the_task_is_not_run_and_the_suite_says_so(bench: Path, 
     suite = bench / "both.toml"
     suite.write_text(f'tasks = ["{TASK}", "{echo.task}"]\n')
     record = evaluate(
-        str(suite), model=f"replay:{echo.recording}", data=echo.data, out=bench, workers=1
+        str(suite), model=f"replay:{echo.recording}", data=echo.data, out=bench, scoring_processes=1
     )
     assert list(record.tasks) == ["echo"]
     assert "--judge" in record.data["not_run"]["taste"]

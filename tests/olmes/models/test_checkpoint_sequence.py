@@ -23,7 +23,7 @@ from olmes.sequence import expand
 from olmes.types import Generation, Request
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 6}
-OPTIONS = {"limit": 3, "settings": SETTINGS, "workers": 1, "use_cache": False}
+OPTIONS = {"limit": 3, "settings": SETTINGS, "scoring_processes": 1, "use_cache": False}
 STEPS = (9, 10, 100)
 
 

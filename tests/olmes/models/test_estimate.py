@@ -26,7 +26,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(model: Path, out: Path, limit: int, **options) -> Record:
     return evaluate(
-        "gsm8k", model=str(model), settings=SETTINGS, out=out, workers=1, limit=limit, **options
+        "gsm8k",
+        model=str(model),
+        settings=SETTINGS,
+        out=out,
+        scoring_processes=1,
+        limit=limit,
+        **options,
     )
 
 
@@ -82,7 +88,12 @@ def test_log_likelihoods_are_counted_as_they_are_computed(
     task = str(Path(__file__).parents[1] / "files/weighing_task.py")
     told = estimated(tiny_folder, tmp_path / "runs", 8, task=task, settings=None)
     record = evaluate(
-        task, model=str(tiny_folder), out=tmp_path / "runs", limit=8, workers=1, use_cache=False
+        task,
+        model=str(tiny_folder),
+        out=tmp_path / "runs",
+        limit=8,
+        scoring_processes=1,
+        use_cache=False,
     )
     cost = record.data["cost"]
     assert cost["decode_tokens"] == told.new_tokens_limit == 0

@@ -35,7 +35,7 @@ def test_href_is_judged_over_the_wire(
             judge=judge,
             look="the judge works",
             settings={"href.max_tokens": 32, "href.judge_tokens": 8},
-            workers=1,
+            scoring_processes=1,
         )
 
     record = run(judge, "runs")

@@ -312,7 +312,9 @@ def test_it_works_inside_a_running_loop(server) -> None:
 def record_of(echo: Any, out: Path, model: OpenAIModel, **options: Any) -> Any:
     from olmes import evaluate
 
-    return evaluate(str(echo.task), model=model, data=echo.data, out=out, workers=1, **options)
+    return evaluate(
+        str(echo.task), model=model, data=echo.data, out=out, scoring_processes=1, **options
+    )
 
 
 def test_a_run_on_a_faulty_server_ends_with_the_same_record(echo, server, tmp_path: Path) -> None:
@@ -334,7 +336,7 @@ SCRIPT = """
 import sys
 from olmes import evaluate
 task, model, data, out = sys.argv[1:]
-evaluate(task, model=model, data=data, out=out, workers=1, use_cache=False)
+evaluate(task, model=model, data=data, out=out, scoring_processes=1, use_cache=False)
 """
 
 

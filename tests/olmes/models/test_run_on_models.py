@@ -48,7 +48,12 @@ def test_the_cache_serves_a_model_and_never_another(
 
     def run(model: Path, name: str, **options) -> Record:
         return evaluate(
-            "gsm8k", model=str(model), settings=SHORT, out=tmp_path / name, workers=1, **options
+            "gsm8k",
+            model=str(model),
+            settings=SHORT,
+            out=tmp_path / name,
+            scoring_processes=1,
+            **options,
         )
 
     first = run(tiny_folder, "a", limit=4)
@@ -76,7 +81,14 @@ def test_a_copy_of_a_model_elsewhere_is_the_same_model(
     copy = tmp_path / "copy"
     shutil.copytree(tiny_folder, copy)
     for model, name in ((tiny_folder, "a"), (copy, "b")):
-        evaluate("gsm8k", model=str(model), settings=SHORT, out=tmp_path / name, limit=2, workers=1)
+        evaluate(
+            "gsm8k",
+            model=str(model),
+            settings=SHORT,
+            out=tmp_path / name,
+            limit=2,
+            scoring_processes=1,
+        )
     assert counted == [2]
 
 
@@ -88,7 +100,13 @@ def test_the_embedded_model_answers_the_dev_suite(tmp_path: Path, monkeypatch) -
         "ifeval.max_tokens": 24,
     }  # fmt: skip
     record = evaluate(
-        "dev", model="smollm2", settings=settings, limit=1, out=tmp_path, workers=1, use_cache=False
+        "dev",
+        model="smollm2",
+        settings=settings,
+        limit=1,
+        out=tmp_path,
+        scoring_processes=1,
+        use_cache=False,
     )
     assert record.complete
     assert set(record.tasks) == {"gsm8k", "math", "ifeval"}

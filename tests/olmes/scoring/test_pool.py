@@ -15,9 +15,9 @@ from olmes.types import Response
 ECHO = load_task(str(Path(__file__).parents[1] / "files/echo_task.py"))
 
 
-def judge(texts: list[str], workers: int = 2) -> dict[str, dict[str, Outcome]]:
+def judge(texts: list[str], scoring_processes: int = 2) -> dict[str, dict[str, Outcome]]:
     found: dict[str, dict[str, Outcome]] = {text: {} for text in texts}
-    with ScoringPool({"echo": ECHO}, workers) as pool:
+    with ScoringPool({"echo": ECHO}, scoring_processes) as pool:
         for text in texts:
             pool.submit(
                 "echo",
@@ -73,7 +73,7 @@ def test_jobs_do_not_pile_up() -> None:
 
 def test_any_text_gets_through() -> None:
     texts = ["\0", "\ud800", "x" * 1_000_000, "[" * 1_000_000, "\u2028", '"}\n{"', "𝔸"]
-    found = judge([*texts], workers=1)
+    found = judge([*texts], scoring_processes=1)
     assert all(found[text]["score"].verdict.extracted == text for text in texts)
 
 

@@ -28,7 +28,7 @@ def run(echo, exam: Path, out: Path, look: str | Look | None = "final", **option
         data=echo.data,
         out=out,
         look=look,
-        workers=1,
+        scoring_processes=1,
         **options,
     )
 
@@ -133,7 +133,7 @@ def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
     dev = tmp_path / "mydev.toml"
     dev.write_text(f'name = "mydev"\ntasks = ["{other}"]\n', "utf-8")
     tuned = evaluate(
-        str(dev), model=f"replay:{echo.recording}", data=echo.data, out=runs, workers=1
+        str(dev), model=f"replay:{echo.recording}", data=echo.data, out=runs, scoring_processes=1
     )
     single = evaluate(
         [str(other)], model=f"replay:{echo.recording}", data=echo.data, out=runs, limit=4, workers=1

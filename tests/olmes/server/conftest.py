@@ -192,7 +192,11 @@ def real_run(bench: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     out = tmp_path_factory.mktemp("real")
     record = evaluate(
-        str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, out=out, workers=1
+        str(ECHO),
+        model=f"replay:{bench / 'recording.jsonl'}",
+        data=bench,
+        out=out,
+        scoring_processes=1,
     )
     return record.folder
 
@@ -206,7 +210,7 @@ def sealed_run(bench: Path, tmp_path: Path) -> Path:
     suite.write_text(f'name = "exam"\ntasks = ["{ECHO}"]\nheld_out = true\n', "utf-8")
     record = evaluate(
         str(suite), model=f"replay:{bench / 'recording.jsonl'}", data=bench,
-        out=tmp_path / "sealed-runs", look="final", workers=1,
+        out=tmp_path / "sealed-runs", look="final", scoring_processes=1,
     )  # fmt: skip
     return record.folder
 

@@ -34,7 +34,11 @@ def scored(lab) -> Queue:
         ]
         recording.write_text("".join(json.dumps(row) + "\n" for row in rows))
         record = evaluate(
-            str(lab.suite), model=f"replay:{recording}", data=lab.data, out=lab.runs, workers=1
+            str(lab.suite),
+            model=f"replay:{recording}",
+            data=lab.data,
+            out=lab.runs,
+            scoring_processes=1,
         )
         with queue.changing() as connection:
             queue.insert(

@@ -103,7 +103,7 @@ def start_workers(
     policy = learner.policy
     recipe = Recipe(
         type(policy), policy.config, policy.dtype, prompts.encoded, sampling, make,
-        config.generator_device or default_device(),
+        config.generator_device or default_device(config),
         learner.accelerator.mixed_precision == "bf16",
     )  # fmt: skip
     if config.carrier == "ray":
@@ -113,9 +113,9 @@ def start_workers(
     return ProcessWorkers(recipe, policy, start, config.generators, config.restarts)
 
 
-def default_device() -> str:
+def default_device(config: PPOConfig) -> str:
     """The last of several GPUs, which is left to the generators; else the CPU."""
     import torch
 
-    count = torch.cuda.device_count()
+    count = 0 if config.device == "cpu" else torch.cuda.device_count()
     return f"cuda:{count - 1}" if count > 1 else "cpu"

@@ -23,7 +23,8 @@ def training_arguments(config: PPOConfig, output_dir: Path) -> Any:
         output_dir=str(output_dir), max_steps=config.updates, seed=config.seed,
         learning_rate=config.learning_rate, per_device_train_batch_size=config.batch_size,
         save_steps=config.save_every, save_total_limit=config.save_total_limit,
-        logging_steps=1, report_to=[], use_cpu=not torch.cuda.is_available(),
+        logging_steps=1, report_to=[],
+        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
     )  # fmt: skip
 
 

@@ -1,4 +1,8 @@
-"""Generators as Ray actors, anywhere on a cluster; needs `pip install ray`."""
+"""Generators as Ray actors, anywhere on a cluster; needs `pip install 'olmes[ray]'`.
+
+A run joins the cluster that `RAY_ADDRESS` names, and starts one of its own on this machine where
+none is named.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +61,7 @@ class RayWorkers:
             import ray
         except ImportError as error:
             raise OlmesError(
-                'carrier = "ray" needs Ray: pip install ray, or use carrier = "processes".'
+                'carrier = "ray" needs Ray: pip install \'olmes[ray]\', or use carrier = "processes".'
             ) from error
         self.ray = ray
         self.recipe = recipe

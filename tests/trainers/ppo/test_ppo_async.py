@@ -325,7 +325,7 @@ def test_asynchronous_is_faster(monkeypatch) -> None:
 def test_ray_that_is_missing_is_said(train, tmp_path, settings) -> None:
     if find_spec("ray"):
         pytest.skip("Ray is installed")
-    with pytest.raises(OlmesError, match="needs Ray: pip install ray"):
+    with pytest.raises(OlmesError, match=r"needs Ray: pip install 'olmes\[ray\]'"):
         train(tmp_path, settings(carrier="ray"))
     assert alone()
 
@@ -334,7 +334,7 @@ def test_ray_that_is_missing_is_said(train, tmp_path, settings) -> None:
 def test_ray_actors_generate_and_are_replaced(
     train, tmp_path, settings, dying, monkeypatch
 ) -> None:
-    pytest.importorskip("ray", reason="needs Ray: pip install ray")
+    pytest.importorskip("ray", reason="needs Ray: pip install 'olmes[ray]'")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     make = partial(dying.once, mark=tmp_path / "died")

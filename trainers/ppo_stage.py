@@ -82,6 +82,8 @@ def check_stage(recipe: Any) -> None:
         raise OlmesError('PPO trains all weights; remove [lora], or use algorithm = "grpo".')
     if recipe.vllm != "off":
         raise OlmesError('PPO generates with transformers; remove vllm, or use algorithm = "grpo".')
+    if recipe.hardware.processes > 1 and recipe.hardware.strategy in ("zero2", "zero3"):
+        raise OlmesError('PPO shards by FSDP; set hardware.strategy = "fsdp".')
 
 
 def ppo_config(recipe: Any, told: dict[str, Any], rows: int) -> Any:
@@ -119,6 +121,7 @@ def ppo_config(recipe: Any, told: dict[str, Any], rows: int) -> Any:
         "max_prompt_length": recipe.max_prompt_length,
         "device": recipe.hardware.device,
         "mixed_precision": PRECISIONS[recipe.hardware.precision],
+        "shard": recipe.hardware.strategy == "fsdp",
         "gradient_checkpointing": recipe.hardware.gradient_checkpointing,
         "seed": recipe.seed,
         "save_every": recipe.checkpoints.every,

@@ -10,8 +10,8 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.ppo import PPOConfig
-from olmes.trainers.ppo.train import check_copies
-from olmes.trainers.ppo_stage import BESIDE, ppo_config
+from olmes.trainers.ppo.train import check_launcher
+from olmes.trainers.ppo_stage import BESIDE, check_stage, ppo_config
 from olmes.trainers.recipe import read_recipe
 from olmes.trainers.train import train
 
@@ -36,6 +36,7 @@ def test_the_bundled_recipe_is_the_papers_run() -> None:
     assert (config.gamma, config.lam, config.minibatches, config.whiten) == (1.0, 0.95, 1, True)
     assert (config.value_clip, config.value_coef, config.max_grad_norm) == (0.2, 0.1, 1.0)
     assert (config.schedule, config.warmup_ratio, config.save_every) == ("linear", 0.0, 100)
+    assert config.shard
     assert recipe.ppo["value"] == "allenai/Llama-3.1-Tulu-3-8B-RM"  # type: ignore[attr-defined]
 
 
@@ -106,9 +107,12 @@ def test_shards_and_other_engines_are_refused(workshop: Any, tmp_path: Any) -> N
     from accelerate.utils import DistributedType
 
     for kind in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-        with pytest.raises(OlmesError, match="copies of whole models"):
-            check_copies(SimpleNamespace(distributed_type=kind))
-    check_copies(SimpleNamespace(distributed_type=DistributedType.MULTI_GPU))
+        with pytest.raises(OlmesError, match="cuts weights by itself"):
+            check_launcher(SimpleNamespace(distributed_type=kind))
+    check_launcher(SimpleNamespace(distributed_type=DistributedType.MULTI_GPU))
+    zero = {"hardware.strategy": "zero3"}
+    with pytest.raises(OlmesError, match="PPO shards by FSDP"):
+        check_stage(read_recipe("tulu3-8b-rlvr", "rlvr", zero))
     with pytest.raises(OlmesError, match="PPO generates with transformers"):
         train(workshop.recipe("rlvr", **SMALL, vllm="server"), tmp_path / "v", say=lambda _: None)
 

@@ -78,6 +78,8 @@ class PPOConfig:
     """`auto`: a GPU where there is one."""
     mixed_precision: Literal["auto", "no", "bf16"] = "auto"
     """`auto`: bf16 on a GPU that has it, else float32."""
+    shard: bool = False
+    """Whether several processes cut the weights among them (FSDP) instead of each having all."""
     gradient_checkpointing: bool = False
     """Recomputes activations in the backward pass: slower, far less memory."""
 

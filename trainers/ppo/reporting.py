@@ -101,10 +101,12 @@ class Reporter:
         """Write a checkpoint, then tell the callbacks; one process writes."""
         accelerator = self.learner.accelerator
         self.last_checkpoint = self.output_dir / f"checkpoint-{self.state.global_step}"
+        states = self.learner.states()
         if accelerator.is_main_process:
             checkpoint.save(
-                self.output_dir, self.learner, self.tokenizer, self.state, self.config, data
-            )
+                self.output_dir, self.learner.policy, states, self.tokenizer, self.state,
+                self.config, data,
+            )  # fmt: skip
         accelerator.wait_for_everyone()
         self.control.should_save = False
         self.call("on_save")

@@ -25,6 +25,7 @@ from olmes.trainers.ppo.rollout import (
     TransformersGenerator,
     orders_of,
 )
+from olmes.trainers.ppo.sharding import put_together
 from olmes.trainers.ppo.worker import MakeGenerator
 
 Row = Mapping[str, Any]
@@ -85,10 +86,11 @@ class Synchronous:
         share = -(-len(positions) // accelerator.num_processes)
         mine = positions[accelerator.process_index * share :][:share]
         rollouts: list[Rollout] = []
-        for order in orders_of(
+        orders = orders_of(
             mine, self.prompts, config.samples_per_prompt, config.generation_batch_size, config.seed
-        ):
-            with accelerator.autocast():
+        )
+        with put_together(self.learner.policy), accelerator.autocast():
+            for order in orders:
                 rollouts += self.generator.generate(order)
         if accelerator.num_processes > 1:
             rollouts = gather_object(rollouts)
@@ -120,8 +122,9 @@ def asynchronous_source(
 ) -> Source:  # fmt: skip
     """Generators elsewhere; of several learning processes the main one has them."""
     workers = None
+    weights = learner.policy_weights()
     if learner.accelerator.is_main_process:
-        workers = start_workers(config, learner, prompts, sampling, start, make)
+        workers = start_workers(config, learner, weights, prompts, sampling, start, make)
     source: Source = Asynchronous(config, learner, prompts, start, workers)
     return source
 
@@ -173,7 +176,7 @@ def train_ppo(
     output.mkdir(parents=True, exist_ok=True)
     arguments = training_arguments(config, output)
     accelerator = Accelerator(mixed_precision=precision(config), cpu=config.device == "cpu")
-    check_copies(accelerator)
+    check_launcher(accelerator)
     prompts = Prompts(rows, tokenizer, config.max_prompt_length, config.seed)
     start = load_policy(policy)
     anchor = frozen_reference(start, reference)
@@ -201,8 +204,8 @@ def train_ppo(
     return Trained(reporter.last_checkpoint, reporter.state.log_history)
 
 
-def check_copies(accelerator: Any) -> None:
-    """Refuse to run under a launcher that shards the models.
+def check_launcher(accelerator: Any) -> None:
+    """Refuse to run under a launcher that would cut the models in its own way.
 
     Raises:
         OlmesError: it does.
@@ -210,8 +213,8 @@ def check_copies(accelerator: Any) -> None:
     kind = accelerator.distributed_type.value
     if kind in ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP"):
         raise OlmesError(
-            f"PPO runs as copies of whole models, not under {kind}; set hardware.strategy = "
-            '"ddp", or algorithm = "grpo", which can be sharded.'
+            f"PPO cuts weights by itself and not under {kind} of a launcher; start it through "
+            'olmes train with hardware.strategy = "fsdp", or launch plain processes and shard=True.'
         )
 
 

@@ -148,7 +148,8 @@ class Learner:
 
     def policy_weights(self) -> Mapping[str, Tensor]:
         """The policy's weights, whole, on the first process; all processes must ask."""
-        return sharding.whole_weights(self.policy)
+        weights: Mapping[str, Tensor] = sharding.whole_weights(self.policy)
+        return weights
 
     def states(self) -> States:
         """What a checkpoint holds, on the first process; all processes must ask."""

@@ -69,7 +69,8 @@ def whole_weights(model: Any) -> Mapping[str, Tensor]:
     if not is_sharded(model):
         weights: Mapping[str, Tensor] = model.state_dict()
         return weights
-    return dcp.get_model_state_dict(model, options=WHOLE)
+    whole: Mapping[str, Tensor] = dcp.get_model_state_dict(model, options=WHOLE)
+    return whole
 
 
 def load_whole_weights(model: Any, weights: Mapping[str, Tensor]) -> None:
@@ -85,7 +86,8 @@ def whole_optimizer(model: Any, optimizer: Any, *, sharded: bool) -> Mapping[str
     if not sharded:
         state: Mapping[str, Any] = optimizer.state_dict()
         return state
-    return dcp.get_optimizer_state_dict(model, optimizer, options=WHOLE)
+    whole: Mapping[str, Any] = dcp.get_optimizer_state_dict(model, optimizer, options=WHOLE)
+    return whole
 
 
 def load_whole_optimizer(

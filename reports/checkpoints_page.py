@@ -79,6 +79,7 @@ def write_checkpoints_page(
     output: Path,
     *,
     log: Sequence[Mapping[str, Any]] = (),
+    alarms: Sequence[str] = (),
     title: str = "",
 ) -> Path:
     """Write the page of a training.
@@ -86,7 +87,9 @@ def write_checkpoints_page(
     Args:
         checkpoints: step and record of every run of it, development and held-out ones.
         output: the HTML file to write.
-        log: rows of the training's log: `step`, and numbers whose names hold `loss` or `reward`.
+        log: rows of the training's log: `step`, and numbers, of which losses, rewards and what
+            betrays a gamed reward are drawn.
+        alarms: what was said of a reward that rose while scores fell.
         title: name of the training; the family of its looks or the first model's name if empty.
 
     Returns:
@@ -103,7 +106,11 @@ def write_checkpoints_page(
     context = {
         "title": title or _name(steps),
         "steps": [f"{step.step:,g}" for step in steps],
-        "notices": [*_notices(steps, left_out), *_falls([one for one in (suite, *tasks) if one])],
+        "notices": [
+            *(Notice("stop", "A gamed reward?", text) for text in alarms),
+            *_notices(steps, left_out),
+            *_falls([one for one in (suite, *tasks) if one]),
+        ],
         "suite_chart": view.chart(suite, axis, looks) if suite else None,
         "logs": log_charts(axis, log),
         "charts": [view.chart(one, axis) for one in tasks],

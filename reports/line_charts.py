@@ -16,6 +16,11 @@ Linked = tuple[float, dict[str, Any], str]
 LOG_POINTS = 300
 """A longer log is averaged into so many stretches: more than a drawing has room for is noise."""
 
+BESIDE_REWARD = frozenset((
+    "kl", "mean_length", "response_tokens", "distinct_3", "held_out_constraints",
+))  # fmt: skip
+"""Numbers of a log, by the last part of their name, in which a policy that games its reward shows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -99,15 +104,22 @@ def score_chart(
 
 
 def log_charts(steps: Axis, log: Sequence[Mapping[str, Any]]) -> list[LineChart]:
-    """A chart for each number of a training log that is a loss or a reward."""
+    """A chart for each number of a log that is a loss, a reward, or what betrays a gamed reward."""
     names = dict.fromkeys(key for row in log for key in row if "step" in row)
-    wanted = [name for name in names if any(word in name for word in ("loss", "reward"))]
+    wanted = [name for name in names if _is_told(name)]
     charts = []
     for name in wanted:
         known = [(row["step"], row[name]) for row in log if numbers.is_number(row.get(name))]
         if known:
             charts.append(_log_chart(name, steps, _thinned(known)))
     return charts
+
+
+def _is_told(name: str) -> bool:
+    """Whether a number of a log is drawn: `rlvr/kl` is, `reward_std` is not."""
+    if name.rsplit("/", 1)[-1] in BESIDE_REWARD:
+        return True
+    return any(word in name for word in ("loss", "reward")) and "std" not in name
 
 
 def _log_chart(name: str, steps: Axis, values: Sequence[tuple[float, float]]) -> LineChart:

@@ -30,6 +30,7 @@ from olmes.errors import OlmesError
 from . import tables
 from .launch import launch, launched
 from .recipe import STAGES, Recipe, Stage, find_recipe, make_recipe, near
+from .reward_watch import ALARMS, MET
 from .stage import Say, finished, is_first, say_aloud
 from .start import model_folder
 from .train import train
@@ -277,16 +278,18 @@ def write_page(chain: Chain, out: Path) -> Path | None:
 
     points: list[tuple[float, Any]] = []
     log: list[dict[str, Any]] = []
+    alarms: list[str] = []
     offset = 0
     if (out / "start.json").is_file():
         points.append((0, Record.load(next(jsonl.read(out / "start.json"))["record"])))
     for recipe in chain.stages:
         folder = out / recipe.stage
         store = Path(recipe.scoring.out or out / STORE)
-        rows = read_log(folder / LOG)
+        rows = read_log(folder / LOG) + read_log(folder / MET)
         for step, record in scored_rows(folder, store):
             points.append((offset + step, Record.load(record)))
         log += [renamed(row, recipe.stage, offset) for row in rows]
+        alarms += [f"{recipe.stage}: {row['text']}." for row in read_log(folder / ALARMS)]
         offset += max((row["step"] for row in rows), default=0)
     if (out / UNSEEN).is_file():
         points.append((offset, Record.load(next(jsonl.read(out / UNSEEN))["record"])))
@@ -294,11 +297,14 @@ def write_page(chain: Chain, out: Path) -> Path | None:
         return None
     # By name, because a trainer knows no report.
     page = importlib.import_module("olmes.reports.checkpoints_page")
-    written: Path = page.write_checkpoints_page(points, out / PAGE, log=log, title=chain.name)
+    written: Path = page.write_checkpoints_page(
+        points, out / PAGE, log=log, alarms=alarms, title=chain.name
+    )
     return written
 
 
 def renamed(row: Mapping[str, Any], stage: str, offset: int) -> dict[str, Any]:
     """A row of a stage's log among those of the chain: `sft/loss`, steps counted on."""
-    kept = {f"{stage}/{key}": value for key, value in row.items() if key not in ("step", "epoch")}
+    left = ("step", "epoch", "stderr")
+    kept = {f"{stage}/{key}": value for key, value in row.items() if key not in left}
     return {"step": row["step"] + offset, **kept}

@@ -56,8 +56,9 @@ def launch_line(recipe: Recipe, arguments: Sequence[str]) -> list[str]:
 
 
 def sharding(recipe: Recipe, hardware: Hardware) -> list[str]:
-    """The flags of a strategy."""
-    if hardware.strategy == "fsdp":
+    """The flags of a strategy; PPO shards by itself (`trainers/ppo/sharding.py`)."""
+    by_itself = getattr(recipe, "algorithm", "") == "ppo"
+    if hardware.strategy == "fsdp" and not by_itself:
         return [
             "--use_fsdp",
             "--fsdp_version", "2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from olmes.hashing import canonical_json, sha256
 
 from .published_rlvr import NotExpressibleError
 from .recipe import Recipe, Source
-from .rows import READERS
+from .rows import READERS, rewarded_constraints
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,7 +33,7 @@ class Part:
     of: int
     """In the source, after `left_out`."""
     left_out: int
-    """Rows whose verifier cannot be expressed here."""
+    """Rows whose verifier cannot be expressed here, or whose constraint is held out."""
     revision: str
 
     def to_json(self) -> dict[str, Any]:
@@ -78,9 +79,9 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
         size = rows_wanted(source, len(whole), recipe)
         chosen = whole.select(draw(len(whole), size, seed=source.seed))
         part = Part(
-            name=name, rows=size, of=len(whole), left_out=left_out, revision=source.revision
+            name=name, rows=size, of=len(whole), left_out=left_out.total(), revision=source.revision
         )
-        beside = f" ({left_out} rows have a verifier that is not here)" if left_out else ""
+        beside = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
         say(f"data: {name}: {size} of {len(whole)} rows{beside}")
         drawn.append(chosen)
         parts.append(part)
@@ -124,8 +125,8 @@ def draw(available: int, wanted: int, *, seed: int) -> list[int]:
     return sorted([*(list(range(available)) * whole), *extra])
 
 
-def load_source(name: str, source: Source, recipe: Recipe) -> tuple[Dataset, int]:
-    """All rows of a source in the stage's shape, and how many were left out.
+def load_source(name: str, source: Source, recipe: Recipe) -> tuple[Dataset, Counter[str]]:
+    """All rows of a source in the stage's shape, and how many were left out for which reason.
 
     Raises:
         OlmesError: as `load_mixture`.
@@ -139,18 +140,25 @@ def load_source(name: str, source: Source, recipe: Recipe) -> tuple[Dataset, int
     else:
         numbered, where = jsonl.read_numbered(file), str(file)
     read = READERS[recipe.stage]
+    held_out = set(getattr(recipe, "held_out_constraints", ()))
     rows: list[dict[str, Any]] = []
-    left_out = 0
+    left_out: Counter[str] = Counter()
     for number, row in numbered:
         try:
             if not isinstance(row, Mapping):
                 raise OlmesError("a row is a JSON object")
-            rows.append(read(row, file.parent if file else None))
+            made = read(row, file.parent if file else None)
         except NotExpressibleError:
-            left_out += 1
+            left_out["their verifier is not here"] += 1
         except OlmesError as error:
             problem = str(error).rstrip(".")
             raise OlmesError(f"{where}, row {number}: {problem}; mend the row.") from None
+        else:
+            kept_out = sorted(held_out & rewarded_constraints(made)) if held_out else []
+            if kept_out:
+                left_out[f"they reward {kept_out[0]}, which is held out"] += 1
+            else:
+                rows.append(made)
     if not rows:
         raise OlmesError(f"{where} has no row for {recipe.stage}; check the file.")
     return Dataset.from_list(rows), left_out

@@ -229,6 +229,9 @@ class RLVRRecipe(Recipe):
     """Replaces the reward of a completion without an end of sequence; Tülu 3's PPO: -10."""
     reward_scale: float = 10.0
     """What a right answer is worth (Tülu 3: 10)."""
+    held_out_constraints: tuple[str, ...] = ()
+    """Kinds of instructions (`punctuation:no_comma`) that no reward is given for: rows that ask for
+    one are left out, and the watch follows how often checkpoints meet them."""
     vllm: Literal["off", "colocate", "server"] = "off"
     """Generate with vLLM, on the training's GPUs or on a server's."""
     ppo: Mapping[str, Any] = field(default_factory=dict)

@@ -96,6 +96,8 @@ def rlvr_row(row: Row, folder: Path | None = None) -> dict[str, Any]:
     for verifier in verifiers:
         if not isinstance(verifier, Mapping) or not {"task", "doc"} <= verifier.keys():
             raise OlmesError("each of 'verifiers' has a 'task' and a 'doc'")
+        if not isinstance(verifier["doc"], Mapping):
+            raise OlmesError("the 'doc' of a verifier is an object, an item of the benchmark")
         if unknown := sorted(verifier.keys() - {"task", "doc", "weight", "metric"}):
             raise OlmesError(f"a verifier has no '{unknown[0]}'; it has task, doc, weight, metric")
     placed = [{**verifier, "task": place(str(verifier["task"]), folder)} for verifier in verifiers]
@@ -111,6 +113,15 @@ def rlvr_row(row: Row, folder: Path | None = None) -> dict[str, Any]:
     if not prompt:
         raise OlmesError("'messages' has no turn before the answer")
     return {"prompt": prompt, "verifiers": json.dumps(placed)}
+
+
+def rewarded_constraints(row: Row) -> set[str]:
+    """The kinds of instructions (IFEval's ids) that the verifiers of an RLVR row give a reward for."""
+    return {
+        id_
+        for verifier in json.loads(row["verifiers"])
+        for id_ in verifier["doc"].get("instruction_id_list", ())
+    }
 
 
 def place(task: str, folder: Path | None) -> str:

@@ -127,13 +127,24 @@ def check_start(out: Path, model: str) -> None:
 
 def callbacks(prepared: Prepared) -> list[Any]:
     """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
-    from .train_log import RewardWatch, TrainLog
+    from .train_log import TrainLog
 
     found: list[Any] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
     if hook := scoring_hook(prepared):
-        # After the hook, which waits for the last score.
-        found += [hook, RewardWatch(prepared.out, store_of(prepared), prepared.say)]
+        found.append(hook)
+        if prepared.recipe.stage == "rlvr":
+            # After the hook, which waits for the last score.
+            found.append(reward_watch(prepared, hook.ask.hash))
     return found
+
+
+def reward_watch(prepared: Prepared, ask: str) -> Any:
+    """The callback that holds the reward against the checkpoints' scores of a question."""
+    from .reward_watch import RewardWatch
+    from .rows import rewarded_constraints
+
+    trained = frozenset[str]().union(*map(rewarded_constraints, prepared.mixture.rows))
+    return RewardWatch(prepared.out, store_of(prepared), trained, ask, prepared.say)
 
 
 def store_of(prepared: Prepared) -> Path:

@@ -69,7 +69,7 @@ class Bench:
             "--task",
             "href",
             "--json",
-            "--workers",
+            "--scoring-processes",
             "1",
         ]
         command += ["--model", "replay:said.jsonl", "--data", "data", *map(str, arguments)]

@@ -159,6 +159,11 @@ def test_the_launch_line(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None
     line = shown(launch_line(sharded, arguments))
     assert "--fsdp_state_dict_type FULL_STATE_DICT" in line
     assert "--machine_rank $RANK --main_process_ip $HOST" in line
+    # PPO cuts the weights itself, so it is launched as plain processes.
+    line = shown(launch_line(read_recipe("tulu3-8b-rlvr", "rlvr"), ["train", "rlvr", "x"]))
+    assert line.startswith("accelerate launch --num_processes 7 --num_machines 1")
+    assert "--multi_gpu" in line
+    assert "fsdp" not in line
 
 
 @pytest.mark.slow

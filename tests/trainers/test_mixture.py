@@ -16,7 +16,7 @@ from olmes.trainers import small_data
 from olmes.trainers.mixture import bundled_data, draw, load_mixture
 from olmes.trainers.published_rlvr import NotExpressibleError, from_published
 from olmes.trainers.recipe import Stage, make_recipe
-from olmes.trainers.rows import dpo_row, rlvr_row, sft_row
+from olmes.trainers.rows import dpo_row, rewarded_constraints, rlvr_row, sft_row
 from olmes.types import Response
 
 
@@ -238,3 +238,20 @@ def test_what_ifeval_cannot_express_is_left_out_and_counted(tmp_path: Path) -> N
     assert (len(mixture.rows), mixture.parts[0].left_out) == (1, 1)
     with pytest.raises(NotExpressibleError):
         from_published(rows[0])
+
+
+def test_held_out_constraints_are_not_trained_on(tmp_path: Path) -> None:
+    """Rows that reward one are left out, and counted by which."""
+    said: list[str] = []
+    held = ["punctuation:no_comma", "startend:quotation"]
+    table = {"data": {"small-rlvr": {"fraction": 1.0}}, "held_out_constraints": held}
+    recipe = make_recipe("rlvr", table, str(tmp_path / "recipe.toml"))
+    found = load_mixture(recipe, say=said.append)
+    whole = mix(tmp_path, {"small-rlvr": {"fraction": 1.0}}, "rlvr")
+    asked = [rewarded_constraints(row) for row in whole.rows]
+    lost = sum(bool(ids & set(held)) for ids in asked)
+    assert lost > 0
+    assert len(found.rows) == len(whole.rows) - lost
+    assert not any(rewarded_constraints(row) & set(held) for row in found.rows)
+    assert found.parts[0].left_out == lost
+    assert "left out: they reward punctuation:no_comma, which is held out" in said[0]

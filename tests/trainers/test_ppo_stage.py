@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers.ppo_stage import ppo_config
+from olmes.trainers.ppo import PPOConfig
+from olmes.trainers.ppo.train import check_launcher
+from olmes.trainers.ppo_stage import BESIDE, check_stage, ppo_config
 from olmes.trainers.recipe import read_recipe
 from olmes.trainers.train import train
 
@@ -23,11 +26,47 @@ SMALL = {
 
 def test_the_bundled_recipe_is_the_papers_run() -> None:
     """Tülu 3, Table 21."""
-    config = ppo_config(read_recipe("tulu3-8b-rlvr", "rlvr"), {}, 29_946)
+    recipe = read_recipe("tulu3-8b-rlvr", "rlvr")
+    told = {name: value for name, value in recipe.ppo.items() if name not in BESIDE}  # type: ignore[attr-defined]
+    config = ppo_config(recipe, told, 29_946)
     assert (config.updates, config.batch_size, config.epochs) == (447, 224, 4)
     assert (config.reward, config.no_end_penalty, config.beta) == (10.0, -10.0, 0.05)
     assert (config.learning_rate, config.clip, config.temperature) == (3e-7, 0.2, 1.0)
-    assert config.response_length == 2048
+    assert (config.response_length, config.max_prompt_length) == (2048, 2048)
+    assert (config.gamma, config.lam, config.minibatches, config.whiten) == (1.0, 0.95, 1, True)
+    assert (config.value_clip, config.value_coef, config.max_grad_norm) == (0.2, 0.1, 1.0)
+    assert (config.schedule, config.warmup_ratio, config.save_every) == ("linear", 0.0, 100)
+    assert config.shard
+    assert recipe.ppo["value"] == "allenai/Llama-3.1-Tulu-3-8B-RM"  # type: ignore[attr-defined]
+
+
+def test_every_setting_of_a_recipe_reaches_ppo() -> None:
+    recipe = read_recipe(
+        "tulu3-8b-rlvr",
+        "rlvr",
+        {
+            "optimization.max_grad_norm": "0.5", "optimization.schedule": "constant",
+            "hardware.precision": "float32", "hardware.device": "cpu",
+        },
+    )  # fmt: skip
+    config = ppo_config(recipe, {}, 1)
+    assert (config.max_grad_norm, config.schedule) == (0.5, "constant")
+    assert (config.mixed_precision, config.device) == ("no", "cpu")
+    endless = read_recipe("tulu3-8b-rlvr", "rlvr", {"optimization.max_grad_norm": "none"})
+    assert ppo_config(endless, {}, 1).max_grad_norm == math.inf
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("linear", [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("cosine", [0.5, 1.0, 1.0, 0.8536, 0.5, 0.1464]),
+    ],
+)
+def test_schedules(schedule: str, rates: list[float]) -> None:
+    config = PPOConfig(updates=6, warmup_ratio=1 / 3, learning_rate=1.0, schedule=schedule)  # type: ignore[arg-type]
+    assert [config.rate(update) for update in range(6)] == pytest.approx(rates, abs=1e-4)
 
 
 def test_unknown_settings_are_refused() -> None:
@@ -36,16 +75,46 @@ def test_unknown_settings_are_refused() -> None:
 
 
 def test_a_stage_by_ppo(workshop: Any, tmp_path: Any) -> None:
-    from transformers import AutoModelForCausalLM
+    """With a reward model to make the value model of, and with what its verifiers tell in the log."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(workshop.model)
+    config.num_labels = 1
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "rm")
     out = tmp_path / "ppo"
-    final = train(workshop.recipe("rlvr", **SMALL), out, say=lambda _: None)
+    recipe = workshop.recipe("rlvr", **SMALL, ppo={"value": str(tmp_path / "rm")})
+    final = train(recipe, out, say=lambda _: None)
     AutoModelForCausalLM.from_pretrained(final)
     assert json.loads((out / "done.json").read_text())["step"] == 2
     rows = [json.loads(line) for line in (out / "train_log.jsonl").open()]
     assert [row["step"] for row in rows] == [1, 2]
+    for row in rows:
+        assert row["verifier/addition"] == pytest.approx(row["verified"])
+        assert (row["verifier/timeouts"], row["verifier/crashes"]) == (0, 0)
+        assert 0 <= row["completions/distinct_3"] <= 1
     lineage = json.loads((final / "lineage.json").read_text())
     assert lineage[-1]["method"] == "rlvr"
+    plain = train(workshop.recipe("rlvr", **SMALL), tmp_path / "plain", say=lambda _: None)
+    told = [json.loads(line) for line in (plain.parent / "train_log.jsonl").open()]
+    assert told[0]["value_loss"] != rows[0]["value_loss"]  # another value model
+
+
+def test_shards_and_other_engines_are_refused(workshop: Any, tmp_path: Any) -> None:
+    from types import SimpleNamespace
+
+    from accelerate.utils import DistributedType
+
+    for kind in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        with pytest.raises(OlmesError, match="cuts weights by itself"):
+            check_launcher(SimpleNamespace(distributed_type=kind))
+    check_launcher(SimpleNamespace(distributed_type=DistributedType.MULTI_GPU))
+    zero = {"hardware.strategy": "zero3"}
+    with pytest.raises(OlmesError, match="PPO shards by FSDP"):
+        check_stage(read_recipe("tulu3-8b-rlvr", "rlvr", zero))
+    with pytest.raises(OlmesError, match="PPO generates with transformers"):
+        train(workshop.recipe("rlvr", **SMALL, vllm="server"), tmp_path / "v", say=lambda _: None)
 
 
 def test_adapters_are_refused(workshop: Any, tmp_path: Any) -> None:

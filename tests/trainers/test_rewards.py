@@ -13,7 +13,6 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.registry import load_task
 from olmes.trainers.rewards import VerifierRewards, distinct_ngrams, without_gaps
-from olmes.trainers.train_log import watch_reward
 from olmes.types import Response
 
 ECHO = Path(__file__).parents[1] / "olmes/files/echo_task.py"
@@ -129,24 +128,3 @@ def test_distinct_ngrams() -> None:
     assert distinct_ngrams(["a a a a a"]) == pytest.approx(1 / 3)
     assert distinct_ngrams(["a b c", "a b c"]) == 0.5
     assert distinct_ngrams(["a b"]) == 1.0
-
-
-def made_log(rewards: list[float]) -> list[dict[str, float]]:
-    return [
-        {"step": step, "reward": reward, "completions/mean_length": 10.0 * step}
-        for step, reward in enumerate(rewards, start=1)
-    ]
-
-
-def test_the_alarm_on_a_gamed_reward() -> None:
-    rising, falling = made_log([0.1, 0.2, 0.6, 0.9]), made_log([0.9, 0.8, 0.3, 0.1])
-    worse = [(2, 0.50, 0.02), (4, 0.30, 0.02)]
-    found = watch_reward(rising, worse)
-    assert found is not None
-    assert (found.since, found.score_from, found.score_to) == (2, 0.50, 0.30)
-    assert found.reward_to == pytest.approx(0.75)
-    assert "length 15 -> 35" in str(found)
-    assert watch_reward(falling, worse) is None
-    assert watch_reward(rising, [(2, 0.50, 0.2), (4, 0.30, 0.2)]) is None  # within chance
-    assert watch_reward(rising, [(2, 0.30, 0.02), (4, 0.50, 0.02)]) is None
-    assert watch_reward(rising, worse[:1]) is None

@@ -11,6 +11,7 @@ Positions, and with them prompts, are the same as in synchronous training, whoev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from olmes.trainers.ppo.config import PPOConfig
@@ -81,8 +82,9 @@ class Asynchronous:
 
     def publish(self, version: int) -> None:
         """Hand the weights to the generators."""
+        weights = self.learner.policy_weights()
         if self.workers is not None:
-            self.workers.publish(self.learner.policy, version)
+            self.workers.publish(weights, version)
 
     def counters(self) -> dict[str, float]:
         """Rollouts dropped and generators restarted since the run (or its resumption) began."""
@@ -96,26 +98,26 @@ class Asynchronous:
 
 
 def start_workers(
-    config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, start: int,
-    make: MakeGenerator,
+    config: PPOConfig, learner: Learner, weights: Mapping[str, Any], prompts: Prompts,
+    sampling: Sampling, start: int, make: MakeGenerator,
 ) -> Workers:  # fmt: skip
     """Start the generators that the configuration names: processes here, or actors of Ray."""
     policy = learner.policy
     recipe = Recipe(
-        type(policy), policy.config, policy.dtype, prompts.encoded, sampling, make,
-        config.generator_device or default_device(),
+        learner.policy_class, policy.config, policy.dtype, prompts.encoded, sampling, make,
+        config.generator_device or default_device(config),
         learner.accelerator.mixed_precision == "bf16",
     )  # fmt: skip
     if config.carrier == "ray":
         from olmes.trainers.ppo.ray_actors import RayWorkers
 
-        return RayWorkers(recipe, policy, start, config.generators, config.restarts)
-    return ProcessWorkers(recipe, policy, start, config.generators, config.restarts)
+        return RayWorkers(recipe, weights, start, config.generators, config.restarts)
+    return ProcessWorkers(recipe, weights, start, config.generators, config.restarts)
 
 
-def default_device() -> str:
+def default_device(config: PPOConfig) -> str:
     """The last of several GPUs, which is left to the generators; else the CPU."""
     import torch
 
-    count = torch.cuda.device_count()
+    count = 0 if config.device == "cpu" else torch.cuda.device_count()
     return f"cuda:{count - 1}" if count > 1 else "cpu"

@@ -37,13 +37,15 @@ def checkpoints(output_dir: Path) -> list[Path]:
 
 
 def save(
-    output_dir: Path, learner: Any, tokenizer: Any, state: Any, config: PPOConfig, data: str
-) -> Path:
+    output_dir: Path, policy: Any, states: Any, tokenizer: Any, state: Any, config: PPOConfig,
+    data: str,
+) -> Path:  # fmt: skip
     """Write checkpoint-N for N = `state.global_step`; the older beyond the limit are removed.
 
     Args:
         output_dir: the run's folder.
-        learner: holds policy, value model and optimizer.
+        policy: the policy.
+        states: of `Learner.states`: its weights where they are cut, value model and optimizer.
         tokenizer: saved beside the policy.
         state: the `TrainerState` whose `log_history` has every update's numbers.
         config: stored, to be compared when the run goes on.
@@ -56,12 +58,12 @@ def save(
     partial = output_dir / f"{PARTIAL}-{state.global_step}"
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "ppo").mkdir(parents=True)
-    learner.policy.save_pretrained(partial)
+    policy.save_pretrained(partial, state_dict=states.policy)
     tokenizer.save_pretrained(partial)
     state.save_to_json(str(partial / "trainer_state.json"))
-    value = {name: tensor.contiguous() for name, tensor in learner.value.state_dict().items()}
+    value = {name: tensor.contiguous() for name, tensor in states.value.items()}
     save_file(value, partial / "ppo/value.safetensors")
-    torch_save(learner.optimizer.state_dict(), partial / "ppo/optimizer.pt")
+    torch_save(states.optimizer, partial / "ppo/optimizer.pt")
     run = {"config": asdict(config), "prompts": data}
     (partial / "ppo/run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     for path in [*partial.rglob("*"), partial]:
@@ -121,9 +123,8 @@ def restore(folder: Path, learner: Any) -> list[dict[str, float]]:
     from safetensors.torch import load_file
     from torch import load
 
-    learner.value.load_state_dict(load_file(folder / "ppo/value.safetensors"))
     optimizer = load(folder / "ppo/optimizer.pt", map_location="cpu", weights_only=True)
-    learner.optimizer.load_state_dict(optimizer)
+    learner.restore(load_file(folder / "ppo/value.safetensors"), optimizer)
     state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
     history: list[dict[str, float]] = state["log_history"]
     return history

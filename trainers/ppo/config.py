@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ REPLACEABLE = frozenset(
         "generators",
         "generator_device",
         "carrier",
+        "device",
         "restarts",
     }
 )
@@ -63,15 +65,21 @@ class PPOConfig:
     """Sequences in memory at once; the gradient is the same for any."""
 
     learning_rate: float = 3e-7
-    """AdamW's peak rate; falls linearly to 0 over the updates."""
+    """AdamW's peak rate."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How it goes on from there: to 0 over the updates, or not at all."""
     warmup_ratio: float = 0.0
     """Share of the updates over which the rate first rises (70B: 0.1)."""
     weight_decay: float = 0.0
     adam_epsilon: float = 1e-5
     max_grad_norm: float = 1.0
     """The norms of the policy's and of the value model's gradient are each cut to this."""
+    device: Literal["auto", "cpu"] = "auto"
+    """`auto`: a GPU where there is one."""
     mixed_precision: Literal["auto", "no", "bf16"] = "auto"
     """`auto`: bf16 on a GPU that has it, else float32."""
+    shard: bool = False
+    """Whether several processes cut the weights among them (FSDP) instead of each having all."""
     gradient_checkpointing: bool = False
     """Recomputes activations in the backward pass: slower, far less memory."""
 
@@ -132,14 +140,19 @@ class PPOConfig:
         return self.batch_size // self.samples_per_prompt
 
     def rate(self, update: int) -> float:
-        """Learning rate of an update, counted from 0: linear warm-up, then linear to 0.
+        """Learning rate of an update, counted from 0: linear warm-up, then the schedule.
 
         Paper, Table 21: linear schedule, warm-up ratio omega.
         """
         warm = round(self.warmup_ratio * self.updates)
         if update < warm:
             return self.learning_rate * (update + 1) / warm
-        return self.learning_rate * (self.updates - update) / max(1, self.updates - warm)
+        left = (self.updates - update) / max(1, self.updates - warm)
+        if self.schedule == "constant":
+            left = 1.0
+        elif self.schedule == "cosine":
+            left = 0.5 * (1 - math.cos(math.pi * left))
+        return self.learning_rate * left
 
     def differing(self, other: dict[str, Any]) -> list[str]:
         """Names of the settings in which a stored configuration is another experiment than this."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from olmes.errors import OlmesError
 from olmes.trainers.ppo import equations as eq
+from olmes.trainers.ppo import sharding
 from olmes.trainers.ppo.config import PPOConfig
 from olmes.trainers.ppo.models import PolicyAndValue, ValueModel, next_token_logits, without_dropout
 from olmes.trainers.ppo.rollout import Rollout, derived_seed
@@ -81,6 +82,16 @@ class Targets:
     weights: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class States:
+    """What must be kept to go on; empty on all processes but the first where weights are cut."""
+
+    policy: Mapping[str, Tensor] | None
+    """None where the policy itself has its weights whole."""
+    value: Mapping[str, Tensor]
+    optimizer: Mapping[str, Any]
+
+
 class Learner:
     """Policy, value model, reference and optimizer, on the devices accelerate gives.
 
@@ -106,12 +117,22 @@ class Learner:
         if config.gradient_checkpointing:
             policy.gradient_checkpointing_enable()
             value.backbone.gradient_checkpointing_enable()
+        self.policy_class = type(policy)
         both = PolicyAndValue(without_dropout(policy), value)
+        self.sharded = config.shard and accelerator.num_processes > 1
+        if self.sharded:
+            for part, layers in (
+                (policy, policy), (value, value.backbone), (reference, reference),
+            ):  # fmt: skip
+                sharding.shard(part, accelerator, layers)
         optimizer = torch.optim.AdamW(
             [p for p in both.parameters() if p.requires_grad],
             lr=config.learning_rate, eps=config.adam_epsilon, weight_decay=config.weight_decay,
         )  # fmt: skip
-        self.model, self.optimizer = accelerator.prepare(both, optimizer)
+        if self.sharded:
+            self.model, self.optimizer = both, optimizer
+        else:
+            self.model, self.optimizer = accelerator.prepare(both, optimizer)
         self.reference = reference.to(accelerator.device)
 
     @property
@@ -124,6 +145,24 @@ class Learner:
         """The value model alone."""
         model: ValueModel = self.accelerator.unwrap_model(self.model).value
         return model
+
+    def policy_weights(self) -> Mapping[str, Tensor]:
+        """The policy's weights, whole, on the first process; all processes must ask."""
+        weights: Mapping[str, Tensor] = sharding.whole_weights(self.policy)
+        return weights
+
+    def states(self) -> States:
+        """What a checkpoint holds, on the first process; all processes must ask."""
+        return States(
+            self.policy_weights() if self.sharded else None,
+            sharding.whole_weights(self.value),
+            sharding.whole_optimizer(self.model, self.optimizer, sharded=self.sharded),
+        )
+
+    def restore(self, value: Mapping[str, Tensor], optimizer: Mapping[str, Any]) -> None:
+        """Put back what `states` gave, beside a policy that was loaded already."""
+        sharding.load_whole_weights(self.value, value)
+        sharding.load_whole_optimizer(self.model, self.optimizer, optimizer, sharded=self.sharded)
 
     def update(
         self, number: int, rollouts: Sequence[Rollout], verified: Sequence[float]
@@ -221,7 +260,7 @@ class Learner:
                     self.accelerator.clip_grad_norm_(part.parameters(), config.max_grad_norm)
                     for part in (self.policy, self.value)
                 )
-                norms.append(float(norm))
+                norms.append(sharding.number(norm))
                 self.optimizer.step()
                 self.optimizer.zero_grad()
         self.model.eval()

@@ -25,7 +25,8 @@ class ValueModel(nn.Module):  # type: ignore[misc]
         hidden = self.backbone(
             input_ids=ids, attention_mask=attention_mask, use_cache=False
         ).last_hidden_state
-        values: Tensor = self.head(hidden[:, :-1])[..., 0].float()
+        # A copy: FSDP hangs a hook on what a module gives, which a view can lose.
+        values: Tensor = self.head(hidden[:, :-1])[..., 0].float().clone()
         return values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ class Workers(Protocol):
         """
         ...
 
-    def publish(self, policy: Any, version: int) -> None:
+    def publish(self, weights: Mapping[str, Any], version: int) -> None:
         """Hand the policy's weights over; orders not yet begun are made with them."""
         ...
 
@@ -138,11 +138,11 @@ class ProcessWorkers:
     """Several `ProcessWorker`s and the weights they share."""
 
     def __init__(
-        self, recipe: Recipe, policy: Any, version: int, count: int, restarts: int
+        self, recipe: Recipe, weights: Mapping[str, Any], version: int, count: int, restarts: int
     ) -> None:
         self.results: queue.SimpleQueue[list[Rollout] | BaseException] = queue.SimpleQueue()
-        self.weights = SharedWeights(policy)
-        self.weights.write(policy, version)
+        self.weights = SharedWeights(weights)
+        self.weights.write(weights, version)
         self.workers = [
             ProcessWorker(recipe, self.weights, restarts, self.results.put) for _ in range(count)
         ]
@@ -163,9 +163,9 @@ class ProcessWorkers:
             raise answer
         return answer
 
-    def publish(self, policy: Any, version: int) -> None:
+    def publish(self, weights: Mapping[str, Any], version: int) -> None:
         """Write the weights into the shared memory."""
-        self.weights.write(policy, version)
+        self.weights.write(weights, version)
 
     def close(self) -> None:
         """End all processes."""

@@ -1,7 +1,12 @@
-"""Generators as Ray actors, anywhere on a cluster; needs `pip install 'olmes[ray]'`."""
+"""Generators as Ray actors, anywhere on a cluster; needs `pip install 'olmes[ray]'`.
+
+A run joins the cluster that `RAY_ADDRESS` names, and starts one of its own on this machine where
+none is named.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from olmes.errors import OlmesError
@@ -51,7 +56,7 @@ class RayWorkers:
     """
 
     def __init__(
-        self, recipe: Recipe, policy: Any, version: int, count: int, restarts: int
+        self, recipe: Recipe, weights: Mapping[str, Any], version: int, count: int, restarts: int
     ) -> None:
         try:
             import ray
@@ -70,7 +75,7 @@ class RayWorkers:
         self.actors: list[Any] = []
         self.owed: dict[Any, tuple[int, Order]] = {}
         self.reference: Any = None
-        self.publish(policy, version)
+        self.publish(weights, version)
         self.actors = [self.start() for _ in range(count)]
 
     def start(self) -> Any:
@@ -118,11 +123,10 @@ class RayWorkers:
         for order in orders:
             self.give(index, order)
 
-    def publish(self, policy: Any, version: int) -> None:
+    def publish(self, weights: Mapping[str, Any], version: int) -> None:
         """Put the weights into the object store and say so to the actors."""
         arrays = {
-            name: tensor.detach().float().cpu().numpy().copy()
-            for name, tensor in policy.state_dict().items()
+            name: tensor.detach().float().cpu().numpy().copy() for name, tensor in weights.items()
         }
         self.version, self.reference = version, self.ray.put(arrays)
         for actor in self.actors:

@@ -23,7 +23,8 @@ def training_arguments(config: PPOConfig, output_dir: Path) -> Any:
         output_dir=str(output_dir), max_steps=config.updates, seed=config.seed,
         learning_rate=config.learning_rate, per_device_train_batch_size=config.batch_size,
         save_steps=config.save_every, save_total_limit=config.save_total_limit,
-        logging_steps=1, report_to=[], use_cpu=not torch.cuda.is_available(),
+        logging_steps=1, report_to=[],
+        use_cpu=config.device == "cpu" or not torch.cuda.is_available(),
     )  # fmt: skip
 
 
@@ -100,10 +101,12 @@ class Reporter:
         """Write a checkpoint, then tell the callbacks; one process writes."""
         accelerator = self.learner.accelerator
         self.last_checkpoint = self.output_dir / f"checkpoint-{self.state.global_step}"
+        states = self.learner.states()
         if accelerator.is_main_process:
             checkpoint.save(
-                self.output_dir, self.learner, self.tokenizer, self.state, self.config, data
-            )
+                self.output_dir, self.learner.policy, states, self.tokenizer, self.state,
+                self.config, data,
+            )  # fmt: skip
         accelerator.wait_for_everyone()
         self.control.should_save = False
         self.call("on_save")

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
+from olmes.errors import OlmesError
 from olmes.trainers.ppo import checkpoint
 from olmes.trainers.ppo.asynchronous import Asynchronous, start_workers
 from olmes.trainers.ppo.config import PPOConfig
@@ -24,12 +25,14 @@ from olmes.trainers.ppo.rollout import (
     TransformersGenerator,
     orders_of,
 )
+from olmes.trainers.ppo.sharding import put_together
 from olmes.trainers.ppo.worker import MakeGenerator
 
 Row = Mapping[str, Any]
 Reward = Callable[[Sequence[Row], Sequence[str]], Sequence[float]]
 """Rows and the texts of their responses in, the verifier's value for each out: 0..1, more where a
-row's weights sum to more."""
+row's weights sum to more. Each row holds `ended` besides: whether the response came to its end. What a
+reward has as `numbers` after a call, a name to a number, is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,11 @@ class Synchronous:
         share = -(-len(positions) // accelerator.num_processes)
         mine = positions[accelerator.process_index * share :][:share]
         rollouts: list[Rollout] = []
-        for order in orders_of(
+        orders = orders_of(
             mine, self.prompts, config.samples_per_prompt, config.generation_batch_size, config.seed
-        ):
-            with accelerator.autocast():
+        )
+        with put_together(self.learner.policy), accelerator.autocast():
+            for order in orders:
                 rollouts += self.generator.generate(order)
         if accelerator.num_processes > 1:
             rollouts = gather_object(rollouts)
@@ -118,8 +122,9 @@ def asynchronous_source(
 ) -> Source:  # fmt: skip
     """Generators elsewhere; of several learning processes the main one has them."""
     workers = None
+    weights = learner.policy_weights()
     if learner.accelerator.is_main_process:
-        workers = start_workers(config, learner, prompts, sampling, start, make)
+        workers = start_workers(config, learner, weights, prompts, sampling, start, make)
     source: Source = Asynchronous(config, learner, prompts, start, workers)
     return source
 
@@ -150,8 +155,8 @@ def train_ppo(
         policy: the model to train: folder, hub id or model. A model is trained in place.
         tokenizer: its tokenizer.
         rows: one mapping a prompt, with `prompt` (chat messages or text) and whatever `reward` reads.
-        reward: the verifier. It is called with the rows and the response texts of one batch, special
-            tokens left out, and must not run what a model wrote in this process.
+        reward: the verifier (`Reward`). It is called with the rows and the response texts of one
+            batch, special tokens left out, and must not run what a model wrote in this process.
         output_dir: where checkpoint-N folders go. Complete ones from the same settings are gone on
             from; from others they are refused.
         callbacks: transformers `TrainerCallback`s: on_train_begin, on_step_begin, on_step_end,
@@ -170,7 +175,8 @@ def train_ppo(
     output = Path(output_dir)
     output.mkdir(parents=True, exist_ok=True)
     arguments = training_arguments(config, output)
-    accelerator = Accelerator(mixed_precision=precision(config))
+    accelerator = Accelerator(mixed_precision=precision(config), cpu=config.device == "cpu")
+    check_launcher(accelerator)
     prompts = Prompts(rows, tokenizer, config.max_prompt_length, config.seed)
     start = load_policy(policy)
     anchor = frozen_reference(start, reference)
@@ -198,6 +204,20 @@ def train_ppo(
     return Trained(reporter.last_checkpoint, reporter.state.log_history)
 
 
+def check_launcher(accelerator: Any) -> None:
+    """Refuse to run under a launcher that would cut the models in its own way.
+
+    Raises:
+        OlmesError: it does.
+    """
+    kind = accelerator.distributed_type.value
+    if kind in ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP"):
+        raise OlmesError(
+            f"PPO cuts weights by itself and not under {kind} of a launcher; start it through "
+            'olmes train with hardware.strategy = "fsdp", or launch plain processes and shard=True.'
+        )
+
+
 def run(
     config: PPOConfig, learner: Learner, source: Source, reporter: Reporter, verify: Verifier,
     data: str,
@@ -216,7 +236,7 @@ def run(
         clock.append(time.perf_counter())
         names = ("seconds_waiting", "seconds_verifying", "seconds_learning")
         spent = dict(zip(names, (b - a for a, b in pairwise(clock)), strict=True))
-        reporter.step_end(numbers | spent | source.counters())
+        reporter.step_end(numbers | verify.numbers | spent | source.counters())
         last = update + 1 == config.updates or reporter.stopping
         if last or reporter.asked_to_save or (update + 1) % config.save_every == 0:
             reporter.save(data)
@@ -233,6 +253,11 @@ class Verifier:
         self.reward = reward
         self.tokenizer = tokenizer
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What the reward tells of its last batch besides."""
+        return dict(getattr(self.reward, "numbers", {}))
+
     def __call__(self, rollouts: Sequence[Rollout], accelerator: Any) -> list[float]:
         """The verifier's value for each rollout; one process asks and tells the others.
 
@@ -246,7 +271,8 @@ class Verifier:
         if accelerator.is_main_process:
             responses = [list(r.response) for r in rollouts]
             texts = self.tokenizer.batch_decode(responses, skip_special_tokens=True)
-            told = [[float(x) for x in self.reward([self.rows[r.row] for r in rollouts], texts)]]
+            rows = [{**self.rows[r.row], "ended": r.ended} for r in rollouts]
+            told = [[float(x) for x in self.reward(rows, texts)]]
         if accelerator.num_processes > 1:
             broadcast_object_list(told)
         values: list[float] = told[0]
@@ -264,4 +290,6 @@ def precision(config: PPOConfig) -> str:
 
     if config.mixed_precision != "auto":
         return str(config.mixed_precision)
+    if config.device == "cpu":
+        return "no"
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"

@@ -21,10 +21,10 @@ class SharedWeights:
     that is killed while it copies blocks nobody, as it would with a lock of `multiprocessing`.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
         self.tensors: dict[str, Tensor] = {
             name: torch.empty_like(tensor, device="cpu").share_memory_()
-            for name, tensor in model.state_dict().items()
+            for name, tensor in weights.items()
         }
         self.number = torch.full((1,), -1, dtype=torch.int64).share_memory_()
         self.folder = tempfile.mkdtemp(prefix="olmes-weights-")
@@ -37,10 +37,10 @@ class SharedWeights:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def write(self, model: Any, version: int) -> None:
+    def write(self, weights: Mapping[str, Tensor], version: int) -> None:
         """Put a model's weights there as `version`."""
         with self.locked(), torch.no_grad():
-            for name, tensor in model.state_dict().items():
+            for name, tensor in weights.items():
                 self.tensors[name].copy_(tensor)
             self.number[0] = version
 

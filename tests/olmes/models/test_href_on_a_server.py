@@ -89,7 +89,8 @@ def test_a_budget_a_wording_and_going_on_by_the_command_line(
     def run(*more: str, status: int) -> dict[str, Any]:
         command = [
             sys.executable, "-m", "olmes", "run", "--task", "href", "--model", "replay:said.jsonl",
-            "--data", "data", "--judge", f"openai:{served.model}@{served.url}", "--workers", "1",
+            "--data", "data", "--judge", f"openai:{served.model}@{served.url}",
+            "--scoring-processes", "1",
             "--set", "href.judge_tokens=8", "--set", "href.prompt=prompt.txt", "--reason", "final",
             "--json", *more,
         ]  # fmt: skip

@@ -30,7 +30,7 @@ def take_exam(echo, exam: Path) -> Callable[..., Record]:
             data=echo.data,
             out=out,
             look=look,
-            workers=1,
+            scoring_processes=1,
             **options,
         )
 

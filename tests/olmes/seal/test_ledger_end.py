@@ -157,7 +157,7 @@ def test_a_run_that_goes_on_needs_no_other_look(store: Path, echo, exam, take_ex
     looks = len([one for one in Ledger(store).entries() if one["event"] == "run"])
     again = evaluate(
         str(exam), model=f"replay:{echo.recording}", data=echo.data, out=store, look="again",
-        limit=4, workers=1,
+        limit=4, scoring_processes=1,
     )  # fmt: skip
     assert again.id == record.id
     assert len([one for one in Ledger(store).entries() if one["event"] == "run"]) == looks

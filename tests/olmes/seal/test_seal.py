@@ -136,7 +136,12 @@ def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
         str(dev), model=f"replay:{echo.recording}", data=echo.data, out=runs, scoring_processes=1
     )
     single = evaluate(
-        [str(other)], model=f"replay:{echo.recording}", data=echo.data, out=runs, limit=4, workers=1
+        [str(other)],
+        model=f"replay:{echo.recording}",
+        data=echo.data,
+        out=runs,
+        limit=4,
+        scoring_processes=1,
     )
     found = run(echo, exam, runs).data["held_out"]["dev"]
     assert (found["run"], found["suite"]) == (tuned.id, "mydev")

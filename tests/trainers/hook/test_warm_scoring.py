@@ -46,7 +46,7 @@ def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
         step = record.data["model"]["step"]
         alone = evaluate(
             str(lab.suite), model=str(lab.output_dir / f"step_{step}"), data=lab.data,
-            out=lab.place / "alone", use_cache=False, workers=1,
+            out=lab.place / "alone", use_cache=False, scoring_processes=1,
         )  # fmt: skip
         samples = [one.samples_path("echo").read_bytes() for one in (record, alone)]
         assert samples[0] == samples[1]

@@ -55,7 +55,7 @@ class Inline:
     def receive(self) -> list[Rollout]:
         return self.made.popleft()
 
-    def publish(self, policy: Any, version: int) -> None:
+    def publish(self, weights: Any, version: int) -> None:
         self.version = version
 
     def close(self) -> None:
@@ -65,7 +65,8 @@ class Inline:
 class NoLearner:
     """What `Asynchronous` needs of a learner."""
 
-    policy = None
+    def policy_weights(self) -> dict[str, Any]:
+        return {}
 
     class accelerator:  # noqa: N801
         num_processes = 1
@@ -118,8 +119,8 @@ def test_stale_rollouts_are_dropped_and_made_anew_with_other_seeds(source) -> No
 def test_weights_go_over_whole_and_a_killed_holder_blocks_nobody(policy) -> None:
     import copy
 
-    weights = SharedWeights(policy)
-    weights.write(policy, 3)
+    weights = SharedWeights(policy.state_dict())
+    weights.write(policy.state_dict(), 3)
     other = copy.deepcopy(policy)
     with torch.no_grad():
         for parameter in other.parameters():
@@ -138,7 +139,7 @@ def test_weights_go_over_whole_and_a_killed_holder_blocks_nobody(policy) -> None
     assert holder.stdout
     assert holder.stdout.readline() == b"held\n"
     holder.kill()
-    weights.write(policy, 4)
+    weights.write(policy.state_dict(), 4)
     assert weights.read(other, 3) == 4
     holder.communicate()
     weights.close()

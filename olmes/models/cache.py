@@ -321,23 +321,25 @@ def forward(
     from olmes.models.weighing import accepted
 
     device = model.device
-    extra: dict[str, Any] = {}
+    takes = accepted(model)
+    # transformers renamed the argument in 5.23 and tells users of the old name at every run.
+    extra: dict[str, Any] = {"cache" if "cache" in takes else "past_key_values": current}
     whole = keep is None or len(keep) == len(tokens)
     chosen = None if whole else torch.tensor(keep, device=device)
-    if chosen is not None and "logits_to_keep" in accepted(model):
+    shortened = chosen is not None and "logits_to_keep" in takes
+    if shortened:
         extra["logits_to_keep"] = chosen
     token = running.set(current)
     try:
         logits: torch.Tensor = model(
             input_ids=torch.tensor([list(tokens)], device=device),
             position_ids=torch.tensor([list(positions)], device=device),
-            past_key_values=current,
             use_cache=True,
             **extra,
         ).logits[0]
     finally:
         running.reset(token)
-    return logits if chosen is None or extra else logits[chosen]
+    return logits if chosen is None or shortened else logits[chosen]
 
 
 def fill(

@@ -54,7 +54,7 @@ def watch(model: HFModel) -> list[tuple[str, int]]:
 
     @functools.wraps(forward)
     def watched(**kwargs: Any) -> Any:
-        kind = type(kwargs["past_key_values"]).__name__
+        kind = type(kwargs.get("cache", kwargs.get("past_key_values"))).__name__
         passes.append((kind, kwargs["input_ids"].shape[1]))
         return forward(**kwargs)
 
@@ -170,7 +170,7 @@ def test_out_of_memory_goes_on_with_half_and_keeps_what_is_done(tiny_folder, tin
 
     @functools.wraps(forward)
     def small(**kwargs: Any) -> Any:
-        if len(passes) > 8 and kwargs["past_key_values"].rows > 2:
+        if len(passes) > 8 and kwargs.get("cache", kwargs.get("past_key_values")).rows > 2:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
         return forward(**kwargs)
 

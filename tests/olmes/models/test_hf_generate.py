@@ -123,7 +123,7 @@ def count_forwards(model: HFModel, most: int | None = None) -> list[int]:
     @functools.wraps(forward)
     def counted(*args: Any, **kwargs: Any) -> Any:
         ids = kwargs["input_ids"] if "input_ids" in kwargs else args[0]
-        rows = getattr(kwargs.get("past_key_values"), "rows", ids.shape[0])
+        rows = getattr(kwargs.get("cache", kwargs.get("past_key_values")), "rows", ids.shape[0])
         if most is not None and rows > most:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
         sizes.append(rows)

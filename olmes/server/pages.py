@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from olmes.hashing import content_hash
 from olmes.server import rendering
@@ -30,6 +30,9 @@ PATIENCE = 0.1
 BELIEVED = 1.0
 """Seconds for which the store's generation is not asked for again: another server may change it."""
 
+THREADS = 4
+"""Threads that look for pages, so that these do not queue behind the API's questions."""
+
 
 class Pages:
     """Every page of a service."""
@@ -43,6 +46,8 @@ class Pages:
         self.making: dict[str, asyncio.Task[Any]] = {}
         self.latest: dict[str, tuple[int, Any]] = {}
         self.asked = (0.0, -1)
+        self.changes = 0
+        self.limiter = CapacityLimiter(THREADS)
         self.arrived: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         service.on_run.append(self.note)
         self.hashes: dict[str, tuple[str, bool]] = {}
@@ -59,26 +64,39 @@ class Pages:
 
     def note(self, run: str) -> None:
         """A run arrived. Where too many do, their pages wait for a reader."""
+        self.expire()
         with contextlib.suppress(asyncio.QueueFull):
             self.arrived.put_nowait(run)
 
     async def generation(self) -> int:
-        """The store's generation."""
+        """The store's generation.
+
+        While readers come it is asked for beside them, because the database may be busy; they wait
+        for it when this server changed something, and after a pause.
+        """
         until, known = self.asked
-        if time.monotonic() > until:
-            known = await asyncio.shield(self._task("generation", self._ask))
+        if (clock := time.monotonic()) > until:
+            task = self._task("generation", self._ask)
+            if clock > until + BELIEVED:
+                known = await asyncio.shield(task)
         return known
 
     async def _ask(self) -> int:
-        found = await to_thread.run_sync(self.service.store.generation)
-        if found != self.asked[1]:
+        changes = self.changes
+        found = await to_thread.run_sync(self.service.store.generation, limiter=self.limiter)
+        if found > self.asked[1]:
             self.hashes.clear()
-        self.asked = (time.monotonic() + BELIEVED, found)
-        return found
+        # It only grows; and an answer that a change overtook is not believed any longer.
+        until = time.monotonic() + BELIEVED if changes == self.changes else 0.0
+        self.asked = (until, max(found, self.asked[1]))
+        return self.asked[1]
 
     def expire(self) -> None:
         """Ask for the generation again: this server changed something."""
         self.asked = (0.0, self.asked[1])
+        self.changes += 1
+        # One that is asked for now may be of before the change.
+        self.making.pop("generation", None)
 
     async def hash_of(self, run: str) -> tuple[str, bool]:
         """What a run's page depends on.
@@ -88,7 +106,9 @@ class Pages:
         """
         await self.generation()
         if run not in self.hashes:
-            self.hashes[run] = await to_thread.run_sync(self.service.store.run_hash, run)
+            self.hashes[run] = await to_thread.run_sync(
+                self.service.store.run_hash, run, limiter=self.limiter
+            )
         return self.hashes[run]
 
     async def run(self, run: str) -> Page:
@@ -136,13 +156,13 @@ class Pages:
         """A page by its key: from memory, from disk, or made (once, however many wait)."""
         page = self.memory.get(key)
         if page is None:
-            found = await to_thread.run_sync(self._read, key)
+            found = await to_thread.run_sync(self._read, key, limiter=self.limiter)
             if found is None:
 
                 async def made() -> Page:
                     # Written by whoever makes it, not by everybody who waits for it.
                     fresh = await make()
-                    await to_thread.run_sync(self._write, key, fresh)
+                    await to_thread.run_sync(self._write, key, fresh, limiter=self.limiter)
                     return fresh
 
                 fresh: Page = await asyncio.shield(self._task(key, made))
@@ -183,7 +203,8 @@ class Pages:
                 try:
                     return await make()
                 finally:
-                    self.making.pop(key, None)
+                    if self.making.get(key) is task:
+                        del self.making[key]
 
             task = asyncio.create_task(run())
             # Somebody may have stopped waiting: a failure is theirs who did not.

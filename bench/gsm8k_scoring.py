@@ -29,7 +29,7 @@ def main() -> None:
         print(f"skipped: {arguments.data} does not hold the published responses")
         return
     docs = list(jsonl.read(arguments.data / "gsm8k/test.jsonl.gz"))
-    texts = [str(row) for row in jsonl.read(recorded)]
+    texts = [row["response"] for row in jsonl.read(recorded)]
     task = load_task("gsm8k")
     alone, pooled = [], []
     for _ in range(arguments.repeat):

@@ -5,12 +5,15 @@
   const status = document.querySelector(".status");
   const lines = [...document.querySelectorAll(".board tbody tr")];
 
-  /** Shows the lines whose model, and tags, hold every word. */
+  /** Shows the lines whose model, and tags, hold every word, and the boards that have such a line. */
   function filter() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const line of lines) {
       const text = line.querySelector("th").textContent.toLowerCase();
       line.hidden = !words.every((word) => text.includes(word));
+    }
+    for (const board of document.querySelectorAll(".board")) {
+      board.closest("section").hidden = [...board.tBodies[0].rows].every((line) => line.hidden);
     }
     const shown = lines.filter((line) => !line.hidden).length;
     status.textContent = `${shown} of ${lines.length} runs`;

@@ -148,6 +148,9 @@ def test_a_leaderboard_is_sorted_and_filtered(pages: dict[str, Path], open_page:
     page.get_by_role("searchbox").fill("TULU 300")
     page.locator(".status", has_text="1 of 4 runs").wait_for()
     assert board.locator("tbody tr:visible").count() == 1
+    page.get_by_role("searchbox").fill("nobody")
+    page.locator(".status", has_text="0 of 4 runs").wait_for()
+    assert not page.get_by_role("heading", name=re.compile("version")).is_visible()
 
 
 def test_flips_are_filtered_opened_and_compared(pages: dict[str, Path], open_page: Open) -> None:

@@ -23,7 +23,7 @@ from .train_log import FILE, read_log, scored
 
 ALARMS = "alarms.jsonl"
 MET = "held_out_constraints.jsonl"
-HELD_OUT = "held-out constraints"
+HELD_OUT = "the share of held-out constraints met"
 MEAN = "the score"
 SURE = 0.95
 BESIDE = {

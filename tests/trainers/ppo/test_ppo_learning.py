@@ -148,14 +148,20 @@ def test_reward_and_dev_score_agree(runs: Any, asynchronous: bool) -> None:
         for update, verdicts in zip(range(EVERY, UPDATES + 1, EVERY), run.sampled[1:], strict=True):
             rewards.append(late(run, update))
             scores.append(statistics.mean(verdicts))
-            # Two shares, of 1,280 rollouts and of 500 items; the policy moved on between them.
-            assert abs(rewards[-1] - scores[-1]) < 0.1
+            # Shares of 1,280 rollouts and of 500 items. The policy moved on between them, and the
+            # sums it is rewarded for are those it was taught: 2 to 11 points were seen.
+            assert abs(rewards[-1] - scores[-1]) < 0.15
         assert rewards[-1] > run.history[0]["verified"] + 0.1
     assert pearsonr(rewards, scores).statistic > 0.8
 
 
 def test_asynchronous_reaches_what_synchronous_does_within_error(runs: Any) -> None:
-    """The error of the difference is that of the 500 items and that of the three seeds."""
+    """The error of the difference is that of the 500 items and that of the three seeds.
+
+    Three seeds tell little of their spread, which Welch's degrees of freedom account for.
+    """
+    from scipy.stats import t
+
     synchronous, asynchronous = runs(False), runs(True)
     over_items = stats.compare(
         [x for run in synchronous for x in run.after],
@@ -165,7 +171,9 @@ def test_asynchronous_reaches_what_synchronous_does_within_error(runs: Any) -> N
     finals = [
         [statistics.mean(run.after) for run in group] for group in (synchronous, asynchronous)
     ]
-    over_seeds = math.sqrt(sum(statistics.variance(group) / 3 for group in finals))
+    spreads = [statistics.variance(group) / 3 for group in finals]
+    over_seeds = math.sqrt(sum(spreads))
+    freedom = sum(spreads) ** 2 / sum(spread**2 / 2 for spread in spreads)
     assert over_items.stderr is not None
     error = math.hypot(over_items.stderr, over_seeds)
     print(
@@ -173,5 +181,5 @@ def test_asynchronous_reaches_what_synchronous_does_within_error(runs: Any) -> N
         f"{over_items.difference:+.3f}, its error {error:.3f} (items {over_items.stderr:.3f}, "
         f"seeds {over_seeds:.3f})"
     )
-    assert abs(over_items.difference) < 1.96 * error
+    assert abs(over_items.difference) < t.ppf(0.975, freedom) * error
     assert error < 0.04

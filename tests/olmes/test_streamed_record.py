@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from olmes.cost import FILE_NAME as COST
 from olmes.hashing import Members, content_hash, streamed_hash
 from olmes.journal import FILE_NAME as JOURNAL
 from olmes.record import Record
@@ -42,8 +43,8 @@ def test_a_run_with_everything_in_it_leaves_the_record_it_always_left(tmp_path: 
     record = mixed_run(tmp_path)
     same(left(record))
     names = {path.name for path in record.folder.rglob("*") if path.is_file()}
-    # The run is not complete, so its journal stays; nothing else does.
-    assert names == {"run.json", JOURNAL, "echo.jsonl", "pick.jsonl", "taste.jsonl"}
+    # The run is not complete, so its journal and cost stay; nothing else does.
+    assert names == {"run.json", JOURNAL, COST, "echo.jsonl", "pick.jsonl", "taste.jsonl"}
 
 
 def test_so_does_one_under_seal(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_a_run_that_is_stopped_again_and_again_leaves_it_too(tmp_path: Path, hel
         with pytest.raises(StoppedError):
             mixed_run(tmp_path, model=Stopping(answers), **options)
         [folder] = (path.parent for path in (tmp_path / "runs").glob(f"*/{JOURNAL}"))
-        assert [path.name for path in folder.iterdir()] == [JOURNAL]
+        assert {path.name for path in folder.iterdir()} == {JOURNAL, COST}
     model = Stopping(1000)
     same(left(mixed_run(tmp_path, model=model, **options)))
     assert model.left > 1000 - 90 + 5 + 20, "what was answered before is not asked again"

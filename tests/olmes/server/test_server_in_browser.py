@@ -117,7 +117,7 @@ def test_a_run_under_way_is_watched_until_its_row_stands_there(
 
     def evaluate_and_push() -> None:
         record = evaluate(
-            str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, workers=1,
+            str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, scoring_processes=1,
             out=tmp_path / "runs", use_cache=False,
             watcher=Watchers(LiveProgress(running.url, say=pytest.fail), Slow()),
         )  # fmt: skip

@@ -28,7 +28,8 @@ class Slow(Watcher):
 
 def slow_run(bench: Path, out: Path, live: LiveProgress):
     return evaluate(
-        str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, out=out, workers=1,
+        str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, out=out,
+        scoring_processes=1,
         watcher=Watchers(live, Slow()), use_cache=False,
     )  # fmt: skip
 

@@ -289,6 +289,8 @@ def test_an_unseal_entry_of_another_ledger_opens_nothing(server, sealed_run, tmp
     forged = Ledger(tmp_path / "forged")
     forged.path.parent.mkdir()
     forged.path.write_text(first)
+    number, digest = (json.loads(first)[key] for key in ("number", "hash"))
+    forged.head.write_text(json.dumps({"number": number, "hash": digest}))
     forged.append("unseal", name, {"reason": "curious"})
     with pytest.raises(AnswerError, match="one of the two was rewritten"):
         client._call("POST", "/ledger", data=forged.path.read_bytes())

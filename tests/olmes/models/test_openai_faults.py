@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import runpy
 import signal
@@ -248,8 +249,8 @@ def test_retry_after_holds_for_every_request(server, seconds: str) -> None:
     assert server.times[3] - server.times[1] < 0.3
 
 
-def test_200_requests_of_20_ms_keep_32_at_once(server) -> None:
-    server.latency = 0.02
+def test_200_requests_of_200_ms_keep_32_at_once(server) -> None:
+    server.latency = 0.2
     model = model_of(server)
     assert model.fingerprint
     began = time.perf_counter()
@@ -257,8 +258,8 @@ def test_200_requests_of_20_ms_keep_32_at_once(server) -> None:
     took = time.perf_counter() - began
     assert not any(response.error for response in responses)
     assert 24 <= server.most_at_once <= 32
-    # 200 / 32 rounds of 20 ms are 0.125 s; one at a time would take 4 s.
-    assert took < 1.0
+    # 200 / 32 rounds of 200 ms are 1.25 s; one at a time would take 40 s.
+    assert took < 10
 
 
 def test_an_overloaded_server_is_asked_less(server) -> None:
@@ -358,12 +359,15 @@ def test_a_killed_run_goes_on_without_asking_again(
     wait_for(lambda: finished() == 7, process)
     process.kill()
     process.wait()
-    before = [body["messages"][0]["content"] for body in server.asked]
+    [folder] = (tmp_path / "runs").iterdir()
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    # An item's key is `echo/ROW#...`, and the document of a row asks for the word of its number.
+    before = [f"Say word{json.loads(line)['item'].split('/')[1].split('#')[0]}." for line in lines]
+    asked = len(server.asked)
     server.faults = lambda number, body: ""
     subprocess.run(command, check=True, timeout=60)
-    again = [body["messages"][0]["content"] for body in server.asked[len(before) :]]
-    assert sorted(before[:7] + again) == sorted(f"Say word{i}." for i in range(12))
-    [folder] = (tmp_path / "runs").iterdir()
+    again = [body["messages"][0]["content"] for body in server.asked[asked:]]
+    assert sorted(before + again) == sorted(f"Say word{i}." for i in range(12))
     assert '"complete": true' in (folder / "run.json").read_text()
 
 

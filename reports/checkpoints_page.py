@@ -81,6 +81,7 @@ def write_checkpoints_page(
     log: Sequence[Mapping[str, Any]] = (),
     alarms: Sequence[str] = (),
     title: str = "",
+    stages: Sequence[tuple[str, float]] = (),
 ) -> Path:
     """Write the page of a training.
 
@@ -91,6 +92,7 @@ def write_checkpoints_page(
             betrays a gamed reward are drawn.
         alarms: what was said of a reward that rose while scores fell.
         title: name of the training; the family of its looks or the first model's name if empty.
+        stages: of a training in several stages, each one's name and last step, steps counted on.
 
     Returns:
         `output`.
@@ -106,9 +108,10 @@ def write_checkpoints_page(
     context = {
         "title": title or _name(steps),
         "steps": [f"{step.step:,g}" for step in steps],
+        "stages": ", ".join(f"{name} to step {last:,g}" for name, last in stages),
         "notices": [
             *(Notice("stop", "A gamed reward?", text) for text in alarms),
-            *_notices(steps, left_out),
+            *_notices(steps, left_out, staged=bool(stages)),
             *_falls([one for one in (suite, *tasks) if one]),
         ],
         "suite_chart": view.chart(suite, axis, looks) if suite else None,
@@ -280,7 +283,7 @@ def _has_family(step: Checkpoint) -> bool:
     return all(record.data["model"].get("family") for record in (*step.dev, *step.unseen))
 
 
-def _notices(steps: Sequence[Checkpoint], left_out: Sequence[str]) -> list[Notice]:
+def _notices(steps: Sequence[Checkpoint], left_out: Sequence[str], *, staged: bool) -> list[Notice]:
     """What speaks against the numbers of any of the runs, each kind once."""
     found: dict[str, Notice] = {}
     runs: dict[str, list[str]] = {}
@@ -298,7 +301,7 @@ def _notices(steps: Sequence[Checkpoint], left_out: Sequence[str]) -> list[Notic
         for title, notice in found.items()
     ]
     families = dict.fromkeys(_name([step]) for step in steps)
-    if len(families) > 1 and all(map(_has_family, steps)):
+    if len(families) > 1 and not staged and all(map(_has_family, steps)):
         text = (
             f"{', '.join(families)}: one line through them says nothing; give one training's runs."
         )

@@ -279,6 +279,7 @@ def write_page(chain: Chain, out: Path) -> Path | None:
     points: list[tuple[float, Any]] = []
     log: list[dict[str, Any]] = []
     alarms: list[str] = []
+    stages: list[tuple[str, float]] = []
     offset = 0
     if (out / "start.json").is_file():
         points.append((0, Record.load(next(jsonl.read(out / "start.json"))["record"])))
@@ -291,6 +292,7 @@ def write_page(chain: Chain, out: Path) -> Path | None:
         log += [renamed(row, recipe.stage, offset) for row in rows]
         alarms += [f"{recipe.stage}: {row['text']}." for row in read_log(folder / ALARMS)]
         offset += max((row["step"] for row in rows), default=0)
+        stages.append((recipe.stage.upper(), offset))
     if (out / UNSEEN).is_file():
         points.append((offset, Record.load(next(jsonl.read(out / UNSEEN))["record"])))
     if not points:
@@ -298,7 +300,7 @@ def write_page(chain: Chain, out: Path) -> Path | None:
     # By name, because a trainer knows no report.
     page = importlib.import_module("olmes.reports.checkpoints_page")
     written: Path = page.write_checkpoints_page(
-        points, out / PAGE, log=log, alarms=alarms, title=chain.name
+        points, out / PAGE, log=log, alarms=alarms, title=chain.name, stages=stages
     )
     return written
 

@@ -22,7 +22,7 @@ from typing import Any
 from olmes import Request, Response, evaluate
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.spread import SpreadModel
-from olmes.run import Watcher
+from olmes.watcher import Watcher
 
 TASK = Path(__file__).parent / "files/fixed_task.py"
 

@@ -20,11 +20,12 @@ from olmes.plan import Plan, make_plan
 from olmes.record import Record
 from olmes.registry import load_suite, load_task, members, suite_names
 from olmes.replaying import fill_answers, recorded_answers
-from olmes.run import Watcher, run
+from olmes.run import run
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.look import Look, check_look
 from olmes.suite import Suite
 from olmes.task import Task
+from olmes.watcher import Watcher
 
 DEFAULT_MODEL = "smollm2"
 DEFAULT_OUT = Path("runs")

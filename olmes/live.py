@@ -15,8 +15,8 @@ from olmes.answering import Origin
 from olmes.client import Client, Pushed
 from olmes.errors import OlmesError
 from olmes.plan import Plan
-from olmes.run import Watcher
 from olmes.types import Response
+from olmes.watcher import Watcher
 
 INTERVAL = 1.0
 """Seconds between two reports of a run."""

@@ -26,11 +26,12 @@ from olmes.models.spread import load_spread
 from olmes.models.warm import WarmMemory
 from olmes.plan import Plan
 from olmes.record import Record
-from olmes.run import Watcher, run
+from olmes.run import run
 from olmes.scoring.kept import KeptPool
 from olmes.seal.look import Look, check_look
 from olmes.suite import Suite
 from olmes.task import Task
+from olmes.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from rich.text import Text
 from olmes.answering import Origin
 from olmes.cli.tables import console
 from olmes.plan import Plan
-from olmes.run import Watcher
 from olmes.types import Response
+from olmes.watcher import Watcher
 
 PAUSE = 0.1
 """Seconds between two drawings: a bar costs more than a replayed response."""

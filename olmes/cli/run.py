@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from olmes.models.base import Model
     from olmes.plan import Plan
     from olmes.record import Record
-    from olmes.run import Watcher
     from olmes.sequence import Member
+    from olmes.watcher import Watcher
 
 
 @click.command("run")
@@ -178,7 +178,7 @@ def write_page(record: Record) -> Path:
 def watching(push: str | None) -> Watcher:
     """Who is told how a run goes on: the terminal, and a results server."""
     from olmes.cli.progress import ProgressBars
-    from olmes.run import Watchers
+    from olmes.watcher import Watchers
 
     bars = ProgressBars()
     if not push:

@@ -16,7 +16,7 @@ from olmes.cli.cost import cost_line
 from olmes.cost import FILE_NAME, Cost
 from olmes.models.replay import ReplayModel
 from olmes.reports.cost import run_cost
-from olmes.run import Watcher
+from olmes.watcher import Watcher
 
 
 def run(echo, out: Path, **options) -> Record:

@@ -21,8 +21,8 @@ from olmes.models.ray_cluster import Cluster, Shape, check_reachable, shape_of
 from olmes.models.ray_fleet import portion
 from olmes.models.spec import parse_spec
 from olmes.models.spread import SpreadModel, load_spread, portable
-from olmes.run import Watcher
 from olmes.types import Generation, Request, Response
+from olmes.watcher import Watcher
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
 

@@ -16,7 +16,7 @@ import requests
 from olmes import evaluate
 from olmes.client import Client
 from olmes.live import LiveProgress, push_record
-from olmes.run import Watcher, Watchers
+from olmes.watcher import Watcher, Watchers
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -14,7 +14,7 @@ import pytest
 from olmes import OlmesError, evaluate
 from olmes.client import Client
 from olmes.live import LiveProgress, push_record
-from olmes.run import Watcher, Watchers
+from olmes.watcher import Watcher, Watchers
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 

@@ -6,10 +6,12 @@ none is named.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.models.ray_cluster import QUIET
 from olmes.trainers.ppo.rollout import Order, Rollout
 from olmes.trainers.ppo.weights import load_weights
 from olmes.trainers.ppo.worker import GenerationWorker, Recipe
@@ -58,6 +60,8 @@ class RayWorkers:
     def __init__(
         self, recipe: Recipe, weights: Mapping[str, Any], version: int, count: int, restarts: int
     ) -> None:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         try:
             import ray
         except ImportError as error:
@@ -71,7 +75,10 @@ class RayWorkers:
         self.deaths = 0
         self.started = not ray.is_initialized()
         if self.started:
-            ray.init(log_to_driver=False, include_dashboard=False)
+            # Without "local" Ray would wait for whatever cluster was last started on this machine.
+            address = os.environ.get("RAY_ADDRESS")
+            alone = {} if address else {"include_dashboard": False}
+            ray.init(address=address or "local", log_to_driver=False, **alone)
         self.actors: list[Any] = []
         self.owed: dict[Any, tuple[int, Order]] = {}
         self.reference: Any = None

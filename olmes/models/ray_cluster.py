@@ -80,6 +80,19 @@ def check_installed() -> None:
         raise OlmesError("--workers and --ray need Ray; `pip install 'olmes[ray]'`.")
 
 
+def quiet_ray() -> Any:
+    """Ray, imported so that it sends nothing home and prints nothing.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    return ray
+
+
 class Cluster:
     """A cluster that this process is part of.
 
@@ -96,11 +109,7 @@ class Cluster:
 
     def __init__(self, address: str | None) -> None:
         check_installed()
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
-        import ray
-
-        self.ray: Any = ray
+        ray = self.ray = quiet_ray()
         self.joined = not ray.is_initialized()
         if self.joined:
             self._join(address)

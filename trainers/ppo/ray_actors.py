@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.models.ray_cluster import QUIET
+from olmes.models.ray_cluster import quiet_ray
 from olmes.trainers.ppo.rollout import Order, Rollout
 from olmes.trainers.ppo.weights import load_weights
 from olmes.trainers.ppo.worker import GenerationWorker, Recipe
@@ -60,15 +60,12 @@ class RayWorkers:
     def __init__(
         self, recipe: Recipe, weights: Mapping[str, Any], version: int, count: int, restarts: int
     ) -> None:
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
         try:
-            import ray
+            ray = self.ray = quiet_ray()
         except ImportError as error:
             raise OlmesError(
                 'carrier = "ray" needs Ray: pip install \'olmes[ray]\', or use carrier = "processes".'
             ) from error
-        self.ray = ray
         self.recipe = recipe
         self.restarts = restarts
         self.restarted = 0

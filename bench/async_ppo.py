@@ -22,7 +22,7 @@ from olmes.trainers.ppo.rollout import Order, Rollout, TransformersGenerator
 DIGITS = "0123456789+="
 
 
-class SleepingGenerator(TransformersGenerator):  # type: ignore[misc]
+class SleepingGenerator(TransformersGenerator):
     """Samples a batch, then waits."""
 
     seconds = 0.0

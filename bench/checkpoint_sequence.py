@@ -52,7 +52,7 @@ def make_checkpoints(place: Path, count: int) -> list[Path]:
     import torch
     from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-    from olmes.models.smollm2 import embedded_folder
+    from olmes.models.checkpoint.smollm2 import embedded_folder
 
     tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
     end = tokenizer.eos_token_id

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from olmes import Response, jsonl
-from olmes.registry import load_task
-from olmes.scoring.closing_phrase import closing
-from olmes.scoring.expression import parse
-from olmes.scoring.pool import ScoringPool
+from olmes import Response
+from olmes.benchmark.registry import load_task
+from olmes.scoring.expressions.closing_phrase import closing
+from olmes.scoring.expressions.expression import parse
+from olmes.scoring.process.pool import ScoringPool
+from olmes.tools import jsonl
 from olmes.types import Doc
 
 BESIDE = Path(__file__).parents[2] / "shared"

@@ -11,9 +11,10 @@ import statistics
 import time
 from pathlib import Path
 
-from olmes import Response, jsonl
-from olmes.registry import load_task
-from olmes.scoring.pool import ScoringPool
+from olmes import Response
+from olmes.benchmark.registry import load_task
+from olmes.scoring.process.pool import ScoringPool
+from olmes.tools import jsonl
 
 BESIDE = Path(__file__).parents[2] / "shared/data"
 

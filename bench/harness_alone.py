@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from olmes import jsonl
+from olmes.tools import jsonl
 
 BESIDE = Path(__file__).parents[2] / "shared/data"
 ITEMS = 1319

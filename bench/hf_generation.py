@@ -19,12 +19,12 @@ from pathlib import Path
 from bench.files import lm_eval_model
 from bench.files.lm_eval_model import conditions, timed
 from olmes import Request, Response
+from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
-from olmes.models.hf import HFModel
-from olmes.models.rows import cut_at_stop
-from olmes.models.smollm2 import EmbeddedCheckpoint
-from olmes.plan import make_plan
-from olmes.registry import load_task
+from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
+from olmes.models.hf.generation_rows import cut_at_stop
+from olmes.models.hf.model import HFModel
+from olmes.requests.plan import make_plan
 
 BESIDE = Path(__file__).parents[2] / "shared/data"
 

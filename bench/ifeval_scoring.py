@@ -14,8 +14,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from olmes import Response, jsonl
-from olmes.registry import load_task
+from olmes import Response
+from olmes.benchmark.registry import load_task
+from olmes.tools import jsonl
 
 BESIDE = Path(__file__).parents[2] / "shared/data"
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from bench.files import lm_eval_model
 from bench.files.lm_eval_model import conditions, timed
-from olmes import Generation, Request, Response, jsonl
-from olmes.models.smollm2 import EmbeddedCheckpoint
+from olmes import Generation, Request, Response
+from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
+from olmes.tools import jsonl
 
 SAMPLE = Path(__file__).parents[1] / "tasks/samples/gsm8k.jsonl"
 SHOTS = 5
@@ -39,7 +40,7 @@ def multiple_choice(items: int) -> list[Request]:
 
 def main() -> None:
     """Print seconds, ratios and the largest difference."""
-    from olmes.models.hf import HFModel
+    from olmes.models.hf.model import HFModel
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=16)

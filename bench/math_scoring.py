@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from olmes import Response, jsonl
-from olmes.registry import load_task
-from olmes.task import Task
+from olmes import Response
+from olmes.benchmark.registry import load_task
+from olmes.benchmark.task import Task
+from olmes.tools import jsonl
 from olmes.types import Doc
 
 BESIDE = Path(__file__).parents[2] / "shared"

@@ -21,8 +21,8 @@ from typing import Any
 
 from olmes import Request, Response, evaluate
 from olmes.models.base import Done, EncodedPrompt, Model
-from olmes.models.spread import SpreadModel
-from olmes.watcher import Watcher
+from olmes.models.ray.model import SpreadModel
+from olmes.requests.callbacks import Watcher
 
 TASK = Path(__file__).parent / "files/fixed_task.py"
 

@@ -60,7 +60,7 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> None:
     """Start a server, load it, and print what it did."""
-    from olmes.client import Client
+    from olmes.client.client import Client
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -98,7 +98,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
 
 def upload(arguments: argparse.Namespace, url: str, folder: Path, rows: int, server: int) -> None:
     """Upload every run while readers browse, and hold what is there against what was sent."""
-    from olmes.client import Client
+    from olmes.client.client import Client
 
     with Client(url) as client:
         context = multiprocessing.get_context("spawn")
@@ -132,8 +132,8 @@ def alive(workers: list[Any]) -> bool:
 
 def push_part(url: str, folder: Path, names: list[str], rows: int, queue: Any) -> None:
     """What an uploading process does: make a run, push it, tell its content hash."""
-    from olmes.client import Client, files_of
-    from olmes.hashing import content_hash, file_sha256
+    from olmes.client.client import Client, files_of
+    from olmes.tools.hashing import content_hash, file_sha256
 
     with Client(url, patience=600) as client:
         for name in names:
@@ -284,10 +284,10 @@ def check_content(url: str, store: str, folder: Path, runs: int) -> None:
     """Make every run's content hash again, of the bytes that lie in the store."""
     import requests
 
-    from olmes.client import Client
-    from olmes.hashing import content_hash
+    from olmes.client.client import Client
     from olmes.server.settings import Settings
     from olmes.server.store import Store
+    from olmes.tools.hashing import content_hash
 
     opened = Store(Settings(store=store, work=str(folder / "store")))
     session = requests.Session()

@@ -96,7 +96,7 @@ def plain(kind: str, prepared: Prepared) -> Any:
 
 def scored_here(completions: list[Any], verifiers: list[str], **_: Any) -> list[float]:
     """A reward function as TRL's users write it: the scorer called in the training process."""
-    from olmes.registry import load_task
+    from olmes.benchmark.registry import load_task
     from olmes.types import Response
 
     found = []
@@ -175,8 +175,8 @@ def wait_for_scores(recipe: Any, folder: Path) -> None:
     Raises:
         RuntimeError: a checkpoint has no score, so what was measured is no scoring.
     """
-    from olmes.trainers.ask import training_folder
-    from olmes.trainers.queue import Queue
+    from olmes.trainers.checkpoints.queue import Queue
+    from olmes.trainers.checkpoints.request import training_folder
 
     queue = Queue(training_folder(folder / "out/scores", folder / "out"))
     deadline = time.monotonic() + 300

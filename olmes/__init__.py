@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from olmes.api import evaluate
-    from olmes.client import Client
-    from olmes.data.source import DataFile, HubSplit, Source
+    from olmes.benchmark.formulation import Formulation
+    from olmes.benchmark.metrics import Metric
+    from olmes.benchmark.source import DataFile, HubSplit, Source
+    from olmes.benchmark.suite import Suite
+    from olmes.benchmark.task import Task
+    from olmes.client.client import Client
     from olmes.errors import OlmesError
     from olmes.export.frame import load
-    from olmes.formulation import Formulation
-    from olmes.metrics import Metric
-    from olmes.record import Record
+    from olmes.records.record import Record
     from olmes.sequence import evaluate_sequence
-    from olmes.suite import Suite
-    from olmes.task import Task
     from olmes.types import (
         Generation,
         Instance,
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 PUBLIC = {
-    "Client": "olmes.client",
-    "DataFile": "olmes.data.source",
-    "Formulation": "olmes.formulation",
+    "Client": "olmes.client.client",
+    "DataFile": "olmes.benchmark.source",
+    "Formulation": "olmes.benchmark.formulation",
     "Generation": "olmes.types",
-    "HubSplit": "olmes.data.source",
+    "HubSplit": "olmes.benchmark.source",
     "Instance": "olmes.types",
     "Judgement": "olmes.types",
     "Message": "olmes.types",
-    "Metric": "olmes.metrics",
+    "Metric": "olmes.benchmark.metrics",
     "OlmesError": "olmes.errors",
     "Question": "olmes.types",
-    "Record": "olmes.record",
+    "Record": "olmes.records.record",
     "Request": "olmes.types",
     "Response": "olmes.types",
     "Similarity": "olmes.types",
-    "Source": "olmes.data.source",
-    "Suite": "olmes.suite",
-    "Task": "olmes.task",
+    "Source": "olmes.benchmark.source",
+    "Suite": "olmes.benchmark.suite",
+    "Task": "olmes.benchmark.task",
     "Verdict": "olmes.types",
     "evaluate": "olmes.api",
     "evaluate_sequence": "olmes.sequence",

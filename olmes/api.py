@@ -8,24 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from olmes.benchmark.registry import load_suite, load_task, members, suite_names
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
 from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.judging.replayed import replayed_judge
 from olmes.models.base import Model
+from olmes.models.ray.model import load_spread
 from olmes.models.replay import Recording, ReplayModel
 from olmes.models.spec import load_model, parse_spec
-from olmes.models.spread import load_spread
-from olmes.plan import Plan, make_plan
-from olmes.record import Record
-from olmes.registry import load_suite, load_task, members, suite_names
-from olmes.replaying import fill_answers, recorded_answers
-from olmes.run import run
+from olmes.records.record import Record
+from olmes.requests.callbacks import Watcher
+from olmes.requests.plan import Plan, make_plan
+from olmes.requests.recorded import fill_answers, recorded_answers
+from olmes.runs.run import run
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.look import Look, check_look
-from olmes.suite import Suite
-from olmes.task import Task
-from olmes.watcher import Watcher
 
 DEFAULT_MODEL = "smollm2"
 DEFAULT_OUT = Path("runs")

@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from olmes.api import DEFAULT_OUT, load_judge, plan_run, tasks_of
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.models.base import Model
-from olmes.models.completeness import trouble_of
-from olmes.models.lineage import CHECKPOINT, checkpoint_folder, step_of
+from olmes.models.checkpoint.completeness import trouble_of
+from olmes.models.checkpoint.lineage import CHECKPOINT, checkpoint_folder, step_of
+from olmes.models.hf.warm import WarmMemory
+from olmes.models.ray.model import load_spread
 from olmes.models.replay import ReplayModel
 from olmes.models.spec import load_model, parse_spec
-from olmes.models.spread import load_spread
-from olmes.models.warm import WarmMemory
-from olmes.plan import Plan
-from olmes.record import Record
-from olmes.run import run
-from olmes.scoring.kept import KeptPool
+from olmes.records.record import Record
+from olmes.requests.callbacks import Watcher
+from olmes.requests.plan import Plan
+from olmes.runs.run import run
+from olmes.scoring.process.shared_pool import KeptPool
 from olmes.seal.look import Look, check_look
-from olmes.suite import Suite
-from olmes.task import Task
-from olmes.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
-from olmes.hashing import content_hash
+from olmes.tools.hashing import content_hash
 
 Doc = dict[str, Any]
 """One row of a benchmark's official file, with that file's field names."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .numbers import is_number
+from olmes.reports.numbers import is_number
 
 
 @dataclass(frozen=True, slots=True)

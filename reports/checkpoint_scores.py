@@ -9,7 +9,7 @@ from typing import Any
 from olmes import stats
 from olmes.comparison.alignment import has_samples
 from olmes.comparison.items import SharedItems, common_items
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.seal.ledger import Ledger
 from olmes.stats import Alarm, BestOf
 

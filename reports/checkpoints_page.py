@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
 from olmes.comparison.items import SharedItems
-from olmes.record import Record
-from olmes.stats import Alarm, BestOf
-
-from . import numbers
-from .charts import Axis
-from .checkpoint_scores import (
+from olmes.records.record import Record
+from olmes.reports import numbers
+from olmes.reports.charts import Axis
+from olmes.reports.checkpoint_scores import (
     Checkpoint,
     Scored,
     Shared,
@@ -24,13 +21,15 @@ from .checkpoint_scores import (
     suite_series,
     task_series,
 )
-from .held_out import look_line
-from .line_charts import LineChart, Linked, log_charts, score_chart, step_axis
-from .links import HELD_OUT, samples_link
-from .notices import Notice, run_notices
-from .page import render_page
-from .places import page_link
-from .scores import Score, score
+from olmes.reports.held_out import look_line
+from olmes.reports.line_charts import LineChart, Linked, log_charts, score_chart, step_axis
+from olmes.reports.links import HELD_OUT, samples_link
+from olmes.reports.notices import Notice, run_notices
+from olmes.reports.page import render_page
+from olmes.reports.places import page_link
+from olmes.reports.scores import Score, score
+from olmes.stats import Alarm, BestOf
+from olmes.tools import jsonl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

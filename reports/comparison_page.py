@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
 from olmes.comparison.power_words import power_words
-
-from . import numbers
-from .dates import date
-from .flips import pack_flips
-from .held_out import look_line
-from .links import HELD_OUT, samples_link
-from .notices import Notice
-from .page import render_page
-from .places import page_link
-from .scores import Score, score
+from olmes.reports import numbers
+from olmes.reports.dates import date
+from olmes.reports.flips import pack_flips
+from olmes.reports.held_out import look_line
+from olmes.reports.links import HELD_OUT, samples_link
+from olmes.reports.notices import Notice
+from olmes.reports.page import render_page
+from olmes.reports.places import page_link
+from olmes.reports.scores import Score, score
+from olmes.tools import jsonl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import numbers
+from olmes.reports import numbers
 
 STAGES = {"answer_s": "answering", "judge_s": "judging", "score_s": "scoring"}
 

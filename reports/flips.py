@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .samples import CHUNK_CHARS, javascript_json, lines_of, pack, pack_text, question
+from olmes.reports.samples import (
+    CHUNK_CHARS,
+    javascript_json,
+    lines_of,
+    pack,
+    pack_text,
+    question,
+)
 
 SHOWN = (
     "messages",

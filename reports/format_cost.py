@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from olmes import diagnosis as engine
-
-from . import numbers
-from .links import Link
+from olmes.records import diagnosis as engine
+from olmes.reports import numbers
+from olmes.reports.links import Link
 
 REASONS = {
     "latex": "LaTeX where plain was asked",
@@ -57,7 +56,7 @@ def format_cost(title: str, diagnosis: dict[str, Any], link: Link, **place: str)
 
     Args:
         title: of the task.
-        diagnosis: as `olmes.diagnosis.diagnose` made it.
+        diagnosis: as `olmes.records.diagnosis.diagnose` made it.
         link: makes the links to the samples.
         place: the task, as the links name it.
     """

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import numbers
-from .charts import Axis, Frame, Tick, round_axis, x_ticks, y_ticks
+from olmes.reports import numbers
+from olmes.reports.charts import Axis, Frame, Tick, round_axis, x_ticks, y_ticks
 
 SERIES = 6
 """Models that get a colour and a mark of their own; with more, all but the last are quiet."""

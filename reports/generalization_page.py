@@ -8,25 +8,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
-from olmes.record import Record
-
-from . import numbers
-from .dates import date
-from .format_cost import FormatCost, format_cost
-from .generalization_charts import (
+from olmes.records.record import Record
+from olmes.reports import numbers
+from olmes.reports.dates import date
+from olmes.reports.format_cost import FormatCost, format_cost
+from olmes.reports.generalization_charts import (
     Scatter,
     SlopeChart,
     scatter,
     series_of,
     slope_chart,
 )
-from .held_out import look_line
-from .links import HELD_OUT, samples_link
-from .notices import Notice
-from .page import render_page
-from .places import page_link
-from .scores import Score, score
+from olmes.reports.held_out import look_line
+from olmes.reports.links import HELD_OUT, samples_link
+from olmes.reports.notices import Notice
+from olmes.reports.page import render_page
+from olmes.reports.places import page_link
+from olmes.reports.scores import Score, score
+from olmes.tools import jsonl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ def write_generalization_page(
     """Write the page.
 
     Args:
-        data: as `olmes.generalization.generalization` made it.
+        data: as `olmes.comparison.generalization.generalization` made it.
         output: the HTML file to write.
         folders: where runs lie, by their id; those that have a page are linked to.
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from olmes import stats
-from olmes.record import Record
-
-from . import numbers
-from .dates import date
-from .links import Link, samples_link, sealed_link
+from olmes.records.record import Record
+from olmes.reports import numbers
+from olmes.reports.dates import date
+from olmes.reports.links import Link, samples_link, sealed_link
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from olmes import jsonl
-
-from . import numbers
+from olmes.reports import numbers
+from olmes.tools import jsonl
 
 
 def judge_facts(task: dict[str, Any]) -> tuple[tuple[str, str], ...]:

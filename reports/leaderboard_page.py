@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
 from olmes.comparison.boards import Board, boards_of, estimate_of, pairwise, task_titles
-from olmes.record import Record
+from olmes.records.record import Record
+from olmes.reports import numbers
+from olmes.reports.dates import date
+from olmes.reports.held_out import look_line
+from olmes.reports.links import HELD_OUT, samples_link
+from olmes.reports.page import render_page
+from olmes.reports.places import page_link
+from olmes.reports.scores import Score, score
 from olmes.stats import PairedDifference
-
-from . import numbers
-from .dates import date
-from .held_out import look_line
-from .links import HELD_OUT, samples_link
-from .page import render_page
-from .places import page_link
-from .scores import Score, score
+from olmes.tools import jsonl
 
 GLYPHS = {"better": "▲", "worse": "▼", "tied": "=", "not enough data": "·"}
 """Verdicts in the matrix, told apart without colour."""

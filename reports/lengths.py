@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from . import numbers
-from .links import Link
+from olmes.reports import numbers
+from olmes.reports.links import Link
 
 BINS = 24
 """Bars of a histogram."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import numbers
-from .charts import Axis, Frame, Tick, band, path, round_axis, x_ticks, y_ticks
+from olmes.reports import numbers
+from olmes.reports.charts import Axis, Frame, Tick, band, path, round_axis, x_ticks, y_ticks
 
 FRAME = Frame(width=390, height=210, left=44, right=12, top=12, bottom=30)
 Linked = tuple[float, dict[str, Any], str]

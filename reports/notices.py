@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .links import HELD_OUT, samples_link
-from .numbers import count
+from olmes.reports.links import HELD_OUT, samples_link
+from olmes.reports.numbers import count
 
 Level = Literal["stop", "caution"]
 

@@ -16,10 +16,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from olmes.visible import visible
-
-from . import numbers
-from .links import samples_link
+from olmes.reports import numbers
+from olmes.reports.links import samples_link
+from olmes.tools.visible_text import visible
 
 HERE = Path(__file__).parent
 SIGNS = {0x2400 + code: f"\\x{code:02x}" for code in range(0x20)}

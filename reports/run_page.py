@@ -11,21 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
-from olmes.record import Record
-
-from . import numbers
-from .cost import run_cost
-from .dates import date
-from .format_cost import REASONS, FormatCost, flag_lost, format_cost
-from .held_out import held_out_view, link_of
-from .judges import judge_facts
-from .lengths import Lengths, length_view
-from .links import HELD_OUT
-from .notices import run_notices
-from .page import render_page
-from .samples import Kept, PackedTask, pack_task
-from .scores import Score, ScoreGroup, score, subtask_scores, task_scores
+from olmes.records.record import Record
+from olmes.reports import numbers
+from olmes.reports.cost import run_cost
+from olmes.reports.dates import date
+from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost
+from olmes.reports.held_out import held_out_view, link_of
+from olmes.reports.judges import judge_facts
+from olmes.reports.lengths import Lengths, length_view
+from olmes.reports.links import HELD_OUT
+from olmes.reports.notices import run_notices
+from olmes.reports.page import render_page
+from olmes.reports.samples import Kept, PackedTask, pack_task
+from olmes.reports.scores import Score, ScoreGroup, score, subtask_scores, task_scores
+from olmes.tools import jsonl
 
 ISSUES = {
     "failed": "failed",

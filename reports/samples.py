@@ -16,9 +16,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from olmes import jsonl
-
-from .numbers import is_number, is_share
+from olmes.reports.numbers import is_number, is_share
+from olmes.tools import jsonl
 
 CHUNK_CHARS = 200_000
 """JSON characters after which a chunk is closed: a few milliseconds to unpack in a browser."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from . import numbers
-from .links import Link, samples_link
+from olmes.reports import numbers
+from olmes.reports.links import Link, samples_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

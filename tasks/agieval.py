@@ -22,10 +22,10 @@ from olmes import (
     Source,
     Task,
     Verdict,
-    prompts,
 )
-from olmes.hashing import content_hash
-from olmes.scoring.choices import last_match, stated_letter
+from olmes.benchmark import prompts
+from olmes.scoring.choices.letter import last_match, stated_letter
+from olmes.tools.hashing import content_hash
 from olmes.types import Doc
 
 LETTERS = "ABCDE"

@@ -24,15 +24,14 @@ from olmes import (
     Source,
     Task,
     Verdict,
-    exemplars,
-    prompts,
 )
-from olmes.scoring import answer_math, answer_words
-from olmes.scoring.closing_phrase import closing
-from olmes.scoring.expression import NotReadError
-from olmes.scoring.stated_answer import stated_answer
-from olmes.scoring.sympy_equality import compare
-from olmes.scoring.written_math import tidied
+from olmes.benchmark import exemplars, prompts
+from olmes.scoring.expressions import answer_math, answer_words
+from olmes.scoring.expressions.closing_phrase import closing
+from olmes.scoring.expressions.expression import NotReadError
+from olmes.scoring.expressions.notation import tidied
+from olmes.scoring.expressions.stated_answer import stated_answer
+from olmes.scoring.expressions.sympy_equality import compare
 from olmes.types import Doc
 
 CATEGORIES: dict[str, dict[str, Any]] = tomllib.loads(
@@ -177,7 +176,7 @@ class DeepMindMath(Task):
 
     def prepare(self) -> None:
         """Import what compares numbers."""
-        from olmes.scoring.expression_value import numbers
+        from olmes.scoring.expressions.value import numbers
 
         numbers()
 

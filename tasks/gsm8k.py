@@ -20,9 +20,8 @@ from olmes import (
     Source,
     Task,
     Verdict,
-    exemplars,
-    prompts,
 )
+from olmes.benchmark import exemplars, prompts
 from olmes.scoring.numbers import last_number, stated_number, without_decoration
 from olmes.types import Doc
 

@@ -30,10 +30,10 @@ from olmes import (
     Source,
     Task,
     Verdict,
-    prompts,
 )
-from olmes.hashing import content_hash
-from olmes.jsonl import read_text
+from olmes.benchmark import prompts
+from olmes.tools.hashing import content_hash
+from olmes.tools.jsonl import read_text
 from olmes.types import Doc
 
 PROMPTS: dict[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))

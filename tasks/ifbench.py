@@ -6,7 +6,7 @@ comparable with that paper's 17 to 35 %. `ifeval_ood` is the same task under the
 
 from __future__ import annotations
 
-from olmes.scoring.constraints.ifbench_task import IFBenchTask
+from olmes.scoring.constraints.ifbench.task import IFBenchTask
 
 
 class IFBench(IFBenchTask):

@@ -15,11 +15,11 @@ from olmes import (
     Verdict,
 )
 from olmes.scoring.constraints.base import Constraint
-from olmes.scoring.constraints.compose import compose
-from olmes.scoring.constraints.ifeval import IFEVAL
+from olmes.scoring.constraints.ifeval.compose import compose
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL
+from olmes.scoring.constraints.ifeval.offend import offend
 from olmes.scoring.constraints.instruction_task import InstructionTask
 from olmes.scoring.constraints.judging import judge, levels
-from olmes.scoring.constraints.offend import offend
 from olmes.scoring.language import language
 from olmes.scoring.text import word_tokens
 from olmes.types import Doc

@@ -7,7 +7,7 @@ benchmark's own name.
 
 from __future__ import annotations
 
-from olmes.scoring.constraints.ifbench_task import IFBenchTask
+from olmes.scoring.constraints.ifbench.task import IFBenchTask
 
 
 class IFEvalOOD(IFBenchTask):

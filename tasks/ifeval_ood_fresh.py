@@ -21,10 +21,10 @@ from olmes import (
     Verdict,
 )
 from olmes.scoring.constraints.base import Constraint
-from olmes.scoring.constraints.fresh import FRESH, Base, draw_exam, read_bases
+from olmes.scoring.constraints.fresh.instructions import FRESH, Base, draw_exam, read_bases
+from olmes.scoring.constraints.ifbench.compose import compose, offend
 from olmes.scoring.constraints.instruction_task import InstructionTask
 from olmes.scoring.constraints.judging import judge, levels
-from olmes.scoring.constraints.ood_compose import compose, offend
 from olmes.types import Doc
 
 WARM_UP = ("words:start_verb", "format:emoji", "words:odd_even_syllables")

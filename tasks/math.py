@@ -20,10 +20,10 @@ from olmes import (
     Source,
     Task,
     Verdict,
-    exemplars,
-    prompts,
 )
-from olmes.scoring import hendrycks, latex, mathverify, minerva
+from olmes.benchmark import exemplars, prompts
+from olmes.scoring.latex import equality as latex
+from olmes.scoring.latex import hendrycks, mathverify, minerva
 from olmes.types import Doc
 
 SUBJECTS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .hook import ScoreCheckpoints
+    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 
 __all__ = ["ScoreCheckpoints"]
 
@@ -13,7 +13,7 @@ __all__ = ["ScoreCheckpoints"]
 def __getattr__(name: str) -> Any:
     # On use, because the hook imports transformers.
     if name == "ScoreCheckpoints":
-        from .hook import ScoreCheckpoints
+        from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 
         return ScoreCheckpoints
     raise AttributeError(f"module 'olmes.trainers' has no attribute '{name}'")

@@ -24,18 +24,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
 from olmes.errors import OlmesError
-
-from . import tables
-from .launch import launch, launched
-from .recipe import STAGES, Recipe, Stage, find_recipe, make_recipe, near
-from .reward_watch import ALARMS, MET
-from .stage import Say, finished, is_first, say_aloud
-from .start import model_folder
-from .train import train
-from .train_log import FILE as LOG
-from .train_log import read_log
+from olmes.tools import jsonl
+from olmes.trainers import tables
+from olmes.trainers.launch import launch, launched
+from olmes.trainers.recipe import STAGES, Recipe, Stage, find_recipe, make_recipe, near
+from olmes.trainers.reward_watch import ALARMS, MET
+from olmes.trainers.stage import Say, finished, is_first, say_aloud
+from olmes.trainers.starting_model import model_folder
+from olmes.trainers.train import train
+from olmes.trainers.train_log import FILE as LOG
+from olmes.trainers.train_log import read_log
 
 STORE = "runs"
 UNSEEN = "unseen.json"
@@ -272,9 +271,8 @@ def write_page(chain: Chain, out: Path) -> Path | None:
 
     Steps are counted on from stage to stage. Without a score there is nothing to show.
     """
-    from olmes.record import Record
-
-    from .train_log import scored_rows
+    from olmes.records.record import Record
+    from olmes.trainers.train_log import scored_rows
 
     points: list[tuple[float, Any]] = []
     log: list[dict[str, Any]] = []

@@ -11,14 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
-from olmes.cache_folder import cache_folder
-from olmes.hashing import content_hash
-
-from .last_state import run_trainer
-from .stage import Prepared, callbacks, is_first
-from .start import fingerprint
-from .trl_arguments import adapter, arguments, load_model, trl
+from olmes.tools import jsonl
+from olmes.tools.cache_folder import cache_folder
+from olmes.tools.hashing import content_hash
+from olmes.trainers.last_state import run_trainer
+from olmes.trainers.stage import Prepared, callbacks, is_first
+from olmes.trainers.starting_model import fingerprint
+from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
 def train_dpo(prepared: Prepared) -> Path:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-
-from .last_state import run_trainer
-from .rewards import VerifierRewards, distinct_ngrams
-from .stage import Prepared, callbacks
-from .trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.last_state import run_trainer
+from olmes.trainers.rewards import VerifierRewards, distinct_ngrams
+from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
 def train_grpo(prepared: Prepared) -> Path:

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from olmes.jsonl import dumps, write_atomically
-
-from .recipe import recipe_hash
-from .stage import DONE, FINAL, Prepared, about, is_first
+from olmes.tools.jsonl import dumps, write_atomically
+from olmes.trainers.recipe import recipe_hash
+from olmes.trainers.stage import DONE, FINAL, Prepared, about, is_first
 
 
 def run_trainer(trainer: Any, prepared: Prepared) -> Path:
@@ -21,7 +20,7 @@ def run_trainer(trainer: Any, prepared: Prepared) -> Path:
     """
     from transformers import PrinterCallback
 
-    from .checkpoints import last_complete
+    from olmes.trainers.checkpoints.folders import last_complete
 
     start = last_complete(prepared.out)
     if start is not None:
@@ -52,7 +51,7 @@ def write_final(trainer: Any, prepared: Prepared) -> Path:
 
 def finish(prepared: Prepared, checkpoint: Path) -> Path:
     """The last checkpoint of a trainer that writes plain ones, as `final/`: linked, not copied."""
-    from .checkpoints import checkpoint_at, model_files
+    from olmes.trainers.checkpoints.folders import checkpoint_at, model_files
 
     partial = prepared.out / f".{FINAL}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -78,7 +77,7 @@ def settle(prepared: Prepared, partial: Path, step: int) -> None:
 
 def write_origin(folder: Path, prepared: Prepared, step: int) -> None:
     """`lineage.json`: what the model was trained from, and by which recipe on which data."""
-    from .lineage import steps_of, write_lineage
+    from olmes.trainers.checkpoints.lineage import steps_of, write_lineage
 
     recipe = prepared.recipe
     named = str(prepared.model) if Path(recipe.model).expanduser().is_dir() else recipe.model

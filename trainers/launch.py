@@ -9,9 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from olmes.errors import OlmesError
-
-from .recipe import Hardware, Recipe
-from .trl_arguments import accumulation, on_processor
+from olmes.trainers.recipe import Hardware, Recipe
+from olmes.trainers.trl_arguments import accumulation, on_processor
 
 ACCELERATE = ("accelerate", "launch")
 TORCHRUN = ("torchrun",)

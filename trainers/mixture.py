@@ -9,13 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from olmes import jsonl
 from olmes.errors import OlmesError
-from olmes.hashing import canonical_json, sha256
-
-from .published_rlvr import NotExpressibleError
-from .recipe import Recipe, Source
-from .rows import READERS, rewarded_constraints
+from olmes.tools import jsonl
+from olmes.tools.hashing import canonical_json, sha256
+from olmes.trainers.published_rlvr import NotExpressibleError
+from olmes.trainers.recipe import Recipe, Source
+from olmes.trainers.training_rows import READERS, rewarded_constraints
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """The rows of a training, shuffled, in the one shape of their stage (`trainers/rows.py`)."""
+    """The rows of a training, shuffled, in the shape of their stage (`trainers/training_rows.py`)."""
 
     rows: Dataset
     parts: tuple[Part, ...]

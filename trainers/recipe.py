@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from olmes.errors import OlmesError
-from olmes.hashing import content_hash
-
-from . import tables
+from olmes.tools.hashing import content_hash
+from olmes.trainers import tables
 
 Stage = Literal["sft", "dpo", "rlvr"]
 STAGES: tuple[Stage, ...] = ("sft", "dpo", "rlvr")

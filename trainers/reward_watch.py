@@ -16,10 +16,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from olmes import jsonl
-from olmes.record import Record
-
-from .train_log import FILE, read_log, scored
+from olmes.records.record import Record
+from olmes.tools import jsonl
+from olmes.trainers.train_log import FILE, read_log, scored
 
 ALARMS = "alarms.jsonl"
 MET = "held_out_constraints.jsonl"

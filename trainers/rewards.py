@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from olmes.benchmark.registry import load_task
+from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
-from olmes.registry import load_task
-from olmes.scoring.pool import Outcome, ScoringPool
-from olmes.task import Task
+from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.types import Response
 
 Row = Mapping[str, Any]

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-
-from .chat_templates import IGNORED, check_labels, encode
-from .last_state import run_trainer
-from .stage import Prepared, callbacks
-from .trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.chat_templates import IGNORED, check_labels, encode
+from olmes.trainers.last_state import run_trainer
+from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 CHECKED = 32
 """Chats whose labels are decoded and held against what the assistant says, before any training."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from olmes import jsonl
-from olmes.scoring.constraints.ifeval import IFEVAL
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL
+from olmes.tools import jsonl
 
 FOLDER = Path(__file__).parent / "data"
 SEED = 2411

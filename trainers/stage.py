@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.jsonl import dumps, write_atomically
-
-from .chat_templates import ChatTemplate, find_template
-from .mixture import Mixture, load_mixture
-from .recipe import Recipe, recipe_hash, to_json
-from .start import fingerprint, load_tokenizer, model_folder
+from olmes.tools.jsonl import dumps, write_atomically
+from olmes.trainers.chat_templates import ChatTemplate, find_template
+from olmes.trainers.mixture import Mixture, load_mixture
+from olmes.trainers.recipe import Recipe, recipe_hash, to_json
+from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 
 Say = Callable[[str], None]
 RECIPE = "recipe.json"
@@ -127,7 +126,7 @@ def check_start(out: Path, model: str) -> None:
 
 def callbacks(prepared: Prepared) -> list[Any]:
     """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
-    from .train_log import TrainLog
+    from olmes.trainers.train_log import TrainLog
 
     found: list[Any] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
     if hook := scoring_hook(prepared):
@@ -140,8 +139,8 @@ def callbacks(prepared: Prepared) -> list[Any]:
 
 def reward_watch(prepared: Prepared, ask: str) -> Any:
     """The callback that holds the reward against the checkpoints' scores of a question."""
-    from .reward_watch import RewardWatch
-    from .rows import rewarded_constraints
+    from olmes.trainers.reward_watch import RewardWatch
+    from olmes.trainers.training_rows import rewarded_constraints
 
     trained = frozenset[str]().union(*map(rewarded_constraints, prepared.mixture.rows))
     return RewardWatch(prepared.out, store_of(prepared), trained, ask, prepared.say)
@@ -158,7 +157,7 @@ def scoring_hook(prepared: Prepared) -> Any:
     recipe = prepared.recipe
     if not recipe.scoring.target:
         return None
-    from .hook import ScoreCheckpoints
+    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 
     scoring = recipe.scoring
     given: dict[str, Any] = {"out": store_of(prepared), **scoring.options}

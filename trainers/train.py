@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-
-from .recipe import Recipe
-from .stage import Say, finished, prepare, say_aloud
+from olmes.trainers.recipe import Recipe
+from olmes.trainers.stage import Say, finished, prepare, say_aloud
 
 
 def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:

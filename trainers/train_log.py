@@ -11,9 +11,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from olmes import jsonl
-
-from .recipe import Recipe
+from olmes.tools import jsonl
+from olmes.trainers.recipe import Recipe
 
 FILE = "train_log.jsonl"
 SHOWN = (
@@ -76,7 +75,7 @@ def scored(out: Path, store: Path) -> list[dict[str, Any]]:
 
     Of `scores.jsonl`, which the checkpoint hook writes (docs/checkpoints.md).
     """
-    from .ask import training_folder
+    from olmes.trainers.checkpoints.request import training_folder
 
     rows = read_log(training_folder(store, out) / "scores.jsonl")
     return [row for row in rows if row.get("state") == "done" and row.get("step") is not None]

@@ -7,9 +7,8 @@ import os
 from typing import Any
 
 from olmes.errors import OlmesError
-
-from .recipe import Recipe
-from .stage import Prepared
+from olmes.trainers.recipe import Recipe
+from olmes.trainers.stage import Prepared
 
 
 def trl() -> Any:
@@ -22,7 +21,7 @@ def load_model(prepared: Prepared) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from olmes.models.checkpoint import loading
+    from olmes.models.checkpoint.folder import loading
 
     options: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True}
     if attention := prepared.recipe.hardware.attention:

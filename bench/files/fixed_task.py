@@ -12,8 +12,8 @@ from olmes import (
     Source,
     Task,
     Verdict,
-    prompts,
 )
+from olmes.benchmark import prompts
 from olmes.types import Doc
 
 

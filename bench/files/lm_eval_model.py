@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from olmes.models.smollm2 import embedded_folder
+from olmes.models.checkpoint.smollm2 import embedded_folder
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ import click
 
 from olmes import __version__
 from olmes.errors import OlmesError
-from olmes.visible import visible
+from olmes.tools.visible_text import visible
 
 COMMANDS = {
     "run": "Run a suite or tasks on a model and write the record and its report.",

@@ -45,7 +45,7 @@ def restore(folder: Path, store: str, artifacts: str, as_json: bool) -> None:
 
 def show(counts: dict[str, int], *, as_json: bool) -> None:
     """Print what was copied."""
-    from olmes import jsonl
+    from olmes.tools import jsonl
 
     if as_json:
         click.echo(jsonl.dumps(counts))

@@ -34,9 +34,9 @@ def command(
     difference on the same items, its 95 % interval, its p-value (Holm over the tasks) and a verdict.
     Exit status 1 when no task could be compared.
     """
-    from olmes import jsonl
     from olmes.comparison import compare_runs
-    from olmes.record import Record
+    from olmes.records.record import Record
+    from olmes.tools import jsonl
 
     found = compare_runs(Record.load(a), Record.load(b), force=force, margin=margin / 100)
     if output is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from olmes.record import Record
+from olmes.records.record import Record
 
 
 def cost_line(record: Record) -> str:

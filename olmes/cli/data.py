@@ -21,8 +21,9 @@ def command() -> None:
 @options.verbose_option
 def list_command(data: Path | None, as_json: bool) -> None:
     """Show where each task's data would come from now, and its hash."""
-    from olmes import jsonl, registry
+    from olmes.benchmark import registry
     from olmes.data.catalog import DataStatus, listing
+    from olmes.tools import jsonl
 
     tasks = [registry.load_task(name) for name in registry.task_names()]
     found = listing(tasks, data)
@@ -52,8 +53,9 @@ def list_command(data: Path | None, as_json: bool) -> None:
 @options.verbose_option
 def pull_command(tasks: tuple[str, ...], to: Path | None, as_json: bool) -> None:
     """Fetch the official files of TASKS (all tasks when none is named)."""
-    from olmes import jsonl, registry
+    from olmes.benchmark import registry
     from olmes.data.catalog import pull
+    from olmes.tools import jsonl
 
     names = tasks or registry.task_names()
     loaded = [registry.load_task(name) for name in names]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from olmes import jsonl
 from olmes.cli.tables import console
-from olmes.estimate import Estimate
+from olmes.runs.cost_estimate import Estimate
+from olmes.tools import jsonl
 
 
 def show_estimates(found: Sequence[Estimate], *, as_json: bool, several: bool) -> None:

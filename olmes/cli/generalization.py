@@ -21,9 +21,9 @@ def command(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
 
     RUNS are folders of runs, or a folder that holds some; checkpoints in the order of training.
     """
-    from olmes import jsonl
-    from olmes.generalization import generalization
-    from olmes.record import records_in
+    from olmes.comparison.generalization import generalization
+    from olmes.records.record import records_in
+    from olmes.tools import jsonl
 
     records = [record for place in runs for record in records_in(place)]
     found = generalization(records)

@@ -22,9 +22,9 @@ def command(out: Path, as_json: bool) -> int:
 
     Exit status 1 when something is not as it was written.
     """
-    from olmes import jsonl
     from olmes.seal.ledger import Ledger
     from olmes.seal.verify import verify
+    from olmes.tools import jsonl
 
     entries = Ledger(out).entries()
     problems = verify(out)

@@ -9,7 +9,7 @@ import click
 from olmes.cli import options
 
 if TYPE_CHECKING:
-    from olmes.task import Task
+    from olmes.benchmark.task import Task
 
 
 def items_of(task: Task) -> int:
@@ -23,7 +23,8 @@ def items_of(task: Task) -> int:
 @options.verbose_option
 def command(as_json: bool) -> None:
     """List tasks and suites."""
-    from olmes import jsonl, registry
+    from olmes.benchmark import registry
+    from olmes.tools import jsonl
 
     tasks = [registry.load_task(name) for name in registry.task_names()]
     suites = [registry.load_suite(name) for name in registry.suite_names()]

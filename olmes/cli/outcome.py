@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from olmes import jsonl
 from olmes.cli.cost import cost_line
 from olmes.cli.tables import console, interval, legend, percent, record_table
-from olmes.record import Record
+from olmes.records.record import Record
+from olmes.tools import jsonl
 
 
 def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:

@@ -20,11 +20,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from olmes.answering import Origin
 from olmes.cli.tables import console
-from olmes.plan import Plan
+from olmes.requests.callbacks import Watcher
+from olmes.requests.dispatch import Origin
+from olmes.requests.plan import Plan
 from olmes.types import Response
-from olmes.watcher import Watcher
 
 PAUSE = 0.1
 """Seconds between two drawings: a bar costs more than a replayed response."""

@@ -30,9 +30,9 @@ def command(
     What is there already is not sent again, and an upload that was cut off goes on. Samples under
     seal are sent as they are; after `olmes unseal` push again, and the server opens them.
     """
-    from olmes import jsonl
-    from olmes.client import Client
-    from olmes.record import records_in
+    from olmes.client.client import Client
+    from olmes.records.record import records_in
+    from olmes.tools import jsonl
 
     folders = [record.folder for place in runs for record in records_in(place)]
     with Client(url, token=token, say=lambda line: click.echo(line, err=True)) as client:

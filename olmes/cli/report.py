@@ -13,7 +13,7 @@ import click
 from olmes.cli import options
 
 if TYPE_CHECKING:
-    from olmes.record import Record
+    from olmes.records.record import Record
 
 View = Literal["run", "leaderboard", "checkpoints", "generalization"]
 FORMATS = ("html", "md", "csv", "latex", "parquet", "json")
@@ -48,9 +48,9 @@ def command(
 
     Tables (md, csv, latex, parquet, json) go to the screen when no output is named.
     """
-    from olmes import jsonl
     from olmes.export.formats import SUFFIXES, export
-    from olmes.record import records_in
+    from olmes.records.record import records_in
+    from olmes.tools import jsonl
 
     records = [record for place in runs for record in records_in(place)]
     if form is None:
@@ -93,8 +93,8 @@ def training_log(path: Path) -> list[dict[str, Any]]:
     Raises:
         OlmesError: the file is missing or holds neither.
     """
-    from olmes import jsonl
     from olmes.errors import OlmesError
+    from olmes.tools import jsonl
 
     if path.name == "trainer_state.json":
         rows: list[dict[str, Any]] = json.loads(jsonl.read_text(path)).get("log_history", [])
@@ -123,7 +123,7 @@ def write_page(
         page = output or records[0].folder / "report.html"
         module.write_run_page(records[0].folder, page)
     elif view == "generalization":
-        from olmes.generalization import generalization
+        from olmes.comparison.generalization import generalization
 
         page = output or Path("generalization.html")
         folders = {record.id: record.folder for record in records}

@@ -14,10 +14,10 @@ from olmes.errors import OlmesError
 if TYPE_CHECKING:
     from olmes.judging.judge import Judge
     from olmes.models.base import Model
-    from olmes.plan import Plan
-    from olmes.record import Record
+    from olmes.records.record import Record
+    from olmes.requests.callbacks import Watcher
+    from olmes.requests.plan import Plan
     from olmes.sequence import Member
-    from olmes.watcher import Watcher
 
 
 @click.command("run")
@@ -89,13 +89,13 @@ def command(
     Several models are run one after another; one that fails does not stop the others. With --push
     runs are shown live on a results server, and their records are sent there.
     """
-    from olmes import registry
     from olmes.api import DEFAULT_MODEL, load_judge, plan_run
+    from olmes.benchmark import registry
     from olmes.cli.outcome import show_outcome
     from olmes.cli.sequence import show_members, tell
     from olmes.judging.judge import Judge
-    from olmes.models.spread import load_spread
-    from olmes.run import run
+    from olmes.models.ray.model import load_spread
+    from olmes.runs.run import run
     from olmes.seal.look import Look, check_look
     from olmes.sequence import expand, is_pattern, run_sequence
 
@@ -131,7 +131,7 @@ def command(
 
     if estimate:
         from olmes.cli.estimate import show_estimates
-        from olmes.estimate import estimate_all
+        from olmes.runs.cost_estimate import estimate_all
 
         found = estimate_all(
             names, plan, out=out, engine=engine, judge=new_judge(), use_cache=not no_cache
@@ -178,12 +178,12 @@ def write_page(record: Record) -> Path:
 def watching(push: str | None) -> Watcher:
     """Who is told how a run goes on: the terminal, and a results server."""
     from olmes.cli.progress import ProgressBars
-    from olmes.watcher import Watchers
+    from olmes.requests.callbacks import Watchers
 
     bars = ProgressBars()
     if not push:
         return bars
-    from olmes.live import LiveProgress
+    from olmes.client.live import LiveProgress
 
     return Watchers(bars, LiveProgress(push, say=bars.bars.console.print))
 
@@ -191,7 +191,7 @@ def watching(push: str | None) -> Watcher:
 def send(record: Record, push: str | None) -> None:
     """Send a record to the results server, if there is one."""
     if push:
-        from olmes.live import push_record
+        from olmes.client.live import push_record
 
         pushed = push_record(record.folder, push, say=lambda line: click.echo(line, err=True))
         click.echo(f"{'pushed ' if pushed.new else 'present'} {pushed.url}", err=True)

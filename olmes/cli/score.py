@@ -13,7 +13,7 @@ from olmes.cli import options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
-    from olmes.record import Row
+    from olmes.records.record import Row
 
 
 @click.command("score")
@@ -39,12 +39,12 @@ def command(
     A row has `response` and either `doc_id` (row in the official file, with `subtask` where a
     benchmark has one file a sub-task) or an inline `doc` with that file's fields.
     """
-    from olmes import jsonl
     from olmes.api import judged_command, with_settings
+    from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
     from olmes.models.replay import read_recorded
-    from olmes.registry import load_task
-    from olmes.rescoring import needs_data, score_recorded, verdict_row
+    from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
+    from olmes.tools import jsonl
 
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
     if scorer.judged:

@@ -10,11 +10,11 @@ from typing import Any
 import click
 from rich.table import Table
 
-from olmes import jsonl
 from olmes.cli.cost import cost_line
 from olmes.cli.tables import blank_table, console, interval, percent
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.sequence import Member
+from olmes.tools import jsonl
 
 
 def tell(member: Member) -> None:

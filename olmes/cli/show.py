@@ -12,8 +12,8 @@ from olmes.cli import options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
+    from olmes.benchmark.task import Task
     from olmes.models.base import Model
-    from olmes.task import Task
     from olmes.types import Instance
 
 
@@ -42,10 +42,10 @@ def command(
     With --json one row a document: doc_id, subtask, messages, prompt, prefill, continuations,
     generation and gold.
     """
-    from olmes import jsonl
     from olmes.api import with_settings
+    from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
-    from olmes.registry import load_task
+    from olmes.tools import jsonl
 
     [found] = with_settings([load_task(task)], options.parse_settings(settings))
     dataset = resolve(found, data, say=lambda line: click.echo(line, err=True))

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from olmes.record import Record
-from olmes.visible import visible
+from olmes.records.record import Record
+from olmes.tools.visible_text import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
 """Counts that get a place only where they are not zero."""

@@ -45,8 +45,8 @@ def opened(store: str) -> Database:
 @options.verbose_option
 def create(name: str, role: str, store: str, as_json: bool) -> None:
     """Make the token NAME and print it. It is shown this once; the store keeps its hash."""
-    from olmes import jsonl
     from olmes.server.tokens import create_token
+    from olmes.tools import jsonl
 
     token = create_token(opened(store), name, role)
     click.echo(jsonl.dumps({"name": name, "role": role, "token": token}) if as_json else token)
@@ -58,9 +58,9 @@ def create(name: str, role: str, store: str, as_json: bool) -> None:
 @options.verbose_option
 def list_(store: str, as_json: bool) -> None:
     """Print every token there is or was."""
-    from olmes import jsonl
     from olmes.cli.tables import blank_table, console
     from olmes.server.tokens import list_tokens
+    from olmes.tools import jsonl
 
     found = list_tokens(opened(store))
     if as_json:

@@ -20,9 +20,9 @@ def command(run: Path, reason: str, as_json: bool) -> None:
 
     This is a look at held-out tasks: it is written into the ledger before anything is opened.
     """
-    from olmes import jsonl
-    from olmes.record import Record
+    from olmes.records.record import Record
     from olmes.seal.sealing import unseal
+    from olmes.tools import jsonl
 
     files = unseal(run, reason)
     folder = Record.load(run).folder

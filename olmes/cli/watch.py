@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from olmes import jsonl
 from olmes.cli import options
+from olmes.tools import jsonl
 
 
 @click.command("watch")
@@ -78,7 +78,7 @@ def command(
 
     if suite and tasks:
         raise OlmesError("give --suite or --task, not both.")
-    asks = importlib.import_module("olmes.trainers.ask")
+    asks = importlib.import_module("olmes.trainers.checkpoints.request")
     target = tuple(map(asks.absolute, tasks)) if tasks else asks.absolute(suite or "dev")
     ask = asks.Ask(
         target=target,
@@ -92,7 +92,7 @@ def command(
         asked_by="watcher",
         **engine,
     )
-    watch = importlib.import_module("olmes.trainers.watch").FolderWatch(
+    watch = importlib.import_module("olmes.trainers.checkpoints.watch").FolderWatch(
         folder, ask, policy=policy, keep=keep, interval=interval, tokenizer=tokenizer,
         push=push or "", say=lambda line: click.echo(line, err=as_json),
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from olmes.record import Record, Row
+from olmes.records.record import Record, Row
 
 Key = tuple[str, int, str]
 """Sub-task, row in the official file, content hash: one item, wherever it was run."""

@@ -9,9 +9,9 @@ from typing import Any
 from olmes import stats
 from olmes.comparison.alignment import has_samples
 from olmes.comparison.items import SharedItems, common_items
-from olmes.hashing import content_hash
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.stats import PairedDifference
+from olmes.tools.hashing import content_hash
 
 MOST_COMPARED = 30
 """Runs of a board that are compared pair by pair: 435 pairs."""

@@ -16,7 +16,7 @@ from olmes.comparison.alignment import (
     weights,
 )
 from olmes.comparison.why import Cause, causes
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.stats import Difference, Estimate, PairedDifference
 
 MARGIN = 0.01

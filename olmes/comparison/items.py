@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from olmes.comparison.alignment import Key, cluster_label
-from olmes.record import Record, Row
+from olmes.records.record import Record, Row
 
 Columns = tuple[list[list[float]], list[tuple[str, str]], list[str]]
 """Values, items by runs; the cluster of each item; its sub-task."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from olmes.record import Record
+from olmes.records.record import Record
 
 Kind = Literal[
     "formulation", "prompt", "data", "scorer", "judge", "model", "chat template", "backend",

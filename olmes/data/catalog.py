@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from olmes.data import fetch, files, hub, network, sample
+from olmes.benchmark.source import DataFile
+from olmes.benchmark.task import Task
+from olmes.data import demo as sample
+from olmes.data import fetch, files, hub, network
 from olmes.data.network import NotFetched
 from olmes.data.resolve import data_folder, in_folder, unpublished
-from olmes.data.source import DataFile
 from olmes.errors import OlmesError
-from olmes.task import Task
 
 Say = Callable[[str], None]
 State = Literal["folder", "missing", "cache", "to fetch", "hub", "sample", "generated", "nowhere"]

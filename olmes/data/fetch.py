@@ -17,13 +17,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from olmes.cache_folder import cache_folder
+from olmes.benchmark.source import DataFile
 from olmes.data import network
 from olmes.data.files import uncompressed
 from olmes.data.network import NotFetched
-from olmes.data.source import DataFile
 from olmes.errors import OlmesError
-from olmes.hashing import file_sha256, sha256
+from olmes.tools.cache_folder import cache_folder
+from olmes.tools.hashing import file_sha256, sha256
 
 GITHUB_RAW = "https://raw.githubusercontent.com"
 CHUNK_BYTES = 1 << 16

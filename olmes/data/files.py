@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
 from olmes.errors import OlmesError
+from olmes.tools import jsonl
 from olmes.types import Doc
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from olmes.benchmark.source import HubSplit, Source
 from olmes.data import network
 from olmes.data.network import NotFetched
-from olmes.data.source import HubSplit, Source
 from olmes.errors import OlmesError
 from olmes.types import Doc
 

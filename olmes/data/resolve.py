@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from olmes.data import fetch, files, hub, sample
+from olmes.benchmark.source import DataFile, Source
+from olmes.benchmark.task import Task
+from olmes.data import demo as sample
+from olmes.data import fetch, files, hub
 from olmes.data.network import NotFetched
-from olmes.data.source import DataFile, Source
 from olmes.errors import OlmesError
-from olmes.hashing import set_hash
-from olmes.task import Task
+from olmes.tools.hashing import set_hash
 from olmes.types import Doc, Instance
 
 Origin = Literal["folder", "official", "hub", "sample", "generated"]

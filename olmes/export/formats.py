@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from olmes import jsonl
 from olmes.comparison.boards import boards_of
 from olmes.errors import OlmesError
 from olmes.export.frame import number_frame, number_rows
 from olmes.export.tables import latex, markdown
-from olmes.record import Record
-from olmes.visible import visible
+from olmes.records.record import Record
+from olmes.tools import jsonl
+from olmes.tools.visible_text import visible
 
 Format = Literal["md", "csv", "latex", "parquet", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olmes.record import Record, records_in
+from olmes.records.record import Record, records_in
 
 if TYPE_CHECKING:
     import pandas

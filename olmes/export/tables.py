@@ -8,8 +8,8 @@ from typing import Any
 
 from olmes.comparison.boards import Board, estimate_of, pairwise
 from olmes.comparison.items import SharedItems
-from olmes.record import Record
-from olmes.visible import one_line
+from olmes.records.record import Record
+from olmes.tools.visible_text import one_line
 
 ALPHA = 0.05
 LATEX_SPECIAL = str.maketrans(

@@ -11,10 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
 from olmes.errors import OlmesError
-from olmes.hashing import content_hash
 from olmes.models.replay import ReplayModel
+from olmes.tools import jsonl
+from olmes.tools.hashing import content_hash
 from olmes.types import Request, Response
 
 

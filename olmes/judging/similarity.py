@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
-from olmes.models import checkpoint as files
-from olmes.models.fingerprint import checkpoint_fingerprint
+from olmes.models.checkpoint import folder as files
+from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint
 from olmes.types import Judgement, Similarity
 
 if TYPE_CHECKING:

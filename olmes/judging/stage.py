@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from olmes.answering import answer_all
-from olmes.cache import ResponseCache
 from olmes.errors import OlmesError
-from olmes.hashing import content_hash
-from olmes.items import Item
-from olmes.journal import Journal
 from olmes.judging.judge import BudgetedModel, Judge
+from olmes.requests.dispatch import answer_all
+from olmes.requests.items import Item
+from olmes.requests.journal import Journal
+from olmes.requests.response_cache import ResponseCache
+from olmes.tools.hashing import content_hash
 from olmes.types import Judgement, Question, Request, Response, Similarity
 
 Told = Callable[[int, tuple[Question, ...], list[Judgement]], None]

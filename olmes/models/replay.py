@@ -22,10 +22,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
-from olmes import jsonl
 from olmes.errors import OlmesError
-from olmes.hashing import content_hash, file_sha256
 from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.tools import jsonl
+from olmes.tools.hashing import content_hash, file_sha256
 from olmes.types import Doc, Finish, Request, Response
 
 MISSING = "no recorded response"

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from olmes.errors import OlmesError
 from olmes.models.base import Model
-from olmes.models.checkpoint import Checkpoint, HubCheckpoint, LocalCheckpoint
+from olmes.models.checkpoint.folder import Checkpoint, HubCheckpoint, LocalCheckpoint
 
 if TYPE_CHECKING:
-    from olmes.models.warm import WarmMemory
+    from olmes.models.hf.warm import WarmMemory
 
 Backend = Literal["hf", "smollm2", "replay", "vllm", "openai"]
 EMBEDDED = "smollm2"
@@ -76,9 +76,9 @@ def load_model(
 ) -> Model:
     """The model a user named, cheaply: weights are loaded by the first request that needs them.
 
-    The options are those of `olmes.models.hf.HFModel`. A server has use for `batch_size` alone (the
-    most requests at once), a recording for none. With `warm`, models that follow one another swap
-    their weights and share tokens.
+    The options are those of `olmes.models.hf.model.HFModel`. A server has use for `batch_size` alone
+    (the most requests at once), a recording for none. With `warm`, models that follow one another
+    swap their weights and share tokens.
 
     Raises:
         OlmesError: the name cannot be parsed, or its folder or file does not exist. A hub
@@ -93,8 +93,8 @@ def load_model(
             raise OlmesError(f"there is no file {path} to replay; check the path.")
         return ReplayModel(parsed.text, path)
     if parsed.backend == "openai":
-        from olmes.models.http_endpoint import parse_endpoint
-        from olmes.models.openai import OpenAIModel
+        from olmes.models.http.endpoint import parse_endpoint
+        from olmes.models.http.openai import OpenAIModel
 
         endpoint = parse_endpoint(parsed.target)
         name = f"openai:{endpoint.model}@{endpoint.url}"
@@ -115,7 +115,7 @@ def load_model(
             warm=warm,
         )
 
-    from olmes.models.hf import HFModel
+    from olmes.models.hf.model import HFModel
 
     # By default torch's idle threads spin; beside other work on the same cores that makes a small
     # model five times slower. OpenMP reads this when torch is first imported.
@@ -138,7 +138,7 @@ def checkpoint_of(target: str) -> Checkpoint:
         OlmesError: see `find_checkpoint`.
     """
     if target == EMBEDDED:
-        from olmes.models.smollm2 import EmbeddedCheckpoint
+        from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
 
         return EmbeddedCheckpoint()
     return find_checkpoint(target)

@@ -16,14 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
-from olmes.models import checkpoint as files
 from olmes.models.base import Done
-from olmes.models.hf import CheckpointModel, answered_alone
-from olmes.models.rows import Row, check_settings, cut_at_stop, fit
+from olmes.models.checkpoint import folder as files
+from olmes.models.hf.generation_rows import Row, check_settings, cut_at_stop, fit
+from olmes.models.hf.model import CheckpointModel, answered_alone
 from olmes.types import Generation, Request, Response
 
 if TYPE_CHECKING:
-    from olmes.models.weighing import Candidate
+    from olmes.models.hf.loglikelihood import Candidate
 
 OPTIONS: dict[str, type[int] | type[float]] = {
     "tensor_parallel_size": int,
@@ -176,7 +176,7 @@ class VLLMModel(CheckpointModel):
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Weigh every request's continuations, each in one prefill behind what is cached."""
-        from olmes.models.weighing import candidates, response
+        from olmes.models.hf.loglikelihood import candidates, response
 
         waiting: dict[int, list[Candidate]] = {}
         # The engine reads a continuation's last token too, and always gives one token more.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from olmes.models.base import Model
-from olmes.models.hf import CheckpointModel
-from olmes.models.prefix import Family, Packed, arranged, families
-from olmes.models.rows import UnanswerableError, fit
+from olmes.models.hf.generation_rows import UnanswerableError, fit
+from olmes.models.hf.model import CheckpointModel
+from olmes.models.hf.prefix import Family, Packed, arranged, families
 from olmes.types import Request
 
 
@@ -48,14 +48,14 @@ def workload(model: Model, requests: Sequence[Request]) -> Workload:
 
 def candidates(model: CheckpointModel, index: int, request: Request) -> list[array[int]]:
     """What is read of each continuation with its prompt: all but the last token."""
-    from olmes.models.weighing import candidates as fitted
+    from olmes.models.hf.loglikelihood import candidates as fitted
 
     return [one.token_ids[:-1] for one in fitted(index, request, model.encoder, model.window)]
 
 
 def computed_once(groups: Sequence[list[array[int]]]) -> int:
     """Tokens that are computed of groups of sequences, each group laid out as one tree."""
-    from olmes.models.continuous import FILL_TOKENS_ON_CPU
+    from olmes.models.hf.continuous import FILL_TOKENS_ON_CPU
 
     firsts = [shared(group) for group in groups]
     kin = families(firsts)
@@ -81,7 +81,7 @@ def computed_once(groups: Sequence[list[array[int]]]) -> int:
 
 def shared(group: list[array[int]]) -> array[int]:
     """What all sequences of a group begin with."""
-    from olmes.models.prefix import common
+    from olmes.models.hf.prefix import common
 
     first = group[0]
     return first[: min([len(first), *(common(first, other) for other in group[1:])])]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from olmes.benchmark.registry import load_suite, load_task, suite_names
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
-from olmes.registry import load_suite, load_task, suite_names
-from olmes.suite import Suite
-from olmes.task import Task
 
 
 def held_out_tasks(tasks: Iterable[Task], suite: Suite | None) -> dict[str, list[str]]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
-from olmes.hashing import content_hash
-from olmes.journal import lock
-from olmes.jsonl import dumps, write_atomically
+from olmes.requests.journal import lock
+from olmes.tools.hashing import content_hash
+from olmes.tools.jsonl import dumps, write_atomically
 
 FILE_NAME = "ledger.jsonl"
 HEAD_NAME = "ledger.head"

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from olmes.aggregate import suite_numbers
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.models.base import Model
-from olmes.models.lineage import family, lineage
-from olmes.plan import Plan
-from olmes.record import Record
+from olmes.models.checkpoint.lineage import family, lineage
+from olmes.records.aggregate import suite_numbers
+from olmes.records.record import Record
+from olmes.requests.plan import Plan
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.ledger import Entry, Ledger
-from olmes.suite import Suite
-from olmes.task import Task
 
 Asker = Literal["person", "hook", "watcher"]
 LOOKS = ("run", "unseal")
@@ -37,7 +37,7 @@ class Look:
     final: bool = False
     """Said by whoever set up a hook or a watcher: this is the end of the training."""
     family: str = ""
-    """Under which name looks are counted; '' for what `olmes.models.lineage` finds."""
+    """Under which name looks are counted; '' for what `olmes.models.checkpoint.lineage` finds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.hashing import file_sha256
-from olmes.jsonl import write_atomically, written_atomically
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.look import look_of, looks_of, named_line, who
+from olmes.tools.hashing import file_sha256
+from olmes.tools.jsonl import write_atomically, written_atomically
 
 FOLDER = "sealed"
 

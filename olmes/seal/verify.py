@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from olmes.errors import OlmesError
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import changed, last_result
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.record import Row
+from olmes.records.record import Row
 from olmes.server.rows import checked_row, holds, value_of
 
 GROUP_ROWS = 1000

@@ -15,15 +15,15 @@ from typing import Any
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from olmes import jsonl
 from olmes.errors import OlmesError
-from olmes.hashing import file_sha256
 from olmes.server import schema
 from olmes.server.artifacts import sealed_name
 from olmes.server.audit import LOCAL, write_audit
 from olmes.server.database import now
 from olmes.server.settings import Settings
 from olmes.server.store import Store
+from olmes.tools import jsonl
+from olmes.tools.hashing import file_sha256
 
 FILE = "backup.json"
 VERSION = "SELECT version_num FROM alembic_version"

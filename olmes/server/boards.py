@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.comparison import boards as ranking
-from olmes.record import Record
+from olmes.records.record import Record
 
 
 def write_board_page(records: Sequence[Record], output: Path) -> None:

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Any
 
-from olmes.jsonl import dumps
 from olmes.server.refusals import RefusedError
+from olmes.tools.jsonl import dumps
 
 MOST_LISTENERS = 500
 MOST_WAITING = 100

@@ -7,13 +7,13 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from olmes.client import files_of
+from olmes.client.client import files_of
 from olmes.errors import OlmesError
-from olmes.hashing import file_sha256
 from olmes.server.audit import LOCAL
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
 from olmes.server.service import Service
+from olmes.tools.hashing import file_sha256
 
 INTERVAL = 2.0
 """Seconds between two looks at the folder."""

@@ -15,9 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from olmes.hashing import content_hash, file_sha256
-from olmes.jsonl import dumps
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.seal.held_out import held_out_suites
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.sealing import changed
@@ -27,6 +25,8 @@ from olmes.server.record_schema import check_record, parse_json
 from olmes.server.refusals import RefusedError
 from olmes.server.rows import lines_of
 from olmes.server.settings import Settings
+from olmes.tools.hashing import content_hash, file_sha256
+from olmes.tools.jsonl import dumps
 
 FILE_NAME = re.compile(
     r"(run\.json|ledger\.jsonl|(samples/(?P<open>[^/]+)\.jsonl)|(sealed/(?P<sealed>[^/]+)\.jsonl\.gz))"

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from olmes.jsonl import dumps
 from olmes.seal.ledger import Entry, Ledger
 from olmes.server import schema
 from olmes.server.refusals import RefusedError
+from olmes.tools.jsonl import dumps
 
 
 def read_ledger(path: Path) -> list[Entry]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
-from olmes.hashing import content_hash
 from olmes.server import rendering
 from olmes.server.observe import log
 from olmes.server.rendering import Page, pages_version
 from olmes.server.service import Service
+from olmes.tools.hashing import content_hash
 
 MOST_IN_MEMORY = 48 << 20
 """Bytes of pages in memory."""

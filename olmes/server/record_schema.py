@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from olmes.record import SCHEMA
+from olmes.records.record import SCHEMA
 from olmes.server.refusals import RefusedError
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,99}$"

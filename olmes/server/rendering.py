@@ -19,12 +19,12 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from olmes.hashing import sha256
 from olmes.server import boards
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import RunFilter
 from olmes.server.stored import Shelf
+from olmes.tools.hashing import sha256
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">\n?')
 PLACES = (

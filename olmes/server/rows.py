@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from olmes.record import Row
+from olmes.records.record import Row
 from olmes.server.record_schema import DEEPEST, LARGEST, parse_json, too_deep
 from olmes.server.refusals import RefusedError
 

@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from olmes import jsonl
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.server.artifacts import Artifacts, rejoined
 from olmes.server.settings import Settings
 from olmes.server.store import RunFilter, Store
+from olmes.tools import jsonl
 
 MOST_UNPACKED = 1 << 30
 """Bytes of samples files that are kept beside their artifacts."""

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from olmes.jsonl import line_of
+from olmes.runs.score_sheet import FLAGS
 from olmes.seal.ledger import Ledger
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import sealed_entries, sealed_samples
-from olmes.sheet import FLAGS
+from olmes.tools.jsonl import line_of
 
 HOSTILE = (
     "</script><script>window.pwned = 1</script>",

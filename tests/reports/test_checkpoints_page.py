@@ -14,7 +14,7 @@ import pytest
 
 from olmes import stats
 from olmes.comparison.items import SharedItems
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.reports import checkpoint_scores as series
 from olmes.reports.charts import round_axis, tick_labels
 from olmes.reports.checkpoints_page import write_checkpoints_page

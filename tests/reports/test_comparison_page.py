@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from olmes.comparison import compare_runs
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.flips import pack_flips
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from olmes.generalization import generalization
-from olmes.record import Record
+from olmes.comparison.generalization import generalization
+from olmes.records.record import Record
 from olmes.reports import generalization_charts as charts
 from olmes.reports.charts import round_axis
 from olmes.reports.generalization_page import write_generalization_page

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from olmes import jsonl
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.reports.run_page import write_run_page
 from olmes.seal.sealing import open_samples
+from olmes.tools import jsonl
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from olmes.comparison import boards
-from olmes.record import Record
+from olmes.records.record import Record
 from olmes.reports.leaderboard_page import write_leaderboard_page
 
 Change = Callable[[dict[str, Any]], None]

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from olmes import generalization
-from olmes.comparison import compare_runs
-from olmes.record import Record
+from olmes.benchmark.suite import Pair
+from olmes.comparison import compare_runs, generalization
+from olmes.records.record import Record
 from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
 from olmes.reports.run_page import write_run_page
-from olmes.suite import Pair
 
 pytestmark = pytest.mark.browser
 

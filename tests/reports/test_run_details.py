@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from olmes.diagnosis import diagnose
-from olmes.registry import load_task
+from olmes.benchmark.registry import load_task
+from olmes.records.diagnosis import diagnose
 from olmes.reports.cost import run_cost
 from olmes.reports.format_cost import flag_lost, format_cost
 from olmes.reports.lengths import BINS, length_view

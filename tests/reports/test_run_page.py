@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from olmes import jsonl
 from olmes.errors import OlmesError
 from olmes.reports.page import HERE, asset
 from olmes.reports.run_page import ISSUES, write_run_page
-from olmes.sheet import FLAGS
+from olmes.runs.score_sheet import FLAGS
+from olmes.tools import jsonl
 
 SCRIPTS = sorted(path.name for path in (HERE / "assets").glob("*.js"))
 Change = Callable[[dict[str, Any]], None]

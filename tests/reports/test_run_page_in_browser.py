@@ -421,6 +421,6 @@ def test_five_thousand_samples(
 
 
 def samples(run: Path, task: str) -> list[dict[str, Any]]:
-    from olmes import jsonl
+    from olmes.tools import jsonl
 
     return list(jsonl.read(run / "samples" / f"{task}.jsonl"))

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from olmes import OlmesError, Response
+from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
-from olmes.registry import load_task
 
 TASK = load_task("agieval")
 SAMPLE = Path(__file__).parents[2] / "tasks/samples/agieval.jsonl"

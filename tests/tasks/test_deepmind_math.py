@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from olmes import Response, jsonl
+from olmes import Response
+from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
-from olmes.registry import load_task
-from olmes.scoring.pool import Outcome, ScoringPool
+from olmes.scoring.process.pool import Outcome, ScoringPool
+from olmes.tools import jsonl
 
 TASK = load_task("deepmind_math")
 SAMPLE = Path(__file__).parents[2] / "tasks/samples/deepmind_math.jsonl"

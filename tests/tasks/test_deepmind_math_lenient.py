@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from olmes import Response
-from olmes.registry import load_task
+from olmes.benchmark.registry import load_task
 
 TASK = load_task("deepmind_math")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from olmes import Response
-from olmes.registry import load_task
+from olmes.benchmark.registry import load_task
 from olmes.scoring.numbers import PROTOCOL_NUMBER, THOUSANDS, last_number
 
 TASK = load_task("gsm8k")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from olmes import Judgement, OlmesError, Question, Request, Response, Similarity
+from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
-from olmes.registry import load_task
 
 TASK = load_task("href")
 FOLDER = Path(__file__).parents[2] / "tasks"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from olmes import Request, Response
-from olmes.jsonl import dumps
-from olmes.registry import load_task
+from olmes.benchmark.registry import load_task
+from olmes.tools.jsonl import dumps
 
 TASK = load_task("href")
 PUBLISHED = 0.26459627329192546  # AlpacaEval 1's leaderboard, alpaca-7b

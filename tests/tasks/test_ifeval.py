@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from olmes import OlmesError, Response, jsonl
-from olmes.hashing import set_hash
-from olmes.registry import load_task
+from olmes import OlmesError, Response
+from olmes.benchmark.registry import load_task
+from olmes.tools import jsonl
+from olmes.tools.hashing import set_hash
 
 TASK = load_task("ifeval")
 ROW = {"key": 1, "prompt": "p", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from olmes import OlmesError, Response, jsonl
-from olmes.hashing import set_hash
-from olmes.registry import load_task
+from olmes import OlmesError, Response
+from olmes.benchmark.registry import load_task
+from olmes.tools import jsonl
+from olmes.tools.hashing import set_hash
 
 TASK = load_task("ifeval_ood")
 SAME = load_task("ifbench")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from olmes import OlmesError, Response, jsonl
+from olmes import OlmesError, Response
+from olmes.benchmark.registry import load_task
 from olmes.data.resolve import content_hash, resolve
-from olmes.registry import load_task
-from olmes.scoring.constraints.fresh import (
+from olmes.scoring.constraints.fresh.instructions import (
     FAMILIES,
     FAMILY,
     FRESH,
@@ -23,6 +23,7 @@ from olmes.scoring.constraints.fresh import (
     draw_exam,
     read_bases,
 )
+from olmes.tools import jsonl
 
 TASK = load_task("ifeval_ood_fresh")
 BASES = read_bases(Path(__file__).parents[2] / "tasks/ifeval_ood_fresh.toml")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from olmes import OlmesError, Response, exemplars
-from olmes.registry import load_task
-from olmes.scoring import minerva
+from olmes import OlmesError, Response
+from olmes.benchmark import exemplars
+from olmes.benchmark.registry import load_task
+from olmes.scoring.latex import minerva
 
 TASK = load_task("math")
 CLOSED = "Final Answer: The final answer is {}. I hope it is correct."

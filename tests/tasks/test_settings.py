@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from olmes import OlmesError
+from olmes.benchmark.formulation import Formulation
+from olmes.benchmark.registry import bundled_tasks, load_task
 from olmes.data.resolve import resolve
-from olmes.formulation import Formulation
-from olmes.registry import bundled_tasks, load_task
 
 TASKS = sorted(bundled_tasks())
 FIELDS = [field.name for field in dataclasses.fields(Formulation) if field.name != "generation"]

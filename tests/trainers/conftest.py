@@ -169,7 +169,7 @@ def warm_start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def make(steps: int | None = None, seed: int = 0) -> Path:
         if (steps, seed) not in made:
-            from olmes.registry import module_from_file
+            from olmes.benchmark.registry import module_from_file
 
             docs = module_from_file(ADDITION).training_docs()
             folder = tmp_path_factory.mktemp("addition")
@@ -192,7 +192,7 @@ class Workshop:
 
     def write(self, name: str, rows: list[dict[str, Any]]) -> None:
         """A data file."""
-        from olmes import jsonl
+        from olmes.tools import jsonl
 
         jsonl.write(self.folder / name, rows)
 

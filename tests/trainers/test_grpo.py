@@ -27,7 +27,7 @@ def test_training_rewards_are_the_scorers_verdicts(
     workshop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every completion of a short training, scored again by the task itself."""
-    from olmes.registry import load_task
+    from olmes.benchmark.registry import load_task
     from olmes.types import Response
 
     lengths(workshop)
@@ -155,8 +155,8 @@ def test_a_toy_taught_to_add_half_the_time_adds_better_after_grpo(
 ) -> None:
     """Held-out sums: what `olmes compare` says of the two runs, for each of three seeds."""
     from olmes import evaluate
+    from olmes.benchmark.registry import module_from_file
     from olmes.comparison import compare_runs
-    from olmes.registry import module_from_file
 
     docs = module_from_file(addition_file).training_docs()
     workshop.write(

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from olmes import jsonl
+from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
-from olmes.registry import load_task
+from olmes.tools import jsonl
 from olmes.trainers import small_data
 from olmes.trainers.mixture import bundled_data, draw, load_mixture
 from olmes.trainers.published_rlvr import NotExpressibleError, from_published
 from olmes.trainers.recipe import Stage, make_recipe
-from olmes.trainers.rows import dpo_row, rewarded_constraints, rlvr_row, sft_row
+from olmes.trainers.training_rows import dpo_row, rewarded_constraints, rlvr_row, sft_row
 from olmes.types import Response
 
 

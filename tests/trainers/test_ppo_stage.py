@@ -10,8 +10,8 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.ppo import PPOConfig
+from olmes.trainers.ppo.stage import BESIDE, check_stage, ppo_config
 from olmes.trainers.ppo.train import check_launcher
-from olmes.trainers.ppo_stage import BESIDE, check_stage, ppo_config
 from olmes.trainers.recipe import read_recipe
 from olmes.trainers.train import train
 

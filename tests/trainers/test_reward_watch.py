@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from olmes import jsonl
-from olmes.trainers.ask import training_folder
+from olmes.tools import jsonl
+from olmes.trainers.checkpoints.request import training_folder
 from olmes.trainers.reward_watch import (
     ALARMS,
     HELD_OUT,
@@ -22,7 +22,7 @@ from olmes.trainers.reward_watch import (
     watch_reward,
     watch_rewards,
 )
-from olmes.trainers.rows import rewarded_constraints
+from olmes.trainers.training_rows import rewarded_constraints
 
 
 def made_log(rewards: list[float]) -> list[dict[str, float]]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
-from olmes.registry import load_task
 from olmes.trainers.rewards import VerifierRewards, distinct_ngrams, without_gaps
 from olmes.types import Response
 
@@ -31,7 +31,7 @@ def values(task: Any, doc: Any, response: Response) -> dict[str, Any]:
 
 def test_rewards_are_what_evaluation_would_say() -> None:
     """Every item of three samples, answered right and wrong."""
-    from olmes import jsonl
+    from olmes.tools import jsonl
 
     rows, texts, wanted = [], [], []
     for name in ("gsm8k", "ifeval", "math"):

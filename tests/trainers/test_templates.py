@@ -122,7 +122,7 @@ def test_templates_from_files(tmp_path: Any, char_tokenizer: Any) -> None:
 def test_the_embedded_models_template_is_the_bundled_one() -> None:
     from transformers import AutoTokenizer
 
-    from olmes.models.smollm2 import embedded_folder
+    from olmes.models.checkpoint.smollm2 import embedded_folder
 
     tokenizer = AutoTokenizer.from_pretrained(embedded_folder())
     pair = find_template("model", tokenizer)

@@ -17,8 +17,10 @@ from olmes.trainers.ppo.worker import Failure, Recipe, serve
 class Workers(Protocol):
     """Whoever carries generators: processes here, actors on a cluster."""
 
-    restarted: int
-    """Generators that died and were replaced."""
+    @property
+    def restarted(self) -> int:
+        """Generators that died and were replaced."""
+        ...
 
     def submit(self, order: Order) -> None:
         """Have an order made; returns at once."""

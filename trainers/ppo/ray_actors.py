@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.models.ray_cluster import quiet_ray
+from olmes.models.ray.cluster import quiet_ray
 from olmes.trainers.ppo.rollout import Order, Rollout
 from olmes.trainers.ppo.weights import load_weights
 from olmes.trainers.ppo.worker import GenerationWorker, Recipe

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from olmes.errors import OlmesError
-from olmes.hashing import content_hash
+from olmes.tools.hashing import content_hash
 
 
 @dataclass(frozen=True, slots=True)

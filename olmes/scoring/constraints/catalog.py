@@ -14,8 +14,8 @@ from functools import cache, lru_cache
 from typing import Any, Literal
 
 from olmes.errors import OlmesError
-from olmes.hashing import canonical_json
 from olmes.scoring.constraints.base import Constraint
+from olmes.tools.hashing import canonical_json
 
 
 class Catalog:

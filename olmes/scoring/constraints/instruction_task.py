@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from olmes import Formulation, Generation, Metric, Request, Task, prompts
+from olmes import Formulation, Generation, Metric, Request, Task
+from olmes.benchmark import prompts
 from olmes.scoring.constraints.judging import LEVELS, none_met
 from olmes.types import Doc
 

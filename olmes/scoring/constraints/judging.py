@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from olmes.metrics import Metric
+from olmes.benchmark.metrics import Metric
 from olmes.scoring.constraints.base import Constraint
 from olmes.types import Part
 

@@ -9,10 +9,10 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from olmes.jsonl import dumps
 from olmes.server.record_schema import LARGEST
 from olmes.server.routes.shapes import ERRORS, Progress, Running
 from olmes.server.service import arrival, caller_of, service_of
+from olmes.tools.jsonl import dumps
 
 router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS)
 

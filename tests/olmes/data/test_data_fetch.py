@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from olmes.cache_folder import cache_folder
 from olmes.data import fetch, network
 from olmes.data.network import NotFetched
 from olmes.errors import OlmesError
+from olmes.tools.cache_folder import cache_folder
 
 Kept = Callable[[], list[str]]
 
 IN_ANOTHER_PROCESS = """
 import sys
 from olmes.data.fetch import fetch
-from olmes.data.source import DataFile
+from olmes.benchmark.source import DataFile
 print(fetch(DataFile(path=sys.argv[1], github=sys.argv[2], sha256=sys.argv[3], rows=1)))
 """
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from olmes.models.checkpoint import LocalCheckpoint
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request, Response
 
 STARTING_SECONDS = 300
@@ -159,7 +159,7 @@ def chat() -> Callable[..., Request]:
 def smollm2_folder() -> Path:
     """The embedded model's folder, converted into the user's cache like any user's."""
     from olmes.errors import OlmesError
-    from olmes.models.smollm2 import embedded_folder
+    from olmes.models.checkpoint.smollm2 import embedded_folder
 
     try:
         return embedded_folder()

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from olmes import OlmesError, evaluate, evaluate_sequence
 from olmes.cli.run import command
-from olmes.hashing import file_sha256
-from olmes.models import checkpoint as files
-from olmes.models.checkpoint import LocalCheckpoint
-from olmes.models.hf import HFModel
-from olmes.models.warm import WarmMemory
+from olmes.models.checkpoint import folder as files
+from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.hf.model import HFModel
+from olmes.models.hf.warm import WarmMemory
 from olmes.sequence import expand
+from olmes.tools.hashing import file_sha256
 from olmes.types import Generation, Request
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 6}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.checkpoint import LocalCheckpoint
-from olmes.models.encoding import Encoder
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.hf.encoding import Encoder
+from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
 
 GENERATION = Generation(max_tokens=4)

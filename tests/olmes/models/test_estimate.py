@@ -11,8 +11,8 @@ import pytest
 
 from olmes import Record, evaluate
 from olmes.api import plan_run, tasks_of
-from olmes.estimate import Estimate, estimate_all
-from olmes.models import checkpoint as files
+from olmes.models.checkpoint import folder as files
+from olmes.runs.cost_estimate import Estimate, estimate_all
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models import fingerprint
-from olmes.models.fingerprint import checkpoint_fingerprint
+from olmes.models.checkpoint import fingerprint
+from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint
 
 
 @pytest.fixture(autouse=True)

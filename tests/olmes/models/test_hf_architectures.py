@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from olmes.models.checkpoint import LocalCheckpoint
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
 
 SHOTS = "Question: How many apples does Mary have?\nAnswer: Mary has 15 apples.\n\n" * 3

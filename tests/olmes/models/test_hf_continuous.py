@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from olmes.models import continuous, prefix
 from olmes.models.base import Work
-from olmes.models.checkpoint import LocalCheckpoint
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.hf import continuous, prefix
+from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
 
 SHOTS = "Question: How many apples does Mary have?\nAnswer: Mary has 15 apples.\n\n" * 3
@@ -128,10 +128,10 @@ def test_a_slot_that_grows_keeps_what_it_holds(tiny_folder, tiny, answer, monkey
 
 
 def test_few_cached_tokens_mean_few_rows_at_once(tiny_folder, tiny, chat, answer):
-    from olmes.models.cache_support import limits
-    from olmes.models.continuous import Limits, generate_stream
-    from olmes.models.decoding import Endings
-    from olmes.models.rows import fit
+    from olmes.models.hf.continuous import Limits, generate_stream
+    from olmes.models.hf.decoding import Endings
+    from olmes.models.hf.generation_rows import fit
+    from olmes.models.hf.prompt_cache_support import limits
 
     assert limits(tiny.weights, 3).rows == 3
     assert limits(tiny.weights, None).tokens > 10_000
@@ -186,7 +186,7 @@ def test_the_embedded_model_gives_the_tokens_of_generate(smollm2, answer):
     """Where batch arithmetic flips a choice, the two tokens were equally likely to within noise."""
     import torch
 
-    from olmes.registry import load_task
+    from olmes.benchmark.registry import load_task
     from olmes.tasks.gsm8k import worked_examples
 
     task = load_task("gsm8k")

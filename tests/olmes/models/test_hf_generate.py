@@ -9,9 +9,9 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.models.base import Work
-from olmes.models.batches import run_in_batches
-from olmes.models.checkpoint import LocalCheckpoint
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.hf.batches import run_in_batches
+from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
 
 QUESTIONS = [
@@ -333,8 +333,8 @@ def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny):
     """Every stop string of three characters in a text, against looking at the whole text."""
     from array import array
 
-    from olmes.models.decoding import Endings
-    from olmes.models.rows import Row
+    from olmes.models.hf.decoding import Endings
+    from olmes.models.hf.generation_rows import Row
 
     text = "Paris has 15 apples: naïve café -> (B).\nAnswer <|x|> two million"
     ids = list(tiny.encoder.tokens(text))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from olmes.models.checkpoint import LocalCheckpoint
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
 
 GENERATION = Generation(max_tokens=1)

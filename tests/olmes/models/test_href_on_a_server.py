@@ -13,7 +13,7 @@ import pytest
 from olmes import evaluate
 from olmes.api import load_judge
 from olmes.judging.judge import Judge
-from olmes.models.hf import HFModel
+from olmes.models.hf.model import HFModel
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 
@@ -134,6 +134,6 @@ def opened(record: Any) -> list[dict[str, Any]]:
 
 
 def lines(rows: list[dict[str, Any]]) -> list[str]:
-    from olmes.jsonl import dumps
+    from olmes.tools.jsonl import dumps
 
     return [dumps(row) for row in rows]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from olmes.models.checkpoint import HubCheckpoint, LocalCheckpoint
-from olmes.models.hf import HFModel
-from olmes.models.lineage import family, lineage, training_step
+from olmes.models.checkpoint.folder import HubCheckpoint, LocalCheckpoint
+from olmes.models.checkpoint.lineage import family, lineage, training_step
+from olmes.models.hf.model import HFModel
 from olmes.models.replay import ReplayModel
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.checkpoint import HubCheckpoint, LocalCheckpoint
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint.folder import HubCheckpoint, LocalCheckpoint
+from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
+from olmes.models.hf.model import HFModel
 from olmes.models.replay import ReplayModel
-from olmes.models.smollm2 import EmbeddedCheckpoint
 from olmes.models.spec import ModelSpec, load_model, parse_spec
 from olmes.types import Generation, Request
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.http_endpoint import OFFICIAL, Endpoint, parse_endpoint
-from olmes.models.openai import OpenAIModel
+from olmes.models.http.endpoint import OFFICIAL, Endpoint, parse_endpoint
+from olmes.models.http.openai import OpenAIModel
 from olmes.models.spec import load_model
 
 

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.http_endpoint import parse_endpoint
-from olmes.models.http_pace import Patience
-from olmes.models.openai import OpenAIModel
+from olmes.models.http.endpoint import parse_endpoint
+from olmes.models.http.openai import OpenAIModel
+from olmes.models.http.pace import Patience
 from olmes.types import Generation, Request, Response
 
 SERVER = Path(__file__).parent / "files/faulty_server.py"

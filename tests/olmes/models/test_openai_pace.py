@@ -6,8 +6,8 @@ import asyncio
 from email.utils import formatdate
 from time import time
 
-from olmes.models.http_errors import retry_after
-from olmes.models.http_pace import Pace, Patience
+from olmes.models.http.errors import retry_after
+from olmes.models.http.pace import Pace, Patience
 
 
 def test_retry_after_is_read_in_all_its_forms() -> None:

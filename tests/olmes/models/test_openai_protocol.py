@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmes.cache import response_key
 from olmes.errors import OlmesError
-from olmes.models import http_wire as wire
-from olmes.models.http_endpoint import parse_endpoint
-from olmes.models.http_pace import Patience
-from olmes.models.openai import OpenAIModel
-from olmes.models.rows import UnanswerableError
+from olmes.models.hf.generation_rows import UnanswerableError
+from olmes.models.http import wire as wire
+from olmes.models.http.endpoint import parse_endpoint
+from olmes.models.http.openai import OpenAIModel
+from olmes.models.http.pace import Patience
 from olmes.models.spec import load_model
+from olmes.requests.response_cache import response_key
 from olmes.types import Generation, Request, Response
 
 SERVER = Path(__file__).parent / "files/faulty_server.py"

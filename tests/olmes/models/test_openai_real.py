@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from olmes.models.hf import HFModel
-from olmes.models.openai import OpenAIModel
+from olmes.models.hf.model import HFModel
+from olmes.models.http.openai import OpenAIModel
 from olmes.models.spec import load_model
 from olmes.types import Generation, Request, Response
 

@@ -7,7 +7,7 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmes.models.prefix import MIN_MEMBERS, MIN_TOKENS, Packed, arranged, common, families
+from olmes.models.hf.prefix import MIN_MEMBERS, MIN_TOKENS, Packed, arranged, common, families
 
 
 def line(*tokens: int) -> array[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from olmes import Record, evaluate
-from olmes.models.hf import HFModel
+from olmes.models.hf.model import HFModel
 
 SHORT = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from olmes.models.rows import Row, seed_of
+from olmes.models.hf.generation_rows import Row, seed_of
 from olmes.types import Generation
 
 LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0, -3.0]
@@ -35,7 +35,7 @@ def test_draws_follow_the_distribution(temperature, top_p):
     import torch
     from scipy.stats import chisquare
 
-    from olmes.models.sampling import GumbelSampler
+    from olmes.models.hf.sampling import GumbelSampler
 
     generation = Generation(max_tokens=4, temperature=temperature, top_p=top_p)
     sampler = GumbelSampler(rows_of(generation, list(range(DRAWS))), torch.device("cpu"))
@@ -57,7 +57,7 @@ def test_draws_follow_the_distribution(temperature, top_p):
 def test_a_row_has_the_same_noise_in_every_batch():
     import torch
 
-    from olmes.models.sampling import GumbelSampler
+    from olmes.models.hf.sampling import GumbelSampler
 
     generation = Generation(max_tokens=4, temperature=1.0)
     ids = torch.zeros((3, 1), dtype=torch.long)
@@ -73,8 +73,8 @@ def test_a_row_has_the_same_noise_in_every_batch():
 
 
 def test_samples_do_not_depend_on_order_or_batch_size(tiny_folder, chat, answer):
-    from olmes.models.checkpoint import LocalCheckpoint
-    from olmes.models.hf import HFModel
+    from olmes.models.checkpoint.folder import LocalCheckpoint
+    from olmes.models.hf.model import HFModel
 
     def model(size: int) -> HFModel:
         return HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", batch_size=size)

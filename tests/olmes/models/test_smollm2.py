@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models import gguf_conversion
-from olmes.models import smollm2 as embedded
-from olmes.models.smollm2 import FILE, PACKAGE, embedded_folder
+from olmes.models.checkpoint import gguf_conversion
+from olmes.models.checkpoint import smollm2 as embedded
+from olmes.models.checkpoint.smollm2 import FILE, PACKAGE, embedded_folder
 from olmes.types import Generation, Request
 
 QUESTION = (
@@ -244,7 +244,7 @@ def test_weights_and_vocabulary_equal_transformers_own_conversion(smollm2_folder
 @pytest.mark.model
 @pytest.mark.slow
 def test_two_processes_that_convert_at_once_make_one_folder(own_cache, smollm2_folder):
-    script = "from olmes.models.smollm2 import embedded_folder; print(embedded_folder())"
+    script = "from olmes.models.checkpoint.smollm2 import embedded_folder; print(embedded_folder())"
     started = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         for _ in range(2)

@@ -17,12 +17,12 @@ import psutil
 import pytest
 
 from olmes import OlmesError, Record, evaluate
-from olmes.models.ray_cluster import Cluster, Shape, check_reachable, shape_of
-from olmes.models.ray_fleet import portion
+from olmes.models.ray.cluster import Cluster, Shape, check_reachable, shape_of
+from olmes.models.ray.fleet import portion
+from olmes.models.ray.model import SpreadModel, load_spread, portable
 from olmes.models.spec import parse_spec
-from olmes.models.spread import SpreadModel, load_spread, portable
+from olmes.requests.callbacks import Watcher
 from olmes.types import Generation, Request, Response
-from olmes.watcher import Watcher
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
 

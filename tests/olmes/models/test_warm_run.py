@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from olmes.models import checkpoint as files
-from olmes.models.checkpoint import LocalCheckpoint, load_config, window_of
-from olmes.models.hf import HFModel
+from olmes.models.checkpoint import folder as files
+from olmes.models.checkpoint.folder import LocalCheckpoint, load_config, window_of
+from olmes.models.hf.model import HFModel
 
 SCRIPT = """
 import json, sys
@@ -54,7 +54,7 @@ def test_a_second_run_imports_nothing_heavy(tiny_folder: Path, tmp_path: Path) -
 
 
 def test_remembered_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> None:
-    from olmes.cache import Keys, ResponseCache, response_key
+    from olmes.requests.response_cache import Keys, ResponseCache, response_key
 
     cache = ResponseCache()
     requests = [chat("hello"), chat("hello", prefill="So"), chat("hello", temperature=0.5)]
@@ -67,7 +67,7 @@ def test_remembered_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -
 
 
 def test_another_template_makes_other_keys(build, tmp_path: Path, chat) -> None:
-    from olmes.cache import Keys, ResponseCache
+    from olmes.requests.response_cache import Keys, ResponseCache
 
     cache = ResponseCache()
     plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from olmes.scoring.choices import first_match, last_match, stated_letter
-from olmes.scoring.options import Options
+from olmes.scoring.choices.letter import first_match, last_match, stated_letter
+from olmes.scoring.choices.options import Options
 
 OPTIONS = (
     "12 red apples",

@@ -10,7 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy.parsing.latex import parse_latex
 
-from olmes.scoring import latex, latex_bounds, latex_parser, latex_point, latex_size
+from olmes.scoring.latex import (
+    bounds as latex_bounds,
+)
+from olmes.scoring.latex import (
+    equality as latex,
+)
+from olmes.scoring.latex import (
+    parser as latex_parser,
+)
+from olmes.scoring.latex import (
+    point as latex_point,
+)
+from olmes.scoring.latex import (
+    size as latex_size,
+)
 
 GOLDS = [
     "5", "-3", "0.75", "01", r"\frac{11}{7}", r"2\sqrt{3}", r"14+7\sqrt{2}", "x^2-4x+3", "(x-3)(x-1)",

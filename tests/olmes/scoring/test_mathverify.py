@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from olmes.scoring import mathverify
+from olmes.scoring.latex import mathverify
 
 
 def test_the_librarys_own_cases(shared_data: Path) -> None:

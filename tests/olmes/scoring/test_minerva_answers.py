@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from olmes.scoring import hendrycks, minerva
+from olmes.scoring.latex import hendrycks, minerva
 
 CLOSED = "Final Answer: The final answer is $5$. I hope it is correct."
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
-from olmes.registry import load_task
-from olmes.scoring.pool import WAITING, Outcome, ScoringPool
+from olmes.scoring.process.pool import WAITING, Outcome, ScoringPool
 from olmes.types import Response
 
 ECHO = load_task(str(Path(__file__).parents[1] / "files/echo_task.py"))

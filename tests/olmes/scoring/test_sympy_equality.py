@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import sympy
 
-from olmes.scoring.expression import NotReadError, parse
-from olmes.scoring.expression_value import NoValueError, same_function, value
-from olmes.scoring.sympy_equality import compare
+from olmes.scoring.expressions.expression import NotReadError, parse
+from olmes.scoring.expressions.sympy_equality import compare
+from olmes.scoring.expressions.value import NoValueError, same_function, value
 
 
 def sympy_says(gold: str, answer: str) -> bool:

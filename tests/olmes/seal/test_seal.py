@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from olmes import OlmesError, Record, evaluate
-from olmes.journal import FILE_NAME as JOURNAL
-from olmes.journal import Journal
+from olmes.requests.journal import FILE_NAME as JOURNAL
+from olmes.requests.journal import Journal
 from olmes.seal.ledger import Ledger
 from olmes.seal.look import Look
 from olmes.seal.sealing import unseal
@@ -159,7 +159,7 @@ def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
 
 
 def test_a_held_out_task_is_held_out_alone_and_under_another_name() -> None:
-    from olmes.registry import load_task
+    from olmes.benchmark.registry import load_task
     from olmes.seal.held_out import held_out_tasks
 
     tasks = [load_task(name) for name in ("agieval", "ifbench", "gsm8k", "math", "ifeval")]
@@ -195,7 +195,7 @@ def test_a_ledger_cut_short_or_deleted_shows(store: Path) -> None:
 
 
 def test_a_changed_line_shows_even_with_a_new_hash(store: Path) -> None:
-    from olmes.hashing import content_hash
+    from olmes.tools.hashing import content_hash
 
     lines = lines_of(store)
     entry = json.loads(lines[0])

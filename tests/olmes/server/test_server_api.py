@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from olmes import OlmesError, client_types
-from olmes.client import AnswerError, Client, files_of
-from olmes.hashing import content_hash, file_sha256
+from olmes import OlmesError
+from olmes.client import types as client_types
+from olmes.client.client import AnswerError, Client, files_of
 from olmes.seal.sealing import unseal
+from olmes.tools.hashing import content_hash, file_sha256
 
 
 @pytest.fixture

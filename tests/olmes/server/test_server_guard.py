@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from olmes import OlmesError
-from olmes.client import AnswerError, Client
+from olmes.client.client import AnswerError, Client
 from olmes.server.audit import Caller
 from olmes.server.database import Database
 from olmes.server.guard import FRESH, local_caller

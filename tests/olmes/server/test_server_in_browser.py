@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from olmes import evaluate
-from olmes.client import Client
-from olmes.live import LiveProgress, push_record
-from olmes.watcher import Watcher, Watchers
+from olmes.client.client import Client
+from olmes.client.live import LiveProgress, push_record
+from olmes.requests.callbacks import Watcher, Watchers
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -104,7 +104,7 @@ def test_a_run_under_way_is_watched_until_its_row_stands_there(
     launch, bench, tmp_path, page, monkeypatch
 ) -> None:
     """A real run tells how far it is; the row it leaves is the one that the server would write."""
-    monkeypatch.setattr("olmes.live.INTERVAL", 0.2)
+    monkeypatch.setattr("olmes.client.live.INTERVAL", 0.2)
     running = launch()
     page.goto(f"{running.url}/runs.html")
     page.locator("#no-runs", has_text=f"olmes push RUN --to {running.url}").wait_for()

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from olmes import jsonl
-from olmes.client import Client, files_of
-from olmes.hashing import content_hash, file_sha256
+from olmes.client.client import Client, files_of
+from olmes.tools import jsonl
+from olmes.tools.hashing import content_hash, file_sha256
 
 
 def push_all(url: str, folders: list[Path], patience: float) -> None:
@@ -68,7 +68,7 @@ def test_killed_during_uploads(launch, copy_run, store, kills: int, monkeypatch)
         return sum(1 for _ in Client(running.url, patience=60).runs())
 
     # Small pieces, so that a kill finds files begun.
-    monkeypatch.setattr("olmes.client.CHUNK", 20_000)
+    monkeypatch.setattr("olmes.client.client.CHUNK", 20_000)
     thread = threading.Thread(target=push)
     thread.start()
     before = 0

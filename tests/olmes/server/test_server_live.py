@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from olmes import OlmesError, evaluate
-from olmes.client import Client
-from olmes.live import LiveProgress, push_record
-from olmes.watcher import Watcher, Watchers
+from olmes.client.client import Client
+from olmes.client.live import LiveProgress, push_record
+from olmes.requests.callbacks import Watcher, Watchers
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 
@@ -38,7 +38,7 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
     launch, bench, tmp_path, monkeypatch
 ) -> None:
     running = launch()
-    monkeypatch.setattr("olmes.live.INTERVAL", 0.1)
+    monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
     heard: list[tuple[str, dict]] = []
 
     def listen() -> None:
@@ -68,7 +68,7 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
 def test_a_server_that_is_away_neither_ends_nor_holds_up_a_run(
     bench, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("olmes.live.INTERVAL", 0.1)
+    monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
     said: list[str] = []
     began = time.monotonic()
     record = slow_run(bench, tmp_path / "runs", LiveProgress("http://127.0.0.1:9", say=said.append))

@@ -12,7 +12,7 @@ def test_schemathesis_finds_no_fault(server, copy_run) -> None:
     """Every operation, with values the document allows and values it does not."""
     import schemathesis
 
-    from olmes.client import Client
+    from olmes.client.client import Client
 
     Client(server.url).push(copy_run("fuzzed"))
     document = requests.get(f"{server.url}/api/v1/openapi.json", timeout=30).json()

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import requests
 
-from olmes.client import AnswerError, Client, files_of
-from olmes.hashing import file_sha256, sha256
+from olmes.client.client import AnswerError, Client, files_of
 from olmes.server.intake import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Limits, Settings
+from olmes.tools.hashing import file_sha256, sha256
 
 FREE = {
     "environment",

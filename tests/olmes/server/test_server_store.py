@@ -13,8 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, text
 
 from olmes import OlmesError
-from olmes.client import files_of
-from olmes.hashing import file_sha256
+from olmes.client.client import files_of
 from olmes.server import schema
 from olmes.server.artifacts import Artifacts
 from olmes.server.audit import LOCAL
@@ -25,6 +24,7 @@ from olmes.server.record_schema import check_record
 from olmes.server.settings import Limits, Settings
 from olmes.server.store import RunFilter, Store
 from olmes.server.tokens import create_token, list_tokens
+from olmes.tools.hashing import file_sha256
 
 FILES = Path(__file__).parent / "files"
 

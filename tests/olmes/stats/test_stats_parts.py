@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from olmes import stats
-from olmes.aggregate import Clusters, Sums, cluster_of
 from olmes.errors import OlmesError
+from olmes.records.aggregate import Clusters, Sums, cluster_of
 
 
 @pytest.mark.parametrize("df", [*range(1, 40), 100, 1_000, 1e6])

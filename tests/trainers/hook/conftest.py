@@ -74,13 +74,13 @@ class Lab:
     @property
     def training(self) -> Path:
         """The training's folder in the store."""
-        from olmes.trainers.ask import training_folder
+        from olmes.trainers.checkpoints.request import training_folder
 
         return training_folder(self.runs, self.output_dir)
 
     def aside(self, label: str) -> Path:
         """Where a checkpoint's files were set aside last."""
-        from olmes.trainers.queue import Queue
+        from olmes.trainers.checkpoints.queue import Queue
 
         jobs = [job for job in Queue(self.training).jobs() if job.label == label]
         return self.training / jobs[-1].folder

@@ -10,11 +10,18 @@ import pytest
 
 from olmes import evaluate
 from olmes.stats import best_of, stratified_mean
-from olmes.trainers.ask import Ask
-from olmes.trainers.best import ItemValue, best_among, eligible, outcome, publish, sizes_of
-from olmes.trainers.outcomes import best_sentence
-from olmes.trainers.queue import Queue
-from olmes.trainers.training import Training
+from olmes.trainers.checkpoints.best import (
+    ItemValue,
+    best_among,
+    eligible,
+    outcome,
+    publish,
+    sizes_of,
+)
+from olmes.trainers.checkpoints.manifest import Training
+from olmes.trainers.checkpoints.queue import Queue
+from olmes.trainers.checkpoints.reporting import best_sentence
+from olmes.trainers.checkpoints.request import Ask
 
 RIGHT = {2: 3, 4: 9, 6: 8}
 """Items of twelve that a checkpoint gets right."""

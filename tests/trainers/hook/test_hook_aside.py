@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.completeness import trouble_of
-from olmes.trainers import aside
-from olmes.trainers.ask import Ask
-from olmes.trainers.checkpoints import checkpoint_at, signature
-from olmes.trainers.queue import Queue
+from olmes.models.checkpoint.completeness import trouble_of
+from olmes.trainers.checkpoints import staging as aside
+from olmes.trainers.checkpoints.folders import checkpoint_at, signature
+from olmes.trainers.checkpoints.queue import Queue
+from olmes.trainers.checkpoints.request import Ask
 
 ASK = Ask(target="gsm8k", out="/runs", limit=2)
 

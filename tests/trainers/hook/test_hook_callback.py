@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers.ask import Ask
-from olmes.trainers.hook import ScoreCheckpoints
-from olmes.trainers.place import free_device
-from olmes.trainers.queue import Queue
+from olmes.trainers.checkpoints.device import free_device
+from olmes.trainers.checkpoints.hook import ScoreCheckpoints
+from olmes.trainers.checkpoints.queue import Queue
+from olmes.trainers.checkpoints.request import Ask
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_the_command_gets_each_job_once_and_again_where_it_fails(lab, save, call
     lines = log.read_text().splitlines()
     ids = [line.split()[-1] for line in lines]
     assert ids == [jobs[0].id, *sorted(ids[1:3], key=[jobs[0].id, jobs[1].id].index)]
-    assert "olmes.trainers.scoring" in lines[0]
+    assert "olmes.trainers.checkpoints.worker" in lines[0]
     assert "is given again" in capsys.readouterr().err
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from olmes.models.completeness import trouble_of
-from olmes.trainers.checkpoints import (
+from olmes.models.checkpoint.completeness import trouble_of
+from olmes.trainers.checkpoints.folders import (
     checkpoint_at,
     checkpoints_in,
     last_complete,

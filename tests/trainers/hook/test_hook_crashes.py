@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from olmes.trainers.queue import Queue
+from olmes.trainers.checkpoints.queue import Queue
 
 KILLS = int(os.environ.get("OLMES_KILLS", "3"))
 pytestmark = pytest.mark.slow

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from olmes.cli.watch import command
-from olmes.client import Client
+from olmes.client.client import Client
 from olmes.errors import OlmesError
-from olmes.trainers.hook import ScoreCheckpoints
-from olmes.trainers.scoring import main
-from olmes.trainers.training import Training
+from olmes.trainers.checkpoints.hook import ScoreCheckpoints
+from olmes.trainers.checkpoints.manifest import Training
+from olmes.trainers.checkpoints.worker import main
 
 START = "from olmes.cli.serve import command; command()"
 
@@ -64,7 +64,7 @@ def test_every_checkpoint_of_a_training_lands_on_the_server(lab, serve, port) ->
 
 
 def test_what_a_server_missed_it_gets_the_next_time(lab, serve, port, monkeypatch) -> None:
-    monkeypatch.setattr("olmes.trainers.scoring.PATIENCE", 0.1)
+    monkeypatch.setattr("olmes.trainers.checkpoints.worker.PATIENCE", 0.1)
     url = f"http://127.0.0.1:{port}"
     lab.train(2, 2)
     arguments = [

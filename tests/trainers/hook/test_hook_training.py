@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from olmes.trainers.process import ScoringProcess, scoring_command
-from olmes.trainers.queue import MOST_DEATHS, Queue
+from olmes.trainers.checkpoints.process import ScoringProcess, scoring_command
+from olmes.trainers.checkpoints.queue import MOST_DEATHS, Queue
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +116,9 @@ def test_a_failing_evaluation_is_retried_then_shown_and_can_be_repeated(lab):
 def test_a_checkpoint_that_kills_every_process_is_given_up(lab):
     """A task whose file ends the scoring process: no error can be caught there."""
     future = "from __future__ import annotations\n"
-    deadly = "import os, sys\nif 'olmes.trainers.scoring' in sys.orig_argv: os._exit(9)\n"
+    deadly = (
+        "import os, sys\nif 'olmes.trainers.checkpoints.worker' in sys.orig_argv: os._exit(9)\n"
+    )
     task = lab.place / "deadly.py"
     task.write_text(lab.task.read_text("utf-8").replace(future, future + deadly), "utf-8")
     lab.train(2, 2, lab.hook(suite=str(task), where="command", command="true {job}"))

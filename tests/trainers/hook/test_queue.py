@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from olmes.trainers import queue as queues
-from olmes.trainers.ask import Ask
-from olmes.trainers.queue import Queue
+from olmes.trainers.checkpoints import queue as queues
+from olmes.trainers.checkpoints.queue import Queue
+from olmes.trainers.checkpoints.request import Ask
 
 ASK = Ask(target="gsm8k", out="/runs", limit=2)
 
@@ -169,7 +169,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events):
 WORKER = """
 import sys, time, random
 from pathlib import Path
-from olmes.trainers.queue import Queue
+from olmes.trainers.checkpoints.queue import Queue
 queue = Queue(Path(sys.argv[1]))
 while taken := queue.take():
     job, lock = taken

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 
 from olmes import Record, evaluate
-from olmes.models import checkpoint as files
-from olmes.trainers.ask import Ask
-from olmes.trainers.scoring import Scorer
-from olmes.trainers.watch import FolderWatch
+from olmes.models.checkpoint import folder as files
+from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.watch import FolderWatch
+from olmes.trainers.checkpoints.worker import Scorer
 
 
 def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from olmes.cli.watch import command
 from olmes.errors import OlmesError
-from olmes.trainers.ask import Ask
-from olmes.trainers.watch import FolderWatch
+from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.watch import FolderWatch
 
 
 @pytest.fixture
@@ -121,8 +121,8 @@ def test_the_lineage_of_the_folder_is_passed_on(lab, watch):
 
 
 def test_a_hook_and_a_watcher_share_a_job(lab, watch):
-    from olmes.trainers import aside
-    from olmes.trainers.checkpoints import checkpoint_at
+    from olmes.trainers.checkpoints import staging as aside
+    from olmes.trainers.checkpoints.folders import checkpoint_at
 
     folder = save(lab, "checkpoint-2", 2)
     watcher, said = watch()

@@ -43,7 +43,7 @@ def dev(addition_file: Path) -> Callable[..., list[float]]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from olmes import Response
-        from olmes.registry import module_from_file
+        from olmes.benchmark.registry import module_from_file
         from olmes.trainers.ppo.rollout import encode_prompt, pad_left
 
         task = module_from_file(addition_file).TASK
@@ -74,7 +74,7 @@ def runs(
     def train(asynchronous: bool, seed: int) -> Run:
         from transformers import AutoTokenizer
 
-        from olmes.registry import module_from_file
+        from olmes.benchmark.registry import module_from_file
         from olmes.trainers.ppo import PPOConfig, train_ppo
 
         start = warm_start(280, 0)

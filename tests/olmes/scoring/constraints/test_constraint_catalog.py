@@ -8,9 +8,9 @@ import pytest
 
 from olmes import OlmesError
 from olmes.scoring.constraints.catalog import Catalog
-from olmes.scoring.constraints.content import NoComma
-from olmes.scoring.constraints.ifeval import IFEVAL
-from olmes.scoring.constraints.keywords import LetterFrequency
+from olmes.scoring.constraints.ifeval.content import NoComma
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL
+from olmes.scoring.constraints.ifeval.keywords import LetterFrequency
 
 WORDS = "length_constraints:number_words"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmes.scoring.constraints.ifeval import IFEVAL
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL
 from olmes.scoring.constraints.judging import judge
 
 

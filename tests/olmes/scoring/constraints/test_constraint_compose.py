@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from olmes.scoring.constraints.compose import compose
-from olmes.scoring.constraints.ifeval import IFEVAL
+from olmes.scoring.constraints.ifeval.compose import compose
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL
+from olmes.scoring.constraints.ifeval.offend import offend
 from olmes.scoring.constraints.judging import judge
-from olmes.scoring.constraints.offend import offend
 
 
 @pytest.mark.parametrize("id_", sorted(IFEVAL.kinds))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmes.scoring.constraints import content, layout
-from olmes.scoring.constraints.ifeval import IFEVAL
+from olmes.scoring.constraints.ifeval import content, layout
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL
 from olmes.scoring.constraints.judging import judge
 from olmes.scoring.text import sentences, word_tokens
 

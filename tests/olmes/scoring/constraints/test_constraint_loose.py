@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmes.scoring.constraints.base import loose_variants
-from olmes.scoring.constraints.ifeval import IFEVAL
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL
 from olmes.scoring.constraints.judging import judge
 
 # Text made of what the checks look for.

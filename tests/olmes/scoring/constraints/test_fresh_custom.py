@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from olmes import OlmesError
-from olmes.scoring.constraints import fresh_lists as lists
-from olmes.scoring.constraints.fresh import FRESH
-from olmes.scoring.constraints.fresh_custom import CUSTOM
+from olmes.scoring.constraints.fresh import lists as lists
+from olmes.scoring.constraints.fresh.custom import CUSTOM
+from olmes.scoring.constraints.fresh.instructions import FRESH
+from olmes.scoring.constraints.ifbench.base import OodConstraint
+from olmes.scoring.constraints.ifbench.compose import offend
 from olmes.scoring.constraints.judging import judge
-from olmes.scoring.constraints.ood_base import OodConstraint
-from olmes.scoring.constraints.ood_compose import offend
 
 WHALE = {"question": "What is the largest animal?", "answer": "blue whale"}
 MOON = {"event": "the landings", "first_year": 1969, "last_year": 1972}

@@ -9,11 +9,16 @@ from random import Random
 import pytest
 
 from olmes import OlmesError
-from olmes.scoring.constraints import ood_tagger
-from olmes.scoring.constraints.ifbench import DROPPED, IFBENCH, IFBENCH_BY_REFERENCE, KINDS
+from olmes.scoring.constraints.ifbench import tagger as ood_tagger
+from olmes.scoring.constraints.ifbench.base import OodConstraint
+from olmes.scoring.constraints.ifbench.compose import offend
+from olmes.scoring.constraints.ifbench.instructions import (
+    DROPPED,
+    IFBENCH,
+    IFBENCH_BY_REFERENCE,
+    KINDS,
+)
 from olmes.scoring.constraints.judging import judge
-from olmes.scoring.constraints.ood_base import OodConstraint
-from olmes.scoring.constraints.ood_compose import offend
 
 IDS = sorted(IFBENCH.kinds)
 PROMPT = "Name a long river of the north, and say where it ends."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
+from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 
 KEYWORDS = {f"keyword{n}": word for n, word in enumerate("abcde", 1)}
 

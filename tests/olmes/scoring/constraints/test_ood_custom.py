@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
-from olmes.scoring.constraints.ood_countries import AFRICA
+from olmes.scoring.constraints.ifbench.countries import AFRICA
+from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 STORY = " ".join(f"{letter}xx sings well." for letter in ALPHABET)

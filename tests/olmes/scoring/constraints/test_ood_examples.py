@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
+from olmes.scoring.constraints.ifbench.base import OodConstraint
+from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 from olmes.scoring.constraints.judging import judge
-from olmes.scoring.constraints.ood_base import OodConstraint
 
 Case = tuple[dict, str, int, int]
 TABLES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
+from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 
 # arguments | text | as stated | by the published check, by constraint
 CASES: dict[str, list[tuple[dict, str, int, int]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmes.scoring.constraints.ifbench import IFBENCH, IFBENCH_BY_REFERENCE
+from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 
 PALINDROMES = "level radar civic kayak refer rotor madam tenet stats solos"
 SPAN = {"prompt_to_repeat": "Name a long river there.", "n_start": 1, "n_end": 3}

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingA
 base, output_dir, steps, every = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 callbacks = []
 if hook := os.environ.get("HOOK"):
-    from olmes.trainers.hook import ScoreCheckpoints
+    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 
     callbacks = [eval(hook, {"ScoreCheckpoints": ScoreCheckpoints})]
 tokenizer = AutoTokenizer.from_pretrained(base)
@@ -29,7 +29,7 @@ trainer = Trainer(
 )
 resume = None
 if os.environ.get("RESUME"):
-    from olmes.trainers.checkpoints import last_complete
+    from olmes.trainers.checkpoints.folders import last_complete
 
     resume = last_complete(output_dir)
 trainer.train(resume_from_checkpoint=str(resume) if resume else None)

@@ -1,0 +1,1 @@
+"""What a benchmark is: task, formulation, metrics, suite, and the registry that finds them by name."""

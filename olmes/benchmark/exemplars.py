@@ -1,0 +1,74 @@
+"""Few-shot exemplars read from the pinned package that holds them, checked by hash.
+
+Nothing is imported from that package (importing lm-eval takes seconds): its files are found and
+read as data, so a changed package is an error and never a changed score.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+from typing import Any, TypeVar
+
+from olmes.errors import OlmesError
+from olmes.tools.hashing import content_hash
+
+T = TypeVar("T")
+
+
+def package_file(package: str, path: str) -> Path:
+    """A file inside an installed top-level package, which is not imported.
+
+    Raises:
+        OlmesError: the package or the file is missing.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise OlmesError(f"the package {package} is missing; pip install 'olmes' again.")
+    found = Path(spec.origin).parent / path
+    if not found.is_file():
+        raise OlmesError(
+            f"{package} has no file {path}; install the version that olmes pins it to."
+        )
+    return found
+
+
+def from_yaml(package: str, path: str, *keys: str) -> Any:
+    """The value at `keys` in a YAML file of a package."""
+    import yaml
+
+    value = yaml.load(package_file(package, path).read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 (strings only)
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def from_function(package: str, path: str, function: str) -> Any:
+    """The literal that a function of a package's file returns; the file is parsed, never run.
+
+    Raises:
+        OlmesError: there is no such function, or what it returns is not a literal.
+    """
+    tree = ast.parse(package_file(package, path).read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            for statement in node.body:
+                if isinstance(statement, ast.Return) and statement.value is not None:
+                    return ast.literal_eval(statement.value)
+    raise OlmesError(f"{package}/{path} has no {function} that returns a literal.")
+
+
+def checked(exemplars: T, sha256: str, origin: str) -> T:
+    """`exemplars`, when their content hash begins with `sha256`.
+
+    Raises:
+        OlmesError: they differ from what the formulation was published with.
+    """
+    found = content_hash(exemplars)
+    if not found.startswith(sha256):
+        raise OlmesError(
+            f"the exemplars in {origin} have changed (hash {found[:16]}, expected {sha256}); "
+            "install the version that olmes pins it to."
+        )
+    return exemplars

@@ -1,0 +1,214 @@
+"""Finding tasks and suites by name: bundled ones by file name, third-party ones by entry point.
+
+Names are known without importing anything but what is asked for. A task file ends with `TASK = ...`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
+from olmes.errors import OlmesError
+from olmes.tools.hashing import sha256
+
+TASKS = "olmes.tasks"
+SUITES = "olmes.suites"
+
+
+@cache
+def bundled_folder(package: str) -> Path:
+    """Where a bundled content package lies; it is beside the engine in a checkout."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise OlmesError(f"the package {package} is missing; install olmes again.")
+    return Path(spec.origin).parent
+
+
+@cache
+def third_party(group: str) -> dict[str, EntryPoint]:
+    """Entry points of a group by name.
+
+    Raises:
+        OlmesError: two packages register one name, or one takes a bundled name.
+    """
+    found: dict[str, EntryPoint] = {}
+    bundled = bundled_tasks() if group == TASKS else bundled_suites()
+    for entry in entry_points(group=group):
+        if entry.name in found or entry.name in bundled:
+            raise OlmesError(
+                f"'{entry.name}' in the entry-point group {group} ({entry.value}) is taken; "
+                "rename it in that package's pyproject.toml."
+            )
+        found[entry.name] = entry
+    return found
+
+
+@cache
+def bundled_tasks() -> frozenset[str]:
+    """Names of the bundled tasks: the files of `tasks/`."""
+    return frozenset(m.name for m in pkgutil.iter_modules([str(bundled_folder(TASKS))]))
+
+
+@cache
+def bundled_suites() -> frozenset[str]:
+    """Names of the bundled suites: the TOML files of `suites/`."""
+    return frozenset(path.stem for path in bundled_folder(SUITES).glob("*.toml"))
+
+
+def task_names() -> list[str]:
+    """Every task that can be named, sorted."""
+    return sorted(bundled_tasks() | set(third_party(TASKS)))
+
+
+def suite_names() -> list[str]:
+    """Every suite that can be named, sorted."""
+    return sorted(bundled_suites() | set(third_party(SUITES)))
+
+
+def load_task(name: str) -> Task:
+    """A task by name, or from a Python file.
+
+    Raises:
+        OlmesError: there is no such task or file, or the file defines no `TASK`.
+    """
+    if name.endswith(".py"):
+        return task_from_reference(str(Path(name).resolve()))
+    if name in bundled_tasks():
+        return task_from_reference(f"{TASKS}.{name}")
+    if name in third_party(TASKS):
+        return task_from_reference(third_party(TASKS)[name].module)
+    raise OlmesError(
+        f"there is no task '{name}'; choose one of {', '.join(task_names())}, "
+        "or give the path of a task file."
+    )
+
+
+def task_from_reference(reference: str) -> Task:
+    """The `TASK` of a module (`package.module`) or of a file (`/path/to/file.py`).
+
+    Raises:
+        OlmesError: it cannot be imported, or defines no `TASK`.
+    """
+    module = module_from_file(Path(reference)) if reference.endswith(".py") else None
+    try:
+        module = module or importlib.import_module(reference)
+    except ImportError as error:
+        raise OlmesError(
+            f"the task {reference} cannot be imported ({error}); install what it needs."
+        ) from error
+    task = getattr(module, "TASK", None)
+    if not isinstance(task, Task):
+        raise OlmesError(f"{reference} defines no task; end it with `TASK = YourTask()`.")
+    task.reference = reference
+    return task
+
+
+def module_from_file(path: Path) -> ModuleType:
+    """The module a Python file holds, imported under a name of its own.
+
+    Raises:
+        OlmesError: the file does not exist or cannot be imported.
+    """
+    if not path.is_file():
+        raise OlmesError(f"{path} does not exist; check the path of the task file.")
+    name = f"olmes_task_file_{sha256(str(path).encode())[:8]}_{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise OlmesError(
+            f"{path} cannot be imported ({type(error).__name__}: {error}); mend the file."
+        ) from error
+    return module
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by name, or from a TOML file.
+
+    Raises:
+        OlmesError: there is no such suite, or the file is not a suite.
+    """
+    if name.endswith(".toml"):
+        return Suite.read(Path(name))
+    if name in bundled_suites():
+        return Suite.read(bundled_folder(SUITES) / f"{name}.toml")
+    if name in third_party(SUITES):
+        # An entry point `mine = "package.module:file"` names the TOML file beside that module.
+        entry = third_party(SUITES)[name]
+        return Suite.read(bundled_folder(entry.module) / f"{entry.attr or name}.toml")
+    raise OlmesError(
+        f"there is no suite '{name}'; choose one of {', '.join(suite_names())}, "
+        "or give the path of a TOML file."
+    )
+
+
+def members(suite: Suite) -> tuple[Suite, list[Task]]:
+    """The tasks of a suite, and the suite with their names where it has paths of task files.
+
+    Raises:
+        OlmesError: a task does not exist, or two have one name.
+    """
+    tasks = [load_task(name) for name in suite.tasks]
+    names = tuple(task.name for task in tasks)
+    if len(set(names)) < len(names):
+        raise OlmesError(f"the suite {suite.name} has two tasks of one name; rename one.")
+    return dataclasses.replace(suite, tasks=names), tasks
+
+
+def scorer_hash(task: Task) -> str:
+    """16 hex digits over the source of a task and of the scoring modules it imports.
+
+    Two runs whose formulations agree but whose scorer hashes differ were scored by different code.
+    """
+    first = Path(task.reference)
+    if not task.reference.endswith(".py"):
+        spec = importlib.util.find_spec(task.reference)
+        assert spec is not None
+        first = Path(spec.origin or "")
+    sources: dict[str, str] = {}
+    queue = [first]
+    while queue:
+        path = queue.pop()
+        if str(path) in sources:
+            continue
+        sources[str(path)] = path.read_text("utf-8")
+        queue.extend(scoring_imports(sources[str(path)]))
+        if task.judged and path == first:
+            queue.append(Path(__file__).parent.parent / "judging/similarity.py")
+    return sha256("\0".join(sources[path] for path in sorted(sources)).encode())[:16]
+
+
+def scoring_imports(source: str) -> list[Path]:
+    """Files of the `olmes.scoring` modules that a source text imports."""
+    scoring = Path(__file__).parent.parent / "scoring"
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    found: list[Path] = []
+    for name in sorted(names):
+        if name.startswith("olmes.scoring."):
+            place = scoring.joinpath(*name.split(".")[2:])
+            candidates = (place.with_suffix(".py"), place / "__init__.py")
+            found.extend(path for path in candidates if path.is_file())
+    return found

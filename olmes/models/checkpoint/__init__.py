@@ -1,0 +1,1 @@
+"""Checkpoints as files: where they are, whether they are whole, what identifies them."""

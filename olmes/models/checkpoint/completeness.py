@@ -1,0 +1,127 @@
+"""Whether a checkpoint's folder is whole: told by its files, before any of them is loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+from olmes.models.checkpoint.fingerprint import ADAPTERS, TOKENIZERS, weight_files
+from olmes.models.checkpoint.weight_files import torn
+
+STATE = "trainer_state.json"
+"""What a Hugging Face trainer writes last into a checkpoint."""
+LARGE = 1 << 20
+SHARDS = {
+    "FSDP": ("pytorch_model_fsdp*", "*.distcp", ".metadata"),
+    "DeepSpeed": ("global_step*", "*_model_states.pt", "zero_pp_rank_*", "mp_rank_*"),
+}
+REMEDIES = {
+    "FSDP": "set fsdp_config's state_dict_type to FULL_STATE_DICT, or join the shards with "
+    "`accelerate merge-weights`",
+    "DeepSpeed": "set stage3_gather_16bit_weights_on_model_save, or join the shards with the "
+    "checkpoint's own zero_to_fp32.py",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a folder cannot be scored."""
+
+    reason: str
+    lasting: bool = False
+    """Waiting does not help: the folder is of a kind that cannot be scored."""
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """The state a Hugging Face trainer wrote; empty where there is none that can be read."""
+    try:
+        value = json.loads((folder / STATE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def trouble_of(folder: Path, *, tokenizer: bool = True, in_order: bool = False) -> Trouble | None:
+    """Why a folder is not a whole checkpoint; None where it is one.
+
+    Args:
+        folder: what may be a checkpoint.
+        tokenizer: whether it must bring its tokenizer along.
+        in_order: whether the trainer's state must be the youngest file, as a trainer leaves it; so
+            a save over an older one that was cut short is seen. A copy need not keep that order.
+    """
+    try:
+        adapter = (folder / ADAPTERS[0]).is_file()
+        if not adapter and not (folder / "config.json").is_file():
+            return sharded(folder) or Trouble("it has no config.json")
+        weights = adapter_weights(folder) if adapter else weight_files(folder)
+    except (OSError, OlmesError) as error:
+        return sharded(folder) or Trouble(str(error))
+    if not weights:
+        return Trouble("it has no adapter_model.safetensors")
+    try:
+        for file in weights:
+            if reason := torn(file):
+                return Trouble(f"{file.name} is cut short ({reason})")
+        for file in sorted(folder.glob("*.json")):
+            if not whole_json(file):
+                return Trouble(f"{file.name} is cut short")
+        if tokenizer and not adapter and not has_tokenizer(folder):
+            return Trouble(
+                "it has no tokenizer; save it there (a trainer: processing_class=TOKENIZER), or "
+                "name one for `olmes watch` (--tokenizer) or the hook (tokenizer=)"
+            )
+        return state_trouble(folder, weights, in_order=in_order)
+    except OSError as error:  # a folder that is being removed
+        return Trouble(str(error))
+
+
+def state_trouble(folder: Path, weights: list[Path], *, in_order: bool) -> Trouble | None:
+    """Whether a Hugging Face trainer came to the end of its save."""
+    if not folder.name.lower().startswith("checkpoint"):
+        return None
+    if "global_step" not in state_of(folder):
+        return Trouble(
+            f"it has no {STATE}, which a Hugging Face trainer writes last, so the save was cut "
+            "short; where another program wrote it, name it step_N"
+        )
+    youngest = max(file.stat().st_mtime_ns for file in weights)
+    if in_order and (folder / STATE).stat().st_mtime_ns < youngest:
+        return Trouble(f"its weights are younger than its {STATE}: a second save was cut short")
+    return None
+
+
+def sharded(folder: Path) -> Trouble | None:
+    """Says so where a folder holds the shards of a trainer instead of a model's weights."""
+    for kind, patterns in SHARDS.items():
+        if any(next(folder.glob(pattern), None) is not None for pattern in patterns):
+            return Trouble(
+                f"it holds {kind} shards and no model weights; {REMEDIES[kind]}", lasting=True
+            )
+    return None
+
+
+def adapter_weights(folder: Path) -> list[Path]:
+    """The weights of an adapter, the file peft takes first."""
+    return [folder / name for name in ADAPTERS[1:] if (folder / name).is_file()][:1]
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder brings a tokenizer along."""
+    return any((folder / name).is_file() for name in TOKENIZERS)
+
+
+def whole_json(file: Path) -> bool:
+    """Whether a JSON file was written to its end; large ones are judged by their last byte."""
+    if file.stat().st_size > LARGE:
+        with file.open("rb") as stream:
+            stream.seek(-64, 2)
+            return stream.read().rstrip().endswith((b"}", b"]"))
+    try:
+        json.loads(file.read_text("utf-8"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,289 @@
+"""Models run by transformers: local folders and hub repositories.
+
+Nothing heavy is imported or loaded before it is needed: configuration and tokenizer for a prompt,
+torch for the device's name, the weights for an answer.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olmes.errors import OlmesError
+from olmes.models.base import Done, EncodedPrompt, Model, Work
+from olmes.models.checkpoint import folder as files
+from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
+from olmes.models.hf import encoding
+from olmes.models.hf.batches import run_in_batches
+from olmes.models.hf.encoding import Encoder
+from olmes.models.hf.generation_rows import Row, UnanswerableError, check_settings, fit, groups
+from olmes.tools.hashing import content_hash
+from olmes.types import Request, Response
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from olmes.models.hf.loglikelihood import Candidate
+    from olmes.models.hf.warm import WarmMemory
+
+BATCH_ON_CPU = 16
+BATCH_ON_GPU = 64
+"""Rows at once, to begin with, of a model that cannot share prefixes."""
+
+
+class CheckpointModel(Model):
+    """What is known of a checkpoint of a causal language model without its weights.
+
+    Args:
+        name: what the user called it.
+        checkpoint: where its files are.
+        dtype: `float32`, `bfloat16`, `float16` or `auto` (the checkpoint's own); by default float32
+            on a CPU and `auto` elsewhere.
+        device: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` to spread over all GPUs; by default the
+            best one there is.
+        batch_size: the most rows run at once; by default what memory has room for. It is halved
+            whenever memory does not suffice.
+        max_length: tokens of prompt and answer together, when lower than the model's own limit.
+        warm: what models that ran before in this process have left, where there were any.
+
+    Raises:
+        OlmesError: from any method: the files are missing or are not a causal language model, or
+            there is no such dtype or device.
+    """
+
+    work: Work
+
+    def __init__(
+        self,
+        name: str,
+        checkpoint: files.Checkpoint,
+        *,
+        dtype: str | None = None,
+        device: str | None = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        warm: WarmMemory | None = None,
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise OlmesError(f"batch_size is {batch_size}; give 1 or more.")
+        self.name = name
+        self.checkpoint = checkpoint
+        self._dtype, self._device = dtype, device
+        self._batch_size, self._max_length = batch_size, max_length
+        self.warm = warm
+        self.work = Work()
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        """The language model's configuration."""
+        return files.load_config(self.name, self.checkpoint.folder(weights=False))
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The tokenizer; loaded without the weights."""
+        _ = self.config  # it says more plainly what is wrong with a folder
+        folder = self.checkpoint.folder(weights=False)
+        if self.warm:
+            return self.warm.encoder(self.name, folder)
+        return Encoder(self.name, files.load_tokenizer(self.name, folder))
+
+    @cached_property
+    def device(self) -> str:
+        """Where the model runs."""
+        return files.choose_device(self._device)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs it computes on."""
+        if self.device == "auto":
+            import torch
+
+            return int(torch.cuda.device_count())
+        return int(self.device.startswith("cuda"))
+
+    @cached_property
+    def dtype(self) -> str:
+        """Precision of weights and activations."""
+        return files.choose_dtype(self._dtype, self.device, lambda: self.config)
+
+    @cached_property
+    def window(self) -> int | None:
+        """Tokens of prompt and answer together; None when the model has no limit."""
+        return files.window_of(self.name, self.checkpoint.folder(weights=False), self._max_length)
+
+    @cached_property
+    def encoding(self) -> str:
+        """The libraries and the code that make tokens of a request."""
+        return content_hash(
+            [files.version(name) for name in ("tokenizers", "transformers", "jinja2")]
+            + [Path(encoding.__file__).read_text("utf-8")]
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hex digits over the content of the checkpoint's files."""
+        return checkpoint_fingerprint(self.checkpoint.folder(weights=True))
+
+    @cached_property
+    def fingerprint_parts(self) -> dict[str, str]:
+        """16 hex digits each for weights, configuration, tokenizer, chat template and more."""
+        return fingerprint_parts(self.checkpoint.folder(weights=True))
+
+    def encode(self, request: Request) -> EncodedPrompt:
+        """The exact text and tokens of a request's prompt, before any truncation.
+
+        Raises:
+            OlmesError: the model has no chat template, or its template refuses this chat.
+        """
+        try:
+            return self.encoder.encode(request)
+        except UnanswerableError as error:
+            raise OlmesError(f"'{self.name}': {error}; choose another checkpoint.") from None
+
+
+class HFModel(CheckpointModel):
+    """A checkpoint of a causal language model, run by transformers; see `CheckpointModel`."""
+
+    @cached_property
+    def weights(self) -> PreTrainedModel:
+        """The loaded model."""
+        if getattr(self.config, "is_encoder_decoder", False):
+            raise OlmesError(f"'{self.name}' is not a causal language model; choose one that is.")
+        folder = self.checkpoint.folder(weights=True)
+        load = self.warm.weights if self.warm else files.load_weights
+        dtype, device = self.dtype, self.device
+        began = time.perf_counter()
+        try:
+            return load(self.name, folder, dtype, device)
+        finally:
+            self.work.load_s += time.perf_counter() - began
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer: the checkpoint's and the tokenizer's."""
+        own = self.weights.generation_config.eos_token_id
+        ids = {*(own if isinstance(own, list) else [own]), self.encoder.tokenizer.eos_token_id}
+        return frozenset(ids - {None})
+
+    @property
+    def batch_size(self) -> int:
+        """Rows run at once, to begin with."""
+        return self._batch_size or (BATCH_ON_CPU if self.device == "cpu" else BATCH_ON_GPU)
+
+    @cached_property
+    def shares_prefixes(self) -> bool:
+        """Whether common beginnings are computed once; see `olmes.models.hf.prompt_cache_support`."""
+        from olmes.models.hf.prompt_cache_support import suits
+
+        return suits(self.weights)
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """What changes outputs beside the weights."""
+        return {
+            "backend": "hf",
+            "transformers": files.version("transformers"),
+            "torch": files.version("torch"),
+            "dtype": self.dtype,
+            "device": files.describe_device(self.device),
+            "max_length": self.window,
+        }
+
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
+        """Answer every request; each is reported in the very step that ends it."""
+        from olmes.models.hf.decoding import Endings, generate_batch
+
+        for generation in {request.generation for request in requests}:
+            check_settings(generation)
+        rows: list[Row] = []
+        for index, request in enumerate(requests):
+            with answered_alone(index, done):
+                rows.append(fit(index, request, self.encoder.encode(request), self.window))
+
+        def report(row: Row, response: Response) -> None:
+            done(row.index, response)
+
+        def fail(row: Row, reason: str) -> None:
+            row.finished = True
+            report(row, Response(finish="error", error=reason, prompt_tokens=len(row.prompt_ids)))
+
+        if not rows:
+            return
+        endings = Endings(self.encoder, self.ends, self.work, report)
+        if self.shares_prefixes:
+            from olmes.models.hf.continuous import generate_stream
+            from olmes.models.hf.prompt_cache import counting
+            from olmes.models.hf.prompt_cache_support import limits
+
+            room = limits(self.weights, self._batch_size)
+            with counting(self.work):
+                generate_stream(self.weights, rows, room, endings, fail)
+            return
+
+        def work(batch: list[Row]) -> None:
+            generate_batch(self.weights, batch, endings)
+            self.work.prefill_tokens += sum(len(row.prompt_ids) for row in batch)
+
+        for group in groups(rows):
+            run_in_batches(group, self.batch_size, work, fail)
+
+    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
+        """Weigh every request's continuations; a request is reported when its last is weighed."""
+        from olmes.models.hf.loglikelihood import candidates, response, weigh_batch
+
+        waiting: dict[int, list[Candidate]] = {}
+        for index, request in enumerate(requests):
+            with answered_alone(index, done):
+                waiting[index] = candidates(index, request, self.encoder, self.window)
+
+        def settle(indexes: Iterable[int]) -> None:
+            for index in indexes:
+                if all(row.finished for row in waiting[index]):
+                    done(index, response(waiting.pop(index)))
+
+        def work(batch: list[Candidate]) -> None:
+            weigh_batch(self.weights, batch)
+            self.work.prefill_tokens += sum(len(row.token_ids) - 1 for row in batch)
+            settle(dict.fromkeys(row.index for row in batch))
+
+        def fail(row: Candidate, reason: str) -> None:
+            row.error = reason
+            settle([row.index])
+
+        settle(list(waiting))
+        asked = [[row for row in rows if not row.finished] for rows in waiting.values()]
+        if not asked:
+            return
+        if self.shares_prefixes:
+            from olmes.models.hf.prefix_loglikelihood import weigh_stream
+            from olmes.models.hf.prompt_cache import counting
+
+            with counting(self.work):
+                weigh_stream(
+                    self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
+                )
+            return
+        # A request's continuations stay together, so that it is done early; the longest go first.
+        asked.sort(key=lambda rows: -max(len(row.token_ids) for row in rows))
+        run_in_batches([row for rows in asked for row in rows], self.batch_size, work, fail)
+
+    def close(self) -> None:
+        """Free the weights; a warm memory keeps them for the next model."""
+        self.__dict__.pop("weights", None)
+        self.__dict__.pop("shares_prefixes", None)
+        if self.warm is None:
+            gc.collect()
+
+
+@contextmanager
+def answered_alone(index: int, done: Done) -> Iterator[None]:
+    """Report a request that cannot be answered, and go on with the others."""
+    try:
+        yield
+    except UnanswerableError as error:
+        done(index, Response(finish="error", error=str(error)))

@@ -1,0 +1,158 @@
+"""Log-probabilities of continuations, each distinct token of the stream computed once.
+
+What many requests begin with is a family, computed once and kept; requests of a family are packed
+as one tree (question, then its continuations side by side), in which a token sees its own
+ancestors only.
+
+Imports torch and transformers: to be imported where a model runs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from olmes.models.checkpoint.folder import quiet
+from olmes.models.hf.batches import out_of_memory, release_memory
+from olmes.models.hf.continuous import FILL_TOKENS_ON_CPU, FILL_TOKENS_ON_GPU
+from olmes.models.hf.loglikelihood import Candidate
+from olmes.models.hf.prefix import Family, Packed, arranged, common, families
+from olmes.models.hf.prompt_cache import fill, shared_attention
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def context_of(rows: Sequence[Candidate]) -> array[int]:
+    """What all continuations of a request stand behind."""
+    first = rows[0].token_ids
+    # The last token of a candidate is predicted and not read.
+    length = min(len(row.token_ids) - row.length for row in rows)
+    return first[: min([length, *(common(first, row.token_ids) for row in rows[1:])])]
+
+
+class Batch:
+    """Requests of one family that go through the model together."""
+
+    def __init__(self, family: Family | None) -> None:
+        self.family = family
+        self.requests: list[list[Candidate]] = []
+        self.packed = Packed()
+
+    def add(self, rows: list[Candidate]) -> None:
+        """Lay out one more request."""
+        before = len(self.family.tokens) if self.family else 0
+        self.requests.append(rows)
+        for row in rows:
+            self.packed.add(row.token_ids[before:-1])
+
+    def weigh(self, model: PreTrainedModel) -> None:
+        """Set the `logprob` of every candidate: the sum of ln p(token | tokens before it)."""
+        rows = [row for request in self.requests for row in request]
+        asked = [path[-row.length :] for row, path in zip(rows, self.packed.paths, strict=True)]
+        keep = sorted({node for path in asked for node in path})
+        places = {node: at for at, node in enumerate(keep)}
+        _, logits = fill(model, self.packed, self.family, keep)
+        # In float32 and for each position once: positions are shared by continuations.
+        logits = logits.float()
+        normalizers = logits.logsumexp(-1)
+        for row, path in zip(rows, asked, strict=True):
+            at = torch.tensor([places[node] for node in path], device=logits.device)
+            tokens = torch.tensor(row.token_ids[-row.length :], device=logits.device)
+            row.logprob = float((logits[at, tokens] - normalizers[at]).double().sum())
+
+
+def batches(
+    requests: Sequence[tuple[list[Candidate], Family | None]], rows: int, tokens: int
+) -> Iterator[Batch]:
+    """Requests packed in their order, up to so many continuations and new tokens a batch."""
+    batch: Batch | None = None
+    for request, family in requests:
+        if batch is not None:
+            held = sum(map(len, batch.requests)) + len(request)
+            ends = batch.family is not family or held > rows
+            # The tree may come out smaller than the sum: what it shares is not counted here.
+            if ends or len(batch.packed.tokens) + fresh(request, family) > tokens:
+                yield batch
+                batch = None
+        batch = batch or Batch(family)
+        batch.add(request)
+    if batch is not None:
+        yield batch
+
+
+def fresh(request: Sequence[Candidate], family: Family | None) -> int:
+    """New tokens of a request alone."""
+    shared = len(context_of(request))
+    before = len(family.tokens) if family else 0
+    return shared - before + sum(len(row.token_ids) - 1 - shared for row in request)
+
+
+def weigh_stream(
+    model: PreTrainedModel,
+    requests: Sequence[list[Candidate]],
+    batch_size: int | None,
+    settle: Callable[[list[Candidate]], None],
+) -> None:
+    """Weigh the open candidates of all requests, calling `settle` with each request's when done.
+
+    Without a `batch_size` a batch ends by its tokens alone. Out of memory, it goes on with half as
+    many continuations at once; a request that does not fit alone is weighed one continuation at a
+    time, and fails where that does not fit either.
+    """
+    tokens = FILL_TOKENS_ON_CPU if model.device.type == "cpu" else FILL_TOKENS_ON_GPU
+    rows = batch_size or tokens
+    contexts = [context_of(request) for request in requests]
+    kin = families(contexts)
+    waiting = [(list(requests[at]), kin[at]) for at in arranged(contexts, kin)]
+    while waiting:
+        done, failed, reason = 0, None, ""
+        for batch in batches(waiting, rows, tokens):
+            reason = weigh(model, batch)
+            if reason:
+                failed = batch
+                break
+            done += len(batch.requests)
+            for request in batch.requests:
+                settle(request)
+                if batch.family:
+                    batch.family.release()
+        waiting = waiting[done:]
+        if failed is None:
+            return
+        # Here no exception's frames hold the batch's tensors any more.
+        release_memory()
+        rows = max(1, sum(map(len, failed.requests)) // 2)
+        if len(failed.requests) == 1:
+            waiting[0:1] = apart(failed, reason, settle)
+
+
+def weigh(model: PreTrainedModel, batch: Batch) -> str:
+    """Weigh a batch; why it could not be, when memory does not suffice."""
+    try:
+        with torch.inference_mode(), quiet(), shared_attention(model):
+            batch.weigh(model)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        return str(error).strip().split("\n")[0] or type(error).__name__
+    return ""
+
+
+def apart(
+    batch: Batch, reason: str, settle: Callable[[list[Candidate]], None]
+) -> list[tuple[list[Candidate], Family | None]]:
+    """What to try in place of one request that does not fit: each continuation by itself."""
+    [rows] = batch.requests
+    if len(rows) == 1:
+        rows[0].error = f"out of memory even in a batch of one: {reason}"
+        settle(rows)
+        if batch.family:
+            batch.family.release()
+        return []
+    if batch.family:
+        batch.family.join(len(rows) - 1)
+    return [([row], batch.family) for row in rows]

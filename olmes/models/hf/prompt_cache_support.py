@@ -1,0 +1,102 @@
+"""Which models can share prefixes, and how many rows their memory has room for.
+
+Imports torch and transformers: to be imported where a model runs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import torch
+
+from olmes.models.checkpoint.folder import quiet
+from olmes.models.hf.continuous import Limits
+from olmes.models.hf.prefix import Family, Packed
+from olmes.models.hf.prompt_cache import (
+    Step,
+    Store,
+    UnsuitableError,
+    fill,
+    forward,
+    shared_attention,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SHARED, OWN = 12, 5
+"""Tokens of the trial's common beginning, and of each row behind it."""
+NEAR = {torch.float32: 1e-3}
+NEAR_IN_HALF = 5e-2
+"""Largest relative difference of the trial's logits; wrong attention is off by a half or more."""
+LENGTH_DEPENDENT = ("dynamic", "longrope")
+"""Rotary embeddings that are other numbers in a longer text: an earlier state would be wrong."""
+ROWS_ON_CPU = 64
+ROWS_ON_GPU = 256
+SHARE_OF_MEMORY = 0.5
+"""Of what is free: activations, logits and other programs need the rest."""
+
+
+def suits(model: PreTrainedModel) -> bool:
+    """Whether a model gives the same outputs with shared prefixes as without: tried out, once.
+
+    Three rows go through the model, two of them behind a common beginning, once by themselves and
+    once by way of `Fill` and `Step`. Sliding windows, soft caps, recurrent states and attention of a
+    model's own making are found in this way, whatever the architecture is called.
+    """
+    rope = str(getattr(model.config, "rope_parameters", None))
+    if any(f"'{kind}'" in rope for kind in LENGTH_DEPENDENT):
+        return False
+    size = model.get_input_embeddings().weight.shape[0]
+    line = [(7 * at * at + 3 * at + 1) % min(size, 997) for at in range(SHARED + 3 * OWN)]
+    ends = [line[SHARED + at * OWN : SHARED + (at + 1) * OWN] for at in range(3)]
+    whole = [line[:SHARED] + ends[0], line[:SHARED] + ends[1], ends[2]]
+    with torch.inference_mode(), quiet():
+        expected = torch.stack(
+            [
+                model(input_ids=torch.tensor([row], device=model.device)).logits[0, -1]
+                for row in whole
+            ]
+        ).float()
+        try:
+            with shared_attention(model):
+                found = trial(model, array("i", line[:SHARED]), ends).float()
+        # What a model raises that does not know a cache of this kind.
+        except (UnsuitableError, TypeError, ValueError, AttributeError, LookupError, RuntimeError):
+            return False
+    near = NEAR.get(model.dtype, NEAR_IN_HALF)
+    return bool((found - expected).norm() <= near * expected.norm())
+
+
+def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> torch.Tensor:
+    """Logits `[3, vocabulary]` of the last tokens: two rows of a family, and one of none."""
+    family = Family(shared, None, (1,), waiting=2)
+    store = Store()
+    for slots, kin in (((0, 1), family), ((2,), None)):
+        packed = Packed()
+        for slot in slots:
+            packed.add(ends[slot][:-1])
+        filled, _ = fill(model, packed, kin, [0])
+        store.reserve(3, OWN, filled.states)
+        store.write(filled, slots, packed.paths)
+    if len(store.layers) != model.config.num_hidden_layers:
+        raise UnsuitableError("layers without keys and values")
+    step = Step(store, [OWN - 1] * 3, [family, family, None], model.device)
+    positions = [SHARED + OWN - 1, SHARED + OWN - 1, OWN - 1]
+    return forward(model, step, [end[-1] for end in ends], positions)
+
+
+def limits(model: PreTrainedModel, batch_size: int | None) -> Limits:
+    """How many rows and how many cached tokens may run at once."""
+    config = model.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    a_token = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize
+    if model.device.type == "cuda":
+        free, rows = torch.cuda.mem_get_info(model.device)[0], ROWS_ON_GPU
+    else:
+        import psutil
+
+        free, rows = psutil.virtual_memory().available, ROWS_ON_CPU
+    return Limits(batch_size or rows, int(free * SHARE_OF_MEMORY / a_token))

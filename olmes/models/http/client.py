@@ -1,0 +1,281 @@
+"""Many requests to one server: at its own pace, tried again where that helps, ended where not.
+
+An event loop in a thread of its own does the talking, so that a thousand requests cost no thousand
+threads, a deadline ends an answer wherever it hangs, and Ctrl-C ends them all. The thread that
+called gets the results, one by one as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from olmes.errors import OlmesError
+from olmes.models.hf.generation_rows import UnanswerableError
+from olmes.models.http.background import in_background
+from olmes.models.http.errors import (
+    Answer,
+    PassingError,
+    RefusedError,
+    UnreachableError,
+    check_status,
+)
+from olmes.models.http.pace import Pace, Patience
+from olmes.models.http.transport import open_session, send
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+T = TypeVar("T")
+LOOKUP_TRIES = 3
+GIVEN_UP_IN_A_ROW = 20
+"""Requests given up with no success between them, after which the server is taken for broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request, and how its answer is read."""
+
+    path: str
+    body: Callable[[], dict[str, Any]]
+    """Made anew for each try."""
+    read: Callable[[Any], T]
+    """From the JSON of the answer. Raises ValueError when it is not of the protocol (the request
+    is tried again), UnanswerableError when it never will be."""
+    adapt: Callable[[RefusedError, dict[str, Any]], bool]
+    """Given a refusal and the body that was refused: whether the next body will be another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that was given up, and why."""
+
+    reason: str
+
+
+@dataclass
+class Health:
+    """What has become of the requests lately, over all of them."""
+
+    last_success: float = field(default_factory=time.monotonic)
+    misses: int = 0
+    """Failed connections since the last answer of any kind."""
+    first_miss: float = 0.0
+    given_up: int = 0
+    """Requests since the last success."""
+
+
+class Client:
+    """Asks one server.
+
+    Args:
+        url: the base address, which paths are put behind.
+        key: sent as a bearer token; never written anywhere. Empty when there is none.
+        model: the model's name, for errors.
+        most: requests at once, at most.
+        patience: how long to wait and how often to try.
+    """
+
+    def __init__(self, url: str, key: str, model: str, *, most: int, patience: Patience) -> None:
+        self.url, self.model, self.most, self.patience = url, model, most, patience
+        self._key = key
+
+    def ask(self, calls: Sequence[Call[T]], done: Callable[[int, T | Failure], None]) -> None:
+        """Make every call; `done` gets each position and result, in the thread that called.
+
+        Raises:
+            OlmesError: the server refuses the key, is gone, or fails every request. What was
+                answered before is given to `done` first.
+        """
+        results: queue.SimpleQueue[tuple[int, T | Failure] | None] = queue.SimpleQueue()
+
+        async def work() -> None:
+            try:
+                await self._answer_all(calls, results.put)
+            finally:
+                results.put(None)
+
+        with in_background(work()):
+            while True:
+                try:
+                    # Waiting is cut into pieces: not every system lets Ctrl-C into a wait.
+                    result = results.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                if result is None:
+                    break
+                done(*result)
+
+    def look_up(self, url: str) -> Answer | None:
+        """GET an address of the server; None when it has nothing there.
+
+        Raises:
+            OlmesError: nothing answers, or the key is refused.
+        """
+        found: list[Answer | None] = []
+
+        async def get() -> None:
+            async with open_session(self._key, self.patience) as session:
+                found.append(await self._get(session, url))
+
+        with in_background(get()) as running:
+            while running():
+                time.sleep(0.002)
+        return found[0]
+
+    async def _get(self, session: ClientSession, url: str) -> Answer | None:
+        for attempt in range(1, LOOKUP_TRIES + 1):
+            try:
+                answer = await send(session, "GET", url, None, self.patience)
+                if answer.status != 403:  # a key may be good for asking and not for listing
+                    check_status(answer, self.model, self.url, self._key)
+                return answer if answer.status == 200 else None
+            except UnanswerableError:
+                return None
+            except PassingError as error:
+                if attempt == LOOKUP_TRIES:
+                    if isinstance(error, UnreachableError):
+                        raise OlmesError(
+                            f"nothing answers at {self.url} ({error}); start the server, or mend "
+                            "the address."
+                        ) from None
+                    return None
+                await asyncio.sleep(self.patience.wait(attempt))
+        return None
+
+    async def _answer_all(
+        self, calls: Sequence[Call[T]], report: Callable[[tuple[int, T | Failure]], None]
+    ) -> None:
+        """Answer every call with `most` workers, who take turns as the pace allows."""
+        waiting = iter(enumerate(calls))
+        pace, health = Pace(self.most), Health()
+        async with open_session(self._key, self.patience) as session:
+
+            async def work() -> None:
+                for position, call in waiting:
+                    result = await self._answer(session, call, pace, health)
+                    report((position, result))
+
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(self.most, len(calls))):
+                    workers.create_task(work())
+
+    async def _answer(
+        self, session: ClientSession, call: Call[T], pace: Pace, health: Health
+    ) -> T | Failure:
+        """Answer one call, trying again while that may help."""
+        failing_since = 0.0
+        failures = tries = 0
+        while True:
+            body = call.body()
+            try:
+                result = await self._try(session, call, body, pace, health)
+            except RefusedError as error:
+                if call.adapt(error, body) and call.body() != body:
+                    continue
+                return Failure(str(error))
+            except UnanswerableError as error:
+                return Failure(str(error))
+            except PassingError as error:
+                now = time.monotonic()
+                failing_since = failing_since or now
+                failures += 1
+                tries += error.counted
+                self._check_pause(error)
+                wait = self.patience.wait(failures)
+                late = now + wait - failing_since > self.patience.request
+                if tries >= self.patience.tries or late:
+                    return self._give_up(error, failures, failing_since, health)
+                await asyncio.sleep(wait)
+            else:
+                health.last_success, health.given_up = time.monotonic(), 0
+                return result
+
+    async def _try(
+        self,
+        session: ClientSession,
+        call: Call[T],
+        body: dict[str, Any],
+        pace: Pace,
+        health: Health,
+    ) -> T:
+        """Send a request once.
+
+        Raises:
+            PassingError: trying again may help.
+            UnanswerableError: it will not.
+            OlmesError: no request will succeed.
+        """
+        entered = await pace.enter()
+        try:
+            answer = await send(session, "POST", f"{self.url}/{call.path}", body, self.patience)
+            health.misses = 0
+            check_status(answer, self.model, self.url, self._key)
+            try:
+                result = call.read(answer.json())
+            except ValueError as error:
+                raise PassingError(f"the answer is not of the protocol: {error}") from None
+        except UnreachableError as error:
+            self._check_silence(error, health)
+            raise
+        except PassingError as error:
+            if error.overload:
+                pace.overloaded(entered)
+            pace.pause(min(error.retry_after, self.patience.request))
+            raise
+        finally:
+            pace.leave()
+        pace.went_well()
+        return result
+
+    def _check_silence(self, error: UnreachableError, health: Health) -> None:
+        """Note a failed connection.
+
+        Raises:
+            OlmesError: there have been no others for too long.
+        """
+        now = time.monotonic()
+        health.first_miss = health.first_miss if health.misses else now
+        health.misses += 1
+        silent = now - health.first_miss
+        if health.misses >= self.patience.misses and silent >= self.patience.silence:
+            raise OlmesError(
+                f"{self.url} has stopped answering ({error}); start the server again, and the same "
+                "command goes on where this one was."
+            )
+
+    def _check_pause(self, error: PassingError) -> None:
+        """Refuse to be put off for longer than a request may take.
+
+        Raises:
+            OlmesError: the server asks for more than that.
+        """
+        if error.retry_after > self.patience.request:
+            raise OlmesError(
+                f"{self.url} asks to be left alone for {error.retry_after:.0f} s ({error}); the "
+                "same command goes on then."
+            )
+
+    def _give_up(self, error: PassingError, failures: int, since: float, health: Health) -> Failure:
+        """The failure of a request that was tried long enough.
+
+        Raises:
+            OlmesError: no other request fares better.
+        """
+        health.given_up += 1
+        if health.given_up >= GIVEN_UP_IN_A_ROW:
+            self._broken(f"has failed {health.given_up} requests in a row", error)
+        if not error.counted and health.last_success < since:
+            self._broken("has turned every request away", error)
+        times = "once" if failures == 1 else f"{failures} times"
+        return Failure(f"the request failed {times}; the last time: {error}")
+
+    def _broken(self, what: str, error: PassingError) -> NoReturn:
+        raise OlmesError(
+            f"{self.url} {what} ({error}); look into the server's log, and run the same command "
+            "again: it goes on where this one was."
+        ) from None

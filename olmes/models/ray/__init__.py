@@ -1,0 +1,1 @@
+"""One model run by several engines on Ray."""

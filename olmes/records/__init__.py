@@ -1,0 +1,1 @@
+"""What a run leaves on disk: its one schema, reading it, and the numbers in it."""

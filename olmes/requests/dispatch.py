@@ -1,0 +1,141 @@
+"""Getting every response of a run: from its journal, from the cache, or from the model.
+
+Equal requests are sent once. What is left goes to the model as one stream, so that the backend, not
+the task, decides on order, batching and sharing of prefixes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from olmes.models.base import Model
+from olmes.requests.items import Positions
+from olmes.requests.journal import Journal
+from olmes.requests.response_cache import Keys, ResponseCache
+from olmes.types import Request, Response
+
+Origin = Literal["journal", "cache", "model", "twin"]
+"""Where a response came from; a twin is the answer to an equal request of the same run."""
+
+Answered = Callable[[int, Response, Origin], None]
+"""Called with an item's position, its response and where that came from."""
+
+
+class Asking(Protocol):
+    """What can be asked and written down: an item of a plan, or a question for a judge."""
+
+    @property
+    def request(self) -> Request:
+        """What goes to the model."""
+
+    @property
+    def key(self) -> str:
+        """Name in the journal."""
+
+
+def answer_all(
+    items: Sequence[Asking],
+    model: Model,
+    journal: Journal,
+    cache: ResponseCache | None,
+    answered: Answered,
+) -> None:
+    """Call `answered` once for every item, as responses come in.
+
+    Each response from elsewhere than the journal is written there first, unless it failed: a failed
+    request is asked again when the run goes on.
+    """
+    shared = cache if model.cacheable else None
+
+    def arrived(position: int, response: Response, origin: Origin) -> None:
+        if not response.error:
+            journal.append(items[position].key, response)
+        answered(position, response, origin)
+
+    weighed, generated = Waiting(items), Waiting(items)
+    keys, finished = Keys(model, shared), journal.responses
+    for position, item in enumerate(items):
+        if stored := finished.get(item.key):
+            answered(position, stored, "journal")
+            continue
+        request = item.request
+        waiting = weighed if request.continuations else generated
+        key = equal_key(keys, request)
+        if waiting.has(key):
+            waiting.join(key, position)
+        elif shared and (found := shared.get(key.hex())):
+            arrived(position, found, "cache")
+        else:
+            waiting.add(key, position)
+    for waiting, respond in ((weighed, model.loglikelihood), (generated, model.generate)):
+
+        def done(at: int, response: Response, waiting: Waiting = waiting) -> None:
+            if shared:
+                shared.put(waiting.key(at).hex(), response)
+            first, *twins = waiting.positions(at)
+            arrived(first, response, "model")
+            for twin in twins:
+                arrived(twin, response, "twin")
+
+        waiting.numbers.clear()  # nothing joins any more
+        if waiting:
+            respond(waiting, done)
+
+
+def equal_key(keys: Keys, request: Request) -> bytes:
+    """32 bytes that two requests share only when they must have the same response.
+
+    Empty for a model without tokens (a recording): it cannot tell equal prompts, and every item is
+    its own.
+    """
+    return bytes.fromhex(keys.key(request)) if keys.model.cacheable else b""
+
+
+class Waiting(Positions[Request]):
+    """The requests a model is asked, in their order; equal ones are one.
+
+    Held are numbers and hashes, in few bytes a request: requests are made when they are looked at.
+    """
+
+    def __init__(self, items: Sequence[Asking]) -> None:
+        self.items = items
+        self.firsts = array("q")
+        """Position of the first item of each request."""
+        self.keys = bytearray()
+        """The requests' keys, 32 bytes each; none for a model that has no keys."""
+        self.numbers: dict[bytes, int] = {}
+        """Number of each request by its key."""
+        self.twins: dict[int, list[int]] = {}
+        """Positions of further items by the request's number; few have any."""
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def made(self, position: int) -> Request:
+        """The request with a number from 0."""
+        return self.items[self.firsts[position]].request
+
+    def has(self, key: bytes) -> bool:
+        """Whether a request with this key waits."""
+        return key in self.numbers
+
+    def add(self, key: bytes, position: int) -> None:
+        """Add a request."""
+        if key:
+            self.numbers[key] = len(self.firsts)
+            self.keys += key
+        self.firsts.append(position)
+
+    def join(self, key: bytes, position: int) -> None:
+        """Add an item whose request waits already."""
+        self.twins.setdefault(self.numbers[key], []).append(position)
+
+    def key(self, number: int) -> bytes:
+        """The key of a request."""
+        return bytes(self.keys[32 * number : 32 * number + 32])
+
+    def positions(self, number: int) -> list[int]:
+        """The items that a request answers."""
+        return [self.firsts[number], *self.twins.get(number, ())]

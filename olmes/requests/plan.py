@@ -1,0 +1,148 @@
+"""A plan: every request of a run, made before the model is asked for anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from olmes import __version__
+from olmes.benchmark.registry import scorer_hash
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
+from olmes.data.resolve import Dataset
+from olmes.errors import OlmesError
+from olmes.requests.items import Item, Items, Joined
+from olmes.tools.hashing import Members, streamed_hash
+from olmes.types import Instance, Message
+
+LIMIT_SEED = 1234
+"""Seed of the items a limit keeps (the reference's `random_subsample_seed`)."""
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """One task's share of a run."""
+
+    task: Task
+    dataset: Dataset
+    items: Items
+
+    @cached_property
+    def shared_messages(self) -> tuple[Message, ...]:
+        """The turns every request of the task begins with: its exemplars."""
+        chats = [request.messages for request in self.items.requests]
+        shared: list[Message] = []
+        for turns in zip(*(chat[:-1] for chat in chats), strict=False):
+            if any(turn != turns[0] for turn in turns):
+                break
+            shared.append(turns[0])
+        return tuple(shared)
+
+    @cached_property
+    def scorer_hash(self) -> str:
+        """The hash of the scoring code, taken once: it is loaded once, too."""
+        return scorer_hash(self.task)
+
+    def described(self) -> dict[str, Any]:
+        """What the task contributes to a run's identity, to be hashed once: items are streamed."""
+        return {
+            "formulation": self.task.formulation_hash,
+            "scorer": self.scorer_hash,
+            "items": Members(self.items.keys_and_docs()),
+            "origin": self.dataset.origin,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before a model is asked."""
+
+    tasks: tuple[TaskPlan, ...]
+    suite: Suite | None
+    limit: int | None
+    not_run: Mapping[str, str] = field(default_factory=dict)
+    """Tasks that were asked for and cannot be run, each with the reason and the remedy."""
+
+    @property
+    def items(self) -> Joined[Item]:
+        """Every item of every task."""
+        return Joined([task.items for task in self.tasks])
+
+    def identity(
+        self, fingerprint: str, engine: Mapping[str, Any], judge: Mapping[str, Any] | None = None
+    ) -> str:
+        """16 hex digits: equal exactly when a run would have the same record.
+
+        Args:
+            fingerprint: the model's.
+            engine: the model's.
+            judge: how the judge is described, where a task has one.
+        """
+        tasks = {plan.task.name: plan.described() for plan in self.tasks}
+        suite = None if self.suite is None else dataclasses.asdict(self.suite)
+        described = {
+            "olmes": __version__,
+            "model": fingerprint,
+            "engine": engine,
+            "suite": suite,
+            "limit": self.limit,
+            "tasks": tasks,
+        }
+        return streamed_hash(described | ({"judge": judge} if judge else {}))[:16]
+
+
+def make_plan(
+    tasks: Sequence[Task],
+    datasets: Mapping[str, Dataset],
+    *,
+    suite: Suite | None = None,
+    limit: int | None = None,
+    among: Container[str] | None = None,
+    not_run: Mapping[str, str] | None = None,
+) -> Plan:
+    """Make every request of a run.
+
+    With `among` (instance ids) a limit draws from those instances only.
+
+    Raises:
+        OlmesError: there is no task, or the limit is not positive.
+    """
+    if not tasks:
+        why = " ".join(f"{name}: {reason}" for name, reason in (not_run or {}).items())
+        raise OlmesError(f"there is nothing to run; {why or 'give --suite or --task.'}")
+    if limit is not None and limit < 1:
+        raise OlmesError(f"--limit must be 1 or more, not {limit}.")
+    plans = []
+    for task in tasks:
+        instances: Sequence[Instance] = datasets[task.name].instances
+        if limit is not None and among is not None:
+            instances = [one for one in instances if one.id in among] or instances
+        kept = limited(instances, limit)
+        requests = [task.request(instance.doc) for instance in kept]
+        plans.append(TaskPlan(task, datasets[task.name], Items(kept, requests)))
+    return Plan(tuple(plans), suite, limit, dict(not_run or {}))
+
+
+def limited(instances: Sequence[Instance], limit: int | None) -> list[Instance]:
+    """`limit` instances, drawn with a fixed seed and spread evenly over the sub-tasks.
+
+    A smaller limit keeps a subset of a larger one, so that raising it reuses every response.
+    """
+    if limit is None or limit >= len(instances):
+        return list(instances)
+    groups: dict[str, list[int]] = {}
+    for position, instance in enumerate(instances):
+        groups.setdefault(instance.subtask, []).append(position)
+    for name, positions in groups.items():
+        random.Random(f"{LIMIT_SEED}/{name}").shuffle(positions)  # noqa: S311 (no secret)
+    order = list(groups)
+    random.Random(LIMIT_SEED).shuffle(order)  # noqa: S311 (no secret)
+    rounds = max(map(len, groups.values()))
+    drawn = [
+        groups[name][turn] for turn in range(rounds) for name in order if turn < len(groups[name])
+    ]
+    return [instances[position] for position in sorted(drawn[:limit])]

@@ -1,0 +1,146 @@
+"""The response cache, shared by all runs of a user: one SQLite file, safe for many processes.
+
+Key: SHA-256 over the content of weights, tokenizer and chat template (the model's fingerprint), the
+engine (backend, versions, precision, device), the prompt's token ids, the continuations, every
+generation setting, and the repeat. One model's answers are never served for another's.
+Value: the response as JSON. A failed response is never stored. Entries do not expire; delete the file
+to empty it.
+
+Making a key takes the tokenizer. A second table remembers it by the request and all that makes tokens
+of it, so that a run whose answers are all here loads neither tokenizer nor model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from olmes.models.base import Model
+from olmes.tools.cache_folder import cache_folder
+from olmes.tools.hashing import content_hash
+from olmes.types import Request, Response
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, response TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keys (request TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID;
+"""
+
+
+def response_key(model: Model, engine: dict[str, Any], request: Request) -> str:
+    """64 hex digits that two requests share only when they must have the same response."""
+    encoded = model.encode(request)
+    return content_hash(
+        {
+            "model": model.fingerprint,
+            "engine": engine,
+            # A server renders and cuts into tokens by itself; there the text stands for them.
+            "tokens": encoded.token_ids or encoded.text,
+            "continuations": request.continuations,
+            "generation": asdict(request.generation),
+            "repeat": request.repeat,
+        }
+    )
+
+
+class Keys:
+    """The response keys of one model's requests, made or remembered."""
+
+    def __init__(self, model: Model, cache: ResponseCache | None) -> None:
+        self.model, self.cache, self.engine = model, cache, model.engine
+        self.maker = ""
+        if cache and model.encoding:
+            self.maker = content_hash([model.fingerprint, self.engine, model.encoding])
+
+    def key(self, request: Request) -> str:
+        """As `response_key`."""
+        if not self.cache or not self.maker:
+            return response_key(self.model, self.engine, request)
+        name = content_hash([self.maker, request.to_json()])
+        key = self.cache.remembered(name)
+        if key is None:
+            key = response_key(self.model, self.engine, request)
+            self.cache.remember(name, key)
+        return key
+
+
+class ResponseCache:
+    """Get and put responses by key. A cache that fails is switched off and never stops a run.
+
+    Args:
+        path: the file; by default the user's.
+        read_only: look up only, and make no file.
+    """
+
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+        self.trouble = ""
+        """Why the cache is off; empty while it works."""
+        path = path or cache_folder("responses.sqlite")
+        self.connection: sqlite3.Connection | None = None
+        if read_only:
+            self.open_read_only(path)
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=NORMAL")
+            self.connection.executescript(SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            self.switch_off(error)
+
+    def open_read_only(self, path: Path) -> None:
+        """Open a file that is there; without one nothing is found."""
+        if not path.is_file():
+            return
+        # Without a log beside it nobody writes, and SQLite need not make one to read.
+        mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
+        try:
+            self.connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+        except sqlite3.Error as error:
+            self.switch_off(error)
+
+    def get(self, key: str) -> Response | None:
+        """The stored response, if there is one."""
+        found = self.execute("SELECT response FROM responses WHERE key = ?", key)
+        return Response.from_json(json.loads(found)) if found else None
+
+    def put(self, key: str, response: Response) -> None:
+        """Store a response that did not fail."""
+        if not response.error:
+            row = json.dumps(response.to_json())
+            self.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", key, row)
+
+    def remembered(self, request: str) -> str | None:
+        """The key that was made for a request, if there was one."""
+        return self.execute("SELECT key FROM keys WHERE request = ?", request)
+
+    def remember(self, request: str, key: str) -> None:
+        """Remember the key of a request."""
+        self.execute("INSERT OR REPLACE INTO keys VALUES (?, ?)", request, key)
+
+    def execute(self, statement: str, *values: str) -> str | None:
+        """The first value of the first row a statement finds, if it finds any."""
+        if self.connection is None:
+            return None
+        try:
+            found = self.connection.execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            self.switch_off(error)
+            return None
+        return str(found[0]) if found else None
+
+    def switch_off(self, error: Exception) -> None:
+        """Go on without a cache, and remember why."""
+        self.trouble = f"the response cache is off for this run ({error})"
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.close()
+            self.connection = None

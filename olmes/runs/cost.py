@@ -1,0 +1,248 @@
+"""What a run costs: tokens the model computed, the time it took, memory.
+
+Told apart from what came from the journal, the cache, or an equal request. A run that was stopped and
+went on has the sum of its sessions: `cost.json` in its folder is written every second until the record
+is whole, so that a killed session loses no more than its last second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes.tools.jsonl import dumps, write_atomically
+from olmes.models.base import Done, EncodedPrompt, Model, Work
+from olmes.scoring.process.pool import ScoringPool
+from olmes.types import Request, Response
+
+FILE_NAME = "cost.json"
+SAVE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Cost:
+    """What sessions of a run cost so far; the field `cost` of a record (docs/record.md)."""
+
+    sessions: int = 0
+    requests: int = 0
+    """Sent to the model; those that failed included."""
+    reused: int = 0
+    """Responses that came from the cache or from an equal request."""
+    prefill_tokens: int = 0
+    """Prompt tokens (and given continuations) the model computed."""
+    shared_tokens: int | None = None
+    """Prompt tokens that were not computed again, since others begin alike; None: not known."""
+    decode_tokens: int = 0
+    """New tokens the model computed."""
+    wall_s: float = 0.0
+    model_s: float = 0.0
+    """In the model, loading left out."""
+    load_s: float = 0.0
+    scoring_cpu_s: float = 0.0
+    """Processor seconds of the scoring processes."""
+    gpu_s: float = 0.0
+    """`model_s` times the GPUs that were used."""
+    peak_rss_bytes: int | None = None
+    """Largest resident memory of the process up to then; None where the system does not say."""
+    peak_gpu_bytes: int | None = None
+    """Largest memory torch took on the first GPU; None without one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, and what follows from them: `idle_s` and `tokens_per_s`."""
+        fields = {
+            name: round(value, 3) if isinstance(value, float) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+        computed = self.prefill_tokens + self.decode_tokens
+        return fields | {
+            "idle_s": round(max(0.0, self.wall_s - self.model_s - self.load_s), 3),
+            "tokens_per_s": round(computed / self.model_s, 1) if self.model_s else None,
+        }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Cost:
+        """The inverse of `to_json`."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in row.items() if name in known})
+
+    def __add__(self, other: Cost) -> Cost:
+        """Sums; of memory the larger, of shared tokens nothing where either is not known."""
+        summed: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            ours, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.name.startswith("peak_"):
+                summed[field.name] = max((one for one in (ours, theirs) if one), default=None)
+            elif field.name == "shared_tokens":
+                unasked = [one for one in (self, other) if one.requests]
+                known = [one.shared_tokens for one in unasked if one.shared_tokens is not None]
+                summed[field.name] = sum(known) if len(known) == len(unasked) else None
+            else:
+                summed[field.name] = ours + theirs
+        return Cost(**summed)
+
+
+class Meter:
+    """Counts what one session of a run costs, beside what earlier sessions did.
+
+    Args:
+        folder: the run's.
+        model: who is asked; `metered` is to be asked in its place.
+    """
+
+    def __init__(self, folder: Path, model: Model) -> None:
+        self.path = folder / FILE_NAME
+        self.earlier = read_cost(self.path)
+        self.session = Cost(sessions=1)
+        self.model = model
+        self.metered = MeteredModel(model, self)
+        self.pool: ScoringPool | None = None
+        self.scored = 0.0
+        self.began = self.saved = time.perf_counter()
+        self.work = dataclasses.replace(model.work) if model.work else Work()
+
+    def scores_with(self, pool: ScoringPool) -> None:
+        """The run's scoring processes; what they did before is another run's."""
+        self.pool, self.scored = pool, pool.cpu_s
+
+    def reused(self) -> None:
+        """A response came from elsewhere than the model or the journal."""
+        self.session.reused += 1
+
+    def asked(self, request: Request, response: Response) -> None:
+        """The model answered a request."""
+        session = self.session
+        session.requests += 1
+        if self.model.work is None:
+            session.prefill_tokens += response.prompt_tokens
+            if request.continuations:
+                session.prefill_tokens += response.completion_tokens
+            else:
+                session.decode_tokens += response.completion_tokens
+
+    def total(self) -> Cost:
+        """All sessions until now."""
+        session, done, before = self.session, self.model.work, self.work
+        if done is not None:
+            session.prefill_tokens = done.prefill_tokens - before.prefill_tokens
+            session.shared_tokens = done.shared_tokens - before.shared_tokens
+            session.decode_tokens = done.decode_tokens - before.decode_tokens
+        if self.pool:
+            session.scoring_cpu_s = self.pool.cpu_s - self.scored
+        session.wall_s = time.perf_counter() - self.began
+        session.gpu_s = session.model_s * self.model.gpus if session.model_s else 0.0
+        session.peak_rss_bytes, session.peak_gpu_bytes = peak_rss(), peak_gpu()
+        return self.earlier + session
+
+    def save(self) -> None:
+        """Write the sum down, at most once a second."""
+        now = time.perf_counter()
+        if now - self.saved > SAVE_SECONDS:
+            self.saved = now
+            write_atomically(self.path, dumps(self.total().to_json()) + "\n")
+
+    def close(self, *, remove: bool) -> None:
+        """Write the sum down for a later session; `remove` it when the record is whole."""
+        if remove:
+            self.path.unlink(missing_ok=True)
+        else:
+            write_atomically(self.path, dumps(self.total().to_json()) + "\n")
+
+
+class MeteredModel(Model):
+    """A model whose time is taken; what is done with its responses is not its time."""
+
+    def __init__(self, model: Model, meter: Meter) -> None:
+        self.model = model
+        self.meter = meter
+        self.name = model.name
+        self.cacheable = model.cacheable
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's own."""
+        return self.model.fingerprint
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """The model's own."""
+        return self.model.engine
+
+    @property
+    def encoding(self) -> str:
+        """The model's own."""
+        return self.model.encoding
+
+    def encode(self, request: Request) -> EncodedPrompt:
+        """As the model does."""
+        return self.model.encode(request)
+
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
+        """As the model does."""
+        self.timed(self.model.generate, requests, done)
+
+    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
+        """As the model does."""
+        self.timed(self.model.loglikelihood, requests, done)
+
+    def timed(
+        self,
+        ask: Callable[[Sequence[Request], Done], None],
+        requests: Sequence[Request],
+        done: Done,
+    ) -> None:
+        """Ask, and count the time by what it went into."""
+        session, work = self.meter.session, self.model.work
+        mark = time.perf_counter()
+        loaded = work.load_s if work else 0.0
+
+        def in_model() -> None:
+            nonlocal mark, loaded
+            now, load = time.perf_counter(), work.load_s if work else 0.0
+            session.load_s += load - loaded
+            session.model_s += max(0.0, now - mark - (load - loaded))
+            mark, loaded = now, load
+
+        def arrived(index: int, response: Response) -> None:
+            nonlocal mark
+            in_model()
+            self.meter.asked(requests[index], response)
+            done(index, response)
+            self.meter.save()
+            mark = time.perf_counter()
+
+        try:
+            ask(requests, arrived)
+        finally:
+            in_model()
+
+
+def read_cost(path: Path) -> Cost:
+    """What earlier sessions cost; nothing where they left no file that can be read."""
+    try:
+        return Cost.from_json(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Cost()
+
+
+def peak_rss() -> int | None:
+    """The largest resident memory of this process so far, in bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peak_gpu() -> int | None:
+    """The largest memory torch has taken on the first GPU, where it was loaded and has one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.max_memory_allocated())

@@ -1,0 +1,314 @@
+"""What a run would cost, told before it starts: requests, tokens, time, memory for the weights.
+
+Nothing is asked of the model, no weights are loaded, nothing is written into the store, and held-out
+tasks are not looked at: only prompts are made. Speed and the length of answers come from earlier
+records of the store, and where there are none that is said.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from olmes.requests.response_cache import Keys, ResponseCache
+from olmes.records.environment import environment
+from olmes.errors import OlmesError
+from olmes.requests.items import Item
+from olmes.requests.journal import FILE_NAME
+from olmes.judging.judge import Judge
+from olmes.models.base import Model
+from olmes.models.checkpoint.folder import HubCheckpoint
+from olmes.models.checkpoint.fingerprint import weight_files
+from olmes.models.hf.model import CheckpointModel
+from olmes.models.checkpoint.lineage import family
+from olmes.models.replay import ReplayModel
+from olmes.models.spec import load_model
+from olmes.models.hf.warm import WarmMemory, tensors
+from olmes.models.workload import Workload, workload
+from olmes.requests.plan import Plan
+from olmes.records.record import Record
+from olmes.runs.run import run_name
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a run would ask and cost. None stands for what cannot be known."""
+
+    model: str
+    run: str
+    """The name its folder would have; '' where weights that are not here decide it."""
+    finished: bool
+    """Whether its record is there already, so that nothing would be asked."""
+    requests: int
+    in_journal: int
+    in_cache: int
+    equal: int
+    """Requests that are equal to another one of the run."""
+    asked: int
+    """Requests that would go to the model."""
+    prompt_tokens: int | None
+    """Of what would be asked: prompts, and continuations to weigh."""
+    shared_tokens: int | None
+    """Those of them that need not be computed again, since others begin alike."""
+    new_tokens_limit: int
+    """Written at most."""
+    new_tokens: int
+    """Written, if answers are as long as in earlier records; the limit where there are none."""
+    lengths_from: dict[str, str]
+    """By task: the run whose answers' length was taken, or '' where the limit was."""
+    seconds: float | None
+    """In the model, for `new_tokens`."""
+    seconds_limit: float | None
+    """In the model, for `new_tokens_limit`."""
+    speed_from: tuple[str, ...]
+    """The runs whose speed was taken: same engine, architecture and machine."""
+    weights_bytes: int | None
+    """Memory the weights take."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return asdict(self)
+
+
+def estimate_all(
+    names: Sequence[str],
+    plan: Callable[[Model], Plan],
+    *,
+    out: Path,
+    engine: Mapping[str, Any],
+    judge: Judge | None = None,
+    use_cache: bool = True,
+) -> list[Estimate]:
+    """The estimate of each model; tokens are made once for all that share a tokenizer.
+
+    Raises:
+        OlmesError: a model cannot be had, or the plan cannot be made.
+    """
+    warm = WarmMemory()
+    records = list(records_of(out))
+    loaded = [load_model(name, warm=warm, **engine) for name in names]
+    shared: Plan | None = None
+    found = []
+    for model in loaded:
+        # Only a recording has a say in what is asked of it.
+        own = plan(model) if shared is None or isinstance(model, ReplayModel) else shared
+        shared = None if isinstance(model, ReplayModel) else own
+        found.append(estimate(own, model, records, out=out, judge=judge, use_cache=use_cache))
+    return found
+
+
+def estimate(
+    plan: Plan,
+    model: Model,
+    records: Sequence[Record],
+    *,
+    out: Path,
+    judge: Judge | None = None,
+    use_cache: bool = True,
+) -> Estimate:
+    """What a plan would cost on a model.
+
+    Args:
+        plan: what would be asked.
+        model: who would be asked.
+        records: earlier runs.
+        out: the store the run would go to.
+        judge: who would judge; its own cost is not estimated.
+        use_cache: whether the run would use the cache.
+
+    Raises:
+        OlmesError: the model's files cannot be read.
+    """
+    here = weights_here(model)
+    run, finished, journaled = "", False, set[str]()
+    if here:
+        judged = any(task.task.judged for task in plan.tasks)
+        described = judge.describe() if judge and judged else None
+        run = run_name(plan, model, plan.identity(model.fingerprint, model.engine, described))
+        record = out / run / "run.json"
+        finished = record.exists() and Record.load(record.parent).complete
+        journaled = journal_keys(out / run)
+    items = plan.items
+    missing = [at for at, item in enumerate(items) if item.key not in journaled and not finished]
+    asked = equal_requests(items, missing, model) if here else {str(at): [at] for at in missing}
+    cached = cached_keys(asked, use_cache=use_cache and here and model.cacheable)
+    firsts = [positions[0] for key, positions in asked.items() if key not in cached]
+    work = workload(model, [items[at].request for at in firsts])
+    limits = [
+        (items[at].instance.task, limit)
+        for at, limit in zip(firsts, work.new_tokens, strict=True)
+        if limit
+    ]
+    means = {name: mean_length(plan, model, name, records) for name, _ in limits}
+    expected = sum(
+        limit if (mean := means[name][0]) is None else min(mean, limit) for name, limit in limits
+    )
+    rate, speed_from = speed(plan, model, records) if here else (None, ())
+    in_cache = sum(len(asked[key]) for key in cached)
+    return Estimate(
+        model=model.name,
+        run=run,
+        finished=finished,
+        requests=len(items),
+        in_journal=len(items) - len(missing),
+        in_cache=in_cache,
+        equal=len(missing) - in_cache - len(firsts),
+        asked=len(firsts),
+        prompt_tokens=work.prompt_tokens,
+        shared_tokens=work.shared_tokens,
+        new_tokens_limit=sum(work.new_tokens),
+        new_tokens=round(expected),
+        lengths_from={name: source for name, (_, source) in means.items()},
+        seconds=seconds(work, expected, rate),
+        seconds_limit=seconds(work, sum(work.new_tokens), rate),
+        speed_from=speed_from,
+        weights_bytes=weights_bytes(model) if here else None,
+    )
+
+
+def equal_requests(
+    items: Sequence[Item], positions: Sequence[int], model: Model
+) -> dict[str, list[int]]:
+    """Positions by response key, in order: those under one key have the same response."""
+    keys = Keys(model, None)
+    equal: dict[str, list[int]] = {}
+    for position in positions:
+        item = items[position]
+        # A model without tokens (a recording) cannot tell equal prompts; every item is its own.
+        key = keys.key(item.request) if model.cacheable else item.key
+        equal.setdefault(key, []).append(position)
+    return equal
+
+
+def weights_here(model: Model) -> bool:
+    """Whether nothing would have to be fetched to know a model's fingerprint."""
+    checkpoint = getattr(model, "checkpoint", None)
+    if not isinstance(checkpoint, HubCheckpoint):
+        return True
+    folder = checkpoint.folder(weights=False)
+    try:
+        return bool(weight_files(folder))
+    except OlmesError:
+        return False
+
+
+def journal_keys(folder: Path) -> set[str]:
+    """Items that a run's journal has an answer to; the journal is not opened for writing."""
+    found = set()
+    try:
+        with (folder / FILE_NAME).open("rb") as stream:
+            for line in stream:
+                found.add(str(json.loads(line)["item"]))
+    except (OSError, ValueError, KeyError):  # none, or a torn last line
+        pass
+    return found
+
+
+def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:
+    """The keys the cache has a response to."""
+    if not use_cache:
+        return set()
+    cache = ResponseCache(read_only=True)
+    try:
+        return {key for key in asked if cache.get(key) is not None}
+    finally:
+        cache.close()
+
+
+def records_of(out: Path) -> Iterator[Record]:
+    """Every record of a store that can be read, the newest first."""
+    found = []
+    for path in out.glob("*/run.json"):
+        try:
+            found.append(Record.load(path.parent))
+        except OlmesError:
+            continue
+    yield from sorted(found, key=lambda record: str(record.data["created"]), reverse=True)
+
+
+def mean_length(
+    plan: Plan, model: Model, name: str, records: Sequence[Record]
+) -> tuple[float | None, str]:
+    """Tokens a response of a task had in the nearest earlier record, and that record's name.
+
+    The nearest has the same weights, or else is of the same family, or else any with the same
+    formulation.
+    """
+    [task] = [one.task for one in plan.tasks if one.task.name == name]
+
+    def same_weights(record: Record) -> bool:
+        return weights_here(model) and bool(
+            record.data["model"]["fingerprint"] == model.fingerprint
+        )
+
+    def same_family(record: Record) -> bool:
+        return bool(record.data["model"].get("family") == family(model))
+
+    fitting = [
+        record
+        for record in records
+        if (found := record.tasks.get(name))
+        and found["formulation_hash"] == task.formulation_hash
+        and found["n"] > found["counts"]["failed"]
+    ]
+    for near in (same_weights, same_family, lambda _: True):
+        for record in filter(near, fitting):
+            found = record.tasks[name]
+            answered = found["n"] - found["counts"]["failed"]
+            return found["tokens"]["completion"] / answered, record.id
+    return None, ""
+
+
+def speed(
+    plan: Plan, model: Model, records: Sequence[Record]
+) -> tuple[float | None, tuple[str, ...]]:
+    """Tokens a second in earlier runs of the same engine, architecture and machine.
+
+    Runs of the same tasks go before others: reading is many times faster than writing, so that a
+    speed holds for its own mixture of the two.
+    """
+    hardware = environment()["hardware"]
+    names = {task.task.name for task in plan.tasks}
+    fitting = [
+        record
+        for record in records
+        if (record.data.get("cost") or {}).get("tokens_per_s")
+        and record.data["model"]["engine"] == model.engine
+        and architecture(record.data["model"]["parts"]) == architecture(model.fingerprint_parts)
+        and {**record.data["environment"]["hardware"], "gpu": None} == {**hardware, "gpu": None}
+    ]
+    same = [record for record in fitting if set(record.tasks) == names] or fitting
+    if not same:
+        return None, ()
+    costs = [record.data["cost"] for record in same]
+    tokens = sum(cost["prefill_tokens"] + cost["decode_tokens"] for cost in costs)
+    return tokens / sum(cost["model_s"] for cost in costs), tuple(record.id for record in same)
+
+
+def architecture(parts: Mapping[str, str] | None) -> str | None:
+    """What two checkpoints of one architecture have in common."""
+    return (parts or {}).get("config")
+
+
+def seconds(work: Workload, new_tokens: float, rate: float | None) -> float | None:
+    """Model time at a speed; None where tokens or speed are not known."""
+    if rate is None or work.prompt_tokens is None:
+        return None
+    return round((work.prompt_tokens - (work.shared_tokens or 0) + new_tokens) / rate, 1)
+
+
+def weights_bytes(model: Model) -> int | None:
+    """Memory of a checkpoint's weights in the precision they are run in."""
+    if not isinstance(model, CheckpointModel):
+        return None
+    files = weight_files(model.checkpoint.folder(weights=True))
+    if any(file.suffix != ".safetensors" for file in files):
+        return sum(file.stat().st_size for file in files)
+    shapes: list[list[int]] = [one["shape"] for one in tensors(files).values()]
+    return BYTES[model.dtype] * sum(map(math.prod, shapes))

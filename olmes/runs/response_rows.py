@@ -1,0 +1,112 @@
+"""The rows of a run's samples (docs/record.md), on disk while the run goes on, and their sheet.
+
+A row says nothing that differs from one undisturbed run to the next: no times, no cache hits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from olmes.requests.items import Docs, Item
+from olmes.tools.jsonl import line_of
+from olmes.requests.plan import TaskPlan
+from olmes.records.record import Row
+from olmes.runs.score_sheet import ScoreSheet, unanswered
+from olmes.runs.spool import Spool
+from olmes.types import Doc, Question, Response
+
+
+def asked_row(plan: TaskPlan, item: Item) -> Row:
+    """The part of a row that is there before its response: what was asked, and the gold."""
+    instance, request = item.instance, item.first
+    return {
+        "doc_id": instance.doc_id,
+        "subtask": instance.subtask,
+        "doc_hash": instance.doc_hash,
+        "cluster": plan.task.cluster(instance.doc),
+        "repeat": item.repeat,
+        "prompt_hash": item.request_hash,
+        "messages": list(request.messages[len(plan.shared_messages) :]),
+        "prompt": request.prompt,
+        "prefill": request.prefill,
+        "continuations": list(request.continuations),
+        "gold": plan.task.gold(instance.doc),
+    }
+
+
+class SampleRows:
+    """The rows of one task by position: read, filled in and set again, as of a list."""
+
+    def __init__(self, plan: TaskPlan, folder: Path, *, packed: bool = False) -> None:
+        """Rows of a plan, kept below `folder`; `packed` where they are under seal."""
+        self.plan = plan
+        self.spool = Spool(folder, len(plan.items), packed=packed)
+        self.latest: tuple[Doc, Row] | None = None
+        """The document of the row made last, and that row: its repeats differ in two fields."""
+
+    def __len__(self) -> int:
+        return len(self.plan.items)
+
+    def __getitem__(self, position: int) -> Row:
+        line = self.spool.get(position)
+        if line is None:
+            return self.fresh(position)
+        row: Row = json.loads(line)
+        return row
+
+    def __setitem__(self, position: int, row: Row) -> None:
+        self.spool.put(position, line_of(row))
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[position] for position in range(len(self)))
+
+    def fresh(self, position: int) -> Row:
+        """A row without a response."""
+        item, latest = self.plan.items[position], self.latest
+        if latest is None or latest[0] is not item.instance.doc:
+            latest = self.latest = (item.instance.doc, asked_row(self.plan, item))
+        own: Row = {"repeat": item.repeat, "prompt_hash": item.request_hash}
+        return {**latest[1], **own, **unanswered()}
+
+    def lines(self) -> Iterator[bytes]:
+        """The rows as lines of the samples file, in their order."""
+        for position in range(len(self)):
+            yield self.spool.get(position) or line_of(self.fresh(position))
+
+    def close(self) -> None:
+        """Give the file back."""
+        self.spool.close()
+
+
+class RunSheet(ScoreSheet):
+    """The score sheet of one task in a run."""
+
+    rows: SampleRows
+
+    def __init__(self, plan: TaskPlan, folder: Path, *, packed: bool = False) -> None:
+        super().__init__(plan.task, Docs(plan.items), SampleRows(plan, folder, packed=packed))
+        self.plan = plan
+
+    def to_judge(self) -> Iterator[ToJudge]:
+        """The responses of a judged task whose requests did not fail."""
+        for position, row in enumerate(self.rows):
+            response = Response.from_json(row["response"])
+            if not response.error:
+                yield ToJudge(self, position, response)
+
+
+@dataclass(frozen=True, slots=True)
+class ToJudge:
+    """A response that a judge is asked about."""
+
+    sheet: RunSheet
+    row: int
+    response: Response
+
+    def questions(self, number: int) -> tuple[int, Item, tuple[Question, ...]]:
+        """What is asked, as `judge_responses` wants it."""
+        asked = self.sheet.task.questions(self.sheet.docs[self.row], self.response)
+        return number, self.sheet.plan.items[self.row], asked

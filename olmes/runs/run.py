@@ -1,0 +1,194 @@
+"""A run: one model on some tasks, from plan to record.
+
+suite -> task -> instances -> requests -> (journal, cache) -> model -> responses -> (judge) -> verdicts
+-> record
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+
+from olmes.requests.dispatch import Origin, answer_all
+from olmes.requests.response_cache import ResponseCache
+from olmes.runs.cost import Meter
+from olmes.requests.journal import Journal
+from olmes.judging.judge import Judge
+from olmes.judging.stage import Judged, judge_responses
+from olmes.models.base import Model
+from olmes.requests.plan import Plan
+from olmes.records.record import Record
+from olmes.runs.write_record import write_record
+from olmes.runs.response_rows import RunSheet, ToJudge
+from olmes.scoring.process.shared_pool import KeptPool
+from olmes.scoring.process.pool import ScoringPool
+from olmes.seal.look import Look, take_look
+from olmes.seal.sealing import write_result
+from olmes.types import Judgement, Question, Response
+from olmes.requests.callbacks import Watcher
+
+JUDGED_AT_ONCE = 10_000
+"""Responses whose questions are put to a judge together; more than any judged benchmark has."""
+
+
+def run(
+    plan: Plan,
+    model: Model,
+    *,
+    out: Path,
+    judge: Judge | None = None,
+    look: Look | None = None,
+    use_cache: bool = True,
+    scoring_processes: int | None = None,
+    watcher: Watcher | None = None,
+    scorers: KeptPool | None = None,
+) -> Record:
+    """Run a plan on a model, or go on with the same run where it stopped.
+
+    A finished run is returned as it is. A run killed at any moment goes on when the same plan is run
+    on the same model with the same `out`, and ends with the same record.
+
+    Args:
+        plan: what is asked.
+        model: who is asked.
+        out: the store: the folder of the runs' folders and of the ledger.
+        judge: answers the questions of judged tasks.
+        look: why held-out tasks are looked at, when the plan has any.
+        use_cache: whether responses are taken from and put into the cache shared by all runs.
+        scoring_processes: how many; None takes half of the processors.
+        watcher: told what happens.
+        scorers: scoring processes that outlive the run; None has the run end its own.
+
+    Raises:
+        OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
+            not be looked at.
+    """
+    watcher = watcher or Watcher()
+    judged = any(task.task.judged for task in plan.tasks)
+    identity = plan.identity(
+        model.fingerprint, model.engine, judge.describe() if judge and judged else None
+    )
+    folder = out / run_name(plan, model, identity)
+    taken = take_look(plan, model, folder.name, out, look)
+    if (folder / "run.json").exists() and (record := Record.load(folder)).complete:
+        return record
+    began = time.perf_counter()
+    journal = Journal(folder, packed=taken is not None)
+    sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
+    cache = ResponseCache() if use_cache else None
+    meter = Meter(folder, model)
+    lender = scorers or KeptPool()
+    whole = False
+    watcher.started(plan, folder)
+    try:
+        tasks = {one.task.name: one.task for one in plan.tasks}
+        with lender.lent(tasks, scoring_processes) as pool:
+            meter.scores_with(pool)
+            respond(plan, sheets, meter, journal, cache, pool, watcher)
+            responded = time.perf_counter()
+            judges = None
+            if judged:
+                judges = have_judged(sheets, judge, journal, cache, pool, watcher)
+            asked = time.perf_counter()
+            watcher.scoring()
+            pool.join()
+        timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
+        if judged:
+            timing["judge_s"] = asked - responded
+        record = write_record(
+            folder, plan, model, identity, sheets,
+            judges=judges, look=taken, timing=timing, cost=meter.total(),
+        )  # fmt: skip
+        if taken is not None:
+            write_result(out, record)
+        journal.close(remove=record.complete)
+        whole = record.complete
+        return record
+    finally:
+        meter.close(remove=whole)
+        watcher.ended()
+        if scorers is None:
+            lender.close()
+        journal.close()
+        for sheet in sheets:
+            sheet.rows.close()
+        if cache:
+            cache.close()
+        model.close()
+        if judge:
+            judge.model.close()
+
+
+def respond(
+    plan: Plan,
+    sheets: Sequence[RunSheet],
+    meter: Meter,
+    journal: Journal,
+    cache: ResponseCache | None,
+    pool: ScoringPool,
+    watcher: Watcher,
+) -> None:
+    """Get every response; those that need no judge are scored while others are still awaited."""
+    items = plan.items
+
+    def answered(position: int, response: Response, origin: Origin) -> None:
+        number, row = items.place(position)
+        sheet = sheets[number]
+        sheet.responded(row, response)
+        if not response.error and not sheet.task.judged:
+            sheet.score(row, response, pool)
+        if origin in ("cache", "twin"):
+            meter.reused()
+        watcher.answered(sheet.task.name, response, origin)
+
+    answer_all(items, meter.metered, journal, cache, answered)
+
+
+def have_judged(
+    sheets: Sequence[RunSheet],
+    judge: Judge | None,
+    journal: Journal,
+    cache: ResponseCache | None,
+    pool: ScoringPool,
+    watcher: Watcher,
+) -> Judged:
+    """Put the judged tasks' questions to the judge, and have the judged responses scored."""
+    judging = [sheet for sheet in sheets if sheet.task.judged]
+    watcher.judging(sum(sheet.answered for sheet in judging))
+    judges = Judged(judge)
+    to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
+    while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
+        told = partial(judged_one, wave, pool, watcher)
+        cases = [case.questions(number) for number, case in enumerate(wave)]
+        judges.add(judge_responses(cases, judge, journal, cache, told))
+    return judges
+
+
+def judged_one(
+    wave: Sequence[ToJudge],
+    pool: ScoringPool,
+    watcher: Watcher,
+    number: int,
+    questions: tuple[Question, ...],
+    judgements: list[Judgement],
+) -> None:
+    """Have a response scored whose questions are answered."""
+    case = wave[number]
+    case.sheet.judged(case.row, questions, judgements)
+    if not any(judgement.error for judgement in judgements):
+        case.sheet.score(case.row, case.response, pool, judgements)
+    watcher.judged()
+
+
+def run_name(plan: Plan, model: Model, identity: str) -> str:
+    """`model-suite-hash`: readable, and the same for the same run."""
+    what = plan.suite.name if plan.suite else "-".join(task.task.name for task in plan.tasks)
+    # Without the address of a server, and without the backend's prefix.
+    bare = re.sub(r"@https?://.*", "", model.name).rpartition(":")[2]
+    last = "/".join(bare.split("/")[-2:])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{last}-{what}").strip("-.")
+    return f"{name[-80:]}-{identity[:8]}"

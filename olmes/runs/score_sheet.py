@@ -1,0 +1,170 @@
+"""The score sheet of a task: its rows are filled in as responses and verdicts arrive."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+from olmes.records.record import Row
+from olmes.scoring.process.pool import Outcome, ScoringPool
+from olmes.benchmark.task import Task
+from olmes.types import Doc, Judgement, Question, Response
+
+FLAGS = (
+    "failed",
+    "empty",
+    "refusal",
+    "truncated",
+    "prompt_truncated",
+    "unparsed",
+    "misformatted",
+    "unjudged",
+    "timeout",
+    "crashed",
+)
+"""What is counted beside a score: request failed; blank response; the response refuses; cut at the
+token limit; prompt cut from the left; no answer found; the answer is not in the form asked for; the
+judge gave no judgement; a scorer hit its time or memory limit; a scorer broke."""
+
+REFUSAL = re.compile(
+    r"\s*(?:I['’]m (?:very |so )?sorry|I am (?:very |so )?sorry|Sorry(?=,)|I apologi[sz]e|My apologies"
+    r"|I can(?:not|['’]t| not)|I(?:['’]m| am) (?:not able|unable)|As an AI)\b",
+    re.IGNORECASE,
+)
+"""How refusals begin. A response that begins so and then answers is counted too: read the samples."""
+
+
+def unanswered() -> Row:
+    """The part of a row that a response and its verdict fill in."""
+    return {
+        "response": None,
+        "values": {},
+        "extracted": None,
+        "flags": [],
+        "note": "",
+        "parts": [],
+    }
+
+
+class Rows(Protocol):
+    """Rows by position: a list of them, or a run's rows on disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, position: int, /) -> Row: ...
+
+    def __setitem__(self, position: int, row: Row, /) -> None: ...
+
+
+class ScoreSheet:
+    """Fills in one task's rows. Safe to fill from several threads.
+
+    A row is in memory from its response to its last verdict, and set in `rows` before and after.
+    """
+
+    def __init__(self, task: Task, docs: Sequence[Doc], rows: Rows) -> None:
+        self.task = task
+        self.docs = docs
+        self.rows = rows
+        self.answered = 0
+        """Responses whose requests did not fail."""
+        self.open: dict[int, Row] = {}
+        """Rows that wait for verdicts."""
+        self.outcomes: dict[int, dict[str, Outcome]] = {}
+        """What the scorers of such rows have said so far."""
+        self.lock = threading.Lock()
+
+    def score(
+        self,
+        position: int,
+        response: Response,
+        pool: ScoringPool,
+        judgements: Sequence[Judgement] | None = None,
+    ) -> None:
+        """Have a response scored whose request did not fail."""
+        doc = self.docs[position]
+        done = partial(self.scored, position)
+        pool.submit(self.task.name, doc, response, done, judgements)
+
+    def responded(self, position: int, response: Response) -> None:
+        """Write a response into its row."""
+        with self.lock:
+            self.answered += not response.error
+        row = self.rows[position]
+        row["response"] = response.to_json() | {"logprobs": list(response.logprobs)}
+        row["flags"] = flags_of(response)
+        row["note"] = response.error
+        self.waits(position, row, scored=not response.error and not self.task.judged)
+
+    def judged(
+        self, position: int, questions: Sequence[Question], judgements: Sequence[Judgement]
+    ) -> None:
+        """Write what was asked about a response, and what came back, into its row."""
+        row = self.rows[position]
+        row["judgements"] = [
+            question.to_json() | judgement.to_json()
+            for question, judgement in zip(questions, judgements, strict=True)
+        ]
+        errors = dict.fromkeys(one.error for one in judgements if one.error)
+        if errors:
+            row["flags"] = [name for name in FLAGS if name in {*row["flags"], "unjudged"}]
+            row["note"] = "; ".join(errors)
+        self.waits(position, row, scored=not errors)
+
+    def waits(self, position: int, row: Row, *, scored: bool) -> None:
+        """Keep a row in memory if it will be `scored` now, else set it."""
+        if scored:
+            self.open[position] = row
+        else:
+            self.rows[position] = row
+
+    def scored(self, position: int, scorer: str, outcome: Outcome) -> None:
+        """Write a scorer's outcome into its row; the last of the task's scorers completes it."""
+        with self.lock:
+            outcomes = self.outcomes.setdefault(position, {})
+            outcomes[scorer] = outcome
+            if len(outcomes) < len(self.task.scorers):
+                return
+            del self.outcomes[position]
+        # In the scorers' own order, not in that of arrival: the row must not depend on timing.
+        ordered = [outcomes[name] for name in self.task.scorers]
+        row = self.open.pop(position)
+        complete_row(row, ordered)
+        if any(outcome.timeout for outcome in ordered):
+            row["values"] = self.task.wrong_values(self.docs[position]) | row["values"]
+        self.rows[position] = row
+
+
+def flags_of(response: Response) -> list[str]:
+    """What is to be counted of a response before it is scored, in the order of `FLAGS`."""
+    found = {
+        "failed": bool(response.error),
+        "empty": not (response.error or response.logprobs or response.text.strip()),
+        "refusal": REFUSAL.match(response.text) is not None,
+        "truncated": response.finish == "length",
+        "prompt_truncated": response.prompt_truncated > 0,
+    }
+    return [name for name, true in found.items() if true]
+
+
+def complete_row(row: Row, outcomes: Sequence[Outcome]) -> None:
+    """Join the outcomes of a response's scorers into its row."""
+    notes = [row["note"]]
+    flags = set(row["flags"])
+    for outcome in outcomes:
+        notes += [outcome.timeout, outcome.crash]
+        flags |= {"timeout"} if outcome.timeout else set()
+        flags |= {"crashed"} if outcome.crash else set()
+        if verdict := outcome.verdict:
+            row["values"].update(verdict.values)
+            row["parts"].extend(verdict.parts)
+            if row["extracted"] is None:
+                row["extracted"] = verdict.extracted
+            flags |= {"unparsed"} if verdict.unparsed else set()
+            flags |= {"misformatted"} if verdict.misformatted else set()
+            notes.append(verdict.note)
+    row["flags"] = [name for name in FLAGS if name in flags]
+    row["note"] = "; ".join(filter(None, notes))

@@ -1,0 +1,1 @@
+"""The letter that a response to a multiple-choice question answers with."""

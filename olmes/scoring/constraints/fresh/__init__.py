@@ -1,0 +1,1 @@
+"""Instructions written for `ifeval_ood_fresh`, in no published benchmark."""

@@ -1,0 +1,1 @@
+"""The instructions of IFBench, which IFEval-OOD is scored by."""

@@ -1,0 +1,1 @@
+"""IFEval's 25 instructions."""

@@ -1,0 +1,34 @@
+"""The 25 verifiable instructions of IFEval (Zhou et al. 2023, arXiv:2311.07911)."""
+
+from __future__ import annotations
+
+from olmes.scoring.constraints.catalog import Catalog
+from olmes.scoring.constraints.ifeval import casing, content, keywords, layout, length
+
+IFEVAL = Catalog(
+    keywords.Existence,
+    keywords.Frequency,
+    keywords.ForbiddenWords,
+    keywords.LetterFrequency,
+    casing.ResponseLanguage,
+    casing.EnglishCapital,
+    casing.EnglishLowercase,
+    casing.CapitalWordFrequency,
+    length.NumberSentences,
+    length.NumberWords,
+    length.NumberParagraphs,
+    length.NthParagraphFirstWord,
+    layout.NumberBulletLists,
+    layout.ConstrainedResponse,
+    layout.NumberHighlightedSections,
+    layout.MultipleSections,
+    layout.JsonFormat,
+    layout.Title,
+    content.NumberPlaceholders,
+    content.Postscript,
+    content.TwoResponses,
+    content.RepeatPrompt,
+    content.EndChecker,
+    content.Quotation,
+    content.NoComma,
+)

@@ -1,0 +1,1 @@
+"""Mathematics in Python's notation: read without being evaluated, and compared."""

@@ -1,0 +1,1 @@
+"""Answers in LaTeX: found, normalized and compared, as the MATH benchmark's protocols do."""

@@ -1,0 +1,85 @@
+"""The process a scorer runs in: jobs in, verdicts out, nothing else.
+
+`python -m olmes.scoring.process.worker` speaks JSON lines over its own standard input and output (never
+pickle: a process that read what a model wrote must not be able to send code back). The first line
+names the tasks; every later line is a batch of jobs, answered by one line a job, with the processor
+time it took. The parent kills the process when a job outlasts its limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from olmes.benchmark.registry import task_from_reference
+from olmes.benchmark.task import Task
+from olmes.types import Judgement, Response
+
+MEMORY_LIMIT = 4 << 30
+"""Bytes of address space a scorer may have; `9**9**9**9` runs into this long before the machine."""
+
+
+def limit_resources() -> None:
+    """Take away what no scorer needs: memory without end, writing files, leaving core dumps."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits; the time limit still holds there.
+        return
+    for name, value in (("RLIMIT_AS", MEMORY_LIMIT), ("RLIMIT_FSIZE", 0), ("RLIMIT_CORE", 0)):
+        # macOS refuses some of them.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def score(task: Task, job: dict[str, Any]) -> dict[str, Any]:
+    """The answer to one job: a verdict, or which kind of failure kept it from being reached."""
+    try:
+        arguments = [job["doc"], Response.from_json(job["response"])]
+        if "judgements" in job:
+            arguments.append([Judgement.from_json(row) for row in job["judgements"]])
+        verdict = getattr(task, job["scorer"])(*arguments)
+        return {"verdict": dataclasses.asdict(verdict)}
+    except (MemoryError, RecursionError) as error:
+        return {"limit": type(error).__name__}
+    except Exception as error:  # reported as a crash with its place, never as a zero
+        place = error.__traceback__
+        while place and place.tb_next:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
+        return {"crash": f"{type(error).__name__}: {error} ({where})"}
+
+
+def main() -> None:
+    """Serve jobs until standard input closes."""
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
+    # Whatever a library prints must not be taken for an answer.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stdout = io.TextIOWrapper(io.BytesIO())
+    jobs = sys.stdin.buffer
+    setup = json.loads(jobs.readline())
+    tasks = {
+        name: task_from_reference(spec["reference"]).with_settings(spec["settings"])
+        for name, spec in setup.items()
+    }
+    for task in tasks.values():
+        task.prepare()
+    limit_resources()
+    spent = time.process_time()
+    answers.write(json.dumps({"ready": True, "cpu_s": spent}) + "\n")
+    answers.flush()
+    for line in jobs:
+        for job in json.loads(line):
+            answer = score(tasks[job["task"]], job)
+            before, spent = spent, time.process_time()
+            answers.write(json.dumps(answer | {"cpu_s": spent - before}) + "\n")
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()

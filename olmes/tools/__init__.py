@@ -1,0 +1,1 @@
+"""Small tools that know nothing of evaluation: JSON lines, hashes, locks, folders, visible text."""

@@ -1,0 +1,133 @@
+"""Finding tasks and suites: bundled, from a file, and brought by another package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from olmes import OlmesError
+from olmes.benchmark import registry
+from olmes.benchmark.suite import Suite
+
+ECHO = Path(__file__).parent.parent / "files/echo_task.py"
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    """Names are looked up once a process; these tests change what there is to find."""
+    registry.third_party.cache_clear()
+    yield
+    registry.third_party.cache_clear()
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, entries: str) -> None:
+    """Lay a package out as pip does: a module, a suite and the metadata that names them."""
+    (folder / f"{name}.py").write_text(ECHO.read_text("utf-8"), "utf-8")
+    (folder / "mine.toml").write_text('title = "Mine"\ntasks = ["theirs"]\n', "utf-8")
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", "utf-8")
+    (info / "entry_points.txt").write_text(entries, "utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def test_names_are_known_without_importing_any_task() -> None:
+    import subprocess
+
+    code = (
+        "import sys; from olmes import registry; names = registry.task_names();"
+        "assert 'gsm8k' in names and 'olmes.tasks.gsm8k' not in sys.modules;"
+        "assert not {'torch', 'transformers', 'datasets', 'sympy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_olmes_and_every_task_stays_light() -> None:
+    import subprocess
+
+    code = (
+        "import sys, olmes; from olmes import registry;"
+        "[registry.load_task(name) for name in registry.task_names()];"
+        "heavy = {'torch', 'transformers', 'datasets', 'sympy', 'nltk', 'numpy', 'lm_eval'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_suite_names_tasks_that_exist() -> None:
+    for name in registry.suite_names():
+        for task in registry.load_suite(name).tasks:
+            assert registry.load_task(task).name == task
+
+
+def test_file_name_and_task_name_agree() -> None:
+    for name in registry.task_names():
+        task = registry.load_task(name)
+        assert task.name == name
+        assert task.primary in {metric.name for metric in task.metrics}
+        assert task.standard
+
+
+def test_another_package_brings_tasks_and_suites(tmp_path, monkeypatch) -> None:
+    entries = "[olmes.tasks]\ntheirs = theirpackage\n[olmes.suites]\nmine = theirpackage:mine\n"
+    install(tmp_path, monkeypatch, "theirpackage", entries)
+    assert "theirs" in registry.task_names()
+    assert registry.load_task("theirs").title == "Echo"
+    assert registry.load_suite("mine").tasks == ("theirs",)
+
+
+def test_a_package_cannot_take_a_bundled_name(tmp_path, monkeypatch) -> None:
+    install(tmp_path, monkeypatch, "rivalpackage", "[olmes.tasks]\ngsm8k = rivalpackage\n")
+    with pytest.raises(OlmesError, match="'gsm8k'.*is taken; rename it"):
+        registry.task_names()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("nothing.py", None, "does not exist"),
+        ("broken.py", "def (", "cannot be imported"),
+        ("empty.py", "x = 1", "defines no task"),
+    ],
+)
+def test_a_bad_task_file_is_one_clear_sentence(tmp_path, name, text, words) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text, "utf-8")
+    with pytest.raises(OlmesError, match=words):
+        registry.load_task(str(tmp_path / name))
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(OlmesError, match="no task 'gsm9k'; choose one of .*gsm8k"):
+        registry.load_task("gsm9k")
+    with pytest.raises(OlmesError, match="no suite 'def'; choose one of .*dev"):
+        registry.load_suite("def")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tasks = [", "not TOML"),
+        ("tasks = []", "list of different task names"),
+        ('tasks = ["a", "a"]', "list of different task names"),
+        ('tasks = ["a"]\ncolour = 1', "unknown key 'colour'"),
+        ('tasks = ["a"]\naggregate = "max"', '"mean"'),
+    ],
+)
+def test_a_bad_suite_file_is_one_clear_sentence(tmp_path, text, words) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(OlmesError, match=words):
+        Suite.read(path)
+
+
+def test_scorer_hash_follows_the_code_that_judges(tmp_path) -> None:
+    source = ECHO.read_text("utf-8")
+    hashes = []
+    for number, text in enumerate((source, source, source.replace("== doc", "!= doc"))):
+        path = tmp_path / f"task{number}.py"
+        path.write_text(text, "utf-8")
+        hashes.append(registry.scorer_hash(registry.load_task(str(path))))
+    assert hashes[0] == hashes[1] != hashes[2]

@@ -1,0 +1,89 @@
+"""What the format cost: right answers that the protocol's metric does not see, by reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from olmes.benchmark.registry import load_task
+from olmes.records.diagnosis import diagnose
+from olmes.runs.score_sheet import REFUSAL, ScoreSheet, unanswered
+from olmes.scoring.process.pool import Outcome
+from olmes.types import Response
+
+DEEPMIND = {"question": "What is 1/2 + 1/4?", "answer": "3/4", "subtask": "arithmetic__add_sub"}
+
+
+def rows_of(name: str, docs: list[dict[str, Any]], texts: list[str]) -> list[dict[str, Any]]:
+    """Sample rows as a run would have them, scored by the task itself."""
+    task = load_task(name)
+    rows = [
+        {"doc_id": i, "subtask": "", "doc_hash": "", "gold": task.gold(doc), **unanswered()}
+        for i, doc in enumerate(docs)
+    ]
+    sheet = ScoreSheet(task, docs, rows)
+    for i, text in enumerate(texts):
+        truncated = text.endswith("...")
+        response = Response(text=text, finish="length" if truncated else "stop")
+        sheet.responded(i, response)
+        for scorer in task.scorers:
+            sheet.scored(i, scorer, Outcome(getattr(task, scorer)(docs[i], response)))
+    return rows
+
+
+def test_answers_lost_to_the_format_by_reason() -> None:
+    closing = "Therefore, the final answer is {}. I hope it is correct."
+    texts = [
+        closing.format("3/4"),  # right
+        closing.format(r"$\frac{3}{4}$"),  # LaTeX where plain text was asked for
+        "My answer is 3/4.\n\nAsk me if you need more.",  # right, without the closing phrase
+        closing.format("5/4"),  # wrong however it is read
+        "I'm sorry, but I cannot help with that.",
+        "First we add, then ...",
+        "",
+    ]
+    found = diagnose(load_task("deepmind_math"), rows_of("deepmind_math", [DEEPMIND] * 7, texts))
+    assert found["n"] == 7
+    assert found["flags"] == {"truncated": 1, "refusal": 1, "empty": 1, "unparsed": 3}
+    assert found["lost"] == sum(found["lost_by"].values())
+    assert found["lost_by"]["latex"] == 1
+
+
+def test_gold_in_latex_is_not_lost_to_latex() -> None:
+    doc = {"problem": "?", "solution": r"so $\boxed{\frac34}$", "level": "", "type": ""}
+    text = r"We get $\frac{3}{4}$, that is, the answer is $\frac{3}{4}$"
+    found = diagnose(load_task("math"), rows_of("math", [doc], [text]))
+    assert "latex" not in found["lost_by"]
+
+
+def test_a_task_without_a_lenient_reading_says_so() -> None:
+    task = load_task("ifeval")
+    row = {"values": {task.primary: 0.0}, "flags": ["truncated"], "response": {"text": "x"}}
+    found = diagnose(task, [row, {"values": {}, "flags": ["failed"], "response": None}])
+    assert found["lost"] is None
+    assert (found["n"], found["wrong"], found["flags"]["truncated"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I’m sorry, I can’t do this.",
+        "\n I cannot assist with this request.",
+        "As an AI language model, I do not have opinions.",
+        "I am unable to answer.",
+        "Sorry, no.",
+        "I can not tell.",
+    ],
+)
+def test_refusals_are_seen(text: str) -> None:
+    assert REFUSAL.match(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I can explain: the answer is 3.", "The clerk said: I'm sorry.", "Sorryville is a town.", ""],
+)
+def test_answers_are_not_refusals(text: str) -> None:
+    assert not REFUSAL.match(text)

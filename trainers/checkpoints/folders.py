@@ -1,0 +1,109 @@
+"""Which folders are checkpoints, in which order, and which files of one a model needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from olmes.models.checkpoint.completeness import adapter_weights, state_of, trouble_of
+from olmes.models.checkpoint.fingerprint import ADAPTERS, WEIGHTS, weight_files
+from olmes.tools.hashing import content_hash
+
+FOLDER = re.compile(
+    r"(?P<kind>checkpoint|global_step|step|epoch|ckpt)[-_]?(?P<number>\d+)$|final$", re.IGNORECASE
+)
+"""Folder names of one checkpoint among several of the same training."""
+SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
+"""Configuration, tokenizer, chat template and the trainer's log, beside the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder that is named like a checkpoint; it need not be whole."""
+
+    folder: Path
+    step: int | None
+    """Optimizer steps: what the trainer's state says, or else the name's number."""
+
+    @property
+    def label(self) -> str:
+        """Its name among the checkpoints of the same training."""
+        return self.folder.name
+
+
+def checkpoints_in(place: Path) -> list[Checkpoint]:
+    """The folders in `place` that are named like checkpoints, and `place` itself when it holds a
+    model, in the order of their steps.
+    """  # noqa: D205 (one sentence)
+    try:
+        found = [path for path in place.iterdir() if FOLDER.match(path.name) and path.is_dir()]
+    except OSError:
+        return []
+    if any((place / name).is_file() for name in ("config.json", ADAPTERS[0])):
+        found.append(place)
+    named = [checkpoint_at(path) for path in found]
+    return sorted(named, key=lambda one: (one.step is None, one.step or 0, one.label))
+
+
+def checkpoint_at(folder: Path) -> Checkpoint:
+    """The checkpoint a folder is."""
+    folder = folder.resolve()
+    step = state_of(folder).get("global_step")
+    if not isinstance(step, int):
+        match = FOLDER.match(folder.name)
+        named = match is not None and match["kind"] and match["kind"].lower() != "epoch"
+        step = int(match["number"]) if match and named else None
+    return Checkpoint(folder, step)
+
+
+def last_complete(output_dir: str | Path) -> Path | None:
+    """The newest whole checkpoint, to go on from: `train(resume_from_checkpoint=...)`.
+
+    `resume_from_checkpoint=True` takes the newest folder, which a trainer that was killed while it
+    saved left half written.
+    """
+    for one in reversed(checkpoints_in(Path(output_dir))):
+        if (
+            "global_step" in state_of(one.folder)
+            and one.folder.parent == Path(output_dir).resolve()
+        ):
+            found = trouble_of(one.folder, tokenizer=False)
+            if found is None:
+                return one.folder
+    return None
+
+
+def model_files(folder: Path) -> Iterator[Path]:
+    """The files a model is made of: weights, configuration, tokenizer, adapter, the trainer's log.
+
+    Not the state of optimizer, scheduler and random numbers, which is twice as large as the model.
+
+    Raises:
+        OlmesError: there are no weights, or a shard is missing.
+    """
+    adapter = (folder / ADAPTERS[0]).is_file()
+    yield from adapter_weights(folder) if adapter else weight_files(folder)
+    for pattern in SETTINGS:
+        for file in sorted(folder.glob(pattern)):
+            unused = file.name.endswith(".index.json") and file.name not in WEIGHTS
+            if file.is_file() and not unused:
+                yield file
+
+
+def signature(folder: Path) -> str:
+    """16 hex digits that change when weights or configuration are written again.
+
+    Sizes and times alone, which a hard link shares with its file: hashing the weights would hold the
+    training up.
+
+    Raises:
+        OlmesError: as `model_files`.
+        OSError: the folder is gone.
+    """
+    adapter = (folder / ADAPTERS[0]).is_file()
+    files = adapter_weights(folder) if adapter else weight_files(folder)
+    files += [folder / name for name in ("config.json", ADAPTERS[0]) if (folder / name).is_file()]
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return content_hash(sorted(facts))[:16]

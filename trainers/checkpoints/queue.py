@@ -1,0 +1,272 @@
+"""The queue of checkpoints to be scored: one SQLite file a training, which outlives every process.
+
+A job is one checkpoint and one question. It is `queued`, `running`, and then `done`, `failed` or
+`skipped`. Who runs a job holds a lock on a file of its own; the lock ends with the process, so a job
+whose process was killed is taken up by the next one. The file uses SQLite's rollback journal and not
+its write-ahead log, so that processes on several machines may share it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from olmes.tools.hashing import content_hash
+from olmes.tools.jsonl import dumps
+from olmes.tools.locks import Lock
+from olmes.trainers.checkpoints.request import Ask, Policy
+
+State = Literal["queued", "running", "done", "failed", "skipped"]
+WAITING = ("queued", "running")
+MOST_DEATHS = 20
+"""Processes that may die over one job before it counts as failed; a raised error is not a death."""
+BUSY_SECONDS = 30.0
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,
+    label TEXT NOT NULL, step INTEGER, signature TEXT NOT NULL, source TEXT NOT NULL,
+    folder TEXT NOT NULL, ask_hash TEXT NOT NULL, ask TEXT NOT NULL, policy TEXT NOT NULL,
+    state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
+    owner TEXT NOT NULL DEFAULT '', fingerprint TEXT NOT NULL DEFAULT '',
+    result TEXT NOT NULL DEFAULT 'null', created REAL NOT NULL, updated REAL NOT NULL
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One checkpoint and one question."""
+
+    number: int
+    id: str
+    label: str
+    """The checkpoint's name: `checkpoint-500`."""
+    step: int | None
+    signature: str
+    """Of the files that were set aside."""
+    source: str
+    folder: str
+    """Name of the folder they were set aside in, below the training's."""
+    ask_hash: str
+    ask: dict[str, Any]
+    policy: Policy
+    state: State
+    attempts: int
+    """Errors so far."""
+    deaths: int
+    """Processes that died over it so far."""
+    not_before: float
+    reason: str
+    """Why it failed or was skipped."""
+    owner: str
+    fingerprint: str
+    """Of the model, once it is scored."""
+    result: dict[str, Any] | None
+    created: float
+    updated: float
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state not in WAITING
+
+
+class Queue:
+    """The jobs of one training."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.changing() as connection:
+            connection.execute(SCHEMA)
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that nobody else's can interleave with; undone when an error leaves it."""
+        connection = sqlite3.connect(
+            self.folder / "queue.sqlite", timeout=BUSY_SECONDS, isolation_level=None
+        )
+        connection.row_factory = sqlite3.Row
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # rolls back what was not committed
+
+    def jobs(self, where: str = "1", values: tuple[Any, ...] = ()) -> list[Job]:
+        """The jobs that a condition holds for, in the order they were put."""
+        connection = sqlite3.connect(self.folder / "queue.sqlite", timeout=BUSY_SECONDS)
+        connection.row_factory = sqlite3.Row
+        try:
+            query = f"SELECT * FROM jobs WHERE {where} ORDER BY number"  # noqa: S608 (ours)
+            return [job_of(row) for row in connection.execute(query, values)]
+        finally:
+            connection.close()
+
+    def waiting(self) -> list[Job]:
+        """The jobs that are not over."""
+        return self.jobs("state IN ('queued', 'running')")
+
+    def progress(self) -> object:
+        """Something that changes whenever a job does."""
+        return [(job.id, job.state, job.attempts, job.deaths, job.signature) for job in self.jobs()]
+
+    def find(self, label: str, ask: Ask) -> Job | None:
+        """The job of a checkpoint and a question."""
+        return next(iter(self.jobs("id = ?", (job_id(label, ask),))), None)
+
+    def insert(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        label: str,
+        step: int | None,
+        signature: str,
+        source: Path,
+        folder: str,
+        ask: Ask,
+        policy: Policy,
+    ) -> None:
+        """Put a job; one that is there for older files of the same name begins anew.
+
+        With the policy `one_behind` the older jobs of the same question that nobody runs yet are
+        skipped.
+        """
+        now = time.time()
+        connection.execute(
+            "INSERT INTO jobs (id, label, step, signature, source, folder, ask_hash, ask, policy,"
+            " state, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET step = excluded.step, signature = excluded.signature,"
+            " source = excluded.source, folder = excluded.folder, ask = excluded.ask,"
+            " policy = excluded.policy, state = 'queued', attempts = 0, deaths = 0, not_before = 0,"
+            " reason = '', fingerprint = '', result = 'null', updated = excluded.updated",
+            (
+                *(job_id(label, ask), label, step, signature, str(source), folder),
+                *(ask.hash, dumps(ask.to_json()), policy, now, now),
+            ),
+        )
+        if policy == "one_behind":
+            connection.execute(
+                "UPDATE jobs SET state = 'skipped', reason = ?, updated = ?"
+                " WHERE ask_hash = ? AND state = 'queued' AND id != ?",
+                (f"{label} came before it was begun", now, ask.hash, job_id(label, ask)),
+            )
+
+    def refuse(self, *, label: str, step: int | None, source: Path, ask: Ask, reason: str) -> None:
+        """Write down that a checkpoint cannot be scored, so that it is shown."""  # fmt: skip
+        with self.changing() as connection:
+            self.insert(
+                connection, label=label, step=step, signature="", source=source, folder="",
+                ask=ask, policy="every",
+            )  # fmt: skip
+            connection.execute(
+                "UPDATE jobs SET state = 'failed', reason = ? WHERE id = ?",
+                (reason, job_id(label, ask)),
+            )
+
+    def take(self, only: str | None = None) -> tuple[Job, Lock] | None:
+        """The next job, marked as running, and the lock that says so; None where there is none now.
+
+        A job that is marked as running but whose lock is free belonged to a process that died.
+
+        Args:
+            only: the id of the one job that is wanted.
+        """
+        ready = [job for job in self.waiting() if job.not_before <= time.time()]
+        newest_first = any(job.policy == "latest" for job in ready)
+        ready.sort(key=lambda job: job.number, reverse=newest_first)
+        for job in ready:
+            if only is not None and job.id != only:
+                continue
+            lock = Lock.take(self.folder / "locks" / f"{job.id}.lock")
+            if lock is None:
+                continue
+            if self.begin(job.id):
+                return self.jobs("id = ?", (job.id,))[0], lock
+            lock.release()
+        return None
+
+    def begin(self, identifier: str) -> bool:
+        """Mark a job as running, unless it is over or has killed too many processes."""
+        with self.changing() as connection:
+            row = connection.execute("SELECT * FROM jobs WHERE id = ?", (identifier,)).fetchone()
+            job = job_of(row)
+            if job.over:
+                return False
+            deaths = job.deaths + (job.state == "running")
+            if deaths > MOST_DEATHS:
+                state, reason = "failed", f"{deaths} processes died over it; see scorer.log"
+            else:
+                state, reason = "running", ""
+            connection.execute(
+                "UPDATE jobs SET state = ?, reason = ?, deaths = ?, owner = ?, updated = ?"
+                " WHERE id = ?",
+                (state, reason, deaths, me(), time.time(), identifier),
+            )
+            return state == "running"
+
+    def finish(
+        self,
+        job: Job,
+        state: State,
+        *,
+        reason: str = "",
+        fingerprint: str = "",
+        result: dict[str, Any] | None = None,
+        retry_in: float = 0.0,
+    ) -> bool:
+        """Write down how a job ended, or (`queued`) that it is tried again after some seconds.
+
+        False where the checkpoint was written anew meanwhile: what was found is of older files.
+        """
+        with self.changing() as connection:
+            changed = connection.execute(
+                "UPDATE jobs SET state = ?, reason = ?, fingerprint = ?, result = ?,"
+                " attempts = attempts + ?, not_before = ?, updated = ?"
+                " WHERE id = ? AND signature = ? AND state = 'running'",
+                (
+                    *(state, reason, fingerprint, json.dumps(result)),
+                    *(int(state in ("queued", "failed")), time.time() + retry_in, time.time()),
+                    *(job.id, job.signature),
+                ),
+            )
+            return changed.rowcount == 1
+
+    def retry_failed(self) -> int:
+        """Queue the failed jobs whose files are still there once more; how many there are."""
+        again = [job for job in self.jobs("state = 'failed'") if job.folder]
+        again = [job for job in again if (self.folder / job.folder).is_dir()]
+        with self.changing() as connection:
+            for job in again:
+                connection.execute(
+                    "UPDATE jobs SET state = 'queued', attempts = 0, deaths = 0, not_before = 0,"
+                    " reason = '' WHERE id = ? AND state = 'failed'",
+                    (job.id,),
+                )
+        return len(again)
+
+
+def job_id(label: str, ask: Ask) -> str:
+    """The same checkpoint and question are the same job, however often they are put."""
+    return content_hash([label, ask.hash])[:12]
+
+
+def job_of(row: sqlite3.Row) -> Job:
+    """A row of the table."""
+    values = dict(row)
+    return Job(**{**values, "ask": json.loads(row["ask"]), "result": json.loads(row["result"])})
+
+
+def me() -> str:
+    """`pid@host`, for a reader."""
+    return f"{os.getpid()}@{platform.node()}"

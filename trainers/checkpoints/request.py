@@ -1,0 +1,121 @@
+"""What a checkpoint is asked: suite, settings and model options, fixed before training begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from olmes.api import tasks_of, with_settings
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
+from olmes.seal.held_out import held_out_tasks
+from olmes.seal.look import Asker, Look, check_look
+from olmes.tools.hashing import content_hash
+
+Policy = Literal["every", "latest", "one_behind"]
+POLICIES: tuple[Policy, ...] = ("every", "latest", "one_behind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One question put to every checkpoint of a training, as another process can read it."""
+
+    target: str | tuple[str, ...]
+    """A suite, a task, or several tasks: names or absolute paths of their files."""
+    out: str
+    """The store of the records, absolute."""
+    limit: int | None = None
+    data: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    judge: str | None = None
+    dtype: str | None = None
+    device: str | None = None
+    batch_size: int | None = None
+    max_length: int | None = None
+    reason: str = ""
+    final: bool = False
+    asked_by: Asker = "hook"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every field."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Ask:
+        """The reverse of `to_json`."""
+        target = data["target"]
+        return cls(**{**data, "target": target if isinstance(target, str) else tuple(target)})
+
+    @cached_property
+    def members(self) -> tuple[Suite | None, list[Task]]:
+        """The suite, if the target is one, and its tasks with the settings applied.
+
+        Raises:
+            OlmesError: a name is unknown, or a setting does not fit.
+        """
+        target = self.target if isinstance(self.target, str) else list(self.target)
+        suite, tasks = tasks_of(target)
+        return suite, with_settings(tasks, self.settings)
+
+    @property
+    def title(self) -> str:
+        """The suite's name, or the tasks'."""
+        suite, tasks = self.members
+        return suite.name if suite else "-".join(task.name for task in tasks)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether any of it is held out."""
+        suite, tasks = self.members
+        return bool(held_out_tasks(tasks, suite))
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hex digits over what decides the score: formulations, limit, data, precision.
+
+        Not the device or the batch size; a hook and a watcher that ask the same have the same hash.
+        """
+        suite, tasks = self.members
+        formulations = {task.name: task.formulation_hash for task in tasks}
+        decides = (self.limit, self.data, self.judge, self.dtype, self.max_length)
+        return content_hash([suite.name if suite else None, formulations, decides])[:16]
+
+    def on_device(self, device: str) -> Ask:
+        """The same question, its model run elsewhere."""
+        return replace(self, device=device)
+
+    def look(self, family: str) -> Look:
+        """How held-out tasks are asked for."""
+        return Look(
+            reason=self.reason, asked_by=self.asked_by, final=self.final, family=family
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Refuse at once what would be refused at every checkpoint.
+
+        Raises:
+            OlmesError: a name is unknown, a setting does not fit, or held-out tasks are asked for
+                without saying that this is the end of the training, and why.
+        """
+        suite, tasks = self.members
+        check_look(tasks, suite, self.look(""))
+
+
+def absolute(target: str) -> str:
+    """A name as it is; the path of a file so that a process elsewhere finds it."""
+    return str(Path(target).resolve()) if target.endswith((".toml", ".py")) else target
+
+
+def training_folder(out: Path, output_dir: Path) -> Path:
+    """Where everything about the scoring of one training lies: `OUT/checkpoints/NAME-hash`.
+
+    The hash is of where the trainer writes, so that two trainings of one name stay apart, and a
+    training that is started again, or watched from outside, finds its own.
+    """
+    place = output_dir.resolve()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", place.name).strip("-.") or "training"
+    return out.resolve() / "checkpoints" / f"{name}-{content_hash(str(place))[:8]}"

@@ -1,0 +1,190 @@
+"""Setting a checkpoint's files aside, so that a trainer may remove or rewrite its own.
+
+Hard links cost no space and no time; where the store is on another file system, files are copied.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from olmes.errors import OlmesError
+from olmes.models.checkpoint.completeness import STATE, has_tokenizer, state_of
+from olmes.models.checkpoint.fingerprint import TOKENIZERS
+from olmes.trainers.checkpoints.folders import Checkpoint, model_files, signature
+from olmes.trainers.checkpoints.queue import Queue
+from olmes.trainers.checkpoints.request import Ask, Policy
+
+TEMPORARY = ".new-"
+REMOVED = ".old-"
+STALE_SECONDS = 3600.0
+SPARE = 2.0
+"""Files are copied only where so many times their size is free: a full disk ends the training."""
+FAILED_KEPT = 2
+"""Checkpoints kept of those that could not be scored, the newest, for `--retry-failed`."""
+FILES = "files"
+"""Below it each checkpoint has a folder of its own, `LABEL-SIGNATURE/TRAINING/LABEL`: the last two
+are what the seal tells a family and a step by.
+"""
+
+
+def put(
+    queue: Queue,
+    checkpoint: Checkpoint,
+    ask: Ask,
+    policy: Policy,
+    *,
+    training: str,
+    tokenizer: Path | None = None,
+    write_beside: Callable[[Path], None] = lambda _: None,
+) -> bool:
+    """Set a whole checkpoint aside and queue it; False where it has been queued before.
+
+    A process killed at any moment leaves either a job whose files are all there, or none.
+
+    Args:
+        queue: of the training.
+        checkpoint: a whole one.
+        ask: what it is asked.
+        policy: which jobs go first.
+        training: the training's name.
+        tokenizer: a folder whose tokenizer is used where the checkpoint has none.
+        write_beside: writes further files into the new folder.
+
+    Raises:
+        OlmesError: the files would have to be copied and there is no room.
+        OSError: they cannot be read or written.
+    """
+    sign = signature(checkpoint.folder)
+    known = queue.find(checkpoint.label, ask)
+    if known is not None and known.signature == sign:
+        lost = known.state == "failed" and not (queue.folder / known.folder).is_dir()
+        if not lost:
+            return False
+    files = queue.folder / FILES
+    files.mkdir(exist_ok=True)
+    unit = f"{checkpoint.label}-{sign[:8]}"
+    temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=files))
+    temporary.chmod(0o755)
+    inner = temporary / training / checkpoint.label
+    inner.mkdir(parents=True)
+    try:
+        gather(checkpoint.folder, inner)
+        if tokenizer is not None and not has_tokenizer(inner):
+            add_tokenizer(tokenizer, inner)
+        if signature(checkpoint.folder) != sign or signature(inner) != sign:
+            raise OlmesError(f"{checkpoint.folder} changed while it was set aside; try again.")
+        write_beside(inner)
+        with queue.changing() as connection:
+            if not (files / unit).exists():
+                temporary.rename(files / unit)
+            queue.insert(
+                connection,
+                label=checkpoint.label,
+                step=checkpoint.step,
+                signature=sign,
+                source=checkpoint.folder,
+                folder=f"{FILES}/{unit}/{training}/{checkpoint.label}",
+                ask=ask,
+                policy=policy,
+            )
+        keep_log(checkpoint, queue.folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
+def gather(source: Path, target: Path) -> None:
+    """Link the model's files into a folder, or copy them.
+
+    Raises:
+        OlmesError: there is no room for copies.
+    """
+    for file in model_files(source):
+        try:
+            os.link(file.resolve(), target / file.name)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                raise
+            size = file.stat().st_size
+            if shutil.disk_usage(target).free < SPARE * size + (1 << 20):
+                raise OlmesError(
+                    f"{file} would have to be copied to {target.parent} and there is no room; "
+                    "give an `out` on the checkpoints' file system."
+                ) from None
+            shutil.copy2(file, target / file.name)
+
+
+def add_tokenizer(source: Path, target: Path) -> None:
+    """Copy a tokenizer with its chat template into a folder that has none."""
+    names = (*TOKENIZERS, "tokenizer_config.json", "chat_template.jinja", "chat_template.json")
+    for name in names:
+        if (source / name).is_file() and not (target / name).exists():
+            shutil.copy2(source / name, target / name)
+
+
+def own_copies(queue: Queue, label: str) -> None:
+    """Replace a checkpoint's linked files by copies, before a trainer writes into its own again.
+
+    A trainer that saves into a folder that is there writes into the very files, not beside them.
+    """
+    for file in (queue.folder / FILES).glob(f"{label}-*/*/{label}/*"):
+        if file.is_file() and file.stat().st_nlink > 1:
+            copy = file.with_name(f"{TEMPORARY}{file.name}")
+            shutil.copy2(file, copy)
+            copy.replace(file)
+
+
+def keep_log(checkpoint: Checkpoint, training: Path) -> None:
+    """Keep the trainer's own log (loss, rewards) of the newest checkpoint beside the scores."""
+    ours = training / STATE
+    theirs = checkpoint.folder / STATE
+    if theirs.is_file() and (checkpoint.step or 0) >= (state_of(training).get("global_step") or 0):
+        copy = training / f"{TEMPORARY}{STATE}.{os.getpid()}"
+        shutil.copy2(theirs, copy)
+        copy.replace(ours)
+
+
+def sweep(queue: Queue, kept: Collection[str] = ()) -> None:
+    """Remove the folders nobody waits for: of jobs that are over, and of processes that died.
+
+    Args:
+        queue: of the training.
+        kept: folders of jobs that stay all the same.
+    """
+    files = queue.folder / FILES
+    if not files.is_dir():
+        return
+    with queue.changing() as connection:
+        rows = connection.execute("SELECT folder, state FROM jobs ORDER BY number").fetchall()
+        failed = [row["folder"] for row in rows if row["state"] == "failed" and row["folder"]]
+        wanted = [row["folder"] for row in rows if row["state"] in ("queued", "running")]
+        units = {unit_of(folder) for folder in (*wanted, *failed[-FAILED_KEPT:], *kept)}
+        for folder in files.iterdir():
+            if folder.name in units or folder.name.startswith(REMOVED):
+                continue
+            if folder.name.startswith(TEMPORARY) and age(folder) < STALE_SECONDS:
+                continue  # somebody is filling it
+            # At once, so that no half-removed folder is taken for a checkpoint.
+            folder.rename(folder.with_name(f"{REMOVED}{folder.name}-{time.time_ns()}"))
+    for folder in files.glob(f"{REMOVED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unit_of(folder: str) -> str:
+    """The part of a job's folder that is removed as one."""
+    return folder.split("/")[1] if folder else ""
+
+
+def age(path: Path) -> float:
+    """Seconds since a folder or one in it changed; 0 where it is gone."""
+    try:
+        changed = [one.stat().st_mtime for one in (path, *path.glob("*"), *path.glob("*/*"))]
+        return time.time() - max(changed)
+    except OSError:
+        return 0.0

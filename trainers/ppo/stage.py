@@ -1,0 +1,129 @@
+"""RLVR by PPO as a stage: a recipe's settings for `olmes.trainers.ppo`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+from olmes.trainers.grpo import fitting
+from olmes.trainers.last_state import finish
+from olmes.trainers.rewards import Row, VerifierRewards, distinct_ngrams
+from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.starting_model import model_folder
+from olmes.trainers.trl_arguments import load_model
+
+PRECISIONS = {"auto": "auto", "float32": "no", "bfloat16": "bf16"}
+"""A recipe's word for a precision, and accelerate's."""
+BESIDE = ("asynchronous", "value")
+"""Keys of [ppo] that are no settings of `PPOConfig`."""
+
+
+def train_ppo_stage(prepared: Prepared) -> Path:
+    """Train and return the folder of the last state.
+
+    Raises:
+        OlmesError: a setting is unknown or not PPO's, or no prompt fits.
+    """
+    from olmes.trainers.ppo import train_ppo
+
+    recipe = prepared.recipe
+    check_stage(recipe)
+    rows = fitting(prepared)
+    told = dict(recipe.ppo)
+    beside = {name: told.pop(name) for name in BESIDE if name in told}
+    config = ppo_config(recipe, told, len(rows))
+    value = beside.get("value")
+    with VerifierRewards(rows, say=prepared.say) as rewards:
+        trained = train_ppo(
+            config,
+            policy=load_model(prepared),
+            tokenizer=prepared.tokenizer,
+            rows=list(rows),
+            reward=StageReward(rewards),
+            output_dir=prepared.out,
+            callbacks=callbacks(prepared),
+            value=model_folder(value) if value else None,
+            asynchronous=bool(beside.get("asynchronous", False)),
+        )
+    return finish(prepared, trained.checkpoint)
+
+
+class StageReward:
+    """The verifiers of the rows, and what they tell of a batch besides."""
+
+    def __init__(self, rewards: VerifierRewards) -> None:
+        self.rewards = rewards
+        self.numbers: dict[str, float] = {}
+
+    def __call__(self, rows: Sequence[Row], texts: Sequence[str]) -> list[float]:
+        """The reward of each response, before `reward_scale`."""
+        found = self.rewards.score(rows, texts, [row["ended"] for row in rows])
+        self.numbers = {
+            **{f"verifier/{task}": value for task, value in found.by_task.items()},
+            "verifier/timeouts": float(found.timeouts),
+            "verifier/crashes": float(found.crashes),
+            "completions/distinct_3": distinct_ngrams(texts),
+        }
+        return found.rewards
+
+
+def check_stage(recipe: Any) -> None:
+    """Refuse what PPO does not do.
+
+    Raises:
+        OlmesError: the recipe asks for it.
+    """
+    if recipe.lora is not None:
+        raise OlmesError('PPO trains all weights; remove [lora], or use algorithm = "grpo".')
+    if recipe.vllm != "off":
+        raise OlmesError('PPO generates with transformers; remove vllm, or use algorithm = "grpo".')
+    if recipe.hardware.processes > 1 and recipe.hardware.strategy in ("zero2", "zero3"):
+        raise OlmesError('PPO shards by FSDP; set hardware.strategy = "fsdp".')
+
+
+def ppo_config(recipe: Any, told: dict[str, Any], rows: int) -> Any:
+    """PPO's configuration: what the recipe says, and what its [ppo] table adds or overrules.
+
+    Raises:
+        OlmesError: [ppo] has an unknown key.
+    """
+    from olmes.trainers.ppo import PPOConfig
+
+    known = {field.name for field in fields(PPOConfig)}
+    if unknown := sorted(told.keys() - known):
+        raise OlmesError(
+            f"there is no setting 'ppo.{unknown[0]}'; known are {', '.join(BESIDE)}, "
+            f"{', '.join(sorted(known))}."
+        )
+    step = recipe.optimization
+    updates = step.max_steps or max(1, math.ceil(step.epochs * rows / step.batch_size))
+    given = {
+        "updates": updates,
+        "batch_size": step.batch_size,
+        "micro_batch_size": step.micro_batch_size,
+        "learning_rate": step.learning_rate,
+        "schedule": step.schedule,
+        "warmup_ratio": step.warmup_ratio,
+        "weight_decay": step.weight_decay,
+        "max_grad_norm": math.inf if step.max_grad_norm is None else step.max_grad_norm,
+        "reward": recipe.reward_scale,
+        "no_end_penalty": recipe.missing_end_reward,
+        "beta": recipe.beta,
+        "clip": recipe.clip,
+        "epochs": recipe.updates_per_batch,
+        "temperature": recipe.temperature,
+        "response_length": recipe.max_completion_length,
+        "max_prompt_length": recipe.max_prompt_length,
+        "device": recipe.hardware.device,
+        "mixed_precision": PRECISIONS[recipe.hardware.precision],
+        "shard": recipe.hardware.strategy == "fsdp",
+        "gradient_checkpointing": recipe.hardware.gradient_checkpointing,
+        "seed": recipe.seed,
+        "save_every": recipe.checkpoints.every,
+        "save_total_limit": recipe.checkpoints.keep,
+    }
+    return PPOConfig(**{**given, **told})

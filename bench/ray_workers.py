@@ -21,8 +21,8 @@ from typing import Any
 
 from olmes import Request, Response, evaluate
 from olmes.models.base import Done, EncodedPrompt, Model
-from olmes.models.ray.model import SpreadModel
-from olmes.requests.callbacks import Watcher
+from olmes.models.ray.model import RayModel
+from olmes.requests.callbacks import RunCallback
 
 TASK = Path(__file__).parent / "files/fixed_task.py"
 
@@ -58,7 +58,7 @@ class Sleeping(Model):
         raise NotImplementedError
 
 
-class Stopwatch(Watcher):
+class Stopwatch(RunCallback):
     """When the first response came, and the last."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def measured(
 ) -> tuple[float, float, float]:
     """Seconds of answering, of the whole run, and of this process's processor."""
     make = partial(Sleeping, seconds)
-    model = SpreadModel(make(), make, workers=workers, address=address)
+    model = RayModel(make(), make, workers=workers, address=address)
     watch = Stopwatch()
     start, used = time.perf_counter(), time.process_time()
     record = evaluate(

@@ -16,11 +16,11 @@ from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.judging.replayed import replayed_judge
 from olmes.models.base import Model
-from olmes.models.ray.model import load_spread
+from olmes.models.ray.model import load_model_on_ray
 from olmes.models.replay import Recording, ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.records.record import Record
-from olmes.requests.callbacks import Watcher
+from olmes.requests.callbacks import RunCallback
 from olmes.requests.plan import Plan, make_plan
 from olmes.requests.recorded import fill_answers, recorded_answers
 from olmes.runs.run import run
@@ -45,7 +45,7 @@ def evaluate(
     ray: str | None = None,
     workers: int | None = None,
     scoring_processes: int | None = None,
-    watcher: Watcher | None = None,
+    watcher: RunCallback | None = None,
 ) -> Record:
     """Run a task, several tasks or a suite on a model and return the record.
 
@@ -75,7 +75,7 @@ def evaluate(
     look = Look(reason=look) if isinstance(look, str) else look
     check_look(tasks, suite, look)
     if isinstance(model, str):
-        model = load_spread(model, ray=ray, workers=workers)
+        model = load_model_on_ray(model, ray=ray, workers=workers)
     elif ray is not None or workers is not None:
         raise OlmesError("ray and workers go with a model that is named; name it as a string.")
     judge = Judge(model=load_judge(judge)) if isinstance(judge, str) else judge

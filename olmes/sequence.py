@@ -23,14 +23,14 @@ from olmes.models.base import Model
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.lineage import CHECKPOINT, checkpoint_folder, step_of
 from olmes.models.hf.warm import WarmMemory
-from olmes.models.ray.model import load_spread
+from olmes.models.ray.model import load_model_on_ray
 from olmes.models.replay import ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.records.record import Record
-from olmes.requests.callbacks import Watcher
+from olmes.requests.callbacks import RunCallback
 from olmes.requests.plan import Plan
 from olmes.runs.run import run
-from olmes.scoring.process.shared_pool import KeptPool
+from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import Look, check_look
 
 
@@ -124,7 +124,7 @@ def run_sequence(
     ray: str | None = None,
     workers: int | None = None,
     scoring_processes: int | None = None,
-    watcher: Callable[[], Watcher] = Watcher,
+    watcher: Callable[[], RunCallback] = RunCallback,
     ended: Callable[[Member], None] = lambda _: None,
 ) -> list[Member]:
     """Run every model on one plan; `ended` is called with each as soon as it is over.
@@ -146,7 +146,7 @@ def run_sequence(
     Raises:
         OlmesError: the plan cannot be made.
     """
-    warm, scorers = WarmMemory(), KeptPool()
+    warm, scorers = WarmMemory(), SharedPool()
     shared: Plan | None = None
     members = []
 
@@ -162,7 +162,7 @@ def run_sequence(
             if ray is None and workers is None:
                 model = load_model(name, warm=warm, **(engine or {}))
             else:
-                model = load_spread(name, ray=ray, workers=workers, **(engine or {}))
+                model = load_model_on_ray(name, ray=ray, workers=workers, **(engine or {}))
             check_whole(model)
         except OlmesError as error:
             return failed(name, error)

@@ -174,7 +174,7 @@ class Response:
         return cls(**{**row, "logprobs": tuple(row.get("logprobs", ()))})
 
 
-class Part(TypedDict):
+class VerdictPart(TypedDict):
     """One of several things a single response is judged on (an IFEval instruction, say)."""
 
     id: str
@@ -197,4 +197,4 @@ class Verdict:
     """The answer does not stand in the form that was asked for: its closing phrase is missing."""
     note: str = ""
     """Why, in a few words, where the values alone do not say it."""
-    parts: list[Part] = field(default_factory=list)
+    parts: list[VerdictPart] = field(default_factory=list)

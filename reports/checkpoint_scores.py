@@ -15,7 +15,7 @@ from olmes.stats import Alarm, BestOf
 
 
 @dataclass(slots=True)
-class Checkpoint:
+class CheckpointRecords:
     """One step of a training and its records, newest first."""
 
     step: float
@@ -24,7 +24,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class CheckpointScore:
     """A number of one checkpoint."""
 
     step: float
@@ -32,17 +32,19 @@ class Scored:
     estimate: dict[str, Any]
 
 
-def checkpoints_of(found: Iterable[tuple[float, Record]]) -> tuple[list[Checkpoint], list[str]]:
+def checkpoints_of(
+    found: Iterable[tuple[float, Record]],
+) -> tuple[list[CheckpointRecords], list[str]]:
     """Records by step, and what was left out.
 
     A record of held-out tasks counts only where its look is in the ledger beside it: a number that
     nobody answers for is not drawn.
     """
-    steps: dict[float, Checkpoint] = {}
+    steps: dict[float, CheckpointRecords] = {}
     notes = []
     newest_first = sorted(found, key=lambda pair: str(pair[1].data["created"]), reverse=True)
     for step, record in newest_first:
-        checkpoint = steps.setdefault(step, Checkpoint(step))
+        checkpoint = steps.setdefault(step, CheckpointRecords(step))
         if not record.data.get("held_out"):
             checkpoint.dev.append(record)
         elif look_is_in_ledger(record):
@@ -61,12 +63,14 @@ def look_is_in_ledger(record: Record) -> bool:
     )
 
 
-def task_series(checkpoints: Sequence[Checkpoint], *, held_out: bool) -> dict[str, list[Scored]]:
+def task_series(
+    checkpoints: Sequence[CheckpointRecords], *, held_out: bool
+) -> dict[str, list[CheckpointScore]]:
     """By task, its primary metric at each checkpoint that has a number for it.
 
     Where the formulation or the data changed under way, the latest ones' numbers alone are kept.
     """
-    series: dict[str, list[Scored]] = {}
+    series: dict[str, list[CheckpointScore]] = {}
     for checkpoint in checkpoints:
         seen: set[str] = set()
         for record in checkpoint.unseen if held_out else checkpoint.dev:
@@ -76,26 +80,30 @@ def task_series(checkpoints: Sequence[Checkpoint], *, held_out: bool) -> dict[st
                 estimate = task["metrics"][task["primary"]]
                 if name not in seen and estimate["value"] is not None:
                     seen.add(name)
-                    series.setdefault(name, []).append(Scored(checkpoint.step, record, estimate))
+                    series.setdefault(name, []).append(
+                        CheckpointScore(checkpoint.step, record, estimate)
+                    )
     return {name: _latest_version(name, points) for name, points in series.items()}
 
 
-def _latest_version(name: str, points: list[Scored]) -> list[Scored]:
-    def version(point: Scored) -> tuple[str, str]:
+def _latest_version(name: str, points: list[CheckpointScore]) -> list[CheckpointScore]:
+    def version(point: CheckpointScore) -> tuple[str, str]:
         task = point.record.tasks[name]
         return task["formulation_hash"], task["data"]["content_hash"]
 
     return [point for point in points if version(point) == version(points[-1])]
 
 
-def suite_series(checkpoints: Sequence[Checkpoint], *, held_out: bool) -> list[Scored]:
+def suite_series(
+    checkpoints: Sequence[CheckpointRecords], *, held_out: bool
+) -> list[CheckpointScore]:
     """The newest suite's mean at each checkpoint that has all of it."""
     found = []
     for checkpoint in checkpoints:
         for record in checkpoint.unseen if held_out else checkpoint.dev:
             suite = record.data.get("suite")
             if suite and suite["value"] is not None and suite.get("complete", True):
-                found.append(Scored(checkpoint.step, record, suite))
+                found.append(CheckpointScore(checkpoint.step, record, suite))
                 break
     return [
         point
@@ -137,7 +145,9 @@ class Shared:
         )
 
 
-def shared_by_task(name: str, points: Sequence[Scored], items: SharedItems) -> Shared | None:
+def shared_by_task(
+    name: str, points: Sequence[CheckpointScore], items: SharedItems
+) -> Shared | None:
     """The items of one task; None where samples are missing or there is one checkpoint."""
     if not _comparable([name], points):
         return None
@@ -149,7 +159,7 @@ def shared_by_task(name: str, points: Sequence[Scored], items: SharedItems) -> S
     return Shared(values, labels, strata, None, higher) if values else None
 
 
-def shared_by_suite(points: Sequence[Scored], items: SharedItems) -> Shared | None:
+def shared_by_suite(points: Sequence[CheckpointScore], items: SharedItems) -> Shared | None:
     """The items of a suite, every task weighing the same."""
     if not points or not _comparable(list(points[-1].record.tasks), points):
         return None
@@ -160,7 +170,7 @@ def shared_by_suite(points: Sequence[Scored], items: SharedItems) -> Shared | No
     return Shared(values, clusters, strata, sizes, True) if values else None
 
 
-def _comparable(names: Sequence[str], points: Sequence[Scored]) -> bool:
+def _comparable(names: Sequence[str], points: Sequence[CheckpointScore]) -> bool:
     """Whether there is a choice, and samples to judge it by."""
     return len(points) > 1 and all(
         name in point.record.tasks and has_samples(name, point.record)

@@ -12,8 +12,8 @@ from olmes.records.record import Record
 from olmes.reports import numbers
 from olmes.reports.charts import Axis
 from olmes.reports.checkpoint_scores import (
-    Checkpoint,
-    Scored,
+    CheckpointRecords,
+    CheckpointScore,
     Shared,
     checkpoints_of,
     shared_by_suite,
@@ -44,7 +44,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Best:
+class BestView:
     """The best checkpoint of a suite or task, in words."""
 
     title: str
@@ -128,7 +128,9 @@ def write_checkpoints_page(
     return output
 
 
-def _series(steps: Sequence[Checkpoint]) -> tuple[_Series | None, list[_Series], list[_Series]]:
+def _series(
+    steps: Sequence[CheckpointRecords],
+) -> tuple[_Series | None, list[_Series], list[_Series]]:
     """The suite, its tasks and the unseen tasks over all checkpoints."""
     items = SharedItems()
     means = suite_series(steps, held_out=False)
@@ -153,12 +155,14 @@ class _Series:
     title: str
     task: str
     """'' for the suite."""
-    points: Sequence[Scored]
+    points: Sequence[CheckpointScore]
     best: BestOf | None
     alarm: Alarm | None
 
     @classmethod
-    def of(cls, title: str, task: str, points: Sequence[Scored], items: Shared | None) -> _Series:
+    def of(
+        cls, title: str, task: str, points: Sequence[CheckpointScore], items: Shared | None
+    ) -> _Series:
         """A series with what its items say of it."""
         if items is None:
             return cls(title, task, points, None, None)
@@ -174,11 +178,11 @@ class _Series:
 class _View:
     """What the page shows of series: links and cells."""
 
-    def __init__(self, steps: Sequence[Checkpoint], output: Path) -> None:
+    def __init__(self, steps: Sequence[CheckpointRecords], output: Path) -> None:
         self.steps = [step.step for step in steps]
         self.output = output
 
-    def link(self, point: Scored, task: str) -> str:
+    def link(self, point: CheckpointScore, task: str) -> str:
         """The page of the run, at the samples of a task."""
         if task and point.record.sealed(task):
             fragment = HELD_OUT
@@ -186,7 +190,7 @@ class _View:
             fragment = samples_link(task=task) if task else "#main"
         return page_link(point.record.folder, self.output, fragment)
 
-    def linked(self, points: Sequence[Scored], task: str) -> list[Linked]:
+    def linked(self, points: Sequence[CheckpointScore], task: str) -> list[Linked]:
         """Step, estimate and link of each point."""
         return [(point.step, point.estimate, self.link(point, task)) for point in points]
 
@@ -221,12 +225,12 @@ class _View:
         chosen = self.steps.index(one.points[one.best.index].step) if one.best else None
         return Column(title=one.title, cells=cells, best=chosen)
 
-    def best(self, one: _Series) -> Best | None:
+    def best(self, one: _Series) -> BestView | None:
         """The best checkpoint in words."""
         if one.best is None:
             return None
         best, share = one.best, numbers.is_share(one.best.score)
-        return Best(
+        return BestView(
             title=one.title,
             step=f"{one.points[best.index].step:,g}",
             score=numbers.plain(best.score, share=share),
@@ -254,17 +258,17 @@ class _View:
         )
 
 
-def _title(points: Sequence[Scored], task: str) -> str:
+def _title(points: Sequence[CheckpointScore], task: str) -> str:
     return str(points[-1].record.tasks[task].get("title") or task)
 
 
-def _name(steps: Sequence[Checkpoint]) -> str:
+def _name(steps: Sequence[CheckpointRecords]) -> str:
     """The family of the models; older records have their names alone."""
     models = [record.data["model"] for step in steps for record in (*step.dev, *step.unseen)]
     return str(models[0].get("family") or models[0]["name"]) if models else "training"
 
 
-def _look(step: Checkpoint, record: Record) -> tuple[str, str, str]:
+def _look(step: CheckpointRecords, record: Record) -> tuple[str, str, str]:
     held = record.data["held_out"]
     line = f"{look_line(held)}; ledger line {held['ledger']['number']}"
     return f"{step.step:,g}", line, held["reason"]
@@ -278,11 +282,13 @@ def _falls(found: Sequence[_Series]) -> list[Notice]:
     return [Notice("caution", "Fallen", text, "#best")]
 
 
-def _has_family(step: Checkpoint) -> bool:
+def _has_family(step: CheckpointRecords) -> bool:
     return all(record.data["model"].get("family") for record in (*step.dev, *step.unseen))
 
 
-def _notices(steps: Sequence[Checkpoint], left_out: Sequence[str], *, staged: bool) -> list[Notice]:
+def _notices(
+    steps: Sequence[CheckpointRecords], left_out: Sequence[str], *, staged: bool
+) -> list[Notice]:
     """What speaks against the numbers of any of the runs, each kind once."""
     found: dict[str, Notice] = {}
     runs: dict[str, list[str]] = {}

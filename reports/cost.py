@@ -23,7 +23,7 @@ class CostLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class CostView:
     """A run's time, memory and tokens."""
 
     lines: tuple[CostLine, ...]
@@ -35,7 +35,7 @@ class Cost:
     """What the model computed and what that took, as labels and values; empty in older records."""
 
 
-def run_cost(run: dict[str, Any]) -> Cost:
+def run_cost(run: dict[str, Any]) -> CostView:
     """A run's time and tokens, as far as its record says."""
     tasks = run["tasks"]
     sums = {
@@ -45,7 +45,7 @@ def run_cost(run: dict[str, Any]) -> Cost:
     judged = [spent for task in tasks.values() if (spent := _judge_tokens(task)) is not None]
     timing = run.get("timing") or {}
     answering = timing.get("answer_s")
-    return Cost(
+    return CostView(
         lines=tuple(
             CostLine(
                 title=task.get("title") or name,

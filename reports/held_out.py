@@ -16,7 +16,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedFile:
+class SealedFileView:
     """The samples of one held-out task."""
 
     title: str
@@ -28,13 +28,13 @@ class SealedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
+class HeldOutView:
     """A look at held-out tasks, ready to be shown."""
 
     line: str
     """The look in one line: which one it is, and the development score at that time."""
     facts: Pairs
-    files: tuple[SealedFile, ...]
+    files: tuple[SealedFileView, ...]
     command: str
     """What opens the samples; '' when none are under seal any more."""
 
@@ -44,13 +44,13 @@ def link_of(record: Record, task: str) -> Link:
     return sealed_link if record.sealed(task) else samples_link
 
 
-def held_out_view(record: Record) -> HeldOut | None:
+def held_out_view(record: Record) -> HeldOutView | None:
     """The look a run was; None for a run without held-out tasks and for older records."""
     held = record.data.get("held_out")
     if not held:
         return None
     files = tuple(
-        SealedFile(
+        SealedFileView(
             title=record.tasks[task].get("title") or task,
             file=sealed["file"],
             rows=numbers.count(sealed["rows"]),
@@ -60,7 +60,7 @@ def held_out_view(record: Record) -> HeldOut | None:
         for task, sealed in held["sealed"].items()
     )
     closed = not all(file.opened for file in files)
-    return HeldOut(
+    return HeldOutView(
         line=look_line(held),
         facts=(*_facts(held), *_gap(held, record.data.get("suite"))),
         files=files,

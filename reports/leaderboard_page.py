@@ -42,7 +42,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class BoardCell:
     """One run against another."""
 
     glyph: str
@@ -62,7 +62,7 @@ class BoardView:
     """Why the whole board cannot be set beside published numbers."""
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
-    matrix: tuple[tuple[Cell | None, ...], ...]
+    matrix: tuple[tuple[BoardCell | None, ...], ...]
     """Row less column; empty where nothing was compared."""
     pairs: int
 
@@ -168,10 +168,10 @@ def _verdicts(found: dict[tuple[int, int], PairedDifference], count: int) -> lis
 
 def _matrix(
     records: list[Record], found: dict[tuple[int, int], PairedDifference]
-) -> tuple[tuple[Cell | None, ...], ...]:
+) -> tuple[tuple[BoardCell | None, ...], ...]:
     table = _verdicts(found, len(records))
 
-    def cell(row: int, column: int) -> Cell | None:
+    def cell(row: int, column: int) -> BoardCell | None:
         if row == column:
             return None
         difference = found[min(row, column), max(row, column)]
@@ -188,7 +188,7 @@ def _matrix(
             f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {verdict}"
         )
         text = numbers.points(sign * difference.difference)
-        return Cell(glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words)
+        return BoardCell(glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words)
 
     places = range(len(records))
     return tuple(tuple(cell(row, column) for column in places) for row in places)

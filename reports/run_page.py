@@ -22,7 +22,7 @@ from olmes.reports.lengths import Lengths, length_view
 from olmes.reports.links import HELD_OUT
 from olmes.reports.notices import run_notices
 from olmes.reports.page import render_page
-from olmes.reports.samples import Kept, PackedTask, pack_task
+from olmes.reports.samples import PackedTask, ShownSamples, pack_task
 from olmes.reports.scores import Score, ScoreGroup, score, subtask_scores, task_scores
 from olmes.tools import jsonl
 
@@ -140,7 +140,7 @@ def _pack(record: Record, name: str) -> PackedTask:
     """The task's samples; nothing of them where they are under seal."""
     task = record.tasks[name]
     primary, honest = task["primary"], _honest(task)
-    kept = Kept.of(task["n"], _repeats(task))
+    kept = ShownSamples.of(task["n"], _repeats(task))
     rows = iter(()) if record.sealed(name) else record.samples(name)
     if task.get("diagnosis"):
         rows = (flag_lost(row, primary, honest) for row in rows)

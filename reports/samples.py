@@ -50,7 +50,7 @@ class PackedTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ShownSamples:
     """Which samples of a task a page holds: the first responses to each item, as many as fit."""
 
     rows: float
@@ -59,7 +59,7 @@ class Kept:
     """Responses to an item, at most."""
 
     @classmethod
-    def of(cls, rows: int, repeats: int) -> Kept:
+    def of(cls, rows: int, repeats: int) -> ShownSamples:
         """For a task of so many rows, of which an item has `repeats`: all, if they fit."""
         if rows <= SHOWN:
             return ALL
@@ -70,7 +70,7 @@ class Kept:
         return before < self.rows and row.get("repeat", 0) < self.repeats
 
 
-ALL = Kept(math.inf, math.inf)
+ALL = ShownSamples(math.inf, math.inf)
 
 
 def pack(value: Any) -> str:
@@ -106,7 +106,7 @@ def pack_task(
     primary: str,
     honest: Sequence[str],
     shared: Sequence[dict[str, Any]],
-    kept: Kept = ALL,
+    kept: ShownSamples = ALL,
 ) -> PackedTask:
     """The samples of one task, packed; rows are read one by one, and only what is packed is held.
 

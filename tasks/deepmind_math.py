@@ -28,7 +28,7 @@ from olmes import (
 from olmes.benchmark import exemplars, prompts
 from olmes.scoring.expressions import answer_math, answer_words
 from olmes.scoring.expressions.closing_phrase import closing
-from olmes.scoring.expressions.expression import NotReadError
+from olmes.scoring.expressions.expression import UnreadableExpressionError
 from olmes.scoring.expressions.notation import tidied
 from olmes.scoring.expressions.stated_answer import stated_answer
 from olmes.scoring.expressions.sympy_equality import compare
@@ -207,7 +207,7 @@ def right(doc: Doc, gold: str, stated: str) -> bool:
     category, question = doc["subtask"], unwrapped(doc["question"])
     try:
         answer = tidied(stated)
-    except NotReadError:
+    except UnreadableExpressionError:
         return False
     if gold in ("True", "False"):
         return answer_words.same_truth(gold, answer)

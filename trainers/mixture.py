@@ -13,7 +13,7 @@ from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools.hashing import canonical_json, sha256
 from olmes.trainers.published_rlvr import NotExpressibleError
-from olmes.trainers.recipe import Recipe, Source
+from olmes.trainers.recipe import DataSource, Recipe
 from olmes.trainers.training_rows import READERS, rewarded_constraints
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class MixturePart:
     """What one source gave."""
 
     name: str
@@ -45,7 +45,7 @@ class Mixture:
     """The rows of a training, shuffled, in the shape of their stage (`trainers/training_rows.py`)."""
 
     rows: Dataset
-    parts: tuple[Part, ...]
+    parts: tuple[MixturePart, ...]
     hash: str
     """64 hex digits over the rows in their order."""
 
@@ -72,12 +72,12 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
     from datasets import concatenate_datasets
 
     drawn: list[Dataset] = []
-    parts: list[Part] = []
+    parts: list[MixturePart] = []
     for name, source in recipe.data.items():
         whole, left_out = load_source(name, source, recipe)
         size = rows_wanted(source, len(whole), recipe)
         chosen = whole.select(draw(len(whole), size, seed=source.seed))
-        part = Part(
+        part = MixturePart(
             name=name, rows=size, of=len(whole), left_out=left_out.total(), revision=source.revision
         )
         beside = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
@@ -101,7 +101,7 @@ def rows_hash(rows: Dataset) -> str:
     return digest.hexdigest()
 
 
-def rows_wanted(source: Source, available: int, recipe: Recipe) -> int:
+def rows_wanted(source: DataSource, available: int, recipe: Recipe) -> int:
     """How many rows a source gives; at least one."""
     if source.count is not None:
         return source.count
@@ -124,7 +124,7 @@ def draw(available: int, wanted: int, *, seed: int) -> list[int]:
     return sorted([*(list(range(available)) * whole), *extra])
 
 
-def load_source(name: str, source: Source, recipe: Recipe) -> tuple[Dataset, Counter[str]]:
+def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset, Counter[str]]:
     """All rows of a source in the stage's shape, and how many were left out for which reason.
 
     Raises:
@@ -191,7 +191,7 @@ def bundled_data() -> dict[str, Path]:
     return {path.stem: path for path in (Path(__file__).parent / "data").glob("*.jsonl")}
 
 
-def hub_rows(name: str, source: Source) -> Sequence[Any]:
+def hub_rows(name: str, source: DataSource) -> Sequence[Any]:
     """The rows of a hub data set, fetched into the hub's own cache.
 
     Raises:

@@ -23,7 +23,7 @@ FILES = (".jsonl", ".jsonl.gz", ".jinja", ".py", ".toml")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class DataSource:
     """How much of one data set goes into the mixture. Exactly one of the first three is given."""
 
     HINT: ClassVar[str] = "write { fraction = ... } for a share or { count = ... } for rows"
@@ -158,7 +158,7 @@ class Recipe:
     template: str = "model"
     """Chat template: "tulu", "smollm2", a Jinja file, or "model" for the model's own."""
     seed: int = 42
-    data: Mapping[str, Source] = field(default_factory=dict)
+    data: Mapping[str, DataSource] = field(default_factory=dict)
     """The mixture: bundled names, .jsonl files or hub data sets, each with its size."""
     rows: int | None = None
     """Rows of the whole mixture, which `weight`s are shares of."""
@@ -304,7 +304,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         raise OlmesError(f"{where}: there is no data; add [data] with a name and its size.")
     for name, source in recipe.data.items():
         if source.fraction is None and source.count is None and source.weight is None:
-            raise OlmesError(f"{where}: 'data.{name}' has no size; {Source.HINT}.")
+            raise OlmesError(f"{where}: 'data.{name}' has no size; {DataSource.HINT}.")
         if source.weight is not None and recipe.rows is None:
             raise OlmesError(f"{where}: 'data.{name}' has a weight; say of how many `rows`.")
     optimization, hardware = recipe.optimization, recipe.hardware

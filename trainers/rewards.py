@@ -39,7 +39,7 @@ class Verifier:
 
 
 @dataclass(slots=True)
-class Judged:
+class RewardedResponse:
     """What one verifier made of one response, filled by the pool's threads."""
 
     values: dict[str, float | list[bool]] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class VerifierRewards:
             OlmesError: a scorer crashed on every response of the batch, or none could be started.
         """
         asked = [self.verifiers(row) for row in rows]
-        judged = [[Judged() for _ in verifiers] for verifiers in asked]
+        judged = [[RewardedResponse() for _ in verifiers] for verifiers in asked]
         for index, verifiers in enumerate(asked):
             done = ended is None or ended[index]
             for verifier, sink in zip(verifiers, judged[index], strict=True):
@@ -155,7 +155,7 @@ class VerifierRewards:
         stopped = ended or cut < len(text)
         return Response(text=text[:cut], finish="stop" if stopped else "length")
 
-    def filler(self, sink: Judged) -> Callable[[str, Outcome], None]:
+    def filler(self, sink: RewardedResponse) -> Callable[[str, Outcome], None]:
         """Puts what the pool's threads report into `sink`."""
 
         def fill(_: str, outcome: Outcome) -> None:
@@ -170,7 +170,7 @@ class VerifierRewards:
         return fill
 
     def rewarded(
-        self, rows: Sequence[Row], asked: list[list[Verifier]], judged: list[list[Judged]]
+        self, rows: Sequence[Row], asked: list[list[Verifier]], judged: list[list[RewardedResponse]]
     ) -> Rewarded:
         """Verdicts as rewards.
 
@@ -198,7 +198,9 @@ class VerifierRewards:
             crashes=happened["crash"],
         )
 
-    def value(self, verifier: Verifier, sink: Judged, happened: Counter[str]) -> float | None:
+    def value(
+        self, verifier: Verifier, sink: RewardedResponse, happened: Counter[str]
+    ) -> float | None:
         """What a verifier says of a response; None when it crashed."""
         found = sink.values.get(verifier.metric)
         if found is not None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import click
 
 from olmes.cli.tables import console
-from olmes.runs.cost_estimate import Estimate
+from olmes.runs.cost_estimate import CostEstimate
 from olmes.tools import jsonl
 
 
-def show_estimates(found: Sequence[Estimate], *, as_json: bool, several: bool) -> None:
+def show_estimates(found: Sequence[CostEstimate], *, as_json: bool, several: bool) -> None:
     """Print what each run would cost, and the sum of several."""
     if as_json:
         rows = [one.to_json() for one in found]
@@ -28,7 +28,7 @@ def show_estimates(found: Sequence[Estimate], *, as_json: bool, several: bool) -
         screen.print(f"all       {len(found)} models, {asked:,} requests, {time}", soft_wrap=True)
 
 
-def lines(one: Estimate) -> list[str]:
+def lines(one: CostEstimate) -> list[str]:
     """An estimate in words."""
     told = [f"model     {one.model}", f"run       {one.run or 'its weights are not here yet'}"]
     if one.finished:
@@ -68,7 +68,7 @@ def lines(one: Estimate) -> list[str]:
     return told
 
 
-def writes(one: Estimate) -> str:
+def writes(one: CostEstimate) -> str:
     """New tokens, and how they are known."""
     known = {name: run for name, run in one.lengths_from.items() if run}
     unknown = [name for name, run in one.lengths_from.items() if not run]

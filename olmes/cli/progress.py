@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from olmes.cli.tables import console
-from olmes.requests.callbacks import Watcher
+from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
 from olmes.requests.plan import Plan
 from olmes.types import Response
@@ -51,7 +51,7 @@ class Counts:
     """Responses that were there already."""
 
 
-class ProgressBars(Watcher):
+class ProgressBars(RunCallback):
     """Draws a run's progress on standard error."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from olmes.judging.judge import Judge
     from olmes.models.base import Model
     from olmes.records.record import Record
-    from olmes.requests.callbacks import Watcher
+    from olmes.requests.callbacks import RunCallback
     from olmes.requests.plan import Plan
     from olmes.sequence import Member
 
@@ -94,7 +94,7 @@ def command(
     from olmes.cli.outcome import show_outcome
     from olmes.cli.sequence import show_members, tell
     from olmes.judging.judge import Judge
-    from olmes.models.ray.model import load_spread
+    from olmes.models.ray.model import load_model_on_ray
     from olmes.runs.run import run
     from olmes.seal.look import Look, check_look
     from olmes.sequence import expand, is_pattern, run_sequence
@@ -157,7 +157,7 @@ def command(
         )  # fmt: skip
         show_members(members, pages, as_json=as_json)
         return 0 if all(member.complete for member in members) else 1
-    loaded = load_spread(names[0], ray=ray, workers=workers, **engine)
+    loaded = load_model_on_ray(names[0], ray=ray, workers=workers, **engine)
     record = run(
         plan(loaded), loaded, out=out, judge=new_judge(), look=look, use_cache=not no_cache,
         scoring_processes=scoring_processes, watcher=watching(push),
@@ -175,17 +175,17 @@ def write_page(record: Record) -> Path:
     return page
 
 
-def watching(push: str | None) -> Watcher:
+def watching(push: str | None) -> RunCallback:
     """Who is told how a run goes on: the terminal, and a results server."""
     from olmes.cli.progress import ProgressBars
-    from olmes.requests.callbacks import Watchers
+    from olmes.requests.callbacks import CallbackList
 
     bars = ProgressBars()
     if not push:
         return bars
     from olmes.client.live import LiveProgress
 
-    return Watchers(bars, LiveProgress(push, say=bars.bars.console.print))
+    return CallbackList(bars, LiveProgress(push, say=bars.bars.console.print))
 
 
 def send(record: Record, push: str | None) -> None:

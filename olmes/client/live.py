@@ -13,7 +13,7 @@ from typing import Any
 
 from olmes.client.client import Client, Pushed
 from olmes.errors import OlmesError
-from olmes.requests.callbacks import Watcher
+from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
 from olmes.requests.plan import Plan
 from olmes.types import Response
@@ -28,7 +28,7 @@ PATIENCE = 10.0
 """Seconds a report may take; the end of a run waits for the one under way and its own."""
 
 
-class LiveProgress(Watcher):
+class LiveProgress(RunCallback):
     """Tells a server how far a run is, from a thread of its own.
 
     Args:

@@ -13,7 +13,7 @@ Key = tuple[str, int, str]
 
 
 @dataclass(slots=True)
-class Item:
+class ItemResponses:
     """One item's responses in one run."""
 
     rows: list[Row] = field(default_factory=list)
@@ -40,8 +40,8 @@ class Aligned:
     """The items that both runs have a value for."""
 
     keys: list[Key]
-    a: list[Item]
-    b: list[Item]
+    a: list[ItemResponses]
+    b: list[ItemResponses]
     only_a: int
     only_b: int
     """Items that one run alone has a value for."""
@@ -60,16 +60,16 @@ def cluster_label(row: Row) -> tuple[str, str]:
     return row["subtask"], f"{row['doc_id']}/{row['doc_hash']}"
 
 
-def items_of(rows: Iterable[Row]) -> dict[Key, Item]:
+def items_of(rows: Iterable[Row]) -> dict[Key, ItemResponses]:
     """The rows of a task by item."""
-    items: dict[Key, Item] = {}
+    items: dict[Key, ItemResponses] = {}
     for row in rows:
         key = (row["subtask"], row["doc_id"], row["doc_hash"])
-        items.setdefault(key, Item()).rows.append(row)
+        items.setdefault(key, ItemResponses()).rows.append(row)
     return items
 
 
-def align(a: Mapping[Key, Item], b: Mapping[Key, Item], metric: str) -> Aligned:
+def align(a: Mapping[Key, ItemResponses], b: Mapping[Key, ItemResponses], metric: str) -> Aligned:
     """The items of two runs that have a value of a metric in both, in the order of the first."""
     scored_a = {key for key, item in a.items() if item.value(metric) is not None}
     scored_b = {key for key, item in b.items() if item.value(metric) is not None}

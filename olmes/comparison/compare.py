@@ -7,7 +7,7 @@ from typing import Any, Literal
 from olmes import stats
 from olmes.comparison.alignment import (
     Aligned,
-    Item,
+    ItemResponses,
     align,
     describe,
     has_samples,
@@ -118,7 +118,7 @@ def paired_difference(
     )
 
 
-def required(item: Item, metric: str) -> float:
+def required(item: ItemResponses, metric: str) -> float:
     """The value of an item that is known to have one."""
     value = item.value(metric)
     assert value is not None

@@ -56,7 +56,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DataPart:
     """Rows of one sub-task ('' when there are no sub-tasks, or one file holds them all)."""
 
     subtask: str
@@ -71,7 +71,7 @@ class Found:
 
     origin: Origin
     location: str
-    parts: list[Part]
+    parts: list[DataPart]
 
 
 def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
@@ -179,7 +179,8 @@ def _from_folder(task: Task, folder: Path) -> Found:
         return found
 
     parts = [
-        Part(file.subtask, files.rows(path(file)), str(path(file))) for file in task.source.files
+        DataPart(file.subtask, files.rows(path(file)), str(path(file)))
+        for file in task.source.files
     ]
     return Found("folder", str(folder), parts)
 
@@ -194,7 +195,7 @@ def _from_github(task: Task, say: Say) -> Found:
         say(f"{task.name}: fetching {addresses[0]}{more}")
     paths = [fetch.fetch(file) for file in task.source.files]
     parts = [
-        Part(file.subtask, files.rows(path), str(path))
+        DataPart(file.subtask, files.rows(path), str(path))
         for file, path in zip(task.source.files, paths, strict=True)
     ]
     return Found("official", _originals(task.source), parts)
@@ -230,7 +231,7 @@ def _originals(source: Source) -> str:
     return ", ".join(dict.fromkeys(places)) or "official files"
 
 
-def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[Part]:
+def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[DataPart]:
     """Rows of a sub-task; where one file a sub-task is due, by the extra key `subtask` of each.
 
     Raises:
@@ -238,9 +239,9 @@ def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[Part]:
     """
     if not by_file(task.source):
         # The hub may split what is one file; the task tells the sub-tasks, as it does for the file.
-        return [Part("", rows, name)]
+        return [DataPart("", rows, name)]
     if subtask:
-        return [Part(subtask, rows, name)]
+        return [DataPart(subtask, rows, name)]
     known = [file.subtask for file in task.source.files]
     known = known or [split.subtask for split in task.source.hub]
     groups: dict[str, list[Doc]] = {each: [] for each in known}
@@ -251,7 +252,7 @@ def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[Part]:
                 f"{name}, row {number}: 'subtask' is {named!r}; write one of {', '.join(known)}."
             )
         groups[named].append(row)
-    return [Part(each, group, name) for each, group in groups.items() if group]
+    return [DataPart(each, group, name) for each, group in groups.items() if group]
 
 
 def _dataset(task: Task, found: Found, say: Say) -> Dataset:
@@ -284,7 +285,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
     )
 
 
-def _instances(task: Task, parts: list[Part]) -> tuple[Instance, ...]:
+def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
     instances = []
     counted: dict[str, int] = {}
     for part in parts:

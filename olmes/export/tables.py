@@ -40,7 +40,7 @@ LeftOut = Sequence[tuple[Record, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """One number of a table."""
 
     text: str
@@ -49,7 +49,7 @@ class Cell:
     """No difference from the best of the column is shown (p >= 0.05, Holm over the column)."""
 
 
-def cells(board: Board) -> list[list[Cell]]:
+def cells(board: Board) -> list[list[TableCell]]:
     """The numbers of a board: a row a run, a column a task, the mean last."""
     items = SharedItems()
     columns = [
@@ -71,7 +71,7 @@ def primary(record: Record, name: str) -> dict[str, Any]:
 
 def column(
     board: Board, names: list[str], estimates: Sequence[dict[str, Any]], items: SharedItems
-) -> list[Cell]:
+) -> list[TableCell]:
     """One column: the best of it, and which runs are not shown to differ from that."""
     values = [estimate["value"] for estimate in estimates]
     higher = all(primary(board.records[0], name).get("higher_is_better", True) for name in names)
@@ -84,7 +84,7 @@ def column(
             if first in pair and difference.p_adjusted >= ALPHA:
                 alike |= set(pair)
     return [
-        Cell(written(estimate), at in best, at in alike - best)
+        TableCell(written(estimate), at in best, at in alike - best)
         for at, estimate in enumerate(estimates)
     ]
 
@@ -130,7 +130,7 @@ def heading(board: Board) -> str:
     return board.title + (f" ({said})" if said else "")
 
 
-def heads_of(board: Board, table: list[list[Cell]]) -> list[str]:
+def heads_of(board: Board, table: list[list[TableCell]]) -> list[str]:
     """The heads of the columns."""
     names = list(board.records[0].tasks)
     return ["model", *names, *(["mean"] if len(table[0]) > len(names) else [])]
@@ -180,7 +180,7 @@ def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
     return "\n".join([*lines, *(f"% {one_line(note)}" for note in absent(left_out)), ""])
 
 
-def latex_cell(cell: Cell) -> str:
+def latex_cell(cell: TableCell) -> str:
     """A number as LaTeX."""
     text = cell.text.replace(" ± ", r"\,$\pm$\,")
     if cell.best:

@@ -48,7 +48,7 @@ Done = Callable[[int, Judgement], None]
 """Called with a question's position and its judgement, once for each."""
 
 
-class Encoder:
+class SimilarityEncoder:
     """An encoder that answers `Similarity` questions; float32, on the GPU where there is one.
 
     Texts are encoded one at a time: padding would move the last digits, and equal similarities are a
@@ -212,7 +212,7 @@ class Encoder:
 
 
 def f1(candidate: tuple[Tensor, Tensor], reference: tuple[Tensor, Tensor]) -> float:
-    """BERTScore F1 of two texts, given as `Encoder.tokens` does; 0 where one has no token."""
+    """BERTScore F1 of two texts, given as `SimilarityEncoder.tokens` does; 0 where one has no token."""
     (ours, weighs), (theirs, weighs_there) = candidate, reference
     if not weighs.any() or not weighs_there.any():
         return 0.0

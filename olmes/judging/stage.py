@@ -25,7 +25,7 @@ Told = Callable[[int, tuple[Question, ...], list[Judgement]], None]
 
 
 @dataclass(frozen=True)
-class Ask:
+class JudgeQuestion:
     """One question for the judge, as the journal knows it."""
 
     item: Item
@@ -43,7 +43,7 @@ class Ask:
 
 
 @dataclass
-class Judged:
+class Judging:
     """Who judged in a run."""
 
     judge: Judge | None
@@ -52,7 +52,7 @@ class Judged:
     lacking: list[str] = field(default_factory=list)
     """Why encoders could not be loaded, a sentence each."""
 
-    def add(self, other: Judged) -> None:
+    def add(self, other: Judging) -> None:
         """Add the encoders of further responses, each once."""
         self.encoders |= other.encoders
         self.lacking += [reason for reason in other.lacking if reason not in self.lacking]
@@ -82,7 +82,7 @@ class JudgementCounts:
             for kind in self.tokens:
                 self.tokens[kind] += judgement[f"{kind}_tokens"]
 
-    def entry(self, judged: Judged) -> dict[str, Any]:
+    def entry(self, judged: Judging) -> dict[str, Any]:
         """A judged task's part of the record: who, how many judgements, at what price in tokens."""
         judge = judged.judge
         return {
@@ -113,7 +113,7 @@ def judge_responses(
     journal: Journal,
     cache: ResponseCache | None,
     judged: Told,
-) -> Judged:
+) -> Judging:
     """Have questions about responses answered; `judged` is called once a response.
 
     Args:
@@ -130,7 +130,7 @@ def judge_responses(
         OlmesError: a request is to be judged and there is no judge.
     """
     open_cases = {at: Case(questions, [None] * len(questions)) for at, _, questions in cases}
-    asks: list[Ask] = []
+    asks: list[JudgeQuestion] = []
     likenesses: dict[str, list[tuple[tuple[int, int], Similarity]]] = defaultdict(list)
 
     def answered(place: tuple[int, int], judgement: Judgement) -> None:
@@ -146,7 +146,7 @@ def judge_responses(
             if isinstance(question, Similarity):
                 likenesses[question.encoder].append(((at, number), question))
             else:
-                asks.append(Ask(item, number, question, (at, number)))
+                asks.append(JudgeQuestion(item, number, question, (at, number)))
     if asks:
         if judge is None:
             raise OlmesError("there is no judge; give one with --judge MODEL.")
@@ -157,7 +157,7 @@ def judge_responses(
             cache,
             lambda position, response, _: answered(asks[position].place, from_response(response)),
         )
-    told = Judged(judge)
+    told = Judging(judge)
     for name, pairs in likenesses.items():
         try:
             told.encoders[name] = weigh(name, pairs, answered)
@@ -186,7 +186,7 @@ def weigh(
     Raises:
         OlmesError: it cannot be loaded; its questions were told as failed, others stand.
     """
-    from olmes.judging.similarity import Encoder
+    from olmes.judging.similarity import SimilarityEncoder
 
     left = dict(enumerate(pairs))
 
@@ -195,7 +195,7 @@ def weigh(
         answered(place, judgement)
 
     try:
-        encoder = Encoder(name)
+        encoder = SimilarityEncoder(name)
         encoder.judge([question for _, question in pairs], weighed)
         return encoder.describe()
     except OlmesError as error:

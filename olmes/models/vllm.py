@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from olmes.errors import OlmesError
 from olmes.models.base import Done
 from olmes.models.checkpoint import folder as files
-from olmes.models.hf.generation_rows import Row, check_settings, cut_at_stop, fit
+from olmes.models.hf.generation_rows import GenerationRow, check_settings, cut_at_stop, fit
 from olmes.models.hf.model import CheckpointModel, answered_alone
 from olmes.types import Generation, Request, Response
 
@@ -145,7 +145,7 @@ class VLLMModel(CheckpointModel):
         """Answer every request; each is reported in the engine's step that ends it."""
         for generation in {request.generation for request in requests}:
             check_settings(generation)
-        rows: list[Row] = []
+        rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
             with answered_alone(index, done):
                 rows.append(fit(index, request, self.encoder.encode(request), self.window))
@@ -161,7 +161,7 @@ class VLLMModel(CheckpointModel):
         asked = [(row.prompt_ids, sampling(row, stops[row.generation])) for row in rows]
         run(self.llm, asked, finished)
 
-    def _response(self, row: Row, output: Any) -> Response:
+    def _response(self, row: GenerationRow, output: Any) -> Response:
         """A row's response; the text is decoded and cut as for every other backend."""
         row.new_ids = list(output.token_ids)
         text = self.encoder.answer(row.prompt_ids, row.new_ids)
@@ -227,7 +227,7 @@ class VLLMModel(CheckpointModel):
         gc.collect()
 
 
-def sampling(row: Row, stops: list[int]) -> Any:
+def sampling(row: GenerationRow, stops: list[int]) -> Any:
     """The engine's settings for one answer."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from olmes.models.base import Model
 from olmes.models.hf.generation_rows import UnanswerableError, fit
 from olmes.models.hf.model import CheckpointModel
-from olmes.models.hf.prefix import Family, Packed, arranged, families
+from olmes.models.hf.prefix import Packed, PrefixGroup, arranged, families
 from olmes.types import Request
 
 
@@ -59,7 +59,7 @@ def computed_once(groups: Sequence[list[array[int]]]) -> int:
 
     firsts = [shared(group) for group in groups]
     kin = families(firsts)
-    beginnings: set[Family] = set()
+    beginnings: set[PrefixGroup] = set()
     computed, packed, current = 0, Packed(), None
     for at in arranged(firsts, kin):
         family = kin[at]

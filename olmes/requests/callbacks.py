@@ -9,7 +9,7 @@ from olmes.requests.plan import Plan
 from olmes.types import Response
 
 
-class Watcher:
+class RunCallback:
     """Told what happens while a run goes on; the command line draws progress from it."""
 
     def started(self, plan: Plan, folder: Path) -> None:
@@ -31,10 +31,10 @@ class Watcher:
         """The run is over, well or not."""
 
 
-class Watchers(Watcher):
+class CallbackList(RunCallback):
     """Several watchers as one."""
 
-    def __init__(self, *watchers: Watcher) -> None:
+    def __init__(self, *watchers: RunCallback) -> None:
         self.watchers = watchers
 
     def started(self, plan: Plan, folder: Path) -> None:

@@ -23,7 +23,7 @@ Answered = Callable[[int, Response, Origin], None]
 """Called with an item's position, its response and where that came from."""
 
 
-class Asking(Protocol):
+class Askable(Protocol):
     """What can be asked and written down: an item of a plan, or a question for a judge."""
 
     @property
@@ -36,7 +36,7 @@ class Asking(Protocol):
 
 
 def answer_all(
-    items: Sequence[Asking],
+    items: Sequence[Askable],
     model: Model,
     journal: Journal,
     cache: ResponseCache | None,
@@ -99,7 +99,7 @@ class Waiting(Positions[Request]):
     Held are numbers and hashes, in few bytes a request: requests are made when they are looked at.
     """
 
-    def __init__(self, items: Sequence[Asking]) -> None:
+    def __init__(self, items: Sequence[Askable]) -> None:
         self.items = items
         self.firsts = array("q")
         """Position of the first item of each request."""

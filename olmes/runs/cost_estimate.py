@@ -37,7 +37,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class CostEstimate:
     """What a run would ask and cost. None stands for what cannot be known."""
 
     model: str
@@ -84,7 +84,7 @@ def estimate_all(
     engine: Mapping[str, Any],
     judge: Judge | None = None,
     use_cache: bool = True,
-) -> list[Estimate]:
+) -> list[CostEstimate]:
     """The estimate of each model; tokens are made once for all that share a tokenizer.
 
     Raises:
@@ -111,7 +111,7 @@ def estimate(
     out: Path,
     judge: Judge | None = None,
     use_cache: bool = True,
-) -> Estimate:
+) -> CostEstimate:
     """What a plan would cost on a model.
 
     Args:
@@ -151,7 +151,7 @@ def estimate(
     )
     rate, speed_from = speed(plan, model, records) if here else (None, ())
     in_cache = sum(len(asked[key]) for key in cached)
-    return Estimate(
+    return CostEstimate(
         model=model.name,
         run=run,
         finished=finished,

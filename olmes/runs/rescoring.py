@@ -18,7 +18,7 @@ from olmes.benchmark.task import Task
 
 
 @dataclass(frozen=True)
-class Scored:
+class Rescored:
     """Recorded responses with their verdicts."""
 
     task: Task
@@ -34,7 +34,7 @@ def score_recorded(
     dataset: Dataset | None,
     *,
     scoring_processes: int | None = None,
-) -> Scored:
+) -> Rescored:
     """Score recorded responses; no model is asked for anything.
 
     Args:
@@ -67,7 +67,7 @@ def score_recorded(
             if not response.error:
                 sheet.score(position, response, pool)
         pool.join()
-    return Scored(task, rows, task_numbers(task, rows))
+    return Rescored(task, rows, task_numbers(task, rows))
 
 
 def needs_data(recorded: Sequence[RecordedResponse]) -> bool:

@@ -18,18 +18,18 @@ from olmes.requests.response_cache import ResponseCache
 from olmes.runs.cost import Meter
 from olmes.requests.journal import Journal
 from olmes.judging.judge import Judge
-from olmes.judging.stage import Judged, judge_responses
+from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
 from olmes.requests.plan import Plan
 from olmes.records.record import Record
 from olmes.runs.write_record import write_record
 from olmes.runs.response_rows import RunSheet, ToJudge
-from olmes.scoring.process.shared_pool import KeptPool
+from olmes.scoring.process.shared_pool import SharedPool
 from olmes.scoring.process.pool import ScoringPool
 from olmes.seal.look import Look, take_look
 from olmes.seal.sealing import write_result
 from olmes.types import Judgement, Question, Response
-from olmes.requests.callbacks import Watcher
+from olmes.requests.callbacks import RunCallback
 
 JUDGED_AT_ONCE = 10_000
 """Responses whose questions are put to a judge together; more than any judged benchmark has."""
@@ -44,8 +44,8 @@ def run(
     look: Look | None = None,
     use_cache: bool = True,
     scoring_processes: int | None = None,
-    watcher: Watcher | None = None,
-    scorers: KeptPool | None = None,
+    watcher: RunCallback | None = None,
+    scorers: SharedPool | None = None,
 ) -> Record:
     """Run a plan on a model, or go on with the same run where it stopped.
 
@@ -67,7 +67,7 @@ def run(
         OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
             not be looked at.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or RunCallback()
     judged = any(task.task.judged for task in plan.tasks)
     identity = plan.identity(
         model.fingerprint, model.engine, judge.describe() if judge and judged else None
@@ -81,7 +81,7 @@ def run(
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
     cache = ResponseCache() if use_cache else None
     meter = Meter(folder, model)
-    lender = scorers or KeptPool()
+    lender = scorers or SharedPool()
     whole = False
     watcher.started(plan, folder)
     try:
@@ -130,7 +130,7 @@ def respond(
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
-    watcher: Watcher,
+    watcher: RunCallback,
 ) -> None:
     """Get every response; those that need no judge are scored while others are still awaited."""
     items = plan.items
@@ -154,12 +154,12 @@ def have_judged(
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
-    watcher: Watcher,
-) -> Judged:
+    watcher: RunCallback,
+) -> Judging:
     """Put the judged tasks' questions to the judge, and have the judged responses scored."""
     judging = [sheet for sheet in sheets if sheet.task.judged]
     watcher.judging(sum(sheet.answered for sheet in judging))
-    judges = Judged(judge)
+    judges = Judging(judge)
     to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
     while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
         told = partial(judged_one, wave, pool, watcher)
@@ -171,7 +171,7 @@ def have_judged(
 def judged_one(
     wave: Sequence[ToJudge],
     pool: ScoringPool,
-    watcher: Watcher,
+    watcher: RunCallback,
     number: int,
     questions: tuple[Question, ...],
     judgements: list[Judgement],

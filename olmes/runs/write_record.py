@@ -13,7 +13,7 @@ from olmes.records.aggregate import TaskNumbers, suite_numbers
 from olmes.runs.cost import Cost
 from olmes.records.diagnosis import Diagnosis
 from olmes.records.environment import environment, program
-from olmes.judging.stage import Judged, JudgementCounts
+from olmes.judging.stage import Judging, JudgementCounts
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage, training_step
 from olmes.requests.plan import Plan, TaskPlan
@@ -34,7 +34,7 @@ def write_record(
     identity: str,
     sheets: Sequence[RunSheet],
     *,
-    judges: Judged | None,
+    judges: Judging | None,
     look: TakenLook | None,
     timing: dict[str, float],
     cost: Cost,
@@ -118,7 +118,7 @@ def samples_file(task: Task) -> str:
     return f"samples/{task.name}.jsonl"
 
 
-def task_entry(plan: TaskPlan, counted: Counted, judges: Judged | None) -> dict[str, Any]:
+def task_entry(plan: TaskPlan, counted: Counted, judges: Judging | None) -> dict[str, Any]:
     """A task's part of `run.json`: where its numbers come from, then the numbers."""
     task = plan.task
     return {
@@ -168,7 +168,7 @@ def has_number(task: dict[str, Any]) -> bool:
     return task["metrics"][task["primary"]]["value"] is not None
 
 
-def warnings(tasks: dict[str, Any], plan: Plan, judges: Judged | None) -> list[str]:
+def warnings(tasks: dict[str, Any], plan: Plan, judges: Judging | None) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
     said = [f"{name}: not run: {why}" for name, why in plan.not_run.items()]
     for name, task in tasks.items():

@@ -17,7 +17,7 @@ log = logging.getLogger("olmes.server")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
-class Numbers:
+class ServerMetrics:
     """The metrics of one server."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Numbers:
 class Observe:
     """The ASGI application, counted, timed and logged. A query is not logged: it may hold words."""
 
-    def __init__(self, app: ASGIApp, numbers: Numbers) -> None:
+    def __init__(self, app: ASGIApp, numbers: ServerMetrics) -> None:
         self.app = app
         self.numbers = numbers
 

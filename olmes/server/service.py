@@ -16,12 +16,12 @@ from olmes.server.events import Hub
 from olmes.server.intake import open_sealed, take_in
 from olmes.server.ledgers import read_ledger
 from olmes.server.looks import with_looks
-from olmes.server.observe import Numbers, log
+from olmes.server.observe import ServerMetrics, log
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import Store
 from olmes.server.uploads import Upload, Uploads
-from olmes.server.workers import Workers
+from olmes.server.workers import WorkerPool
 
 INTAKE_SECONDS = 600.0
 PAGE_SECONDS = 120.0
@@ -35,9 +35,9 @@ class Service:
         self.store = Store(settings)
         self.uploads = Uploads(settings, self.store.database)
         self.hub = Hub()
-        self.numbers = Numbers()
-        self.intake = Workers(1, seconds=INTAKE_SECONDS)
-        self.rendering = Workers(1, seconds=PAGE_SECONDS)
+        self.numbers = ServerMetrics()
+        self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
+        self.rendering = WorkerPool(1, seconds=PAGE_SECONDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_told = 0
         self.on_run: list[Callable[[str], None]] = []

@@ -24,7 +24,7 @@ TASKS_A_WORKER = 200
 """After which a worker is replaced, so that what it holds in memory is given back."""
 
 
-class Workers:
+class WorkerPool:
     """A pool of processes that are started when there is work."""
 
     def __init__(self, count: int, *, seconds: float) -> None:

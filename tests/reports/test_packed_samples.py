@@ -11,8 +11,8 @@ from typing import Any
 from olmes.reports.samples import (
     CHUNK_CHARS,
     SHOWN,
-    Kept,
     PackedTask,
+    ShownSamples,
     javascript_safe,
     pack,
     pack_task,
@@ -65,16 +65,16 @@ def test_of_many_samples_the_first_responses_to_each_item_are_held_and_all_are_c
     rows = [row(at, repeat=repeat, flags=["empty"]) for at in range(30) for repeat in range(10)]
     for one in rows:
         one["response"] = {"completion_tokens": 7}
-    made = packed(rows, kept=Kept(rows=50, repeats=2))
+    made = packed(rows, kept=ShownSamples(rows=50, repeats=2))
     index = unpack(made.index)
     assert index["doc"] == [at for at in range(25) for _ in range(2)]
     assert index["repeat"] == [0, 1] * 25
     assert (made.rows, made.flags, made.lengths) == (50, {"empty": 300}, {7: 300})
     held = [each for chunk in made.chunks for each in unpack(chunk)["rows"]]
     assert [each["doc_id"] for each in held] == index["doc"]
-    assert Kept.of(SHOWN, 10).has(row(0, repeat=9), SHOWN)
-    assert Kept.of(1_000_000, 1_000) == Kept(SHOWN, 20)
-    assert Kept.of(1_000_000, 1) == Kept(SHOWN, 1)
+    assert ShownSamples.of(SHOWN, 10).has(row(0, repeat=9), SHOWN)
+    assert ShownSamples.of(1_000_000, 1_000) == ShownSamples(SHOWN, 20)
+    assert ShownSamples.of(1_000_000, 1) == ShownSamples(SHOWN, 1)
 
 
 def test_no_samples_make_no_chunk() -> None:

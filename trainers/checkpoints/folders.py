@@ -20,7 +20,7 @@ SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class CheckpointFolder:
     """A folder that is named like a checkpoint; it need not be whole."""
 
     folder: Path
@@ -33,7 +33,7 @@ class Checkpoint:
         return self.folder.name
 
 
-def checkpoints_in(place: Path) -> list[Checkpoint]:
+def checkpoints_in(place: Path) -> list[CheckpointFolder]:
     """The folders in `place` that are named like checkpoints, and `place` itself when it holds a
     model, in the order of their steps.
     """  # noqa: D205 (one sentence)
@@ -47,7 +47,7 @@ def checkpoints_in(place: Path) -> list[Checkpoint]:
     return sorted(named, key=lambda one: (one.step is None, one.step or 0, one.label))
 
 
-def checkpoint_at(folder: Path) -> Checkpoint:
+def checkpoint_at(folder: Path) -> CheckpointFolder:
     """The checkpoint a folder is."""
     folder = folder.resolve()
     step = state_of(folder).get("global_step")
@@ -55,7 +55,7 @@ def checkpoint_at(folder: Path) -> Checkpoint:
         match = FOLDER.match(folder.name)
         named = match is not None and match["kind"] and match["kind"].lower() != "epoch"
         step = int(match["number"]) if match and named else None
-    return Checkpoint(folder, step)
+    return CheckpointFolder(folder, step)
 
 
 def last_complete(output_dir: str | Path) -> Path | None:

@@ -27,13 +27,19 @@ from olmes.models.checkpoint.completeness import trouble_of
 from olmes.tools.locks import Presence
 from olmes.trainers.checkpoints import staging as aside
 from olmes.trainers.checkpoints.device import free_device, free_memory
-from olmes.trainers.checkpoints.folders import Checkpoint, checkpoint_at, checkpoints_in
+from olmes.trainers.checkpoints.folders import CheckpointFolder, checkpoint_at, checkpoints_in
 from olmes.trainers.checkpoints.lineage import Steps, add_lineage, base_of, steps_of
 from olmes.trainers.checkpoints.manifest import KEEPS, Keep, Training
 from olmes.trainers.checkpoints.process import ScoringProcess, environment, submission
 from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.reporting import Teller
-from olmes.trainers.checkpoints.request import POLICIES, Ask, Policy, absolute, training_folder
+from olmes.trainers.checkpoints.request import (
+    POLICIES,
+    EvalRequest,
+    Policy,
+    absolute,
+    training_folder,
+)
 
 Where = Literal["process", "pause", "command"]
 WHERES: tuple[Where, ...] = ("process", "pause", "command")
@@ -135,7 +141,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             submission(command, Path(), "")
         if push:
             check_url(push)
-        self.ask = Ask(
+        self.ask = EvalRequest(
             target=absolute(suite) if isinstance(suite, str) else tuple(map(absolute, suite)),
             out=str(Path(out).resolve()),
             limit=limit,
@@ -275,7 +281,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         elif pause and self.ask.device is None:
             self.ask = self.ask.on_device(str(args.device))
 
-    def put(self, queue: Queue, checkpoint: Checkpoint) -> None:
+    def put(self, queue: Queue, checkpoint: CheckpointFolder) -> None:
         """Set a checkpoint aside and queue it, or write down why it cannot be scored."""
         trouble = trouble_of(checkpoint.folder, tokenizer=self.tokenizer is None)
         reason = trouble.reason if trouble else ""
@@ -296,7 +302,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
                     ask=self.ask, reason=reason,
                 )  # fmt: skip
 
-    def lineage(self, checkpoint: Checkpoint) -> Steps:
+    def lineage(self, checkpoint: CheckpointFolder) -> Steps:
         """What a checkpoint of this training descends from."""
         return steps_of(self.base, self.training.name, checkpoint.step, self.about)
 

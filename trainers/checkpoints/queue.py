@@ -22,7 +22,7 @@ from typing import Any, Literal
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import Lock
-from olmes.trainers.checkpoints.request import Ask, Policy
+from olmes.trainers.checkpoints.request import EvalRequest, Policy
 
 State = Literal["queued", "running", "done", "failed", "skipped"]
 WAITING = ("queued", "running")
@@ -121,7 +121,7 @@ class Queue:
         """Something that changes whenever a job does."""
         return [(job.id, job.state, job.attempts, job.deaths, job.signature) for job in self.jobs()]
 
-    def find(self, label: str, ask: Ask) -> Job | None:
+    def find(self, label: str, ask: EvalRequest) -> Job | None:
         """The job of a checkpoint and a question."""
         return next(iter(self.jobs("id = ?", (job_id(label, ask),))), None)
 
@@ -134,7 +134,7 @@ class Queue:
         signature: str,
         source: Path,
         folder: str,
-        ask: Ask,
+        ask: EvalRequest,
         policy: Policy,
     ) -> None:
         """Put a job; one that is there for older files of the same name begins anew.
@@ -162,7 +162,9 @@ class Queue:
                 (f"{label} came before it was begun", now, ask.hash, job_id(label, ask)),
             )
 
-    def refuse(self, *, label: str, step: int | None, source: Path, ask: Ask, reason: str) -> None:
+    def refuse(
+        self, *, label: str, step: int | None, source: Path, ask: EvalRequest, reason: str
+    ) -> None:
         """Write down that a checkpoint cannot be scored, so that it is shown."""  # fmt: skip
         with self.changing() as connection:
             self.insert(
@@ -256,7 +258,7 @@ class Queue:
         return len(again)
 
 
-def job_id(label: str, ask: Ask) -> str:
+def job_id(label: str, ask: EvalRequest) -> str:
     """The same checkpoint and question are the same job, however often they are put."""
     return content_hash([label, ask.hash])[:12]
 

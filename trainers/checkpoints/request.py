@@ -21,7 +21,7 @@ POLICIES: tuple[Policy, ...] = ("every", "latest", "one_behind")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class EvalRequest:
     """One question put to every checkpoint of a training, as another process can read it."""
 
     target: str | tuple[str, ...]
@@ -45,7 +45,7 @@ class Ask:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Ask:
+    def from_json(cls, data: Mapping[str, Any]) -> EvalRequest:
         """The reverse of `to_json`."""
         target = data["target"]
         return cls(**{**data, "target": target if isinstance(target, str) else tuple(target)})
@@ -84,7 +84,7 @@ class Ask:
         decides = (self.limit, self.data, self.judge, self.dtype, self.max_length)
         return content_hash([suite.name if suite else None, formulations, decides])[:16]
 
-    def on_device(self, device: str) -> Ask:
+    def on_device(self, device: str) -> EvalRequest:
         """The same question, its model run elsewhere."""
         return replace(self, device=device)
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import STATE, has_tokenizer, state_of
 from olmes.models.checkpoint.fingerprint import TOKENIZERS
-from olmes.trainers.checkpoints.folders import Checkpoint, model_files, signature
+from olmes.trainers.checkpoints.folders import CheckpointFolder, model_files, signature
 from olmes.trainers.checkpoints.queue import Queue
-from olmes.trainers.checkpoints.request import Ask, Policy
+from olmes.trainers.checkpoints.request import EvalRequest, Policy
 
 TEMPORARY = ".new-"
 REMOVED = ".old-"
@@ -35,8 +35,8 @@ are what the seal tells a family and a step by.
 
 def put(
     queue: Queue,
-    checkpoint: Checkpoint,
-    ask: Ask,
+    checkpoint: CheckpointFolder,
+    ask: EvalRequest,
     policy: Policy,
     *,
     training: str,
@@ -140,7 +140,7 @@ def own_copies(queue: Queue, label: str) -> None:
             copy.replace(file)
 
 
-def keep_log(checkpoint: Checkpoint, training: Path) -> None:
+def keep_log(checkpoint: CheckpointFolder, training: Path) -> None:
     """Keep the trainer's own log (loss, rewards) of the newest checkpoint beside the scores."""
     ours = training / STATE
     theirs = checkpoint.folder / STATE

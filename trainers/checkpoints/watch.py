@@ -20,13 +20,13 @@ from olmes.models.checkpoint.lineage import LINEAGE_FILE, lineage, read_json
 from olmes.models.hf.model import HFModel
 from olmes.tools.locks import Presence
 from olmes.trainers.checkpoints import staging as aside
-from olmes.trainers.checkpoints.folders import Checkpoint, checkpoints_in
+from olmes.trainers.checkpoints.folders import CheckpointFolder, checkpoints_in
 from olmes.trainers.checkpoints.lineage import add_lineage
 from olmes.trainers.checkpoints.manifest import FILE, Keep, Training
 from olmes.trainers.checkpoints.process import ScoringProcess
 from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.reporting import Teller
-from olmes.trainers.checkpoints.request import Ask, Policy, training_folder
+from olmes.trainers.checkpoints.request import EvalRequest, Policy, training_folder
 
 Sizes = tuple[tuple[str, int, int], ...]
 """Name, size and time of every file of a folder."""
@@ -55,7 +55,7 @@ class FolderWatch:
     def __init__(
         self,
         place: Path,
-        ask: Ask,
+        ask: EvalRequest,
         *,
         policy: Policy = "every",
         tokenizer: Path | None = None,
@@ -102,7 +102,7 @@ class FolderWatch:
                 waits = "" if trouble.lasting else "; it is looked at again when it changes"
                 self.say(f"{one.label} is not taken: {trouble.reason}{waits}")
 
-    def take(self, one: Checkpoint) -> None:
+    def take(self, one: CheckpointFolder) -> None:
         """Set a checkpoint aside and queue it; tell where that fails."""
         try:
             new = aside.put(
@@ -117,7 +117,7 @@ class FolderWatch:
         if new:
             self.say(f"{one.label} is queued")
 
-    def inherit(self, one: Checkpoint, folder: Path) -> None:
+    def inherit(self, one: CheckpointFolder, folder: Path) -> None:
         """Write a checkpoint's lineage, where it has none: what is told here, and its own step."""
         told = read_json(self.place / LINEAGE_FILE)
         if not isinstance(told, list):

@@ -34,14 +34,14 @@ from olmes.models.hf.warm import WarmMemory
 from olmes.records.record import Record
 from olmes.requests.plan import Plan
 from olmes.runs.run import run
-from olmes.scoring.process.shared_pool import KeptPool
+from olmes.scoring.process.shared_pool import SharedPool
 from olmes.tools.locks import Lock, anybody_in, held
 from olmes.trainers.checkpoints.adapters import merged
 from olmes.trainers.checkpoints.best import Values, outcome, publish
 from olmes.trainers.checkpoints.folders import signature
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Job, Queue
-from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.staging import sweep
 
 POLL_SECONDS = 0.5
@@ -82,7 +82,7 @@ class Scorer:
         self.pushed: set[str] = set()
         """Folders of records that the server has."""
         self.warm = WarmMemory()
-        self.scorers = KeptPool()
+        self.scorers = SharedPool()
 
     def work(self, *, drain: bool = False, only: str | None = None) -> None:
         """Take jobs until there is nothing more to wait for.
@@ -172,7 +172,7 @@ class Scorer:
         Raises:
             OlmesError: the files are not whole any more, or the run cannot be made.
         """
-        ask = Ask.from_json(job.ask)
+        ask = EvalRequest.from_json(job.ask)
         folder = self.queue.folder / job.folder
         if trouble := trouble_of(folder):
             raise OlmesError(f"{folder}: {trouble.reason}.")
@@ -208,7 +208,7 @@ class Scorer:
         )
         return next((one for one in same if one.result and one.result["complete"]), None)
 
-    def run(self, ask: Ask, ask_hash: str, model: HFModel) -> Record:
+    def run(self, ask: EvalRequest, ask_hash: str, model: HFModel) -> Record:
         """Run the suite, going on where an earlier process was killed; write the record's page."""
         suite, tasks = ask.members
         if ask_hash not in self.plans:

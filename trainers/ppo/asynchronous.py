@@ -18,7 +18,7 @@ from olmes.trainers.ppo.config import PPOConfig
 from olmes.trainers.ppo.learner import Learner
 from olmes.trainers.ppo.processes import ProcessWorkers, Workers
 from olmes.trainers.ppo.rollout import Prompts, Rollout, Sampling, orders_of
-from olmes.trainers.ppo.worker import MakeGenerator, Recipe
+from olmes.trainers.ppo.worker import GeneratorRecipe, MakeGenerator
 
 
 class Asynchronous:
@@ -103,7 +103,7 @@ def start_workers(
 ) -> Workers:  # fmt: skip
     """Start the generators that the configuration names: processes here, or actors of Ray."""
     policy = learner.policy
-    recipe = Recipe(
+    recipe = GeneratorRecipe(
         learner.policy_class, policy.config, policy.dtype, prompts.encoded, sampling, make,
         config.generator_device or default_device(config),
         learner.accelerator.mixed_precision == "bf16",

@@ -19,7 +19,7 @@ from olmes.trainers.ppo.rollout import Rollout, derived_seed
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class LearnerBatch:
     """B rollouts as tensors, prompt then response then padding on the right.
 
     On the right, because a causal model's tokens cannot see it there.
@@ -34,17 +34,17 @@ class Batch:
     behaviour: Tensor
     """(B, T) log mu of the next token, 0 off the mask."""
 
-    def rows(self, chosen: Tensor) -> Batch:
+    def rows(self, chosen: Tensor) -> LearnerBatch:
         """Some of the rollouts, cut to the longest of them."""
         width = int(self.attention[chosen].sum(-1).max())
-        return Batch(
+        return LearnerBatch(
             self.ids[chosen, :width], self.attention[chosen, :width],
             self.mask[chosen, : width - 1], self.behaviour[chosen, : width - 1],
         )  # fmt: skip
 
 
-def collate(rollouts: Sequence[Rollout], pad: int, device: Any = "cpu") -> Batch:
-    """Rollouts as a `Batch`."""
+def collate(rollouts: Sequence[Rollout], pad: int, device: Any = "cpu") -> LearnerBatch:
+    """Rollouts as a `LearnerBatch`."""
     width = max(len(r.prompt) + len(r.response) for r in rollouts)
     ids = torch.full((len(rollouts), width), pad)
     attention = torch.zeros((len(rollouts), width), dtype=torch.long)
@@ -56,7 +56,7 @@ def collate(rollouts: Sequence[Rollout], pad: int, device: Any = "cpu") -> Batch
         attention[i, :end] = 1
         mask[i, start - 1 : end - 1] = 1
         behaviour[i, start - 1 : end - 1] = torch.tensor(r.logprobs)
-    return Batch(*(x.to(device) for x in (ids, attention, mask, behaviour)))
+    return LearnerBatch(*(x.to(device) for x in (ids, attention, mask, behaviour)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class Learner:
         }
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def look(self, batch: Batch) -> Before:
+    def look(self, batch: LearnerBatch) -> Before:
         """Log-probabilities, values and entropy of the models as they are, for the whole batch."""
         mine = torch.arange(len(batch.ids))[self.accelerator.process_index :: self.processes]
         shape = (len(mine), batch.mask.shape[1])
@@ -241,7 +241,7 @@ class Learner:
             *(x.reshape(self.processes, *shape).transpose(0, 1).flatten(0, 1) for x in gathered)
         )
 
-    def learn(self, number: int, batch: Batch, targets: Targets) -> dict[str, float]:
+    def learn(self, number: int, batch: LearnerBatch, targets: Targets) -> dict[str, float]:
         """K epochs over the batch [PPO, algorithm 1]; means of the losses over all steps."""
         config = self.config
         for group in self.optimizer.param_groups:
@@ -271,7 +271,7 @@ class Learner:
             "grad_norm": sum(norms) / len(norms)
         }
 
-    def step(self, batch: Batch, targets: Targets, chosen: Tensor) -> dict[str, float]:
+    def step(self, batch: LearnerBatch, targets: Targets, chosen: Tensor) -> dict[str, float]:
         """Gradients of one minibatch; this process's part of its mean losses.
 
         The loss is the mean over the minibatch's response tokens, however it is cut for memory.

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from olmes.errors import OlmesError
 from olmes.trainers.ppo.rollout import Order, Rollout
 from olmes.trainers.ppo.weights import SharedWeights
-from olmes.trainers.ppo.worker import Failure, Recipe, serve
+from olmes.trainers.ppo.worker import GeneratorRecipe, WorkerFailure, serve
 
 
 class Workers(Protocol):
@@ -52,7 +52,7 @@ class ProcessWorker:
     """
 
     def __init__(
-        self, recipe: Recipe, weights: SharedWeights, restarts: int,
+        self, recipe: GeneratorRecipe, weights: SharedWeights, restarts: int,
         deliver: Callable[[list[Rollout] | BaseException], None],
     ) -> None:  # fmt: skip
         from torch import multiprocessing
@@ -118,7 +118,7 @@ class ProcessWorker:
                 self.restarted += 1
                 self.start()
                 continue
-            if isinstance(answer, Failure):
+            if isinstance(answer, WorkerFailure):
                 self.deliver(RuntimeError(f"the generator process failed:\n{answer.trace}"))
                 return
             deaths = 0
@@ -140,7 +140,12 @@ class ProcessWorkers:
     """Several `ProcessWorker`s and the weights they share."""
 
     def __init__(
-        self, recipe: Recipe, weights: Mapping[str, Any], version: int, count: int, restarts: int
+        self,
+        recipe: GeneratorRecipe,
+        weights: Mapping[str, Any],
+        version: int,
+        count: int,
+        restarts: int,
     ) -> None:
         self.results: queue.SimpleQueue[list[Rollout] | BaseException] = queue.SimpleQueue()
         self.weights = SharedWeights(weights)

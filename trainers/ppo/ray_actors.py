@@ -14,7 +14,7 @@ from olmes.errors import OlmesError
 from olmes.models.ray.cluster import quiet_ray
 from olmes.trainers.ppo.rollout import Order, Rollout
 from olmes.trainers.ppo.weights import load_weights
-from olmes.trainers.ppo.worker import GenerationWorker, Recipe
+from olmes.trainers.ppo.worker import GenerationWorker, GeneratorRecipe
 
 NEWS = "news"
 """The actors' thread that hears of new weights; the other one generates."""
@@ -27,7 +27,7 @@ class Actor:
     with the weights of the moment it is begun, not of the moment it was asked for.
     """
 
-    def __init__(self, recipe: Recipe, version: int, boxed: list[Any]) -> None:
+    def __init__(self, recipe: GeneratorRecipe, version: int, boxed: list[Any]) -> None:
         self.worker = GenerationWorker(recipe)
         self.newest: tuple[int, Any] = (version, boxed[0])
         self.version = -1
@@ -58,7 +58,12 @@ class RayWorkers:
     """
 
     def __init__(
-        self, recipe: Recipe, weights: Mapping[str, Any], version: int, count: int, restarts: int
+        self,
+        recipe: GeneratorRecipe,
+        weights: Mapping[str, Any],
+        version: int,
+        count: int,
+        restarts: int,
     ) -> None:
         try:
             ray = self.ray = quiet_ray()

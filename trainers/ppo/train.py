@@ -45,7 +45,7 @@ class Trained:
     """One entry an update; `step` counts them from 1."""
 
 
-class Source(Protocol):
+class PromptSource(Protocol):
     """Where batches of rollouts come from."""
 
     def batch(self, update: int) -> list[Rollout]:
@@ -110,7 +110,7 @@ class Synchronous:
 def synchronous_source(
     config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, start: int,
     make: MakeGenerator,
-) -> Source:  # fmt: skip
+) -> PromptSource:  # fmt: skip
     """A generator in this process, over the learner's own policy."""
     generator = make(learner.policy, prompts.encoded, sampling, start)
     return Synchronous(config, learner, prompts, generator)
@@ -119,13 +119,13 @@ def synchronous_source(
 def asynchronous_source(
     config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, start: int,
     make: MakeGenerator,
-) -> Source:  # fmt: skip
+) -> PromptSource:  # fmt: skip
     """Generators elsewhere; of several learning processes the main one has them."""
     workers = None
     weights = learner.policy_weights()
     if learner.accelerator.is_main_process:
         workers = start_workers(config, learner, weights, prompts, sampling, start, make)
-    source: Source = Asynchronous(config, learner, prompts, start, workers)
+    source: PromptSource = Asynchronous(config, learner, prompts, start, workers)
     return source
 
 
@@ -198,7 +198,7 @@ def train_ppo(
     kind = asynchronous_source if asynchronous else synchronous_source
     source = kind(config, learner, prompts, sampling, len(history), make_generator)
     try:
-        run(config, learner, source, reporter, Verifier(rows, reward, tokenizer), prompts.hash)
+        run(config, learner, source, reporter, Rewarder(rows, reward, tokenizer), prompts.hash)
     finally:
         source.close()
     return Trained(reporter.last_checkpoint, reporter.state.log_history)
@@ -219,7 +219,7 @@ def check_launcher(accelerator: Any) -> None:
 
 
 def run(
-    config: PPOConfig, learner: Learner, source: Source, reporter: Reporter, verify: Verifier,
+    config: PPOConfig, learner: Learner, source: PromptSource, reporter: Reporter, verify: Rewarder,
     data: str,
 ) -> None:  # fmt: skip
     """Updates until there are enough or a callback says stop."""
@@ -245,7 +245,7 @@ def run(
     reporter.end()
 
 
-class Verifier:
+class Rewarder:
     """Decodes responses and asks the reward about them, once a batch."""
 
     def __init__(self, rows: Sequence[Row], reward: Reward, tokenizer: Any) -> None:

@@ -18,14 +18,14 @@ MakeGenerator = Callable[[Any, Sequence[tuple[int, ...]], Sampling, int], Genera
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class WorkerFailure:
     """An error in a generator that would come again: it is raised where learning goes on."""
 
     trace: str
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class GeneratorRecipe:
     """How to make a generator elsewhere; can be pickled."""
 
     model_class: Any
@@ -47,7 +47,7 @@ class Recipe:
 class GenerationWorker:
     """A model and its generator; the same class runs in a local process and in a Ray actor."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: GeneratorRecipe) -> None:
         self.recipe = recipe
         self.model = recipe.model()
         self.generator = recipe.make(self.model, recipe.prompts, recipe.sampling, -1)
@@ -62,7 +62,7 @@ class GenerationWorker:
         return rollouts
 
 
-def serve(connection: Any, recipe: Recipe, weights: SharedWeights) -> None:
+def serve(connection: Any, recipe: GeneratorRecipe, weights: SharedWeights) -> None:
     """Take orders from the pipe until it closes; before each, take the newest weights."""
     # Ctrl-C reaches the whole terminal group; the learner decides when generators end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -78,7 +78,7 @@ def serve(connection: Any, recipe: Recipe, weights: SharedWeights) -> None:
         return
     # Nothing is swallowed: whatever it was is raised in the learner's process.
     except Exception:
-        connection.send(Failure(traceback.format_exc()))
+        connection.send(WorkerFailure(traceback.format_exc()))
 
 
 def end_with_parent() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 
-class Row(Protocol):
+class BatchRow(Protocol):
     """One row of a batch."""
 
     @property
@@ -15,7 +15,7 @@ class Row(Protocol):
         """Whether its result has been reported."""
 
 
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=BatchRow)
 
 
 def out_of_memory(error: Exception) -> bool:

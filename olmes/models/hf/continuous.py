@@ -17,9 +17,9 @@ import torch
 
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.batches import out_of_memory, release_memory
-from olmes.models.hf.generation_rows import Row
-from olmes.models.hf.prefix import Family, Packed, arranged, families
-from olmes.models.hf.prompt_cache import Step, Store, fill, forward, shared_attention
+from olmes.models.hf.generation_rows import GenerationRow
+from olmes.models.hf.prefix import Packed, PrefixGroup, arranged, families
+from olmes.models.hf.prompt_cache import SlotStore, Step, fill, forward, shared_attention
 from olmes.models.hf.sampling import GumbelSampler
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ GROWTH = 256
 class Running:
     """A row in a slot."""
 
-    row: Row
-    family: Family | None
+    row: GenerationRow
+    family: PrefixGroup | None
     own: int
     """Prompt tokens beyond the family's."""
     sampler: GumbelSampler | None
@@ -56,7 +56,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BatchLimits:
     """How much may run at once."""
 
     rows: int
@@ -66,10 +66,10 @@ class Limits:
 
 def generate_stream(
     model: PreTrainedModel,
-    rows: Sequence[Row],
-    limits: Limits,
+    rows: Sequence[GenerationRow],
+    limits: BatchLimits,
     endings: Endings,
-    fail: Callable[[Row, str], None],
+    fail: Callable[[GenerationRow, str], None],
 ) -> None:
     """Answer all rows; out of memory, go on with half as many at once.
 
@@ -80,7 +80,7 @@ def generate_stream(
     order = arranged(prompts, kin)
     waiting = deque((rows[at], kin[at]) for at in order)
     while waiting:
-        batch = Batch(model, limits, endings)
+        batch = GenerationBatch(model, limits, endings)
         reason = ""
         try:
             with torch.inference_mode(), quiet(), shared_attention(model):
@@ -102,23 +102,23 @@ def generate_stream(
             for one in reversed(open_rows):
                 one.row.new_ids.clear()
                 waiting.appendleft((one.row, one.family))
-            limits = Limits(max(1, len(open_rows) // 2 or limits.rows // 2), limits.tokens)
+            limits = BatchLimits(max(1, len(open_rows) // 2 or limits.rows // 2), limits.tokens)
 
 
-class Batch:
+class GenerationBatch:
     """The rows that run, in the first slots of a store."""
 
-    def __init__(self, model: PreTrainedModel, limits: Limits, endings: Endings) -> None:
+    def __init__(self, model: PreTrainedModel, limits: BatchLimits, endings: Endings) -> None:
         self.model = model
         self.limits = limits
         self.endings = endings
-        self.store = Store()
+        self.store = SlotStore()
         self.active: list[Running] = []
         self.most = 0  # rows that ran at once
         on_cpu = model.device.type == "cpu"
         self.fill_tokens = FILL_TOKENS_ON_CPU if on_cpu else FILL_TOKENS_ON_GPU
 
-    def run(self, waiting: deque[tuple[Row, Family | None]]) -> None:
+    def run(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> None:
         """Answer the waiting rows; those taken from the queue and not finished are `active`."""
         while waiting or self.active:
             # A fill beside few steps is cheap; filling one by one on a large batch is not.
@@ -127,7 +127,7 @@ class Batch:
                     self.start(chosen)
             self.step()
 
-    def admit(self, waiting: deque[tuple[Row, Family | None]]) -> list[Running]:
+    def admit(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> list[Running]:
         """Take the next rows of one family that a fill and the limits have room for."""
         chosen: list[Running] = []
         tokens = 0

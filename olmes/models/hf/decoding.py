@@ -17,7 +17,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from olmes.models.base import Work
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.encoding import Encoder
-from olmes.models.hf.generation_rows import Row, cut_at_stop
+from olmes.models.hf.generation_rows import GenerationRow, cut_at_stop
 from olmes.models.hf.sampling import GumbelSampler
 from olmes.types import Finish, Response
 
@@ -46,7 +46,7 @@ class Endings:
         encoder: Encoder,
         ends: frozenset[int],
         work: Work,
-        done: Callable[[Row, Response], None],
+        done: Callable[[GenerationRow, Response], None],
     ) -> None:
         self.encoder = encoder
         self.ends = ends
@@ -63,7 +63,7 @@ class Endings:
             self._by_stops[stops] = self.ends | self.encoder.stop_tokens(stops), window
         return self._by_stops[stops]
 
-    def add(self, row: Row, token: int) -> None:
+    def add(self, row: GenerationRow, token: int) -> None:
         """Append a new token to a row, and report the row when it ends with it."""
         row.new_ids.append(token)
         self.work.decode_tokens += 1
@@ -87,7 +87,7 @@ class Endings:
                     ),
                 )
 
-    def stop_in_tail(self, row: Row, window: int) -> bool:
+    def stop_in_tail(self, row: GenerationRow, window: int) -> bool:
         """Whether the last tokens hold a stop string."""
         stops = row.generation.stop
         if not stops or not self.may_complete(stops, row.new_ids[-1]):
@@ -112,10 +112,10 @@ class Endings:
         return not last.isdisjoint(self._texts[token])
 
 
-class RowWatcher:
+class StopOnEnding:
     """A stopping criterion of `generate` that looks at each row's new token."""
 
-    def __init__(self, rows: Sequence[Row], endings: Endings) -> None:
+    def __init__(self, rows: Sequence[GenerationRow], endings: Endings) -> None:
         self.rows = rows
         self.endings = endings
 
@@ -127,7 +127,7 @@ class RowWatcher:
         return torch.tensor([row.finished for row in self.rows], device=input_ids.device)
 
 
-def generate_batch(model: PreTrainedModel, rows: Sequence[Row], endings: Endings) -> None:
+def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], endings: Endings) -> None:
     """Answer rows that have the same generation settings; `endings` reports each as it ends.
 
     Decoding is greedy or sampled by the rows' own settings alone (no penalty, no minimum length).
@@ -150,7 +150,7 @@ def generate_batch(model: PreTrainedModel, rows: Sequence[Row], endings: Endings
         eos_token_id=sorted(endings.ends) or None,
         pad_token_id=pad,
     )
-    watcher = RowWatcher(rows, endings)
+    watcher = StopOnEnding(rows, endings)
     with torch.inference_mode(), quiet():
         model.generate(
             input_ids=ids.to(device),

@@ -33,7 +33,7 @@ MOST_KEPT = 50_000_000
 """Tokens that are kept for the next checkpoint: 200 MB, and about as much for their text."""
 
 
-class Kept:
+class EncodedPrompts:
     """Prompts that were made before, for models with the same tokenizer and chat template.
 
     The plan's own requests are kept beside them, so that each is known by its identity: hashing an
@@ -74,7 +74,7 @@ class Encoder:
     """Turns requests into tokens, and tokens into text, with one model's tokenizer."""
 
     def __init__(
-        self, name: str, tokenizer: PreTrainedTokenizerBase, kept: Kept | None = None
+        self, name: str, tokenizer: PreTrainedTokenizerBase, kept: EncodedPrompts | None = None
     ) -> None:
         self.name = name
         self.tokenizer = tokenizer

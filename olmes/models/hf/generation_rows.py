@@ -20,7 +20,7 @@ class UnanswerableError(Exception):
 
 
 @dataclass(slots=True)
-class Row:
+class GenerationRow:
     """One request in the making."""
 
     index: int
@@ -68,7 +68,7 @@ def seed_of(request: Request, prompt: EncodedPrompt) -> int:
     return int(mixed[:15], 16)
 
 
-def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None) -> Row:
+def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None) -> GenerationRow:
     """The row of a request in a model whose prompt and answer share `window` tokens.
 
     A prompt that is too long is cut from the left to `window - max_tokens`, as the protocol's
@@ -94,7 +94,7 @@ def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None)
     elif window is not None:
         truncated = max(0, len(ids) + max_tokens - window)
         ids = ids[truncated:]
-    return Row(
+    return GenerationRow(
         index=index,
         prompt_ids=array("i", ids),
         truncated=truncated,
@@ -104,12 +104,12 @@ def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None)
     )
 
 
-def groups(rows: Iterable[Row]) -> list[list[Row]]:
+def groups(rows: Iterable[GenerationRow]) -> list[list[GenerationRow]]:
     """Rows that may share a batch, the longest prompts first.
 
     Equal lengths need no padding, and when memory does not suffice it shows at once.
     """
-    by_settings: dict[tuple[object, ...], list[Row]] = {}
+    by_settings: dict[tuple[object, ...], list[GenerationRow]] = {}
     for row in rows:
         generation = row.generation
         settings = (

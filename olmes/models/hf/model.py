@@ -21,7 +21,13 @@ from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerpr
 from olmes.models.hf import encoding
 from olmes.models.hf.batches import run_in_batches
 from olmes.models.hf.encoding import Encoder
-from olmes.models.hf.generation_rows import Row, UnanswerableError, check_settings, fit, groups
+from olmes.models.hf.generation_rows import (
+    GenerationRow,
+    UnanswerableError,
+    check_settings,
+    fit,
+    groups,
+)
 from olmes.tools.hashing import content_hash
 from olmes.types import Request, Response
 
@@ -200,15 +206,15 @@ class HFModel(CheckpointModel):
 
         for generation in {request.generation for request in requests}:
             check_settings(generation)
-        rows: list[Row] = []
+        rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
             with answered_alone(index, done):
                 rows.append(fit(index, request, self.encoder.encode(request), self.window))
 
-        def report(row: Row, response: Response) -> None:
+        def report(row: GenerationRow, response: Response) -> None:
             done(row.index, response)
 
-        def fail(row: Row, reason: str) -> None:
+        def fail(row: GenerationRow, reason: str) -> None:
             row.finished = True
             report(row, Response(finish="error", error=reason, prompt_tokens=len(row.prompt_ids)))
 
@@ -225,7 +231,7 @@ class HFModel(CheckpointModel):
                 generate_stream(self.weights, rows, room, endings, fail)
             return
 
-        def work(batch: list[Row]) -> None:
+        def work(batch: list[GenerationRow]) -> None:
             generate_batch(self.weights, batch, endings)
             self.work.prefill_tokens += sum(len(row.prompt_ids) for row in batch)
 

@@ -1,8 +1,8 @@
 """Which token sequences begin alike, and how to compute each common beginning once.
 
-A trie over a whole stream of prompts, in two parts. Long beginnings that many share (few-shot
-exemplars) become a `Family`: computed once and kept. What a handful share is found by `pack`, which
-lays the rest of some sequences out as one, each distinct token once.
+A trie over a whole stream of prompts, in two parts. A long prefix that many share (few-shot
+exemplars) becomes a `PrefixGroup`: computed once and kept. What a handful share is found by `pack`,
+which lays the rest of some sequences out as one, each distinct token once.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MIN_MEMBERS = 4
 
 
 @dataclass(slots=True, eq=False)
-class Family:
+class PrefixGroup:
     """Sequences that begin with the same tokens."""
 
     tokens: array[int]
     """The common beginning, that of the family around this one included."""
-    parent: Family | None
+    parent: PrefixGroup | None
     order: tuple[int, ...]
     """Families sort by it, each behind its parent."""
     waiting: int = 0
@@ -34,14 +34,14 @@ class Family:
 
     def join(self, members: int = 1) -> None:
         """So many more sequences need the beginning."""
-        family: Family | None = self
+        family: PrefixGroup | None = self
         while family is not None:
             family.waiting += members
             family = family.parent
 
     def release(self) -> None:
         """A member is finished; the last one frees the states."""
-        family: Family | None = self
+        family: PrefixGroup | None = self
         while family is not None:
             family.waiting -= 1
             if family.waiting <= 0:
@@ -63,17 +63,17 @@ def common(left: array[int], right: array[int]) -> int:
     return low
 
 
-def families(sequences: Sequence[array[int]]) -> list[Family | None]:
+def families(sequences: Sequence[array[int]]) -> list[PrefixGroup | None]:
     """The innermost family of each sequence, or None.
 
     At least one token of every sequence stays outside its family, for it is the last token's output
     that is asked for. Nested beginnings give nested families.
     """
-    found: list[Family | None] = [None] * len(sequences)
+    found: list[PrefixGroup | None] = [None] * len(sequences)
     order = sorted(range(len(sequences)), key=lambda at: sequences[at])
     # alike[k]: tokens that the k-th and the next in order begin with alike.
     alike = [common(sequences[a], sequences[b]) for a, b in pairwise(order)]
-    stack: list[tuple[int, int, Family | None]] = [(0, len(order), None)]
+    stack: list[tuple[int, int, PrefixGroup | None]] = [(0, len(order), None)]
     serial = 0
     while stack:
         start, end, around = stack.pop()
@@ -86,7 +86,7 @@ def families(sequences: Sequence[array[int]]) -> list[Family | None]:
         if usable - (len(around.tokens) if around else 0) >= MIN_TOKENS:
             serial += 1
             place = (*(around.order if around else ()), serial)
-            family = Family(sequences[order[start]][:usable], around, place)
+            family = PrefixGroup(sequences[order[start]][:usable], around, place)
             for at in order[start:end]:
                 found[at] = family
         cuts = [at for at in range(start, end - 1) if alike[at] == least]
@@ -98,7 +98,7 @@ def families(sequences: Sequence[array[int]]) -> list[Family | None]:
     return found
 
 
-def arranged(sequences: Sequence[array[int]], kin: Sequence[Family | None]) -> list[int]:
+def arranged(sequences: Sequence[array[int]], kin: Sequence[PrefixGroup | None]) -> list[int]:
     """The order in which to run: families together, the longest first, equal sequences adjacent.
 
     The longest go first so that it shows at once when memory does not suffice.

@@ -19,7 +19,7 @@ from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.batches import out_of_memory, release_memory
 from olmes.models.hf.continuous import FILL_TOKENS_ON_CPU, FILL_TOKENS_ON_GPU
 from olmes.models.hf.loglikelihood import Candidate
-from olmes.models.hf.prefix import Family, Packed, arranged, common, families
+from olmes.models.hf.prefix import Packed, PrefixGroup, arranged, common, families
 from olmes.models.hf.prompt_cache import fill, shared_attention
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def context_of(rows: Sequence[Candidate]) -> array[int]:
     return first[: min([length, *(common(first, row.token_ids) for row in rows[1:])])]
 
 
-class Batch:
+class TokenBatch:
     """Requests of one family that go through the model together."""
 
-    def __init__(self, family: Family | None) -> None:
+    def __init__(self, family: PrefixGroup | None) -> None:
         self.family = family
         self.requests: list[list[Candidate]] = []
         self.packed = Packed()
@@ -66,10 +66,10 @@ class Batch:
 
 
 def batches(
-    requests: Sequence[tuple[list[Candidate], Family | None]], rows: int, tokens: int
-) -> Iterator[Batch]:
+    requests: Sequence[tuple[list[Candidate], PrefixGroup | None]], rows: int, tokens: int
+) -> Iterator[TokenBatch]:
     """Requests packed in their order, up to so many continuations and new tokens a batch."""
-    batch: Batch | None = None
+    batch: TokenBatch | None = None
     for request, family in requests:
         if batch is not None:
             held = sum(map(len, batch.requests)) + len(request)
@@ -78,13 +78,13 @@ def batches(
             if ends or len(batch.packed.tokens) + fresh(request, family) > tokens:
                 yield batch
                 batch = None
-        batch = batch or Batch(family)
+        batch = batch or TokenBatch(family)
         batch.add(request)
     if batch is not None:
         yield batch
 
 
-def fresh(request: Sequence[Candidate], family: Family | None) -> int:
+def fresh(request: Sequence[Candidate], family: PrefixGroup | None) -> int:
     """New tokens of a request alone."""
     shared = len(context_of(request))
     before = len(family.tokens) if family else 0
@@ -130,7 +130,7 @@ def weigh_stream(
             waiting[0:1] = apart(failed, reason, settle)
 
 
-def weigh(model: PreTrainedModel, batch: Batch) -> str:
+def weigh(model: PreTrainedModel, batch: TokenBatch) -> str:
     """Weigh a batch; why it could not be, when memory does not suffice."""
     try:
         with torch.inference_mode(), quiet(), shared_attention(model):
@@ -143,8 +143,8 @@ def weigh(model: PreTrainedModel, batch: Batch) -> str:
 
 
 def apart(
-    batch: Batch, reason: str, settle: Callable[[list[Candidate]], None]
-) -> list[tuple[list[Candidate], Family | None]]:
+    batch: TokenBatch, reason: str, settle: Callable[[list[Candidate]], None]
+) -> list[tuple[list[Candidate], PrefixGroup | None]]:
     """What to try in place of one request that does not fit: each continuation by itself."""
     [rows] = batch.requests
     if len(rows) == 1:

@@ -25,7 +25,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, Cache
 
 from olmes.models.base import Work
-from olmes.models.hf.prefix import Family, Packed
+from olmes.models.hf.prefix import Packed, PrefixGroup
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -49,7 +49,7 @@ class Fill(Cache):  # type: ignore[misc]  # untyped base
         device: where the model runs.
     """
 
-    def __init__(self, packed: Packed, family: Family | None, device: torch.device) -> None:
+    def __init__(self, packed: Packed, family: PrefixGroup | None, device: torch.device) -> None:
         super().__init__(layers=[])
         self.rows = len(packed.paths)
         self.before = len(family.tokens) if family else 0
@@ -103,7 +103,7 @@ class Fill(Cache):  # type: ignore[misc]  # untyped base
         return out.transpose(1, 2)
 
 
-def beginning(family: Family, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+def beginning(family: PrefixGroup, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys and values of a family's beginning in one layer."""
     keys, values = family.states[layer]
     assert isinstance(keys, torch.Tensor)
@@ -111,7 +111,7 @@ def beginning(family: Family, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     return keys, values
 
 
-class Store:
+class SlotStore:
     """What each running row has beyond its family's beginning: a slot a row, written in place.
 
     By layer, keys and values `[slots, key-value heads, capacity, head size]`.
@@ -173,9 +173,9 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
 
     def __init__(
         self,
-        store: Store,
+        store: SlotStore,
         lengths: Sequence[int],
-        kin: Sequence[Family | None],
+        kin: Sequence[PrefixGroup | None],
         device: torch.device,
     ) -> None:
         super().__init__(layers=[])
@@ -186,7 +186,7 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
         self.numbers = torch.arange(self.rows, device=device)
         seen = torch.arange(self.longest, device=device) <= self.places[:, None]
         self.hidden = ~seen[:, None, None, :]  # [rows, 1, 1, longest]
-        members: dict[Family, list[int]] = {}
+        members: dict[PrefixGroup, list[int]] = {}
         for at, family in enumerate(kin):
             if family:
                 members.setdefault(family, []).append(at)
@@ -343,7 +343,7 @@ def forward(
 
 
 def fill(
-    model: PreTrainedModel, packed: Packed, family: Family | None, keep: Sequence[int]
+    model: PreTrainedModel, packed: Packed, family: PrefixGroup | None, keep: Sequence[int]
 ) -> tuple[Fill, torch.Tensor]:
     """Compute packed tokens behind a family's beginning; their states and the kept logits."""
     if family:
@@ -356,7 +356,7 @@ def fill(
 
 
 def pack_forward(
-    model: PreTrainedModel, packed: Packed, family: Family | None, keep: Sequence[int]
+    model: PreTrainedModel, packed: Packed, family: PrefixGroup | None, keep: Sequence[int]
 ) -> tuple[Fill, torch.Tensor]:
     """`fill` behind a beginning that is there."""
     current = Fill(packed, family, model.device)
@@ -367,7 +367,7 @@ def pack_forward(
     return current, logits
 
 
-def compute_beginning(model: PreTrainedModel, family: Family) -> None:
+def compute_beginning(model: PreTrainedModel, family: PrefixGroup) -> None:
     """Compute a family's beginning behind that of the family around it, unless it is there."""
     if family.states:
         return

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from olmes.models.checkpoint.folder import quiet
-from olmes.models.hf.continuous import Limits
-from olmes.models.hf.prefix import Family, Packed
+from olmes.models.hf.continuous import BatchLimits
+from olmes.models.hf.prefix import Packed, PrefixGroup
 from olmes.models.hf.prompt_cache import (
+    SlotStore,
     Step,
-    Store,
     UnsuitableError,
     fill,
     forward,
@@ -71,8 +71,8 @@ def suits(model: PreTrainedModel) -> bool:
 
 def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> torch.Tensor:
     """Logits `[3, vocabulary]` of the last tokens: two rows of a family, and one of none."""
-    family = Family(shared, None, (1,), waiting=2)
-    store = Store()
+    family = PrefixGroup(shared, None, (1,), waiting=2)
+    store = SlotStore()
     for slots, kin in (((0, 1), family), ((2,), None)):
         packed = Packed()
         for slot in slots:
@@ -87,7 +87,7 @@ def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> 
     return forward(model, step, [end[-1] for end in ends], positions)
 
 
-def limits(model: PreTrainedModel, batch_size: int | None) -> Limits:
+def limits(model: PreTrainedModel, batch_size: int | None) -> BatchLimits:
     """How many rows and how many cached tokens may run at once."""
     config = model.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -99,4 +99,4 @@ def limits(model: PreTrainedModel, batch_size: int | None) -> Limits:
         import psutil
 
         free, rows = psutil.virtual_memory().available, ROWS_ON_CPU
-    return Limits(batch_size or rows, int(free * SHARE_OF_MEMORY / a_token))
+    return BatchLimits(batch_size or rows, int(free * SHARE_OF_MEMORY / a_token))

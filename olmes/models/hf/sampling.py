@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
-from olmes.models.hf.generation_rows import Row
+from olmes.models.hf.generation_rows import GenerationRow
 from olmes.types import Generation
 
 
@@ -24,7 +24,7 @@ class GumbelSampler:
     It is the only logits processor: temperature and nucleus are applied here, by transformers' own.
     """
 
-    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
+    def __init__(self, rows: Sequence[GenerationRow], device: torch.device) -> None:
         self.rows = rows
         self.shape = shape_of(rows[0].generation)
         self.generators = [generator_of(row, device) for row in rows]
@@ -50,6 +50,6 @@ def shape_of(generation: Generation) -> LogitsProcessorList:
     return shape
 
 
-def generator_of(row: Row, device: torch.device) -> torch.Generator:
+def generator_of(row: GenerationRow, device: torch.device) -> torch.Generator:
     """A row's own source of noise."""
     return torch.Generator(device).manual_seed(row.seed)

@@ -17,7 +17,7 @@ from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.fingerprint import fingerprinted, settings, weight_files
 from olmes.models.checkpoint.weight_files import safetensors_header
 from olmes.models.hf.batches import release_memory
-from olmes.models.hf.encoding import Encoder, Kept
+from olmes.models.hf.encoding import EncodedPrompts, Encoder
 from olmes.tools.hashing import content_hash
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class WarmMemory:
         """The layout of the module's weights; empty where they cannot be swapped."""
         self.swaps = 0
         """How often weights were read into a module that was there."""
-        self.tokenizers: dict[str, tuple[PreTrainedTokenizerBase, Kept]] = {}
+        self.tokenizers: dict[str, tuple[PreTrainedTokenizerBase, EncodedPrompts]] = {}
 
     def encoder(self, name: str, folder: Path) -> Encoder:
         """The tokenizer of a folder: one that is loaded where it has the same content.
@@ -48,7 +48,7 @@ class WarmMemory:
         same = ("tokenizer", "tokenizer_config", "chat_template", "config")
         key = content_hash({part: parts[part] for part in same})
         if key not in self.tokenizers:
-            self.tokenizers[key] = files.load_tokenizer(name, folder), Kept()
+            self.tokenizers[key] = files.load_tokenizer(name, folder), EncodedPrompts()
         tokenizer, kept = self.tokenizers[key]
         return Encoder(name, tokenizer, kept)
 

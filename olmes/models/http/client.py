@@ -20,7 +20,7 @@ from olmes.models.http.background import in_background
 from olmes.models.http.errors import (
     Answer,
     PassingError,
-    RefusedError,
+    RequestRefusedError,
     UnreachableError,
     check_status,
 )
@@ -46,12 +46,12 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     """From the JSON of the answer. Raises ValueError when it is not of the protocol (the request
     is tried again), UnanswerableError when it never will be."""
-    adapt: Callable[[RefusedError, dict[str, Any]], bool]
+    adapt: Callable[[RequestRefusedError, dict[str, Any]], bool]
     """Given a refusal and the body that was refused: whether the next body will be another one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RequestFailure:
     """A request that was given up, and why."""
 
     reason: str
@@ -69,7 +69,7 @@ class Health:
     """Requests since the last success."""
 
 
-class Client:
+class HTTPClient:
     """Asks one server.
 
     Args:
@@ -84,14 +84,16 @@ class Client:
         self.url, self.model, self.most, self.patience = url, model, most, patience
         self._key = key
 
-    def ask(self, calls: Sequence[Call[T]], done: Callable[[int, T | Failure], None]) -> None:
+    def ask(
+        self, calls: Sequence[Call[T]], done: Callable[[int, T | RequestFailure], None]
+    ) -> None:
         """Make every call; `done` gets each position and result, in the thread that called.
 
         Raises:
             OlmesError: the server refuses the key, is gone, or fails every request. What was
                 answered before is given to `done` first.
         """
-        results: queue.SimpleQueue[tuple[int, T | Failure] | None] = queue.SimpleQueue()
+        results: queue.SimpleQueue[tuple[int, T | RequestFailure] | None] = queue.SimpleQueue()
 
         async def work() -> None:
             try:
@@ -148,7 +150,7 @@ class Client:
         return None
 
     async def _answer_all(
-        self, calls: Sequence[Call[T]], report: Callable[[tuple[int, T | Failure]], None]
+        self, calls: Sequence[Call[T]], report: Callable[[tuple[int, T | RequestFailure]], None]
     ) -> None:
         """Answer every call with `most` workers, who take turns as the pace allows."""
         waiting = iter(enumerate(calls))
@@ -166,7 +168,7 @@ class Client:
 
     async def _answer(
         self, session: ClientSession, call: Call[T], pace: Pace, health: Health
-    ) -> T | Failure:
+    ) -> T | RequestFailure:
         """Answer one call, trying again while that may help."""
         failing_since = 0.0
         failures = tries = 0
@@ -174,12 +176,12 @@ class Client:
             body = call.body()
             try:
                 result = await self._try(session, call, body, pace, health)
-            except RefusedError as error:
+            except RequestRefusedError as error:
                 if call.adapt(error, body) and call.body() != body:
                     continue
-                return Failure(str(error))
+                return RequestFailure(str(error))
             except UnanswerableError as error:
-                return Failure(str(error))
+                return RequestFailure(str(error))
             except PassingError as error:
                 now = time.monotonic()
                 failing_since = failing_since or now
@@ -260,7 +262,9 @@ class Client:
                 "same command goes on then."
             )
 
-    def _give_up(self, error: PassingError, failures: int, since: float, health: Health) -> Failure:
+    def _give_up(
+        self, error: PassingError, failures: int, since: float, health: Health
+    ) -> RequestFailure:
         """The failure of a request that was tried long enough.
 
         Raises:
@@ -272,7 +276,7 @@ class Client:
         if not error.counted and health.last_success < since:
             self._broken("has turned every request away", error)
         times = "once" if failures == 1 else f"{failures} times"
-        return Failure(f"the request failed {times}; the last time: {error}")
+        return RequestFailure(f"the request failed {times}; the last time: {error}")
 
     def _broken(self, what: str, error: PassingError) -> NoReturn:
         raise OlmesError(

@@ -51,7 +51,7 @@ class UnreachableError(PassingError):
     """No answer came at all: refused, reset or dropped."""
 
 
-class RefusedError(UnanswerableError):
+class RequestRefusedError(UnanswerableError):
     """A request the server will not answer, however often it is sent.
 
     Args:
@@ -118,7 +118,7 @@ def check_status(answer: Answer, model: str, url: str, secret: str) -> None:
 
     Raises:
         PassingError: trying again may help.
-        RefusedError: it will not.
+        RequestRefusedError: it will not.
         OlmesError: no request of this run can succeed.
     """
     status = answer.status
@@ -133,7 +133,7 @@ def check_status(answer: Answer, model: str, url: str, secret: str) -> None:
             counted=status != 429,
             retry_after=retry_after(answer.headers),
         )
-    raise RefusedError(status, words, answer.field("param"))
+    raise RequestRefusedError(status, words, answer.field("param"))
 
 
 def end_of_run(answer: Answer, words: str, model: str, url: str) -> None:

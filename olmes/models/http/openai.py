@@ -14,7 +14,7 @@ from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.hf.generation_rows import check_settings
 from olmes.models.http import wire as wire
-from olmes.models.http.client import Call, Client, Failure
+from olmes.models.http.client import Call, HTTPClient, RequestFailure
 from olmes.models.http.endpoint import OFFICIAL, Endpoint, find_key
 from olmes.models.http.pace import Patience
 from olmes.tools import jsonl
@@ -71,9 +71,9 @@ class OpenAIModel(Model):
         self.dialect = wire.Dialect()
 
     @cached_property
-    def client(self) -> Client:
+    def client(self) -> HTTPClient:
         """What talks to the server."""
-        return Client(
+        return HTTPClient(
             self.endpoint.url,
             find_key(self.endpoint),
             self.endpoint.model,
@@ -158,7 +158,7 @@ class OpenAIModel(Model):
         chat = Request(
             generation=TINY, messages=({"role": "user", "content": "Count."},), prefill="One"
         )
-        counts: dict[int, int | Failure] = {}
+        counts: dict[int, int | RequestFailure] = {}
         reads = partial(wire.tokens_of, name="prompt_tokens")
 
         def closed() -> dict[str, Any]:
@@ -173,9 +173,9 @@ class OpenAIModel(Model):
     @cached_property
     def cannot_weigh(self) -> str:
         """Why the server gives no log-probabilities of a prompt; empty when it does."""
-        said: dict[int, wire.Weight | Failure] = {}
+        said: dict[int, wire.Weight | RequestFailure] = {}
         self.client.ask([self._weighing("One two", " three")], said.__setitem__)
-        return said[0].reason if isinstance(said[0], Failure) else ""
+        return said[0].reason if isinstance(said[0], RequestFailure) else ""
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; `done` is called by this thread."""
@@ -194,8 +194,8 @@ class OpenAIModel(Model):
             calls.append(self._call(path, body, wire.reader(path, request.generation.stop)))
             positions.append(index)
 
-        def report(at: int, result: Response | Failure) -> None:
-            if isinstance(result, Failure):
+        def report(at: int, result: Response | RequestFailure) -> None:
+            if isinstance(result, RequestFailure):
                 result = Response(finish="error", error=result.reason)
             done(positions[at], result)
 
@@ -209,20 +209,20 @@ class OpenAIModel(Model):
         _ = self.card
         calls: list[Call[wire.Weight]] = []
         places: list[tuple[int, int]] = []
-        waiting: dict[int, dict[int, wire.Weight | Failure]] = {}
+        waiting: dict[int, dict[int, wire.Weight | RequestFailure]] = {}
 
         def settle(index: int) -> None:
             if len(waiting[index]) < len(requests[index].continuations):
                 return
             found = [result for _, result in sorted(waiting.pop(index).items())]
-            failed = next((one.reason for one in found if isinstance(one, Failure)), "")
+            failed = next((one.reason for one in found if isinstance(one, RequestFailure)), "")
             weights = [one for one in found if isinstance(one, wire.Weight)]
             done(
                 index,
                 Response(finish="error", error=failed) if failed else wire.Weight.response(weights),
             )
 
-        def report(at: int, result: wire.Weight | Failure) -> None:
+        def report(at: int, result: wire.Weight | RequestFailure) -> None:
             index, place = places[at]
             waiting[index][place] = result
             settle(index)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from olmes.models.hf.generation_rows import UnanswerableError, cut_at_stop
-from olmes.models.http.errors import RefusedError
+from olmes.models.http.errors import RequestRefusedError
 from olmes.tools.hashing import content_hash
 from olmes.types import Finish, Request, Response
 
@@ -35,7 +35,7 @@ class Dialect:
 
     lacks: set[tuple[str, str]] = field(default_factory=set)
 
-    def adapt(self, path: str, error: RefusedError, body: dict[str, Any]) -> bool:
+    def adapt(self, path: str, error: RequestRefusedError, body: dict[str, Any]) -> bool:
         """Learn from a refusal; whether the next body will differ from the refused one.
 
         `max_tokens` becomes `max_completion_tokens` where the refusal asks for that. A server that
@@ -50,7 +50,7 @@ class Dialect:
                 return True
         return False
 
-    def refuses(self, name: str, path: str, error: RefusedError) -> bool:
+    def refuses(self, name: str, path: str, error: RequestRefusedError) -> bool:
         """Whether a refusal says that the server does not know the field."""
         if name == "max_tokens":
             return path == CHAT and "max_completion_tokens" in error.words

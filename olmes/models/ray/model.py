@@ -20,7 +20,7 @@ PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_siz
 """Options of vLLM by which one engine takes several GPUs."""
 
 
-class SpreadModel(Model):
+class RayModel(Model):
     """A model whose requests are answered by engines on Ray, one model an engine.
 
     What it says of itself is what one process would say, so that a run may be begun by one and gone
@@ -149,7 +149,7 @@ class SpreadModel(Model):
             self.local.close()
 
 
-def load_spread(
+def load_model_on_ray(
     spec: str, *, ray: str | None = None, workers: int | None = None, **options: Any
 ) -> Model:
     """The model a user named, run by engines on Ray when `ray` or `workers` says so.
@@ -189,7 +189,7 @@ def load_spread(
         0 if device in ("cpu", "mps") else math.prod(int(sizes.get(name, 1)) for name in PARALLEL)
     )
     make = partial(load_model, portable(parsed), **options)
-    return SpreadModel(local, make, address=ray, workers=workers, gpus=gpus)
+    return RayModel(local, make, address=ray, workers=workers, gpus=gpus)
 
 
 def portable(parsed: ModelSpec) -> str:

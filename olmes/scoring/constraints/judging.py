@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 
 from olmes.benchmark.metrics import Metric
 from olmes.scoring.constraints.base import Constraint
-from olmes.types import Part
+from olmes.types import VerdictPart
 
 
-def judge(constraints: Iterable[Constraint], text: str) -> list[Part]:
+def judge(constraints: Iterable[Constraint], text: str) -> list[VerdictPart]:
     """One part a constraint, in their order. A blank response meets none."""
     return [_judge_one(constraint, text) for constraint in constraints]
 
 
-def _judge_one(constraint: Constraint, text: str) -> Part:
+def _judge_one(constraint: Constraint, text: str) -> VerdictPart:
     strict = _meets(constraint, text)
     loose = strict or any(_meets(constraint, variant) for variant in constraint.variants(text))
-    part: Part = {"id": constraint.id, "strict": strict, "loose": loose}
+    part: VerdictPart = {"id": constraint.id, "strict": strict, "loose": loose}
     if constraint.note:
         part["note"] = constraint.note
     return part
@@ -48,7 +48,7 @@ LEVELS = (
 """What IFEval and its successors report (protocol page section 3.9)."""
 
 
-def levels(parts: Sequence[Part]) -> dict[str, float | list[bool]]:
+def levels(parts: Sequence[VerdictPart]) -> dict[str, float | list[bool]]:
     """The values of `LEVELS` for one response."""
     strict, loose = [part["strict"] for part in parts], [part["loose"] for part in parts]
     return {

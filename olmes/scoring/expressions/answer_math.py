@@ -15,8 +15,8 @@ from olmes.scoring.expressions.expression import (
     Applied,
     Expression,
     Letter,
-    NotReadError,
     Number,
+    UnreadableExpressionError,
     letters,
     parse,
 )
@@ -52,7 +52,7 @@ def number(answer: str, *, percent: bool = False) -> Fraction | None:
     try:
         expression = read(text)
         found = value(expression, {}) if is_number(expression) else None
-    except (NotReadError, NoValueError):
+    except (UnreadableExpressionError, NoValueError):
         return None
     return found * scale if isinstance(found, Fraction) else None
 
@@ -170,7 +170,7 @@ def same_expression(gold: str, answer: str, form: Form | None = None) -> bool:
         found = read(side(answer, letters(wanted)), letters(wanted))
         in_form = form is None or form(wanted, found)
         return in_form and same_function(wanted, found, positive=True)
-    except (NotReadError, NoValueError):
+    except (UnreadableExpressionError, NoValueError):
         return False
 
 

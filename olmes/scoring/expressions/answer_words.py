@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from olmes.scoring.expressions.answer_math import number, same_number, side
-from olmes.scoring.expressions.expression import NotReadError, parse
+from olmes.scoring.expressions.expression import UnreadableExpressionError, parse
 from olmes.scoring.expressions.value import NoValueError, value
 
 TRUE = ("true", "yes")
@@ -121,7 +121,7 @@ def same_value(wanted: str, answer: str) -> bool:
     answer = side(answer)
     try:
         return bool(value(parse(wanted), {}) == number(answer))
-    except (NotReadError, NoValueError, KeyError):
+    except (UnreadableExpressionError, NoValueError, KeyError):
         return wanted.lower() == answer.lower()
 
 

@@ -97,7 +97,7 @@ TOKEN = re.compile(
 """Python's numbers and names. `05` is two numbers side by side, which is no expression."""
 
 
-class NotReadError(Exception):
+class UnreadableExpressionError(Exception):
     """The text is not mathematics in this notation; the message says why in a few words."""
 
 
@@ -106,15 +106,16 @@ def parse(text: str) -> Expression:
     """The expression `text` is.
 
     Raises:
-        NotReadError: it is none, it is out of bounds, or it holds something that is not allowed.
+        UnreadableExpressionError: it is none, it is out of bounds, or it holds something that is
+            not allowed.
     """
     if len(text) > MOST_CHARACTERS:
-        raise NotReadError(f"longer than {MOST_CHARACTERS} characters")
+        raise UnreadableExpressionError(f"longer than {MOST_CHARACTERS} characters")
     source, table = _tabled(text.strip())
     try:
         tree = ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise NotReadError("not an expression") from None
+        raise UnreadableExpressionError("not an expression") from None
     return _read(tree.body, table, 0)
 
 
@@ -126,7 +127,7 @@ def _tabled(text: str) -> tuple[str, list[Expression]]:
     while at < len(text):
         token = TOKEN.match(text, at)
         if token is None:
-            raise NotReadError(f"{text[at]!r} is not allowed")
+            raise UnreadableExpressionError(f"{text[at]!r} is not allowed")
         at, kind, word = token.end(), token.lastgroup, token.group()
         if kind == "operator" or word in ("and", "or"):
             source.append(word)
@@ -144,12 +145,12 @@ def _operand(word: str, kind: str | None) -> Expression:
     if kind == "decimal":
         digits, _, exponent = word.replace("_", "").lower().partition("e")
         if len(exponent) > 5 or abs(int(exponent or 0)) > LARGEST_EXPONENT:
-            raise NotReadError(f"an exponent beyond {LARGEST_EXPONENT}")
+            raise UnreadableExpressionError(f"an exponent beyond {LARGEST_EXPONENT}")
         return Number(Fraction(digits) * Fraction(10) ** int(exponent or 0), decimal=True)
     if word in ("True", "False"):
         return Truth(word == "True")
     if keyword.iskeyword(word) or word.startswith("_"):
-        raise NotReadError(f"{word!r} is not allowed")
+        raise UnreadableExpressionError(f"{word!r} is not allowed")
     return Letter(word)
 
 
@@ -162,7 +163,7 @@ def _with_factorial(source: list[str], name: str, table: list[Expression]) -> li
             break
         start -= 1
     if start < 0 or depth < 0 or not (source[start] == "(" or source[start].startswith("_")):
-        raise NotReadError("a factorial of nothing")
+        raise UnreadableExpressionError("a factorial of nothing")
     if source[start] == "(" and start and source[start - 1].startswith("_"):
         start -= 1
     table.append(Letter(name))
@@ -172,7 +173,7 @@ def _with_factorial(source: list[str], name: str, table: list[Expression]) -> li
 def _read(node: ast.AST, table: list[Expression], depth: int) -> Expression:
     """The expression of a node of Python's tree, when the node is on the list."""
     if depth > MOST_DEPTH:
-        raise NotReadError(f"nested deeper than {MOST_DEPTH}")
+        raise UnreadableExpressionError(f"nested deeper than {MOST_DEPTH}")
     parts: list[ast.expr] = []
     match node:
         case ast.Name(id=place):
@@ -188,10 +189,10 @@ def _read(node: ast.AST, table: list[Expression], depth: int) -> Expression:
         case ast.Call(func=ast.Name(id=place), args=parts, keywords=[]):
             function = table[int(place[1:])]
             if not (isinstance(function, Letter) and function.name in FUNCTIONS):
-                raise NotReadError("a call of something that is no known function")
+                raise UnreadableExpressionError("a call of something that is no known function")
             operation = function.name
         case _:
-            raise NotReadError(f"a {type(node).__name__} is not allowed")
+            raise UnreadableExpressionError(f"a {type(node).__name__} is not allowed")
     return Applied(operation, tuple(_read(part, table, depth + 1) for part in parts))
 
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Collection
 from fractions import Fraction
 
-from olmes.scoring.expressions.expression import Expression, NotReadError, parse
+from olmes.scoring.expressions.expression import Expression, UnreadableExpressionError, parse
 
 MOST_CHARACTERS = 1000
 MOST_DEPTH = 30
@@ -78,10 +78,10 @@ def tidied(text: str) -> str:
     r"""`text` without LaTeX, Unicode operators and wrappings; `\frac{a}{b}` is `((a)/(b))`.
 
     Raises:
-        NotReadError: it is too long, nested too deeply, or its braces do not match.
+        UnreadableExpressionError: it is too long, nested too deeply, or its braces do not match.
     """
     if len(text) > MOST_CHARACTERS:
-        raise NotReadError(f"longer than {MOST_CHARACTERS} characters")
+        raise UnreadableExpressionError(f"longer than {MOST_CHARACTERS} characters")
     text = SUPERSCRIPT.sub(lambda found: f"^({found[0].translate(SUPERSCRIPTS)})", text)
     text = GROUPED.sub("", unicodedata.normalize("NFKC", text.translate(CHARACTERS)))
     text = text.translate(CHARACTERS).replace("\n", " ")
@@ -134,7 +134,7 @@ def without_latex(text: str) -> str:
     """`text` with its LaTeX commands and groups in Python's notation.
 
     Raises:
-        NotReadError: nested too deeply, or the braces do not match.
+        UnreadableExpressionError: nested too deeply, or the braces do not match.
     """
     return _Reader(text).until_end()
 
@@ -150,14 +150,14 @@ class _Reader:
     def until_end(self) -> str:
         found = self._sequence()
         if self.at < len(self.text):
-            raise NotReadError("a brace that was never opened")
+            raise UnreadableExpressionError("a brace that was never opened")
         return found
 
     def _sequence(self) -> str:
         """Everything up to a closing brace or the end."""
         self.depth += 1
         if self.depth > MOST_DEPTH:
-            raise NotReadError(f"nested deeper than {MOST_DEPTH}")
+            raise UnreadableExpressionError(f"nested deeper than {MOST_DEPTH}")
         parts: list[str] = []
         while token := LATEX.search(self.text, self.at):
             parts.append(self.text[self.at : token.start()])
@@ -181,7 +181,7 @@ class _Reader:
         """The rest of a group that `{`, `^{` or `_{` opened."""
         inner = self._sequence()
         if self.at >= len(self.text):
-            raise NotReadError("a brace that is never closed")
+            raise UnreadableExpressionError("a brace that is never closed")
         self.at += 1
         return {"^": f"**({inner})", "_": f"_{inner.strip()}"}.get(before, f"{{{inner}}}")
 
@@ -197,7 +197,7 @@ class _Reader:
             self.at += name.end()
             return self._command(name[0])
         if not following or following == "}":
-            raise NotReadError("a command without its argument")
+            raise UnreadableExpressionError("a command without its argument")
         return following
 
     def _command(self, name: str) -> str:
@@ -212,7 +212,7 @@ class _Reader:
         if name in UNWRAPPED:
             return f" {self._argument()} "
         if name not in COMMANDS:
-            raise NotReadError(f"the command \\{name}")
+            raise UnreadableExpressionError(f"the command \\{name}")
         return COMMANDS[name]
 
 
@@ -232,7 +232,7 @@ def read(text: str, names: Collection[str] = ()) -> Expression:
         names: the letters it may hold, in lower case; the text's case does not matter.
 
     Raises:
-        NotReadError: it is no expression, or holds other letters.
+        UnreadableExpressionError: it is no expression, or holds other letters.
     """
     source: list[str] = []
     before = ""
@@ -241,13 +241,13 @@ def read(text: str, names: Collection[str] = ()) -> Expression:
     while at < len(text):
         token = WORD.match(text, at)
         if token is None:
-            raise NotReadError(f"{text[at]!r} is not allowed")
+            raise UnreadableExpressionError(f"{text[at]!r} is not allowed")
         at = token.end()
         for kind, word in _words(token, names):
             if kind in ("operand", "function", "(") and before == "operand":
                 source.append("*")
             if kind == "number" and before == "operand":
-                raise NotReadError("a number right after an operand")
+                raise UnreadableExpressionError("a number right after an operand")
             if before == "function" and kind != "(":
                 word = f"({word})"
             source.append(word)
@@ -268,7 +268,7 @@ def _words(token: re.Match[str], names: Collection[str]) -> list[tuple[str, str]
         # Python refuses leading zeros; people write them.
         found = [("number", str(int(number)) if number.isdigit() else number)]
         if exponent[1:].isdigit():
-            raise NotReadError("a number right after an operand")
+            raise UnreadableExpressionError("a number right after an operand")
         if exponent:
             found += [("operand", "e"), ("operator", exponent[1]), ("number", exponent[2:])]
         return found
@@ -278,5 +278,5 @@ def _words(token: re.Match[str], names: Collection[str]) -> list[tuple[str, str]
     if word in CONSTANTS and not set(word) <= set(names):
         return [("operand", word)]
     if not set(word) <= set(names):
-        raise NotReadError(f"{token['word']!r} is not allowed")
+        raise UnreadableExpressionError(f"{token['word']!r} is not allowed")
     return [("operand", letter) for letter in word]

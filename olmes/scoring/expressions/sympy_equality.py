@@ -17,9 +17,9 @@ from olmes.scoring.expressions.expression import (
     Applied,
     Expression,
     Items,
-    NotReadError,
     Number,
     Truth,
+    UnreadableExpressionError,
     letters,
     parse,
 )
@@ -49,7 +49,7 @@ def compare(gold: str, answer: str) -> Comparison:
         return Comparison(equal=True)
     try:
         return Comparison(equal_expressions(parse(gold), parse(answer)))
-    except NotReadError as error:
+    except UnreadableExpressionError as error:
         return Comparison(equal=False, unread=str(error))
 
 

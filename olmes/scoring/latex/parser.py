@@ -28,11 +28,11 @@ BRANCH = re.compile(r"[|]|[a-zA-Z]'*\(|\\int")
 """What makes the parser try several readings, so that time grows fast with their number."""
 
 
-class NotReadError(Exception):
+class UnreadableLatexError(Exception):
     """The text is not in the grammar, or reading it takes too long."""
 
 
-class TooLongError(NotReadError):
+class TooLongError(UnreadableLatexError):
     """Reading takes too long: more look-ahead than the limit, which the full mode only adds to."""
 
 
@@ -40,20 +40,20 @@ def parse(text: str) -> Any:
     """What sympy reads in `text`: an expression, a relation, or a list for a bare derivative.
 
     Raises:
-        NotReadError: it reads nothing, or more than the limits allow.
+        UnreadableLatexError: it reads nothing, or more than the limits allow.
         Exception: whatever sympy's converter raises on a tree it did not foresee.
     """
     text = text.strip()
     if INTEGER.fullmatch(text):
         return machinery().number(text)
     if HUGE_POWER.search(text) or HUGE_ARGUMENT.search(text):
-        raise NotReadError
+        raise UnreadableLatexError
     seen = within_limits(text)
     try:
         tree = relation(seen, complete=len(seen) == len(text), fast=True)
     except TooLongError:
         raise
-    except NotReadError:
+    except UnreadableLatexError:
         tree = relation(seen, complete=len(seen) == len(text), fast=False)
     return machinery().convert(tree)
 
@@ -77,7 +77,7 @@ def relation(text: str, *, complete: bool, fast: bool) -> Any:
     parser._interp.predictionMode = make.fast if fast else make.full
     tree = parser.math().relation()
     if not complete and lexer.inputStream.index >= len(text):
-        raise NotReadError  # what was cut off might have mattered
+        raise UnreadableLatexError  # what was cut off might have mattered
     return tree
 
 
@@ -97,7 +97,7 @@ class Machinery:
             """Makes every syntax error final, as sympy does."""
 
             def syntaxError(self, *_: Any) -> None:  # noqa: N802 (ANTLR's name)
-                raise NotReadError
+                raise UnreadableLatexError
 
         class Tokens(CommonTokenStream):  # type: ignore[misc]
             """Counts how often the parser looks ahead."""

@@ -48,7 +48,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ScoringJob:
     """One scorer on one response."""
 
     task: str
@@ -156,7 +156,7 @@ class ScoringPool:
                 for name, task in self.tasks.items()
             }
         )
-        self.jobs: deque[Job] = deque()
+        self.jobs: deque[ScoringJob] = deque()
         self.changed = threading.Condition()
         self.pending = 0
         """Jobs that are not done."""
@@ -202,7 +202,7 @@ class ScoringPool:
             OlmesError: no worker could be started.
         """
         jobs = [
-            Job(
+            ScoringJob(
                 task=task,
                 scorer=scorer,
                 doc=doc,
@@ -234,7 +234,7 @@ class ScoringPool:
         if self.failure:
             raise self.failure
 
-    def take(self, most: int) -> list[Job] | None:
+    def take(self, most: int) -> list[ScoringJob] | None:
         """The next batch of jobs, `most` of them at most; None when the pool closes."""
         with self.changed:
             self.idle += 1
@@ -247,7 +247,7 @@ class ScoringPool:
             self.changed.notify_all()
             return batch
 
-    def finish(self, job: Job, outcome: Outcome) -> None:
+    def finish(self, job: ScoringJob, outcome: Outcome) -> None:
         """Report a job's outcome."""
         job.done(outcome)
         with self.changed:
@@ -291,7 +291,7 @@ class ScoringPool:
         with self.changed:
             self.cpu_s += seconds
 
-    def collect(self, worker: Worker, batch: list[Job]) -> tuple[list[Job], bool]:
+    def collect(self, worker: Worker, batch: list[ScoringJob]) -> tuple[list[ScoringJob], bool]:
         """Wait for a batch's answers: the jobs still to do, and whether the worker was lost."""
         for position, job in enumerate(batch):
             answer = worker.receive(job.limit)

@@ -9,7 +9,7 @@ from olmes.benchmark.task import Task
 from olmes.scoring.process.pool import ScoringPool
 
 
-class KeptPool:
+class SharedPool:
     """Lends one pool to runs that follow one another; another set of tasks gets another pool."""
 
     def __init__(self) -> None:

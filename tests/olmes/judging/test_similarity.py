@@ -9,7 +9,7 @@ import pytest
 
 from olmes import Judgement, OlmesError, Similarity
 from olmes.judging import similarity
-from olmes.judging.similarity import Encoder
+from olmes.judging.similarity import SimilarityEncoder
 
 TEXTS = (
     "The fox jumps.",
@@ -77,7 +77,7 @@ def by_hand(folder: Path, layer: int, ids: tuple[list[int], list[int]], marks: s
     return 2 * precision * recall / (precision + recall)
 
 
-def scores(encoder: Encoder, *candidates: str, reference: str) -> tuple[float, ...]:
+def scores(encoder: SimilarityEncoder, *candidates: str, reference: str) -> tuple[float, ...]:
     return encoder.similarities(
         Similarity(candidates=candidates, reference=reference, encoder=encoder.name)
     )
@@ -85,7 +85,7 @@ def scores(encoder: Encoder, *candidates: str, reference: str) -> tuple[float, .
 
 def test_it_is_what_the_formula_says(roberta: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(similarity.LAYERS, ("roberta", 4, WIDTH), 3)
-    encoder = Encoder(str(roberta))
+    encoder = SimilarityEncoder(str(roberta))
     assert encoder.layer == 3
     assert len(encoder.weights.encoder.layer) == 3
     for first, second in ((0, 1), (1, 0), (2, 3), (1, 4)):
@@ -96,7 +96,7 @@ def test_it_is_what_the_formula_says(roberta: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_architecture_is_compared_in_its_last_layer(bert: Path) -> None:
-    encoder = Encoder(str(bert))
+    encoder = SimilarityEncoder(str(bert))
     assert (encoder.layer, encoder.window) == (2, 48)
     ids = (encoder.token_ids("a fox, a dog"), encoder.token_ids("the dog."))
     (found,) = scores(encoder, "a fox, a dog", reference="the dog.")
@@ -104,25 +104,25 @@ def test_an_unknown_architecture_is_compared_in_its_last_layer(bert: Path) -> No
 
 
 def test_equal_texts_score_one_and_empty_ones_nothing(roberta: Path, bert: Path) -> None:
-    encoder = Encoder(str(roberta))
+    encoder = SimilarityEncoder(str(roberta))
     for text in TEXTS[:-1]:
         same, padded, empty = scores(encoder, text, f"\n{text}  ", " \n", reference=text)
         assert same == pytest.approx(1.0, abs=1e-12)
         assert padded == same
         assert empty == 0.0
     assert scores(encoder, "", "x", reference="") == (0.0, 0.0)
-    assert scores(Encoder(str(bert)), "[SEP]", "fox", reference="[CLS]") == (0.0, 0.0)
+    assert scores(SimilarityEncoder(str(bert)), "[SEP]", "fox", reference="[CLS]") == (0.0, 0.0)
 
 
 def test_candidate_and_reference_may_be_exchanged(roberta: Path) -> None:
-    encoder = Encoder(str(roberta))
+    encoder = SimilarityEncoder(str(roberta))
     for one, other in product(TEXTS, TEXTS):
         forth, back = scores(encoder, one, reference=other), scores(encoder, other, reference=one)
         assert forth == pytest.approx(back, abs=1e-12)
 
 
 def test_company_does_not_change_a_similarity(roberta: Path) -> None:
-    encoder = Encoder(str(roberta))
+    encoder = SimilarityEncoder(str(roberta))
     questions = [
         Similarity(candidates=(one, other), reference=TEXTS[1], encoder=encoder.name)
         for one, other in product(TEXTS, TEXTS)
@@ -130,7 +130,7 @@ def test_company_does_not_change_a_similarity(roberta: Path) -> None:
     forwards: dict[int, Judgement] = {}
     encoder.judge(questions, forwards.__setitem__)
     backwards: dict[int, Judgement] = {}
-    Encoder(str(roberta)).judge(questions[::-1], backwards.__setitem__)
+    SimilarityEncoder(str(roberta)).judge(questions[::-1], backwards.__setitem__)
     assert list(forwards) == list(range(len(questions)))
     for position, question in enumerate(questions):
         judgement = forwards[position]
@@ -140,7 +140,7 @@ def test_company_does_not_change_a_similarity(roberta: Path) -> None:
 
 
 def test_what_is_beyond_the_window_is_not_read(roberta: Path) -> None:
-    encoder = Encoder(str(roberta))
+    encoder = SimilarityEncoder(str(roberta))
     assert encoder.window == 62  # two of the 64 positions are not used
     long = "a fox and a dog " * 10
     assert len(encoder.token_ids(long)) == 62
@@ -151,34 +151,38 @@ def test_what_is_beyond_the_window_is_not_read(roberta: Path) -> None:
 
 def test_a_first_word_is_read_as_any_other(roberta: Path) -> None:
     """As the authors' package did with the tokenizers of its time."""
-    ids = Encoder(str(roberta)).token_ids("fox")
+    ids = SimilarityEncoder(str(roberta)).token_ids("fox")
     assert len(ids) == 6
-    assert Encoder(str(roberta)).tokenizer.decode(ids) == "<s> fox</s>"
+    assert SimilarityEncoder(str(roberta)).tokenizer.decode(ids) == "<s> fox</s>"
 
 
 def test_a_lone_surrogate_is_a_text_like_any_other(roberta: Path) -> None:
-    (found,) = scores(Encoder(str(roberta)), "a \ud800 fox", reference="a ? fox")
+    (found,) = scores(SimilarityEncoder(str(roberta)), "a \ud800 fox", reference="a ? fox")
     assert found == pytest.approx(1.0)
 
 
 def test_the_fingerprint_is_of_the_content(roberta: Path, bert: Path) -> None:
-    found = Encoder(str(roberta)).fingerprint
+    found = SimilarityEncoder(str(roberta)).fingerprint
     assert len(found) == 64
-    assert found == Encoder(str(roberta)).fingerprint != Encoder(str(bert)).fingerprint
-    described = Encoder(str(bert)).describe()
+    assert (
+        found
+        == SimilarityEncoder(str(roberta)).fingerprint
+        != SimilarityEncoder(str(bert)).fingerprint
+    )
+    described = SimilarityEncoder(str(bert)).describe()
     engine = described["engine"]
     assert len(described["fingerprint"]) == 64
     assert (engine["backend"], engine["layer"], engine["dtype"]) == ("bertscore", 2, "float32")
 
 
 def test_an_encoder_that_is_not_there_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    encoder = Encoder("roberta-large-that-is-nowhere")
+    encoder = SimilarityEncoder("roberta-large-that-is-nowhere")
     question = Similarity(candidates=("a",), reference="a", encoder=encoder.name)
     with pytest.raises(OlmesError, match=r"needs the encoder .*--set TASK\.encoder=FOLDER"):
         encoder.judge([question], lambda *_: None)
     (tmp_path / "config.json").write_text("{}", "utf-8")
     with pytest.raises(OlmesError, match="cannot be loaded by transformers"):
-        scores(Encoder(str(tmp_path)), "a", reference="a")
+        scores(SimilarityEncoder(str(tmp_path)), "a", reference="a")
 
 
 def test_incomplete_weights_are_refused(bert: Path, tmp_path: Path) -> None:
@@ -192,4 +196,4 @@ def test_incomplete_weights_are_refused(bert: Path, tmp_path: Path) -> None:
     weights.pop("encoder.layer.1.output.dense.weight")
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(OlmesError, match=r"lack 1 tensors .*encoder\.layer\.1\.output"):
-        scores(Encoder(str(folder)), "a", reference="a")
+        scores(SimilarityEncoder(str(folder)), "a", reference="a")

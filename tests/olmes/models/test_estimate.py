@@ -12,7 +12,7 @@ import pytest
 from olmes import Record, evaluate
 from olmes.api import plan_run, tasks_of
 from olmes.models.checkpoint import folder as files
-from olmes.runs.cost_estimate import Estimate, estimate_all
+from olmes.runs.cost_estimate import CostEstimate, estimate_all
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 
@@ -38,7 +38,7 @@ def run(model: Path, out: Path, limit: int, **options) -> Record:
 
 def estimated(
     model: Path, out: Path, limit: int, task: str = "gsm8k", settings=SETTINGS, **options
-) -> Estimate:
+) -> CostEstimate:
     suite, tasks = tasks_of(task)
 
     def plan(model):

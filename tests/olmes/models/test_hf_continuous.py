@@ -128,7 +128,7 @@ def test_a_slot_that_grows_keeps_what_it_holds(tiny_folder, tiny, answer, monkey
 
 
 def test_few_cached_tokens_mean_few_rows_at_once(tiny_folder, tiny, chat, answer):
-    from olmes.models.hf.continuous import Limits, generate_stream
+    from olmes.models.hf.continuous import BatchLimits, generate_stream
     from olmes.models.hf.decoding import Endings
     from olmes.models.hf.generation_rows import fit
     from olmes.models.hf.prompt_cache_support import limits
@@ -141,14 +141,14 @@ def test_few_cached_tokens_mean_few_rows_at_once(tiny_folder, tiny, chat, answer
     need = max(len(row.prompt_ids) + row.max_tokens for row in rows)
     done: dict[int, Any] = {}
     endings = Endings(model.encoder, model.ends, Work(), lambda row, r: done.update({row.index: r}))
-    generate_stream(model.weights, rows, Limits(99, 2 * need), endings, lambda *_: None)
+    generate_stream(model.weights, rows, BatchLimits(99, 2 * need), endings, lambda *_: None)
     assert max(tokens for kind, tokens in passes if kind == "Step") <= 3  # short rows need less
     expected = answer(tiny, list(map(chat, QUESTIONS)))
     assert [done[at] for at in range(len(rows))] == expected
 
 
 def test_families_are_freed_when_their_rows_are_done(tiny_folder, answer, monkeypatch):
-    made: list[prefix.Family] = []
+    made: list[prefix.PrefixGroup] = []
     build = prefix.families
 
     def kept(sequences: Any) -> Any:

@@ -176,12 +176,12 @@ def test_other_faults_are_not_taken_for_want_of_memory(tiny_folder, chat):
 
 
 def test_finished_rows_of_a_failed_batch_are_not_run_again():
-    class Row:
+    class GenerationRow:
         finished = False
 
-    rows, ran = [Row() for _ in range(4)], []
+    rows, ran = [GenerationRow() for _ in range(4)], []
 
-    def work(batch: list[Row]) -> None:
+    def work(batch: list[GenerationRow]) -> None:
         ran.append([rows.index(row) for row in batch])
         for row in batch[:1]:
             row.finished = True
@@ -334,16 +334,16 @@ def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny):
     from array import array
 
     from olmes.models.hf.decoding import Endings
-    from olmes.models.hf.generation_rows import Row
+    from olmes.models.hf.generation_rows import GenerationRow
 
     text = "Paris has 15 apples: naïve café -> (B).\nAnswer <|x|> two million"
     ids = list(tiny.encoder.tokens(text))
     for at in range(len(text) - 3):
         stop = text[at : at + 3]
-        ended: list[Row] = []
+        ended: list[GenerationRow] = []
         endings = Endings(tiny.encoder, tiny.ends, Work(), lambda row, _, to=ended: to.append(row))
         generation = Generation(max_tokens=999, stop=(stop,))
-        row = Row(0, array("i", [5]), 0, generation, 999, 0)
+        row = GenerationRow(0, array("i", [5]), 0, generation, 999, 0)
         while not row.finished:
             endings.add(row, ids[len(row.new_ids)])
         assert stop in tiny.encoder.answer(row.prompt_ids, row.new_ids)

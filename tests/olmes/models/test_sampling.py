@@ -7,16 +7,16 @@ from collections import Counter
 
 import pytest
 
-from olmes.models.hf.generation_rows import Row, seed_of
+from olmes.models.hf.generation_rows import GenerationRow, seed_of
 from olmes.types import Generation
 
 LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0, -3.0]
 DRAWS = 6000
 
 
-def rows_of(generation: Generation, seeds: list[int]) -> list[Row]:
+def rows_of(generation: Generation, seeds: list[int]) -> list[GenerationRow]:
     return [
-        Row(
+        GenerationRow(
             index=seed,
             prompt_ids=array("i", [1]),
             truncated=0,

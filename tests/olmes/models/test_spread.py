@@ -19,9 +19,9 @@ import pytest
 from olmes import OlmesError, Record, evaluate
 from olmes.models.ray.cluster import Cluster, Shape, check_reachable, shape_of
 from olmes.models.ray.fleet import portion
-from olmes.models.ray.model import SpreadModel, load_spread, portable
+from olmes.models.ray.model import RayModel, load_model_on_ray, portable
 from olmes.models.spec import parse_spec
-from olmes.requests.callbacks import Watcher
+from olmes.requests.callbacks import RunCallback
 from olmes.types import Generation, Request, Response
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
@@ -72,7 +72,7 @@ def engine_processes() -> list[psutil.Process]:
     return found
 
 
-class Killer(Watcher):
+class Killer(RunCallback):
     """Kills an engine when so many responses have come, and counts what comes."""
 
     def __init__(self, *kills: int) -> None:
@@ -141,14 +141,14 @@ def test_ray_gives_the_record_of_one_process_whatever_is_killed(cluster, run_tin
     ],
 )
 def test_an_engine_that_answers_nothing_ends_the_run(cluster, engines, answer, kind, said) -> None:
-    model = SpreadModel(engines.Echoing(), getattr(engines, kind), workers=1)
+    model = RayModel(engines.Echoing(), getattr(engines, kind), workers=1)
     with pytest.raises(OlmesError, match=said):
         answer(model, chats(4))
     model.close()
 
 
 def test_every_request_is_answered_once_by_whichever_engine(cluster, engines, answer) -> None:
-    model = SpreadModel(engines.Echoing(), engines.Echoing, workers=2)
+    model = RayModel(engines.Echoing(), engines.Echoing, workers=2)
     assert [one.text for one in answer(model, chats(40))] == [f"say {i}" for i in range(40)]
     weighed = Request(
         generation=Generation(max_tokens=1),
@@ -157,7 +157,7 @@ def test_every_request_is_answered_once_by_whichever_engine(cluster, engines, an
     )
     assert answer(model, [weighed])[0].logprobs == (-1.0, -3.0)
     model.close()
-    elsewhere = SpreadModel(engines.Echoing(), engines.Echoing, address="127.0.0.1:1")
+    elsewhere = RayModel(engines.Echoing(), engines.Echoing, address="127.0.0.1:1")
     with pytest.raises(OlmesError, match=r"part of the Ray cluster .* ray\.shutdown\(\)"):
         answer(elsewhere, chats(1))
 
@@ -171,7 +171,7 @@ def test_a_request_that_kills_its_engine_keeps_no_other_from_being_answered(
         generation=Generation(max_tokens=4), messages=({"role": "user", "content": "poison"},)
     )
     requests.insert(7, poison)
-    model = SpreadModel(engines.Echoing(), engines.Poisoned, workers=2)
+    model = RayModel(engines.Echoing(), engines.Poisoned, workers=2)
     found: Counter[int] = Counter()
     with pytest.raises(OlmesError, match="no engine stays alive"):
         model.generate(requests, lambda at, response: found.update([at]))
@@ -224,15 +224,15 @@ def test_what_cannot_be_spread_says_so(tiny_folder, tmp_path, monkeypatch) -> No
         (tiny, {"workers": 2, "device": "auto"}, "gives each engine its GPUs"),
     ):
         with pytest.raises(OlmesError, match=said):
-            load_spread(spec, **options)
+            load_model_on_ray(spec, **options)
     for address in ("127.0.0.1:1", "nowhere", "127.0.0.1:port", "127.0.0.1:99999"):
         with pytest.raises(OlmesError, match=f"no Ray cluster at '{address}'"):
             check_reachable(address)
     with pytest.raises(OlmesError, match="named; name it as a string"):
-        evaluate("gsm8k", model=load_spread(tiny), workers=2, out=tmp_path)
+        evaluate("gsm8k", model=load_model_on_ray(tiny), workers=2, out=tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OlmesError, match=r"pip install 'olmes\[ray\]'"):
-        load_spread(tiny, workers=2)
+        load_model_on_ray(tiny, workers=2)
 
 
 def test_a_folder_is_found_from_wherever_an_engine_runs(tiny_folder, tmp_path, monkeypatch) -> None:
@@ -249,8 +249,11 @@ def test_a_folder_is_found_from_wherever_an_engine_runs(tiny_folder, tmp_path, m
 
 
 def test_a_spread_model_is_known_by_what_it_is_alone(tiny_folder) -> None:
-    alone, spread = load_spread(str(tiny_folder)), load_spread(str(tiny_folder), workers=2)
-    assert isinstance(spread, SpreadModel)
+    alone, spread = (
+        load_model_on_ray(str(tiny_folder)),
+        load_model_on_ray(str(tiny_folder), workers=2),
+    )
+    assert isinstance(spread, RayModel)
     assert spread.name == alone.name
     assert spread.fingerprint == alone.fingerprint
     assert spread.fingerprint_parts == alone.fingerprint_parts

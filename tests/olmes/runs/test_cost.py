@@ -15,7 +15,7 @@ from olmes import Record, evaluate
 from olmes.cli.cost import cost_line
 from olmes.models.replay import ReplayModel
 from olmes.reports.cost import run_cost
-from olmes.requests.callbacks import Watcher
+from olmes.requests.callbacks import RunCallback
 from olmes.runs.cost import FILE_NAME, Cost
 
 
@@ -46,7 +46,7 @@ def test_a_record_says_what_it_cost(echo, tmp_path: Path) -> None:
     assert ("Requests to the model", "12") in run_cost(record.data).computed
 
 
-class Stopped(Watcher):
+class Stopped(RunCallback):
     """Stops a run after some responses."""
 
     def __init__(self, after: int) -> None:

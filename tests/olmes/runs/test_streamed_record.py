@@ -151,11 +151,11 @@ def test_scoring_processes_that_outlive_a_run_serve_the_next(echo, tmp_path: Pat
     from olmes.benchmark.registry import load_task
     from olmes.models.spec import load_model
     from olmes.runs.run import run
-    from olmes.scoring.process.shared_pool import KeptPool
+    from olmes.scoring.process.shared_pool import SharedPool
 
     task = load_task(str(echo.task))
     records: list[Record] = []
-    scorers = KeptPool()
+    scorers = SharedPool()
     pools = []
     try:
         for out in ("one", "two"):

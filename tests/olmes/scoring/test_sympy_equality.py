@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sympy
 
-from olmes.scoring.expressions.expression import NotReadError, parse
+from olmes.scoring.expressions.expression import UnreadableExpressionError, parse
 from olmes.scoring.expressions.sympy_equality import compare
 from olmes.scoring.expressions.value import NoValueError, same_function, value
 
@@ -198,7 +198,7 @@ def test_hostile_text_is_wrong_at_once(name: str, gold: str, tmp_path: Path) -> 
     "text", ["x.y", "x[0]", "x if y else z", "x < y", "not x", "*x", "x; y", "x:"]
 )
 def test_what_is_not_on_the_list_is_not_read(text: str) -> None:
-    with pytest.raises(NotReadError):
+    with pytest.raises(UnreadableExpressionError):
         parse(text)
 
 

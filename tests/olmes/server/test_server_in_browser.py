@@ -16,7 +16,7 @@ import requests
 from olmes import evaluate
 from olmes.client.client import Client
 from olmes.client.live import LiveProgress, push_record
-from olmes.requests.callbacks import Watcher, Watchers
+from olmes.requests.callbacks import CallbackList, RunCallback
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -111,7 +111,7 @@ def test_a_run_under_way_is_watched_until_its_row_stands_there(
     page.locator("#live", has_text="live").wait_for()
     page.evaluate("window.stayed = true")
 
-    class Slow(Watcher):
+    class Slow(RunCallback):
         def answered(self, task, response, origin) -> None:
             time.sleep(0.5)
 
@@ -119,7 +119,7 @@ def test_a_run_under_way_is_watched_until_its_row_stands_there(
         record = evaluate(
             str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, scoring_processes=1,
             out=tmp_path / "runs", use_cache=False,
-            watcher=Watchers(LiveProgress(running.url, say=pytest.fail), Slow()),
+            watcher=CallbackList(LiveProgress(running.url, say=pytest.fail), Slow()),
         )  # fmt: skip
         push_record(record.folder, running.url, say=pytest.fail)
 

@@ -14,12 +14,12 @@ import pytest
 from olmes import OlmesError, evaluate
 from olmes.client.client import Client
 from olmes.client.live import LiveProgress, push_record
-from olmes.requests.callbacks import Watcher, Watchers
+from olmes.requests.callbacks import CallbackList, RunCallback
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 
 
-class Slow(Watcher):
+class Slow(RunCallback):
     """Gives a run of recorded answers the time that a model would take."""
 
     def answered(self, task, response, origin) -> None:
@@ -30,7 +30,7 @@ def slow_run(bench: Path, out: Path, live: LiveProgress):
     return evaluate(
         str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, out=out,
         scoring_processes=1,
-        watcher=Watchers(live, Slow()), use_cache=False,
+        watcher=CallbackList(live, Slow()), use_cache=False,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from olmes.trainers.checkpoints.best import (
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.reporting import best_sentence
-from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.request import EvalRequest
 
 RIGHT = {2: 3, 4: 9, 6: 8}
 """Items of twelve that a checkpoint gets right."""
@@ -32,7 +32,7 @@ def scored(lab) -> Queue:
     """Three checkpoints that are done."""
     queue = Queue(lab.training)
     Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.place)).write(lab.training)
-    ask = Ask(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
+    ask = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
     for step, right in RIGHT.items():
         recording = lab.place / f"{step}.jsonl"
         rows = [

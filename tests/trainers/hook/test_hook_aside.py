@@ -15,9 +15,9 @@ from olmes.models.checkpoint.completeness import trouble_of
 from olmes.trainers.checkpoints import staging as aside
 from olmes.trainers.checkpoints.folders import checkpoint_at, signature
 from olmes.trainers.checkpoints.queue import Queue
-from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.request import EvalRequest
 
-ASK = Ask(target="gsm8k", out="/runs", limit=2)
+ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def saved(base: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def put(queue: Queue, folder: Path, ask: Ask = ASK, **options) -> bool:
+def put(queue: Queue, folder: Path, ask: EvalRequest = ASK, **options) -> bool:
     return aside.put(queue, checkpoint_at(folder), ask, "every", training="out", **options)
 
 
@@ -57,7 +57,7 @@ def test_links_that_a_rotation_does_not_touch(queue, saved):
 def test_the_same_checkpoint_is_queued_once_and_shared_by_two_questions(queue, saved):
     assert put(queue, saved)
     assert not put(queue, saved)
-    assert put(queue, saved, Ask(target="gsm8k", out="/runs", limit=3))
+    assert put(queue, saved, EvalRequest(target="gsm8k", out="/runs", limit=3))
     assert len({job.folder for job in queue.jobs()}) == 1
     assert len(queue.jobs()) == 2
 
@@ -86,7 +86,7 @@ def test_another_file_system_gets_copies_where_there_is_room(queue, saved, monke
     assert queue.jobs()[0].signature == signature(aside_of(queue))
     monkeypatch.setattr(aside, "SPARE", 1e15)
     with pytest.raises(OlmesError, match="no room"):
-        put(queue, saved, Ask(target="gsm8k", out="/runs", limit=3))
+        put(queue, saved, EvalRequest(target="gsm8k", out="/runs", limit=3))
     assert not list(queue.folder.glob(f"files/{aside.TEMPORARY}*"))
     assert len(queue.jobs()) == 1
 

@@ -16,7 +16,7 @@ from olmes.errors import OlmesError
 from olmes.trainers.checkpoints.device import free_device
 from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 from olmes.trainers.checkpoints.queue import Queue
-from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.request import EvalRequest
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_no_checkpoints_no_scores(lab, call, capsys):
 
 def test_an_ask_survives_the_queue(lab):
     hook = make(lab, limit=3, settings={"echo.max_tokens": 8}, judge="smollm2")
-    assert Ask.from_json(json.loads(json.dumps(hook.ask.to_json()))) == hook.ask
+    assert EvalRequest.from_json(json.loads(json.dumps(hook.ask.to_json()))) == hook.ask
 
 
 @pytest.mark.parametrize(

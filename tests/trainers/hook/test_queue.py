@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from olmes.trainers.checkpoints import queue as queues
 from olmes.trainers.checkpoints.queue import Queue
-from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.request import EvalRequest
 
-ASK = Ask(target="gsm8k", out="/runs", limit=2)
+ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
 
-def put(queue: Queue, step: int, *, sign: str = "a", policy: str = "every", ask: Ask = ASK) -> None:
+def put(
+    queue: Queue, step: int, *, sign: str = "a", policy: str = "every", ask: EvalRequest = ASK
+) -> None:
     with queue.changing() as connection:
         queue.insert(
             connection, label=f"checkpoint-{step}", step=step, signature=sign,
@@ -48,15 +50,19 @@ def drain(queue: Queue) -> list[int]:
 def test_put_twice_is_one_job_and_another_question_another(queue):
     put(queue, 1)
     put(queue, 1)
-    put(queue, 1, ask=Ask(target="gsm8k", out="/runs", limit=3))
+    put(queue, 1, ask=EvalRequest(target="gsm8k", out="/runs", limit=3))
     assert len(queue.jobs()) == 2
 
 
 def test_device_and_batch_size_make_no_other_question():
-    same = Ask(target="gsm8k", out="/x", limit=2, device="cuda:1", batch_size=3, asked_by="watcher")
+    same = EvalRequest(
+        target="gsm8k", out="/x", limit=2, device="cuda:1", batch_size=3, asked_by="watcher"
+    )
     assert same.hash == ASK.hash
-    assert Ask(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash != ASK.hash
-    assert Ask.from_json(same.to_json()) == same
+    assert (
+        EvalRequest(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash != ASK.hash
+    )
+    assert EvalRequest.from_json(same.to_json()) == same
 
 
 def test_order_by_policy(queue):

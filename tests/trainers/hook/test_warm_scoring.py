@@ -6,7 +6,7 @@ import shutil
 
 from olmes import Record, evaluate
 from olmes.models.checkpoint import folder as files
-from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.watch import FolderWatch
 from olmes.trainers.checkpoints.worker import Scorer
 
@@ -16,7 +16,9 @@ def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
     from transformers import AutoModelForCausalLM
 
     lab.output_dir.mkdir()
-    ask = Ask(target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher")
+    ask = EvalRequest(
+        target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher"
+    )
     watcher = FolderWatch(lab.output_dir, ask, say=lambda _: None)
     for step in (1, 2, 3):
         folder = lab.output_dir / f"step_{step}"

@@ -13,7 +13,7 @@ import pytest
 
 from olmes.cli.watch import command
 from olmes.errors import OlmesError
-from olmes.trainers.checkpoints.request import Ask
+from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.watch import FolderWatch
 
 
@@ -24,7 +24,9 @@ def watch(lab):
 
     def make(**options) -> tuple[FolderWatch, list[str]]:
         said: list[str] = []
-        ask = Ask(target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher")
+        ask = EvalRequest(
+            target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher"
+        )
         return FolderWatch(lab.output_dir, ask, say=said.append, **options), said
 
     return make
@@ -126,7 +128,7 @@ def test_a_hook_and_a_watcher_share_a_job(lab, watch):
 
     folder = save(lab, "checkpoint-2", 2)
     watcher, said = watch()
-    hook = Ask(target=str(lab.suite), out=str(lab.runs), data=str(lab.data), device="cpu")
+    hook = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data), device="cpu")
     assert aside.put(watcher.queue, checkpoint_at(folder), hook, "every", training="out")
     watcher.look()
     watcher.look()
@@ -136,7 +138,7 @@ def test_a_hook_and_a_watcher_share_a_job(lab, watch):
 
 def test_a_held_out_suite_is_refused(lab):
     lab.output_dir.mkdir()
-    ask = Ask(target="unseen", out=str(lab.runs), reason="why not", asked_by="watcher")
+    ask = EvalRequest(target="unseen", out=str(lab.runs), reason="why not", asked_by="watcher")
     with pytest.raises(OlmesError, match="cannot be scored by a watcher"):
         FolderWatch(lab.output_dir, ask)
     with pytest.raises(OlmesError, match="no folder"):

@@ -25,7 +25,7 @@ from olmes.scoring.constraints.ifbench.compose import compose, offend
 from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 from olmes.scoring.constraints.instruction_task import InstructionTask
 from olmes.scoring.constraints.judging import LEVELS, judge, levels, none_met
-from olmes.types import Doc, Part
+from olmes.types import Doc, VerdictPart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def constraints(doc: Doc, *, by_reference: bool = False) -> tuple[Constraint, ..
     return catalog.item(doc["instruction_id_list"], doc["kwargs"], key=doc.get("key", "?"))
 
 
-def _compared(part: Part, other: Part, name: str) -> Part:
+def _compared(part: VerdictPart, other: VerdictPart, name: str) -> VerdictPart:
     """`part` with a note where `other`, the verdict of the check called `name`, is another."""
     verdicts = {
         "strictly": (part["strict"], other["strict"]),

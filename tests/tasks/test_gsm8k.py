@@ -120,4 +120,5 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_judged(name: str) -> None:
     text = HOSTILE[name]
-    TASK.score({"answer": "#### 3"}, Response(text=text))
+    found = TASK.score({"answer": "#### 3"}, Response(text=text))
+    assert found.values == TASK.wrong_values({"answer": "#### 3"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -218,8 +219,12 @@ def test_a_missing_argument_is_an_error_that_names_item_and_argument() -> None:
         TASK.score(doc, Response(text="a"))
 
 
-def test_preparing_loads_what_scoring_needs() -> None:
-    TASK.prepare()
+def test_preparing_loads_what_scoring_needs(
+    opened_while_scoring: Callable[..., list[str]],
+) -> None:
+    docs = sample()
+    pairs = [(doc, TASK.perfect_response(doc).text) for doc in docs]
+    assert opened_while_scoring("ifeval_ood", pairs) == []
 
 
 @pytest.mark.parametrize(("text", "stated", "published"), [("Yes.", 44, 104), ("...", 4, 85)])

@@ -77,6 +77,14 @@ def test_a_limit_is_spread_over_subtasks_and_nested() -> None:
     assert kept[1] == sorted(kept[1], key=instances.index)
 
 
+def test_a_limit_keeps_the_order_of_the_data() -> None:
+    """Sub-tasks may alternate in the file; a record in another order would not be the file's."""
+    instances = [Instance("t", i, {}, subtask="abc"[i % 3]) for i in range(60)]
+    kept = [one.doc_id for one in limited(instances, 20)]
+    assert kept == sorted(kept)
+    assert kept != list(range(20))
+
+
 def test_a_pattern_that_does_not_compile_is_refused() -> None:
     with pytest.raises(OlmesError, match=r"'\(' is no regular expression"):
         GSM8K.formulation.replaced({"extract": "a|("})

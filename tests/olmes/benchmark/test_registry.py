@@ -37,7 +37,7 @@ def test_names_are_known_without_importing_any_task() -> None:
     import subprocess
 
     code = (
-        "import sys; from olmes import registry; names = registry.task_names();"
+        "import sys; from olmes.benchmark import registry; names = registry.task_names();"
         "assert 'gsm8k' in names and 'olmes.tasks.gsm8k' not in sys.modules;"
         "assert not {'torch', 'transformers', 'datasets', 'sympy'} & set(sys.modules)"
     )
@@ -48,7 +48,7 @@ def test_importing_olmes_and_every_task_stays_light() -> None:
     import subprocess
 
     code = (
-        "import sys, olmes; from olmes import registry;"
+        "import sys, olmes; from olmes.benchmark import registry;"
         "[registry.load_task(name) for name in registry.task_names()];"
         "heavy = {'torch', 'transformers', 'datasets', 'sympy', 'nltk', 'numpy', 'lm_eval'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"

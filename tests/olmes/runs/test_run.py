@@ -102,9 +102,6 @@ def test_hostile_responses_are_counted_beside_the_score(echo, tmp_path: Path) ->
         [{"response": text, "doc_id": i, "finish": "length"} for i, text in enumerate(texts)]
     )
     (echo.data / "echo/test.jsonl").write_text(
-        "".join(json.dumps({"word": f"word{i}"}) + "\n" for i in range(6)), "utf-8"
-    )
-    (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": word}) + "\n" for word in ("word0", *"bcde", "word5")), "utf-8"
     )
     record = run(echo, tmp_path / "runs")

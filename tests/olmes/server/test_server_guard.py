@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -208,6 +209,16 @@ def test_a_bucket_lets_a_burst_and_then_a_rate_through() -> None:
     time.sleep(seconds + 0.01)
     assert limit.wait("a") == 0
     assert all(RateLimit(0, 0).wait("a") == 0 for _ in range(1000))
+
+
+def test_a_quiet_hour_saves_up_one_burst_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    stopped = SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr("olmes.server.limits.time", stopped)
+    limit = RateLimit(rate=20, burst=3)
+    assert limit.wait("a") == 0
+    clock[0] += 3600
+    assert [limit.wait("a") == 0 for _ in range(5)] == [True, True, True, False, False]
 
 
 @pytest.mark.slow

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from olmes import OlmesError, evaluate
-from olmes.client.client import Client
+from olmes.client.client import AnswerError, Client
 from olmes.client.live import LiveProgress, push_record
 from olmes.requests.callbacks import CallbackList, RunCallback
 
@@ -79,6 +80,23 @@ def test_a_server_that_is_away_neither_ends_nor_holds_up_a_run(
     with pytest.raises(OlmesError, match=f"olmes push {record.folder} --to http://127.0.0.1:9"):
         push_record(record.folder, "http://127.0.0.1:9", patience=0.2, say=said.append)
     assert "trying for 0.2 seconds" in said[-1]
+
+
+def test_a_client_gives_up_on_a_server_that_stays_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Busy for seconds, then gone: whoever still asks by then has not given up in time."""
+    statuses = [503] * 6 + [404]
+
+    def answer(*given: object, **options: object) -> requests.Response:
+        found = requests.Response()
+        found.status_code = statuses.pop(0)
+        return found
+
+    with Client("http://127.0.0.1:9", patience=0.2) as client:
+        monkeypatch.setattr(client.session, "request", answer)
+        with pytest.raises(AnswerError) as refused:
+            client.running()
+    assert refused.value.status == 503
+    assert 1 < len(statuses) < 6  # asked again, and not for ever
 
 
 def test_olmes_run_pushes_to_the_server_it_is_given(launch, bench, tmp_path) -> None:

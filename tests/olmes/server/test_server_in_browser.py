@@ -23,24 +23,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
-def page(tmp_path) -> Iterator[Any]:
+def page(chromium: Any) -> Iterator[Any]:
     """A page of a browser that notes what is refused and what fails."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("needs chromium on the PATH")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on(
-            "console",
-            lambda line: page.problems.append(line.text) if line.type == "error" else None,
-        )
-        yield page
-        browser.close()
+    page = chromium.new_page()
+    page.set_default_timeout(60_000)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on(
+        "console",
+        lambda line: page.problems.append(line.text) if line.type == "error" else None,
+    )
+    yield page
+    page.close()
 
 
 def test_from_the_first_run_to_the_seal(launch, copy_run, sealed_run, page) -> None:

@@ -161,7 +161,6 @@ def test_a_changed_backup_is_not_restored(tmp_path, copy_run) -> None:
         restore_backup(target, tmp_path / "backup")
 
 
-@pytest.mark.slow
 def test_a_sqlite_store_moves_to_postgresql(postgresql, tmp_path, copy_run) -> None:
     settings = Settings(store=str(tmp_path / "store"))
     store = Store(settings)

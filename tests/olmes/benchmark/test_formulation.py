@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_fewer_shots_are_the_first_ones() -> None:
         ({"max_tokens": 1.5}, "whole number"),
     ],
 )
-def test_a_bad_setting_is_one_clear_sentence(settings, words) -> None:
+def test_a_bad_setting_is_one_clear_sentence(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(OlmesError, match=words):
         GSM8K.with_settings(settings)
 

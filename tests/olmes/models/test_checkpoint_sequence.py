@@ -6,8 +6,9 @@ import gc
 import json
 import shutil
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -21,6 +22,9 @@ from olmes.models.hf.warm import WarmMemory
 from olmes.sequence import expand
 from olmes.tools.hashing import file_sha256
 from olmes.types import Generation, Request
+
+if TYPE_CHECKING:
+    from olmes.models.base import Done
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 6}
 OPTIONS = {"limit": 3, "settings": SETTINGS, "scoring_processes": 1, "use_cache": False}
@@ -123,7 +127,7 @@ def test_memory_holds_one_model(
     gone: list[bool] = []
     load = files.load_weights
 
-    def watched(*arguments):
+    def watched(*arguments: Any) -> Any:
         gc.collect()
         gone.append(first() is None)
         return load(*arguments)
@@ -146,7 +150,9 @@ def test_a_torn_file_leaves_no_mixture(checkpoints: Path) -> None:
     assert warm.swaps == 0, "weights were swapped into a module that was left half swapped"
 
 
-def test_prompts_and_continuations_are_kept(tiny_folder: Path, monkeypatch) -> None:
+def test_prompts_and_continuations_are_kept(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chat = ({"role": "user", "content": "What is the capital of France?"},)
     request = Request(
         generation=Generation(max_tokens=1), messages=chat, continuations=(" Paris", " Rome")
@@ -208,7 +214,7 @@ def test_a_checkpoint_that_breaks_off_loses_no_other(
 ) -> None:
     generate = HFModel.generate
 
-    def breaking(self, requests, done):
+    def breaking(self: HFModel, requests: Sequence[Request], done: Done) -> None:
         if self.name.endswith("step_9"):
             raise RuntimeError("the device is gone")
         generate(self, requests, done)

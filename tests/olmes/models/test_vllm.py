@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,13 +15,16 @@ from olmes.models.spec import load_model
 from olmes.models.vllm import VLLMModel, parse_target
 from olmes.types import Generation, Request
 
+if TYPE_CHECKING:
+    from olmes.types import Response
+
 HERE = importlib.util.find_spec("vllm") is not None
 SHOTS = "Question: How many apples does Mary have?\nAnswer: Mary has 15 apples.\n\n" * 12
 CHOICES = (" Paris is the capital", " London", " 12 apples and pears", "")
 QUESTIONS = ["What is the capital of France?", "Mary", "12 + 5 =", "Where is the Seine?"]
 
 
-def test_options_stand_behind_the_name():
+def test_options_stand_behind_the_name() -> None:
     assert parse_target("owner/name") == ("owner/name", {})
     assert parse_target("a?tensor_parallel_size=2&gpu_memory_utilization=0.5") == (
         "a",
@@ -32,7 +36,7 @@ def test_options_stand_behind_the_name():
 
 
 @pytest.mark.skipif(HERE, reason="vLLM is installed here")
-def test_without_vllm_one_sentence_says_so(tiny_folder):
+def test_without_vllm_one_sentence_says_so(tiny_folder: Path) -> None:
     model = load_model(f"vllm:{tiny_folder}")
     with pytest.raises(OlmesError, match="vLLM is not installed"):
         _ = model.engine
@@ -65,7 +69,9 @@ def chat(text: str, *, repeat: int = 0, **settings: Any) -> Request:
 
 
 @pytest.mark.vllm
-def test_greedy_answers_are_those_of_transformers(model, plain, answer):
+def test_greedy_answers_are_those_of_transformers(
+    model: VLLMModel, plain: Any, answer: Callable[..., list[Response]]
+) -> None:
     import torch
 
     responses = answer(model, [chat(text) for text in QUESTIONS])
@@ -82,7 +88,9 @@ def test_greedy_answers_are_those_of_transformers(model, plain, answer):
 
 
 @pytest.mark.vllm
-def test_each_request_has_its_own_stops_limit_and_seed(model, answer):
+def test_each_request_has_its_own_stops_limit_and_seed(
+    model: VLLMModel, answer: Callable[..., list[Response]]
+) -> None:
     [full] = answer(model, [chat(QUESTIONS[0])])
     stop = full.text[4:9]
     mixed = [
@@ -100,8 +108,11 @@ def test_each_request_has_its_own_stops_limit_and_seed(model, answer):
 
 @pytest.mark.vllm
 def test_log_probabilities_are_those_of_transformers_and_read_the_prefix_cache(
-    model, plain, answer, monkeypatch
-):
+    model: VLLMModel,
+    plain: Any,
+    answer: Callable[..., list[Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import torch
 
     from olmes.models import vllm
@@ -137,7 +148,9 @@ def test_log_probabilities_are_those_of_transformers_and_read_the_prefix_cache(
 
 
 @pytest.mark.vllm
-def test_what_does_not_fit_fails_alone(model, answer):
+def test_what_does_not_fit_fails_alone(
+    model: VLLMModel, answer: Callable[..., list[Response]]
+) -> None:
     long = Request(generation=Generation(max_tokens=4096), prompt="word " * 2000)
     bad, good = answer(model, [long, chat("Mary", max_tokens=2)])
     assert "no room" in bad.error

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -17,17 +19,23 @@ from olmes.client.client import AnswerError, Client
 from olmes.client.live import LiveProgress, push_record
 from olmes.requests.callbacks import CallbackList, RunCallback
 
+if TYPE_CHECKING:
+    from olmes.records.record import Record
+    from olmes.requests.callbacks import Origin
+    from olmes.types import Response
+    from tests.olmes.server.conftest import Running
+
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 
 
 class Slow(RunCallback):
     """Gives a run of recorded answers the time that a model would take."""
 
-    def answered(self, task, response, origin) -> None:
+    def answered(self, task: str, response: Response, origin: Origin) -> None:
         time.sleep(0.1)
 
 
-def slow_run(bench: Path, out: Path, live: LiveProgress):
+def slow_run(bench: Path, out: Path, live: LiveProgress) -> Record:
     return evaluate(
         str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, out=out,
         scoring_processes=1,
@@ -36,7 +44,7 @@ def slow_run(bench: Path, out: Path, live: LiveProgress):
 
 
 def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
-    launch, bench, tmp_path, monkeypatch
+    launch: Callable[..., Running], bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = launch()
     monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
@@ -67,7 +75,7 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
 
 
 def test_a_server_that_is_away_neither_ends_nor_holds_up_a_run(
-    bench, tmp_path, monkeypatch
+    bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
     said: list[str] = []
@@ -99,7 +107,9 @@ def test_a_client_gives_up_on_a_server_that_stays_busy(monkeypatch: pytest.Monke
     assert 1 < len(statuses) < 6  # asked again, and not for ever
 
 
-def test_olmes_run_pushes_to_the_server_it_is_given(launch, bench, tmp_path) -> None:
+def test_olmes_run_pushes_to_the_server_it_is_given(
+    launch: Callable[..., Running], bench: Path, tmp_path: Path
+) -> None:
     running = launch()
     command = [
         sys.executable, "-m", "olmes", "run", "--task", str(ECHO), "--data", str(bench),

@@ -8,23 +8,28 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from olmes.trainers.checkpoints.queue import Queue
 
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
+
 KILLS = int(os.environ.get("OLMES_KILLS", "3"))
 pytestmark = pytest.mark.slow
 
 
-def fingerprints(lab) -> dict[int, str]:
+def fingerprints(lab: Lab) -> dict[int, str]:
     return {row["step"]: row["fingerprint"] for row in lab.scores()}
 
 
-def check_whole(lab, steps: list[int]) -> None:
+def check_whole(lab: Lab, steps: list[int]) -> None:
     """Every checkpoint is scored, none twice, and no record is of half a checkpoint."""
     rows = lab.scores()
     assert [row["step"] for row in rows] == steps
@@ -35,7 +40,7 @@ def check_whole(lab, steps: list[int]) -> None:
     assert all(one["tasks"]["echo"]["metrics"]["exact_match"]["n"] == 12 for one in records)
 
 
-def kill_when(process, there: Callable[[], bool], delay: float) -> bool:
+def kill_when(process: subprocess.Popen[str], there: Callable[[], bool], delay: float) -> bool:
     """SIGKILL a process once something is there; False where it ended before."""
     while process.poll() is None:
         if there():
@@ -47,7 +52,7 @@ def kill_when(process, there: Callable[[], bool], delay: float) -> bool:
     return False
 
 
-def half_saved(lab) -> list[str]:
+def half_saved(lab: Lab) -> list[str]:
     """Checkpoints that are being written at this moment."""
     return [
         folder.name
@@ -56,7 +61,7 @@ def half_saved(lab) -> list[str]:
     ]
 
 
-def test_killed_while_it_saves(lab, tmp_path):
+def test_killed_while_it_saves(lab: Lab, tmp_path: Path) -> None:
     count = 4 + KILLS
     hook = lab.hook(keep="none")
     dice = random.Random(1)
@@ -82,7 +87,7 @@ def test_killed_while_it_saves(lab, tmp_path):
     assert fingerprints(calm) == killed
 
 
-def owner_of(lab) -> int | None:
+def owner_of(lab: Lab) -> int | None:
     """The process that scores at this moment."""
     if not (lab.training / "queue.sqlite").exists():
         return None
@@ -98,7 +103,7 @@ def kill(pid: int) -> bool:
     return True
 
 
-def test_killed_while_it_scores(lab):
+def test_killed_while_it_scores(lab: Lab) -> None:
     """Just after a job is taken (imports, loading), when answers begin, when a record is written."""
     dice = random.Random(2)
     count = KILLS + 4
@@ -142,7 +147,7 @@ def lines(path: Path) -> int:
         return 0
 
 
-def test_killed_while_it_generates(lab):
+def test_killed_while_it_generates(lab: Lab) -> None:
     """Between the first response and the last; what is answered is not asked again."""
     hook = lab.hook(keep="none", settings={"echo.max_tokens": 100}, batch_size=1)
     count = KILLS + 2

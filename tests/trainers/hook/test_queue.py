@@ -47,14 +47,14 @@ def drain(queue: Queue) -> list[int]:
     return done
 
 
-def test_put_twice_is_one_job_and_another_question_another(queue):
+def test_put_twice_is_one_job_and_another_question_another(queue: Queue) -> None:
     put(queue, 1)
     put(queue, 1)
     put(queue, 1, ask=EvalRequest(target="gsm8k", out="/runs", limit=3))
     assert len(queue.jobs()) == 2
 
 
-def test_device_and_batch_size_make_no_other_question():
+def test_device_and_batch_size_make_no_other_question() -> None:
     same = EvalRequest(
         target="gsm8k", out="/x", limit=2, device="cuda:1", batch_size=3, asked_by="watcher"
     )
@@ -65,7 +65,7 @@ def test_device_and_batch_size_make_no_other_question():
     assert EvalRequest.from_json(same.to_json()) == same
 
 
-def test_order_by_policy(queue):
+def test_order_by_policy(queue: Queue) -> None:
     for step in (1, 2, 3):
         put(queue, step)
     assert drain(queue) == [1, 2, 3]
@@ -74,7 +74,7 @@ def test_order_by_policy(queue):
     assert drain(queue) == [6, 5, 4]
 
 
-def test_one_behind_keeps_what_runs_and_the_newest(queue):
+def test_one_behind_keeps_what_runs_and_the_newest(queue: Queue) -> None:
     put(queue, 1, policy="one_behind")
     job, lock = queue.take()
     for step in (2, 3, 4):
@@ -86,7 +86,9 @@ def test_one_behind_keeps_what_runs_and_the_newest(queue):
     assert drain(queue) == [4]
 
 
-def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(queue, monkeypatch):
+def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(queues, "MOST_DEATHS", 3)
     put(queue, 1)
     for deaths in range(4):
@@ -99,7 +101,7 @@ def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(queue, monkeyp
     assert "died" in queue.jobs()[0].reason
 
 
-def test_a_retry_waits_and_is_counted(queue):
+def test_a_retry_waits_and_is_counted(queue: Queue) -> None:
     put(queue, 1)
     job, lock = queue.take()
     queue.finish(job, "queued", reason="no memory", retry_in=60)
@@ -108,7 +110,7 @@ def test_a_retry_waits_and_is_counted(queue):
     assert [(one.attempts, one.reason) for one in queue.jobs()] == [(1, "no memory")]
 
 
-def test_a_checkpoint_written_anew_is_scored_anew(queue):
+def test_a_checkpoint_written_anew_is_scored_anew(queue: Queue) -> None:
     put(queue, 1)
     job, lock = queue.take()
     put(queue, 1, sign="b")
@@ -120,7 +122,7 @@ def test_a_checkpoint_written_anew_is_scored_anew(queue):
     lock.release()
 
 
-def test_failed_jobs_are_retried_where_their_files_are(queue):
+def test_failed_jobs_are_retried_where_their_files_are(queue: Queue) -> None:
     for step in (1, 2):
         put(queue, step)
         job, lock = queue.take()
@@ -141,7 +143,7 @@ def test_failed_jobs_are_retried_where_their_files_are(queue):
         max_size=25,
     )
 )
-def test_whatever_happens_each_checkpoint_ends_once(events):
+def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int, str]]) -> None:
     with tempfile.TemporaryDirectory() as place:
         queue = Queue(Path(place))
         newest: dict[int, str] = {}
@@ -186,7 +188,7 @@ while taken := queue.take():
 """
 
 
-def test_two_processes_do_every_job_once(queue):
+def test_two_processes_do_every_job_once(queue: Queue) -> None:
     for step in range(40):
         put(queue, step)
     workers = [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING
+
+import pytest
 
 from olmes import Record, evaluate
 from olmes.models.checkpoint import folder as files
@@ -10,8 +13,13 @@ from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.watch import FolderWatch
 from olmes.trainers.checkpoints.worker import Scorer
 
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
 
-def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
+
+def test_jobs_that_follow_at_once_swap_their_weights(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 

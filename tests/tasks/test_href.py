@@ -34,12 +34,12 @@ BY_SIMILARITY = {"Open QA", "Fact Checking or Attributed QA"}
 SYSTEM = "You are a helpful assistant that helps us rate an AI model's responses to instructions."
 
 
-def sample() -> list[dict]:
+def sample() -> list[dict[str, Any]]:
     lines = (FOLDER / "samples/href.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
-def doc(category: str = "Rewrite", **changes: Any) -> dict:
+def doc(category: str = "Rewrite", **changes: Any) -> dict[str, Any]:
     given = {
         "category": category,
         "instruction": "Say it {shorter}.",
@@ -69,7 +69,7 @@ def overlap(text: str, reference: str) -> float:
     return 2 * common / (words.total() + wanted.total()) if common else 0.0
 
 
-def test_judge(item: dict, question: Question) -> Judgement:
+def test_judge(item: dict[str, Any], question: Question) -> Judgement:
     """A TEST JUDGE, no model: the response that shares more words with the human one is better."""
     if isinstance(question, Similarity):
         pair = tuple(overlap(text, question.reference) for text in question.candidates)
@@ -81,7 +81,7 @@ def test_judge(item: dict, question: Question) -> Judgement:
 test_judge.__test__ = False  # type: ignore[attr-defined]
 
 
-def win_rate(task: Any, item: dict, text: str) -> float:
+def win_rate(task: Any, item: dict[str, Any], text: str) -> float:
     response = Response(text=text)
     judgements = [test_judge(item, question) for question in task.questions(item, response)]
     return task.score(item, response, judgements).values["win_rate"]
@@ -439,7 +439,7 @@ def test_settings_are_the_formulations() -> None:
 # Published judgements.
 
 
-def published_annotations(shared_data: Path) -> list[dict]:
+def published_annotations(shared_data: Path) -> list[dict[str, Any]]:
     """AlpacaEval 1 on alpaca-7b: 1 the baseline is preferred, 2 the model, 0 neither."""
     path = shared_data / "alpaca_eval/outputs/alpaca-7b.alpaca_eval_gpt4.annotations.json.gz"
     with gzip.open(path, "rt", encoding="utf-8") as stream:
@@ -453,7 +453,7 @@ def published_win_rate(shared_data: Path) -> float:
     return rows["alpaca-7b"]
 
 
-def replayed_judge(row: dict, question: Question) -> Judgement:
+def replayed_judge(row: dict[str, Any], question: Question) -> Judgement:
     """A REPLAYED JUDGE: says what the published annotation prefers, wherever it is shown."""
     pair = shown(question)
     assert set(pair) == {row["output_1"], row["output_2"]}

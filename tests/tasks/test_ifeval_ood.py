@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,11 +33,11 @@ NOT_COMPOSED = {"212"}
 NO_TEXT_MEETS_BOTH = {"105", "278"}
 
 
-def official(shared_data: Path) -> list[dict]:
+def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifbench/IFBench_test.jsonl.gz"))
 
 
-def sample(name: str = "ifeval_ood") -> list[dict]:
+def sample(name: str = "ifeval_ood") -> list[dict[str, Any]]:
     return list(jsonl.read(Path(__file__).parents[2] / f"tasks/samples/{name}.jsonl"))
 
 
@@ -119,7 +120,7 @@ def test_published_prompt_scores_are_reproduced(shared_data: Path, mode: str) ->
     ]
 
 
-def assert_oracle(doc: dict, *, by_reference: bool = True) -> None:
+def assert_oracle(doc: dict[str, Any], *, by_reference: bool = True) -> None:
     values = TASK.score(doc, TASK.perfect_response(doc)).values
     assert values["prompt_level_loose"] == values["prompt_level_strict"] == 1.0, doc
     assert all(values["inst_level_loose"] + values["inst_level_strict"])

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,21 +19,21 @@ TASK = load_task("math")
 CLOSED = "Final Answer: The final answer is {}. I hope it is correct."
 
 
-def rows(path: Path) -> list[dict]:
+def rows(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict]:
+def sample() -> list[dict[str, Any]]:
     path = Path(__file__).parents[2] / "tasks/samples/math.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def doc(gold: str) -> dict:
+def doc(gold: str) -> dict[str, Any]:
     return {"problem": "", "level": "Level 1", "type": "Algebra", "solution": rf"\boxed{{{gold}}}"}
 
 
-def values(item: dict, text: str) -> dict:
+def values(item: dict[str, Any], text: str) -> dict[str, Any]:
     response = Response(text=text)
     return {
         **TASK.score(item, response).values,
@@ -40,7 +41,7 @@ def values(item: dict, text: str) -> dict:
     }
 
 
-def protocol(item: dict, text: str) -> dict:
+def protocol(item: dict[str, Any], text: str) -> dict[str, Any]:
     return TASK.score(item, Response(text=text)).values
 
 
@@ -164,7 +165,7 @@ def test_verify_cases_are_judged_as_the_reference_judges(
 # The oracle
 
 
-def check_oracle(items: list[dict]) -> None:
+def check_oracle(items: list[dict[str, Any]]) -> None:
     for item in items:
         right = TASK.perfect_response(item).text
         assert values(item, right) == TASK.perfect_values(item), TASK.gold(item)

@@ -44,7 +44,7 @@ def run(
     )
 
 
-def kinds(found: dict) -> set[str]:
+def kinds(found: dict[str, Any]) -> set[str]:
     return {cause["kind"] for cause in found["why"]}
 
 

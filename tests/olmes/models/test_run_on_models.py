@@ -33,7 +33,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def rows(record: Record) -> list[dict]:
+def rows(record: Record) -> list[dict[str, Any]]:
     return list(record.samples("gsm8k"))
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -37,10 +37,10 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OLMES_DATA", raising=False)
 
 
-def run(model: Path, out: Path, shots: int = 1) -> dict:
+def run(model: Path, out: Path, shots: int = 1) -> dict[str, Any]:
     command = [sys.executable, "-c", SCRIPT, str(model), str(out), str(shots)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -154,7 +154,7 @@ def test_odd_lines_are_told_and_crash_nothing(store: Path, line: bytes) -> None:
     [{}, {"ledger": {}}, {"ledger": {"number": "1"}}, {"ledger": None, "sealed": {"echo": 1}}],
 )
 def test_a_record_edited_to_hide_its_look_is_told(
-    store: Path, take_exam: Callable[..., Record], held: dict
+    store: Path, take_exam: Callable[..., Record], held: dict[str, Any]
 ) -> None:
     path = folder_of(store) / "run.json"
     data = json.loads(path.read_text("utf-8"))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -48,7 +48,7 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
 ) -> None:
     running = launch()
     monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
-    heard: list[tuple[str, dict]] = []
+    heard: list[tuple[str, dict[str, Any]]] = []
 
     def listen() -> None:
         with Client(running.url) as client:

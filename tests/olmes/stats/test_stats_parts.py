@@ -9,6 +9,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -340,13 +341,13 @@ def test_best_of_one_and_of_one_item_is_not_corrected() -> None:
     assert low.ci_low <= low.score <= low.corrected <= low.ci_high
 
 
-def row(subtask: str, doc: int, value: float, cluster: str = "") -> dict:
+def row(subtask: str, doc: int, value: float, cluster: str = "") -> dict[str, Any]:
     hashed = f"{doc:08x}"
     made = {"subtask": subtask, "doc_id": doc, "doc_hash": hashed, "values": {"right": value}}
     return made | ({"cluster": cluster} if cluster else {})
 
 
-def estimated(rows: list[dict]) -> stats.Estimate | None:
+def estimated(rows: list[dict[str, Any]]) -> stats.Estimate | None:
     clusters = Clusters()
     sums = Sums(clusters)
     for each in rows:

@@ -171,7 +171,7 @@ def test_unparsed_is_what_states_no_one_option() -> None:
 
 def test_a_key_that_means_another_option_is_said(docs: dict[str, list[dict[str, Any]]]) -> None:
     """In 19 LogiQA items the options stand in the order A, C, B, D; 12 keys are B or C."""
-    said = Counter()
+    said: Counter[str] = Counter()
     for path, items in docs.items():
         for doc in items:
             note = TASK.score(doc, TASK.perfect_response(doc)).note

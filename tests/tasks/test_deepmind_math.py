@@ -285,17 +285,12 @@ def test_hostile_text_is_judged_wrong_at_once(name: str, tmp_path: Path) -> None
 def test_scoring_processes_judge_the_same() -> None:
     item = doc("5*x", "polynomials__add")
     texts = ["Therefore, the final answer is 5x. I hope it is correct.", HOSTILE["lone surrogate"]]
-    outcomes: dict[int, Outcome] = {}
+    outcomes: list[dict[str, Outcome]] = [{} for _ in texts]
     with ScoringPool({TASK.name: TASK}, scoring_processes=1) as pool:
-        for number, text in enumerate(texts):
-            pool.submit(
-                TASK.name,
-                item,
-                Response(text=text),
-                lambda _, outcome, number=number: outcomes.update({number: outcome}),
-            )
+        for text, found in zip(texts, outcomes, strict=True):
+            pool.submit(TASK.name, item, Response(text=text), found.__setitem__)
         pool.join()
-    assert [outcomes[number].verdict for number in range(len(texts))] == [
+    assert [outcome.verdict for found in outcomes for outcome in found.values()] == [
         TASK.score(item, Response(text=text)) for text in texts
     ]
 

@@ -289,7 +289,7 @@ WRONG = {
 }
 
 
-def judged(kind: str, text: str, **response: str) -> dict[str, Any]:
+def judged(kind: str, text: str, **response: Any) -> dict[str, Any]:
     category, question, gold = KINDS[kind]
     doc = {"question": f"b'{question}\\n'", "answer": f"b'{gold}\\n'", "subtask": category}
     return TASK.score(doc, Response(text=text, **response)).values

@@ -12,10 +12,9 @@ import pytest
 
 from olmes import OlmesError, Response
 from olmes.benchmark import exemplars
-from olmes.benchmark.registry import load_task
 from olmes.scoring.latex import minerva
+from olmes.tasks.math import TASK
 
-TASK = load_task("math")
 CLOSED = "Final Answer: The final answer is {}. I hope it is correct."
 
 

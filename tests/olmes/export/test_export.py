@@ -197,7 +197,7 @@ def test_hostile_names_are_text_in_every_format(
     for line in set_in_latex.splitlines():
         assert "\\input" not in line or line.startswith("%")
     for form in ("md", "latex", "csv"):
-        written = str(export(found, form, None))  # type: ignore[arg-type]
+        written = str(export(found, form, None))
         assert not set(written) & set("\x1b\x9b\r\u202e\u202c\ud800")
         written.encode("utf-8")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from olmes.types import Generation, Request
 GENERATION = Generation(max_tokens=4)
 
 
-def plain(text: str, **fields: object) -> Request:
+def plain(text: str, **fields: Any) -> Request:
     return Request(generation=GENERATION, prompt=text, **fields)
 
 

@@ -46,7 +46,7 @@ def estimated(
     out: Path,
     limit: int,
     task: str = "gsm8k",
-    settings: dict[str, Any] = SETTINGS,
+    settings: dict[str, Any] | None = SETTINGS,
     **options: Any,
 ) -> CostEstimate:
     suite, tasks = tasks_of(task)

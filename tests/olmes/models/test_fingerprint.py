@@ -15,6 +15,7 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import fingerprint
 from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint
+from olmes.tools.hashing import file_sha256
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,7 @@ def test_a_folder_without_weights_or_with_a_broken_configuration_is_refused(fold
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files that were read to be hashed."""
     names: list[str] = []
-    real = fingerprint.file_sha256
+    real = file_sha256
 
     def noted(path: Path) -> str:
         names.append(path.name)

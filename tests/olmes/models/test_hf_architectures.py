@@ -31,7 +31,7 @@ SMALL = {
     "pad_token_id": None,
     "initializer_range": 0.3,
 }
-SHARING = {
+SHARING: dict[str, dict[str, Any]] = {
     "llama": {},
     "qwen2": {},
     "qwen3": {"head_dim": 16},
@@ -40,7 +40,7 @@ SHARING = {
     "mixtral": {"num_local_experts": 4, "sliding_window": None},
     "gpt_neox": {},
 }
-PLAIN = {
+PLAIN: dict[str, dict[str, Any]] = {
     "mistral": {"sliding_window": 8},
     "gemma2": {"head_dim": 16, "sliding_window": 8},  # soft caps besides
     "llama": {
@@ -78,7 +78,8 @@ def check(model: HFModel, answer: Any) -> None:
         ],
     )
     for prompt, response, scored in zip(prompts, found, weighed, strict=True):
-        ids, new = list(model.encoder.tokens(prompt)), []
+        ids = list(model.encoder.tokens(prompt))
+        new: list[int] = []
         while len(new) < 7 and not (new and new[-1] in model.ends):
             with torch.inference_mode():
                 logits = model.weights(torch.tensor([ids + new]), use_cache=False).logits
@@ -135,7 +136,7 @@ def test_without_sharing_rows_with_other_settings_run_in_other_batches(
     tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
 ) -> None:
     model, sizes = plain_model(tiny_folder, batch_size=4)
-    settings = [
+    settings: list[dict[str, Any]] = [
         {"max_tokens": 3},
         {"max_tokens": 9, "stop": ("ppl",)},
         {"max_tokens": 9, "temperature": 5.0, "top_p": 0.6},

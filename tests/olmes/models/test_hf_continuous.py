@@ -44,7 +44,8 @@ def greedy(model: HFModel, request: Request) -> list[int]:
     """No batch, no padding, no cache, no `generate`."""
     import torch
 
-    ids, new = list(model.encode(request).token_ids), []
+    ids = list(model.encode(request).token_ids)
+    new: list[int] = []
     while len(new) < request.generation.max_tokens and not (new and new[-1] in model.ends):
         with torch.inference_mode():
             new.append(int(model.weights(torch.tensor([ids + new])).logits[0, -1].argmax()))
@@ -197,7 +198,7 @@ def test_out_of_memory_goes_on_with_half_and_keeps_what_is_done(
 
     @functools.wraps(forward)
     def small(**kwargs: Any) -> Any:
-        if len(passes) > 8 and kwargs.get("cache", kwargs.get("past_key_values")).rows > 2:
+        if len(passes) > 8 and (kwargs.get("cache") or kwargs["past_key_values"]).rows > 2:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
         return forward(**kwargs)
 

@@ -96,7 +96,7 @@ def test_rows_with_other_settings_run_together(
     tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
 ) -> None:
     model = model_of(tiny_folder, batch_size=5)
-    settings = [
+    settings: list[dict[str, Any]] = [
         {"max_tokens": 3},
         {"max_tokens": 9},
         {"max_tokens": 9, "stop": ("ppl",)},
@@ -398,10 +398,11 @@ def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny: HFModel) -> 
 
     text = "Paris has 15 apples: naïve café -> (B).\nAnswer <|x|> two million"
     ids = list(tiny.encoder.tokens(text))
+    ended: list[GenerationRow] = []
+    endings = Endings(tiny.encoder, tiny.ends, Work(), lambda row, _: ended.append(row))
     for at in range(len(text) - 3):
         stop = text[at : at + 3]
-        ended: list[GenerationRow] = []
-        endings = Endings(tiny.encoder, tiny.ends, Work(), lambda row, _, to=ended: to.append(row))
+        ended.clear()
         generation = Generation(max_tokens=999, stop=(stop,))
         row = GenerationRow(0, array("i", [5]), 0, generation, 999, 0)
         while not row.finished:

@@ -129,10 +129,9 @@ def test_out_of_memory_halves_the_batch_or_fails_one_request(
 
     @functools.wraps(forward)
     def small(*args: Any, **kwargs: Any) -> Any:
-        if (
-            kwargs.get("cache", kwargs.get("past_key_values")).rows > 2
-            or int(kwargs["position_ids"].max()) > 60
-        ):
+        if (kwargs.get("cache") or kwargs["past_key_values"]).rows > 2 or int(
+            kwargs["position_ids"].max()
+        ) > 60:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
         return forward(*args, **kwargs)
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.checkpoint.folder import HubCheckpoint, LocalCheckpoint
+from olmes.models.base import Model
+from olmes.models.checkpoint.folder import Checkpoint, HubCheckpoint, LocalCheckpoint
 from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.models.replay import ReplayModel
-from olmes.models.spec import ModelSpec, load_model, parse_spec
+from olmes.models.spec import Backend, ModelSpec, load_model, parse_spec
 from olmes.types import Generation, Request
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ REQUEST = Request(generation=Generation(max_tokens=3), prompt="Mary")
         ("replay:C:/file.jsonl", "replay", "C:/file.jsonl"),
     ],
 )
-def test_specs_are_parsed(text: str, backend: str, target: str) -> None:
+def test_specs_are_parsed(text: str, backend: Backend, target: str) -> None:
     assert parse_spec(text) == ModelSpec(backend, target, text)
 
 
@@ -74,6 +75,11 @@ def test_names_that_lead_nowhere_are_refused_in_one_line(text: str, message: str
     assert "\n" not in str(caught.value)
 
 
+def checkpoint_of(model: Model) -> Checkpoint:
+    assert isinstance(model, HFModel)
+    return model.checkpoint
+
+
 def test_the_right_backend_is_made(tiny_folder: Path, tmp_path: Path) -> None:
     local = load_model(str(tiny_folder), device="cpu", max_length=50, dtype="bfloat16")
     assert isinstance(local, HFModel)
@@ -82,10 +88,11 @@ def test_the_right_backend_is_made(tiny_folder: Path, tmp_path: Path) -> None:
     assert local.engine["max_length"] == 50
     assert local.engine["dtype"] == "bfloat16"
     named = load_model(f"hf:{tiny_folder}")
-    assert (named.name, named.checkpoint) == (local.name, local.checkpoint)
-    assert load_model("owner/name").checkpoint == HubCheckpoint("owner/name")
-    assert load_model("gpt2").checkpoint == HubCheckpoint("gpt2")
+    assert (named.name, checkpoint_of(named)) == (local.name, local.checkpoint)
+    assert checkpoint_of(load_model("owner/name")) == HubCheckpoint("owner/name")
+    assert checkpoint_of(load_model("gpt2")) == HubCheckpoint("gpt2")
     embedded = load_model("smollm2", batch_size=3)
+    assert isinstance(embedded, HFModel)
     assert embedded.checkpoint == EmbeddedCheckpoint()
     assert (embedded.name, embedded.batch_size) == ("smollm2", 3)
     recording = tmp_path / "a.jsonl"
@@ -97,7 +104,7 @@ def test_the_right_backend_is_made(tiny_folder: Path, tmp_path: Path) -> None:
 
 def test_a_home_folder_is_found(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tiny_folder.parent))
-    assert load_model(f"~/{tiny_folder.name}").checkpoint == LocalCheckpoint(tiny_folder)
+    assert checkpoint_of(load_model(f"~/{tiny_folder.name}")) == LocalCheckpoint(tiny_folder)
 
 
 def test_folders_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_precision_is_float32_on_a_cpu_unless_asked_otherwise(
 ) -> None:
     checkpoint = LocalCheckpoint(build(tmp_path, config={"dtype": "bfloat16"}))
 
-    def engine(**options: str) -> str:
+    def engine(**options: Any) -> Any:
         return HFModel("tiny", checkpoint, device="cpu", **options).engine["dtype"]
 
     assert engine() == "float32"
@@ -242,7 +249,7 @@ def test_a_cached_hub_repository_is_the_same_model(
     hub: Path, tiny: HFModel, answer: Callable[..., list[Response]]
 ) -> None:
     model = load_model("owner/tiny", device="cpu")
-    assert model.checkpoint.folder(weights=True) == hub
+    assert checkpoint_of(model).folder(weights=True) == hub
     assert answer(model, [REQUEST]) == answer(tiny, [REQUEST])
     assert model.fingerprint == tiny.fingerprint
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmes.models.hf.prefix import MIN_MEMBERS, MIN_TOKENS, Packed, arranged, common, families
+from tests.known import known
 
 
 def line(*tokens: int) -> array[int]:
@@ -19,10 +20,10 @@ def test_a_long_beginning_that_many_share_is_a_family() -> None:
     prompts = [line(*shots, 1000 + at) for at in range(MIN_MEMBERS)]
     others = [line(*range(500, 500 + 2 * MIN_TOKENS)), line(7)]
     kin = families([*prompts, *others])
-    assert {family.tokens.tolist() == shots for family in kin[:-2]} == {True}
+    assert {known(family).tokens.tolist() == shots for family in kin[:-2]} == {True}
     assert len(set(kin[:-2])) == 1
     assert kin[-2:] == [None, None]
-    assert kin[0].waiting == MIN_MEMBERS
+    assert known(kin[0]).waiting == MIN_MEMBERS
 
 
 def test_short_beginnings_and_few_members_are_left_to_packing() -> None:
@@ -38,23 +39,23 @@ def test_families_nest_and_are_released_from_within() -> None:
     prompts = [line(*inner, 1000 + at) for at in range(MIN_MEMBERS)]
     prompts += [line(*outer, 2000 + at) for at in range(2)]
     kin = families(prompts)
-    first, last = kin[0], kin[-1]
+    first, last = known(kin[0]), known(kin[-1])
     assert first.tokens.tolist() == inner
     assert first.parent is last
     assert last.tokens.tolist() == outer
     assert (first.waiting, last.waiting) == (MIN_MEMBERS, MIN_MEMBERS + 2)
     first.states = last.states = [(1, 1)]
     for family in kin[:-2]:
-        family.release()
+        known(family).release()
     assert (first.states, last.states) == ([], [(1, 1)])
     for family in kin[-2:]:
-        family.release()
+        known(family).release()
     assert last.states == []
 
 
 def test_equal_prompts_keep_their_last_token() -> None:
     prompts = [line(*range(2 * MIN_TOKENS))] * MIN_MEMBERS
-    assert len(families(prompts)[0].tokens) == 2 * MIN_TOKENS - 1
+    assert len(known(families(prompts)[0]).tokens) == 2 * MIN_TOKENS - 1
 
 
 def test_the_longest_go_first_and_families_stay_together() -> None:

@@ -37,20 +37,14 @@ def test_rows_are_read_in_order_with_their_fields(recording: Callable[..., Path]
         {"response": "", "doc": {"q": 2}, "doc_id": 9, "finish": "error", "subtask": None},
     )
     rows = read_recorded(path)
+    places = [f"{path}, line {number}" for number in (1, 3, 4, 5)]  # an editor's: blank ones count
     assert rows == [
-        RecordedResponse(place=place, **fields)
-        for place, fields in (
-            (f"{path}, line 1", {"text": "a", "doc_id": 0}),
-            (
-                f"{path}, line 3",  # the line of an editor: blank ones count
-                {"text": "", "doc_id": 0, "task": "bbh", "subtask": "navigate", "repeat": 2},
-            ),
-            (
-                f"{path}, line 4",
-                {"text": "b\ud800", "doc": {"q": 1}, "finish": "length", "tokens": 7},
-            ),
-            (f"{path}, line 5", {"text": "", "doc_id": 9, "doc": {"q": 2}, "finish": "error"}),
-        )
+        RecordedResponse(place=places[0], text="a", doc_id=0),
+        RecordedResponse(
+            place=places[1], text="", doc_id=0, task="bbh", subtask="navigate", repeat=2
+        ),
+        RecordedResponse(place=places[2], text="b\ud800", doc={"q": 1}, finish="length", tokens=7),
+        RecordedResponse(place=places[3], text="", doc_id=9, doc={"q": 2}, finish="error"),
     ]
     assert rows[2].to_response() == Response(text="b\ud800", finish="length", completion_tokens=7)
     assert rows[3].to_response().error
@@ -116,7 +110,7 @@ def test_the_model_gives_back_what_was_recorded(recording: Callable[..., Path]) 
     second = Request(generation=Generation(max_tokens=3), prompt="one", repeat=1)
     given = Response(text="a", completion_tokens=1)
     model = ReplayModel("replay:x", path, {request_key(first): given})
-    found = {}
+    found: dict[int, Response] = {}
     model.generate([second, first], found.__setitem__)
     assert found[1] == given
     assert (found[0].finish, found[0].error) == ("error", "no recorded response")
@@ -125,7 +119,7 @@ def test_the_model_gives_back_what_was_recorded(recording: Callable[..., Path]) 
 
 def test_a_recording_has_no_probabilities(recording: Callable[..., Path]) -> None:
     request = Request(generation=Generation(max_tokens=1), prompt="a", continuations=("b",))
-    found = {}
+    found: dict[int, Response] = {}
     ReplayModel("r", recording(GOOD)).loglikelihood([request, request], found.__setitem__)
     assert [found[i].finish for i in (0, 1)] == ["error", "error"]
 

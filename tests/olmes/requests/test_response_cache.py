@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_everything_that_can_change_a_response_changes_the_key() -> None:
         (Weights(), dataclasses.replace(REQUEST, continuations=("A", "B"))),
         (Weights(), dataclasses.replace(REQUEST, messages=({"role": "user", "content": "hi"},))),
     ]
-    settings = {
+    settings: dict[str, Any] = {
         "max_tokens": 9,
         "temperature": 0.5,
         "top_p": 0.9,

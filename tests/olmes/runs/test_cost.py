@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import json
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,10 +22,8 @@ from olmes.runs.cost import FILE_NAME, Cost
 
 if TYPE_CHECKING:
     from olmes.models.base import Done
+    from olmes.types import Request, Response
     from tests.olmes.conftest import EchoBench
-    from olmes.models.base import Model
-    from olmes.types import Request
-    from olmes.types import Response
 
 
 def run(echo: EchoBench, out: Path, **options: Any) -> Record:
@@ -74,7 +70,7 @@ def test_a_run_that_was_stopped_costs_the_sum_of_its_sessions(
 ) -> None:
     generate = ReplayModel.generate
 
-    def slow(self: Model, requests: Sequence[Request], done: Done) -> None:
+    def slow(self: ReplayModel, requests: Sequence[Request], done: Done) -> None:
         def late(index: int, response: Response) -> None:
             time.sleep(0.01)
             done(index, response)

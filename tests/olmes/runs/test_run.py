@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-from typing import TYPE_CHECKING
-
 import json
 import random
 import signal
@@ -12,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -171,7 +169,9 @@ evaluate(task, model=model, data=data, out=out, scoring_processes=1)
 """
 
 
-def test_killed_at_20_random_points_the_run_ends_with_the_same_record(echo: EchoBench, tmp_path: Path) -> None:
+def test_killed_at_20_random_points_the_run_ends_with_the_same_record(
+    echo: EchoBench, tmp_path: Path
+) -> None:
     words = [f"word{i}" for i in range(400)]
     (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": word}) + "\n" for word in words), "utf-8"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import json
 import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,11 +19,10 @@ from olmes.tools.hashing import Members, content_hash, streamed_hash
 from olmes.types import Generation, Request
 
 if TYPE_CHECKING:
-    from tests.olmes.conftest import EchoBench
     from olmes.types import Response
+    from tests.olmes.conftest import EchoBench
 
-sys.path.insert(0, str(Path(__file__).parent))
-from mixed_run import FILES, RuleModel, left, mixed_run
+from tests.olmes.runs.mixed_run import FILES, RuleModel, left, mixed_run
 
 GOLDEN = {path.name: path.read_text("utf-8") for path in (FILES / "mixed_run").iterdir()}
 
@@ -81,7 +79,9 @@ class Stopping(RuleModel):
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_a_run_that_is_stopped_again_and_again_leaves_it_too(tmp_path: Path, held_out: bool) -> None:
+def test_a_run_that_is_stopped_again_and_again_leaves_it_too(
+    tmp_path: Path, held_out: bool
+) -> None:
     options = {"held_out": held_out, "use_cache": False}
     for answers in (5, 20, 40):
         with pytest.raises(StoppedError):
@@ -152,7 +152,9 @@ def test_memory_does_not_grow_with_the_number_of_samples(echo: EchoBench, tmp_pa
     assert large - small < 25, f"{small:.0f} MB with 5,000 samples, {large:.0f} MB with 50,000"
 
 
-def test_scoring_processes_that_outlive_a_run_serve_the_next(echo: EchoBench, tmp_path: Path) -> None:
+def test_scoring_processes_that_outlive_a_run_serve_the_next(
+    echo: EchoBench, tmp_path: Path
+) -> None:
     from olmes.api import plan_run
     from olmes.benchmark.registry import load_task
     from olmes.models.spec import load_model

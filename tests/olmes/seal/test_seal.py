@@ -17,7 +17,7 @@ from olmes import OlmesError, Record, evaluate
 from olmes.requests.journal import FILE_NAME as JOURNAL
 from olmes.requests.journal import Journal
 from olmes.seal.ledger import Ledger
-from olmes.seal.look import Look
+from olmes.seal.look import Asker, Look
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
 from olmes.types import Response
@@ -51,7 +51,7 @@ def test_a_look_needs_a_reason(echo: EchoBench, exam: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("asker", ["hook", "watcher"])
 def test_a_hook_or_watcher_is_refused_unless_this_is_the_end(
-    echo: EchoBench, exam: Path, tmp_path: Path, asker: str
+    echo: EchoBench, exam: Path, tmp_path: Path, asker: Asker
 ) -> None:
     with pytest.raises(OlmesError, match=f"cannot be scored by a {asker}"):
         run(echo, exam, tmp_path / "runs", Look(reason="every checkpoint", asked_by=asker))

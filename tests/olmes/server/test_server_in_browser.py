@@ -19,7 +19,7 @@ from olmes.client.live import LiveProgress, push_record
 from olmes.requests.callbacks import CallbackList, RunCallback
 
 if TYPE_CHECKING:
-    from olmes.requests.callbacks import Origin
+    from olmes.requests.dispatch import Origin
     from olmes.types import Response
     from tests.olmes.server.conftest import Running
 

@@ -21,7 +21,7 @@ from olmes.requests.callbacks import CallbackList, RunCallback
 
 if TYPE_CHECKING:
     from olmes.records.record import Record
-    from olmes.requests.callbacks import Origin
+    from olmes.requests.dispatch import Origin
     from olmes.types import Response
     from tests.olmes.server.conftest import Running
 

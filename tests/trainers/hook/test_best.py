@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,7 @@ from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.reporting import best_sentence
 from olmes.trainers.checkpoints.request import EvalRequest
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.trainers.hook.conftest import Lab
@@ -57,7 +58,7 @@ def scored(lab: Lab) -> Queue:
                 source=lab.output_dir / f"checkpoint-{step}", ask=ask, policy="every",
                 folder=f"files/x/out/checkpoint-{step}",
             )  # fmt: skip
-        job, lock = queue.take()
+        job, lock = known(queue.take())
         queue.finish(job, "done", fingerprint=str(step), result=outcome(record))
         lock.release()
     return queue
@@ -65,7 +66,7 @@ def scored(lab: Lab) -> Queue:
 
 def test_best_and_scores_are_written(lab: Lab, scored: Queue) -> None:
     (lab.training / "files/x/out/checkpoint-4").mkdir(parents=True)
-    values = {}
+    values: dict[str, Any] = {}
     kept = publish(scored, Training.read(lab.training), values)
     assert kept == {"files/x/out/checkpoint-4"}
     assert len(values) == 3
@@ -92,7 +93,7 @@ def test_what_is_not_whole_or_held_out_is_not_chosen_from(scored: Queue) -> None
     assert eligible(job)
     for change in ({"complete": False}, {"held_out": True}, {"value": None}, {"same_as": "x"}):
         with scored.changing() as connection:
-            result = json.dumps({**job.result, **change})
+            result = json.dumps({**known(job.result), **change})
             connection.execute("UPDATE jobs SET result = ? WHERE id = ?", (result, job.id))
         assert not eligible(scored.jobs()[1])
 

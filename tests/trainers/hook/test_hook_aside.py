@@ -17,6 +17,7 @@ from olmes.trainers.checkpoints import staging as aside
 from olmes.trainers.checkpoints.folders import checkpoint_at, signature
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+from tests.known import known
 
 ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
@@ -126,7 +127,7 @@ def test_what_nobody_waits_for_is_removed(queue: Queue, saved: Path) -> None:
     (other / "trainer_state.json").write_text('{"global_step": 8}')
     put(queue, other)
     (queue.folder / "files/.new-abc").mkdir()
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     queue.finish(job, "done", result={})
     lock.release()
     aside.sweep(queue, {job.folder})

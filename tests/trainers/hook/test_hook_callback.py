@@ -65,7 +65,7 @@ def make(lab: Lab, **options: Any) -> ScoreCheckpoints:
     return ScoreCheckpoints(str(lab.suite), out=lab.runs, data=lab.data, **options)
 
 
-TO_NOBODY = {"where": "command", "command": "true {job}"}
+TO_NOBODY: dict[str, Any] = {"where": "command", "command": "true {job}"}
 
 
 def test_a_held_out_suite_is_refused_before_any_training(lab: Lab) -> None:

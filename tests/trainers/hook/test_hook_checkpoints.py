@@ -18,6 +18,7 @@ from olmes.trainers.checkpoints.folders import (
     model_files,
     signature,
 )
+from tests.known import known
 
 
 @pytest.fixture
@@ -49,14 +50,14 @@ def test_a_whole_checkpoint(make: Callable[..., Path]) -> None:
 def test_weights_cut_anywhere_are_torn(make: Callable[..., Path], kept: int) -> None:
     weights = make() / "model.safetensors"
     os.truncate(weights, kept if kept >= 0 else weights.stat().st_size + kept)
-    assert "cut short" in trouble_of(weights.parent).reason
+    assert "cut short" in known(trouble_of(weights.parent)).reason
 
 
 def test_weights_with_bytes_too_many_are_torn(make: Callable[..., Path]) -> None:
     folder = make()
     with (folder / "model.safetensors").open("ab") as stream:
         stream.write(b"\0" * 10)
-    assert "cut short" in trouble_of(folder).reason
+    assert "cut short" in known(trouble_of(folder)).reason
 
 
 def test_torch_archives(make: Callable[..., Path]) -> None:
@@ -68,7 +69,7 @@ def test_torch_archives(make: Callable[..., Path]) -> None:
     (folder / "model.safetensors").unlink()
     assert trouble_of(folder) is None
     os.truncate(folder / "pytorch_model.bin", (folder / "pytorch_model.bin").stat().st_size // 2)
-    assert "cut short" in trouble_of(folder).reason
+    assert "cut short" in known(trouble_of(folder)).reason
 
 
 def test_sharded_safetensors(base: Path, make: Callable[..., Path]) -> None:
@@ -82,7 +83,7 @@ def test_sharded_safetensors(base: Path, make: Callable[..., Path]) -> None:
     assert trouble_of(folder) is None
     assert set(shards) <= set(model_files(folder))
     shards[-1].unlink()
-    found = trouble_of(folder)
+    found = known(trouble_of(folder))
     assert "is missing" in found.reason
     assert not found.lasting
 
@@ -91,24 +92,24 @@ def test_sharded_safetensors(base: Path, make: Callable[..., Path]) -> None:
 def test_json_cut_short(make: Callable[..., Path], name: str) -> None:
     folder = make()
     os.truncate(folder / name, (folder / name).stat().st_size - 3)
-    assert "cut short" in trouble_of(folder).reason
+    assert "cut short" in known(trouble_of(folder)).reason
 
 
 def test_what_is_missing_is_named(make: Callable[..., Path]) -> None:
     folder = make("checkpoint-1")
     (folder / "trainer_state.json").unlink()
-    assert "writes last" in trouble_of(folder).reason
+    assert "writes last" in known(trouble_of(folder)).reason
     assert trouble_of(make("step_1", None)) is None
     folder = make("checkpoint-2")
     (folder / "tokenizer.json").unlink()
-    assert "processing_class" in trouble_of(folder).reason
+    assert "processing_class" in known(trouble_of(folder)).reason
     assert trouble_of(folder, tokenizer=False) is None
     folder = make("checkpoint-3")
     (folder / "config.json").unlink()
-    assert "config.json" in trouble_of(folder).reason
+    assert "config.json" in known(trouble_of(folder)).reason
     folder = make("checkpoint-5")
     (folder / "model.safetensors").unlink()
-    assert "no weights" in trouble_of(folder).reason
+    assert "no weights" in known(trouble_of(folder)).reason
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_shards_of_a_trainer_are_refused_with_a_remedy(
     (folder / "model.safetensors").unlink()
     (folder / shard).parent.mkdir(exist_ok=True)
     (folder / shard).write_bytes(b"x")
-    found = trouble_of(folder)
+    found = known(trouble_of(folder))
     assert found.lasting
     assert remedy in found.reason
 
@@ -135,7 +136,7 @@ def test_a_second_save_cut_short_over_a_first(make: Callable[..., Path]) -> None
     folder = make()
     state = (folder / "trainer_state.json").stat().st_mtime_ns
     os.utime(folder / "model.safetensors", ns=(state + 10**9, state + 10**9))
-    assert "second save" in trouble_of(folder, in_order=True).reason
+    assert "second save" in known(trouble_of(folder, in_order=True)).reason
     assert trouble_of(folder) is None
 
 

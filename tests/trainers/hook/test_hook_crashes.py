@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from olmes.trainers.checkpoints.queue import Queue
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.trainers.hook.conftest import Lab
@@ -74,7 +75,7 @@ def test_killed_while_it_saves(lab: Lab, tmp_path: Path) -> None:
             return any(name not in stale for name in half_saved(lab))
 
         assert kill_when(process, saving, dice.random() * 0.03)
-        process.stdout.close()
+        known(process.stdout).close()
         stale = set(half_saved(lab))
         halves += bool(stale)
     print(f"{KILLS} kills, {halves} left half a checkpoint")
@@ -133,7 +134,7 @@ def test_killed_while_it_scores(lab: Lab) -> None:
 
 MOMENTS = {"taken": 3.0, "answering": 0.05, "recorded": 0.02}
 """When a scoring process is killed, and how many seconds later at the most."""
-MARKS = {
+MARKS: dict[str, Callable[[Lab], float]] = {
     "taken": lambda lab: time.time(),
     "answering": lambda lab: len(list(lab.runs.glob("out-*"))),
     "recorded": lambda lab: len(list(lab.runs.glob("*/samples/*.jsonl"))),

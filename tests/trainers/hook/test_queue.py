@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from olmes.tools.locks import Lock
 from olmes.trainers.checkpoints import queue as queues
-from olmes.trainers.checkpoints.queue import Queue
-from olmes.trainers.checkpoints.request import EvalRequest
+from olmes.trainers.checkpoints.queue import Job, Queue
+from olmes.trainers.checkpoints.request import EvalRequest, Policy
+from tests.known import known
 
 ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
 
 def put(
-    queue: Queue, step: int, *, sign: str = "a", policy: str = "every", ask: EvalRequest = ASK
+    queue: Queue, step: int, *, sign: str = "a", policy: Policy = "every", ask: EvalRequest = ASK
 ) -> None:
     with queue.changing() as connection:
         queue.insert(
@@ -29,7 +31,7 @@ def put(
 
 
 def states(queue: Queue) -> dict[int, str]:
-    return {job.step: job.state for job in queue.jobs()}
+    return {known(job.step): job.state for job in queue.jobs()}
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def drain(queue: Queue) -> list[int]:
         job, lock = taken
         assert queue.finish(job, "done", result={})
         lock.release()
-        done.append(job.step)
+        done.append(known(job.step))
     return done
 
 
@@ -76,7 +78,7 @@ def test_order_by_policy(queue: Queue) -> None:
 
 def test_one_behind_keeps_what_runs_and_the_newest(queue: Queue) -> None:
     put(queue, 1, policy="one_behind")
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     for step in (2, 3, 4):
         put(queue, step, policy="one_behind")
     assert states(queue) == {1: "running", 2: "skipped", 3: "skipped", 4: "queued"}
@@ -92,7 +94,7 @@ def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(
     monkeypatch.setattr(queues, "MOST_DEATHS", 3)
     put(queue, 1)
     for deaths in range(4):
-        job, lock = queue.take()
+        job, lock = known(queue.take())
         assert job.deaths == deaths
         assert queue.take() is None  # its lock is held
         lock.release()  # as the end of the process does
@@ -103,7 +105,7 @@ def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(
 
 def test_a_retry_waits_and_is_counted(queue: Queue) -> None:
     put(queue, 1)
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     queue.finish(job, "queued", reason="no memory", retry_in=60)
     lock.release()
     assert queue.take() is None
@@ -112,11 +114,11 @@ def test_a_retry_waits_and_is_counted(queue: Queue) -> None:
 
 def test_a_checkpoint_written_anew_is_scored_anew(queue: Queue) -> None:
     put(queue, 1)
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     put(queue, 1, sign="b")
     assert not queue.finish(job, "done", result={"value": 1.0})
     lock.release()
-    again, lock = queue.take()
+    again, lock = known(queue.take())
     assert (again.signature, again.result) == ("b", None)
     assert queue.finish(again, "done", result={})
     lock.release()
@@ -125,7 +127,7 @@ def test_a_checkpoint_written_anew_is_scored_anew(queue: Queue) -> None:
 def test_failed_jobs_are_retried_where_their_files_are(queue: Queue) -> None:
     for step in (1, 2):
         put(queue, step)
-        job, lock = queue.take()
+        job, lock = known(queue.take())
         queue.finish(job, "failed", reason="x")
         lock.release()
     (queue.folder / "checkpoint-2").mkdir()
@@ -147,7 +149,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int,
     with tempfile.TemporaryDirectory() as place:
         queue = Queue(Path(place))
         newest: dict[int, str] = {}
-        held = []
+        held: list[tuple[Job, Lock]] = []
         done: list[tuple[int, str]] = []
         for kind, step, sign in events:
             if kind == "put" and newest.get(step) != sign:
@@ -160,7 +162,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int,
             elif held and kind in ("die", "done", "fail"):
                 job, lock = held.pop()
                 if kind == "done" and queue.finish(job, "done", result={}):
-                    done.append((job.step, job.signature))
+                    done.append((known(job.step), job.signature))
                 if kind == "fail":
                     queue.finish(job, "queued", reason="again")
                 lock.release()
@@ -169,7 +171,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int,
         while taken := queue.take():
             job, lock = taken
             assert queue.finish(job, "done", result={})
-            done.append((job.step, job.signature))
+            done.append((known(job.step), job.signature))
             lock.release()
         assert sorted(done) == sorted(newest.items())
 

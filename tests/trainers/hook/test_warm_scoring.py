@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -39,11 +39,14 @@ def test_jobs_that_follow_at_once_swap_their_weights(
         model.save_pretrained(folder)
     watcher.look()
     watcher.look()
-    loads = []
+    loads: list[str] = []
     load = files.load_weights
-    monkeypatch.setattr(
-        files, "load_weights", lambda name, *rest: (loads.append(name), load(name, *rest))[1]
-    )
+
+    def watched(name: str, *rest: Any) -> Any:
+        loads.append(name)
+        return load(name, *rest)
+
+    monkeypatch.setattr(files, "load_weights", watched)
     monkeypatch.setattr("os.nice", lambda _: 0)  # this process has other tests to run
     scorer = Scorer(lab.training)
     scorer.work(drain=True)

@@ -17,6 +17,7 @@ from olmes.cli.watch import command
 from olmes.errors import OlmesError
 from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.watch import FolderWatch
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.trainers.hook.conftest import Lab
@@ -222,11 +223,11 @@ def test_watching_on_is_stopped_and_started_again(lab: Lab) -> None:
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        assert process.stdout.readline() == "checkpoint-2 is queued\n"
-        assert "checkpoint-2: mini" in process.stdout.readline()
+        assert known(process.stdout).readline() == "checkpoint-2 is queued\n"
+        assert "checkpoint-2: mini" in known(process.stdout).readline()
         shutil.copytree(lab.base, lab.output_dir / "step_4")
-        assert process.stdout.readline() == "step_4 is queued\n"
-        assert "the same weights as checkpoint-2" in process.stdout.readline()
+        assert known(process.stdout).readline() == "step_4 is queued\n"
+        assert "the same weights as checkpoint-2" in known(process.stdout).readline()
     finally:
         process.terminate()
         process.communicate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -161,9 +162,7 @@ def test_weights_go_over_whole_and_a_killed_holder_blocks_nobody(policy: Any) ->
 def dying(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of generators that die, under a name a spawned process can import."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "files"))
-    import dying_generators
-
-    return dying_generators
+    return importlib.import_module("dying_generators")
 
 
 @pytest.fixture

@@ -26,7 +26,9 @@ def rollouts(policy: Any, rows: list[dict[str, Any]], char_tokenizer: Any) -> li
     prompts = Prompts(rows, char_tokenizer, 100, seed=0)
     sampling = Sampling.of(policy, char_tokenizer, 1.0, 4)
     (order,) = orders_of(range(8), prompts, 1, 8, seed=0)
-    return TransformersGenerator(policy, prompts.encoded, sampling).generate(order)
+    generator = TransformersGenerator(policy, prompts.encoded, sampling)
+    found: list[Rollout] = generator.generate(order)
+    return found
 
 
 def learner_of(

@@ -40,7 +40,8 @@ def without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    found: dict[str, torch.Tensor] = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    return found
 
 
 def same(first: Path, second: Path) -> bool:
@@ -66,7 +67,7 @@ def test_a_checkpoint_is_a_plain_folder_with_the_history(
     assert early["log_history"] == trained.history[:3]
 
 
-class Dies(TrainerCallback):
+class Dies(TrainerCallback):  # type: ignore[misc]
     """A callback that ends the run in the middle."""
 
     def __init__(self, step: int) -> None:
@@ -145,7 +146,7 @@ def test_only_so_many_checkpoints_are_kept(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-3", "checkpoint-4"]
 
 
-class Notes(TrainerCallback):
+class Notes(TrainerCallback):  # type: ignore[misc]
     """A callback that writes down what it was told."""
 
     def __init__(self) -> None:
@@ -163,7 +164,7 @@ class Notes(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.events.append(f"log {state.global_step} {'verified' in logs}")
+        self.events.append(f"log {state.global_step} {'verified' in (logs or {})}")
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
@@ -185,7 +186,7 @@ def test_callbacks_of_transformers_are_told(
     assert all(notes.found)
 
 
-class Stops(TrainerCallback):
+class Stops(TrainerCallback):  # type: ignore[misc]
     """A callback that wants the run to end after the second update."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:

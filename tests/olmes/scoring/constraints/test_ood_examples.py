@@ -56,7 +56,8 @@ def test_every_type_is_in_a_table_and_no_other() -> None:
 
 @pytest.mark.parametrize("id_", TYPES)
 def test_three_different_texts_pass_and_three_fail(id_: str) -> None:
-    passing, failing = set(), set()
+    passing: set[tuple[str, str]] = set()
+    failing: set[tuple[str, str]] = set()
     for arguments, text, stated, _ in EXAMPLES[id_]:
         verdict = IFBENCH.build(id_, arguments).check(text)
         assert verdict == stated

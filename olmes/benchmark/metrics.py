@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from olmes.types import Unit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
@@ -21,3 +23,6 @@ class Metric:
     """Ours, without the known faults of the protocol's metric, which stands beside it."""
     over_parts: bool = False
     higher_is_better: bool = True
+    unit: Unit = "share"
+    """`share`: from 0 to 1, shown as a percentage, its differences as points; `number`: shown as it
+    is."""

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
@@ -18,10 +17,10 @@ from olmes.data import demo as sample
 from olmes.data import fetch, files, hub
 from olmes.data.network import NotFetched
 from olmes.errors import OlmesError
+from olmes.records.schema import Origin, TaskData
 from olmes.tools.hashing import set_hash
 from olmes.types import Doc, Instance
 
-Origin = Literal["folder", "official", "hub", "sample", "generated"]
 Say = Callable[[str], None]
 
 
@@ -43,16 +42,16 @@ class Dataset:
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know about the data."""
 
-    def to_json(self) -> dict[str, Any]:
+    def recorded(self) -> TaskData:
         """What a record keeps: every field but the instances, and their number `n`."""
-        return {
-            "origin": self.origin,
-            "location": self.location,
-            "content_hash": self.content_hash,
-            "official": self.official,
-            "n": len(self.instances),
-            "notes": list(self.notes),
-        }
+        return TaskData(
+            origin=self.origin,
+            location=self.location,
+            content_hash=self.content_hash,
+            official=self.official,
+            n=len(self.instances),
+            notes=list(self.notes),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ def _from_sample(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the 
     if place is None:
         raise NotFetched("there is no built-in sample.")
     location = f"samples/{place.name}"
-    return Found("sample", location, _split(task, "", sample.load(place), location))
+    return Found("demo", location, _split(task, "", sample.load(place), location))
 
 
 def _originals(source: Source) -> str:
@@ -305,7 +304,7 @@ def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
 
 
 def _notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
-    if found.origin == "sample":
+    if found.origin == "demo":
         return [
             f"a sample of {n} items written for this project, never comparable with numbers on the "
             "real set."

@@ -20,7 +20,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, line_of, quick
-from olmes.types import Response
+from olmes.types import Response, ResponseJson
 
 FILE_NAME = "journal.jsonl"
 
@@ -108,11 +108,11 @@ class Finished(Mapping[str, Response]):
         return len(self.journal.places)
 
 
-def unpacked(row: dict[str, Any]) -> dict[str, Any]:
+def unpacked(row: dict[str, Any]) -> ResponseJson:
     """The response of a line of the journal."""
     if "packed" in row:
         row = {"response": json.loads(zlib.decompress(base64.b64decode(row["packed"])))}
-    response: dict[str, Any] = row["response"]
+    response: ResponseJson = row["response"]
     return response
 
 

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from olmes import __version__
 from olmes.benchmark.registry import scorer_hash
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
+from olmes.records.schema import JudgeModel
 from olmes.requests.items import Item, Items, Joined
 from olmes.tools.hashing import Members, streamed_hash
-from olmes.types import Instance, Message
+from olmes.types import Instance, JsonObject, Message
 
 LIMIT_SEED = 1234
 """Seed of the items a limit keeps (the reference's `random_subsample_seed`)."""
@@ -47,7 +50,7 @@ class TaskPlan:
         """The hash of the scoring code, taken once: it is loaded once, too."""
         return scorer_hash(self.task)
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> JsonObject:
         """What the task contributes to a run's identity, to be hashed once: items are streamed."""
         return {
             "formulation": self.task.formulation_hash,
@@ -73,7 +76,7 @@ class Plan:
         return Joined([task.items for task in self.tasks])
 
     def identity(
-        self, fingerprint: str, engine: Mapping[str, Any], judge: Mapping[str, Any] | None = None
+        self, fingerprint: str, engine: Mapping[str, Any], judge: JudgeModel | None = None
     ) -> str:
         """16 hex digits: equal exactly when a run would have the same record.
 
@@ -84,7 +87,7 @@ class Plan:
         """
         tasks = {plan.task.name: plan.described() for plan in self.tasks}
         suite = None if self.suite is None else dataclasses.asdict(self.suite)
-        described = {
+        described: JsonObject = {
             "olmes": __version__,
             "model": fingerprint,
             "engine": engine,
@@ -92,7 +95,9 @@ class Plan:
             "limit": self.limit,
             "tasks": tasks,
         }
-        return streamed_hash(described | ({"judge": judge} if judge else {}))[:16]
+        if judge:
+            described["judge"] = msgspec.to_builtins(judge)
+        return streamed_hash(described)[:16]
 
 
 def make_plan(

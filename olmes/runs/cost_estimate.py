@@ -30,7 +30,8 @@ from olmes.models.spec import load_model
 from olmes.models.hf.warm import WarmMemory, tensors
 from olmes.models.workload import Workload, workload
 from olmes.requests.plan import Plan
-from olmes.records.record import Record
+from olmes.records.record import Record, readable_records
+from olmes.records.schema import Hardware
 from olmes.runs.run import run_name
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -223,13 +224,9 @@ def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:
 
 def records_of(out: Path) -> Iterator[Record]:
     """Every record of a store that can be read, the newest first."""
-    found = []
-    for path in out.glob("*/run.json"):
-        try:
-            found.append(Record.load(path.parent))
-        except OlmesError:
-            continue
-    yield from sorted(found, key=lambda record: str(record.data["created"]), reverse=True)
+    yield from sorted(
+        readable_records(out), key=lambda record: record.run.created, reverse=True
+    )
 
 
 def mean_length(
@@ -243,25 +240,23 @@ def mean_length(
     [task] = [one.task for one in plan.tasks if one.task.name == name]
 
     def same_weights(record: Record) -> bool:
-        return weights_here(model) and bool(
-            record.data["model"]["fingerprint"] == model.fingerprint
-        )
+        return weights_here(model) and record.run.model.fingerprint == model.fingerprint
 
     def same_family(record: Record) -> bool:
-        return bool(record.data["model"].get("family") == family(model))
+        return record.run.model.family == family(model)
 
     fitting = [
         record
         for record in records
         if (found := record.tasks.get(name))
-        and found["formulation_hash"] == task.formulation_hash
-        and found["n"] > found["counts"]["failed"]
+        and found.formulation_hash == task.formulation_hash
+        and found.n > found.said("failed")
     ]
     for near in (same_weights, same_family, lambda _: True):
         for record in filter(near, fitting):
             found = record.tasks[name]
-            answered = found["n"] - found["counts"]["failed"]
-            return found["tokens"]["completion"] / answered, record.id
+            answered = found.n - found.said("failed")
+            return found.tokens.get("completion", 0) / answered, record.id
     return None, ""
 
 
@@ -273,22 +268,28 @@ def speed(
     Runs of the same tasks go before others: reading is many times faster than writing, so that a
     speed holds for its own mixture of the two.
     """
-    hardware = environment()["hardware"]
+    here = environment().hardware
     names = {task.task.name for task in plan.tasks}
     fitting = [
         record
         for record in records
-        if (record.data.get("cost") or {}).get("tokens_per_s")
-        and record.data["model"]["engine"] == model.engine
-        and architecture(record.data["model"]["parts"]) == architecture(model.fingerprint_parts)
-        and {**record.data["environment"]["hardware"], "gpu": None} == {**hardware, "gpu": None}
+        if record.run.cost
+        and record.run.cost.tokens_per_s
+        and record.run.model.engine == model.engine
+        and architecture(record.run.model.parts) == architecture(model.fingerprint_parts)
+        and same_processor(record.run.environment.hardware, here)
     ]
     same = [record for record in fitting if set(record.tasks) == names] or fitting
     if not same:
         return None, ()
-    costs = [record.data["cost"] for record in same]
-    tokens = sum(cost["prefill_tokens"] + cost["decode_tokens"] for cost in costs)
-    return tokens / sum(cost["model_s"] for cost in costs), tuple(record.id for record in same)
+    costs = [record.run.cost for record in same if record.run.cost]
+    tokens = sum(cost.prefill_tokens + cost.decode_tokens for cost in costs)
+    return tokens / sum(cost.model_s for cost in costs), tuple(record.id for record in same)
+
+
+def same_processor(one: Hardware, other: Hardware) -> bool:
+    """Whether two machines are alike but for what torch, which a replay does not load, says of GPUs."""
+    return (one.cpu, one.cores) == (other.cpu, other.cores)
 
 
 def architecture(parts: Mapping[str, str] | None) -> str | None:

@@ -7,12 +7,12 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.records.record import Record
+from olmes.records.schema import SealedFile
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.look import look_of, looks_of, named_line, who
+from olmes.seal.look import look_of, looks_of, who
 from olmes.tools.hashing import file_sha256
 from olmes.tools.jsonl import write_atomically, written_atomically
 
@@ -35,14 +35,14 @@ def sealed_file(folder: Path, task: str) -> Path:
     return folder / FOLDER / f"{task}.jsonl.gz"
 
 
-def sealed_entries(folder: Path, rows: Mapping[str, int]) -> dict[str, Any]:
+def sealed_files(folder: Path, rows: Mapping[str, int]) -> dict[str, SealedFile]:
     """What a record says of sealed samples: their files and hashes, and the rows of each."""
     sealed = {}
     for task, count in rows.items():
         place = sealed_file(folder, task)
         digest = file_sha256(place)
-        sealed[task] = {"file": f"{FOLDER}/{place.name}", "sha256": digest, "rows": count}
-    return {"sealed": sealed}
+        sealed[task] = SealedFile(file=f"{FOLDER}/{place.name}", sha256=digest, rows=count)
+    return sealed
 
 
 def write_result(store: Path, record: Record) -> None:
@@ -71,8 +71,7 @@ def unseal(folder: Path, reason: str) -> list[Path]:
             or the ledger is not as it was written.
     """
     record = Record.load(folder)
-    held = record.data.get("held_out")
-    if not held:
+    if not record.run.held_out:
         raise OlmesError(f"{folder} has nothing under seal; its samples are in samples/.")
     if not reason.strip():
         raise OlmesError(
@@ -83,7 +82,7 @@ def unseal(folder: Path, reason: str) -> list[Path]:
     entries = ledger.entries()
     if problems := [*ledger.problems(), *changed(record, entries)]:
         raise OlmesError(f"{folder} stays closed: {problems[0]}; see `olmes ledger`.")
-    opened = [open_samples(record, task) for task in held["sealed"]]
+    opened = [open_samples(record, task) for task in record.run.sealed]
     look = next(e for e in entries if e.get("event") == "run" and e.get("run") == record.id)
     before = len(looks_of(entries, look["family"], look["fingerprint"]))
     kept = ("tasks", "sample_data", "model", "fingerprint", "family", "lineage")
@@ -110,7 +109,7 @@ def open_samples(record: Record, task: str) -> tuple[Path, str]:
     Raises:
         OlmesError: the sealed file cannot be read.
     """
-    place = record.folder / record.data["held_out"]["sealed"][task]["file"]
+    place = record.folder / record.run.sealed[task].file
     try:
         text = gzip.decompress(place.read_bytes()).decode("utf-8")
     except (OSError, EOFError, ValueError) as error:
@@ -120,31 +119,21 @@ def open_samples(record: Record, task: str) -> tuple[Path, str]:
 
 def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each part of a run under seal that is not as the ledger or the record says."""
-    try:
-        return differences(record, entries)
-    except (KeyError, TypeError, AttributeError):
-        return [f"{record.folder}/run.json was changed: it is not a record as olmes writes it"]
-
-
-def differences(record: Record, entries: Sequence[Entry]) -> list[str]:
-    """What `changed` says of a record that has every field.
-
-    Raises:
-        KeyError, TypeError, AttributeError: it has not.
-    """
-    held = record.data["held_out"]
+    held = record.run.held_out
+    if held is None:
+        return []
     said = []
     if look_of(held, entries) is None:
-        said.append(f"the look of {record.id} is not in the ledger (line {named_line(held)[0]})")
+        said.append(f"the look of {record.id} is not in the ledger (line {held.ledger.number})")
     result = last_result(entries, record.id)
     if result is None:
         said.append(f"the ledger does not hold the result of {record.id}")
     elif result["record"] != file_sha256(record.folder / "run.json"):
         said.append(f"{record.id}/run.json was changed after it was written")
-    for sealed in held["sealed"].values():
-        place = record.folder / sealed["file"]
+    for sealed in held.sealed.values():
+        place = record.folder / sealed.file
         if not place.is_file():
-            said.append(f"{record.id}/{sealed['file']} is missing")
-        elif file_sha256(place) != sealed["sha256"]:
-            said.append(f"{record.id}/{sealed['file']} was changed after it was written")
+            said.append(f"{record.id}/{sealed.file} is missing")
+        elif file_sha256(place) != sealed.sha256:
+            said.append(f"{record.id}/{sealed.file} was changed after it was written")
     return said

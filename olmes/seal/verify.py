@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from olmes.errors import OlmesError
-from olmes.records.record import Record
+from olmes.records.record import Record, record_folders
 from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import changed, last_result
 
@@ -20,9 +20,9 @@ def verify(store: Path) -> list[str]:
     said: list[str] = []
     records: list[Record] = []
     # Before the ledger: a look that another process takes meanwhile has its line before its record.
-    for path in sorted(store.glob("*/run.json")):
+    for folder in record_folders(store):
         try:
-            records.append(Record.load(path.parent))
+            records.append(Record.load(folder))
         except OlmesError as error:
             said.append(str(error))
     ledger = Ledger(store)
@@ -32,7 +32,7 @@ def verify(store: Path) -> list[str]:
     opened = {entry.get("run") for entry in entries if entry.get("event") == "unseal"}
     said += [*filter(None, [problem for _, problem in checked]), *ledger.cut_off(checked)]
     for record in records:
-        if record.data.get("held_out"):
+        if record.run.held_out:
             said += changed(record, entries)
             said += lying_open(record) if record.id not in opened else []
         elif last_result(entries, record.folder.name):
@@ -45,7 +45,7 @@ def verify(store: Path) -> list[str]:
 def lying_open(record: Record) -> list[str]:
     """A sentence for each task of a run whose samples are not under seal."""
     return [
-        f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"
-        for task in record.data["held_out"].get("sealed") or ()
+        f"the samples {record.id}/{record.tasks[task].samples} lie open without a look"
+        for task in record.run.sealed
         if task in record.tasks and record.samples_path(task).exists()
     ]

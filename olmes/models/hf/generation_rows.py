@@ -72,7 +72,7 @@ def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None)
     """The row of a request in a model whose prompt and answer share `window` tokens.
 
     A prompt that is too long is cut from the left to `window - max_tokens`, as the protocol's
-    engine does (protocol page, section 2.3); a begin-of-sequence token is cut with it. A limit as
+    engine does (docs/protocol.md, section 2.3); a begin-of-sequence token is cut with it. A limit as
     large as the window leaves no prompt at all, so there it means "what there is room for": the
     prompt stays whole and the answer gets the rest.
 

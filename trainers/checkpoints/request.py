@@ -12,8 +12,9 @@ from typing import Any, Literal
 from olmes.api import tasks_of, with_settings
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.records.schema import Asker
 from olmes.seal.held_out import held_out_tasks
-from olmes.seal.look import Asker, Look, check_look
+from olmes.seal.look import Look, check_look
 from olmes.tools.hashing import content_hash
 
 Policy = Literal["every", "latest", "one_behind"]

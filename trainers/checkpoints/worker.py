@@ -24,6 +24,7 @@ from typing import Any
 
 from olmes.api import load_judge, plan_run
 from olmes.client.live import LiveProgress, push_record
+from olmes.comparison.items import SharedItems
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.models.checkpoint.completeness import trouble_of
@@ -37,7 +38,7 @@ from olmes.runs.run import run
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.tools.locks import Lock, anybody_in, held
 from olmes.trainers.checkpoints.adapters import merged
-from olmes.trainers.checkpoints.best import Values, outcome, publish
+from olmes.trainers.checkpoints.best import outcome, publish
 from olmes.trainers.checkpoints.folders import signature
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Job, Queue
@@ -78,7 +79,7 @@ class Scorer:
         self.training = Training.read(folder)
         self.queue = Queue(folder)
         self.plans: dict[str, Plan] = {}
-        self.values: dict[str, Values] = {}
+        self.items = SharedItems(each=True)
         self.pushed: set[str] = set()
         """Folders of records that the server has."""
         self.warm = WarmMemory()
@@ -239,7 +240,7 @@ class Scorer:
         A fault here is said and does not stop the scoring; the next call writes everything anew.
         """
         try:
-            best = publish(self.queue, self.training, self.values)
+            best = publish(self.queue, self.training, self.items)
             everything = {job.folder for job in self.queue.jobs()}
             kept = {"best": best, "all": everything, "none": set()}[self.training.keep]
             sweep(self.queue, kept)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, line_of, quick
+from olmes.tools.locks import lock
 from olmes.types import Response
 
 FILE_NAME = "journal.jsonl"
@@ -34,7 +34,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.stream = self.path.open("a+b")
         try:
-            lock(self.stream.fileno())
+            lock(self.stream)
         except OSError:
             self.stream.close()
             raise OlmesError(
@@ -114,19 +114,3 @@ def unpacked(row: dict[str, Any]) -> dict[str, Any]:
         row = {"response": json.loads(zlib.decompress(base64.b64decode(row["packed"])))}
     response: dict[str, Any] = row["response"]
     return response
-
-
-def lock(descriptor: int) -> None:
-    """Take an exclusive lock that ends with the process, however it ends.
-
-    Raises:
-        OSError: another process holds it.
-    """
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        return
-    import fcntl
-
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -161,9 +161,9 @@ class Recording:
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
-            return jsonl.parsed(line, self.path, number)
+            return jsonl.parse_line(line, self.path, number)
         exact = isinstance(row, dict) and row.get("doc") is not None
-        return jsonl.parsed(line, self.path, number) if exact else row
+        return jsonl.parse_line(line, self.path, number) if exact else row
 
     @cached_property
     def stream(self) -> BinaryIO:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.tools.jsonl import dumps, line_of, quick
+from olmes.tools.jsonl import dumps, line_of, compact_json
 from olmes.tools.locks import lock
 from olmes.types import Response
 
@@ -78,7 +78,7 @@ class Journal:
             squeezed = zlib.compress(dumps(row.pop("response")).encode())
             row["packed"] = base64.b64encode(squeezed).decode("ascii")
         # A weight that is not a number is nothing that the fast way can write.
-        self.stream.write(line_of(row) if response.logprobs else quick(row) + b"\n")
+        self.stream.write(line_of(row) if response.logprobs else compact_json(row) + b"\n")
         self.stream.flush()
 
     def close(self, *, remove: bool = False) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.tools.jsonl import dumps, line_of, compact_json
+from olmes.tools.jsonl import compact_json, dumps, line_of
 from olmes.tools.locks import lock
 from olmes.types import Response
 

@@ -6,6 +6,7 @@ scoring process as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -13,6 +14,9 @@ from olmes.tools.hashing import content_hash
 
 Doc = dict[str, Any]
 """One row of a benchmark's official file, with that file's field names."""
+
+JsonObject = dict[str, Any]
+"""A JSON object whose keys depend on where it comes from: an engine's versions, a foreign file."""
 
 Finish = Literal["stop", "length", "error"]
 """Why a response ended: end of sequence or stop string, token limit, or the request failed."""
@@ -66,7 +70,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What goes to the model: a chat or plain prompt to go on with, or continuations to weigh."""
+    """What goes to the model: a chat or plain prompt to continue, or continuations to score."""
 
     generation: Generation
     messages: tuple[Message, ...] = ()
@@ -76,7 +80,7 @@ class Request:
     prefill: str = ""
     """Appended verbatim after the rendered template: the answer's first words are given."""
     continuations: tuple[str, ...] = ()
-    """Log-likelihood requests: the continuations to weigh. Nothing is generated."""
+    """Log-likelihood requests: the continuations to score. Nothing is generated."""
     repeat: int = 0
     """Which of `generation.n` responses this request is for."""
 
@@ -134,9 +138,21 @@ class Judgement:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Judgement:
+    def from_json(cls, row: Mapping[str, Any]) -> Judgement:
         """The inverse of `to_json`."""
         return cls(**{**row, "similarities": tuple(row.get("similarities", ()))})
+
+
+class ResponseJson(TypedDict):
+    """A `Response` as journals, caches and samples have it."""
+
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_truncated: int
+    logprobs: Sequence[float]
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +171,7 @@ class Response:
     error: str = ""
     """Why the request failed; empty when it did not."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ResponseJson:
         """A JSON object with every field."""
         # Written out, because it is made several times a response.
         return {
@@ -169,7 +185,7 @@ class Response:
         }
 
     @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Response:
+    def from_json(cls, row: Mapping[str, Any]) -> Response:
         """The inverse of `to_json`."""
         return cls(**{**row, "logprobs": tuple(row.get("logprobs", ()))})
 

@@ -54,7 +54,7 @@ def test_a_second_run_imports_nothing_heavy(tiny_folder: Path, tmp_path: Path) -
 
 
 def test_stored_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> None:
-    from olmes.requests.response_cache import ResponseKeys, ResponseCache, response_key
+    from olmes.requests.response_cache import ResponseCache, ResponseKeys, response_key
 
     cache = ResponseCache()
     requests = [chat("hello"), chat("hello", prefill="So"), chat("hello", temperature=0.5)]
@@ -67,7 +67,7 @@ def test_stored_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> No
 
 
 def test_another_template_makes_other_keys(build, tmp_path: Path, chat) -> None:
-    from olmes.requests.response_cache import ResponseKeys, ResponseCache
+    from olmes.requests.response_cache import ResponseCache, ResponseKeys
 
     cache = ResponseCache()
     plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"

@@ -17,12 +17,12 @@ from olmes.judging.judge import Judge
 from olmes.judging.replayed import replayed_judge
 from olmes.models.base import Model
 from olmes.models.ray.model import load_model_on_ray
-from olmes.models.replay import Recording, ReplayModel
+from olmes.models.replay import RecordedResponses, ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.plan import Plan, make_plan
-from olmes.requests.recorded import fill_answers, recorded_answers
+from olmes.requests.recorded import index_recorded, set_answers
 from olmes.runs.run import run
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.look import Look, check_look
@@ -45,7 +45,7 @@ def evaluate(
     ray: str | None = None,
     workers: int | None = None,
     scoring_processes: int | None = None,
-    watcher: RunCallback | None = None,
+    callback: RunCallback | None = None,
 ) -> Record:
     """Run a task, several tasks or a suite on a model and return the record.
 
@@ -65,7 +65,7 @@ def evaluate(
         ray: a Ray cluster to spread the requests over: HOST:PORT of its head, or `auto`.
         workers: engines on Ray; without `ray` on this machine.
         scoring_processes: how many; None takes half of the processors.
-        watcher: told what happens while the run goes on.
+        callback: called at the events of the run.
 
     Raises:
         OlmesError: a name is unknown, the model or data cannot be had, a setting does not fit, or
@@ -96,7 +96,7 @@ def evaluate(
         look=look,
         use_cache=use_cache,
         scoring_processes=scoring_processes,
-        watcher=watcher,
+        callback=callback,
     )
 
 
@@ -183,11 +183,11 @@ def plan_run(
     datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
     if not chosen or not isinstance(model, ReplayModel):
         return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run)
-    recorded = recorded_answers(Recording(model.path), chosen, datasets)
+    recorded = index_recorded(RecordedResponses(model.path), chosen, datasets)
     plan = make_plan(
-        chosen, datasets, suite=suite, limit=limit, among=recorded.places, not_run=not_run
+        chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run
     )
-    fill_answers(model, plan, recorded)
+    set_answers(model, plan, recorded)
     return plan
 
 

@@ -124,7 +124,7 @@ def run_sequence(
     ray: str | None = None,
     workers: int | None = None,
     scoring_processes: int | None = None,
-    watcher: Callable[[], RunCallback] = RunCallback,
+    callback: Callable[[], RunCallback] = RunCallback,
     ended: Callable[[Member], None] = lambda _: None,
 ) -> list[Member]:
     """Run every model on one plan; `ended` is called with each as soon as it is over.
@@ -140,7 +140,7 @@ def run_sequence(
         ray: a Ray cluster, as for `evaluate`; weights are then loaded anew for each model.
         workers: engines on Ray; without `ray` on this machine.
         scoring_processes: how many; None takes half of the processors.
-        watcher: gives who is told about one run.
+        callback: makes the callback of one run.
         ended: called with each model that is done with, well or not.
 
     Raises:
@@ -170,7 +170,7 @@ def run_sequence(
         try:
             record = run(
                 own, model, out=out, judge=judge(), look=look, use_cache=use_cache,
-                scoring_processes=scoring_processes, watcher=watcher(), scorers=scorers,
+                scoring_processes=scoring_processes, callback=callback(), scorers=scorers,
             )  # fmt: skip
         except Exception as error:  # told, and the others go on
             return failed(name, error)

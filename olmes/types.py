@@ -73,7 +73,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What goes to the model: a chat or plain prompt to go on with, or continuations to weigh."""
+    """What goes to the model: a chat or plain prompt to continue, or continuations to score."""
 
     generation: Generation
     messages: tuple[Message, ...] = ()
@@ -83,7 +83,7 @@ class Request:
     prefill: str = ""
     """Appended verbatim after the rendered template: the answer's first words are given."""
     continuations: tuple[str, ...] = ()
-    """Log-likelihood requests: the continuations to weigh. Nothing is generated."""
+    """Log-likelihood requests: the continuations to score. Nothing is generated."""
     repeat: int = 0
     """Which of `generation.n` responses this request is for."""
 
@@ -141,7 +141,7 @@ class Judgement:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def from_json(cls, row: JsonObject) -> Judgement:
+    def from_json(cls, row: Mapping[str, Any]) -> Judgement:
         """The inverse of `to_json`."""
         return cls(**{**row, "similarities": tuple(row.get("similarities", ()))})
 

@@ -153,14 +153,14 @@ def command(
         members = run_sequence(
             names, plan, out=out, engine=engine, judge=new_judge, look=look,
             use_cache=not no_cache, ray=ray, workers=workers, scoring_processes=scoring_processes,
-            watcher=lambda: watching(push), ended=ended,
+            callback=lambda: progress_callback(push), ended=ended,
         )  # fmt: skip
         show_members(members, pages, as_json=as_json)
         return 0 if all(member.complete for member in members) else 1
     loaded = load_model_on_ray(names[0], ray=ray, workers=workers, **engine)
     record = run(
         plan(loaded), loaded, out=out, judge=new_judge(), look=look, use_cache=not no_cache,
-        scoring_processes=scoring_processes, watcher=watching(push),
+        scoring_processes=scoring_processes, callback=progress_callback(push),
     )  # fmt: skip
     show_outcome(record, write_page(record), as_json=as_json)
     send(record, push)
@@ -175,8 +175,8 @@ def write_page(record: Record) -> Path:
     return page
 
 
-def watching(push: str | None) -> RunCallback:
-    """Who is told how a run goes on: the terminal, and a results server."""
+def progress_callback(push: str | None) -> RunCallback:
+    """The callback that shows a run's progress: on the terminal, and on a results server."""
     from olmes.cli.progress import ProgressBars
     from olmes.requests.callbacks import CallbackList
 

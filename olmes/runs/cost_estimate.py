@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes.requests.response_cache import Keys, ResponseCache
+from olmes.requests.response_cache import ResponseKeys, ResponseCache
 from olmes.records.environment import environment
 from olmes.errors import OlmesError
 from olmes.requests.items import Item
@@ -177,7 +177,7 @@ def equal_requests(
     items: Sequence[Item], positions: Sequence[int], model: Model
 ) -> dict[str, list[int]]:
     """Positions by response key, in order: those under one key have the same response."""
-    keys = Keys(model, None)
+    keys = ResponseKeys(model, None)
     equal: dict[str, list[int]] = {}
     for position in positions:
         item = items[position]

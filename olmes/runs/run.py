@@ -44,7 +44,7 @@ def run(
     look: Look | None = None,
     use_cache: bool = True,
     scoring_processes: int | None = None,
-    watcher: RunCallback | None = None,
+    callback: RunCallback | None = None,
     scorers: SharedPool | None = None,
 ) -> Record:
     """Run a plan on a model, or go on with the same run where it stopped.
@@ -60,14 +60,14 @@ def run(
         look: why held-out tasks are looked at, when the plan has any.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
         scoring_processes: how many; None takes half of the processors.
-        watcher: told what happens.
+        callback: called at the events of the run.
         scorers: scoring processes that outlive the run; None has the run end its own.
 
     Raises:
         OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
             not be looked at.
     """
-    watcher = watcher or RunCallback()
+    callback = callback or RunCallback()
     judged = any(task.task.judged for task in plan.tasks)
     identity = plan.identity(
         model.fingerprint, model.engine, judge.describe() if judge and judged else None
@@ -83,18 +83,18 @@ def run(
     meter = Meter(folder, model)
     lender = scorers or SharedPool()
     whole = False
-    watcher.started(plan, folder)
+    callback.started(plan, folder)
     try:
         tasks = {one.task.name: one.task for one in plan.tasks}
         with lender.lent(tasks, scoring_processes) as pool:
             meter.scores_with(pool)
-            respond(plan, sheets, meter, journal, cache, pool, watcher)
+            respond(plan, sheets, meter, journal, cache, pool, callback)
             responded = time.perf_counter()
             judges = None
             if judged:
-                judges = have_judged(sheets, judge, journal, cache, pool, watcher)
+                judges = have_judged(sheets, judge, journal, cache, pool, callback)
             asked = time.perf_counter()
-            watcher.scoring()
+            callback.scoring()
             pool.join()
         timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
         if judged:
@@ -110,7 +110,7 @@ def run(
         return record
     finally:
         meter.close(remove=whole)
-        watcher.ended()
+        callback.ended()
         if scorers is None:
             lender.close()
         journal.close()
@@ -130,20 +130,20 @@ def respond(
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
-    watcher: RunCallback,
+    callback: RunCallback,
 ) -> None:
     """Get every response; those that need no judge are scored while others are still awaited."""
     items = plan.items
 
     def answered(position: int, response: Response, origin: Origin) -> None:
-        number, row = items.place(position)
+        number, row = items.locate(position)
         sheet = sheets[number]
         sheet.responded(row, response)
         if not response.error and not sheet.task.judged:
             sheet.score(row, response, pool)
-        if origin in ("cache", "twin"):
+        if origin in ("cache", "duplicate"):
             meter.reused()
-        watcher.answered(sheet.task.name, response, origin)
+        callback.answered(sheet.task.name, response, origin)
 
     answer_all(items, meter.metered, journal, cache, answered)
 
@@ -154,15 +154,15 @@ def have_judged(
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
-    watcher: RunCallback,
+    callback: RunCallback,
 ) -> Judging:
     """Put the judged tasks' questions to the judge, and have the judged responses scored."""
     judging = [sheet for sheet in sheets if sheet.task.judged]
-    watcher.judging(sum(sheet.answered for sheet in judging))
+    callback.judging(sum(sheet.answered for sheet in judging))
     judges = Judging(judge)
     to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
     while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
-        told = partial(judged_one, wave, pool, watcher)
+        told = partial(judged_one, wave, pool, callback)
         cases = [case.questions(number) for number, case in enumerate(wave)]
         judges.add(judge_responses(cases, judge, journal, cache, told))
     return judges
@@ -171,7 +171,7 @@ def have_judged(
 def judged_one(
     wave: Sequence[ToJudge],
     pool: ScoringPool,
-    watcher: RunCallback,
+    callback: RunCallback,
     number: int,
     questions: tuple[Question, ...],
     judgements: list[Judgement],
@@ -181,7 +181,7 @@ def judged_one(
     case.sheet.judged(case.row, questions, judgements)
     if not any(judgement.error for judgement in judgements):
         case.sheet.score(case.row, case.response, pool, judgements)
-    watcher.judged()
+    callback.judged()
 
 
 def run_name(plan: Plan, model: Model, identity: str) -> str:

@@ -105,7 +105,7 @@ def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Coun
     with writing as write:
         for number, line in enumerate(sheet.rows.lines(), start=1):
             write(line)
-            counted.add(jsonl.scanned(line, f"the samples of {name}, line {number}"))
+            counted.add(jsonl.parse_line_64bit(line, f"the samples of {name}, line {number}"))
     return counted
 
 

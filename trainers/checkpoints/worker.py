@@ -225,7 +225,7 @@ class Scorer:
         look = ask.look(self.training.name)
         live = LiveProgress(self.training.push, say=say) if self.training.push else None
         record = run(
-            self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look, watcher=live,
+            self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look, callback=live,
             scorers=self.scorers,
         )  # fmt: skip
         page = record.folder / "report.html"

@@ -240,7 +240,7 @@ class HFModel(CheckpointModel):
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Weigh every request's continuations; a request is reported when its last is weighed."""
-        from olmes.models.hf.loglikelihood import candidates, response, weigh_batch
+        from olmes.models.hf.loglikelihood import candidates, loglikelihood_batch, response
 
         waiting: dict[int, list[Candidate]] = {}
         for index, request in enumerate(requests):
@@ -253,7 +253,7 @@ class HFModel(CheckpointModel):
                     done(index, response(waiting.pop(index)))
 
         def work(batch: list[Candidate]) -> None:
-            weigh_batch(self.weights, batch)
+            loglikelihood_batch(self.weights, batch)
             self.work.prefill_tokens += sum(len(row.token_ids) - 1 for row in batch)
             settle(dict.fromkeys(row.index for row in batch))
 
@@ -266,11 +266,11 @@ class HFModel(CheckpointModel):
         if not asked:
             return
         if self.shares_prefixes:
-            from olmes.models.hf.prefix_loglikelihood import weigh_stream
+            from olmes.models.hf.prefix_loglikelihood import loglikelihood_stream
             from olmes.models.hf.prompt_cache import counting
 
             with counting(self.work):
-                weigh_stream(
+                loglikelihood_stream(
                     self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
                 )
             return

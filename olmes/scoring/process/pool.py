@@ -22,7 +22,7 @@ from typing import Any
 
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
-from olmes.tools.jsonl import quick
+from olmes.tools.jsonl import compact_json
 from olmes.types import Doc, Judgement, Response, Verdict
 
 BATCH = 16
@@ -63,11 +63,12 @@ class ScoringJob:
         """What the worker needs, as a JSON object."""
         response = self.response.to_json()
         parts = [
-            b'{"task":' + quick(self.task),
-            b'"scorer":' + quick(self.scorer),
+            b'{"task":' + compact_json(self.task),
+            b'"scorer":' + compact_json(self.scorer),
             b'"doc":' + ascii_json(self.doc),
             # A weight may be NaN, which the fast way cannot write.
-            b'"response":' + (ascii_json(response) if response["logprobs"] else quick(response)),
+            b'"response":'
+            + (ascii_json(response) if response["logprobs"] else compact_json(response)),
         ]
         if self.judgements is not None:
             rows = [judgement.to_json() for judgement in self.judgements]

@@ -8,7 +8,7 @@ import pytest
 
 from olmes import OlmesError
 from olmes.benchmark import registry
-from olmes.requests.plan import limited
+from olmes.requests.plan import draw_instances
 from olmes.types import Instance
 
 GSM8K = registry.load_task("gsm8k")
@@ -69,7 +69,7 @@ def test_a_limit_is_spread_over_subtasks_and_nested() -> None:
         for name, size in (("a", 50), ("b", 5), ("c", 1))
         for i in range(size)
     ]
-    kept = [limited(instances, n) for n in (3, 6, 20, 56, 100)]
+    kept = [draw_instances(instances, n) for n in (3, 6, 20, 56, 100)]
     assert {one.subtask for one in kept[0]} == {"a", "b", "c"}
     ids = [{one.id for one in some} for some in kept]
     assert all(small < large for small, large in itertools.pairwise(ids[:4]))

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.replay import RecordedResponse, Recording, ReplayModel, read_recorded, request_key
+from olmes.models.replay import (
+    RecordedResponse,
+    RecordedResponses,
+    ReplayModel,
+    read_recorded,
+    request_key,
+)
 from olmes.types import Generation, Request, Response
 
 
@@ -36,8 +42,8 @@ def test_rows_are_read_in_order_with_their_fields(recording):
     )
     rows = read_recorded(path)
     assert rows == [
-        RecordedResponse(place=place, **fields)
-        for place, fields in (
+        RecordedResponse(source=source, **fields)
+        for source, fields in (
             (f"{path}, line 1", {"text": "a", "doc_id": 0}),
             (
                 f"{path}, line 3",  # the line of an editor: blank ones count
@@ -95,13 +101,13 @@ def test_a_recording_without_rows_or_without_a_file_is_refused(recording, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
-def test_rows_are_read_again_by_their_place(recording, name):
+def test_rows_are_read_again_by_their_offset(recording, name):
     path = recording(GOOD, "", {"response": "b\u2028\ud800", "doc_id": 1}, name=name)
-    recorded = Recording(path)
-    places = [place for place, _ in recorded]
+    recorded = RecordedResponses(path)
+    offsets = [offset for offset, _ in recorded]
     assert [row for _, row in recorded] == read_recorded(path)
-    assert [recorded.at(place).text for place in reversed(places)] == ["b\u2028\ud800", "a"]
-    assert recorded.place_of(places[1]) == f"{path}, line 3"
+    assert [recorded.at(offset).text for offset in reversed(offsets)] == ["b\u2028\ud800", "a"]
+    assert recorded.source_of(offsets[1]) == f"{path}, line 3"
 
 
 def test_the_model_gives_back_what_was_recorded(recording):

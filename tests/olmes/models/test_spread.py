@@ -124,7 +124,7 @@ def same(left: Record, right: Record) -> bool:
 @pytest.mark.parametrize("kills", [(6,), pytest.param((1, 5, 12, 20, 27), marks=pytest.mark.slow)])
 def test_ray_gives_the_record_of_one_process_whatever_is_killed(cluster, run_tiny, kills) -> None:
     killer = Killer(*kills)
-    spread = run_tiny("spread", workers=2, watcher=killer)
+    spread = run_tiny("spread", workers=2, callback=killer)
     assert len(set(killer.killed)) == len(kills)
     assert spread.complete
     assert killer.responses == ITEMS, "a response was lost, or came twice"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A number a task reports.
 
-    `Verdict.values[name]` is a float in the metric's own unit (0 to 1 for accuracies), or a list of
-    flags when `over_parts`: then the metric is the share of true flags over the parts of all items
-    (instruction-level IFEval), and its standard error is clustered by item.
+    `Verdict.values[name]` is a float in the metric's `unit`, or a list of flags when `over_parts`:
+    then the metric is the share of true flags over the parts of all items (instruction-level
+    IFEval), and its standard error is clustered by item.
     """
 
     name: str
@@ -20,4 +21,13 @@ class Metric:
     honest: bool = False
     """Ours, without the known faults of the protocol's metric, which stands beside it."""
     over_parts: bool = False
+    """Values are flags, one for each part of an item."""
     higher_is_better: bool = True
+    """Which direction is an improvement."""
+    unit: Literal["share", "number"] = "share"
+    """`share`: between 0 and 1, shown times 100 as percent points. `number`: anything else (words,
+    nats, bits per byte), shown as it is."""
+
+    def __post_init__(self) -> None:
+        if self.over_parts and self.unit != "share":
+            raise ValueError(f"{self.name} is a share of parts, so its unit must be 'share'")

@@ -26,14 +26,18 @@ T = TypeVar("T")
 class Task(ABC):
     """Base of every benchmark. Subclasses fill the class attributes and four methods."""
 
-    name: ClassVar[str]
+    name: str
     """Name on the command line and in records."""
-    title: ClassVar[str]
+    title: str
     """Name in reports."""
+    aliases: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Further names of the benchmark, each with its title: `(("ifbench", "IFBench"),)`. Each is a task
+    of its own that differs in name and title alone. Written as a literal in the class, because the
+    names are read from the file without importing it."""
     source: ClassVar[Source]
     """Where the items come from."""
-    sample: ClassVar[str] = ""
-    """Name of the built-in sample's file; empty when it is the task's own name."""
+    demo_data: ClassVar[str] = ""
+    """Name of the demo data's file; empty when it is the class's `name`."""
     metrics: ClassVar[tuple[Metric, ...]]
     primary: ClassVar[str]
     """The metric a suite averages."""
@@ -45,12 +49,15 @@ class Task(ABC):
     """Whether verdicts need a judge: `questions` says what is asked, `score` gets the answers."""
     formulation: Formulation
     """The standard formulation, declared by the class."""
+    scoring_modules: ClassVar[tuple[str, ...]] = ()
+    """Modules that decide about a verdict besides this file and what it imports from
+    `olmes.scoring`: `("my_package.text",)`. The scorer hash covers their source too."""
     fixed: ClassVar[tuple[str, ...]] = ()
     """Fields of the formulation that describe what the task does and that `--set` cannot change."""
 
     reference: str = ""
     """Where a scoring process finds this task: `package.module` or `/path/to/file.py`; set by the
-    registry."""
+    registry. An alias is found in the same place, which gives the task under its first name."""
     settings: Mapping[str, Any] = MappingProxyType({})
     """What `with_settings` replaced, so that a scoring process can replace it too."""
 
@@ -120,14 +127,29 @@ class Task(ABC):
 
     @property
     def formulation_hash(self) -> str:
-        """16 hex digits over everything that fixes a prompt and a score."""
+        """16 hex digits over what fixes the number that is compared: prompts and primary metric.
+
+        A further metric beside the primary one does not change it.
+        """
         described = {
             "task": self.name,
             "formulation": self.formulation.to_json(),
-            "metrics": [metric.name for metric in self.metrics],
             "primary": self.primary,
         }
         return content_hash(described)[:16]
+
+    def alias(self, name: str) -> Self:
+        """This task under another of its names.
+
+        Raises:
+            OlmesError: it has no such alias.
+        """
+        titles = dict(self.aliases)
+        if name not in titles:
+            raise OlmesError(f"{self.name} has no alias '{name}'; add it to the task's `aliases`.")
+        other = copy.copy(self)
+        other.name, other.title = name, titles[name]
+        return other
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """This task with fields of its formulation replaced.
@@ -141,8 +163,8 @@ class Task(ABC):
         for name in settings:
             if name in self.fixed:
                 raise OlmesError(
-                    f"--set {self.name}.{name}: the task does not go by it, so changing it would "
-                    "change nothing; write a task of your own for that (docs/adding-a-task.md)."
+                    f"--set {self.name}.{name}: the task does not read this field, so changing it "
+                    "would change nothing; write a task of your own (docs/adding-a-task.md)."
                 )
         try:
             changed.formulation = self.formulation.replaced(settings)
@@ -160,7 +182,7 @@ class Task(ABC):
         shots = self.formulation.shots
         if not 0 <= shots <= len(exemplars):
             raise OlmesError(
-                f"{self.name} has {len(exemplars)} exemplars, so shots={shots} cannot be had; "
-                f"set {self.name}.shots to 0..{len(exemplars)}."
+                f"{self.name} has {len(exemplars)} exemplars, but shots={shots}; "
+                f"set {self.name}.shots to a number from 0 to {len(exemplars)}."
             )
         return exemplars[:shots]

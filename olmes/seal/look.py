@@ -93,7 +93,7 @@ def take_look(
             return TakenLook(held, entry)
     check_all_are_there(records, entries, ledger)
     name = look.family or family(model)
-    sample = all(one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held)
+    sample = all(one.dataset.origin == "demo" for one in plan.tasks if one.task.name in held)
     entry = ledger.append(
         "run",
         run,

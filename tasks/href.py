@@ -246,6 +246,18 @@ class HREF(Task):
         """The human response, which no text is nearer to than itself; nothing when `corrupt`."""
         return Response(text="" if corrupt else doc["reference"] or "")
 
+    def perfect_judgements(
+        self, doc: Doc, questions: Sequence[Question], *, corrupt: bool = False
+    ) -> Sequence[Judgement]:
+        """The model's side wins; the baseline's when `corrupt`; a tie where they are the same."""
+        tie = not corrupt and self.perfect_values(doc)["win_rate"] == 0.5
+        if method(doc) == "E":
+            return [Judgement(similarities=(0.0 if corrupt else 1.0, 1.0 if tie else 0.5))]
+        return [
+            Judgement(text="tie" if tie else "A" if first is not corrupt else "B")
+            for first, _ in zip(self.model_first(doc), questions, strict=True)
+        ]
+
     def perfect_values(self, doc: Doc) -> dict[str, float]:
         """1, or a tie where the baseline is the human response itself."""
         same = doc["output"].strip() == (doc["reference"] or "").strip()

@@ -47,6 +47,7 @@ class IFEvalOOD(InstructionTask[OodConstraint]):
     name = "ifeval_ood"
     title = "IFEval-OOD (IFBench)"
     aliases = (("ifbench", "IFBench"),)
+    extras = ("ifbench",)
     catalog = IFBENCH
     source = Source(
         files=(

@@ -37,6 +37,7 @@ class IFEvalOODFresh(InstructionTask[OodConstraint]):
 
     name = "ifeval_ood_fresh"
     title = "IFEval-OOD (fresh)"
+    extras = ("ifbench",)
     catalog = FRESH
     source = Source(
         files=(),

@@ -28,6 +28,11 @@ class Metric:
     """`share`: between 0 and 1, shown times 100 as percent points. `number`: anything else (words,
     nats, bits per byte), shown as it is."""
 
+    @property
+    def best(self) -> float | None:
+        """The best value there can be: 1 of a share, 0 where less is better; None of a number."""
+        return float(self.higher_is_better) if self.unit == "share" else None
+
     def __post_init__(self) -> None:
         if self.over_parts and self.unit != "share":
             raise ValueError(f"{self.name} is a share of parts, so its unit must be 'share'")

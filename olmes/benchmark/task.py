@@ -18,7 +18,7 @@ from olmes.benchmark.metrics import Metric
 from olmes.benchmark.source import Source
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
-from olmes.types import Doc, Question, Request, Response, Verdict
+from olmes.types import Doc, Judgement, Question, Request, Response, Verdict
 
 T = TypeVar("T")
 
@@ -49,6 +49,8 @@ class Task(ABC):
     """Whether verdicts need a judge: `questions` says what is asked, `score` gets the answers."""
     formulation: Formulation
     """The standard formulation, declared by the class."""
+    extras: ClassVar[tuple[str, ...]] = ()
+    """Extras of olmes that scoring needs: `("ifbench",)`."""
     scoring_modules: ClassVar[tuple[str, ...]] = ()
     """Modules that decide about a verdict besides this file and what it imports from
     `olmes.scoring`: `("my_package.text",)`. The scorer hash covers their source too."""
@@ -79,23 +81,41 @@ class Task(ABC):
 
     @abstractmethod
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
-        """A response that must score `perfect_values` (0 on the primary metric when `corrupt`).
+        """A response that must score `perfect_values`; when `corrupt` one that must be wrong.
 
-        The oracle check runs it over the whole data: a scorer that calls a gold answer wrong is
-        found before a model is blamed.
+        Wrong is 0 on a primary metric that is a share of what is right, and else worse than perfect.
+        `olmes check` runs both over the data: a scorer that calls a gold answer wrong is found before
+        a model is blamed.
         """
+
+    def perfect_judgements(
+        self,
+        doc: Doc,  # noqa: ARG002 (for subclasses)
+        questions: Sequence[Question],  # noqa: ARG002
+        *,
+        corrupt: bool = False,  # noqa: ARG002
+    ) -> Sequence[Judgement] | None:
+        """What a judge without faults answers to the `questions` about `perfect_response`.
+
+        For tasks that are `judged`; None leaves their scorers unchecked.
+        """
+        return None
 
     def perfect_values(self, doc: Doc) -> dict[str, float]:  # noqa: ARG002
-        """What `perfect_response` scores: 1 on every metric.
+        """What `perfect_response` scores: the best value of every share; nothing of numbers.
 
-        A task whose protocol metric cannot judge some golds overrides this, computes the exception
-        from the item and says why.
+        A metric that is left out is not checked on the item. A task whose protocol metric cannot
+        judge some golds overrides this, computes the exception from the item and says why.
         """
-        return dict.fromkeys((metric.name for metric in self.metrics), 1.0)
+        return {metric.name: metric.best for metric in self.metrics if metric.best is not None}
 
     def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:  # noqa: ARG002
-        """The values of a response that could not be shown right within the scorer's limits."""
-        return dict.fromkeys((metric.name for metric in self.metrics), 0.0)
+        """The values of a response that could not be shown right within the scorer's limits.
+
+        The worst value of every share. Numbers have no worst value, so that such a response is left
+        out of their mean; a task whose primary metric is a number says here what it counts as.
+        """
+        return {m.name: 1.0 - m.best for m in self.metrics if m.best is not None}
 
     def prepare(self) -> None:
         """Import what scoring needs, once a scoring process, before any time limit runs."""

@@ -83,6 +83,10 @@ def print_check(found: TaskCheck) -> None:
         "needs": needs(found),
         **found.hashes,
     }
+    if dataset.origin == "demo":
+        facts["content_hash"] += " (of the demo data)"
+    elif dataset.official:
+        facts["content_hash"] += " (as declared)"
     for name, fact in facts.items():
         screen.print(f"{name.replace('_', ' '):<17}{fact}", soft_wrap=True)
     screen.print(metrics_table(found))

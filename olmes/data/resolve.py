@@ -311,10 +311,10 @@ def _notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
         ]
     if digest == source.content_hash:
         return []
-    if found.origin == "generated":
-        return [f"another set of items than the standard one: hash {digest[:16]}."]
     if not source.content_hash:
         return [f"the task declares no content hash to check the data by; this data has {digest}."]
+    if found.origin == "generated":
+        return [f"another set of items than the standard one: hash {digest[:16]}."]
     expected = sum(file.rows for file in source.files)
     rows = f"{n} rows where the official set has {expected}" if n != expected else f"{n} rows"
     return [

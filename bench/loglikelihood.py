@@ -17,7 +17,7 @@ from olmes import Generation, Request, Response
 from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
 from olmes.tools import jsonl
 
-SAMPLE = Path(__file__).parents[1] / "tasks/samples/gsm8k.jsonl"
+SAMPLE = Path(__file__).parents[1] / "tasks/demo/gsm8k.jsonl"
 SHOTS = 5
 WORDS = 8
 

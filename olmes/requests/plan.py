@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypedDict
 
+import msgspec
+
 from olmes import __version__
 from olmes.benchmark.registry import scorer_hash
 from olmes.benchmark.suite import Suite

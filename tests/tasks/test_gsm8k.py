@@ -22,7 +22,7 @@ def rows(path: Path) -> list[dict]:
 
 
 def sample() -> list[dict]:
-    path = Path(__file__).parents[2] / "tasks/samples/gsm8k.jsonl"
+    path = Path(__file__).parents[2] / "tasks/demo/gsm8k.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 

@@ -35,7 +35,7 @@ def official(shared_data: Path) -> list[dict]:
 
 
 def sample() -> list[dict]:
-    return list(jsonl.read(Path(__file__).parents[2] / "tasks/samples/ifeval.jsonl"))
+    return list(jsonl.read(Path(__file__).parents[2] / "tasks/demo/ifeval.jsonl"))
 
 
 def judged(doc: dict, text: str) -> dict:

@@ -24,7 +24,7 @@ def rows(path: Path) -> list[dict]:
 
 
 def sample() -> list[dict]:
-    path = Path(__file__).parents[2] / "tasks/samples/math.jsonl"
+    path = Path(__file__).parents[2] / "tasks/demo/math.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 

@@ -59,7 +59,7 @@ def test_a_bad_setting_is_one_clear_sentence(settings, words) -> None:
 
 
 def test_more_shots_than_exemplars_is_refused() -> None:
-    with pytest.raises(OlmesError, match=r"8 exemplars.*shots to 0\.\.8"):
+    with pytest.raises(OlmesError, match=r"8 exemplars.*shots to a number from 0 to 8"):
         GSM8K.with_settings({"shots": "9"}).request({"question": "", "answer": ""})
 
 
@@ -78,7 +78,7 @@ def test_a_limit_is_spread_over_subtasks_and_nested() -> None:
 
 
 def test_a_pattern_that_does_not_compile_is_refused() -> None:
-    with pytest.raises(OlmesError, match=r"'\(' is no regular expression"):
+    with pytest.raises(OlmesError, match=r"'\(' is not a regular expression"):
         GSM8K.formulation.replaced({"extract": "a|("})
 
 

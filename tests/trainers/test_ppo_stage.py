@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from olmes.trainers.ppo import PPOConfig
 from olmes.trainers.ppo.stage import BESIDE, check_stage, ppo_config
 from olmes.trainers.ppo.train import check_launcher
 from olmes.trainers.recipe import read_recipe
-from olmes.trainers.train import train
+from olmes.trainers.train import train, train_stage
 
 SMALL = {
     "algorithm": "ppo",
@@ -121,3 +122,10 @@ def test_adapters_are_refused(workshop: Any, tmp_path: Any) -> None:
     recipe = workshop.recipe("rlvr", **SMALL, lora={"rank": 2})
     with pytest.raises(OlmesError, match="PPO trains all weights"):
         train(recipe, tmp_path / "ppo", say=lambda _: None)
+
+
+def test_algorithm_ppo_is_trained_by_ppo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("olmes.trainers.train.prepare", lambda recipe, out, say: (recipe, out))
+    monkeypatch.setattr("olmes.trainers.ppo.stage.train_ppo_stage", lambda prepared: prepared)
+    recipe = read_recipe("tulu3-8b-rlvr", "rlvr")
+    assert train_stage(recipe, tmp_path, say=print) == (recipe, tmp_path)

@@ -11,6 +11,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.trainers.grpo import fitting
 from olmes.trainers.last_state import finish
+from olmes.trainers.recipe import RLVRRecipe
 from olmes.trainers.rewards import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import model_folder
@@ -22,7 +23,7 @@ BESIDE = ("asynchronous", "value")
 """Keys of [ppo] that are no settings of `PPOConfig`."""
 
 
-def train_ppo_stage(prepared: Prepared) -> Path:
+def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
@@ -71,7 +72,7 @@ class StageReward:
         return found.rewards
 
 
-def check_stage(recipe: Any) -> None:
+def check_stage(recipe: RLVRRecipe) -> None:
     """Refuse what PPO does not do.
 
     Raises:

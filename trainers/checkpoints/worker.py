@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import os
 import sys
 import time
@@ -230,8 +229,10 @@ class Scorer:
         )  # fmt: skip
         page = record.folder / "report.html"
         if not page.exists():
-            # By name, because a trainer's scores do not hang on the reports.
-            importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
+            # Imported here, so that the process starts without the reports.
+            from olmes.reports.run_page import write_run_page
+
+            write_run_page(record.folder, page)
         return record
 
     def publish(self) -> None:

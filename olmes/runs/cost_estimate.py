@@ -14,24 +14,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes.requests.response_cache import ResponseKeys, ResponseCache
-from olmes.records.environment import environment
 from olmes.errors import OlmesError
-from olmes.requests.items import Item
-from olmes.requests.journal import FILE_NAME
 from olmes.judging.judge import Judge
 from olmes.models.base import Model
-from olmes.models.checkpoint.folder import HubCheckpoint
 from olmes.models.checkpoint.fingerprint import weight_files
-from olmes.models.hf.model import CheckpointModel
+from olmes.models.checkpoint.folder import HubCheckpoint
 from olmes.models.checkpoint.lineage import family
+from olmes.models.hf.model import CheckpointModel
+from olmes.models.hf.warm import WarmMemory, tensors
 from olmes.models.replay import ReplayModel
 from olmes.models.spec import load_model
-from olmes.models.hf.warm import WarmMemory, tensors
 from olmes.models.workload import Workload, workload
-from olmes.requests.plan import Plan
+from olmes.records.environment import environment
 from olmes.records.record import Record, readable_records
 from olmes.records.schema import Hardware
+from olmes.requests.items import Item
+from olmes.requests.journal import FILE_NAME
+from olmes.requests.plan import Plan
+from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.runs.run import run_name
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -224,9 +224,7 @@ def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:
 
 def records_of(out: Path) -> Iterator[Record]:
     """Every record of a store that can be read, the newest first."""
-    yield from sorted(
-        readable_records(out), key=lambda record: record.run.created, reverse=True
-    )
+    yield from sorted(readable_records(out), key=lambda record: record.run.created, reverse=True)
 
 
 def mean_length(

@@ -13,23 +13,23 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from olmes.requests.dispatch import Origin, answer_all
-from olmes.requests.response_cache import ResponseCache
-from olmes.runs.cost import Meter
-from olmes.requests.journal import Journal
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
-from olmes.requests.plan import Plan
 from olmes.records.record import Record
-from olmes.runs.write_record import write_record
+from olmes.requests.callbacks import RunCallback
+from olmes.requests.dispatch import Origin, answer_all
+from olmes.requests.journal import Journal
+from olmes.requests.plan import Plan
+from olmes.requests.response_cache import ResponseCache
+from olmes.runs.cost import Meter
 from olmes.runs.response_rows import RunSheet, ToJudge
-from olmes.scoring.process.shared_pool import SharedPool
+from olmes.runs.write_record import write_record
 from olmes.scoring.process.pool import ScoringPool
+from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import Look, take_look
 from olmes.seal.sealing import write_result
 from olmes.types import Judgement, Question, Response
-from olmes.requests.callbacks import RunCallback
 
 JUDGED_AT_ONCE = 10_000
 """Responses whose questions are put to a judge together; more than any judged benchmark has."""

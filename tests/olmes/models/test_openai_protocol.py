@@ -58,7 +58,7 @@ def chat(text: str = "Say yes.", *, prefill: str = "", repeat: int = 0, **settin
     )
 
 
-def test_the_key_is_found(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_found(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model_of(server).generate([chat()], lambda *_: None)
     assert "authorization" not in server.headers[-1]
     monkeypatch.setenv("OPENAI_API_KEY", "second\n")
@@ -78,7 +78,7 @@ def test_the_official_endpoint_wants_a_key(server) -> None:
         _ = load_model("openai:gpt-x").fingerprint
 
 
-def test_a_chat_is_sent_and_read(server) -> None:
+def test_a_chat_is_sent_and_read(server: Any) -> None:
     [response] = answers(model_of(server), [chat()])
     assert response == Response(text="yes", finish="stop", prompt_tokens=2, completion_tokens=1)
     assert server.asked == [
@@ -91,7 +91,7 @@ def test_a_chat_is_sent_and_read(server) -> None:
     ]
 
 
-def test_a_plain_prompt_is_sent_with_its_prefill(server) -> None:
+def test_a_plain_prompt_is_sent_with_its_prefill(server: Any) -> None:
     request = Request(generation=SHORT, prompt="Say ", prefill="no")
     [response] = answers(model_of(server), [request])
     assert response.text == "no"
@@ -99,7 +99,7 @@ def test_a_plain_prompt_is_sent_with_its_prefill(server) -> None:
     assert model_of(server).encode(request).text == "Say no"
 
 
-def test_sampling_settings_are_sent(server) -> None:
+def test_sampling_settings_are_sent(server: Any) -> None:
     requests = [
         chat(text, repeat=repeat, temperature=0.7, top_p=0.9, seed=3)
         for text in ("Say a.", "Say b.")
@@ -116,12 +116,12 @@ def test_sampling_settings_are_sent(server) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"max_tokens": 0}, {"temperature": -1}, {"top_p": 0.0}])
-def test_settings_that_mean_nothing_are_refused(server, settings: dict[str, Any]) -> None:
+def test_settings_that_mean_nothing_are_refused(server: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(OlmesError, match="set it"):
         answers(model_of(server), [chat(**settings)])
 
 
-def test_four_stops_are_sent_and_all_are_cut_at(server) -> None:
+def test_four_stops_are_sent_and_all_are_cut_at(server: Any) -> None:
     def reply(path: str, body: dict[str, Any]) -> Any:
         return {"choices": [{"message": {"content": "1 two 3"}, "finish_reason": "length"}]}
 
@@ -149,14 +149,16 @@ def test_four_stops_are_sent_and_all_are_cut_at(server) -> None:
         ({"message": {"content": "\ud800 \x00"}, "finish_reason": "stop"}, "\ud800 \x00", "stop"),
     ],
 )
-def test_every_way_to_finish_is_read(server, choice, text: str, finish: str) -> None:
+def test_every_way_to_finish_is_read(
+    server: Any, choice: dict[str, Any], text: str, finish: str
+) -> None:
     server.reply = lambda path, body: {"choices": [choice], "usage": {"prompt_tokens": "many"}}
     [response] = answers(model_of(server), [chat()])
     assert (response.text, response.finish, response.error) == (text, finish, "")
     assert response.prompt_tokens == 0
 
 
-def test_a_withheld_answer_is_an_error_and_not_an_empty_one(server) -> None:
+def test_a_withheld_answer_is_an_error_and_not_an_empty_one(server: Any) -> None:
     choice = {"message": {"content": ""}, "finish_reason": "content_filter"}
     server.reply = lambda path, body: {"choices": [choice]}
     [response] = answers(model_of(server), [chat()])
@@ -171,7 +173,7 @@ REFUSALS = {
 }
 
 
-def test_what_a_server_does_not_take_is_learned_once(server) -> None:
+def test_what_a_server_does_not_take_is_learned_once(server: Any) -> None:
     def faults(number: int, body: dict[str, Any]) -> str:
         words = next((REFUSALS[name] for name in REFUSALS if name in body), "")
         return f'status 400 {{"error": {{"message": "{words}"}}}}' if words else ""
@@ -186,7 +188,7 @@ def test_what_a_server_does_not_take_is_learned_once(server) -> None:
     assert set(server.asked[-1]) == {"model", "messages", "temperature", "max_completion_tokens"}
 
 
-def test_a_temperature_that_is_refused_is_an_error(server) -> None:
+def test_a_temperature_that_is_refused_is_an_error(server: Any) -> None:
     words = "Unsupported value: 'temperature' does not support 0 with this model."
     server.faults = lambda number, body: f'status 400 {{"error": {{"message": "{words}"}}}}'
     [response] = answers(model_of(server), [chat()])
@@ -195,7 +197,7 @@ def test_a_temperature_that_is_refused_is_an_error(server) -> None:
 
 
 @pytest.mark.parametrize("words", ["max_completion_tokens is too large", "'stop' is unsupported"])
-def test_a_refusal_that_stays_is_not_asked_for_ever(server, words: str) -> None:
+def test_a_refusal_that_stays_is_not_asked_for_ever(server: Any, words: str) -> None:
     server.faults = lambda number, body: f'status 400 {{"error": {{"message": "{words}"}}}}'
     [response] = answers(model_of(server), [chat(stop=("x",))])
     assert words in response.error
@@ -238,7 +240,7 @@ def test_a_prefill_is_never_dropped(server, fault: str) -> None:
     assert plain.text == "yes"
 
 
-def test_the_server_is_known_by_what_stays_the_same(server) -> None:
+def test_the_server_is_known_by_what_stays_the_same(server: Any) -> None:
     card = {"id": "m", "owned_by": "vllm", "root": "/weights", "max_model_len": 50}
 
     def model(**changes: Any) -> OpenAIModel:
@@ -274,7 +276,7 @@ def test_the_server_is_known_by_what_stays_the_same(server) -> None:
         (200, {"data": [7, {"id": "m", "root": {}}]}),
     ],
 )
-def test_a_server_without_a_list_of_models_will_do(server, page: Any) -> None:
+def test_a_server_without_a_list_of_models_will_do(server: Any, page: Any) -> None:
     server.pages["/v1/models"] = page
     model = model_of(server)
     assert model.engine["server"] == ""
@@ -283,13 +285,13 @@ def test_a_server_without_a_list_of_models_will_do(server, page: Any) -> None:
     assert answers(model, [chat()])[0].text == "yes"
 
 
-def test_a_list_of_models_that_wants_a_key_ends_the_run(server) -> None:
+def test_a_list_of_models_that_wants_a_key_ends_the_run(server: Any) -> None:
     server.pages["/v1/models"] = (401, {"error": {"message": "no key"}})
     with pytest.raises(OlmesError, match=r"refuses the key \(401: no key\)"):
         _ = model_of(server).fingerprint
 
 
-def test_prompts_have_keys_of_their_own_in_the_cache(server) -> None:
+def test_prompts_have_keys_of_their_own_in_the_cache(server: Any) -> None:
     model = model_of(server)
     requests = [
         chat("a"),
@@ -364,7 +366,9 @@ def test_characters_spread_over_tokens_are_placed_by_the_offsets() -> None:
         ({"choices": [{"logprobs": {"tokens": 1}}]}, ValueError, "not lists"),
     ],
 )
-def test_an_echo_that_cannot_be_used_says_why(answer, error, message: str) -> None:
+def test_an_echo_that_cannot_be_used_says_why(
+    answer: dict[str, Any], error: type[BaseException], message: str
+) -> None:
     with pytest.raises(error, match=message):
         wire.continuation_reader("a", "b")(answer)
 

@@ -59,7 +59,7 @@ def test_groups_nest_and_are_released_from_within():
     assert last.states == []
 
 
-def test_equal_prompts_keep_their_last_token():
+def test_equal_prompts_keep_their_last_token() -> None:
     prompts = [line(*range(2 * MIN_TOKENS))] * MIN_MEMBERS
     assert len(prefix_groups(prompts)[0].tokens) == 2 * MIN_TOKENS - 1
 
@@ -105,7 +105,7 @@ def test_groups_are_prefixes_of_their_members_and_leave_a_token(tokens, long):
 
 
 @given(st.lists(st.integers(0, 1), max_size=12), st.lists(st.integers(0, 1), max_size=12))
-def test_common_counts_equal_first_tokens(left, right):
+def test_common_counts_equal_first_tokens(left: list[int], right: list[int]) -> None:
     expected = 0
     while expected < min(len(left), len(right)) and left[expected] == right[expected]:
         expected += 1

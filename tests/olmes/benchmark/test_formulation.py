@@ -81,7 +81,7 @@ def test_a_limit_is_spread_over_subtasks_and_nested() -> None:
 def test_a_limit_keeps_the_order_of_the_data() -> None:
     """Sub-tasks may alternate in the file; a record in another order would not be the file's."""
     instances = [Instance("t", i, {}, subtask="abc"[i % 3]) for i in range(60)]
-    kept = [one.doc_id for one in limited(instances, 20)]
+    kept = [one.doc_id for one in draw_instances(instances, 20)]
     assert kept == sorted(kept)
     assert kept != list(range(20))
 

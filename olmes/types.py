@@ -25,6 +25,17 @@ Finish = Literal["stop", "length", "error"]
 """Why a response ended: end of sequence or stop string, token limit, or the request failed."""
 
 
+class EngineOptions(TypedDict):
+    """How a model is run, where a user may choose; None leaves it to the engine."""
+
+    dtype: str | None
+    device: str | None
+    batch_size: int | None
+    """Responses generated together; of a server: requests at once."""
+    max_length: int | None
+    """Window in tokens."""
+
+
 class Message(TypedDict):
     """One chat turn."""
 

@@ -178,7 +178,7 @@ def check_names(chain: Chain) -> None:
     Raises:
         OlmesError: there is no such suite.
     """
-    from olmes.api import tasks_of
+    from olmes.runs.planning import tasks_of
 
     asked = [recipe.scoring.target for recipe in chain.stages]
     for target in (*asked, chain.unseen.target if chain.unseen else ""):

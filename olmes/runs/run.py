@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
 
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judging, judge_responses
@@ -23,11 +22,12 @@ from olmes.requests.journal import Journal
 from olmes.requests.plan import Plan
 from olmes.requests.response_cache import ResponseCache
 from olmes.runs.cost import Meter
+from olmes.runs.options import RunOptions
 from olmes.runs.response_rows import RunSheet, ToJudge
 from olmes.runs.write_record import write_record
 from olmes.scoring.process.pool import ScoringPool
 from olmes.scoring.process.shared_pool import SharedPool
-from olmes.seal.look import Look, take_look
+from olmes.seal.look import take_look
 from olmes.seal.sealing import write_result
 from olmes.types import Judgement, Question, Response
 
@@ -38,28 +38,23 @@ JUDGED_AT_ONCE = 10_000
 def run(
     plan: Plan,
     model: Model,
+    options: RunOptions,
     *,
-    out: Path,
     judge: Judge | None = None,
-    look: Look | None = None,
-    use_cache: bool = True,
-    scoring_processes: int | None = None,
     callback: RunCallback | None = None,
     scorers: SharedPool | None = None,
 ) -> Record:
-    """Run a plan on a model, or go on with the same run where it stopped.
+    """Run a plan on a model, or resume the same run where it stopped.
 
-    A finished run is returned as it is. A run killed at any moment goes on when the same plan is run
-    on the same model with the same `out`, and ends with the same record.
+    A finished run is returned as it is. A run killed at any moment resumes when the same plan is run
+    on the same model with the same store, and ends with the same record.
 
     Args:
         plan: what is asked.
         model: who is asked.
-        out: the store: the folder of the runs' folders and of the ledger.
+        options: the store, the look, the cache and the scoring processes; what else they say is in
+            the plan already.
         judge: answers the questions of judged tasks.
-        look: why held-out tasks are looked at, when the plan has any.
-        use_cache: whether responses are taken from and put into the cache shared by all runs.
-        scoring_processes: how many; None takes half of the processors.
         callback: called at the events of the run.
         scorers: scoring processes that outlive the run; None has the run end its own.
 
@@ -67,26 +62,27 @@ def run(
         OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
             not be looked at.
     """
+    out = options.out
     callback = callback or RunCallback()
     judged = any(task.task.judged for task in plan.tasks)
     identity = plan.identity(
         model.fingerprint, model.engine, judge.describe() if judge and judged else None
     )
     folder = out / run_name(plan, model, identity)
-    taken = take_look(plan, model, folder.name, out, look)
+    taken = take_look(plan, model, folder.name, out, options.look)
     if (folder / "run.json").exists() and (record := Record.load(folder)).complete:
         return record
     began = time.perf_counter()
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
-    cache = ResponseCache() if use_cache else None
+    cache = ResponseCache() if options.use_cache else None
     meter = Meter(folder, model)
     lender = scorers or SharedPool()
     whole = False
     callback.started(plan, folder)
     try:
         tasks = {one.task.name: one.task for one in plan.tasks}
-        with lender.lent(tasks, scoring_processes) as pool:
+        with lender.lent(tasks, options.scoring_processes) as pool:
             meter.scores_with(pool)
             respond(plan, sheets, meter, journal, cache, pool, callback)
             responded = time.perf_counter()

@@ -20,8 +20,9 @@ from olmes.benchmark.registry import scorer_hash
 from olmes.benchmark.task import Task
 from olmes.data import files
 from olmes.data.resolve import Dataset, data_folder, resolve
-from olmes.requests.plan import limited
+from olmes.requests.plan import draw_instances
 from olmes.scoring.process.pool import Outcome, ScoringPool
+from olmes.tools.as_json import as_json
 from olmes.tools.hashing import canonical_json, sha256
 from olmes.types import Instance, Judgement, Request, Response, Similarity
 
@@ -102,7 +103,7 @@ class TaskCheck:
             "task": self.task.name,
             "title": self.task.title,
             "ok": not self.problems,
-            "data": self.dataset.to_json(),
+            "data": as_json(self.dataset.recorded()),
             "items": len(self.items),
             "prompts": {
                 "built": self.prompts,
@@ -166,7 +167,7 @@ def check_task(
         OlmesError: there is no data, it cannot be read, or a scoring process does not start.
     """
     dataset = resolve(task, data, say=say)
-    found = TaskCheck(task=task, dataset=dataset, items=limited(dataset.instances, limit))
+    found = TaskCheck(task=task, dataset=dataset, items=draw_instances(dataset.instances, limit))
     check_declarations(found)
     check_data(found, data)
     check_prompts(found)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes import Record, evaluate
-from olmes.api import plan_run, tasks_of
 from olmes.models.checkpoint import folder as files
 from olmes.runs.cost_estimate import CostEstimate, estimate_all
+from olmes.runs.evaluation import Evaluation
+from olmes.runs.options import RunOptions
+from olmes.runs.planning import plan_run, tasks_of
 
 if TYPE_CHECKING:
-    from olmes.models.base import Model
-    from olmes.requests.plan import Plan
+    pass
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 
@@ -49,12 +50,8 @@ def estimated(
     settings: dict[str, Any] | None = SETTINGS,
     **options: Any,
 ) -> CostEstimate:
-    suite, tasks = tasks_of(task)
-
-    def plan(model: Model) -> Plan:
-        return plan_run(tasks, model, suite=suite, limit=limit, settings=settings)
-
-    [found] = estimate_all([str(model)], plan, out=out, engine={}, **options)
+    given = RunOptions(limit=limit, settings=settings or {}, out=out, **options)
+    [found] = estimate_all([str(model)], Evaluation.of(task, given))
     return found
 
 

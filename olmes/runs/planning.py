@@ -18,6 +18,7 @@ from olmes.models.base import Model
 from olmes.models.replay import RecordedResponses, ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.requests.plan import Plan, make_plan
+from olmes.requests.recorded import index_recorded, set_answers
 from olmes.seal.held_out import held_out_tasks
 from olmes.types import JsonObject
 

@@ -77,12 +77,12 @@ def run(
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
     cache = ResponseCache() if options.use_cache else None
     meter = Meter(folder, model)
-    lender = scorers or SharedPool()
+    shared = scorers or SharedPool()
     whole = False
     callback.started(plan, folder)
     try:
         tasks = {one.task.name: one.task for one in plan.tasks}
-        with lender.lent(tasks, options.scoring_processes) as pool:
+        with shared.borrow(tasks, options.scoring_processes) as pool:
             meter.scores_with(pool)
             respond(plan, sheets, meter, journal, cache, pool, callback)
             responded = time.perf_counter()
@@ -108,7 +108,7 @@ def run(
         meter.close(remove=whole)
         callback.ended()
         if scorers is None:
-            lender.close()
+            shared.close()
         journal.close()
         for sheet in sheets:
             sheet.rows.close()

@@ -20,7 +20,7 @@ ESCAPED = json.JSONEncoder()
 
 
 def dumps(value: Any) -> str:
-    """One line of JSON: readable where UTF-8 can hold it, escaped where a lone surrogate cannot."""
+    """One line of JSON: readable where UTF-8 can encode it, escaped where there is a lone surrogate."""
     text = READABLE.encode(value)
     try:
         text.encode("utf-8")
@@ -72,7 +72,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
         OlmesError: the file is missing, or is not gzip although it is named so.
     """
     try:
-        # Lines end at "\n" only: U+2028 and the like, which JSON strings may hold, end none.
+        # Lines end at "\n" only: U+2028 and the like, which JSON strings may contain, end none.
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb", BUFFER) as stream:
             yield from stream
     except FileNotFoundError:
@@ -82,12 +82,12 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
 
 def unreadable(path: Path, error: Exception) -> OlmesError:
-    """What is said of a file that cannot be read."""
+    """The error for a file that cannot be read."""
     return OlmesError(f"{path} cannot be read ({error}); fetch or write it again as UTF-8.")
 
 
 def read_numbered(path: Path) -> Iterator[tuple[int, Any]]:
-    """The rows of a JSON-lines file with their line numbers from 1; blank lines are passed over.
+    """The rows of a JSON-lines file with their line numbers from 1; blank lines are skipped.
 
     Raises:
         OlmesError: the file cannot be read, or a line is not JSON; the message names file and line.
@@ -167,7 +167,7 @@ def parse_nonstandard_line(line: bytes, where: str) -> Any:
 
 @contextlib.contextmanager
 def written_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, which is at `path` when the block is left well, and not before."""
+    """A file to write into, which is at `path` once the block has ended without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

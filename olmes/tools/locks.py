@@ -49,7 +49,7 @@ def locked(stream: BinaryIO) -> Iterator[None]:
 
 
 class Lock:
-    """An exclusive lock on a file; held until `release` or the end of the process."""
+    """An exclusive lock on a file, until `release` or the end of the process."""
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
         self.path = path
@@ -68,12 +68,12 @@ class Lock:
         return cls(path, stream)
 
     def release(self) -> None:
-        """Let others have it."""
+        """Give the lock up."""
         self.stream.close()
 
 
 def held(path: Path) -> bool:
-    """Whether some process holds a lock."""
+    """Whether a process has locked a file."""
     if not path.exists():
         return False
     if (taken := Lock.take(path)) is None:
@@ -83,19 +83,19 @@ def held(path: Path) -> bool:
 
 
 class Presence:
-    """A sign in a folder that this process is there; it goes with the process.
+    """A sign in a folder that this process is running; it ends with the process.
 
-    A scoring process stays while anybody who brings checkpoints is present.
+    A scoring process stays while a process that brings checkpoints is present.
     """
 
     def __init__(self, folder: Path) -> None:
         number = 0
-        while (taken := Lock.take(folder / f"{os.getpid()}-{number}.lock")) is None:
+        while (lock := Lock.take(folder / f"{os.getpid()}-{number}.lock")) is None:
             number += 1
-        self.lock = taken
+        self.lock = lock
 
     def leave(self) -> None:
-        """Take the sign away."""
+        """Remove the sign."""
         self.lock.path.unlink(missing_ok=True)
         self.lock.release()
 

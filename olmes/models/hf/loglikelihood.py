@@ -9,7 +9,7 @@ import inspect
 from array import array
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -108,7 +108,7 @@ def loglikelihood_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> No
         ids[at, longest - len(tokens) :] = torch.tensor(tokens)
         mask[at, longest - len(tokens) :] = 1
     known = forward_parameters(model)
-    extra: dict[str, Any] = {}
+    extra: dict[str, torch.Tensor | int] = {}
     if "position_ids" in known:
         extra["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0).to(device)
     if "logits_to_keep" in known:

@@ -121,7 +121,12 @@ class SlotStore:
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.slots = self.capacity = 0
 
-    def reserve(self, slots: int, capacity: int, states: dict[int, Any] | None = None) -> None:
+    def reserve(
+        self,
+        slots: int,
+        capacity: int,
+        states: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
+    ) -> None:
         """Make room for that many slots and tokens a slot; what is stored stays.
 
         Args:
@@ -325,11 +330,13 @@ def forward(
     device = model.device
     takes = forward_parameters(model)
     # transformers renamed the argument in 5.23 and tells users of the old name at every run.
-    extra: dict[str, Any] = {"cache" if "cache" in takes else "past_key_values": current}
+    extra: dict[str, Fill | Step | torch.Tensor] = {
+        "cache" if "cache" in takes else "past_key_values": current
+    }
     whole = keep is None or len(keep) == len(tokens)
     chosen = None if whole else torch.tensor(keep, device=device)
-    shortened = chosen is not None and "logits_to_keep" in takes
-    if shortened:
+    shortened = "logits_to_keep" in takes
+    if chosen is not None and shortened:
         extra["logits_to_keep"] = chosen
     token = current_pass.set(current)
     try:

@@ -64,7 +64,7 @@ def test_a_prefilled_answer_is_continued_or_refused(
         assert "cannot continue a prefilled answer" in response.error
 
 
-def test_continuations_weigh_as_in_process_or_are_refused(
+def test_continuations_score_as_in_process_or_are_refused(
     served: Any, api: OpenAIModel, smollm2: HFModel, answer: Answer
 ) -> None:
     requests = [
@@ -74,8 +74,8 @@ def test_continuations_weigh_as_in_process_or_are_refused(
             ("Question: 2+2=\nAnswer: ", ("4", "5 is", "A")),
         )
     ]
-    weighed, local = answer(api, requests), answer(smollm2, requests)
-    for ours, theirs in zip(weighed, local, strict=True):
+    served, local = answer(api, requests), answer(smollm2, requests)
+    for ours, theirs in zip(served, local, strict=True):
         if served.program == "transformers":
             assert "gives no log-probabilities of a prompt" in ours.error
             continue

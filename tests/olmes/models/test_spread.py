@@ -163,12 +163,12 @@ def test_every_request_is_answered_once_by_whichever_engine(
 ) -> None:
     model = RayModel(engines.Echoing(), engines.Echoing, workers=2)
     assert [one.text for one in answer(model, chats(40))] == [f"say {i}" for i in range(40)]
-    weighed = Request(
+    scored = Request(
         generation=Generation(max_tokens=1),
         messages=({"role": "user", "content": "x"},),
         continuations=("a", "bcd"),
     )
-    assert answer(model, [weighed])[0].logprobs == (-1.0, -3.0)
+    assert answer(model, [scored])[0].logprobs == (-1.0, -3.0)
     model.close()
     elsewhere = RayModel(engines.Echoing(), engines.Echoing, address="127.0.0.1:1")
     with pytest.raises(OlmesError, match=r"part of the Ray cluster .* ray\.shutdown\(\)"):

@@ -18,7 +18,7 @@ class Metric:
 
     name: str
     help: str
-    """One line: what counts as right."""
+    """One line: what counts as right, or what is measured."""
     honest: bool = False
     """Ours, without the known faults of the protocol's metric, which stands beside it."""
     over_parts: bool = False

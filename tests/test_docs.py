@@ -6,11 +6,15 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 
 from olmes.cli import olmes
+
+if TYPE_CHECKING:
+    from olmes.records.record import Record
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,7 +82,7 @@ def test_the_example_task_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert record.value("capitals") == 0.5
 
 
-def test_the_record_page_names_every_field(echo_record) -> None:
+def test_the_record_page_names_every_field(echo_record: Record) -> None:
     text = (ROOT / "docs/record.md").read_text("utf-8")
     named = set(re.findall(r"`[… .]*\.?([a-z_]+)`", text)) | set(re.findall(r"\.([a-z_]+)", text))
     missing = set(echo_record.data) - named
@@ -88,7 +92,7 @@ def test_the_record_page_names_every_field(echo_record) -> None:
 
 
 @pytest.fixture
-def echo_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def echo_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A record of the small benchmark the engine's tests use."""
     from olmes import evaluate
 

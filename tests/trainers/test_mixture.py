@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -143,7 +144,7 @@ def test_bundled_answers_are_right_and_rejected_ones_wrong() -> None:
         doc = {"instruction_id_list": [id_], "kwargs": [given]}
         assert strict(doc, small_data.SHAPES[id_](topic, given)) == 1.0
         assert strict(doc, small_data.broken(topic, id_)) == 0.0
-    sums = small_data.sums(small_data.Random(5))
+    sums = small_data.sums(Random(5))
     for one, _ in zip(sums, range(200), strict=False):
         doc = {"answer": f"#### {one.answer}"}
         assert one.answer >= 0

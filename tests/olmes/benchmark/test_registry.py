@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ ECHO = Path(__file__).parent.parent / "files/echo_task.py"
 
 
 @pytest.fixture(autouse=True)
-def forget():
+def forget() -> Iterator[None]:
     """Names are looked up once a process; these tests change what there is to find."""
     registry.third_party.cache_clear()
     yield
@@ -37,7 +38,7 @@ def test_names_are_known_without_importing_any_task() -> None:
     import subprocess
 
     code = (
-        "import sys; from olmes import registry; names = registry.task_names();"
+        "import sys; from olmes.benchmark import registry; names = registry.task_names();"
         "assert 'gsm8k' in names and 'olmes.tasks.gsm8k' not in sys.modules;"
         "assert not {'torch', 'transformers', 'datasets', 'sympy'} & set(sys.modules)"
     )
@@ -48,7 +49,7 @@ def test_importing_olmes_and_every_task_stays_light() -> None:
     import subprocess
 
     code = (
-        "import sys, olmes; from olmes import registry;"
+        "import sys, olmes; from olmes.benchmark import registry;"
         "[registry.load_task(name) for name in registry.task_names()];"
         "heavy = {'torch', 'transformers', 'datasets', 'sympy', 'nltk', 'numpy', 'lm_eval'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
@@ -70,7 +71,9 @@ def test_file_name_and_task_name_agree() -> None:
         assert task.standard
 
 
-def test_another_package_brings_tasks_and_suites(tmp_path, monkeypatch) -> None:
+def test_another_package_brings_tasks_and_suites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entries = "[olmes.tasks]\ntheirs = theirpackage\n[olmes.suites]\nmine = theirpackage:mine\n"
     install(tmp_path, monkeypatch, "theirpackage", entries)
     assert "theirs" in registry.task_names()
@@ -78,7 +81,9 @@ def test_another_package_brings_tasks_and_suites(tmp_path, monkeypatch) -> None:
     assert registry.load_suite("mine").tasks == ("theirs",)
 
 
-def test_a_package_cannot_take_a_bundled_name(tmp_path, monkeypatch) -> None:
+def test_a_package_cannot_take_a_bundled_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(tmp_path, monkeypatch, "rivalpackage", "[olmes.tasks]\ngsm8k = rivalpackage\n")
     with pytest.raises(OlmesError, match="'gsm8k'.*is taken; rename it"):
         registry.task_names()
@@ -92,7 +97,9 @@ def test_a_package_cannot_take_a_bundled_name(tmp_path, monkeypatch) -> None:
         ("empty.py", "x = 1", "defines no task"),
     ],
 )
-def test_a_bad_task_file_is_one_clear_sentence(tmp_path, name, text, words) -> None:
+def test_a_bad_task_file_is_one_clear_sentence(
+    tmp_path: Path, name: str, text: str | None, words: str
+) -> None:
     if text is not None:
         (tmp_path / name).write_text(text, "utf-8")
     with pytest.raises(OlmesError, match=words):
@@ -116,14 +123,14 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         ('tasks = ["a"]\naggregate = "max"', '"mean"'),
     ],
 )
-def test_a_bad_suite_file_is_one_clear_sentence(tmp_path, text, words) -> None:
+def test_a_bad_suite_file_is_one_clear_sentence(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(text, "utf-8")
     with pytest.raises(OlmesError, match=words):
         Suite.read(path)
 
 
-def test_scorer_hash_follows_the_code_that_judges(tmp_path) -> None:
+def test_scorer_hash_follows_the_code_that_judges(tmp_path: Path) -> None:
     source = ECHO.read_text("utf-8")
     hashes = []
     for number, text in enumerate((source, source, source.replace("== doc", "!= doc"))):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,10 @@ from olmes import Record, evaluate
 from olmes.api import plan_run, tasks_of
 from olmes.models.checkpoint import folder as files
 from olmes.runs.cost_estimate import CostEstimate, estimate_all
+
+if TYPE_CHECKING:
+    from olmes.models.base import Model
+    from olmes.requests.plan import Plan
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 
@@ -24,7 +29,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OLMES_DATA", raising=False)
 
 
-def run(model: Path, out: Path, limit: int, **options) -> Record:
+def run(model: Path, out: Path, limit: int, **options: Any) -> Record:
     return evaluate(
         "gsm8k",
         model=str(model),
@@ -37,11 +42,16 @@ def run(model: Path, out: Path, limit: int, **options) -> Record:
 
 
 def estimated(
-    model: Path, out: Path, limit: int, task: str = "gsm8k", settings=SETTINGS, **options
+    model: Path,
+    out: Path,
+    limit: int,
+    task: str = "gsm8k",
+    settings: dict[str, Any] | None = SETTINGS,
+    **options: Any,
 ) -> CostEstimate:
     suite, tasks = tasks_of(task)
 
-    def plan(model):
+    def plan(model: Model) -> Plan:
         return plan_run(tasks, model, suite=suite, limit=limit, settings=settings)
 
     [found] = estimate_all([str(model)], plan, out=out, engine={}, **options)

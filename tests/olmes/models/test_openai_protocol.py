@@ -58,7 +58,7 @@ def chat(text: str = "Say yes.", *, prefill: str = "", repeat: int = 0, **settin
     )
 
 
-def test_the_key_is_found(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_found(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model_of(server).generate([chat()], lambda *_: None)
     assert "authorization" not in server.headers[-1]
     monkeypatch.setenv("OPENAI_API_KEY", "second\n")
@@ -73,12 +73,12 @@ def test_the_key_is_found(server, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "two" not in str(caught.value)
 
 
-def test_the_official_endpoint_wants_a_key(server) -> None:
+def test_the_official_endpoint_wants_a_key(server: Any) -> None:
     with pytest.raises(OlmesError, match=r"wants a key; set \$OLMES_API_KEY"):
         _ = load_model("openai:gpt-x").fingerprint
 
 
-def test_a_chat_is_sent_and_read(server) -> None:
+def test_a_chat_is_sent_and_read(server: Any) -> None:
     [response] = answers(model_of(server), [chat()])
     assert response == Response(text="yes", finish="stop", prompt_tokens=2, completion_tokens=1)
     assert server.asked == [
@@ -91,7 +91,7 @@ def test_a_chat_is_sent_and_read(server) -> None:
     ]
 
 
-def test_a_plain_prompt_is_sent_with_its_prefill(server) -> None:
+def test_a_plain_prompt_is_sent_with_its_prefill(server: Any) -> None:
     request = Request(generation=SHORT, prompt="Say ", prefill="no")
     [response] = answers(model_of(server), [request])
     assert response.text == "no"
@@ -99,7 +99,7 @@ def test_a_plain_prompt_is_sent_with_its_prefill(server) -> None:
     assert model_of(server).encode(request).text == "Say no"
 
 
-def test_sampling_settings_are_sent(server) -> None:
+def test_sampling_settings_are_sent(server: Any) -> None:
     requests = [
         chat(text, repeat=repeat, temperature=0.7, top_p=0.9, seed=3)
         for text in ("Say a.", "Say b.")
@@ -116,12 +116,12 @@ def test_sampling_settings_are_sent(server) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"max_tokens": 0}, {"temperature": -1}, {"top_p": 0.0}])
-def test_settings_that_mean_nothing_are_refused(server, settings: dict[str, Any]) -> None:
+def test_settings_that_mean_nothing_are_refused(server: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(OlmesError, match="set it"):
         answers(model_of(server), [chat(**settings)])
 
 
-def test_four_stops_are_sent_and_all_are_cut_at(server) -> None:
+def test_four_stops_are_sent_and_all_are_cut_at(server: Any) -> None:
     def reply(path: str, body: dict[str, Any]) -> Any:
         return {"choices": [{"message": {"content": "1 two 3"}, "finish_reason": "length"}]}
 
@@ -149,14 +149,16 @@ def test_four_stops_are_sent_and_all_are_cut_at(server) -> None:
         ({"message": {"content": "\ud800 \x00"}, "finish_reason": "stop"}, "\ud800 \x00", "stop"),
     ],
 )
-def test_every_way_to_finish_is_read(server, choice, text: str, finish: str) -> None:
+def test_every_way_to_finish_is_read(
+    server: Any, choice: dict[str, Any], text: str, finish: str
+) -> None:
     server.reply = lambda path, body: {"choices": [choice], "usage": {"prompt_tokens": "many"}}
     [response] = answers(model_of(server), [chat()])
     assert (response.text, response.finish, response.error) == (text, finish, "")
     assert response.prompt_tokens == 0
 
 
-def test_a_withheld_answer_is_an_error_and_not_an_empty_one(server) -> None:
+def test_a_withheld_answer_is_an_error_and_not_an_empty_one(server: Any) -> None:
     choice = {"message": {"content": ""}, "finish_reason": "content_filter"}
     server.reply = lambda path, body: {"choices": [choice]}
     [response] = answers(model_of(server), [chat()])
@@ -171,7 +173,7 @@ REFUSALS = {
 }
 
 
-def test_what_a_server_does_not_take_is_learned_once(server) -> None:
+def test_what_a_server_does_not_take_is_learned_once(server: Any) -> None:
     def faults(number: int, body: dict[str, Any]) -> str:
         words = next((REFUSALS[name] for name in REFUSALS if name in body), "")
         return f'status 400 {{"error": {{"message": "{words}"}}}}' if words else ""
@@ -186,7 +188,7 @@ def test_what_a_server_does_not_take_is_learned_once(server) -> None:
     assert set(server.asked[-1]) == {"model", "messages", "temperature", "max_completion_tokens"}
 
 
-def test_a_temperature_that_is_refused_is_an_error(server) -> None:
+def test_a_temperature_that_is_refused_is_an_error(server: Any) -> None:
     words = "Unsupported value: 'temperature' does not support 0 with this model."
     server.faults = lambda number, body: f'status 400 {{"error": {{"message": "{words}"}}}}'
     [response] = answers(model_of(server), [chat()])
@@ -195,7 +197,7 @@ def test_a_temperature_that_is_refused_is_an_error(server) -> None:
 
 
 @pytest.mark.parametrize("words", ["max_completion_tokens is too large", "'stop' is unsupported"])
-def test_a_refusal_that_stays_is_not_asked_for_ever(server, words: str) -> None:
+def test_a_refusal_that_stays_is_not_asked_for_ever(server: Any, words: str) -> None:
     server.faults = lambda number, body: f'status 400 {{"error": {{"message": "{words}"}}}}'
     [response] = answers(model_of(server), [chat(stop=("x",))])
     assert words in response.error
@@ -212,7 +214,7 @@ def continuing_reply(path: str, body: dict[str, Any]) -> Any:
     }
 
 
-def test_a_begun_answer_is_gone_on_with_where_the_server_can(server) -> None:
+def test_a_begun_answer_is_gone_on_with_where_the_server_can(server: Any) -> None:
     server.reply = continuing_reply
     model = model_of(server)
     for _ in range(2):
@@ -227,7 +229,7 @@ def test_a_begun_answer_is_gone_on_with_where_the_server_can(server) -> None:
 @pytest.mark.parametrize(
     "fault", ["", "status 422 Unexpected fields: {'continue_final_message'}", "body {}"]
 )
-def test_a_begun_answer_is_never_dropped(server, fault: str) -> None:
+def test_a_begun_answer_is_never_dropped(server: Any, fault: str) -> None:
     def faults(number: int, body: dict[str, Any]) -> str:
         return fault if "continue_final_message" in body else ""
 
@@ -238,7 +240,7 @@ def test_a_begun_answer_is_never_dropped(server, fault: str) -> None:
     assert plain.text == "yes"
 
 
-def test_the_server_is_known_by_what_stays_the_same(server) -> None:
+def test_the_server_is_known_by_what_stays_the_same(server: Any) -> None:
     card = {"id": "m", "owned_by": "vllm", "root": "/weights", "max_model_len": 50}
 
     def model(**changes: Any) -> OpenAIModel:
@@ -274,7 +276,7 @@ def test_the_server_is_known_by_what_stays_the_same(server) -> None:
         (200, {"data": [7, {"id": "m", "root": {}}]}),
     ],
 )
-def test_a_server_without_a_list_of_models_will_do(server, page: Any) -> None:
+def test_a_server_without_a_list_of_models_will_do(server: Any, page: Any) -> None:
     server.pages["/v1/models"] = page
     model = model_of(server)
     assert model.engine["server"] == ""
@@ -283,13 +285,13 @@ def test_a_server_without_a_list_of_models_will_do(server, page: Any) -> None:
     assert answers(model, [chat()])[0].text == "yes"
 
 
-def test_a_list_of_models_that_wants_a_key_ends_the_run(server) -> None:
+def test_a_list_of_models_that_wants_a_key_ends_the_run(server: Any) -> None:
     server.pages["/v1/models"] = (401, {"error": {"message": "no key"}})
     with pytest.raises(OlmesError, match=r"refuses the key \(401: no key\)"):
         _ = model_of(server).fingerprint
 
 
-def test_prompts_have_keys_of_their_own_in_the_cache(server) -> None:
+def test_prompts_have_keys_of_their_own_in_the_cache(server: Any) -> None:
     model = model_of(server)
     requests = [
         chat("a"),
@@ -364,7 +366,9 @@ def test_characters_spread_over_tokens_are_placed_by_the_offsets() -> None:
         ({"choices": [{"logprobs": {"tokens": 1}}]}, ValueError, "no lists"),
     ],
 )
-def test_an_echo_that_cannot_be_used_says_why(answer, error, message: str) -> None:
+def test_an_echo_that_cannot_be_used_says_why(
+    answer: dict[str, Any], error: type[BaseException], message: str
+) -> None:
     with pytest.raises(error, match=message):
         wire.weigher("a", "b")(answer)
 
@@ -393,7 +397,7 @@ def weighing_reply(path: str, body: dict[str, Any]) -> Any:
     return echoing([*text, "!"], [None, *(-float(i) for i in range(1, len(text))), -99.0])
 
 
-def test_continuations_are_weighed_in_their_order(server) -> None:
+def test_continuations_are_weighed_in_their_order(server: Any) -> None:
     server.reply = weighing_reply
     first = Request(generation=SHORT, prompt="ab", continuations=("c", "cd", ""))
     second = Request(generation=SHORT, prompt="a", prefill="b", continuations=("x",))
@@ -404,7 +408,7 @@ def test_continuations_are_weighed_in_their_order(server) -> None:
     assert (server.asked[-1]["echo"], server.asked[-1]["logprobs"]) == (True, 1)
 
 
-def test_a_continuation_that_fails_fails_its_request(server) -> None:
+def test_a_continuation_that_fails_fails_its_request(server: Any) -> None:
     server.reply = weighing_reply
     server.faults = lambda number, body: "status 400" if body["prompt"] == "abd" else ""
     requests = [
@@ -415,7 +419,7 @@ def test_a_continuation_that_fails_fails_its_request(server) -> None:
     assert good.logprobs == (-1.0, -1.0)
 
 
-def test_what_cannot_be_weighed_is_not_asked(server) -> None:
+def test_what_cannot_be_weighed_is_not_asked(server: Any) -> None:
     plain = Request(generation=SHORT, prompt="a", continuations=("b",))
     turns = Request(generation=SHORT, messages=chat().messages, continuations=("b",))
     refused = answers(model_of(server), [plain] * 50 + [turns])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from olmes.types import Generation, Request, Response
 
 
 @pytest.fixture
-def recording(tmp_path):
+def recording(tmp_path: Path) -> Callable[..., Path]:
     """Write lines (objects or raw text) to a file."""
 
     def write(*lines: object, name: str = "responses.jsonl") -> Path:
@@ -26,7 +28,7 @@ def recording(tmp_path):
     return write
 
 
-def test_rows_are_read_in_order_with_their_fields(recording):
+def test_rows_are_read_in_order_with_their_fields(recording: Callable[..., Path]) -> None:
     path = recording(
         {"response": "a", "doc_id": 0},
         "",
@@ -35,26 +37,20 @@ def test_rows_are_read_in_order_with_their_fields(recording):
         {"response": "", "doc": {"q": 2}, "doc_id": 9, "finish": "error", "subtask": None},
     )
     rows = read_recorded(path)
+    places = [f"{path}, line {number}" for number in (1, 3, 4, 5)]  # an editor's: blank ones count
     assert rows == [
-        RecordedResponse(place=place, **fields)
-        for place, fields in (
-            (f"{path}, line 1", {"text": "a", "doc_id": 0}),
-            (
-                f"{path}, line 3",  # the line of an editor: blank ones count
-                {"text": "", "doc_id": 0, "task": "bbh", "subtask": "navigate", "repeat": 2},
-            ),
-            (
-                f"{path}, line 4",
-                {"text": "b\ud800", "doc": {"q": 1}, "finish": "length", "tokens": 7},
-            ),
-            (f"{path}, line 5", {"text": "", "doc_id": 9, "doc": {"q": 2}, "finish": "error"}),
-        )
+        RecordedResponse(place=places[0], text="a", doc_id=0),
+        RecordedResponse(
+            place=places[1], text="", doc_id=0, task="bbh", subtask="navigate", repeat=2
+        ),
+        RecordedResponse(place=places[2], text="b\ud800", doc={"q": 1}, finish="length", tokens=7),
+        RecordedResponse(place=places[3], text="", doc_id=9, doc={"q": 2}, finish="error"),
     ]
     assert rows[2].to_response() == Response(text="b\ud800", finish="length", completion_tokens=7)
     assert rows[3].to_response().error
 
 
-def test_a_gzipped_recording_is_read(recording):
+def test_a_gzipped_recording_is_read(recording: Callable[..., Path]) -> None:
     row = {"response": "a", "doc_id": 3}
     assert read_recorded(recording(row, name="r.jsonl.gz"))[0].doc_id == 3
 
@@ -80,14 +76,18 @@ GOOD = {"response": "a", "doc_id": 0}
         ({"response": "a", "doc_id": 1, "finish": "eos"}, "line 3: 'finish' must be one of stop"),
     ],
 )
-def test_a_wrong_line_is_named(recording, row, message):
+def test_a_wrong_line_is_named(
+    recording: Callable[..., Path], row: dict[str, Any] | str, message: str
+) -> None:
     path = recording(GOOD, "", row)
     with pytest.raises(OlmesError) as caught:
         read_recorded(path)
     assert f"{path}, {message}" in str(caught.value)
 
 
-def test_a_recording_without_rows_or_without_a_file_is_refused(recording, tmp_path):
+def test_a_recording_without_rows_or_without_a_file_is_refused(
+    recording: Callable[..., Path], tmp_path: Path
+) -> None:
     with pytest.raises(OlmesError, match="holds no responses"):
         read_recorded(recording(""))
     with pytest.raises(OlmesError, match="does not exist"):
@@ -95,7 +95,7 @@ def test_a_recording_without_rows_or_without_a_file_is_refused(recording, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
-def test_rows_are_read_again_by_their_place(recording, name):
+def test_rows_are_read_again_by_their_place(recording: Callable[..., Path], name: str) -> None:
     path = recording(GOOD, "", {"response": "b\u2028\ud800", "doc_id": 1}, name=name)
     recorded = Recording(path)
     places = [place for place, _ in recorded]
@@ -104,27 +104,29 @@ def test_rows_are_read_again_by_their_place(recording, name):
     assert recorded.place_of(places[1]) == f"{path}, line 3"
 
 
-def test_the_model_gives_back_what_was_recorded(recording):
+def test_the_model_gives_back_what_was_recorded(recording: Callable[..., Path]) -> None:
     path = recording(GOOD)
     first = Request(generation=Generation(max_tokens=3), prompt="one")
     second = Request(generation=Generation(max_tokens=3), prompt="one", repeat=1)
     given = Response(text="a", completion_tokens=1)
     model = ReplayModel("replay:x", path, {request_key(first): given})
-    found = {}
+    found: dict[int, Response] = {}
     model.generate([second, first], found.__setitem__)
     assert found[1] == given
     assert (found[0].finish, found[0].error) == ("error", "no recorded response")
     assert not model.cacheable
 
 
-def test_a_recording_has_no_probabilities(recording):
+def test_a_recording_has_no_probabilities(recording: Callable[..., Path]) -> None:
     request = Request(generation=Generation(max_tokens=1), prompt="a", continuations=("b",))
-    found = {}
+    found: dict[int, Response] = {}
     ReplayModel("r", recording(GOOD)).loglikelihood([request, request], found.__setitem__)
     assert [found[i].finish for i in (0, 1)] == ["error", "error"]
 
 
-def test_the_fingerprint_is_the_files_content(recording, tmp_path):
+def test_the_fingerprint_is_the_files_content(
+    recording: Callable[..., Path], tmp_path: Path
+) -> None:
     path = recording(GOOD)
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(path.read_bytes())
@@ -134,7 +136,7 @@ def test_the_fingerprint_is_the_files_content(recording, tmp_path):
     assert ReplayModel("a", path).engine == {"backend": "replay"}
 
 
-def test_a_prompt_is_shown_as_plain_turns(recording):
+def test_a_prompt_is_shown_as_plain_turns(recording: Callable[..., Path]) -> None:
     request = Request(
         generation=Generation(max_tokens=1),
         messages=({"role": "user", "content": "Why?"},),

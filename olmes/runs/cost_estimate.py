@@ -219,7 +219,7 @@ def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:
 
 def records_of(out: Path) -> Iterator[Record]:
     """Every record of a store that can be read, the newest first."""
-    yield from sorted(readable_records(out), key=lambda record: record.run.created, reverse=True)
+    yield from sorted(readable_records(out)[0], key=lambda record: record.run.created, reverse=True)
 
 
 def mean_length(

@@ -100,6 +100,18 @@ def test_the_sample_covers_every_category() -> None:
         assert item["generator"] == "olmes-sample"
 
 
+def test_a_judge_without_faults_agrees_with_the_oracle() -> None:
+    for item in sample():
+        for task in (TASK, BOTH):
+            for corrupt in (False, True):
+                response = task.perfect_response(item, corrupt=corrupt)
+                questions = task.questions(item, response)
+                judgements = task.perfect_judgements(item, questions, corrupt=corrupt)
+                assert judgements is not None
+                values = task.score(item, response, judgements).values
+                assert values == ({"win_rate": 0.0} if corrupt else task.perfect_values(item))
+
+
 def test_oracle_over_the_sample_with_the_test_judge() -> None:
     ties = 0
     for item in sample():

@@ -139,6 +139,16 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
             assert_oracle(doc, by_reference=key not in NO_TEXT_MEETS_BOTH)
 
 
+def test_what_the_oracle_expects_leaves_out_what_no_text_can_meet(shared_data: Path) -> None:
+    docs = {doc["key"]: doc for doc in official(shared_data)}
+    for key in NOT_COMPOSED:
+        assert TASK.perfect_values(docs[key]) == {}
+    for key in NO_TEXT_MEETS_BOTH:
+        assert METRICS - set(TASK.perfect_values(docs[key])) == {"prompt_level_loose_reference"}
+        assert BY_REFERENCE.perfect_values(docs[key]) == {}
+    assert TASK.perfect_values(docs["1"]) == dict.fromkeys(METRICS, 1.0)
+
+
 def test_oracle_over_the_sample() -> None:
     for doc in sample():
         capitals = doc["instruction_id_list"] == ["custom:european_capitals_sort"]

@@ -83,7 +83,7 @@ def stratified_mean(
 
     Args:
         values: one a item, (n,); where `sizes` are given, an item's mean over its parts.
-        clusters: label of what an item shares with others, (n,); equal labels in two strata are two clusters.
+        clusters: label of what an item shares with others, (n,); in two strata a label is two clusters.
         strata: label of an item's sub-task, (n,).
         sizes: parts of an item, (n,); 1 when not given.
 

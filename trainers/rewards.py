@@ -23,7 +23,8 @@ from olmes.benchmark.registry import load_task
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.scoring.process.pool import Outcome, ScoringPool
-from olmes.types import Response
+from olmes.trainers.training_rows import VerifierJson
+from olmes.types import Doc, Response
 
 Row = Mapping[str, Any]
 
@@ -33,7 +34,7 @@ class Verifier:
     """One scorer of a row."""
 
     task: str
-    doc: dict[str, Any]
+    doc: Doc
     weight: float
     metric: str
 
@@ -229,10 +230,10 @@ def wanted(rows: Iterable[Row]) -> dict[str, set[str]]:
     return found
 
 
-def listed(row: Row) -> list[Any]:
+def listed(row: Row) -> list[VerifierJson]:
     """A row's verifiers, which a data set holds as JSON text."""
     held = row["verifiers"]
-    found: list[Any] = json.loads(held) if isinstance(held, str) else list(held)
+    found: list[VerifierJson] = json.loads(held) if isinstance(held, str) else list(held)
     return found
 
 

@@ -1,6 +1,6 @@
 """What a training's checkpoints scored, and which is best: `scores.jsonl` and `best.json`.
 
-Both are written anew from the queue and the records after each scoring, so nothing in them can be
+Both are written again from the queue and the records after each scoring, so nothing in them can be
 torn or doubled.
 """
 
@@ -75,8 +75,8 @@ def publish(queue: Queue, training: Training, values: dict[str, Values]) -> set[
     jobs = sorted(queue.jobs(), key=lambda job: (job.step is None, job.step or 0, job.number))
     write(queue.folder / "scores.jsonl", (row_of(job) for job in jobs if job.over))
     found = []
-    for ask_hash in dict.fromkeys(job.ask_hash for job in jobs):
-        candidates = [job for job in jobs if job.ask_hash == ask_hash and eligible(job)]
+    for request_hash in dict.fromkeys(job.request_hash for job in jobs):
+        candidates = [job for job in jobs if job.request_hash == request_hash and eligible(job)]
         if candidates:
             found.append(best_among(candidates, values))
     best = [one.to_json(queue.folder) for one in found]
@@ -93,8 +93,8 @@ def row_of(job: Job) -> dict[str, Any]:
         "state": job.state,
         "reason": job.reason,
         "source": job.source,
-        "ask": job.ask_hash,
-        "limit": job.ask["limit"],
+        "ask": job.request_hash,
+        "limit": job.request.limit,
         "fingerprint": job.fingerprint or None,
         "queued": job.created,
         "ended": job.updated,
@@ -103,7 +103,7 @@ def row_of(job: Job) -> dict[str, Any]:
 
 
 def eligible(job: Job) -> bool:
-    """Whether a checkpoint may be the best: wholly scored, on tasks that one may choose by."""
+    """Whether a checkpoint may be the best: completely scored, on tasks that one may choose by."""
     result = job.result
     return bool(
         job.state == "done"
@@ -117,7 +117,7 @@ def eligible(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best of a training's checkpoints at one question."""
+    """The best of a training's checkpoints at one evaluation request."""
 
     job: Job
     numbers: dict[str, Any]
@@ -125,16 +125,16 @@ class Best:
 
     def to_json(self, training: Path) -> dict[str, Any]:
         """An entry of `best.json`."""
-        result = self.job.result or {}
-        aside = training / self.job.folder
+        result = self.job.score
+        staged = training / self.job.folder
         return {
             "suite": result["suite"],
-            "ask": self.job.ask_hash,
-            "limit": self.job.ask["limit"],
+            "ask": self.job.request_hash,
+            "limit": self.job.request.limit,
             "checkpoint": self.job.label,
             "step": self.job.step,
             "source": self.job.source,
-            "aside": str(aside) if aside.is_dir() else None,
+            "aside": str(staged) if staged.is_dir() else None,
             "record": result["record"],
             "folder": result["folder"],
             **self.numbers,
@@ -143,16 +143,17 @@ class Best:
 
 
 def best_among(jobs: Sequence[Job], values: dict[str, Values]) -> Best:
-    """The checkpoint with the highest mean, and what that mean is worth after the choosing.
+    """The checkpoint with the highest mean, and what that mean is worth, given the choice.
 
     The correction is `olmes.stats.best_of` over the items all checkpoints have, with the tasks as
-    strata: their mean is the suite's. Where an item's value cannot be had, the score stands
+    strata: their mean is the suite's. Where an item's value is missing, the score stands
     uncorrected and the note says why.
     """
     from olmes.stats import best_of
 
-    results = [job.result or {} for job in jobs]
-    top = max(range(len(jobs)), key=lambda at: results[at]["value"])
+    results = [job.score for job in jobs]
+    means = [result["value"] or 0.0 for result in results]  # of eligible jobs; none is missing
+    top = max(range(len(jobs)), key=means.__getitem__)
     plain = {
         "score": results[top]["value"],
         "stderr": results[top]["stderr"],
@@ -184,7 +185,7 @@ def best_among(jobs: Sequence[Job], values: dict[str, Values]) -> Best:
         strata=[key[0] for key in keys],
         sizes=sizes_of(keys, read[0], macro),
     )
-    score = results[found.index]["value"]
+    score = means[found.index]
     note = ""
     if not math.isclose(score, found.score, abs_tol=1e-6):
         note = f"over the {len(keys)} items that all checkpoints have a value for"

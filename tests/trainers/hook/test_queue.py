@@ -15,16 +15,21 @@ from olmes.trainers.checkpoints import queue as queues
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
 
-ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
+REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
 
 def put(
-    queue: Queue, step: int, *, sign: str = "a", policy: str = "every", ask: EvalRequest = ASK
+    queue: Queue,
+    step: int,
+    *,
+    sign: str = "a",
+    policy: str = "every",
+    request: EvalRequest = REQUEST,
 ) -> None:
     with queue.changing() as connection:
         queue.insert(
             connection, label=f"checkpoint-{step}", step=step, signature=sign,
-            source=Path("/out"), folder=f"checkpoint-{step}", ask=ask, policy=policy,
+            source=Path("/out"), folder=f"checkpoint-{step}", request=request, policy=policy,
         )  # fmt: skip
 
 
@@ -50,7 +55,7 @@ def drain(queue: Queue) -> list[int]:
 def test_put_twice_is_one_job_and_another_question_another(queue):
     put(queue, 1)
     put(queue, 1)
-    put(queue, 1, ask=EvalRequest(target="gsm8k", out="/runs", limit=3))
+    put(queue, 1, request=EvalRequest(target="gsm8k", out="/runs", limit=3))
     assert len(queue.jobs()) == 2
 
 
@@ -58,9 +63,10 @@ def test_device_and_batch_size_make_no_other_question():
     same = EvalRequest(
         target="gsm8k", out="/x", limit=2, device="cuda:1", batch_size=3, asked_by="watcher"
     )
-    assert same.hash == ASK.hash
+    assert same.hash == REQUEST.hash
     assert (
-        EvalRequest(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash != ASK.hash
+        EvalRequest(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash
+        != REQUEST.hash
     )
     assert EvalRequest.from_json(same.to_json()) == same
 

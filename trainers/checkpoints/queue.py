@@ -2,7 +2,7 @@
 
 A job is one checkpoint and one evaluation request. It is `queued`, `running`, and then `done`, `failed`
 or `skipped`. Who runs a job holds a lock on a file of its own; the lock ends with the process, so a
-job whose process was killed is taken up by the next one. The file uses SQLite's rollback journal and
+job whose process was killed is taken by the next one. The file uses SQLite's rollback journal and
 not its write-ahead log, so that processes on several machines may share it.
 """
 
@@ -211,7 +211,7 @@ class Queue:
     def refuse(
         self, *, label: str, step: int | None, source: Path, request: EvalRequest, reason: str
     ) -> None:
-        """Write down that a checkpoint cannot be scored, so that it is shown."""  # fmt: skip
+        """Record that a checkpoint cannot be scored, so that it is shown."""  # fmt: skip
         with self.changing() as connection:
             self.insert(
                 connection, label=label, step=step, signature="", source=source, folder="",
@@ -273,9 +273,9 @@ class Queue:
         result: ScoreResult | None = None,
         retry_in: float = 0.0,
     ) -> bool:
-        """Write down how a job ended, or (`queued`) that it is tried again after some seconds.
+        """Record how a job ended, or (`queued`) that it is tried again after some seconds.
 
-        False where the checkpoint was written anew meanwhile: what was found is of older files.
+        False where the checkpoint was written again meanwhile: the result is of older files.
         """
         with self.changing() as connection:
             changed = connection.execute(
@@ -291,7 +291,7 @@ class Queue:
             return changed.rowcount == 1
 
     def retry_failed(self) -> int:
-        """Queue the failed jobs whose files are still there once more; how many there are."""
+        """Queue again the failed jobs whose files are still there; how many there are."""
         again = [job for job in self.jobs("state = 'failed'") if job.folder]
         again = [job for job in again if (self.folder / job.folder).is_dir()]
         with self.changing() as connection:

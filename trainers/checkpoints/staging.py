@@ -29,7 +29,7 @@ FAILED_KEPT = 2
 """Checkpoints kept of those that could not be scored, the newest, for `--retry-failed`."""
 FILES = "files"
 """Below it each checkpoint has a folder of its own, `LABEL-SIGNATURE/TRAINING/LABEL`: the last two
-are what the seal tells a family and a step by.
+are what the seal recognizes a family and a step by.
 """
 
 

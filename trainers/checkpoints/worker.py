@@ -144,7 +144,7 @@ class Scorer:
                 raise OlmesError(
                     "some responses failed or could not be scored (counts in its run.json)."
                 )
-        # Anything else than the end of this process: one checkpoint's fault must not stop the rest.
+        # Anything else than the end of this process: one checkpoint's error must not stop the rest.
         except Exception as error:
             known = isinstance(error, OlmesError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
@@ -241,7 +241,7 @@ class Scorer:
     def publish(self) -> None:
         """Write the scores and the best, and remove what nobody needs any more.
 
-        A fault here is said and does not stop the scoring; the next call writes everything anew.
+        An error here is logged and does not stop the scoring; the next call writes everything again.
         """
         try:
             best = publish(self.queue, self.training, self.values)

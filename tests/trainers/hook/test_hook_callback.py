@@ -147,7 +147,7 @@ def test_a_restart_queues_what_was_saved_and_not_queued(lab, save, call):
         save(step)
     (lab.output_dir / "checkpoint-4/model.safetensors").write_bytes(b"torn")
     hook = make(lab, **TO_NOBODY)
-    call(hook, "on_train_begin", 4)  # goes on from step 4: 6 is about to be written again
+    call(hook, "on_train_begin", 4)  # resumes from step 4: 6 is about to be written again
     assert [job.step for job in Queue(lab.training).jobs()] == [2]
     assert (lab.output_dir / "checkpoint-2").exists()
     assert not (lab.output_dir / "checkpoint-2/lineage.json").exists()

@@ -75,7 +75,7 @@ def test_detached_scoring_ends_by_itself(lab):
 def test_in_the_pause_of_the_training(lab):
     printed = lab.train(4, 2, lab.hook(where="pause", device="cpu"))
     assert done(lab) == [2, 4]
-    # The score is there before the training goes on.
+    # The score is there before the training continues.
     assert printed.index("olmes: checkpoint-2") < printed.index("'epoch': '0.09375'")
 
 

@@ -162,7 +162,7 @@ def test_a_policy_that_is_not_there(tmp_path) -> None:
 
 
 def test_settings_that_do_not_fit(settings) -> None:
-    with pytest.raises(OlmesError, match="no multiple of minibatches"):
+    with pytest.raises(OlmesError, match="not a multiple of minibatches"):
         settings(minibatches=3)
     with pytest.raises(OlmesError, match="temperature is 0"):
         settings(temperature=0)

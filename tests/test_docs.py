@@ -85,7 +85,7 @@ def test_the_example_task_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_record_page_names_every_field(echo_record: Record) -> None:
     text = (ROOT / "docs/record.md").read_text("utf-8")
     named = set(re.findall(r"`[… .]*\.?([a-z_]+)`", text)) | set(re.findall(r"\.([a-z_]+)", text))
-    missing = set(echo_record.data) - named
+    missing = set(echo_record.to_json()) - named
     missing |= set(echo_record.tasks["echo"]) - named - {"title"}
     missing |= set(next(echo_record.samples("echo"))) - named
     assert not missing

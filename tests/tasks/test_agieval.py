@@ -18,7 +18,7 @@ from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 
 TASK = load_task("agieval")
-SAMPLE = Path(__file__).parents[2] / "tasks/samples/agieval.jsonl"
+SAMPLE = Path(__file__).parents[2] / "tasks/demo/agieval.jsonl"
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

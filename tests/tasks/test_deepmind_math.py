@@ -20,7 +20,7 @@ from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.tools import jsonl
 
 TASK = load_task("deepmind_math")
-SAMPLE = Path(__file__).parents[2] / "tasks/samples/deepmind_math.jsonl"
+SAMPLE = Path(__file__).parents[2] / "tasks/demo/deepmind_math.jsonl"
 
 Place = tuple[str, int]
 

@@ -33,8 +33,8 @@ BY_SIMILARITY = {"Open QA", "Fact Checking or Attributed QA"}
 SYSTEM = "You are a helpful assistant that helps us rate an AI model's responses to instructions."
 
 
-def sample() -> list[dict[str, Any]]:
-    lines = (FOLDER / "samples/href.jsonl").read_text("utf-8").splitlines()
+def sample() -> list[dict]:
+    lines = (FOLDER / "demo/href.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -119,7 +119,7 @@ def test_a_folder_goes_first_and_the_sample_last(
         monkeypatch.delenv(name, raising=False)
     said: list[str] = []
     dataset = resolve(TASK, say=said.append)
-    assert (dataset.origin, len(dataset.instances)) == ("sample", len(sample()))
+    assert (dataset.origin, len(dataset.instances)) == ("demo", len(sample()))
     assert "has no single public original" in said[0]
     assert any("OLMES_OFFLINE" in line for line in said)
 
@@ -409,9 +409,9 @@ def test_the_prompt_without_reference_has_a_file_of_its_own(tmp_path: Path) -> N
         ("prompt", "{instruction} {output_1} {output_2}", r"lacks {output_human} or {reference}"),
         ("prompt", "Judge!", r"lacks {instruction}, {output_1}, {output_2}, {output_human}"),
         ("prompt_no_reference", PLAIN, "this judge sees no human response"),
-        ("prompt", f"[INST] {PLAIN} [/INST]", "turns of its chat template cannot be told"),
-        ("prompt", f"{PLAIN}<|im_end|>", "turns of its chat template cannot be told"),
-        ("prompt", LLAMA + "A", "turns of its chat template cannot be told"),
+        ("prompt", f"[INST] {PLAIN} [/INST]", "chat template cannot be split into turns"),
+        ("prompt", f"{PLAIN}<|im_end|>", "chat template cannot be split into turns"),
+        ("prompt", LLAMA + "A", "chat template cannot be split into turns"),
     ],
 )
 def test_a_file_that_is_no_prompt_is_refused(

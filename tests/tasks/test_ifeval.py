@@ -35,8 +35,8 @@ def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifeval/input_data.jsonl.gz"))
 
 
-def sample() -> list[dict[str, Any]]:
-    return list(jsonl.read(Path(__file__).parents[2] / "tasks/samples/ifeval.jsonl"))
+def sample() -> list[dict]:
+    return list(jsonl.read(Path(__file__).parents[2] / "tasks/demo/ifeval.jsonl"))
 
 
 def judged(doc: dict[str, Any], text: str) -> dict[str, Any]:

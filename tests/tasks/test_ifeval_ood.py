@@ -12,6 +12,7 @@ import pytest
 
 from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
+from olmes.data import demo
 from olmes.tools import jsonl
 from olmes.tools.hashing import set_hash
 
@@ -37,8 +38,8 @@ def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifbench/IFBench_test.jsonl.gz"))
 
 
-def sample(name: str = "ifeval_ood") -> list[dict[str, Any]]:
-    return list(jsonl.read(Path(__file__).parents[2] / f"tasks/samples/{name}.jsonl"))
+def sample(name: str = "ifeval_ood") -> list[dict]:
+    return list(jsonl.read(Path(__file__).parents[2] / f"tasks/demo/{name}.jsonl"))
 
 
 def test_prompts_are_the_references(shared_data: Path, shared_reference: Path) -> None:
@@ -148,7 +149,7 @@ def test_oracle_over_the_sample() -> None:
 
 def test_the_sample_covers_every_type_and_pairs() -> None:
     docs = sample()
-    assert load_task("ifbench").sample == "ifeval_ood"
+    assert demo.find(SAME) == demo.find(TASK)
     assert [doc["key"] for doc in docs] == [str(900001 + n) for n in range(len(docs))]
     assert len({id_ for doc in docs for id_ in doc["instruction_id_list"]}) == 58
     assert sum(len(doc["instruction_id_list"]) == 2 for doc in docs) >= 6

@@ -23,8 +23,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict[str, Any]]:
-    path = Path(__file__).parents[2] / "tasks/samples/math.jsonl"
+def sample() -> list[dict]:
+    path = Path(__file__).parents[2] / "tasks/demo/math.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes import OlmesError, Record, Request, Response, evaluate
-from olmes.api import load_judge
 from olmes.judging.judge import Judge
 from olmes.models.base import Done, EncodedPrompt, Model
+<<<<<<< HEAD
 from tests.known import known
+=======
+from olmes.runs.planning import load_judge
+>>>>>>> main
 
 if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench

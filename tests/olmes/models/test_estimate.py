@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes import Record, evaluate
-from olmes.api import plan_run, tasks_of
 from olmes.models.checkpoint import folder as files
 from olmes.runs.cost_estimate import CostEstimate, estimate_all
+<<<<<<< HEAD
 from tests.factories import lasting
 from tests.known import known
+=======
+from olmes.runs.evaluation import Evaluation
+from olmes.runs.options import RunOptions
+from olmes.runs.planning import plan_run, tasks_of
+>>>>>>> main
 
 if TYPE_CHECKING:
-    from olmes.models.base import Model
-    from olmes.requests.plan import Plan
+    pass
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 
@@ -51,12 +55,8 @@ def estimated(
     settings: dict[str, Any] | None = SETTINGS,
     **options: Any,
 ) -> CostEstimate:
-    suite, tasks = tasks_of(task)
-
-    def plan(model: Model) -> Plan:
-        return plan_run(tasks, model, suite=suite, limit=limit, settings=settings)
-
-    [found] = estimate_all([str(model)], plan, out=out, engine={}, **options)
+    given = RunOptions(limit=limit, settings=settings or {}, out=out, **options)
+    [found] = estimate_all([str(model)], Evaluation.of(task, given))
     return found
 
 

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from olmes import evaluate
-from olmes.api import load_judge
 from olmes.judging.judge import Judge
 from olmes.models.hf.model import HFModel
+<<<<<<< HEAD
 from tests.known import known
+=======
+from olmes.runs.planning import load_judge
+>>>>>>> main
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 

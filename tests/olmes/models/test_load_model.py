@@ -57,7 +57,7 @@ def test_a_folder_goes_before_a_prefix(tmp_path: Path, monkeypatch: pytest.Monke
         ("hf:", "names no model"),
         ("replay:", "names no model"),
         ("vllm:name?speed=2", "'vllm:' has no option 'speed'"),
-        ("openai:gpt@localhost:1", "begin it with http://"),
+        ("openai:gpt@localhost:1", "start it with http://"),
         ("gguf:file", "'gguf:' is no backend; the backends are hf:, replay:, vllm:, openai:"),
         (r"C:\models\mine", "'C:' is no backend"),
         ("smollm2:x", "'smollm2:' is no backend"),

@@ -148,8 +148,8 @@ def test_a_refused_request_is_not_sent_again(server: Any, status: int) -> None:
         ("status 402", "has no credit left"),
         ('status 429 {"error": {"message": "no", "code": "insufficient_quota"}}', "no credit left"),
         ('status 404 {"error": {"message": "The model `m` does not exist."}}', "has no model 'm'"),
-        ("status 307", "sends requests elsewhere"),
-        ("later 99999", "asks to be left alone for 99999 s"),
+        ("status 307", "redirects requests"),
+        ("later 99999", "asks to wait for 99999 s"),
     ],
 )
 def test_what_no_request_can_survive_ends_the_run_at_once(
@@ -201,7 +201,7 @@ def test_a_server_that_dies_ends_the_run_and_keeps_what_is_finished(server: Any)
         if len(done) == 50:
             server.close()
 
-    with pytest.raises(OlmesError, match="has stopped answering .* goes on where this one was"):
+    with pytest.raises(OlmesError, match="has stopped answering .* resumes the run"):
         model_of(server).generate(chats(3000), note)
     assert len(done) == 50
 
@@ -243,7 +243,7 @@ def test_being_turned_away_uses_no_try_up(server: Any) -> None:
 def test_being_turned_away_for_ever_ends_the_run(server: Any) -> None:
     server.faults = lambda number, body: "status 429"
     patience = Patience(first_wait=0.01, longest_wait=0.05, request=0.5)
-    with pytest.raises(OlmesError, match=r"has turned every request away \(status 429"):
+    with pytest.raises(OlmesError, match=r"has refused every request \(status 429"):
         answers(model_of(server, patience=patience), chats(100))
 
 
@@ -275,7 +275,7 @@ def test_an_overloaded_server_is_asked_less(server: Any) -> None:
     patience = Patience(tries=50, first_wait=0.005, longest_wait=0.05)
     responses = answers(model_of(server, patience=patience), chats(200))
     assert not any(response.error for response in responses)
-    # The first rounds find the limit; from then on few requests are turned away.
+    # The first rounds find the limit; from then on few requests are refused.
     refused = len(server.asked) - 200
     assert 0 < refused < 80
 

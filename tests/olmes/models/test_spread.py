@@ -130,7 +130,7 @@ def test_ray_gives_the_record_of_one_process_whatever_is_killed(
     cluster: Cluster, run_tiny: Callable[..., Record], kills: tuple[Any, ...]
 ) -> None:
     killer = Killer(*kills)
-    spread = run_tiny("spread", workers=2, watcher=killer)
+    spread = run_tiny("spread", workers=2, callback=killer)
     assert len(set(killer.killed)) == len(kills)
     assert spread.complete
     assert killer.responses == ITEMS, "a response was lost, or came twice"
@@ -164,12 +164,12 @@ def test_every_request_is_answered_once_by_whichever_engine(
 ) -> None:
     model = RayModel(engines.Echoing(), engines.Echoing, workers=2)
     assert [one.text for one in answer(model, chats(40))] == [f"say {i}" for i in range(40)]
-    weighed = Request(
+    scored = Request(
         generation=Generation(max_tokens=1),
         messages=({"role": "user", "content": "x"},),
         continuations=("a", "bcd"),
     )
-    assert answer(model, [weighed])[0].logprobs == (-1.0, -3.0)
+    assert answer(model, [scored])[0].logprobs == (-1.0, -3.0)
     model.close()
     elsewhere = RayModel(engines.Echoing(), engines.Echoing, address="127.0.0.1:1")
     with pytest.raises(OlmesError, match=r"part of the Ray cluster .* ray\.shutdown\(\)"):

@@ -82,7 +82,7 @@ def test_a_run_that_was_stopped_costs_the_sum_of_its_sessions(
     undisturbed = run(echo, tmp_path / "whole")
     for after in (5, 4):
         with pytest.raises(KeyboardInterrupt):
-            run(echo, tmp_path / "runs", watcher=Stopped(after))
+            run(echo, tmp_path / "runs", callback=Stopped(after))
     record = run(echo, tmp_path / "runs")
     cost = known(record.run.cost)
     assert cost.sessions == 3

@@ -156,9 +156,9 @@ def test_memory_does_not_grow_with_the_number_of_samples(echo: EchoBench, tmp_pa
 def test_scoring_processes_that_outlive_a_run_serve_the_next(
     echo: EchoBench, tmp_path: Path
 ) -> None:
-    from olmes.api import plan_run
     from olmes.benchmark.registry import load_task
     from olmes.models.spec import load_model
+    from olmes.runs.planning import plan_run
     from olmes.runs.run import run
     from olmes.scoring.process.shared_pool import SharedPool
 

@@ -104,5 +104,5 @@ def suite_series(
 
 
 def series_unit(points: Iterable[CheckpointScore]) -> Unit:
-    """The unit of a series: of old records, which have none, it is told by the largest number."""
+    """The unit of a series: of older records, which state none, that of the largest number."""
     return "number" if any(point.score.unit == "number" for point in points) else "share"

@@ -118,9 +118,7 @@ def write_checkpoints_page(
         "logs": log_charts(axis, log),
         "charts": [view.chart(one, axis) for one in tasks],
         "unseen_charts": [
-            score_chart(
-                one.title, axis, [], unit=one.unit, looks=view.linked(one.points, one.task)
-            )
+            score_chart(one.title, axis, [], unit=one.unit, looks=view.linked(one.points, one.task))
             for one in unseen
         ],
         "best": [best for one in (suite, *tasks) if one and (best := view.best(one))],
@@ -229,9 +227,7 @@ class _View:
         """Step, score and link of each point."""
         return [(point.step, point.score, self.link(point, task)) for point in points]
 
-    def chart(
-        self, one: _Series, axis: Axis, looks: Sequence[CheckpointScore] = ()
-    ) -> LineChart:
+    def chart(self, one: _Series, axis: Axis, looks: Sequence[CheckpointScore] = ()) -> LineChart:
         """The chart of a series, with looks at unseen scores in the same unit."""
         caption = ""
         if one.best:

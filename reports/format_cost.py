@@ -52,9 +52,7 @@ class FormatCost:
     flags: tuple[Count, ...]
 
 
-def format_cost(
-    title: str, diagnosis: DiagnosisCounts, link: Link, **filters: str
-) -> FormatCost:
+def format_cost(title: str, diagnosis: DiagnosisCounts, link: Link, **filters: str) -> FormatCost:
     """A task's diagnosis as it is shown.
 
     Args:

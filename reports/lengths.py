@@ -90,7 +90,7 @@ def length_view(
         longest=numbers.count(max(lengths)) if lengths else MISSING,
         limit=numbers.count(limit) if limit else MISSING,
         truncated=numbers.count(truncated),
-        truncated_share=f"{shown(truncated / n, "share")} %",
+        truncated_share=f"{shown(truncated / n, 'share')} %",
         truncated_link=link(task=name, flag="truncated") if truncated else "",
         bins=_histogram(lengths, most),
         words=f"Histogram from 0 to {numbers.count(most)} tokens",

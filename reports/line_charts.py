@@ -167,7 +167,6 @@ def _point(steps: Axis, axis: Axis, unit: Unit, step: float, score: Score, link:
         y=FRAME.y(axis, scale * value),
         y_low=FRAME.y(axis, scale * low),
         y_high=FRAME.y(axis, scale * high),
-        words=f"step {step:,g}: {shown(value, unit)} "
-        f"{interval(score.ci_low, score.ci_high, unit)}",
+        words=f"step {step:,g}: {shown(value, unit)} {interval(score.ci_low, score.ci_high, unit)}",
         link=link,
     )

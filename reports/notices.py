@@ -159,9 +159,7 @@ def _scorer(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
     kinds = [kind for kind in ("timeout", "crashed") if _total(tasks, kind)]
     if not kinds:
         return []
-    text = (
-        f"{_counted(_total(tasks, *kinds), 'response')}: the scorer ran out of time or crashed."
-    )
+    text = f"{_counted(_total(tasks, *kinds), 'response')}: the scorer ran out of time or crashed."
     return [Notice("caution", "Scorer stopped", text, _flag_link(run.tasks, kinds[0], sealed))]
 
 

@@ -57,9 +57,7 @@ def bounds_of(unit: Unit) -> tuple[float, float] | None:
     return (0, 100) if unit == "share" else None
 
 
-def ends_of(
-    value: float, low: float | None, high: float | None
-) -> tuple[float, float]:
+def ends_of(value: float, low: float | None, high: float | None) -> tuple[float, float]:
     """The ends of an interval; the value itself where there is none."""
     first, last = (end if end is not None and is_number(end) else value for end in (low, high))
     return first, last

@@ -52,6 +52,8 @@ class SlopeChart:
     frame: Frame
     ticks: tuple[Tick, ...]
     slopes: tuple[Slope, ...]
+    unit: str
+    """`, %` for shares, else empty."""
     words: str
     """The drawing in words."""
 
@@ -66,6 +68,8 @@ class Scatter:
     marks: tuple[Mark, ...]
     line: tuple[float, float, float, float] | None
     """The ends of the least-squares line: x1, y1, x2, y2."""
+    unit: str
+    """`, %` for shares, else empty."""
     words: str
 
 
@@ -86,10 +90,20 @@ class Both:
     unseen: Estimate
 
 
-def units_of(rows: Iterable[SideBySide]) -> tuple[Unit, Unit]:
-    """The units of the development and the unseen scores: shares where those of all models are."""
-    dev, unseen = (all(row.units[side] == "share" for row in rows) for side in (0, 1))
-    return ("share" if dev else "number", "share" if unseen else "number")
+def _drawn(rows: Sequence[SideBySide]) -> tuple[list[Both], tuple[Unit, Unit]]:
+    """The models that have both scores, and the units of these.
+
+    An axis is in one unit: where models differ (suites of other tasks), those with shares are drawn.
+    """
+    found = [
+        (row.units, Both(number, row.dev, row.unseen))
+        for number, row in enumerate(rows)
+        if row.dev and row.unseen
+    ]
+    shares: tuple[Unit, Unit] = ("share", "share")
+    known = [units for units, _ in found]
+    chosen = shares if shares in known or not known else known[0]
+    return [model for units, model in found if units == chosen], chosen
 
 
 def slope_chart(title: str, names: Sequence[str], rows: Sequence[SideBySide]) -> SlopeChart | None:
@@ -97,7 +111,7 @@ def slope_chart(title: str, names: Sequence[str], rows: Sequence[SideBySide]) ->
 
     None where no model has, and where the two are in different units, which share no axis.
     """
-    both, units = _with_both(rows), units_of(rows)
+    both, units = _drawn(rows)
     if not both or units[0] != units[1]:
         return None
     unit = units[0]
@@ -121,14 +135,21 @@ def slope_chart(title: str, names: Sequence[str], rows: Sequence[SideBySide]) ->
             )
         )
     words = f"{title}, from dev to unseen. " + "; ".join(slope.words for slope in slopes)
-    return SlopeChart(frame=SLOPES, ticks=y_ticks(SLOPES, axis), slopes=tuple(slopes), words=words)
+    return SlopeChart(
+        frame=SLOPES,
+        ticks=y_ticks(SLOPES, axis),
+        slopes=tuple(slopes),
+        unit=_percent(units),
+        words=words,
+    )
 
 
 def scatter(
     title: str, names: Sequence[str], rows: Sequence[SideBySide], carried: CarryOver | None
 ) -> Scatter | None:
     """Points of unseen against dev for three models or more; None for fewer."""
-    both, units = _with_both(rows), units_of(rows)
+    both, units = _drawn(rows)
+    count = sum(bool(row.dev and row.unseen) for row in rows)
     if len(both) < 3:
         return None
     x_axis = _axis((model.dev for model in both), units[0])
@@ -152,17 +173,15 @@ def scatter(
         x_ticks=x_ticks(SCATTER, x_axis),
         y_ticks=y_ticks(SCATTER, y_axis),
         marks=tuple(marks),
-        line=_line(both, carried, units, x_axis, y_axis),
+        # The slope is over all models.
+        line=_line(both, carried, units, x_axis, y_axis) if len(both) == count else None,
+        unit=_percent(units),
         words=f"{title}: unseen against dev, {len(both)} models.",
     )
 
 
-def _with_both(rows: Sequence[SideBySide]) -> list[Both]:
-    return [
-        Both(number, row.dev, row.unseen)
-        for number, row in enumerate(rows)
-        if row.dev and row.unseen
-    ]
+def _percent(units: tuple[Unit, Unit]) -> str:
+    return ", %" if units == ("share", "share") else ""
 
 
 def _axis(found: Iterable[Estimate], unit: Unit) -> Axis:

@@ -27,7 +27,6 @@ from olmes.reports.generalization_charts import (
     scatter,
     series_of,
     slope_chart,
-    units_of,
 )
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
@@ -74,10 +73,6 @@ class PairView:
     title: str
     note: str
     rows: tuple[RowView, ...]
-    signs: tuple[str, str]
-    """What stands behind the names of the development and the unseen side."""
-    shares: bool
-    """Whether both sides are shares, which are drawn in percent."""
     slopes: SlopeChart | None
     scatter: Scatter | None
     carried: str
@@ -126,7 +121,7 @@ def _notices(models: Sequence[ReadModel]) -> list[Notice]:
 
 def _legend(found: Sequence[OverModels]) -> str:
     """What the signs of the sides mean; '' where all of them are shares."""
-    numbered = any("number" in units_of(one.rows) for one in found)
+    numbered = any("number" in row.units for one in found for row in one.rows)
     return f"{NUMBER} {MARKS[NUMBER]}" if numbered else ""
 
 
@@ -168,18 +163,13 @@ def _model(number: int, model: ReadModel, count: int, pages: _Pages) -> ModelVie
 
 
 def _pair(title: str, pair: OverModels, models: Sequence[ModelView], pages: _Pages) -> PairView:
-    rows, units = pair.rows, units_of(pair.rows)
+    rows = pair.rows
     names = [model.name for model in models]
     drawn = scatter(title, names, rows, pair.carry_over)
-    dev, unseen = (f" {NUMBER}" if unit == "number" else "" for unit in units)
     return PairView(
         title=title,
         note="" if any(row.gap for row in rows) else "No model has both scores.",
-        rows=tuple(
-            _row(model, row, pair, units, pages) for model, row in zip(models, rows, strict=True)
-        ),
-        signs=(dev, unseen),
-        shares=units == ("share", "share"),
+        rows=tuple(_row(model, row, pair, pages) for model, row in zip(models, rows, strict=True)),
         slopes=slope_chart(title, names, rows),
         scatter=drawn,
         carried=_carried(pair.in_words, pair.carry_over) if drawn else "",
@@ -190,7 +180,6 @@ def _row(
     model: ModelView,
     row: SideBySide,
     pair: OverModels,
-    units: tuple[Unit, Unit],
     pages: _Pages,
 ) -> RowView:
     sides: tuple[Side, Side] = ("dev", "unseen")
@@ -204,10 +193,10 @@ def _row(
         )
         if found
         else None
-        for side, found, unit in zip(sides, (row.dev, row.unseen), units, strict=True)
+        for side, found, unit in zip(sides, (row.dev, row.unseen), row.units, strict=True)
     )
     gap = row.gap
-    unit: Unit = "share" if units == ("share", "share") else "number"
+    unit: Unit = "share" if row.units == ("share", "share") else "number"
     return RowView(
         model=model,
         dev=dev,

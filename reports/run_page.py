@@ -13,7 +13,7 @@ from typing import Any
 
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
-from olmes.records.shown import MISSING, metric_label
+from olmes.records.shown import MISSING, metric_label, signs_of
 from olmes.reports import numbers
 from olmes.reports.collectors import RowCollector, seen_by
 from olmes.reports.cost import run_cost
@@ -195,7 +195,11 @@ def _browser_data(
                 "title": record.run.title(name),
                 "subtasks": list(task.subtasks),
                 "metrics": [metric for metric in metrics if metric in own.values],
-                "labels": {name: metric_label(name, metric) for name, metric in metrics.items()},
+                "labels": {
+                    name: metric_label(name, metric)
+                    for name, metric in metrics.items()
+                    if signs_of(metric)
+                },
                 "primary": task.primary,
                 "honest": honest_metrics(task),
                 "lower": [m for m, metric in metrics.items() if not metric.higher_is_better],

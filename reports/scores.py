@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from olmes.comparison.boards import higher_is_better
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, Score, TaskResult
-from olmes.records.shown import MARKS, interval, shown, signs_of
+from olmes.records.shown import MARKS, NUMBER, interval, shown, signs_of
 from olmes.reports import numbers
 from olmes.reports.links import Link, samples_link
 from olmes.stats import Estimate
@@ -69,7 +69,7 @@ def score_view(
         help=about.help if about else "",
         primary=primary,
         honest=bool(about and about.honest),
-        signs=tuple(signs_of(about)) if about else (),
+        signs=_signs(unit, about),
         value=shown(found.value, unit),
         unit=" %" if unit == "share" else "",
         interval=interval(found.ci_low, found.ci_high, unit),
@@ -78,6 +78,13 @@ def score_view(
         bar=numbers.bar(found.value, found.ci_low, found.ci_high, unit),
         link=link,
     )
+
+
+def _signs(unit: Unit, about: MetricScore | None) -> tuple[str, ...]:
+    """The signs of a metric; of a bare number its unit's alone."""
+    if about:
+        return tuple(signs_of(about))
+    return (NUMBER,) if unit == "number" else ()
 
 
 def suite_score(record: Record) -> MetricScore | None:

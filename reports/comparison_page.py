@@ -113,7 +113,7 @@ def write_comparison_page(data: Comparison, output: Path) -> Path:
         "notices": _notices(data),
         "tasks": [_line(entry, data.runs, reach, output) for entry in entries],
         "suite": _suite(data, reach),
-        "reach": shown_difference(reach, "share").lstrip("+"),
+        "reach": _reach_words(entries, reach),
         "margin": shown(data.margin, "share"),
         "legend": legend_of(entry.a for entry in entries),
         "flips": packed.count,
@@ -182,6 +182,13 @@ def _reach(entry: TaskComparison | UnpairedTask) -> float:
         return 0.0
     ends = (found.ci_low, found.ci_high, _value(found))
     return max((abs(end) for end in ends if end is not None), default=0.0)
+
+
+def _reach_words(entries: Sequence[ScoredTwice], reach: float) -> str:
+    """The end of the axis in percentage points; '' where no difference is one of shares."""
+    if entries and all(entry.unit != "share" for entry in entries):
+        return ""
+    return shown_difference(reach, "share").lstrip("+")
 
 
 def _value(found: PairedDifference | Difference) -> float:

@@ -18,7 +18,6 @@ The same command again goes on at the stage and step where it stopped.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,7 +178,7 @@ def check_names(chain: Chain) -> None:
     Raises:
         OlmesError: there is no such suite.
     """
-    from olmes.api import tasks_of
+    from olmes.runs.planning import tasks_of
 
     asked = [recipe.scoring.target for recipe in chain.stages]
     for target in (*asked, chain.unseen.target if chain.unseen else ""):
@@ -272,6 +271,7 @@ def write_page(chain: Chain, out: Path) -> Path | None:
     Steps are counted on from stage to stage. Without a score there is nothing to show.
     """
     from olmes.records.record import Record
+    from olmes.reports.checkpoints_page import write_checkpoints_page
     from olmes.trainers.train_log import scored_rows
 
     points: list[tuple[float, Any]] = []
@@ -295,12 +295,9 @@ def write_page(chain: Chain, out: Path) -> Path | None:
         points.append((offset, Record.load(next(jsonl.read(out / UNSEEN))["record"])))
     if not points:
         return None
-    # By name, because a trainer knows no report.
-    page = importlib.import_module("olmes.reports.checkpoints_page")
-    written: Path = page.write_checkpoints_page(
+    return write_checkpoints_page(
         points, out / PAGE, log=log, alarms=alarms, title=chain.name, stages=stages
     )
-    return written
 
 
 def renamed(row: Mapping[str, Any], stage: str, offset: int) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.recipe import recipe_hash
+from olmes.trainers.recipe import Recipe, recipe_hash
 from olmes.trainers.stage import DONE, FINAL, Prepared, about, is_first
 
 
-def run_trainer(trainer: Any, prepared: Prepared) -> Path:
+def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     """Train, from the last whole checkpoint if there is one, and write `final/`.
 
     Returns:
@@ -31,7 +31,7 @@ def run_trainer(trainer: Any, prepared: Prepared) -> Path:
     return write_final(trainer, prepared)
 
 
-def write_final(trainer: Any, prepared: Prepared) -> Path:
+def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     """The trained model as a plain checkpoint; adapters are merged into their base."""
     partial = prepared.out / f".{FINAL}"
     if is_first():
@@ -49,7 +49,7 @@ def write_final(trainer: Any, prepared: Prepared) -> Path:
     return prepared.out / FINAL
 
 
-def finish(prepared: Prepared, checkpoint: Path) -> Path:
+def finish(prepared: Prepared[Recipe], checkpoint: Path) -> Path:
     """The last checkpoint of a trainer that writes plain ones, as `final/`: linked, not copied."""
     from olmes.trainers.checkpoints.folders import checkpoint_at, model_files
 
@@ -62,7 +62,7 @@ def finish(prepared: Prepared, checkpoint: Path) -> Path:
     return prepared.out / FINAL
 
 
-def settle(prepared: Prepared, partial: Path, step: int) -> None:
+def settle(prepared: Prepared[Recipe], partial: Path, step: int) -> None:
     """Give the last state its lineage and its name, and say that the stage is done."""
     for name in ("training_args.bin", "trainer_state.json"):
         (partial / name).unlink(missing_ok=True)
@@ -75,7 +75,7 @@ def settle(prepared: Prepared, partial: Path, step: int) -> None:
     )
 
 
-def write_origin(folder: Path, prepared: Prepared, step: int) -> None:
+def write_origin(folder: Path, prepared: Prepared[Recipe], step: int) -> None:
     """`lineage.json`: what the model was trained from, and by which recipe on which data."""
     from olmes.trainers.checkpoints.lineage import steps_of, write_lineage
 

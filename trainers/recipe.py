@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
 from olmes.trainers import tables
+from olmes.trainers.ppo.table import PPOTable
 
 Stage = Literal["sft", "dpo", "rlvr"]
 STAGES: tuple[Stage, ...] = ("sft", "dpo", "rlvr")
@@ -233,7 +234,7 @@ class RLVRRecipe(Recipe):
     one are left out, and the watch follows how often checkpoints meet them."""
     vllm: Literal["off", "colocate", "server"] = "off"
     """Generate with vLLM, on the training's GPUs or on a server's."""
-    ppo: Mapping[str, Any] = field(default_factory=dict)
+    ppo: PPOTable = field(default_factory=PPOTable)
     """Settings of PPO and of asynchronous training; docs/ppo.md."""
 
 
@@ -346,8 +347,11 @@ def bundled_recipes() -> dict[str, Path]:
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
-    """Every field, resolved, and the stage."""
-    return {"stage": recipe.stage, **dataclasses.asdict(recipe)}
+    """Every field, resolved, and the stage; of [ppo] what the recipe gives."""
+    fields = {"stage": recipe.stage, **dataclasses.asdict(recipe)}
+    if isinstance(recipe, RLVRRecipe):
+        fields["ppo"] = recipe.ppo.to_json()
+    return fields
 
 
 def recipe_hash(recipe: Recipe) -> str:

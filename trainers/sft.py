@@ -8,6 +8,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.trainers.chat_templates import IGNORED, check_labels, encode
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.recipe import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
@@ -15,7 +16,7 @@ CHECKED = 32
 """Chats whose labels are decoded and held against what the assistant says, before any training."""
 
 
-def train_sft(prepared: Prepared) -> Path:
+def train_sft(prepared: Prepared[SFTRecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
@@ -24,7 +25,7 @@ def train_sft(prepared: Prepared) -> Path:
     return run_trainer(build_sft(prepared), prepared)
 
 
-def build_sft(prepared: Prepared) -> Any:
+def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     """TRL's trainer for a recipe, ready to train.
 
     Raises:
@@ -48,7 +49,7 @@ def build_sft(prepared: Prepared) -> Any:
     )
 
 
-def labelled(prepared: Prepared) -> Any:
+def labelled(prepared: Prepared[SFTRecipe]) -> Any:
     """The mixture as `input_ids` and `labels`.
 
     They are made here and not by TRL, so that a checkpoint keeps the plain template, and so that

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, write_atomically
@@ -39,11 +39,15 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+R = TypeVar("R", bound=Recipe)
+R_co = TypeVar("R_co", bound=Recipe, covariant=True)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class Prepared(Generic[R_co]):
     """A stage ready for its trainer."""
 
-    recipe: Any
+    recipe: R_co
     """A `SFTRecipe`, `DPORecipe` or `RLVRRecipe`."""
     out: Path
     model: Path
@@ -55,7 +59,7 @@ class Prepared:
     say: Say
 
 
-def prepare(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Prepared:
+def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     """Find model and data, and write the recipe beside what will be trained.
 
     Args:
@@ -124,7 +128,7 @@ def check_start(out: Path, model: str) -> None:
             )
 
 
-def callbacks(prepared: Prepared) -> list[Any]:
+def callbacks(prepared: Prepared[Recipe]) -> list[Any]:
     """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
     from olmes.trainers.train_log import TrainLog
 
@@ -137,7 +141,7 @@ def callbacks(prepared: Prepared) -> list[Any]:
     return found
 
 
-def reward_watch(prepared: Prepared, ask: str) -> Any:
+def reward_watch(prepared: Prepared[Recipe], ask: str) -> Any:
     """The callback that holds the reward against the checkpoints' scores of a question."""
     from olmes.trainers.reward_watch import RewardWatch
     from olmes.trainers.training_rows import rewarded_constraints
@@ -146,13 +150,13 @@ def reward_watch(prepared: Prepared, ask: str) -> Any:
     return RewardWatch(prepared.out, store_of(prepared), trained, ask, prepared.say)
 
 
-def store_of(prepared: Prepared) -> Path:
+def store_of(prepared: Prepared[Recipe]) -> Path:
     """Where the records of its checkpoints lie."""
     chosen = prepared.recipe.scoring.out
     return Path(chosen) if chosen else prepared.out / "scores"
 
 
-def scoring_hook(prepared: Prepared) -> Any:
+def scoring_hook(prepared: Prepared[Recipe]) -> Any:
     """`ScoreCheckpoints` as the recipe's [scoring] says; None when it names no suite."""
     recipe = prepared.recipe
     if not recipe.scoring.target:
@@ -170,7 +174,7 @@ def scoring_hook(prepared: Prepared) -> Any:
         raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
 
 
-def about(prepared: Prepared) -> dict[str, Any]:
+def about(prepared: Prepared[Recipe]) -> dict[str, Any]:
     """What a lineage tells of a training."""
     recipe = prepared.recipe
     return {

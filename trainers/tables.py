@@ -1,7 +1,8 @@
 """From a TOML table to a frozen dataclass, every key and type checked.
 
 A field may be a bool, an int, a float, a text, one of several words (`Literal`), a tuple of texts, a
-mapping from names to a dataclass or to anything, another dataclass, or one of these or None.
+mapping from names to a dataclass or to anything, another dataclass, one of these or None, or
+`int | float`, which stays as it is written.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import difflib
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -49,10 +50,14 @@ def build(default: T, table: Mapping[str, Any], where: str, key: str = "") -> T:
     """
     owner = type(default)
     known = {f.name for f in dataclasses.fields(owner)}  # type: ignore[arg-type]
+    aliases: Mapping[str, str] = getattr(owner, "ALIASES", {})
     hints = typing.get_type_hints(owner)
     found: dict[str, Any] = {}
-    for name, value in table.items():
-        full = f"{key}.{name}" if key else name
+    for written, value in table.items():
+        full = f"{key}.{written}" if key else written
+        name = aliases.get(written, written)
+        if name in found:
+            raise OlmesError(f"{where}: '{full}' is another name of '{name}'; give one of them.")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             advice = (
@@ -74,10 +79,7 @@ def convert(value: Any, kind: Any, default: Any, where: str, key: str) -> Any:
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        if value == "none":  # TOML has no null
-            return None
-        inner = next(part for part in arguments if part is not types.NoneType)
-        return convert(value, inner, default, where, key)
+        return convert_union(value, arguments, default, where, key)
     if dataclasses.is_dataclass(kind):
         if isinstance(value, Mapping):
             make: Any = kind
@@ -99,6 +101,19 @@ def convert(value: Any, kind: Any, default: Any, where: str, key: str) -> Any:
     if kind is Any or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
         return value
     raise OlmesError(f"{where}: '{key}' must be {PLAIN[kind]}, not {value!r}.")
+
+
+def convert_union(value: Any, kinds: Sequence[Any], default: Any, where: str, key: str) -> Any:
+    """`value` as a field of one type or None, or as a number that is kept as it is written.
+
+    Raises:
+        OlmesError: as `convert`.
+    """
+    if value == "none":  # TOML has no null
+        return None
+    inner = [kind for kind in kinds if kind is not types.NoneType]
+    whole = int in inner and isinstance(value, int)
+    return convert(value, int if whole else inner[-1], default, where, key)
 
 
 def convert_mapping(value: Any, member: Any, where: str, key: str) -> dict[str, Any]:

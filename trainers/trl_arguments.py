@@ -16,7 +16,7 @@ def trl() -> Any:
     return importlib.import_module("trl")
 
 
-def load_model(prepared: Prepared) -> Any:
+def load_model(prepared: Prepared[Recipe]) -> Any:
     """The weights in float32, as mixed precision wants them, on the processor."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -30,7 +30,7 @@ def load_model(prepared: Prepared) -> Any:
         return AutoModelForCausalLM.from_pretrained(prepared.model, **options)
 
 
-def arguments(prepared: Prepared) -> dict[str, Any]:
+def arguments(prepared: Prepared[Recipe]) -> dict[str, Any]:
     """What TRL's configurations of all stages are told.
 
     Raises:
@@ -40,7 +40,7 @@ def arguments(prepared: Prepared) -> dict[str, Any]:
     cpu = on_processor(recipe)
     precision = recipe.hardware.precision
     bfloat16 = precision == "bfloat16" or (precision == "auto" and not cpu and has_bfloat16())
-    schedule = step.schedule
+    schedule: str = step.schedule
     if schedule == "constant" and step.warmup_ratio:
         schedule = "constant_with_warmup"
     return {

@@ -42,10 +42,10 @@ def command(
     A row has `response` and either `doc_id` (row in the official file, with `subtask` where a
     benchmark has one file a sub-task) or an inline `doc` with that file's fields.
     """
-    from olmes.api import judged_command, with_settings
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
     from olmes.models.replay import read_recorded
+    from olmes.runs.planning import judged_command, with_settings
     from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
     from olmes.tools import jsonl
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
-from olmes.records.aggregate import Numbers, task_numbers
+from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
 from olmes.models.replay import RecordedResponse
+from olmes.records.aggregate import Numbers, task_numbers
 from olmes.records.schema import MetricScore, ResponseRow, RowValue
 from olmes.requests.recorded import Finder
-from olmes.scoring.process.pool import ScoringPool
 from olmes.runs.score_sheet import ScoreSheet, unanswered
-from olmes.benchmark.task import Task
+from olmes.scoring.process.pool import ScoringPool
 from olmes.types import VerdictPart
 
 

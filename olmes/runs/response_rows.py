@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from olmes.requests.items import Docs, Item
-from olmes.tools.jsonl import line_of
-from olmes.requests.plan import TaskPlan
 from olmes.records.schema import ResponseRow
+from olmes.requests.items import Docs, Item
+from olmes.requests.plan import TaskPlan
 from olmes.runs.score_sheet import ScoreSheet, unanswered
 from olmes.runs.spool import Spool
+from olmes.tools.jsonl import line_of
 from olmes.types import Doc, Message, Question, Response
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import os
 import sys
 import time
@@ -22,19 +21,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from olmes.api import load_judge, plan_run
 from olmes.client.live import LiveProgress, push_record
 from olmes.comparison.items import SharedItems
 from olmes.errors import OlmesError
-from olmes.judging.judge import Judge
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.models.hf.warm import WarmMemory
 from olmes.records.record import Record
-from olmes.requests.plan import Plan
-from olmes.runs.run import run
+from olmes.runs.evaluation import Evaluation
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.tools.locks import Lock, anybody_in, held
 from olmes.trainers.checkpoints.adapters import merged
@@ -78,7 +74,7 @@ class Scorer:
     def __init__(self, folder: Path) -> None:
         self.training = Training.read(folder)
         self.queue = Queue(folder)
-        self.plans: dict[str, Plan] = {}
+        self.evaluations: dict[str, Evaluation] = {}
         self.items = SharedItems(each=True)
         self.pushed: set[str] = set()
         """Folders of records that the server has."""
@@ -211,27 +207,18 @@ class Scorer:
 
     def run(self, ask: EvalRequest, ask_hash: str, model: HFModel) -> Record:
         """Run the suite, going on where an earlier process was killed; write the record's page."""
-        suite, tasks = ask.members
-        if ask_hash not in self.plans:
-            self.plans[ask_hash] = plan_run(
-                tasks,
-                model,
-                suite=suite,
-                limit=ask.limit,
-                data=ask.data,
-                judged=ask.judge is not None,
-            )
-        judge = Judge(model=load_judge(ask.judge)) if ask.judge else None
-        look = ask.look(self.training.name)
+        if ask_hash not in self.evaluations:
+            suite, tasks = ask.members
+            options = ask.options(self.training.name)
+            self.evaluations[ask_hash] = Evaluation(tasks, suite, options)
         live = LiveProgress(self.training.push, say=say) if self.training.push else None
-        record = run(
-            self.plans[ask_hash], model, out=Path(ask.out), judge=judge, look=look, watcher=live,
-            scorers=self.scorers,
-        )  # fmt: skip
+        record = self.evaluations[ask_hash].run_loaded(model, callback=live, scorers=self.scorers)
         page = record.folder / "report.html"
         if not page.exists():
-            # By name, because a trainer's scores do not hang on the reports.
-            importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
+            # Imported here, so that the process starts without the reports.
+            from olmes.reports.run_page import write_run_page
+
+            write_run_page(record.folder, page)
         return record
 
     def publish(self) -> None:

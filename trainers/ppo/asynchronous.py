@@ -75,7 +75,7 @@ class Asynchronous:
         """Submit orders for positions; those made anew get new seeds."""
         config = self.config
         for order in orders_of(
-            positions, self.prompts, config.samples_per_prompt, config.generation_batch_size,
+            positions, self.prompts, config.generations, config.generation_batch_size,
             config.seed, attempt=self.dropped,
         ):  # fmt: skip
             workers.submit(order)

@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def save(
     value = {name: tensor.contiguous() for name, tensor in states.value.items()}
     save_file(value, partial / "ppo/value.safetensors")
     torch_save(states.optimizer, partial / "ppo/optimizer.pt")
-    run = {"config": asdict(config), "prompts": data}
+    run = {"config": config.to_json(), "prompts": data}
     (partial / "ppo/run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     for path in [*partial.rglob("*"), partial]:
         flush(path)
@@ -102,8 +101,8 @@ def latest(output_dir: Path, config: PPOConfig, data: str) -> Path | None:
     if not found:
         return None
     run: Mapping[str, Any] = json.loads((found[-1] / "ppo/run.json").read_text(encoding="utf-8"))
-    if names := config.differing(run["config"]):
-        before = ", ".join(f"{name} = {run['config'].get(name)}" for name in names)
+    if changed := config.differing(run["config"]):
+        before = ", ".join(f"{name} = {value}" for name, value in changed.items())
         raise OlmesError(
             f"{output_dir} holds a run with {before}; put that back or choose another folder."
         )

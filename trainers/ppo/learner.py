@@ -179,7 +179,7 @@ class Learner:
         before = self.look(batch)
         verdicts = torch.tensor(verified, dtype=torch.float32, device=device)
         ended = torch.tensor([r.ended for r in rollouts], device=device)
-        scores = eq.sequence_scores(verdicts, ended, config.reward, config.no_end_penalty)
+        scores = eq.sequence_scores(verdicts, ended, config.reward_scale, config.missing_end_reward)
         kl = eq.kl_k1(before.logprobs, before.reference, batch.mask)
         rewards = eq.token_rewards(scores, kl, batch.mask, config.beta)
         advantages, returns = eq.advantages_and_returns(
@@ -249,7 +249,7 @@ class Learner:
         sums = {"policy_loss": 0.0, "value_loss": 0.0, "clip_fraction": 0.0, "update_kl": 0.0}
         norms = []
         self.model.train(config.gradient_checkpointing)
-        for epoch in range(config.epochs):
+        for epoch in range(config.updates_per_batch):
             order = torch.Generator().manual_seed(derived_seed(config.seed, 3, number, epoch))
             shuffled = torch.randperm(len(batch.ids), generator=order)
             for chosen in shuffled.chunk(config.minibatches):

@@ -126,7 +126,7 @@ class Sampling:
     """How responses are sampled; nothing but the policy's own distribution shapes them."""
 
     temperature: float
-    response_length: int
+    max_completion_length: int
     end_ids: tuple[int, ...]
     pad_id: int
 
@@ -170,7 +170,7 @@ class TransformersGenerator:
         # rollouts would not be from the policy that is trained. The recorder alone scales.
         settings = GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
-            max_new_tokens=how.response_length, eos_token_id=list(how.end_ids),
+            max_new_tokens=how.max_completion_length, eos_token_id=list(how.end_ids),
             pad_token_id=how.pad_id,
         )  # fmt: skip
         own, model.generation_config = model.generation_config, GenerationConfig()

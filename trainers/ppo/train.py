@@ -87,7 +87,7 @@ class Synchronous:
         mine = positions[accelerator.process_index * share :][:share]
         rollouts: list[Rollout] = []
         orders = orders_of(
-            mine, self.prompts, config.samples_per_prompt, config.generation_batch_size, config.seed
+            mine, self.prompts, config.generations, config.generation_batch_size, config.seed
         )
         with put_together(self.learner.policy), accelerator.autocast():
             for order in orders:
@@ -180,7 +180,7 @@ def train_ppo(
     prompts = Prompts(rows, tokenizer, config.max_prompt_length, config.seed)
     start = load_policy(policy)
     anchor = frozen_reference(start, reference)
-    sampling = Sampling.of(start, tokenizer, config.temperature, config.response_length)
+    sampling = Sampling.of(start, tokenizer, config.temperature, config.max_completion_length)
     critic = value_model(start, value, config.seed)
     if accelerator.is_main_process:
         checkpoint.remove_leftovers(output)

@@ -13,14 +13,11 @@ import pytest
 from olmes import Record, evaluate
 from olmes.models.checkpoint import folder as files
 from olmes.runs.cost_estimate import CostEstimate, estimate_all
-<<<<<<< HEAD
-from tests.factories import lasting
-from tests.known import known
-=======
 from olmes.runs.evaluation import Evaluation
 from olmes.runs.options import RunOptions
 from olmes.runs.planning import plan_run, tasks_of
->>>>>>> main
+from tests.factories import lasting
+from tests.known import known
 
 if TYPE_CHECKING:
     pass

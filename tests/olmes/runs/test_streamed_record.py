@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from olmes.types import Response
     from tests.olmes.conftest import EchoBench
 
-from tests.olmes.runs.mixed_run import FILES, RuleModel, left, mixed_run
 from tests.known import known
+from tests.olmes.runs.mixed_run import FILES, RuleModel, left, mixed_run
 
 GOLDEN = {path.name: path.read_text("utf-8") for path in (FILES / "mixed_run").iterdir()}
 

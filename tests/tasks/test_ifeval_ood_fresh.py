@@ -130,7 +130,7 @@ def test_another_seed_is_another_exam_and_another_formulation() -> None:
 def test_types_are_drawn_independently() -> None:
     """A request more for one family leaves the items of every other as they are."""
     more = [*BASES, Base(text="Write a Python class for a stack.", suits=("code",))]
-    pairs = zip(exam(), draw_exam(more, seed=2411, per_type=6), strict=True)
+    pairs = zip(exam(), draw_exam(TASK.name, more, seed=2411, per_type=6), strict=True)
     assert {only(doc)[0] for doc, other in pairs if doc != other} <= {"format:camel_case"}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     Judgement,
@@ -18,7 +19,6 @@ from olmes import (
     Task,
     Verdict,
 )
-from olmes.types import Doc
 
 
 class Taste(Task):

@@ -70,14 +70,14 @@ def check(model: HFModel, answer: Any) -> None:
     prompts = [SHOTS + question for question in QUESTIONS]
     found = answer(model, [Request(generation=Generation(max_tokens=7), prompt=p) for p in prompts])
     choice = " Paris is"
-    weighed = answer(
+    likelihoods = answer(
         model,
         [
             Request(generation=Generation(max_tokens=1), prompt=p, continuations=(choice, " a"))
             for p in prompts
         ],
     )
-    for prompt, response, scored in zip(prompts, found, weighed, strict=True):
+    for prompt, response, scored in zip(prompts, found, likelihoods, strict=True):
         ids = list(model.encoder.tokens(prompt))
         new: list[int] = []
         while len(new) < 7 and not (new and new[-1] in model.ends):
@@ -159,10 +159,10 @@ def test_without_sharing_the_answers_are_the_same(
     requests = [chat(text, **one) for text in QUESTIONS for one in settings]
     assert answer(model, requests) == answer(tiny, requests)
     assert max(sizes) == 2
-    weigh = [
+    continuations = [
         Request(generation=Generation(max_tokens=1), prompt=text, continuations=(" Paris", "a b"))
         for text in QUESTIONS
     ]
-    for ours, theirs in zip(answer(model, weigh), answer(tiny, weigh), strict=True):
+    for ours, theirs in zip(answer(model, continuations), answer(tiny, continuations), strict=True):
         assert ours.logprobs == pytest.approx(theirs.logprobs, abs=1e-4)
         assert ours.prompt_tokens == theirs.prompt_tokens

@@ -1,4 +1,4 @@
-"""Continuous batching over shared beginnings: the tokens of plain greedy decoding, less work."""
+"""Continuous batching over shared prefixes: the tokens of plain greedy decoding, less work."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def model_of(folder: Any, **options: Any) -> HFModel:
     return HFModel("tiny", LocalCheckpoint(folder), **{"device": "cpu", "batch_size": 4, **options})
 
 
-def requests_of(beginnings: list[str], **settings: Any) -> list[Request]:
-    """A request a question and beginning, with limits that differ."""
+def requests_of(prefixes: list[str], **settings: Any) -> list[Request]:
+    """A request a question and prefix, with limits that differ."""
     return [
         Request(
             generation=Generation(**{"max_tokens": 3 + 5 * (at % 4), **settings}),
             prompt=start + question,
         )
-        for start in beginnings
+        for start in prefixes
         for at, question in enumerate(QUESTIONS)
     ]
 
@@ -69,11 +69,9 @@ def watch(model: HFModel) -> list[tuple[str, int]]:
     return passes
 
 
-@pytest.mark.parametrize("beginnings", [[SHOTS, OTHER, ""], [SHOTS, SHOTS + OTHER]])
-def test_shared_beginnings_change_no_token(
-    tiny_folder: Path, tiny: HFModel, answer: Callable[..., list[Response]], beginnings: list[str]
-) -> None:
-    requests = requests_of(beginnings)
+@pytest.mark.parametrize("prefixes", [[SHOTS, OTHER, ""], [SHOTS, SHOTS + OTHER]])
+def test_shared_prefixes_change_no_token(tiny_folder, tiny, answer, prefixes):
+    requests = requests_of(prefixes)
     random.Random(0).shuffle(requests)
     expected = [greedy(tiny, request) for request in requests]
     for size in (4, None):
@@ -83,9 +81,7 @@ def test_shared_beginnings_change_no_token(
         assert [r.completion_tokens for r in found] == list(map(len, expected))
 
 
-def test_the_beginning_is_computed_once(
-    tiny_folder: Path, answer: Callable[..., list[Response]]
-) -> None:
+def test_the_prefix_is_computed_once(tiny_folder, answer):
     model = model_of(tiny_folder)
     requests = requests_of([SHOTS])
     prompts = [model.encode(request).token_ids for request in requests]
@@ -172,20 +168,18 @@ def test_few_cached_tokens_mean_few_rows_at_once(
     assert [done[at] for at in range(len(rows))] == expected
 
 
-def test_families_are_freed_when_their_rows_are_done(
-    tiny_folder: Path, answer: Callable[..., list[Response]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_groups_are_freed_when_their_rows_are_done(tiny_folder, answer, monkeypatch):
     made: list[prefix.PrefixGroup] = []
-    build = prefix.families
+    build = prefix.prefix_groups
 
     def kept(sequences: Any) -> Any:
-        kin = build(sequences)
-        made.extend({one for one in kin if one})
-        return kin
+        groups = build(sequences)
+        made.extend({one for one in groups if one})
+        return groups
 
-    monkeypatch.setattr(continuous, "families", kept)
+    monkeypatch.setattr(continuous, "prefix_groups", kept)
     answer(model_of(tiny_folder), requests_of([SHOTS, OTHER]))
-    assert [(family.waiting, family.states) for family in made] == [(0, [])] * 2
+    assert [(group.waiting, group.states) for group in made] == [(0, [])] * 2
 
 
 def test_out_of_memory_goes_on_with_half_and_keeps_what_is_done(

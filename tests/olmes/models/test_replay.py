@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.replay import RecordedResponse, Recording, ReplayModel, read_recorded, request_key
+from olmes.models.replay import (
+    RecordedResponse,
+    RecordedResponses,
+    ReplayModel,
+    read_recorded,
+    request_key,
+)
 from olmes.types import Generation, Request, Response
 
 
@@ -37,14 +43,20 @@ def test_rows_are_read_in_order_with_their_fields(recording: Callable[..., Path]
         {"response": "", "doc": {"q": 2}, "doc_id": 9, "finish": "error", "subtask": None},
     )
     rows = read_recorded(path)
-    places = [f"{path}, line {number}" for number in (1, 3, 4, 5)]  # an editor's: blank ones count
     assert rows == [
-        RecordedResponse(place=places[0], text="a", doc_id=0),
-        RecordedResponse(
-            place=places[1], text="", doc_id=0, task="bbh", subtask="navigate", repeat=2
-        ),
-        RecordedResponse(place=places[2], text="b\ud800", doc={"q": 1}, finish="length", tokens=7),
-        RecordedResponse(place=places[3], text="", doc_id=9, doc={"q": 2}, finish="error"),
+        RecordedResponse(source=source, **fields)
+        for source, fields in (
+            (f"{path}, line 1", {"text": "a", "doc_id": 0}),
+            (
+                f"{path}, line 3",  # the line of an editor: blank ones count
+                {"text": "", "doc_id": 0, "task": "bbh", "subtask": "navigate", "repeat": 2},
+            ),
+            (
+                f"{path}, line 4",
+                {"text": "b\ud800", "doc": {"q": 1}, "finish": "length", "tokens": 7},
+            ),
+            (f"{path}, line 5", {"text": "", "doc_id": 9, "doc": {"q": 2}, "finish": "error"}),
+        )
     ]
     assert rows[2].to_response() == Response(text="b\ud800", finish="length", completion_tokens=7)
     assert rows[3].to_response().error
@@ -95,13 +107,13 @@ def test_a_recording_without_rows_or_without_a_file_is_refused(
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
-def test_rows_are_read_again_by_their_place(recording: Callable[..., Path], name: str) -> None:
+def test_rows_are_read_again_by_their_offset(recording, name):
     path = recording(GOOD, "", {"response": "b\u2028\ud800", "doc_id": 1}, name=name)
-    recorded = Recording(path)
-    places = [place for place, _ in recorded]
+    recorded = RecordedResponses(path)
+    offsets = [offset for offset, _ in recorded]
     assert [row for _, row in recorded] == read_recorded(path)
-    assert [recorded.at(place).text for place in reversed(places)] == ["b\u2028\ud800", "a"]
-    assert recorded.place_of(places[1]) == f"{path}, line 3"
+    assert [recorded.at(offset).text for offset in reversed(offsets)] == ["b\u2028\ud800", "a"]
+    assert recorded.source_of(offsets[1]) == f"{path}, line 3"
 
 
 def test_the_model_gives_back_what_was_recorded(recording: Callable[..., Path]) -> None:

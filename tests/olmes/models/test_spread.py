@@ -24,6 +24,7 @@ from olmes.models.ray.model import RayModel, load_model_on_ray, portable
 from olmes.models.spec import parse_spec
 from olmes.requests.callbacks import RunCallback
 from olmes.types import Generation, Request, Response
+from tests.factories import lasting
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
 
@@ -120,7 +121,7 @@ def same(left: Record, right: Record) -> bool:
     samples = "samples/gsm8k.jsonl"
     assert (left.folder / samples).read_bytes() == (right.folder / samples).read_bytes()
     assert left.folder.name == right.folder.name
-    assert left.without_volatile() == right.without_volatile()
+    assert lasting(left) == lasting(right)
     return True
 
 
@@ -129,7 +130,7 @@ def test_ray_gives_the_record_of_one_process_whatever_is_killed(
     cluster: Cluster, run_tiny: Callable[..., Record], kills: tuple[Any, ...]
 ) -> None:
     killer = Killer(*kills)
-    spread = run_tiny("spread", workers=2, watcher=killer)
+    spread = run_tiny("spread", workers=2, callback=killer)
     assert len(set(killer.killed)) == len(kills)
     assert spread.complete
     assert killer.responses == ITEMS, "a response was lost, or came twice"
@@ -163,12 +164,12 @@ def test_every_request_is_answered_once_by_whichever_engine(
 ) -> None:
     model = RayModel(engines.Echoing(), engines.Echoing, workers=2)
     assert [one.text for one in answer(model, chats(40))] == [f"say {i}" for i in range(40)]
-    weighed = Request(
+    scored = Request(
         generation=Generation(max_tokens=1),
         messages=({"role": "user", "content": "x"},),
         continuations=("a", "bcd"),
     )
-    assert answer(model, [weighed])[0].logprobs == (-1.0, -3.0)
+    assert answer(model, [scored])[0].logprobs == (-1.0, -3.0)
     model.close()
     elsewhere = RayModel(engines.Echoing(), engines.Echoing, address="127.0.0.1:1")
     with pytest.raises(OlmesError, match=r"part of the Ray cluster .* ray\.shutdown\(\)"):

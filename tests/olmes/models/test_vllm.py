@@ -119,14 +119,14 @@ def test_log_probabilities_are_those_of_transformers_and_read_the_prefix_cache(
     from olmes.models import vllm
 
     cached: list[tuple[int, int]] = []
-    weigh = vllm.weigh
+    set_logprob = vllm.set_logprob
 
     def watched(row: Any, output: Any) -> bool:
-        done = weigh(row, output)
+        done = set_logprob(row, output)
         cached.append((output.num_cached_tokens, len(row.token_ids)))
         return done
 
-    monkeypatch.setattr(vllm, "weigh", watched)
+    monkeypatch.setattr(vllm, "set_logprob", watched)
     requests = [
         Request(generation=Generation(max_tokens=1), prompt=SHOTS + text, continuations=CHOICES)
         for text in QUESTIONS
@@ -142,7 +142,7 @@ def test_log_probabilities_are_those_of_transformers_and_read_the_prefix_cache(
             assert math.isclose(found, expected, abs_tol=2e-3)
     read = sum(tokens for tokens, _ in cached)
     assert read > sum(length for _, length in cached) / 2
-    # Asked again, whole continuations may lie in the cache: they are weighed anew, and alike.
+    # Asked again, whole continuations may lie in the cache: they are scored anew, with the same result.
     again = answer(model, requests)
     for first, second in zip(responses, again, strict=True):
         assert second.logprobs == pytest.approx(first.logprobs, abs=2e-3)

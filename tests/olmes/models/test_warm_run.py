@@ -16,7 +16,7 @@ from olmes.models.checkpoint.folder import LocalCheckpoint, load_config, window_
 from olmes.models.hf.model import HFModel
 
 if TYPE_CHECKING:
-    from olmes.types import Request
+    pass
 
 SCRIPT = """
 import json, sys
@@ -26,7 +26,7 @@ model, out, shots = sys.argv[1:]
 settings = {"gsm8k.shots": int(shots), "gsm8k.max_tokens": 6}
 record = evaluate("gsm8k", model=model, settings=settings, out=out, limit=3, scoring_processes=1)
 loaded = [name for name in ("torch", "transformers", "tokenizers") if name in sys.modules]
-print(json.dumps({"folder": str(record.folder), "loaded": loaded, "cost": record.data["cost"]}))
+print(json.dumps({"folder": str(record.folder), "loaded": loaded, "cost": record.to_json()["cost"]}))
 """
 
 
@@ -58,31 +58,27 @@ def test_a_second_run_imports_nothing_heavy(tiny_folder: Path, tmp_path: Path) -
     assert "tokenizers" in run(tiny_folder, tmp_path / "c", shots=2)["loaded"]
 
 
-def test_remembered_keys_are_those_that_would_be_made(
-    tiny_folder: Path, chat: Callable[..., Request]
-) -> None:
-    from olmes.requests.response_cache import Keys, ResponseCache, response_key
+def test_stored_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> None:
+    from olmes.requests.response_cache import ResponseCache, ResponseKeys, response_key
 
     cache = ResponseCache()
     requests = [chat("hello"), chat("hello", prefill="So"), chat("hello", temperature=0.5)]
     for _ in range(2):
         model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu")
-        keys = Keys(model, cache)
+        keys = ResponseKeys(model, cache)
         made = [response_key(model, model.engine, request) for request in requests]
         assert [keys.key(request) for request in requests] == made
     assert len(set(made)) == len(requests)
 
 
-def test_another_template_makes_other_keys(
-    build: Callable[..., Path], tmp_path: Path, chat: Callable[..., Request]
-) -> None:
-    from olmes.requests.response_cache import Keys, ResponseCache
+def test_another_template_makes_other_keys(build, tmp_path: Path, chat) -> None:
+    from olmes.requests.response_cache import ResponseCache, ResponseKeys
 
     cache = ResponseCache()
     plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
     folders = [build(tmp_path / "a"), build(tmp_path / "b", template=plain)]
     models = [HFModel("one", LocalCheckpoint(folder), device="cpu") for folder in folders]
-    assert len({Keys(model, cache).key(chat("hello")) for model in models}) == 2
+    assert len({ResponseKeys(model, cache).key(chat("hello")) for model in models}) == 2
 
 
 def test_the_window_is_remembered_as_transformers_sees_it(

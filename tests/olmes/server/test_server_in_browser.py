@@ -124,7 +124,7 @@ def test_a_run_under_way_is_watched_until_its_row_stands_there(
         record = evaluate(
             str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, scoring_processes=1,
             out=tmp_path / "runs", use_cache=False,
-            watcher=CallbackList(LiveProgress(running.url, say=pytest.fail), Slow()),
+            callback=CallbackList(LiveProgress(running.url, say=pytest.fail), Slow()),
         )  # fmt: skip
         push_record(record.folder, running.url, say=pytest.fail)
 

@@ -39,7 +39,7 @@ def slow_run(bench: Path, out: Path, live: LiveProgress) -> Record:
     return evaluate(
         str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, out=out,
         scoring_processes=1,
-        watcher=CallbackList(live, Slow()), use_cache=False,
+        callback=CallbackList(live, Slow()), use_cache=False,
     )  # fmt: skip
 
 

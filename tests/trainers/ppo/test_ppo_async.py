@@ -265,8 +265,8 @@ class Tell(TrainerCallback):
 if __name__ == "__main__":
     policy, rows, out = sys.argv[1:]
     config = PPOConfig(
-        updates=6, batch_size=8, learning_rate=1e-3, response_length=4, save_every=2,
-        generation_batch_size=8, micro_batch_size=8, epochs=2,
+        updates=6, batch_size=8, learning_rate=1e-3, max_completion_length=4, save_every=2,
+        generation_batch_size=8, micro_batch_size=8, updates_per_batch=2,
     )
     trained = train_ppo(
         config, policy=policy, tokenizer=AutoTokenizer.from_pretrained(policy),

@@ -53,7 +53,7 @@ def test_the_gradient_does_not_depend_on_the_size_of_micro_batches(
 ) -> None:
     results = []
     for size in (1, 3, 8):
-        config = settings(micro_batch_size=size, minibatches=2, epochs=1)
+        config = settings(micro_batch_size=size, minibatches=2, updates_per_batch=1)
         learner = learner_of(config, policy)
         numbers = learner.update(0, rollouts, VERIFIED)
         results.append((parameters(learner), numbers))
@@ -102,10 +102,8 @@ def test_dropout_is_off_in_every_pass(
     assert numbers["importance_ratio_max"] == pytest.approx(1, abs=1e-4)
 
 
-def test_numbers_of_the_first_update(
-    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
-) -> None:
-    learner = learner_of(settings(epochs=1, beta=0.1), policy)
+def test_numbers_of_the_first_update(settings, policy, rollouts) -> None:
+    learner = learner_of(settings(updates_per_batch=1, beta=0.1), policy)
     numbers = learner.update(0, rollouts, VERIFIED)
     scores = [10 * v if r.ended else -10 for r, v in zip(rollouts, VERIFIED, strict=True)]
     assert numbers["score"] == pytest.approx(sum(scores) / 8)
@@ -125,7 +123,7 @@ def test_numbers_of_the_first_update(
 def test_a_rewarded_response_becomes_likelier_and_a_punished_one_less(
     settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
 ) -> None:
-    learner = learner_of(settings(epochs=1, no_end_penalty=None, beta=0.0), policy)
+    learner = learner_of(settings(updates_per_batch=1, missing_end_reward=None, beta=0.0), policy)
     batch = collate(rollouts, 0)
 
     def likelihoods() -> torch.Tensor:
@@ -182,8 +180,8 @@ def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
         load_policy(tmp_path / "nothing")
 
 
-def test_settings_that_do_not_fit(settings: Callable[..., Any]) -> None:
-    with pytest.raises(OlmesError, match="no multiple of minibatches"):
+def test_settings_that_do_not_fit(settings) -> None:
+    with pytest.raises(OlmesError, match="not a multiple of minibatches"):
         settings(minibatches=3)
     with pytest.raises(OlmesError, match="temperature is 0"):
         settings(temperature=0)

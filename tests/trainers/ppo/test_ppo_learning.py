@@ -83,8 +83,8 @@ def runs(
             for doc in module_from_file(addition_file).training_docs()
         ]
         config = PPOConfig(
-            updates=UPDATES, batch_size=128, learning_rate=3e-4, response_length=5, seed=seed,
-            generation_batch_size=128, micro_batch_size=128, save_every=EVERY, epochs=2,
+            updates=UPDATES, batch_size=128, learning_rate=3e-4, max_completion_length=5, seed=seed,
+            generation_batch_size=128, micro_batch_size=128, save_every=EVERY, updates_per_batch=2,
         )  # fmt: skip
         folder = tmp_path_factory.mktemp("run")
         trained = train_ppo(

@@ -1,4 +1,4 @@
-"""The run: what it writes, that it goes on after any death with the same numbers, whom it tells."""
+"""The run: what it writes, that it resumes after any death with the same numbers, whom it calls."""
 
 from __future__ import annotations
 
@@ -263,8 +263,8 @@ if __name__ == "__main__":
 
     checkpoint.flush = flush_or_die
     config = PPOConfig(
-        updates=4, batch_size=8, learning_rate=1e-3, response_length=4, save_every=1,
-        generation_batch_size=4, micro_batch_size=4, epochs=2,
+        updates=4, batch_size=8, learning_rate=1e-3, max_completion_length=4, save_every=1,
+        generation_batch_size=4, micro_batch_size=4, updates_per_batch=2,
     )
     trained = train_ppo(
         config, policy=policy, tokenizer=AutoTokenizer.from_pretrained(policy),

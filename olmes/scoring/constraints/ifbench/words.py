@@ -1,4 +1,4 @@
-"""Constraints of IFEval-OOD and IFBench on each word (protocol page, section 4.6.1, `words:*`).
+"""Constraints of IFEval-OOD and IFBench on each word (docs/protocol.md, section 4.6.1, `words:*`).
 
 What is said of words, of which there must be one, and not of their order.
 """
@@ -150,7 +150,7 @@ class StartVerb(OodConstraint):
         return any("VB" in first_tag([spelled, *after]) for spelled in (word, word.lower()))
 
     def reference(self, text: str) -> bool:
-        """A mark at the beginning is no verb, nor "Use" in "Use the bridge", taken for a name."""
+        """A mark at the beginning is not a verb, nor "Use" in "Use the bridge", taken for a name."""
         tokens = treebank_tokens(text)
         return bool(tokens) and "VB" in first_tag(tokens[:3])
 

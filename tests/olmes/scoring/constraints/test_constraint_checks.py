@@ -1,4 +1,4 @@
-"""What each of the 25 checks takes and refuses, the traps of the protocol page included."""
+"""What each of the 25 checks takes and refuses (docs/protocol.md, section 3.9.1)."""
 
 from __future__ import annotations
 

@@ -75,8 +75,8 @@ def test_where_the_published_check_is_another_an_example_shows_it(id_: str) -> N
     assert differing == (kind.reference is not OodConstraint.reference)
 
 
-# The protocol page's notes on vacuous and partial checks (sections 4.6.1 and 10, number 20), with
-# texts that are in no table: id | arguments | text | as stated | by the published check
+# The vacuous and partial checks (docs/protocol.md, section 4.6.1), with texts that are in no table:
+# id | arguments | text | as stated | by the published check
 WEAK: list[tuple[str, dict[str, Any], str, int, int]] = [
     ("format:sub-bullets", {}, "Plain prose without a single bullet.", 0, 1),
     ("format:sub-bullets", {}, "* apples - red and green\n* pears - yellow", 0, 1),

@@ -15,17 +15,18 @@ FILES = sorted(Path(olmes.trainers.checkpoints.__file__).parent.glob("*.py"))
 
 def imported(file: Path) -> set[str]:
     """Every module that a file imports, in functions too."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: a relative import hides what it imports"
-            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+            module = node.module or ""
+            found |= {module, *(f"{module}.{name.name}" for name in node.names)}
     return found
 
 
-def test_the_checkpoints_room_imports_nothing_of_the_training_room():
+def test_the_checkpoints_room_imports_nothing_of_the_training_room() -> None:
     assert FILES
     for file in FILES:
         ours = {name for name in imported(file) if name.startswith(f"{ROOM}.")}
@@ -34,7 +35,7 @@ def test_the_checkpoints_room_imports_nothing_of_the_training_room():
         assert "trl" not in {name.split(".")[0] for name in imported(file)}, file.name
 
 
-def test_the_command_line_imports_no_trainer_before_it_trains():
+def test_the_command_line_imports_no_trainer_before_it_trains() -> None:
     code = (
         "import sys, olmes.cli.train, olmes.cli.watch; "
         "print([n for n in ('torch', 'transformers', 'trl', 'olmes.trainers.recipe') "

@@ -385,3 +385,30 @@ def test_rows_are_clustered_by_their_label_or_their_item() -> None:
     # A label is told apart from an item's id, and by sub-task.
     assert cluster_of(row("a", 1, 1.0, "x")) != cluster_of(row("b", 1, 1.0, "x"))
     assert cluster_of(row("a", 1, 1.0, "1")) != cluster_of(row("a", 1, 1.0))
+
+
+def test_both_ends_of_a_suite_difference_are_as_far_as_the_tasks_say() -> None:
+    tasks = {"a": stats.compare([0, 0, 1, 1] * 20, [1, 0, 1, 1] * 20)}
+    tasks["b"] = stats.compare([0, 1] * 30, [1, 0, 1] * 20)
+    found = known(stats.suite_difference(tasks))
+    above = math.hypot(*(known(task.ci_high) - task.difference for task in tasks.values())) / 2
+    assert found.ci_high == pytest.approx(found.value + above)
+
+
+def test_a_gap_from_one_known_error_has_none() -> None:
+    one = stats.mean([1.0])
+    assert one.stderr is None
+    assert stats.generalization_gap(estimate(5, 10), one).stderr is None
+    assert stats.generalization_gap(one, estimate(5, 10)).stderr is None
+
+
+def test_two_distinct_dev_scores_are_enough_for_a_slope() -> None:
+    assert known(stats.carry_over([0.1, 0.1, 0.3], [0.1, 0.1, 0.2]).slope) == pytest.approx(0.5)
+    assert stats.carry_over([0.1, 0.1, 0.1], [0.1, 0.1, 0.2]).slope is None
+
+
+def test_what_is_written_has_the_names_of_its_fields() -> None:
+    paired = stats.compare([0, 1] * 20, [1, 1] * 20).to_json()
+    assert {"difference", "verdict", "sentence", "detectable", "needed"} <= paired.keys()
+    alarm = known(stats.regression_alarm([[0.0, 1.0], [1.0, 0.0]] * 5, ["a", "b"])).to_json()
+    assert {"latest", "best", "previous", "raised", "sentence"} <= alarm.keys()

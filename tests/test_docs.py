@@ -10,12 +10,18 @@ import runpy
 import shlex
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import jsonschema
 import pytest
 from click.testing import CliRunner
 
 from olmes.cli import olmes
+from olmes.records import described, schema
+
+if TYPE_CHECKING:
+    from olmes.records.record import Record
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -149,8 +155,8 @@ def test_a_further_metric_leaves_old_runs_comparable_and_can_be_given_to_them(
     (example / "again.jsonl").write_text(capsys.readouterr().out, "utf-8")
     new = evaluate("counted.py", model="replay:again.jsonl", data="data", out="runs")
     assert new.value("capitals") == old.value("capitals") == 0.5
-    assert new.tasks["capitals"]["metrics"]["words"]["value"] == 2.0
-    hashes = {run.tasks["capitals"]["formulation_hash"] for run in (old, new)}
+    assert new.tasks["capitals"].metrics["words"].value == 2.0
+    hashes = {run.tasks["capitals"].formulation_hash for run in (old, new)}
     assert len(hashes) == 1
 
 
@@ -188,17 +194,32 @@ def test_the_page_on_tasks_names_every_field() -> None:
     assert written - named == {"alias", "take_shots", "with_settings"}
 
 
-def test_the_record_page_names_every_field(echo_record) -> None:
-    text = (ROOT / "docs/record.md").read_text("utf-8")
-    named = set(re.findall(r"`[… .]*\.?([a-z_]+)`", text)) | set(re.findall(r"\.([a-z_]+)", text))
-    missing = set(echo_record.data) - named
-    missing |= set(echo_record.tasks["echo"]) - named - {"title"}
-    missing |= set(next(echo_record.samples("echo"))) - named
-    assert not missing
+def test_the_record_page_and_its_schema_are_those_of_the_types() -> None:
+    page = (ROOT / "docs" / described.PAGE).read_text("utf-8")
+    assert described.filled(page) == page
+    stored = json.loads((ROOT / "docs" / described.SCHEMA_FILE).read_text("utf-8"))
+    assert stored == described.json_schema()
+
+
+def test_every_field_of_the_record_says_what_it_means() -> None:
+    for kind in (*described.DESCRIBED, schema.ResponseRow):
+        for name, _, words in described.fields_of(kind):
+            assert words, f"{kind.__name__}.{name}"
+
+
+def test_a_record_and_its_rows_are_what_the_schema_says(echo_record: Record) -> None:
+    stored = described.json_schema()
+    run = json.loads((echo_record.folder / "run.json").read_text("utf-8"))
+    jsonschema.validate(run, stored)
+    row = {"$ref": "#/$defs/ResponseRow", "$defs": stored["$defs"]}
+    for sample in echo_record.samples("echo"):
+        jsonschema.validate(sample, row)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(run | {"complete": "yes"}, stored)
 
 
 @pytest.fixture
-def echo_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def echo_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A record of the small benchmark the engine's tests use."""
     from olmes import evaluate
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+from olmes.types import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Metric:
     """Values are flags, one for each part of an item."""
     higher_is_better: bool = True
     """Which direction is an improvement."""
-    unit: Literal["share", "number"] = "share"
+    unit: Unit = "share"
     """`share`: between 0 and 1, shown times 100 as percent points. `number`: anything else (words,
     nats, bits per byte), shown as it is."""
 

@@ -47,8 +47,8 @@ def command(
     Builds every prompt, scores the task's own right and wrong responses in the real scoring processes,
     and prints the hashes. The exit status is 1 when something is wrong.
     """
-    from olmes.api import with_settings
     from olmes.benchmark.registry import load_task
+    from olmes.runs.planning import with_settings
     from olmes.runs.task_check import check_task
     from olmes.tools import jsonl
 

@@ -44,9 +44,9 @@ def command(
     With --json one row a document: doc_id, subtask, messages, prompt, prefill, continuations,
     generation and gold.
     """
-    from olmes.api import with_settings
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
+    from olmes.runs.planning import with_settings
     from olmes.tools import jsonl
 
     [found] = with_settings([load_task(task)], options.parse_settings(settings))

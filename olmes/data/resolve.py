@@ -10,17 +10,16 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, fetch, files, hub
 from olmes.data.network import NotFetched
 from olmes.errors import OlmesError
+from olmes.records.schema import Origin, TaskData
 from olmes.tools.hashing import set_hash
 from olmes.types import Doc, Instance
 
-Origin = Literal["folder", "official", "hub", "demo", "generated"]
 Say = Callable[[str], None]
 
 
@@ -42,16 +41,16 @@ class Dataset:
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know about the data."""
 
-    def to_json(self) -> dict[str, Any]:
+    def recorded(self) -> TaskData:
         """What a record keeps: every field but the instances, and their number `n`."""
-        return {
-            "origin": self.origin,
-            "location": self.location,
-            "content_hash": self.content_hash,
-            "official": self.official,
-            "n": len(self.instances),
-            "notes": list(self.notes),
-        }
+        return TaskData(
+            origin=self.origin,
+            location=self.location,
+            content_hash=self.content_hash,
+            official=self.official,
+            n=len(self.instances),
+            notes=list(self.notes),
+        )
 
 
 @dataclass(frozen=True, slots=True)

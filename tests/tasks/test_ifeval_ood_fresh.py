@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -215,5 +216,9 @@ def test_request_and_gold_are_the_row() -> None:
     assert TASK.formulation.aggregate == "micro"
 
 
-def test_preparing_loads_what_scoring_needs() -> None:
-    TASK.prepare()
+def test_preparing_loads_what_scoring_needs(
+    opened_while_scoring: Callable[..., list[str]],
+) -> None:
+    docs = {id_: doc for doc in exam() for id_ in doc["instruction_id_list"]}.values()
+    pairs = [(doc, TASK.perfect_response(doc).text) for doc in docs]
+    assert opened_while_scoring("ifeval_ood_fresh", pairs) == []

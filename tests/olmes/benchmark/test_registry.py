@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ ECHO = Path(__file__).parent.parent / "files/echo_task.py"
 
 
 @pytest.fixture(autouse=True)
-def forget():
+def forget() -> Iterator[None]:
     """Names are looked up once a process; these tests change what there is to find."""
     registry.third_party.cache_clear()
     yield
@@ -109,7 +110,9 @@ def test_another_package_brings_tasks_and_suites(tmp_path, monkeypatch) -> None:
     assert registry.load_suite("mine").tasks == ("theirs",)
 
 
-def test_a_package_cannot_take_a_bundled_name(tmp_path, monkeypatch) -> None:
+def test_a_package_cannot_take_a_bundled_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(tmp_path, monkeypatch, "rivalpackage", "[olmes.tasks]\ngsm8k = rivalpackage\n")
     with pytest.raises(OlmesError, match="'gsm8k'.*is taken; rename it"):
         registry.task_names()
@@ -123,7 +126,9 @@ def test_a_package_cannot_take_a_bundled_name(tmp_path, monkeypatch) -> None:
         ("empty.py", "x = 1", "defines no task"),
     ],
 )
-def test_a_bad_task_file_is_one_clear_sentence(tmp_path, name, text, words) -> None:
+def test_a_bad_task_file_is_one_clear_sentence(
+    tmp_path: Path, name: str, text: str | None, words: str
+) -> None:
     if text is not None:
         (tmp_path / name).write_text(text, "utf-8")
     with pytest.raises(OlmesError, match=words):
@@ -147,14 +152,14 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         ('tasks = ["a"]\naggregate = "max"', '"mean"'),
     ],
 )
-def test_a_bad_suite_file_is_one_clear_sentence(tmp_path, text, words) -> None:
+def test_a_bad_suite_file_is_one_clear_sentence(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(text, "utf-8")
     with pytest.raises(OlmesError, match=words):
         Suite.read(path)
 
 
-def test_scorer_hash_follows_the_code_that_judges(tmp_path) -> None:
+def test_scorer_hash_follows_the_code_that_judges(tmp_path: Path) -> None:
     source = ECHO.read_text("utf-8")
     hashes = []
     for number, text in enumerate((source, source, source.replace("== doc", "!= doc"))):

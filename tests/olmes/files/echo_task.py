@@ -45,7 +45,7 @@ class Echo(Task):
         )
 
     def gold(self, doc: Doc) -> str:
-        return doc["word"]
+        return str(doc["word"])
 
     def score(self, doc: Doc, response: Response) -> Verdict:
         misbehave(response.text)

@@ -53,7 +53,7 @@ class Taste(Task):
         return (ask,)
 
     def gold(self, doc: Doc) -> str:
-        return doc["word"]
+        return str(doc["word"])
 
     def score(self, doc: Doc, response: Response, judgements: Sequence[Judgement] = ()) -> Verdict:
         [judgement] = judgements

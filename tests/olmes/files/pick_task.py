@@ -61,10 +61,10 @@ class Pick(Task):
         )
 
     def subtask(self, doc: Doc) -> str:
-        return doc["kind"]
+        return str(doc["kind"])
 
     def cluster(self, doc: Doc) -> str:
-        return doc["passage"]
+        return str(doc["passage"])
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         return Response(

@@ -1,4 +1,4 @@
-"""Constraints of IFEval-OOD and IFBench on counts (protocol page, section 4.6.1, `count:*`)."""
+"""Constraints of IFEval-OOD and IFBench on counts (docs/protocol.md, section 4.6.1, `count:*`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constraints on single words and characters (protocol page, section 4.6.1, `format:*`)."""
+"""Constraints on single words and characters (docs/protocol.md, section 4.6.1, `format:*`)."""
 
 from __future__ import annotations
 

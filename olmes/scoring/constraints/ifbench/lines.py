@@ -1,4 +1,4 @@
-"""Constraints on lines, bullets and sections (protocol page, section 4.6.1, `format:*`)."""
+"""Constraints on lines, bullets and sections (docs/protocol.md, section 4.6.1, `format:*`)."""
 
 from __future__ import annotations
 

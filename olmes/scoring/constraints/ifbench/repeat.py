@@ -1,4 +1,4 @@
-"""Constraints of IFBench on repeating the request (protocol page, section 4.6.2, `repeat:*`)."""
+"""Constraints of IFBench on repeating the request (docs/protocol.md, section 4.6.2, `repeat:*`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Constraints on language and case (protocol page, section 3.9.1, `language:*`, `change_case:*`).
+"""Constraints on language and case (docs/protocol.md, section 3.9.1).
+
+The families `language:*` and `change_case:*`.
 
 A text in which the detector finds nothing to go by (digits, punctuation) passes as any language, as
 in the reference.

@@ -1,4 +1,4 @@
-"""Constraints on what stands where (protocol page, section 3.9.1).
+"""Constraints on what stands where (docs/protocol.md, section 3.9.1).
 
 The families `detectable_content:*`, `combination:*`, `startend:*` and `punctuation:*`.
 """

@@ -1,4 +1,4 @@
-"""Constraints on single words and letters (protocol page, section 3.9.1, `keywords:*`).
+"""Constraints on single words and letters (docs/protocol.md, section 3.9.1, `keywords:*`).
 
 The reference takes keywords for regular expressions, and so do these; every keyword of the official
 file is a plain word. One that is not a valid expression is looked for as it is written.

@@ -1,4 +1,4 @@
-"""Constraints on layout (protocol page, section 3.9.1, `detectable_format:*`).
+"""Constraints on layout (docs/protocol.md, section 3.9.1, `detectable_format:*`).
 
 The expressions find what the reference's find, but in time linear in the text: a response of a
 million brackets or line feeds must not stop a run.

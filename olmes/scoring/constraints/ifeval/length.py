@@ -1,4 +1,4 @@
-"""Constraints on length and paragraphs (protocol page, section 3.9.1, `length_constraints:*`)."""
+"""Constraints on length and paragraphs (docs/protocol.md, section 3.9.1)."""
 
 from __future__ import annotations
 

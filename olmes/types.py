@@ -6,6 +6,7 @@ scoring process as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -14,8 +15,25 @@ from olmes.tools.hashing import content_hash
 Doc = dict[str, Any]
 """One row of a benchmark's official file, with that file's field names."""
 
+JsonObject = dict[str, Any]
+"""A JSON object whose fields are not ours to say: engine settings, a formulation, lineage entries."""
+
+Unit = Literal["share", "number"]
+"""What a metric's values are: shares from 0 to 1, shown as percentages, or plain numbers."""
+
 Finish = Literal["stop", "length", "error"]
 """Why a response ended: end of sequence or stop string, token limit, or the request failed."""
+
+
+class EngineOptions(TypedDict):
+    """How a model is run, where a user may choose; None leaves it to the engine."""
+
+    dtype: str | None
+    device: str | None
+    batch_size: int | None
+    """Responses generated together; of a server: requests at once."""
+    max_length: int | None
+    """Window in tokens."""
 
 
 class Message(TypedDict):
@@ -66,7 +84,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What goes to the model: a chat or plain prompt to go on with, or continuations to weigh."""
+    """What goes to the model: a chat or plain prompt to continue, or continuations to score."""
 
     generation: Generation
     messages: tuple[Message, ...] = ()
@@ -76,11 +94,11 @@ class Request:
     prefill: str = ""
     """Appended verbatim after the rendered template: the answer's first words are given."""
     continuations: tuple[str, ...] = ()
-    """Log-likelihood requests: the continuations to weigh. Nothing is generated."""
+    """Log-likelihood requests: the continuations to score. Nothing is generated."""
     repeat: int = 0
     """Which of `generation.n` responses this request is for."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         # dataclasses.asdict copies deeply, which for thousands of few-shot chats takes seconds.
         fields = {name: getattr(self, name) for name in self.__slots__}
@@ -107,7 +125,7 @@ class Similarity:
     encoder: str
     """Hub id or folder of the encoder."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -129,14 +147,26 @@ class Judgement:
     error: str = ""
     """Why there is none (the budget was used up, the server failed); empty when there is."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Judgement:
+    def from_json(cls, row: Mapping[str, Any]) -> Judgement:
         """The inverse of `to_json`."""
         return cls(**{**row, "similarities": tuple(row.get("similarities", ()))})
+
+
+class ResponseJson(TypedDict):
+    """A response as JSON; recordings of other programs may hold its text alone."""
+
+    text: str
+    finish: NotRequired[Finish]
+    prompt_tokens: NotRequired[int]
+    completion_tokens: NotRequired[int]
+    prompt_truncated: NotRequired[int]
+    logprobs: NotRequired[Sequence[float]]
+    error: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +185,7 @@ class Response:
     error: str = ""
     """Why the request failed; empty when it did not."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ResponseJson:
         """A JSON object with every field."""
         # Written out, because it is made several times a response.
         return {
@@ -169,9 +199,10 @@ class Response:
         }
 
     @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Response:
+    def from_json(cls, row: ResponseJson) -> Response:
         """The inverse of `to_json`."""
-        return cls(**{**row, "logprobs": tuple(row.get("logprobs", ()))})
+        fields: JsonObject = {**row, "logprobs": tuple(row.get("logprobs", ()))}
+        return cls(**fields)
 
 
 class VerdictPart(TypedDict):

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     Metric,
@@ -22,11 +23,10 @@ from olmes import (
     Source,
     Task,
     Verdict,
+    content_hash,
+    prompts,
 )
-from olmes.benchmark import prompts
 from olmes.scoring.choices.letter import last_match, stated_letter
-from olmes.tools.hashing import content_hash
-from olmes.types import Doc
 
 LETTERS = "ABCDE"
 # The protocol's second alternative would take the first letter off "Elephants"; in the official
@@ -191,7 +191,7 @@ def option_texts(doc: Doc) -> list[str]:
 
 
 def protocol_letter(text: str, patterns: tuple[str, ...]) -> str | None:
-    """The reference's letter (protocol page, section 4.3): the last match of each step in turn."""
+    """The reference's letter (docs/protocol.md, section 4.3): the last match of each step in turn."""
     closing, statement, bracketed, anywhere = patterns
     # A statement ends with a full stop on its line. Without what follows a line's last one the
     # pattern finds the same, in linear instead of quadratic time.

@@ -184,7 +184,7 @@ def check_names(chain: Chain) -> None:
     Raises:
         OlmesError: there is no such suite.
     """
-    from olmes.api import tasks_of
+    from olmes.runs.planning import tasks_of
 
     scored = [recipe.scoring.target for recipe in chain.stages]
     for target in (*scored, chain.unseen.target if chain.unseen else ""):

@@ -18,10 +18,10 @@ from transformers import TrainerCallback
 
 from olmes.records.record import Record
 from olmes.tools import jsonl
+from olmes.trainers.checkpoints.results import ScoreRow
 from olmes.trainers.train_log import (
     FILE,
     LogRow,
-    ScoreRow,
     read_log,
     read_rows,
     scored,
@@ -162,7 +162,7 @@ def series_of(
     found: dict[str, Scores] = {}
 
     def add(name: str, row: ScoreRow, value: float, stderr: float | None) -> None:
-        found.setdefault(name, []).append((row["step"], value, stderr or 0.0))
+        found.setdefault(name, []).append((row["step"] or 0, value, stderr or 0.0))
 
     for row in rows:
         if (value := row.get("value")) is not None:

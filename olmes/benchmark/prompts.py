@@ -1,4 +1,4 @@
-"""Chat prompts in the protocol's way (reference `fewshot_context`, protocol page section 2.2)."""
+"""Chat prompts in the protocol's way (reference `fewshot_context`, docs/protocol.md, section 2.2)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def chat(
         turns.append({"role": "user", "content": text})
         turns.append({"role": "assistant", "content": join_with_space(prefill, answered)})
     asked = ("" if exemplars else description) + question
-    # With no exemplars the reference leaves the prefill in the user turn as well (section 2.2).
+    # With no exemplars the reference leaves the prefill in the user turn as well
+    # (docs/protocol.md, section 2.2).
     asked = without_prefill(asked, prefill) if exemplars else asked
     turns.append({"role": "user", "content": asked + final})
     return tuple(turns)

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "Run a suite or tasks on a model and write the record and its report.",
     "show": "Print the exact requests of a task.",
     "list": "List tasks and suites.",
+    "check": "Check a task against its data, without a model.",
     "score": "Score recorded responses without a model.",
     "report": "Write the HTML page of a run.",
     "compare": "Say why two runs differ, and by how much.",

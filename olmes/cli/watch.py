@@ -9,6 +9,7 @@ import click
 
 from olmes.cli import options
 from olmes.tools import jsonl
+from olmes.types import EngineOptions
 
 if TYPE_CHECKING:
     from olmes.trainers.checkpoints.manifest import Keep
@@ -67,7 +68,7 @@ def command(
     reason: str,
     final: bool,
     push: str | None,
-    engine: options.EngineOptions,
+    engine: EngineOptions,
     as_json: bool,
 ) -> int:
     """Score each checkpoint that appears in FOLDER, whatever trainer writes it.

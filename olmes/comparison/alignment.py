@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from olmes.records.record import Record, Row
-
-Key = tuple[str, int, str]
-"""Sub-task, row in the official file, content hash: one item, wherever it was run."""
-
-
-@dataclass(slots=True)
-class ItemResponses:
-    """One item's responses in one run."""
-
-    rows: list[Row] = field(default_factory=list)
-
-    def value(self, metric: str) -> float | None:
-        """The mean over responses (and over parts of a response); None where there is no value."""
-        found: list[float] = []
-        for row in self.rows:
-            value = row["values"].get(metric)
-            if isinstance(value, list):
-                found += [float(flag) for flag in value]
-            elif value is not None:
-                found.append(float(value))
-        return sum(found) / len(found) if found else None
-
-    def parts(self, metric: str) -> int:
-        """How many parts the value is a mean over, for metrics over parts; else 1."""
-        value = self.rows[0]["values"].get(metric)
-        return len(value) if isinstance(value, list) else 1
+from olmes.records.items import ItemResponses, Key, cluster_of
+from olmes.records.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +23,8 @@ class Aligned:
     """Items whose prompts are not the same."""
 
     def cluster(self, position: int) -> tuple[str, str]:
-        """What an item's error is clustered by: its label, or itself."""
-        return cluster_label(self.a[position].rows[0])
-
-
-def cluster_label(row: Row) -> tuple[str, str]:
-    """What a row's error is clustered by: the label the task gave it, or else its own item."""
-    if label := row.get("cluster"):
-        return row["subtask"], f"cluster {label}"
-    return row["subtask"], f"{row['doc_id']}/{row['doc_hash']}"
-
-
-def items_of(rows: Iterable[Row]) -> dict[Key, ItemResponses]:
-    """The rows of a task by item."""
-    items: dict[Key, ItemResponses] = {}
-    for row in rows:
-        key = (row["subtask"], row["doc_id"], row["doc_hash"])
-        items.setdefault(key, ItemResponses()).rows.append(row)
-    return items
+        """What an item's error is clustered by."""
+        return cluster_of(self.a[position].rows[0])
 
 
 def align(a: Mapping[Key, ItemResponses], b: Mapping[Key, ItemResponses], metric: str) -> Aligned:
@@ -87,39 +45,10 @@ def mismatch(name: str, a: Record, b: Record) -> list[str]:
     """Why a task's numbers in two runs are not numbers of the same thing; empty where they are."""
     ours, theirs = a.tasks[name], b.tasks[name]
     said = []
-    if ours["formulation_hash"] != theirs["formulation_hash"]:
+    if ours.formulation_hash != theirs.formulation_hash:
         said.append("the formulations differ")
-    if ours["data"]["content_hash"] != theirs["data"]["content_hash"]:
+    if ours.data.content_hash != theirs.data.content_hash:
         said.append("the data differ")
-    if ours["primary"] != theirs["primary"]:
+    if ours.primary != theirs.primary:
         said.append("the primary metrics differ")
     return said
-
-
-def has_samples(name: str, record: Record) -> bool:
-    """Whether a task's samples are there to be read."""
-    return not record.sealed(name) and record.samples_path(name).exists()
-
-
-def weights(aligned: Aligned, metric: str) -> list[float]:
-    """Parts of each item, by which a metric over parts weighs it."""
-    return [float(item.parts(metric)) for item in aligned.a]
-
-
-def describe(record: Record) -> dict[str, Any]:
-    """What a comparison says of a run."""
-    data = record.data
-    suite = data.get("suite") or {}
-    return {
-        "id": record.id,
-        "folder": str(record.folder),
-        "name": data["model"]["name"],
-        "fingerprint": data["model"]["fingerprint"],
-        "created": data["created"],
-        "suite": suite.get("name"),
-        "complete": data["complete"],
-        "sample_data": sorted(
-            name for name, task in record.tasks.items() if task["data"]["origin"] == "sample"
-        ),
-        "held_out": data.get("held_out"),
-    }

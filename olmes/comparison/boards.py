@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from olmes import stats
-from olmes.comparison.alignment import has_samples
-from olmes.comparison.items import SharedItems, common_items
+from olmes.comparison.items import SharedItems, suite_items
+from olmes.records.aggregate import suite_mean, suite_unit
 from olmes.records.record import Record
-from olmes.stats import PairedDifference
+from olmes.stats import Estimate, PairedDifference
 from olmes.tools.hashing import content_hash
+from olmes.types import Unit
 
 MOST_COMPARED = 30
 """Runs of a board that are compared pair by pair: 435 pairs."""
@@ -32,43 +32,46 @@ class Board:
 
 def value_of(record: Record) -> float:
     """What a run is ranked by: the mean of its suite, or of its tasks where there is no suite."""
-    return float(estimate_of(record)["value"])
+    return mean_of(record).value
 
 
-def estimate_of(record: Record) -> dict[str, Any]:
-    """The mean of a run's suite; of a run of single tasks the mean of these."""
-    suite: dict[str, Any] | None = record.data.get("suite")
-    if suite:
-        return suite
-    found = {
-        name: stats.Estimate.from_json(task["metrics"][task["primary"]])
-        for name, task in record.tasks.items()
-    }
-    mean = stats.suite_mean(found)
+def mean_of(record: Record) -> Estimate:
+    """The mean of a run's suite; of a run of single tasks the mean of these.
+
+    The run is one that can be ranked: every task has a number.
+    """
+    suite = record.run.suite
+    mean = suite.estimate if suite else suite_mean(record.tasks)
     assert mean is not None
-    return mean.to_json()
+    return mean
+
+
+def unit_of(record: Record) -> Unit:
+    """The unit of `mean_of`."""
+    return record.run.suite.unit if record.run.suite else suite_unit(record.tasks.values())
+
+
+def higher_is_better(record: Record) -> bool:
+    """Whether more of `mean_of` is better: unless less of every task's metric is."""
+    return any(task.score.higher_is_better for task in record.tasks.values())
 
 
 def why_not_ranked(record: Record) -> list[str]:
     """What keeps a run out of every ranking; empty for one that can be ranked."""
-    suite = record.data.get("suite") or {}
+    run, suite = record.run, record.run.suite
     said = []
-    samples = [name for name, t in record.tasks.items() if t["data"]["origin"] == "sample"]
-    if samples:
-        said.append(f"sample data in {', '.join(samples)}")
-    if missing := suite.get("missing"):
-        said.append(f"no number for {', '.join(missing)}")
-    if not record.data.get("complete", True):
+    if run.demo_tasks:
+        said.append(f"demo data in {', '.join(run.demo_tasks)}")
+    if suite and suite.missing:
+        said.append(f"no number for {', '.join(suite.missing)}")
+    if not run.complete:
         said.append("incomplete: some responses or verdicts are missing")
-    elif not (suite.get("complete", True) or missing):
+    elif suite and not (suite.complete or suite.missing):
         said.append("incomplete suite")
     # A limit that left nothing out is none.
-    if record.data.get("limit") is not None and any(
-        task["n"] < task["data"].get("n", 0) for task in record.tasks.values()
-    ):
-        said.append(f"limited to {record.data['limit']} items a task")
-    numbers = [task["metrics"][task["primary"]]["value"] for task in record.tasks.values()]
-    if not numbers or None in numbers:
+    if run.limit is not None and any(task.n < task.data.n for task in record.tasks.values()):
+        said.append(f"limited to {run.limit} items a task")
+    if any(task.score.estimate is None for task in record.tasks.values()):
         said.append("a task has no number")
     return said
 
@@ -78,13 +81,13 @@ def boards_of(records: Iterable[Record]) -> tuple[list[Board], list[tuple[Record
     boards: dict[str, Board] = {}
     left_out = []
     seen: set[tuple[str, str]] = set()
-    newest_first = sorted(records, key=lambda record: str(record.data["created"]), reverse=True)
+    newest_first = sorted(records, key=lambda record: record.run.created, reverse=True)
     for record in newest_first:
         if reasons := why_not_ranked(record):
             left_out.append((record, "; ".join(reasons)))
             continue
         key = version_of(record)
-        who = (key, record.data["model"]["fingerprint"])
+        who = (key, record.run.model.fingerprint)
         if who in seen:
             left_out.append((record, "an older run of the same weights"))
             continue
@@ -92,32 +95,36 @@ def boards_of(records: Iterable[Record]) -> tuple[list[Board], list[tuple[Record
         board = boards.setdefault(key, _empty_board(key, record))
         board.records.append(record)
     for board in boards.values():
-        board.records.sort(key=value_of, reverse=True)
+        board.records.sort(key=value_of, reverse=higher_is_better(board.records[0]))
     ordered = sorted(boards.values(), key=lambda board: (-len(board.records), board.title))
     return ordered, left_out
 
 
 def version_of(record: Record) -> str:
     """A hash of everything that must be the same for two runs to be ranked together."""
-    suite = record.data.get("suite") or {}
+    suite = record.run.suite
     tasks = {
-        name: (task["formulation_hash"], task["data"]["content_hash"], task["primary"])
+        name: (task.formulation_hash, task.data.content_hash, task.primary)
         for name, task in sorted(record.tasks.items())
     }
-    return content_hash([suite.get("name"), tasks])
+    return content_hash([suite and suite.name, tasks])
+
+
+def title_of(record: Record) -> str:
+    """What a run is a run of, in words: its suite, or its tasks."""
+    suite = record.run.suite
+    return suite.title if suite else ", ".join(task_titles(record))
 
 
 def _empty_board(key: str, record: Record) -> Board:
-    suite = record.data.get("suite")
-    title = suite["title"] if suite else ", ".join(task_titles(record))
-    standard = all(task.get("standard", True) for task in record.tasks.values())
-    official = all(task["data"].get("official") for task in record.tasks.values())
-    return Board(str(title), key[:8], standard, official)
+    standard = all(task.standard for task in record.tasks.values())
+    official = all(task.data.official for task in record.tasks.values())
+    return Board(title_of(record), key[:8], standard, official)
 
 
 def task_titles(record: Record) -> list[str]:
     """The titles of a run's tasks."""
-    return [str(task.get("title") or name) for name, task in record.tasks.items()]
+    return [record.run.title(name) for name in record.tasks]
 
 
 def pairwise(
@@ -137,19 +144,20 @@ def pairwise(
     names = names or list(records[0].tasks)
     if not 2 <= len(records) <= MOST_COMPARED:
         return None
-    if not all(has_samples(name, record) for record in records for name in names):
+    if not all(record.has_samples(name) for record in records for name in names):
         return None
-    values, labels, sizes = common_items(records, names, items or SharedItems())
-    if not values:
+    found = suite_items(records, names, items or SharedItems())
+    if not found.values:
         return None
     return stats.with_holm(
         {
             (one, other): stats.compare(
-                [row[other] for row in values],
-                [row[one] for row in values],
-                clusters=labels,
-                strata=[label[0] for label in labels],
-                sizes=sizes,
+                [row[other] for row in found.values],
+                [row[one] for row in found.values],
+                clusters=found.clusters,
+                strata=found.strata,
+                sizes=found.sizes,
+                higher_is_better=found.higher_is_better,
                 test="t",
             )
             for one in range(len(records))

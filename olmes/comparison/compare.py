@@ -2,118 +2,253 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from olmes import stats
-from olmes.comparison.alignment import (
-    Aligned,
-    ItemResponses,
-    align,
-    describe,
-    has_samples,
-    items_of,
-    mismatch,
-    weights,
-)
+from olmes.comparison.alignment import Aligned, align, mismatch
 from olmes.comparison.why import Cause, causes
+from olmes.records.items import ItemResponses, items_of
 from olmes.records.record import Record
-from olmes.stats import Difference, Estimate, PairedDifference
+from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
+from olmes.stats import Difference, PairedDifference
+from olmes.tools.as_json import as_json
+from olmes.types import JsonObject, Unit
 
 MARGIN = 0.01
 """Half-width within which two scores count as tied: one percentage point."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRun:
+    """What a comparison says of a run."""
+
+    id: str
+    folder: str
+    name: str
+    """The model's."""
+    fingerprint: str
+    created: str
+    suite: str | None
+    complete: bool
+    demo_data: list[str]
+    """Tasks that ran on built-in demo data."""
+    held_out: HeldOut | None
+
+    @classmethod
+    def of(cls, record: Record) -> ComparedRun:
+        """What is said of a record."""
+        run = record.run
+        return cls(
+            id=run.id,
+            folder=str(record.folder),
+            name=run.model.name,
+            fingerprint=run.model.fingerprint,
+            created=run.created,
+            suite=run.suite.name if run.suite else None,
+            complete=run.complete,
+            demo_data=sorted(run.demo_tasks),
+            held_out=run.held_out,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredTwice:
+    """A task's primary metric in both runs, as the records have it."""
+
+    name: str
+    title: str
+    metric: str
+    higher_is_better: bool
+    unit: Unit
+    a: MetricScore
+    b: MetricScore
+    mismatch: list[str]
+    """Why the two are not numbers of the same thing; only in a comparison that was forced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """An item whose value differs, with the first response of each run."""
+
+    subtask: str
+    doc_id: int
+    doc_hash: str
+    a: float
+    b: float
+    row_a: ResponseRow
+    row_b: ResponseRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskComparison(ScoredTwice):
+    """A task whose items were paired."""
+
+    n: int
+    """Items that were compared; `only_a` and `only_b`: that one run alone has."""
+    only_a: int
+    only_b: int
+    prompts_differ: int
+    """Of the items that were compared."""
+    flips: list[Flip]
+    """Gains first."""
+    difference: PairedDifference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpairedTask(ScoredTwice):
+    """A task whose samples are under seal in one of the runs."""
+
+    difference: Difference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedTask:
+    """A task whose numbers are not of the same thing."""
+
+    name: str
+    title: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteComparison:
+    """The difference of the means over the tasks that were compared."""
+
+    tasks: list[str]
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Run `b`, the candidate, held against run `a`, the baseline."""
+
+    runs: list[ComparedRun]
+    margin: float
+    why: list[Cause]
+    """Everything that differs in how the numbers came about."""
+    tasks: list[TaskComparison] = field(default_factory=list)
+    unpaired: list[UnpairedTask] = field(default_factory=list)
+    refused: list[RefusedTask] = field(default_factory=list)
+    only: list[list[str]]
+    """Tasks of one run alone: of `a`, of `b`."""
+    suite: SuiteComparison | None = None
+
+    def to_json(self) -> JsonObject:
+        """A JSON object with every field."""
+        return {name: as_json(getattr(self, name)) for name in self.__slots__}
+
+
 def compare_runs(
     a: Record, b: Record, *, force: bool = False, margin: float = MARGIN
-) -> dict[str, Any]:
+) -> Comparison:
     """Hold run `b`, the candidate, against run `a`, the baseline.
+
+    The p-values of the differences are corrected by Holm over the tasks.
 
     Args:
         a: the baseline.
         b: the candidate; differences are `b` less `a`.
         force: compare tasks whose formulations or data differ all the same, marked.
         margin: half-width within which two scores count as tied.
-
-    Returns:
-        `runs`; `why`, everything that differs in how the numbers came about; `tasks`, one entry a
-        task of both runs, with both estimates, the `difference` (`stats.PairedDifference`, its
-        p-value corrected by Holm over the tasks) and the `flips` (items right in one run only);
-        `refused`, tasks whose numbers are not of the same thing, with the reason; `unpaired`, tasks
-        whose samples are under seal in one of the runs; `only`, tasks of one run alone; `suite`, the
-        difference of the means over the compared tasks.
     """
-    common = [name for name in a.tasks if name in b.tasks]
     why = causes(a, b)
-    tasks: dict[str, dict[str, Any]] = {}
+    tasks: list[TaskComparison] = []
     paired: dict[str, PairedDifference] = {}
     refused, unpaired = [], []
-    for name in common:
+    for name in (name for name in a.tasks if name in b.tasks):
         reasons = mismatch(name, a, b)
         if reasons and not force:
-            refused.append({"name": name, "title": a.tasks[name]["title"], "reasons": reasons})
+            title = a.tasks[name].title
+            refused.append(RefusedTask(name=name, title=title, reasons=reasons))
             continue
-        entry = task_entry(name, a, b) | {"mismatch": reasons}
-        if not (has_samples(name, a) and has_samples(name, b)):
-            unpaired.append(entry | {"difference": gap(entry)})
+        if not (a.has_samples(name) and b.has_samples(name)):
+            unpaired.append(unpaired_task(name, a, b, reasons))
             continue
-        metric = a.tasks[name]["primary"]
+        metric = a.tasks[name].primary
         aligned = align(items_of(a.samples(name)), items_of(b.samples(name)), metric)
         if not reasons:
             why += prompt_causes(name, aligned)
-        tasks[name] = entry | common_items(aligned) | {"flips": flips(aligned, metric)}
+        tasks.append(paired_task(name, a, b, reasons, aligned))
         if aligned.keys:
-            paired[name] = paired_difference(aligned, metric, a.tasks[name], margin)
+            paired[name] = paired_difference(aligned, a.tasks[name], margin)
     corrected = stats.with_holm(paired)
-    for name, entry in tasks.items():
-        found = corrected.get(name)
-        entry["difference"] = found.to_json() if found else None
     mean = stats.suite_difference(corrected)
-    return {
-        "runs": [describe(a), describe(b)],
-        "margin": margin,
-        "why": [cause.to_json() for cause in why],
-        "tasks": list(tasks.values()),
-        "unpaired": unpaired,
-        "refused": refused,
-        "only": [[name for name in one.tasks if name not in other.tasks]
-                 for one, other in ((a, b), (b, a))],
-        "suite": suite_entry(mean, list(corrected)),
-    }  # fmt: skip
+    return Comparison(
+        runs=[ComparedRun.of(a), ComparedRun.of(b)],
+        margin=margin,
+        why=why,
+        tasks=[replace(task, difference=corrected.get(task.name)) for task in tasks],
+        unpaired=unpaired,
+        refused=refused,
+        only=[
+            [name for name in one.tasks if name not in other.tasks]
+            for one, other in ((a, b), (b, a))
+        ],
+        suite=SuiteComparison(tasks=list(corrected), difference=mean) if mean else None,
+    )
 
 
-def task_entry(name: str, a: Record, b: Record) -> dict[str, Any]:
-    """A task's name and its two estimates, as the records have them."""
-    ours, theirs = a.tasks[name], b.tasks[name]
-    metric = ours["primary"]
-    return {
-        "name": name,
-        "title": ours["title"],
-        "metric": metric,
-        "higher_is_better": ours["metrics"][metric].get("higher_is_better", True),
-        "a": ours["metrics"][metric],
-        "b": theirs["metrics"].get(metric) or theirs["metrics"][theirs["primary"]],
-    }
+def other_score(task: TaskResult, metric: str) -> MetricScore:
+    """The other run's number of a metric; its own primary one where it lacks that."""
+    return task.metrics.get(metric) or task.score
+
+
+def paired_task(
+    name: str, a: Record, b: Record, reasons: list[str], aligned: Aligned
+) -> TaskComparison:
+    """A task whose items were brought together."""
+    ours, score = a.tasks[name], a.tasks[name].score
+    return TaskComparison(
+        name=name,
+        title=ours.title,
+        metric=ours.primary,
+        higher_is_better=score.higher_is_better,
+        unit=score.unit,
+        a=score,
+        b=other_score(b.tasks[name], ours.primary),
+        mismatch=reasons,
+        n=len(aligned.keys),
+        only_a=aligned.only_a,
+        only_b=aligned.only_b,
+        prompts_differ=aligned.prompts_differ,
+        flips=flips(aligned, ours.primary),
+    )
+
+
+def unpaired_task(name: str, a: Record, b: Record, reasons: list[str]) -> UnpairedTask:
+    """A task whose items cannot be brought together: the difference of the two estimates."""
+    ours, score = a.tasks[name], a.tasks[name].score
+    other = other_score(b.tasks[name], ours.primary)
+    first, second = score.estimate, other.estimate
+    return UnpairedTask(
+        name=name,
+        title=ours.title,
+        metric=ours.primary,
+        higher_is_better=score.higher_is_better,
+        unit=score.unit,
+        a=score,
+        b=other,
+        mismatch=reasons,
+        difference=stats.generalization_gap(second, first) if first and second else None,
+    )
 
 
 def paired_difference(
-    aligned: Aligned,
-    metric: str,
-    task: dict[str, Any],
-    margin: float,
-    test: Literal["exact", "t"] = "exact",
+    aligned: Aligned, task: TaskResult, margin: float, test: Literal["exact", "t"] = "exact"
 ) -> PairedDifference:
     """The difference of two runs on the same items; `test` as for `stats.compare`."""
-    positions = range(len(aligned.keys))
-    macro = task["formulation"]["aggregate"] == "macro"
-    over_parts = any(item.parts(metric) != 1 for item in aligned.a)
+    metric = task.primary
+    weights = [float(item.parts(metric)) for item in aligned.a]
     return stats.compare(
         [required(item, metric) for item in aligned.a],
         [required(item, metric) for item in aligned.b],
-        clusters=[aligned.cluster(position) for position in positions],
-        strata=[key[0] for key in aligned.keys] if macro else None,
-        sizes=weights(aligned, metric) if over_parts else None,
+        clusters=[aligned.cluster(position) for position in range(len(aligned.keys))],
+        strata=[key[0] for key in aligned.keys] if task.macro else None,
+        sizes=weights if any(weight != 1 for weight in weights) else None,
         margin=margin,
-        higher_is_better=task["metrics"][metric].get("higher_is_better", True),
+        higher_is_better=task.score.higher_is_better,
+        is_share=task.score.unit == "share",
         test=test,
     )
 
@@ -125,26 +260,8 @@ def required(item: ItemResponses, metric: str) -> float:
     return value
 
 
-def gap(entry: dict[str, Any]) -> dict[str, Any] | None:
-    """The difference of two estimates whose items cannot be paired."""
-    if entry["a"]["value"] is None or entry["b"]["value"] is None:
-        return None
-    first, second = (Estimate.from_json(entry[run]) for run in ("a", "b"))
-    return stats.generalization_gap(second, first).to_json()
-
-
-def common_items(aligned: Aligned) -> dict[str, Any]:
-    """How many items were compared, and how many one run alone has."""
-    return {
-        "n": len(aligned.keys),
-        "only_a": aligned.only_a,
-        "only_b": aligned.only_b,
-        "prompts_differ": aligned.prompts_differ,
-    }
-
-
-def flips(aligned: Aligned, metric: str) -> list[dict[str, Any]]:
-    """The items whose values differ, with the first response of each run; gains first."""
+def flips(aligned: Aligned, metric: str) -> list[Flip]:
+    """The items whose values differ, gains first."""
     found = []
     for (subtask, doc_id, doc_hash), one, other in zip(
         aligned.keys, aligned.a, aligned.b, strict=True
@@ -152,17 +269,17 @@ def flips(aligned: Aligned, metric: str) -> list[dict[str, Any]]:
         before, after = required(one, metric), required(other, metric)
         if before != after:
             found.append(
-                {
-                    "subtask": subtask,
-                    "doc_id": doc_id,
-                    "doc_hash": doc_hash,
-                    "a": before,
-                    "b": after,
-                    "row_a": one.rows[0],
-                    "row_b": other.rows[0],
-                }
+                Flip(
+                    subtask=subtask,
+                    doc_id=doc_id,
+                    doc_hash=doc_hash,
+                    a=before,
+                    b=after,
+                    row_a=one.rows[0],
+                    row_b=other.rows[0],
+                )
             )
-    return sorted(found, key=lambda flip: flip["a"] - flip["b"])
+    return sorted(found, key=lambda flip: flip.a - flip.b)
 
 
 def prompt_causes(name: str, aligned: Aligned) -> list[Cause]:
@@ -171,8 +288,3 @@ def prompt_causes(name: str, aligned: Aligned) -> list[Cause]:
         return []
     share = f"{aligned.prompts_differ} of {len(aligned.keys)} items"
     return [Cause("prompt", "prompt_hash", share, share, name)]
-
-
-def suite_entry(mean: Difference | None, names: list[str]) -> dict[str, Any] | None:
-    """The difference of the means over the tasks that were compared."""
-    return None if mean is None else {"tasks": names, "difference": mean.to_json()}

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from olmes import stats
 from olmes.benchmark.suite import Pair
 from olmes.errors import OlmesError
 from olmes.records.record import Record
-from olmes.stats import Estimate
-
-if TYPE_CHECKING:
-    from olmes.stats import CarryOver
+from olmes.records.schema import DevScore, DiagnosisCounts, MetricScore
+from olmes.stats import CarryOver, Difference, Estimate
+from olmes.tools.as_json import as_json
+from olmes.types import JsonObject, Unit
 
 
 @dataclass(kw_only=True)
@@ -43,33 +42,110 @@ class ModelScores:
         """The newest record that has a task; None where none has."""
         return self.newest().get(name)
 
-    def task(self, name: str) -> dict[str, Any] | None:
-        """A task's entry in the newest record that has it; None where none has."""
+    def score(self, name: str) -> MetricScore | None:
+        """A task's primary metric in the newest record that has it; None where none has."""
         record = self.record_of(name)
-        return record.tasks[name] if record else None
+        return record.tasks[name].score if record else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Who it is, which runs were read, and what the ledger says of its looks."""
-        looks = [record.data["held_out"] for record in self.unseen]
-        return {
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "runs": [record.id for record in (*self.dev, *self.unseen)],
-            "run_of": {name: record.id for name, record in self.newest().items()},
-            "sample_data": sorted(
-                name
-                for record in (*self.dev, *self.unseen)
-                for name, task in record.tasks.items()
-                if task["data"]["origin"] == "sample"
-            ),
-            "looks": [
-                {key: look[key] for key in ("family", "looks_before", "dev", "reason", "time")}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastLook:
+    """A look at held-out tasks that a model has had."""
+
+    family: str
+    looks_before: int
+    dev: DevScore | None
+    reason: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadModel:
+    """Who a model is, which runs were read of it, and what the ledger says of its looks."""
+
+    name: str
+    fingerprint: str
+    runs: list[str]
+    run_of: dict[str, str]
+    """The run that each task's numbers are from."""
+    demo_data: list[str]
+    looks: list[PastLook]
+
+    @classmethod
+    def of(cls, model: ModelScores) -> ReadModel:
+        """What is said of a model."""
+        records = (*model.dev, *model.unseen)
+        looks = [record.run.held_out for record in model.unseen]
+        return cls(
+            name=model.name,
+            fingerprint=model.fingerprint,
+            runs=[record.id for record in records],
+            run_of={name: record.id for name, record in model.newest().items()},
+            demo_data=sorted(name for record in records for name in record.run.demo_tasks),
+            looks=[
+                PastLook(
+                    family=look.family,
+                    looks_before=look.looks_before,
+                    dev=look.dev,
+                    reason=look.reason,
+                    time=look.time,
+                )
                 for look in looks
+                if look
             ],
-        }
+        )
 
 
-def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBySide:
+    """One model's development and unseen score."""
+
+    dev: Estimate | None
+    unseen: Estimate | None
+    gap: Difference | None
+    left_out: list[str]
+    """Tasks without a score."""
+    runs: dict[str, str]
+    """Which run each score is from: by task, or by `dev` and `unseen`."""
+    units: tuple[Unit, Unit] = ("share", "share")
+    """Of the development and the unseen score."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverModels:
+    """A development and an unseen score over some models, a row a model."""
+
+    rows: list[SideBySide]
+    carry_over: CarryOver
+    in_words: str
+    """Whether gains carry over, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairOverModels(OverModels):
+    """A pair of tasks over some models."""
+
+    dev: list[str]
+    unseen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generalization:
+    """Development and held-out scores side by side."""
+
+    models: list[ReadModel]
+    suites: OverModels
+    """The means of the suites."""
+    pairs: list[PairOverModels]
+    diagnosis: list[dict[str, DiagnosisCounts]]
+    """By model, then by task: what the format cost."""
+
+    def to_json(self) -> JsonObject:
+        """A JSON object with every field."""
+        return {name: as_json(getattr(self, name)) for name in self.__slots__}
+
+
+def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> Generalization:
     """Development and held-out scores side by side.
 
     Args:
@@ -77,14 +153,6 @@ def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> dic
             of several records of one task the newest counts.
         pairs: which tasks are held against which; by default those that the held-out suites among
             the records name.
-
-    Returns:
-        `models` (name, fingerprint, runs, looks, and `run_of`, the run that each task's numbers are
-        from); `pairs`, each with `dev` and `unseen` (task
-        names), `rows` (one a model: `dev`, `unseen` and `gap`, an estimate each or None, and
-        `left_out`, the tasks without a score, and `runs`, which run each task's score is from),
-        `carry_over` (`stats.CarryOver`) and `in_words`, what that says; `suites`, the same for the
-        suites' means, with `runs` by `dev` and `unseen`; `diagnosis`, by model and then by task.
 
     Raises:
         OlmesError: no record is of a held-out suite, and no pairs are given.
@@ -96,34 +164,34 @@ def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> dic
             "none of these runs is of a held-out suite, so there is nothing to hold against the "
             "development scores; give a run of `olmes run --suite unseen` too."
         )
-    return {
-        "models": [model.to_json() for model in models],
-        "suites": over_models([suite_row(model) for model in models]),
-        "pairs": [pair_entry(pair, models) for pair in pairs],
-        "diagnosis": [
+    return Generalization(
+        models=[ReadModel.of(model) for model in models],
+        suites=over_models([suite_row(model) for model in models]),
+        pairs=[over_pair(pair, models) for pair in pairs],
+        diagnosis=[
             {
-                name: record.tasks[name]["diagnosis"]
+                name: diagnosis
                 for name, record in model.newest().items()
-                if record.tasks[name].get("diagnosis")
+                if (diagnosis := record.tasks[name].diagnosis)
             }
             for model in models
         ],
-    }
+    )
 
 
 def by_model(records: Iterable[Record]) -> list[ModelScores]:
     """The records by model, in the order in which the models first come; newest record first."""
     models: dict[str, ModelScores] = {}
     for record in records:
-        described = record.data["model"]
+        described = record.run.model
         model = models.setdefault(
-            described["fingerprint"],
-            ModelScores(name=described["name"], fingerprint=described["fingerprint"]),
+            described.fingerprint,
+            ModelScores(name=described.name, fingerprint=described.fingerprint),
         )
-        (model.unseen if record.data.get("held_out") else model.dev).append(record)
+        (model.unseen if record.run.held_out else model.dev).append(record)
     for model in models.values():
         for group in (model.dev, model.unseen):
-            group.sort(key=lambda record: str(record.data["created"]), reverse=True)
+            group.sort(key=lambda record: record.run.created, reverse=True)
     return list(models.values())
 
 
@@ -132,25 +200,28 @@ def named_pairs(models: Sequence[ModelScores]) -> list[Pair]:
     found = {}
     for model in models:
         for record in model.unseen:
-            for pair in (record.data["suite"] or {}).get("pairs", ()):
-                found[tuple(pair["dev"]), pair["unseen"]] = Pair(
-                    dev=tuple(pair["dev"]), unseen=pair["unseen"]
-                )
+            for pair in record.run.suite.pairs if record.run.suite else ():
+                found[tuple(pair.dev), pair.unseen] = Pair(dev=tuple(pair.dev), unseen=pair.unseen)
     return list(found.values())
 
 
-def pair_entry(pair: Pair, models: Sequence[ModelScores]) -> dict[str, Any]:
+def over_pair(pair: Pair, models: Sequence[ModelScores]) -> PairOverModels:
     """One pair over all models."""
-    return {**pair.to_json(), **over_models([pair_row(pair, model) for model in models])}
-
-
-def over_models(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows, one a model, and whether the gains carry over from one to the next."""
-    both = [(row["dev"], row["unseen"]) for row in rows if row["dev"] and row["unseen"]]
-    found = stats.carry_over(
-        [dev["value"] for dev, _ in both], [unseen["value"] for _, unseen in both]
+    found = over_models([pair_row(pair, model) for model in models])
+    return PairOverModels(
+        dev=list(pair.dev),
+        unseen=pair.unseen,
+        rows=found.rows,
+        carry_over=found.carry_over,
+        in_words=found.in_words,
     )
-    return {"rows": rows, "carry_over": found.to_json(), "in_words": in_words(found)}
+
+
+def over_models(rows: list[SideBySide]) -> OverModels:
+    """Rows, one a model, and whether the gains carry over from one to the next."""
+    both = [(row.dev, row.unseen) for row in rows if row.dev and row.unseen]
+    found = stats.carry_over([dev.value for dev, _ in both], [unseen.value for _, unseen in both])
+    return OverModels(rows=rows, carry_over=found, in_words=in_words(found))
 
 
 def in_words(found: CarryOver) -> str:
@@ -173,49 +244,47 @@ def in_words(found: CarryOver) -> str:
     )
 
 
-def pair_row(pair: Pair, model: ModelScores) -> dict[str, Any]:
+def pair_row(pair: Pair, model: ModelScores) -> SideBySide:
     """One pair for one model: the mean of the development tasks, the held-out task, and the gap."""
-    scored = {name: primary(model.task(name)) for name in pair.dev}
-    there = {name: estimate for name, estimate in scored.items() if estimate is not None}
-    left_out = [name for name in pair.dev if name not in there]
-    row = side_by_side(stats.suite_mean(there), primary(model.task(pair.unseen)), left_out)
+    scores = {name: model.score(name) for name in pair.dev}
+    there = {name: score.estimate for name, score in scores.items() if score and score.estimate}
+    unseen = model.score(pair.unseen)
     runs = {name: model.record_of(name) for name in (*there, pair.unseen)}
-    return row | {"runs": {name: record.id for name, record in runs.items() if record}}
+    mixed = any(score and score.unit == "number" for score in scores.values())
+    return side_by_side(
+        stats.suite_mean({name: one for name, one in there.items() if one}),
+        unseen.estimate if unseen else None,
+        left_out=[name for name in pair.dev if name not in there],
+        runs={name: record.id for name, record in runs.items() if record},
+        units=("number" if mixed else "share", unseen.unit if unseen else "share"),
+    )
 
 
-def suite_row(model: ModelScores) -> dict[str, Any]:
+def suite_row(model: ModelScores) -> SideBySide:
     """The means of a model's newest development and held-out suites; incomplete ones are named."""
     records = [
-        next((record for record in group if record.data["suite"]), None)
+        next((record for record in group if record.run.suite), None)
         for group in (model.dev, model.unseen)
     ]
-    found = [record.data["suite"] if record else None for record in records]
-    missing = [name for suite in found if suite for name in suite.get("missing", ())]
-    dev, unseen = (suite_estimate(suite) for suite in found)
+    dev, unseen = (record.run.suite if record else None for record in records)
     sides = zip(("dev", "unseen"), records, strict=True)
-    runs = {side: record.id for side, record in sides if record}
-    return side_by_side(dev, unseen, missing) | {"runs": runs}
+    return side_by_side(
+        dev.estimate if dev else None,
+        unseen.estimate if unseen else None,
+        left_out=[name for suite in (dev, unseen) if suite for name in suite.missing],
+        runs={side: record.id for side, record in sides if record},
+        units=(dev.unit if dev else "share", unseen.unit if unseen else "share"),
+    )
 
 
 def side_by_side(
-    dev: Estimate | None, unseen: Estimate | None, left_out: Sequence[str]
-) -> dict[str, Any]:
-    """Two numbers and their gap, as JSON."""
-    return {
-        "dev": dev and dev.to_json(),
-        "unseen": unseen and unseen.to_json(),
-        "gap": stats.generalization_gap(dev, unseen).to_json() if dev and unseen else None,
-        "left_out": list(left_out),
-    }
-
-
-def primary(task: dict[str, Any] | None) -> Estimate | None:
-    """A task's primary metric; None where there is no number."""
-    if task is None or task["metrics"][task["primary"]]["value"] is None:
-        return None
-    return Estimate.from_json(task["metrics"][task["primary"]])
-
-
-def suite_estimate(suite: dict[str, Any] | None) -> Estimate | None:
-    """A suite's mean; None where there is no number."""
-    return None if suite is None or suite["value"] is None else Estimate.from_json(suite)
+    dev: Estimate | None,
+    unseen: Estimate | None,
+    *,
+    left_out: list[str],
+    runs: dict[str, str],
+    units: tuple[Unit, Unit],
+) -> SideBySide:
+    """Two numbers and their gap."""
+    gap = stats.generalization_gap(dev, unseen) if dev and unseen else None
+    return SideBySide(dev=dev, unseen=unseen, gap=gap, left_out=left_out, runs=runs, units=units)

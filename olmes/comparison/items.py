@@ -1,87 +1,158 @@
-"""The values of the items that several runs share, without their texts."""
+"""The values of the items that several runs share, and how statistics are to weigh them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 
-from olmes.comparison.alignment import Key, cluster_label
-from olmes.records.record import Record, Row
+from olmes.records.items import Key, cluster_of, key_of, parts_of
+from olmes.records.record import Record
+from olmes.records.schema import ResponseRow
 
-Columns = tuple[list[list[float]], list[tuple[str, str]], list[str]]
-"""Values, items by runs; the cluster of each item; its sub-task."""
+
+@dataclass(frozen=True, slots=True)
+class TaskItems:
+    """The items of one task that some runs all have a value for, in the first run's order."""
+
+    values: list[list[float]]
+    """Items by runs."""
+    clusters: list[tuple[str, str]]
+    subtasks: list[str]
+    parts: list[int]
+
+    def strata(self, *, macro: bool) -> list[str] | None:
+        """What the items are averaged within first: the sub-tasks of a macro average."""
+        return self.subtasks if macro else None
+
+    def sizes(self) -> list[float] | None:
+        """The weight of each item, where they differ: its parts."""
+        differ = any(count != 1 for count in self.parts)
+        return [float(count) for count in self.parts] if differ else None
+
+    def shares(self, *, macro: bool) -> list[float]:
+        """The weight of each item in its task's number, sub-tasks and all, up to a factor.
+
+        A macro average gives every sub-task the same weight, whatever its size.
+        """
+        if not macro:
+            return [float(count) for count in self.parts]
+        totals: Counter[str] = Counter()
+        for subtask, count in zip(self.subtasks, self.parts, strict=True):
+            totals[subtask] += count
+        pairs = zip(self.subtasks, self.parts, strict=True)
+        return [count / totals[subtask] for subtask, count in pairs]
 
 
 class SharedItems:
-    """Reads the samples of some runs once, however often they are asked for."""
-
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, ...], Columns] = {}
-
-    def of(self, name: str, records: Sequence[Record]) -> Columns:
-        """A task's items that every run has a value for."""
-        key = (name, *(str(record.folder) for record in records))
-        if key not in self.kept:
-            self.kept[key] = light_items(name, records)
-        return self.kept[key]
-
-
-def light_items(name: str, records: Sequence[Record]) -> Columns:
-    """A task's items that every run has a value of the primary metric for, in the first's order."""
-    metric = records[-1].tasks[name]["primary"]
-    clusters: dict[Key, tuple[str, str]] = {}
-    first, *others = [
-        values_of(record.verdicts(name), metric, None if number else clusters)
-        for number, record in enumerate(records)
-    ]
-    keys = [key for key in first if all(key in found for found in others)]
-    values = [[first[key], *[found[key] for found in others]] for key in keys]
-    return values, [clusters[key] for key in keys], [key[0] for key in keys]
-
-
-def values_of(
-    rows: Iterable[Row], metric: str, clusters: dict[Key, tuple[str, str]] | None = None
-) -> dict[Key, float]:
-    """Each item's value of a metric: the mean over its responses and parts.
+    """Reads the samples of some runs once, however often they are asked for.
 
     Args:
-        rows: of a samples file, whole or as `Record.verdicts` gives them.
-        metric: a name in their `values`.
-        clusters: where the cluster of each item is put.
+        each: keep each run's values too, for a set of runs that grows by one at a time.
     """
-    sums: dict[Key, float] = {}
+
+    def __init__(self, *, each: bool = False) -> None:
+        self.tasks: dict[tuple[str, ...], TaskItems] = {}
+        self.runs: dict[tuple[str, str], TaskValues] | None = {} if each else None
+
+    def of(self, name: str, records: Sequence[Record]) -> TaskItems:
+        """A task's items that every run has a value of the primary metric for."""
+        if self.runs is not None:
+            return joined([self.values(name, record, self.runs) for record in records])
+        key = (name, *(str(record.folder) for record in records))
+        if key not in self.tasks:
+            runs = [values_of(name, record, clusters=at == 0) for at, record in enumerate(records)]
+            self.tasks[key] = joined(runs)
+        return self.tasks[key]
+
+    def values(
+        self, name: str, record: Record, kept: dict[tuple[str, str], TaskValues]
+    ) -> TaskValues:
+        """One run's values, read once."""
+        key = (name, str(record.folder))
+        if key not in kept:
+            kept[key] = values_of(name, record)
+        return kept[key]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskValues:
+    """One run's items of a task: several hundred thousand of them fit into memory."""
+
+    values: dict[Key, float] = field(default_factory=dict)
+    """The mean over an item's responses, and over the parts of each."""
+    parts: dict[Key, int] = field(default_factory=dict)
+    """Of an item's first response, where there is not one."""
+    clusters: dict[Key, tuple[str, str]] = field(default_factory=dict)
+
+
+def values_of(name: str, record: Record, *, clusters: bool = True) -> TaskValues:
+    """Each item's value of a task's primary metric."""
+    return item_values(record.verdicts(name), record.tasks[name].primary, clusters=clusters)
+
+
+def item_values(rows: Iterable[ResponseRow], metric: str, *, clusters: bool = True) -> TaskValues:
+    """Each item's value of a metric, from rows of a samples file or their verdicts alone.
+
+    Args:
+        rows: of a samples file.
+        metric: a name in their `values`.
+        clusters: whether parts and clusters are kept, which are the same in every run.
+    """
     counts: dict[Key, int] = {}
+    found = TaskValues()
     for row in rows:
-        value = row["values"].get(metric)
-        if value is None:
+        numbers = parts_of(row, metric)
+        if not numbers:
             continue
-        total, count = (sum(value), len(value)) if isinstance(value, list) else (value, 1)
-        key = row["subtask"], row["doc_id"], row["doc_hash"]
-        if key in sums:
-            sums[key] += total
-            counts[key] += count
-            continue
-        sums[key], counts[key] = total, count
-        if clusters is not None:
-            clusters[key] = cluster_label(row)
-    return {key: total / counts[key] for key, total in sums.items() if counts[key]}
+        key = key_of(row)
+        if clusters and key not in counts:
+            found.clusters[key] = cluster_of(row)
+            if len(numbers) != 1:
+                found.parts[key] = len(numbers)
+        found.values[key] = found.values.get(key, 0.0) + sum(numbers)
+        counts[key] = counts.get(key, 0) + len(numbers)
+    for key, count in counts.items():
+        if count != 1:
+            found.values[key] /= count
+    return found
 
 
-def common_items(
-    records: Sequence[Record], names: Sequence[str], items: SharedItems
-) -> tuple[list[list[float]], list[tuple[str, ...]], list[float]]:
-    """Items that all runs have a value for: values by run, cluster, weight within the task."""
-    values: list[list[float]] = []
-    labels: list[tuple[str, ...]] = []
-    sizes: list[float] = []
+def joined(runs: Sequence[TaskValues]) -> TaskItems:
+    """The items that all of some runs have."""
+    first = runs[0]
+    keys = [key for key in first.values if all(key in run.values for run in runs[1:])]
+    return TaskItems(
+        values=[[run.values[key] for run in runs] for key in keys],
+        clusters=[first.clusters[key] for key in keys],
+        subtasks=[key[0] for key in keys],
+        parts=[first.parts.get(key, 1) for key in keys],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteItems:
+    """The items of several tasks, as the mean of the tasks' numbers weighs them."""
+
+    values: list[list[float]]
+    """Items by runs; with their sign changed where less is better on that task, and more on others."""
+    higher_is_better: bool
+    clusters: list[Hashable]
+    strata: list[str]
+    """The task of each item: each weighs the same."""
+    sizes: list[float]
+    """The weight of an item within its task."""
+
+
+def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedItems) -> SuiteItems:
+    """The items of some tasks that all runs have a value for."""
+    higher = any(records[0].tasks[name].score.higher_is_better for name in names)
+    found = SuiteItems([], higher, [], [], [])
     for name in names:
-        task = records[0].tasks[name]
-        sign = 1 if task["metrics"][task["primary"]].get("higher_is_better", True) else -1
-        found, clusters, subtasks = items.of(name, records)
-        values += [[sign * value for value in row] for row in found]
-        labels += [(name, *cluster) for cluster in clusters]
-        macro = (task.get("formulation") or {}).get("aggregate") == "macro"
-        counts = Counter(subtasks)
-        # A macro average gives every sub-task the same weight, whatever its size.
-        sizes += [1 / counts[subtask] if macro else 1.0 for subtask in subtasks]
-    return values, labels, sizes
+        task, own = records[0].tasks[name], items.of(name, records)
+        sign = 1 if task.score.higher_is_better == higher else -1
+        found.values.extend([sign * value for value in row] for row in own.values)
+        found.clusters.extend((name, *cluster) for cluster in own.clusters)
+        found.strata.extend([name] * len(own.values))
+        found.sizes.extend(own.shares(macro=task.macro))
+    return found

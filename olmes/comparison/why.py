@@ -6,15 +6,18 @@ changes numbers most directly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from olmes.records.record import Record
+from olmes.records.schema import RecordedModel, RunRecord, TaskResult
+from olmes.tools.as_json import as_json
+from olmes.types import JsonObject
 
 Kind = Literal[
     "formulation", "prompt", "data", "scorer", "judge", "model", "chat template", "backend",
-    "precision", "olmes", "package", "hardware", "limit",
+    "precision", "olmes", "package", "hardware", "limit", "metrics",
 ]  # fmt: skip
 
 MODEL_PARTS = {"chat_template": "chat template"}
@@ -37,7 +40,7 @@ class Cause:
     task: str = ""
     """The one task it concerns; '' when it concerns all."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 
@@ -48,63 +51,74 @@ def causes(a: Record, b: Record) -> list[Cause]:
     for name in a.tasks:
         if name in b.tasks:
             found += task_causes(name, a.tasks[name], b.tasks[name])
-    found += run_causes(a.data, b.data)
+    found += run_causes(a.run, b.run)
     return found
 
 
-def task_causes(name: str, a: dict[str, Any], b: dict[str, Any]) -> Iterator[Cause]:
+def task_causes(name: str, a: TaskResult, b: TaskResult) -> Iterator[Cause]:
     """What differs in one task's formulation, data, scorer and judge."""
-    for field, left, right in differing(a["formulation"], b["formulation"]):
+    for field, left, right in differing(a.formulation, b.formulation):
         yield Cause("formulation", field, left, right, name)
-    for field in ("content_hash", "origin"):
-        left, right = a["data"][field], b["data"][field]
+    if a.primary != b.primary:
+        yield Cause("formulation", "primary", a.primary, b.primary, name)
+    only = set(a.metrics) ^ set(b.metrics)
+    if only:
+        # Not compared: a metric more or less leaves the compared number what it was.
+        yield Cause("metrics", "metrics", listed(a.metrics), listed(b.metrics), name)
+    for field, left, right in (
+        ("content_hash", a.data.content_hash, b.data.content_hash),
+        ("origin", a.data.origin, b.data.origin),
+    ):
         if left != right:
             yield Cause("data", field, shown(left), shown(right), name)
-    if a["scorer_hash"] != b["scorer_hash"]:
-        yield Cause("scorer", "scorer_hash", a["scorer_hash"], b["scorer_hash"], name)
+    if a.scorer_hash != b.scorer_hash:
+        yield Cause("scorer", "scorer_hash", a.scorer_hash, b.scorer_hash, name)
     for field, left, right in differing(judge_of(a), judge_of(b)):
         yield Cause("judge", field, left, right, name)
 
 
-def run_causes(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Cause]:
+def run_causes(a: RunRecord, b: RunRecord) -> Iterator[Cause]:
     """What differs in model, backend, precision, versions and hardware."""
-    yield from model_causes(a["model"], b["model"])
-    for field, left, right in differing(a["model"]["engine"], b["model"]["engine"]):
+    yield from model_causes(a.model, b.model)
+    for field, left, right in differing(a.model.engine, b.model.engine):
         yield Cause("precision" if field in PRECISION else "backend", field, left, right)
-    if a["limit"] != b["limit"]:
-        yield Cause("limit", "limit", shown(a["limit"]), shown(b["limit"]))
-    for field in ("version", "git_commit", "git_dirty"):
-        left, right = a["olmes"].get(field), b["olmes"].get(field)
-        if left != right:
-            yield Cause("olmes", field, shown(left), shown(right))
-    ours, theirs = a.get("environment") or {}, b.get("environment") or {}
-    engine = {*a["model"]["engine"], *b["model"]["engine"]}
-    for field, left, right in differing(ours.get("packages", {}), theirs.get("packages", {})):
+    if a.limit != b.limit:
+        yield Cause("limit", "limit", shown(a.limit), shown(b.limit))
+    for field, left, right in differing(as_json(a.olmes), as_json(b.olmes)):
+        yield Cause("olmes", field, left, right)
+    ours, theirs = a.environment, b.environment
+    engine = {*a.model.engine, *b.model.engine}
+    for field, left, right in differing(ours.packages, theirs.packages):
         if field not in engine:  # the engine names the versions it ran with already
             yield Cause("package", field, left, right)
-    for field, left, right in differing(ours.get("hardware", {}), theirs.get("hardware", {})):
+    for field, left, right in differing(as_json(ours.hardware), as_json(theirs.hardware)):
         yield Cause("hardware", field, left, right)
 
 
-def model_causes(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Cause]:
+def model_causes(a: RecordedModel, b: RecordedModel) -> Iterator[Cause]:
     """Which parts of the models differ; older records have the fingerprint alone."""
-    if a["fingerprint"] == b["fingerprint"]:
+    if a.fingerprint == b.fingerprint:
         return
-    parts = differing(a.get("parts") or {}, b.get("parts") or {})
+    parts = differing(a.parts or {}, b.parts or {})
     for field, left, right in parts:
         kind: Kind = "chat template" if MODEL_PARTS.get(field) else "model"
         yield Cause(kind, field, left, right)
     if not parts:
-        yield Cause("model", "fingerprint", a["fingerprint"][:16], b["fingerprint"][:16])
+        yield Cause("model", "fingerprint", a.fingerprint[:16], b.fingerprint[:16])
 
 
-def judge_of(task: dict[str, Any]) -> dict[str, Any]:
+def judge_of(task: TaskResult) -> JsonObject:
     """Who judged a task; empty for a task without a judge."""
-    judge = task.get("judge") or {}
-    return {"model": judge.get("model"), "encoders": judge.get("encoders")} if judge else {}
+    judge = task.judge
+    return {"model": as_json(judge.model), "encoders": judge.encoders} if judge else {}
 
 
-def differing(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, str, str]]:
+def listed(names: Iterable[str]) -> str:
+    """Names as text."""
+    return shown(", ".join(names))
+
+
+def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Dotted field and both values, for each leaf of two nested objects that differs."""
     left, right = dict(leaves(a)), dict(leaves(b))
     return [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.records.record import Record, records_in
+from olmes.records.schema import Score, TaskResult
+from olmes.types import JsonObject
 
 if TYPE_CHECKING:
     import pandas
@@ -27,7 +29,8 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         Numbers: a row for each run, task, sub-task ('' for the whole task) and metric, with value,
         stderr, ci_low, ci_high, n, and what the number rests on (model, fingerprint, suite,
         formulation_hash, data_hash, data origin, standard, limit, held_out, and for held-out runs
-        looks_before and dev_then, the development score at that time).
+        looks_before and dev_then, the development score at that time); unit and higher_is_better say
+        what a value is.
         Samples: a row for each response, with run, model, task and the fields of the samples file;
         a metric `M` is the column `values.M`.
 
@@ -38,7 +41,7 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
     return frame_of(sample_rows(records)) if samples else number_frame(records)
 
 
-def frame_of(rows: Iterable[dict[str, Any]]) -> pandas.DataFrame:
+def frame_of(rows: Iterable[JsonObject]) -> pandas.DataFrame:
     """Rows as a data frame; half of a surrogate pair, which a column of text cannot hold, as U+FFFD."""
     import pandas
 
@@ -60,59 +63,60 @@ def number_frame(records: Iterable[Record]) -> pandas.DataFrame:
     return frame.astype({name: "Int64" for name in COUNTS if name in frame})
 
 
-def number_rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+def number_rows(records: Iterable[Record]) -> Iterator[JsonObject]:
     """One row a run, task, sub-task and metric."""
     for record in records:
         for name, task in record.tasks.items():
             about = about_task(record, name, task)
-            groups = {"": task["metrics"]} | {
-                subtask: found["metrics"] for subtask, found in task["subtasks"].items()
-            }
+            groups: dict[str, Mapping[str, Score]] = {"": task.metrics}
+            groups |= {subtask: found.metrics for subtask, found in task.subtasks.items()}
             for subtask, metrics in groups.items():
-                for metric, numbers in metrics.items():
-                    estimate = {key: numbers[key] for key in ESTIMATE}
-                    primary = metric == task["primary"]
+                for metric, score in metrics.items():
+                    of = task.metrics.get(metric)
                     yield {
                         **about,
                         "subtask": subtask,
                         "metric": metric,
-                        "primary": primary,
-                        **estimate,
+                        "primary": metric == task.primary,
+                        **{field: getattr(score, field) for field in ESTIMATE},
+                        "unit": of.unit if of else "share",
+                        "higher_is_better": of.higher_is_better if of else True,
                     }
 
 
-def about_task(record: Record, name: str, task: dict[str, Any]) -> dict[str, Any]:
+def about_task(record: Record, name: str, task: TaskResult) -> JsonObject:
     """What every number of a task rests on."""
-    data = record.data
-    held = data.get("held_out") or {}
+    run, held = record.run, record.run.held_out
     return {
         "run": record.id,
-        "created": data["created"],
-        "model": data["model"]["name"],
-        "fingerprint": data["model"]["fingerprint"],
-        "suite": (data["suite"] or {}).get("name", ""),
+        "created": run.created,
+        "model": run.model.name,
+        "fingerprint": run.model.fingerprint,
+        "suite": run.suite.name if run.suite else "",
         "task": name,
-        "formulation_hash": task["formulation_hash"],
-        "standard": task["standard"],
-        "data_hash": task["data"]["content_hash"],
-        "data_origin": task["data"]["origin"],
-        "limit": data["limit"],
+        "formulation_hash": task.formulation_hash,
+        "standard": task.standard,
+        "data_hash": task.data.content_hash,
+        "data_origin": task.data.origin,
+        "limit": run.limit,
         "complete": record.complete,
-        "held_out": name in held.get("tasks", ()),
-        "looks_before": held.get("looks_before"),
-        "dev_then": (held.get("dev") or {}).get("value"),
+        "held_out": held is not None and name in held.tasks,
+        "looks_before": held.looks_before if held else None,
+        "dev_then": held.dev.value if held and held.dev else None,
     }
 
 
-def sample_rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+def sample_rows(records: Iterable[Record]) -> Iterator[JsonObject]:
     """One row a response; a nested field's name has its parts joined by dots."""
     for record in records:
         for name in record.tasks:
             if record.sealed(name):
                 continue
             for row in record.samples(name):
-                flat = {key: row[key] for key in row if key not in ("values", "response")}
+                flat: JsonObject = {
+                    key: cell for key, cell in row.items() if key not in ("values", "response")
+                }
                 flat |= {f"values.{metric}": value for metric, value in row["values"].items()}
                 flat |= {f"response.{key}": value for key, value in (row["response"] or {}).items()}
-                model = record.data["model"]["name"]
+                model = record.run.model.name
                 yield {"run": record.id, "model": model, "task": name, **flat}

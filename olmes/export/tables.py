@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from olmes.comparison.boards import Board, estimate_of, pairwise
+from olmes.comparison.boards import Board, higher_is_better, mean_of, pairwise, unit_of
 from olmes.comparison.items import SharedItems
 from olmes.records.record import Record
+from olmes.records.schema import HeldOut, MetricScore, Score
+from olmes.records.shown import marks_of, shown
 from olmes.tools.visible_text import one_line
+from olmes.types import Unit
 
 ALPHA = 0.05
 LATEX_SPECIAL = str.maketrans(
@@ -53,29 +55,28 @@ def cells(board: Board) -> list[list[TableCell]]:
     """The numbers of a board: a row a run, a column a task, the mean last."""
     items = SharedItems()
     columns = [
-        column(board, [name], [primary(record, name) for record in board.records], items)
+        column(board, [name], [record.tasks[name].score for record in board.records], items)
         for name in board.records[0].tasks
     ]
     if len(columns) > 1:
-        means = [estimate_of(record) for record in board.records]
+        means = [mean_score(record) for record in board.records]
         columns.append(column(board, list(board.records[0].tasks), means, items))
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def primary(record: Record, name: str) -> dict[str, Any]:
-    """A task's primary metric."""
-    task = record.tasks[name]
-    metric: dict[str, Any] = task["metrics"][task["primary"]]
-    return metric
+def mean_score(record: Record) -> MetricScore:
+    """What a run is ranked by, with its unit and direction."""
+    return MetricScore.of(
+        mean_of(record), unit=unit_of(record), higher_is_better=higher_is_better(record)
+    )
 
 
 def column(
-    board: Board, names: list[str], estimates: Sequence[dict[str, Any]], items: SharedItems
+    board: Board, names: list[str], scores: Sequence[MetricScore], items: SharedItems
 ) -> list[TableCell]:
     """One column: the best of it, and which runs are not shown to differ from that."""
-    values = [estimate["value"] for estimate in estimates]
-    higher = all(primary(board.records[0], name).get("higher_is_better", True) for name in names)
-    top = max(values) if higher else min(values)
+    values = [required(score) for score in scores]
+    top = max(values) if scores[0].higher_is_better else min(values)
     best = {at for at, value in enumerate(values) if value == top and len(values) > 1}
     alike = set()
     if best and (found := pairwise(board.records, names, items)):
@@ -84,17 +85,23 @@ def column(
             if first in pair and difference.p_adjusted >= ALPHA:
                 alike |= set(pair)
     return [
-        TableCell(written(estimate), at in best, at in alike - best)
-        for at, estimate in enumerate(estimates)
+        TableCell(written(score, score.unit), at in best, at in alike - best)
+        for at, score in enumerate(scores)
     ]
 
 
-def written(estimate: dict[str, Any]) -> str:
-    """`71.2 ± 1.4`: a score in percent and half the width of its 95 % interval."""
-    text = f"{100 * estimate['value']:.1f}"
-    if estimate["ci_low"] is None:
+def required(score: Score) -> float:
+    """The value of a run that can be ranked: it has one."""
+    assert score.value is not None
+    return score.value
+
+
+def written(score: Score, unit: Unit) -> str:
+    """`71.2 ± 1.4`: a score and half the width of its 95 % interval."""
+    text = shown(score.value, unit)
+    if score.ci_low is None or score.ci_high is None:
         return text
-    return f"{text} ± {50 * (estimate['ci_high'] - estimate['ci_low']):.1f}"
+    return f"{text} ± {shown((score.ci_high - score.ci_low) / 2, unit)}"
 
 
 def markdown(boards: Sequence[Board], left_out: LeftOut) -> str:
@@ -190,7 +197,7 @@ def latex_cell(cell: TableCell) -> str:
 
 def model_name(record: Record) -> str:
     """What the user called the model."""
-    return str(record.data["model"]["name"])
+    return record.run.model.name
 
 
 def notes(board: Board) -> list[str]:
@@ -198,17 +205,31 @@ def notes(board: Board) -> list[str]:
     said = [
         "Percent ± half of the 95 % interval; † no difference from the best is shown (p ≥ 0.05)."
     ]
+    tasks = board.records[0].tasks.items()
+    said += [
+        f"{name}: {', '.join(marks)}." for name, task in tasks if (marks := marks_of(task.score))
+    ]
     for record in board.records:
-        if held := record.data.get("held_out"):
-            dev = held["dev"]
-            has_score = dev and dev["value"] is not None
-            then = f"{dev['suite']} score then {written(dev)}" if has_score else "no dev score then"
-            before = held["looks_before"]
+        if held := record.run.held_out:
             said.append(
-                f"{model_name(record)}: held-out tasks looked at after {before} earlier "
-                f"{'look' if before == 1 else 'looks'} of the family {held['family']}; {then}."
+                f"{model_name(record)}: held-out tasks looked at after {counted_looks(held)} "
+                f"of the family {held.family}; {dev_then(held)}."
             )
     return said
+
+
+def counted_looks(held: HeldOut) -> str:
+    """How many looks went before one."""
+    before = held.looks_before
+    return f"{before} earlier {'look' if before == 1 else 'looks'}"
+
+
+def dev_then(held: HeldOut) -> str:
+    """The development score at the time of a look."""
+    dev = held.dev
+    if dev is None or dev.value is None:
+        return "no dev score then"
+    return f"{dev.suite} score then {written(dev, dev.unit)}"
 
 
 def absent(left_out: LeftOut) -> list[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from olmes.models.base import Done, EncodedPrompt, Model
-from olmes.types import Request, Response
+from olmes.records.schema import JudgeModel
+from olmes.types import JsonObject, Request, Response
 
 WAVE = 64
 """Questions put at once while a budget is watched."""
@@ -32,13 +32,11 @@ class Judge:
     unasked: int = field(default=0, init=False)
     """Questions that were not put, because the budget was used up."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JudgeModel:
         """What a record says of the judge."""
-        return {
-            "name": self.model.name,
-            "fingerprint": self.model.fingerprint,
-            "engine": self.model.engine,
-        }
+        return JudgeModel(
+            name=self.model.name, fingerprint=self.model.fingerprint, engine=self.model.engine
+        )
 
 
 class BudgetedModel(Model):
@@ -59,7 +57,7 @@ class BudgetedModel(Model):
         return self.judge.model.fingerprint
 
     @property
-    def engine(self) -> dict[str, Any]:
+    def engine(self) -> JsonObject:
         """The model's own."""
         return self.judge.model.engine
 

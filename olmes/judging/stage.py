@@ -6,19 +6,19 @@ responses -> questions (the task) -> judgements (journal, cache, judge, encoder)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.judging.judge import BudgetedModel, Judge
+from olmes.records.schema import ResponseRow, TaskJudge
 from olmes.requests.dispatch import answer_all
 from olmes.requests.items import Item
 from olmes.requests.journal import Journal
 from olmes.requests.response_cache import ResponseCache
 from olmes.tools.hashing import content_hash
-from olmes.types import Judgement, Question, Request, Response, Similarity
+from olmes.types import JsonObject, Judgement, Question, Request, Response, Similarity
 
 Told = Callable[[int, tuple[Question, ...], list[Judgement]], None]
 """Called with a response's position, the questions about it and what came back."""
@@ -47,7 +47,7 @@ class Judging:
     """Who judged in a run."""
 
     judge: Judge | None
-    encoders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    encoders: dict[str, JsonObject] = field(default_factory=dict)
     """By name: fingerprint and engine of each encoder that was asked."""
     lacking: list[str] = field(default_factory=list)
     """Why encoders could not be loaded, a sentence each."""
@@ -75,23 +75,23 @@ class JudgementCounts:
         self.judgements = 0
         self.tokens = {"prompt": 0, "completion": 0}
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: ResponseRow) -> None:
         """Count one row in."""
         for judgement in row.get("judgements", ()):
             self.judgements += 1
-            for kind in self.tokens:
-                self.tokens[kind] += judgement[f"{kind}_tokens"]
+            self.tokens["prompt"] += judgement["prompt_tokens"]
+            self.tokens["completion"] += judgement["completion_tokens"]
 
-    def entry(self, judged: Judging) -> dict[str, Any]:
+    def counted(self, judged: Judging) -> TaskJudge:
         """A judged task's part of the record: who, how many judgements, at what price in tokens."""
         judge = judged.judge
-        return {
-            "model": judge.describe() if judge else None,
-            "encoders": judged.encoders,
-            "budget": judge.budget if judge else None,
-            "judgements": self.judgements,
-            "tokens": dict(self.tokens),
-        }
+        return TaskJudge(
+            model=judge.describe() if judge else None,
+            encoders=judged.encoders,
+            budget=judge.budget if judge else None,
+            judgements=self.judgements,
+            tokens=dict(self.tokens),
+        )
 
 
 @dataclass
@@ -180,7 +180,7 @@ def weigh(
     name: str,
     pairs: Sequence[tuple[tuple[int, int], Similarity]],
     answered: Callable[[tuple[int, int], Judgement], None],
-) -> dict[str, Any]:
+) -> JsonObject:
     """Have an encoder answer, and describe it.
 
     Raises:

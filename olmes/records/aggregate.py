@@ -6,25 +6,36 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress
-from typing import Any
 
 from olmes import stats
 from olmes.benchmark.metrics import Metric
 from olmes.benchmark.task import Task
-from olmes.records.record import Row
-from olmes.runs.score_sheet import FLAGS
+from olmes.records.items import cluster_of, parts_of
+from olmes.records.schema import FLAGS, MetricScore, ResponseRow, Score, SubtaskResult, TaskResult
 from olmes.stats import Estimate
+from olmes.types import Unit
 
-NOTHING = {"value": None, "stderr": None, "ci_low": None, "ci_high": None, "n": 0}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """The numbers of one task's rows, as `TaskResult` holds them."""
+
+    n: int
+    items: int
+    metrics: dict[str, MetricScore]
+    subtasks: dict[str, SubtaskResult]
+    counts: dict[str, int]
+    tokens: dict[str, int]
 
 
-def task_numbers(task: Task, rows: Iterable[Row]) -> dict[str, Any]:
-    """The numbers of one task's rows: `n`, `metrics`, `subtasks`, `counts`, `tokens`."""
+def task_numbers(task: Task, rows: Iterable[ResponseRow]) -> Numbers:
+    """The numbers of one task's rows."""
     numbers = TaskNumbers(task)
     for row in rows:
         numbers.add(row)
-    return numbers.entry()
+    return numbers.counted()
 
 
 class TaskNumbers:
@@ -40,62 +51,66 @@ class TaskNumbers:
         self.sums = {metric.name: Sums(self.clusters) for metric in task.metrics}
         self.sizes: Counter[str] = Counter()
         """Rows by sub-task."""
+        self.items = 0
+        """First responses, one an item."""
         self.counts: Counter[str] = Counter()
         self.tokens = {"prompt": 0, "completion": 0}
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ResponseRow) -> None:
         """Count one row in."""
         self.sizes[row["subtask"]] += 1
+        self.items += row["repeat"] == 0
         for flag in row["flags"]:
             self.counts[flag] += 1
         if response := row["response"]:
-            for kind in self.tokens:
-                self.tokens[kind] += response[f"{kind}_tokens"]
-        values = row["values"]
+            self.tokens["prompt"] += response["prompt_tokens"]
+            self.tokens["completion"] += response["completion_tokens"]
         cluster = -1
         for name, sums in self.sums.items():
-            if (value := values.get(name)) is not None:
+            if parts := parts_of(row, name):
                 if cluster < 0:
                     cluster = self.clusters.number(row)
-                sums.add(cluster, value)
+                sums.add(cluster, parts, over_parts=isinstance(row["values"][name], list))
 
-    def entry(self) -> dict[str, Any]:
+    def counted(self) -> Numbers:
         """The numbers of the rows so far."""
-        return {
-            "n": self.sizes.total(),
-            "metrics": {
-                metric.name: self.overall(metric)
-                | {
-                    "help": metric.help,
-                    "honest": metric.honest,
-                    "higher_is_better": metric.higher_is_better,
-                }
+        return Numbers(
+            n=self.sizes.total(),
+            items=self.items,
+            metrics={
+                metric.name: MetricScore.of(
+                    self.overall(metric),
+                    help=metric.help,
+                    honest=metric.honest,
+                    higher_is_better=metric.higher_is_better,
+                    unit=metric.unit,
+                )
                 for metric in self.task.metrics
             },
-            "subtasks": {
-                name: {
-                    "n": self.sizes[name],
-                    "metrics": {
-                        metric: as_json(sums.estimated(name)) for metric, sums in self.sums.items()
+            subtasks={
+                name: SubtaskResult(
+                    n=self.sizes[name],
+                    metrics={
+                        metric: Score.of(sums.estimated(name)) for metric, sums in self.sums.items()
                     },
-                }
+                )
                 for name in sorted(self.sizes)
                 if name
             },
-            "counts": {flag: self.counts[flag] for flag in FLAGS},
-            "tokens": dict(self.tokens),
-        }
+            counts={flag: self.counts[flag] for flag in FLAGS},
+            tokens=dict(self.tokens),
+        )
 
-    def overall(self, metric: Metric) -> dict[str, Any]:
+    def overall(self, metric: Metric) -> Estimate | None:
         """A metric over the task: over all items, or the mean of its sub-tasks' values."""
         sums = self.sums[metric.name]
         pooled = sums.estimated()
         macro = self.task.formulation.aggregate == "macro"
         if not macro or len(self.sizes) < 2 or pooled is None:
-            return as_json(pooled)
+            return pooled
         found = {name: sums.estimated(name) for name in self.sizes}
         groups = {name: group for name, group in found.items() if group is not None}
-        return stats.macro(groups, pooled, is_share=sums.is_share()).to_json()
+        return stats.macro(groups, pooled, is_share=sums.is_share())
 
 
 class Clusters:
@@ -106,7 +121,7 @@ class Clusters:
         self.subtasks: list[str] = []
         """The sub-task of each cluster."""
 
-    def number(self, row: Row) -> int:
+    def number(self, row: ResponseRow) -> int:
         """The number of a row's cluster."""
         key = cluster_of(row)
         if (found := self.numbers.get(key)) is None:
@@ -127,8 +142,8 @@ class Sums:
         self.no_shares: set[str] = set()
         """Sub-tasks with a value that does not lie between 0 and 1."""
 
-    def add(self, cluster: int, value: float | list[bool]) -> None:
-        """Add one row's value."""
+    def add(self, cluster: int, parts: Sequence[float], *, over_parts: bool) -> None:
+        """Add one row's value: the parts of a metric over parts, else one number."""
         if cluster >= len(self.places):
             self.places.extend([-1] * (cluster + 1 - len(self.places)))
         if (place := self.places[cluster]) < 0:
@@ -136,10 +151,9 @@ class Sums:
             self.numbers.append(cluster)
             self.totals.append(0.0)
             self.sizes.append(0.0)
-        flags = value if isinstance(value, list) else [value]
-        self.totals[place] += math.fsum(flags)
-        self.sizes[place] += len(flags)
-        if not isinstance(value, list) and not 0 <= value <= 1:
+        self.totals[place] += math.fsum(parts)
+        self.sizes[place] += len(parts)
+        if not over_parts and not 0 <= parts[0] <= 1:
             self.no_shares.add(self.clusters.subtasks[cluster])
 
     def estimated(self, subtask: str | None = None) -> Estimate | None:
@@ -158,30 +172,15 @@ class Sums:
         return not self.no_shares if subtask is None else subtask not in self.no_shares
 
 
-def as_json(estimate: Estimate | None) -> dict[str, Any]:
-    """An estimate, or that there is none, as JSON."""
-    return NOTHING if estimate is None else estimate.to_json()
-
-
-def cluster_of(row: Row) -> tuple[str, ...]:
-    """What the row's error is clustered by, told apart by sub-task.
-
-    The label the task gave the item (`Task.cluster`: a passage, a template); without one the item
-    itself, so that its responses (repeats, parts) are one cluster either way. A sub-task that is
-    averaged over (DeepMind Mathematics' categories) is a stratum, not a cluster: `stats.macro`.
-    """
-    if label := row.get("cluster"):
-        return row["subtask"], label
-    return row["subtask"], str(row["doc_id"]), row["doc_hash"]
-
-
-def suite_numbers(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def suite_mean(tasks: Mapping[str, TaskResult]) -> Estimate | None:
     """The unweighted mean of the tasks' primary metrics; its error is sqrt(Σ SE²)/T.
 
-    `tasks` have a number each; the caller says which members of the suite are missing.
+    Tasks without a number are left out; the caller says which members of a suite are missing.
     """
-    primaries = {
-        name: Estimate.from_json(task["metrics"][task["primary"]]) for name, task in tasks.items()
-    }
-    mean = stats.suite_mean(primaries)
-    return as_json(mean)
+    primaries = {name: task.score.estimate for name, task in tasks.items()}
+    return stats.suite_mean({name: one for name, one in primaries.items() if one is not None})
+
+
+def suite_unit(tasks: Iterable[TaskResult]) -> Unit:
+    """The unit of the mean of some tasks: shares where all of them are."""
+    return "share" if all(task.score.unit == "share" for task in tasks) else "number"

@@ -9,25 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
 
 from olmes.benchmark.task import Task
-from olmes.records.record import Row
+from olmes.records.schema import DiagnosisCounts, ResponseRow
 
 LATEX = re.compile(r"\\[A-Za-z]+|\\[(\[]|\$")
 TAIL = 300
 """Characters of a response's end in which the form of its answer is looked for."""
 WHY_WRONG = ("truncated", "refusal", "empty", "unparsed")
 """Flags by which answers that no reading calls right are told apart."""
-
-
-def diagnose(task: Task, rows: Iterable[Row]) -> dict[str, Any]:
-    """How the wrong answers among a task's rows came about: `Diagnosis.entry`."""
-    diagnosis = Diagnosis(task)
-    for row in rows:
-        diagnosis.add(row)
-    return diagnosis.entry()
 
 
 class Diagnosis:
@@ -40,7 +30,7 @@ class Diagnosis:
         self.lost_by: Counter[str] = Counter()
         self.flags: Counter[str] = Counter()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ResponseRow) -> None:
         """Count one row in."""
         values = row["values"]
         if self.primary not in values:
@@ -54,24 +44,22 @@ class Diagnosis:
         if any(values.get(name) == 1 for name in self.honest):
             self.lost_by[reason(row)] += 1
 
-    def entry(self) -> dict[str, Any]:
+    def counted(self) -> DiagnosisCounts:
         """What is known of the rows so far.
 
-        Returns:
-            `n` scored responses; `wrong` of them by the primary metric; `lost` of these that an
-            honest metric calls right, with `lost_by` (latex, closing_phrase, truncated, other); and
-            `flags` of the wrong ones. `lost` is None for a task without an honest metric.
+        `lost` is None for a task without an honest metric; `lost_by` has latex, closing_phrase,
+        truncated and other.
         """
-        return {
-            "n": self.scored,
-            "wrong": self.wrong,
-            "lost": self.lost_by.total() if self.honest else None,
-            "lost_by": dict(sorted(self.lost_by.items())),
-            "flags": {flag: self.flags[flag] for flag in WHY_WRONG},
-        }
+        return DiagnosisCounts(
+            n=self.scored,
+            wrong=self.wrong,
+            lost=self.lost_by.total() if self.honest else None,
+            lost_by=dict(sorted(self.lost_by.items())),
+            flags={flag: self.flags[flag] for flag in WHY_WRONG},
+        )
 
 
-def reason(row: Row) -> str:
+def reason(row: ResponseRow) -> str:
     """Why the protocol's metric did not see a right answer."""
     if "truncated" in row["flags"]:
         return "truncated"
@@ -81,6 +69,7 @@ def reason(row: Row) -> str:
     return "closing_phrase" if {"misformatted", "unparsed"} & set(row["flags"]) else "other"
 
 
-def end_of(row: Row) -> str:
+def end_of(row: ResponseRow) -> str:
     """The end of a response, where its answer stands."""
-    return str((row["response"] or {}).get("text", ""))[-TAIL:]
+    response = row["response"]
+    return response["text"][-TAIL:] if response else ""

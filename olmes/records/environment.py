@@ -9,9 +9,9 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import olmes
+from olmes.records.schema import Environment, Hardware, Program
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "sympy", "antlr4-python3-runtime", "lm-eval",
@@ -20,14 +20,14 @@ PACKAGES = (
 """Packages that can change a number."""
 
 
-def environment() -> dict[str, Any]:
+def environment() -> Environment:
     """Python, platform, package versions and hardware."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": package_versions(),
-        "hardware": {"cpu": cpu_name(), "cores": os.cpu_count(), "gpu": gpu_name()},
-    }
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages=package_versions(),
+        hardware=Hardware(cpu=cpu_name(), cores=os.cpu_count(), gpu=gpu_name()),
+    )
 
 
 @functools.cache
@@ -59,7 +59,7 @@ def gpu_name() -> str | None:
 
 
 @functools.cache
-def program() -> dict[str, Any]:
+def program() -> Program:
     """Version of olmes, and its commit when it runs from a checkout: as it was at the first call."""
     package = Path(olmes.__file__).parent
     commit: str | None = None
@@ -68,7 +68,7 @@ def program() -> dict[str, Any]:
     if (package.parent / ".git").exists():
         commit = git(package.parent, "rev-parse", "HEAD") or None
         dirty = bool(git(package.parent, "status", "--porcelain", "--untracked-files=no"))
-    return {"version": olmes.__version__, "git_commit": commit, "git_dirty": dirty}
+    return Program(version=olmes.__version__, git_commit=commit, git_dirty=dirty)
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""The record of a run: a folder with `run.json` and one file of samples a task (docs/record.md)."""
+"""A record on disk: a folder with `run.json` and one file of samples a task (docs/record.md)."""
 
 from __future__ import annotations
 
@@ -7,41 +7,58 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from olmes.errors import OlmesError
+from olmes.records.check import FieldError, NewerSchemaError, run_record
+from olmes.records.schema import ResponseRow, RunRecord, TaskResult
 from olmes.tools import jsonl
+from olmes.types import JsonObject
 
-Row = dict[str, Any]
-"""A row of a samples file (docs/record.md)."""
-
-SCHEMA = 1
-NEEDED = frozenset(("id", "created", "complete", "model", "tasks"))
-"""Without these a file is no record."""
+RUN_FILE = "run.json"
 VERDICT = ("subtask", "doc_id", "doc_hash", "prompt_hash", "repeat", "cluster", "values")
 """What `Record.verdicts` keeps of a row."""
-VOLATILE = ("created", "environment", "timing", "cost", "olmes", "held_out")
-"""Parts of `run.json` that differ between two runs with the same outcome."""
+
+
+def record_folders(place: Path) -> list[Path]:
+    """The folders of the records in a store, by name; a record's own folder is one itself."""
+    if (place / RUN_FILE).exists():
+        return [place]
+    return [path.parent for path in sorted(place.glob(f"*/{RUN_FILE}"))]
 
 
 def records_in(place: Path) -> list[Record]:
     """The record in a folder, or the records in the folders below it, by name.
 
     Raises:
-        OlmesError: there is none.
+        OlmesError: there is none, or one cannot be read.
     """
-    if (place / "run.json").exists() or place.is_file():
+    if place.is_file():
         return [Record.load(place)]
-    found = [Record.load(path.parent) for path in sorted(place.glob("*/run.json"))]
+    found = [Record.load(folder) for folder in record_folders(place)]
     if not found:
-        raise OlmesError(f"{place} holds no record (run.json); check the path.")
+        raise OlmesError(f"{place} holds no record ({RUN_FILE}); check the path.")
     return found
 
 
-class Record:
-    """What a run left on disk. `data` is `run.json`; samples are read when asked for."""
+def readable_records(store: Path) -> tuple[list[Record], dict[Path, OlmesError]]:
+    """The records of a store, and by its folder why one cannot be read."""
+    found: list[Record] = []
+    unreadable: dict[Path, OlmesError] = {}
+    for folder in record_folders(store):
+        try:
+            found.append(Record.load(folder))
+        except OlmesError as error:
+            unreadable[folder] = error
+    return found, unreadable
 
-    def __init__(self, folder: Path, data: dict[str, Any]) -> None:
+
+class Record:
+    """What a run left on disk: `run` is `run.json`; samples are read when asked for."""
+
+    def __init__(self, folder: Path, run: RunRecord) -> None:
         self.folder = folder
-        self.data = data
+        self.run = run
 
     @classmethod
     def load(cls, folder: Path | str) -> Record:
@@ -51,45 +68,53 @@ class Record:
             OlmesError: there is none, or it was written by a newer olmes.
         """
         folder = Path(folder)
-        path = folder / "run.json" if folder.is_dir() else folder
+        path = folder / RUN_FILE if folder.is_dir() else folder
         try:
-            data = json.loads(path.read_text("utf-8"))
+            return cls(path.parent, run_record(json.loads(path.read_text("utf-8"))))
         except FileNotFoundError:
-            raise OlmesError(f"{folder} holds no record (run.json); check the path.") from None
-        except ValueError as error:
+            raise OlmesError(f"{folder} holds no record ({RUN_FILE}); check the path.") from None
+        except OSError as error:
+            raise OlmesError(f"{path} cannot be read ({error}).") from None
+        except NewerSchemaError as error:
+            raise OlmesError(f"{path}: {error}; update olmes.") from None
+        except FieldError as error:
             raise OlmesError(f"{path} is not a record ({error}); run again to write it.") from None
-        lacking = sorted(NEEDED - data.keys()) if isinstance(data, dict) else ["every field"]
-        if lacking:
-            raise OlmesError(
-                f"{path} is not a record (it lacks {lacking[0]}); run again to write it."
-            )
-        if data.get("schema", 0) > SCHEMA:
-            raise OlmesError(
-                f"{path} has schema {data['schema']}, newer than this olmes reads ({SCHEMA}); "
-                "update olmes."
-            )
-        return cls(path.parent, data)
+        except (ValueError, RecursionError) as error:
+            raise OlmesError(f"{path} is not a record ({error}); run again to write it.") from None
 
     @property
     def id(self) -> str:
         """The run's name, which is its folder's."""
-        return str(self.data["id"])
+        return self.run.id
 
     @property
     def complete(self) -> bool:
         """Whether every request was answered and every response scored."""
-        return bool(self.data["complete"])
+        return self.run.complete
 
     @property
-    def tasks(self) -> dict[str, dict[str, Any]]:
+    def tasks(self) -> dict[str, TaskResult]:
         """Numbers and origins by task name."""
-        tasks: dict[str, dict[str, Any]] = self.data["tasks"]
-        return tasks
+        return self.run.tasks
+
+    def to_json(self) -> JsonObject:
+        """`run.json` as a JSON object of today's schema."""
+        return dict(msgspec.to_builtins(self.run))
 
     def value(self, task: str, metric: str | None = None) -> float:
-        """A task's metric, the primary one unless another is named."""
-        numbers = self.tasks[task]
-        return float(numbers["metrics"][metric or numbers["primary"]]["value"])
+        """A task's metric, the primary one unless another is named.
+
+        Raises:
+            OlmesError: the run has no such task or metric, or the metric has no value.
+        """
+        result = self.tasks.get(task)
+        score = result.metrics.get(metric or result.primary) if result else None
+        if score is None or score.value is None:
+            raise OlmesError(
+                f"{self.id} has no number for {task} {metric or ''}".rstrip()
+                + f"; it has {', '.join(self.tasks)}."
+            )
+        return score.value
 
     def samples_path(self, task: str) -> Path:
         """Where a task's samples are, or would be once they are unsealed.
@@ -97,19 +122,22 @@ class Record:
         Raises:
             OlmesError: the record names a place outside its own folder.
         """
-        path = (self.folder / str(self.tasks[task]["samples"])).resolve()
+        path = (self.folder / self.tasks[task].samples).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise OlmesError(
-                f"{self.folder}/run.json names {path}, outside its folder; do not use it."
+                f"{self.folder}/{RUN_FILE} names {path}, outside its folder; do not use it."
             )
         return path
 
     def sealed(self, task: str) -> bool:
         """Whether a task's samples are under seal."""
-        held = self.data.get("held_out")
-        return bool(held and task in held["sealed"]) and not self.samples_path(task).exists()
+        return task in self.run.sealed and not self.samples_path(task).exists()
 
-    def samples(self, task: str) -> Iterator[Row]:
+    def has_samples(self, task: str) -> bool:
+        """Whether a task's samples are there to be read."""
+        return not self.sealed(task) and self.samples_path(task).exists()
+
+    def samples(self, task: str) -> Iterator[ResponseRow]:
         """The rows of a task's samples file, one a response.
 
         Raises:
@@ -118,14 +146,15 @@ class Record:
         """
         yield from jsonl.read(self.opened(task))
 
-    def verdicts(self, task: str) -> Iterator[Row]:
+    def verdicts(self, task: str) -> Iterator[ResponseRow]:
         """The same rows reduced to what statistics need, without the texts.
 
         Raises:
             OlmesError: as `samples`.
         """
         for row in jsonl.scan(self.opened(task)):
-            yield {name: row.get(name) for name in VERDICT}
+            kept: Any = {name: row.get(name) for name in VERDICT}
+            yield kept
 
     def opened(self, task: str) -> Path:
         """The samples file of a task that is not under seal.
@@ -139,7 +168,3 @@ class Record:
                 f'`olmes unseal {self.folder} --reason "..."`.'
             )
         return self.samples_path(task)
-
-    def without_volatile(self) -> dict[str, Any]:
-        """`run.json` without what differs between two runs with the same outcome."""
-        return {key: value for key, value in self.data.items() if key not in VOLATILE}

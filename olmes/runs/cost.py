@@ -12,79 +12,49 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from olmes.tools.jsonl import dumps, write_atomically
+import msgspec
+
 from olmes.models.base import Done, EncodedPrompt, Model, Work
+from olmes.records.check import FieldError, converted
+from olmes.records.schema import Cost
 from olmes.scoring.process.pool import ScoringPool
-from olmes.types import Request, Response
+from olmes.tools.jsonl import dumps, write_atomically
+from olmes.types import JsonObject, Request, Response
 
 FILE_NAME = "cost.json"
 SAVE_SECONDS = 1.0
+COUNTS = ("sessions", "requests", "reused", "prefill_tokens", "decode_tokens")
+SECONDS = ("wall_s", "model_s", "load_s", "scoring_cpu_s", "gpu_s")
 
 
-@dataclass(slots=True)
-class Cost:
-    """What sessions of a run cost so far; the field `cost` of a record (docs/record.md)."""
+def settled(cost: Cost) -> Cost:
+    """A cost as it is written down: rounded, with what follows from it (`idle_s`, `tokens_per_s`)."""
+    computed = cost.prefill_tokens + cost.decode_tokens
+    return msgspec.structs.replace(
+        cost,
+        **{name: round(getattr(cost, name), 3) for name in SECONDS},
+        idle_s=round(max(0.0, cost.wall_s - cost.model_s - cost.load_s), 3),
+        tokens_per_s=round(computed / cost.model_s, 1) if cost.model_s else None,
+    )
 
-    sessions: int = 0
-    requests: int = 0
-    """Sent to the model; those that failed included."""
-    reused: int = 0
-    """Responses that came from the cache or from an equal request."""
-    prefill_tokens: int = 0
-    """Prompt tokens (and given continuations) the model computed."""
-    shared_tokens: int | None = None
-    """Prompt tokens that were not computed again, since others begin alike; None: not known."""
-    decode_tokens: int = 0
-    """New tokens the model computed."""
-    wall_s: float = 0.0
-    model_s: float = 0.0
-    """In the model, loading left out."""
-    load_s: float = 0.0
-    scoring_cpu_s: float = 0.0
-    """Processor seconds of the scoring processes."""
-    gpu_s: float = 0.0
-    """`model_s` times the GPUs that were used."""
-    peak_rss_bytes: int | None = None
-    """Largest resident memory of the process up to then; None where the system does not say."""
-    peak_gpu_bytes: int | None = None
-    """Largest memory torch took on the first GPU; None without one."""
 
-    def to_json(self) -> dict[str, Any]:
-        """The fields, and what follows from them: `idle_s` and `tokens_per_s`."""
-        fields = {
-            name: round(value, 3) if isinstance(value, float) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
-        computed = self.prefill_tokens + self.decode_tokens
-        return fields | {
-            "idle_s": round(max(0.0, self.wall_s - self.model_s - self.load_s), 3),
-            "tokens_per_s": round(computed / self.model_s, 1) if self.model_s else None,
-        }
+def summed(one: Cost, other: Cost) -> Cost:
+    """Two sessions as one: of memory the larger, of shared tokens none where either is not known."""
+    asked = [cost for cost in (one, other) if cost.requests]
+    shared = [cost.shared_tokens for cost in asked if cost.shared_tokens is not None]
+    return Cost(
+        **{name: getattr(one, name) + getattr(other, name) for name in (*COUNTS, *SECONDS)},
+        shared_tokens=sum(shared) if len(shared) == len(asked) else None,
+        peak_rss_bytes=larger(one.peak_rss_bytes, other.peak_rss_bytes),
+        peak_gpu_bytes=larger(one.peak_gpu_bytes, other.peak_gpu_bytes),
+    )
 
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Cost:
-        """The inverse of `to_json`."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in row.items() if name in known})
 
-    def __add__(self, other: Cost) -> Cost:
-        """Sums; of memory the larger, of shared tokens nothing where either is not known."""
-        summed: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            ours, theirs = getattr(self, field.name), getattr(other, field.name)
-            if field.name.startswith("peak_"):
-                summed[field.name] = max((one for one in (ours, theirs) if one), default=None)
-            elif field.name == "shared_tokens":
-                unasked = [one for one in (self, other) if one.requests]
-                known = [one.shared_tokens for one in unasked if one.shared_tokens is not None]
-                summed[field.name] = sum(known) if len(known) == len(unasked) else None
-            else:
-                summed[field.name] = ours + theirs
-        return Cost(**summed)
+def larger(one: int | None, other: int | None) -> int | None:
+    """The larger of two sizes, as far as they are known."""
+    return max((size for size in (one, other) if size), default=None)
 
 
 class Meter:
@@ -137,21 +107,21 @@ class Meter:
         session.wall_s = time.perf_counter() - self.began
         session.gpu_s = session.model_s * self.model.gpus if session.model_s else 0.0
         session.peak_rss_bytes, session.peak_gpu_bytes = peak_rss(), peak_gpu()
-        return self.earlier + session
+        return summed(self.earlier, session)
 
     def save(self) -> None:
         """Write the sum down, at most once a second."""
         now = time.perf_counter()
         if now - self.saved > SAVE_SECONDS:
             self.saved = now
-            write_atomically(self.path, dumps(self.total().to_json()) + "\n")
+            write_atomically(self.path, dumps(msgspec.to_builtins(settled(self.total()))) + "\n")
 
     def close(self, *, remove: bool) -> None:
         """Write the sum down for a later session; `remove` it when the record is whole."""
         if remove:
             self.path.unlink(missing_ok=True)
         else:
-            write_atomically(self.path, dumps(self.total().to_json()) + "\n")
+            write_atomically(self.path, dumps(msgspec.to_builtins(settled(self.total()))) + "\n")
 
 
 class MeteredModel(Model):
@@ -169,7 +139,7 @@ class MeteredModel(Model):
         return self.model.fingerprint
 
     @property
-    def engine(self) -> dict[str, Any]:
+    def engine(self) -> JsonObject:
         """The model's own."""
         return self.model.engine
 
@@ -225,8 +195,8 @@ class MeteredModel(Model):
 def read_cost(path: Path) -> Cost:
     """What earlier sessions cost; nothing where they left no file that can be read."""
     try:
-        return Cost.from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        return converted(json.loads(path.read_text("utf-8")), Cost)
+    except (OSError, ValueError, FieldError):
         return Cost()
 
 

@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes.requests.response_cache import Keys, ResponseCache
-from olmes.records.environment import environment
 from olmes.errors import OlmesError
-from olmes.requests.items import Item
-from olmes.requests.journal import FILE_NAME
 from olmes.judging.judge import Judge
 from olmes.models.base import Model
-from olmes.models.checkpoint.folder import HubCheckpoint
 from olmes.models.checkpoint.fingerprint import weight_files
-from olmes.models.hf.model import CheckpointModel
+from olmes.models.checkpoint.folder import HubCheckpoint
 from olmes.models.checkpoint.lineage import family
-from olmes.models.replay import ReplayModel
-from olmes.models.spec import load_model
+from olmes.models.hf.model import CheckpointModel
 from olmes.models.hf.warm import WarmMemory, tensors
+from olmes.models.spec import load_model
 from olmes.models.workload import Workload, workload
+from olmes.records.environment import environment
+from olmes.records.record import Record, readable_records
+from olmes.records.schema import Hardware
+from olmes.requests.items import Item
+from olmes.requests.journal import FILE_NAME
 from olmes.requests.plan import Plan
-from olmes.records.record import Record
+from olmes.requests.response_cache import ResponseCache, ResponseKeys
+from olmes.runs.evaluation import Evaluation
 from olmes.runs.run import run_name
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -76,31 +77,26 @@ class CostEstimate:
         return asdict(self)
 
 
-def estimate_all(
-    names: Sequence[str],
-    plan: Callable[[Model], Plan],
-    *,
-    out: Path,
-    engine: Mapping[str, Any],
-    judge: Judge | None = None,
-    use_cache: bool = True,
-) -> list[CostEstimate]:
+def estimate_all(names: Sequence[str], evaluation: Evaluation) -> list[CostEstimate]:
     """The estimate of each model; tokens are made once for all that share a tokenizer.
 
     Raises:
-        OlmesError: a model cannot be had, or the plan cannot be made.
+        OlmesError: a model cannot be loaded, or the plan cannot be made.
     """
-    warm = WarmMemory()
-    records = list(records_of(out))
-    loaded = [load_model(name, warm=warm, **engine) for name in names]
-    shared: Plan | None = None
-    found = []
-    for model in loaded:
-        # Only a recording has a say in what is asked of it.
-        own = plan(model) if shared is None or isinstance(model, ReplayModel) else shared
-        shared = None if isinstance(model, ReplayModel) else own
-        found.append(estimate(own, model, records, out=out, judge=judge, use_cache=use_cache))
-    return found
+    warm, options = WarmMemory(), evaluation.options
+    records = list(records_of(options.out))
+    loaded = [load_model(name, warm=warm, **options.engine) for name in names]
+    return [
+        estimate(
+            evaluation.plan(model),
+            model,
+            records,
+            out=options.out,
+            judge=evaluation.judge(),
+            use_cache=options.use_cache,
+        )
+        for model in loaded
+    ]
 
 
 def estimate(
@@ -176,7 +172,7 @@ def equal_requests(
     items: Sequence[Item], positions: Sequence[int], model: Model
 ) -> dict[str, list[int]]:
     """Positions by response key, in order: those under one key have the same response."""
-    keys = Keys(model, None)
+    keys = ResponseKeys(model, None)
     equal: dict[str, list[int]] = {}
     for position in positions:
         item = items[position]
@@ -223,13 +219,7 @@ def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:
 
 def records_of(out: Path) -> Iterator[Record]:
     """Every record of a store that can be read, the newest first."""
-    found = []
-    for path in out.glob("*/run.json"):
-        try:
-            found.append(Record.load(path.parent))
-        except OlmesError:
-            continue
-    yield from sorted(found, key=lambda record: str(record.data["created"]), reverse=True)
+    yield from sorted(readable_records(out)[0], key=lambda record: record.run.created, reverse=True)
 
 
 def mean_length(
@@ -243,25 +233,23 @@ def mean_length(
     [task] = [one.task for one in plan.tasks if one.task.name == name]
 
     def same_weights(record: Record) -> bool:
-        return weights_here(model) and bool(
-            record.data["model"]["fingerprint"] == model.fingerprint
-        )
+        return weights_here(model) and record.run.model.fingerprint == model.fingerprint
 
     def same_family(record: Record) -> bool:
-        return bool(record.data["model"].get("family") == family(model))
+        return record.run.model.family == family(model)
 
     fitting = [
         record
         for record in records
         if (found := record.tasks.get(name))
-        and found["formulation_hash"] == task.formulation_hash
-        and found["n"] > found["counts"]["failed"]
+        and found.formulation_hash == task.formulation_hash
+        and found.n > found.said("failed")
     ]
     for near in (same_weights, same_family, lambda _: True):
         for record in filter(near, fitting):
             found = record.tasks[name]
-            answered = found["n"] - found["counts"]["failed"]
-            return found["tokens"]["completion"] / answered, record.id
+            answered = found.n - found.said("failed")
+            return found.tokens.get("completion", 0) / answered, record.id
     return None, ""
 
 
@@ -273,22 +261,28 @@ def speed(
     Runs of the same tasks go before others: reading is many times faster than writing, so that a
     speed holds for its own mixture of the two.
     """
-    hardware = environment()["hardware"]
+    here = environment().hardware
     names = {task.task.name for task in plan.tasks}
     fitting = [
         record
         for record in records
-        if (record.data.get("cost") or {}).get("tokens_per_s")
-        and record.data["model"]["engine"] == model.engine
-        and architecture(record.data["model"]["parts"]) == architecture(model.fingerprint_parts)
-        and {**record.data["environment"]["hardware"], "gpu": None} == {**hardware, "gpu": None}
+        if record.run.cost
+        and record.run.cost.tokens_per_s
+        and record.run.model.engine == model.engine
+        and architecture(record.run.model.parts) == architecture(model.fingerprint_parts)
+        and same_processor(record.run.environment.hardware, here)
     ]
     same = [record for record in fitting if set(record.tasks) == names] or fitting
     if not same:
         return None, ()
-    costs = [record.data["cost"] for record in same]
-    tokens = sum(cost["prefill_tokens"] + cost["decode_tokens"] for cost in costs)
-    return tokens / sum(cost["model_s"] for cost in costs), tuple(record.id for record in same)
+    costs = [record.run.cost for record in same if record.run.cost]
+    tokens = sum(cost.prefill_tokens + cost.decode_tokens for cost in costs)
+    return tokens / sum(cost.model_s for cost in costs), tuple(record.id for record in same)
+
+
+def same_processor(one: Hardware, other: Hardware) -> bool:
+    """Whether two machines are alike but for what torch, which a replay does not load, says of GPUs."""
+    return (one.cpu, one.cores) == (other.cpu, other.cores)
 
 
 def architecture(parts: Mapping[str, str] | None) -> str | None:

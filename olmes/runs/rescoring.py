@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from olmes.records.aggregate import task_numbers
+from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
 from olmes.models.replay import RecordedResponse
-from olmes.records.record import Row
+from olmes.records.aggregate import Numbers, task_numbers
+from olmes.records.schema import MetricScore, ResponseRow, RowValue
 from olmes.requests.recorded import Finder
-from olmes.scoring.process.pool import ScoringPool
 from olmes.runs.score_sheet import ScoreSheet, unanswered
-from olmes.benchmark.task import Task
+from olmes.scoring.process.pool import ScoringPool
+from olmes.types import VerdictPart
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,29 @@ class Rescored:
     """Recorded responses with their verdicts."""
 
     task: Task
-    rows: list[Row]
+    rows: list[ResponseRow]
     """One a response, in the order of the recording."""
-    numbers: dict[str, Any]
-    """As a task's part of a record: `n`, `metrics`, `subtasks`, `counts`."""
+    numbers: Numbers
+
+    @property
+    def primary(self) -> str:
+        """The task's primary metric."""
+        return self.task.primary
+
+    @property
+    def standard(self) -> bool:
+        """Whether the formulation is the published one."""
+        return self.task.standard
+
+    @property
+    def metrics(self) -> dict[str, MetricScore]:
+        """By name."""
+        return self.numbers.metrics
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Responses by what happened."""
+        return self.numbers.counts
 
 
 def score_recorded(
@@ -48,7 +68,7 @@ def score_recorded(
     """
     finder = Finder(task, dataset)
     instances = [finder.instance(row) for row in recorded]
-    rows: list[Row] = [
+    rows: list[Any] = [
         {
             "doc_id": row.doc_id,
             "subtask": instance.subtask,
@@ -75,10 +95,30 @@ def needs_data(recorded: Sequence[RecordedResponse]) -> bool:
     return any(row.doc is None for row in recorded)
 
 
-def verdict_row(row: Mapping[str, Any]) -> dict[str, Any]:
+class VerdictRow(TypedDict):
     """What `olmes score --verdicts` writes for one response."""
-    kept = ("doc_id", "subtask", "repeat", "values", "extracted", "flags", "note")
-    verdict = {name: row[name] for name in kept}
+
+    doc_id: int
+    subtask: str
+    repeat: int
+    values: Mapping[str, RowValue]
+    extracted: Any
+    flags: list[str]
+    note: str
+    instructions: NotRequired[list[VerdictPart]]
+
+
+def verdict_row(row: ResponseRow) -> VerdictRow:
+    """The verdict of a row."""
+    verdict = VerdictRow(
+        doc_id=row["doc_id"],
+        subtask=row["subtask"],
+        repeat=row["repeat"],
+        values=row["values"],
+        extracted=row["extracted"],
+        flags=row["flags"],
+        note=row["note"],
+    )
     if row["parts"]:
         verdict["instructions"] = row["parts"]
     return verdict

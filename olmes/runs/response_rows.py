@@ -9,17 +9,34 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict, cast
 
+from olmes.records.schema import ResponseRow
 from olmes.requests.items import Docs, Item
-from olmes.tools.jsonl import line_of
 from olmes.requests.plan import TaskPlan
-from olmes.records.record import Row
 from olmes.runs.score_sheet import ScoreSheet, unanswered
 from olmes.runs.spool import Spool
-from olmes.types import Doc, Question, Response
+from olmes.tools.jsonl import line_of
+from olmes.types import Doc, Message, Question, Response
 
 
-def asked_row(plan: TaskPlan, item: Item) -> Row:
+class AskedRow(TypedDict):
+    """The part of a row that is there before its response."""
+
+    doc_id: int
+    subtask: str
+    doc_hash: str
+    cluster: str
+    repeat: int
+    prompt_hash: str
+    messages: list[Message]
+    prompt: str | None
+    prefill: str
+    continuations: list[str]
+    gold: Any
+
+
+def asked_row(plan: TaskPlan, item: Item) -> AskedRow:
     """The part of a row that is there before its response: what was asked, and the gold."""
     instance, request = item.instance, item.first
     return {
@@ -37,39 +54,40 @@ def asked_row(plan: TaskPlan, item: Item) -> Row:
     }
 
 
-class SampleRows:
+class ResponseRows:
     """The rows of one task by position: read, filled in and set again, as of a list."""
 
     def __init__(self, plan: TaskPlan, folder: Path, *, packed: bool = False) -> None:
         """Rows of a plan, kept below `folder`; `packed` where they are under seal."""
         self.plan = plan
         self.spool = Spool(folder, len(plan.items), packed=packed)
-        self.latest: tuple[Doc, Row] | None = None
+        self.latest: tuple[Doc, AskedRow] | None = None
         """The document of the row made last, and that row: its repeats differ in two fields."""
 
     def __len__(self) -> int:
         return len(self.plan.items)
 
-    def __getitem__(self, position: int) -> Row:
+    def __getitem__(self, position: int) -> ResponseRow:
         line = self.spool.get(position)
         if line is None:
             return self.fresh(position)
-        row: Row = json.loads(line)
+        row: ResponseRow = json.loads(line)
         return row
 
-    def __setitem__(self, position: int, row: Row) -> None:
+    def __setitem__(self, position: int, row: ResponseRow) -> None:
         self.spool.put(position, line_of(row))
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[ResponseRow]:
         return (self[position] for position in range(len(self)))
 
-    def fresh(self, position: int) -> Row:
+    def fresh(self, position: int) -> ResponseRow:
         """A row without a response."""
         item, latest = self.plan.items[position], self.latest
         if latest is None or latest[0] is not item.instance.doc:
             latest = self.latest = (item.instance.doc, asked_row(self.plan, item))
-        own: Row = {"repeat": item.repeat, "prompt_hash": item.request_hash}
-        return {**latest[1], **own, **unanswered()}
+        own = {"repeat": item.repeat, "prompt_hash": item.request_hash}
+        row: Any = {**latest[1], **own, **unanswered()}
+        return cast(ResponseRow, row)
 
     def lines(self) -> Iterator[bytes]:
         """The rows as lines of the samples file, in their order."""
@@ -84,17 +102,17 @@ class SampleRows:
 class RunSheet(ScoreSheet):
     """The score sheet of one task in a run."""
 
-    rows: SampleRows
+    rows: ResponseRows
 
     def __init__(self, plan: TaskPlan, folder: Path, *, packed: bool = False) -> None:
-        super().__init__(plan.task, Docs(plan.items), SampleRows(plan, folder, packed=packed))
+        super().__init__(plan.task, Docs(plan.items), ResponseRows(plan, folder, packed=packed))
         self.plan = plan
 
     def to_judge(self) -> Iterator[ToJudge]:
         """The responses of a judged task whose requests did not fail."""
         for position, row in enumerate(self.rows):
-            response = Response.from_json(row["response"])
-            if not response.error:
+            response = row["response"] and Response.from_json(row["response"])
+            if response and not response.error:
                 yield ToJudge(self, position, response)
 
 

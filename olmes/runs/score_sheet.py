@@ -6,28 +6,12 @@ import re
 import threading
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, TypedDict
 
-from olmes.records.record import Row
-from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.benchmark.task import Task
-from olmes.types import Doc, Judgement, Question, Response
-
-FLAGS = (
-    "failed",
-    "empty",
-    "refusal",
-    "truncated",
-    "prompt_truncated",
-    "unparsed",
-    "misformatted",
-    "unjudged",
-    "timeout",
-    "crashed",
-)
-"""What is counted beside a score: request failed; blank response; the response refuses; cut at the
-token limit; prompt cut from the left; no answer found; the answer is not in the form asked for; the
-judge gave no judgement; a scorer hit its time or memory limit; a scorer broke."""
+from olmes.records.schema import FLAGS, ResponseRow, RowValue
+from olmes.scoring.process.pool import Outcome, ScoringPool
+from olmes.types import Doc, Judgement, Question, Response, ResponseJson, VerdictPart
 
 REFUSAL = re.compile(
     r"\s*(?:I['’]m (?:very |so )?sorry|I am (?:very |so )?sorry|Sorry(?=,)|I apologi[sz]e|My apologies"
@@ -37,8 +21,19 @@ REFUSAL = re.compile(
 """How refusals begin. A response that begins so and then answers is counted too: read the samples."""
 
 
-def unanswered() -> Row:
+class Unanswered(TypedDict):
     """The part of a row that a response and its verdict fill in."""
+
+    response: ResponseJson | None
+    values: dict[str, RowValue]
+    extracted: Any
+    flags: list[str]
+    note: str
+    parts: list[VerdictPart]
+
+
+def unanswered() -> Unanswered:
+    """That part, before there is a response."""
     return {
         "response": None,
         "values": {},
@@ -54,9 +49,9 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, position: int, /) -> Row: ...
+    def __getitem__(self, position: int, /) -> ResponseRow: ...
 
-    def __setitem__(self, position: int, row: Row, /) -> None: ...
+    def __setitem__(self, position: int, row: ResponseRow, /) -> None: ...
 
 
 class ScoreSheet:
@@ -71,7 +66,7 @@ class ScoreSheet:
         self.rows = rows
         self.answered = 0
         """Responses whose requests did not fail."""
-        self.open: dict[int, Row] = {}
+        self.open: dict[int, ResponseRow] = {}
         """Rows that wait for verdicts."""
         self.outcomes: dict[int, dict[str, Outcome]] = {}
         """What the scorers of such rows have said so far."""
@@ -94,7 +89,7 @@ class ScoreSheet:
         with self.lock:
             self.answered += not response.error
         row = self.rows[position]
-        row["response"] = response.to_json() | {"logprobs": list(response.logprobs)}
+        row["response"] = {**response.to_json(), "logprobs": list(response.logprobs)}
         row["flags"] = flags_of(response)
         row["note"] = response.error
         self.waits(position, row, scored=not response.error and not self.task.judged)
@@ -104,17 +99,18 @@ class ScoreSheet:
     ) -> None:
         """Write what was asked about a response, and what came back, into its row."""
         row = self.rows[position]
-        row["judgements"] = [
+        asked: list[Any] = [
             question.to_json() | judgement.to_json()
             for question, judgement in zip(questions, judgements, strict=True)
         ]
+        row["judgements"] = asked
         errors = dict.fromkeys(one.error for one in judgements if one.error)
         if errors:
             row["flags"] = [name for name in FLAGS if name in {*row["flags"], "unjudged"}]
             row["note"] = "; ".join(errors)
         self.waits(position, row, scored=not errors)
 
-    def waits(self, position: int, row: Row, *, scored: bool) -> None:
+    def waits(self, position: int, row: ResponseRow, *, scored: bool) -> None:
         """Keep a row in memory if it will be `scored` now, else set it."""
         if scored:
             self.open[position] = row
@@ -134,7 +130,7 @@ class ScoreSheet:
         row = self.open.pop(position)
         complete_row(row, ordered)
         if any(outcome.timeout for outcome in ordered):
-            row["values"] = self.task.wrong_values(self.docs[position]) | row["values"]
+            row["values"] = {**self.task.wrong_values(self.docs[position]), **row["values"]}
         self.rows[position] = row
 
 
@@ -150,7 +146,7 @@ def flags_of(response: Response) -> list[str]:
     return [name for name, true in found.items() if true]
 
 
-def complete_row(row: Row, outcomes: Sequence[Outcome]) -> None:
+def complete_row(row: ResponseRow, outcomes: Sequence[Outcome]) -> None:
     """Join the outcomes of a response's scorers into its row."""
     notes = [row["note"]]
     flags = set(row["flags"])
@@ -159,7 +155,7 @@ def complete_row(row: Row, outcomes: Sequence[Outcome]) -> None:
         flags |= {"timeout"} if outcome.timeout else set()
         flags |= {"crashed"} if outcome.crash else set()
         if verdict := outcome.verdict:
-            row["values"].update(verdict.values)
+            row["values"] = {**row["values"], **verdict.values}
             row["parts"].extend(verdict.parts)
             if row["extracted"] is None:
                 row["extracted"] = verdict.extracted

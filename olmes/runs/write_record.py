@@ -6,25 +6,34 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from olmes.tools import jsonl
-from olmes.records.aggregate import TaskNumbers, suite_numbers
-from olmes.runs.cost import Cost
-from olmes.records.diagnosis import Diagnosis
-from olmes.records.environment import environment, program
-from olmes.judging.stage import Judging, JudgementCounts
+import msgspec
+
+from olmes.benchmark.task import Task
+from olmes.judging.stage import JudgementCounts, Judging
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage, training_step
+from olmes.records.aggregate import TaskNumbers, suite_mean, suite_unit
+from olmes.records.diagnosis import Diagnosis
+from olmes.records.environment import environment, program
+from olmes.records.record import RUN_FILE, Record
+from olmes.records.schema import (
+    SCHEMA,
+    Cost,
+    HeldOut,
+    RecordedModel,
+    RecordedPair,
+    ResponseRow,
+    RunRecord,
+    SuiteResult,
+    TaskResult,
+)
 from olmes.requests.plan import Plan, TaskPlan
-from olmes.records.record import SCHEMA, Record, Row
+from olmes.runs.cost import settled
 from olmes.runs.response_rows import RunSheet
 from olmes.seal.look import TakenLook
-from olmes.seal.sealing import sealed_entries, sealed_samples
-from olmes.benchmark.task import Task
-
-BROKEN = ("failed", "crashed", "unjudged")
-"""Flags of responses that have no score; a run with any is not complete."""
+from olmes.seal.sealing import sealed_files, sealed_samples
+from olmes.tools import jsonl
 
 
 def write_record(
@@ -41,36 +50,36 @@ def write_record(
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole."""
     tasks = {
-        sheet.task.name: task_entry(sheet.plan, write_samples(folder, sheet, look), judges)
+        sheet.task.name: task_result(sheet.plan, write_samples(folder, sheet, look), judges)
         for sheet in sheets
     }
-    data = {
-        "schema": SCHEMA,
-        "id": folder.name,
-        "identity": identity,
-        "complete": not any(task["counts"][flag] for task in tasks.values() for flag in BROKEN),
-        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "olmes": program(),
-        "model": {
-            "name": model.name,
-            "fingerprint": model.fingerprint,
-            "parts": model.fingerprint_parts,
-            "engine": model.engine,
-            "family": look.entry["family"] if look else family(model),
-            "step": training_step(model),
-            "lineage": lineage(model),
-        },
-        "suite": suite_entry(plan, tasks),
-        "limit": plan.limit,
-        "held_out": look.to_json() | sealed(folder, look, tasks) if look else None,
-        "tasks": tasks,
-        "not_run": dict(plan.not_run),
-        "warnings": warnings(tasks, plan, judges),
-        "environment": environment(),
-        "timing": {name: round(seconds, 3) for name, seconds in timing.items()},
-        "cost": cost.to_json(),
-    }
-    jsonl.write_atomically(folder / "run.json", jsonl.dumps(data) + "\n")
+    run = RunRecord(
+        schema=SCHEMA,
+        id=folder.name,
+        identity=identity,
+        complete=all(task.whole for task in tasks.values()),
+        created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        olmes=program(),
+        model=RecordedModel(
+            name=model.name,
+            fingerprint=model.fingerprint,
+            parts=model.fingerprint_parts,
+            engine=model.engine,
+            family=look.held_out.family if look else family(model),
+            step=training_step(model),
+            lineage=lineage(model),
+        ),
+        suite=suite_result(plan, tasks),
+        limit=plan.limit,
+        held_out=sealed(folder, look, tasks) if look else None,
+        tasks=tasks,
+        not_run=dict(plan.not_run),
+        warnings=warnings(tasks, plan, judges),
+        environment=environment(),
+        timing={name: round(seconds, 3) for name, seconds in timing.items()},
+        cost=settled(cost),
+    )
+    jsonl.write_atomically(folder / RUN_FILE, jsonl.dumps(msgspec.to_builtins(run)) + "\n")
     return Record.load(folder)
 
 
@@ -82,7 +91,7 @@ class Counted:
         self.diagnosis = Diagnosis(task)
         self.judgements = JudgementCounts()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ResponseRow) -> None:
         """Count one row in."""
         self.numbers.add(row)
         self.diagnosis.add(row)
@@ -97,7 +106,7 @@ def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Coun
     with writing as write:
         for number, line in enumerate(sheet.rows.lines(), start=1):
             write(line)
-            counted.add(jsonl.scanned(line, f"the samples of {name}, line {number}"))
+            counted.add(jsonl.parse_line_64bit(line, f"the samples of {name}, line {number}"))
     return counted
 
 
@@ -108,9 +117,10 @@ def open_samples(folder: Path, task: Task) -> Iterator[Callable[[bytes], object]
         yield stream.write
 
 
-def sealed(folder: Path, look: TakenLook, tasks: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record says of the samples under seal."""
-    return sealed_entries(folder, {name: tasks[name]["n"] for name in look.tasks})
+def sealed(folder: Path, look: TakenLook, tasks: Mapping[str, TaskResult]) -> HeldOut:
+    """What a record says of the look and of the samples under seal."""
+    files = sealed_files(folder, {name: tasks[name].n for name in look.tasks})
+    return msgspec.structs.replace(look.held_out, sealed=files)
 
 
 def samples_file(task: Task) -> str:
@@ -118,78 +128,87 @@ def samples_file(task: Task) -> str:
     return f"samples/{task.name}.jsonl"
 
 
-def task_entry(plan: TaskPlan, counted: Counted, judges: Judging | None) -> dict[str, Any]:
+def task_result(plan: TaskPlan, counted: Counted, judges: Judging | None) -> TaskResult:
     """A task's part of `run.json`: where its numbers come from, then the numbers."""
-    task = plan.task
-    return {
-        "title": task.title,
-        "primary": task.primary,
-        "standard": task.standard,
-        "settings": dict(task.settings),
-        "formulation": task.formulation.to_json(),
-        "formulation_hash": task.formulation_hash,
-        "scorer_hash": plan.scorer_hash,
-        "data": plan.dataset.to_json(),
-        **counted.numbers.entry(),
-        "diagnosis": counted.diagnosis.entry(),
-        "judge": counted.judgements.entry(judges) if judges and task.judged else None,
-        "shared_messages": list(plan.shared_messages),
-        "samples": samples_file(task),
-    }
+    task, numbers = plan.task, counted.numbers.counted()
+    return TaskResult(
+        title=task.title,
+        primary=task.primary,
+        standard=task.standard,
+        settings=dict(task.settings),
+        formulation=task.formulation.to_json(),
+        formulation_hash=task.formulation_hash,
+        scorer_hash=plan.scorer_hash,
+        data=plan.dataset.recorded(),
+        n=numbers.n,
+        items=numbers.items,
+        metrics=numbers.metrics,
+        subtasks=numbers.subtasks,
+        counts=numbers.counts,
+        tokens=numbers.tokens,
+        diagnosis=counted.diagnosis.counted(),
+        judge=counted.judgements.counted(judges) if judges and task.judged else None,
+        shared_messages=list(plan.shared_messages),
+        samples=samples_file(task),
+    )
 
 
-def suite_entry(plan: Plan, tasks: dict[str, Any]) -> dict[str, Any] | None:
+def suite_result(plan: Plan, tasks: Mapping[str, TaskResult]) -> SuiteResult | None:
     """The suite's part of `run.json`; None for a run of single tasks.
 
     `missing` names the members that have no number; the mean is then over the others, and `complete`
     is false.
     """
-    if plan.suite is None:
+    suite = plan.suite
+    if suite is None:
         return None
-    names = plan.suite.tasks
-    members = {name: tasks[name] for name in names if name in tasks and has_number(tasks[name])}
-    missing = [name for name in names if name not in members]
-    whole = not any(task["counts"][flag] for task in members.values() for flag in BROKEN)
-    return {
-        "name": plan.suite.name,
-        "title": plan.suite.title,
-        "held_out": plan.suite.held_out,
-        "aggregate": plan.suite.aggregate,
-        "complete": whole and not missing,
-        "tasks": list(names),
-        "missing": missing,
-        "pairs": [pair.to_json() for pair in plan.suite.pairs],
-        **suite_numbers(members),
+    members = {
+        name: tasks[name]
+        for name in suite.tasks
+        if name in tasks and tasks[name].score.estimate is not None
     }
+    missing = [name for name in suite.tasks if name not in members]
+    return SuiteResult.of(
+        suite_mean(members),
+        name=suite.name,
+        title=suite.title,
+        held_out=suite.held_out,
+        aggregate=suite.aggregate,
+        complete=all(task.whole for task in members.values()) and not missing,
+        tasks=list(suite.tasks),
+        missing=missing,
+        pairs=[RecordedPair(dev=list(pair.dev), unseen=pair.unseen) for pair in suite.pairs],
+        unit=suite_unit(members.values()),
+    )
 
 
-def has_number(task: dict[str, Any]) -> bool:
-    """Whether a task's primary metric has a value."""
-    return task["metrics"][task["primary"]]["value"] is not None
+FLAG_WARNINGS = {
+    "failed": "requests failed and are not in the score",
+    "crashed": "responses could not be scored because a scorer broke",
+    "unjudged": "responses have no judgement and are not in the score",
+    "prompt_truncated": "prompts were cut from the left to fit the model's window",
+    "timeout": "responses hit a scorer's time or memory limit and count as wrong",
+}
 
 
-def warnings(tasks: dict[str, Any], plan: Plan, judges: Judging | None) -> list[str]:
+def warnings(tasks: Mapping[str, TaskResult], plan: Plan, judges: Judging | None) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
     said = [f"{name}: not run: {why}" for name, why in plan.not_run.items()]
     for name, task in tasks.items():
-        if not task["standard"]:
-            changed = ", ".join(f"{key}={value}" for key, value in task["settings"].items())
+        if not task.standard:
+            changed = ", ".join(f"{key}={value}" for key, value in task.settings.items())
             said.append(f"{name}: not the standard formulation ({changed}).")
-        said.extend(f"{name}: {note}" for note in task["data"]["notes"] if note)
-        for flag, words in (
-            ("failed", "requests failed and are not in the score"),
-            ("crashed", "responses could not be scored because a scorer broke"),
-            ("unjudged", "responses have no judgement and are not in the score"),
-            ("prompt_truncated", "prompts were cut from the left to fit the model's window"),
-            ("timeout", "responses hit a scorer's time or memory limit and count as wrong"),
-        ):
-            if task["counts"][flag]:
-                said.append(f"{name}: {task['counts'][flag]} {words}.")
-        if task["judge"] and judges:
+        said.extend(f"{name}: {note}" for note in task.data.notes if note)
+        said.extend(
+            f"{name}: {task.said(flag)} {words}."
+            for flag, words in FLAG_WARNINGS.items()
+            if task.said(flag)
+        )
+        if task.judge and judges:
             said.extend(f"{name}: {reason}" for reason in judges.unasked())
-        if task["judge"] and task["counts"]["unparsed"]:
+        if task.judge and task.said("unparsed"):
             said.append(
-                f"{name}: {task['counts']['unparsed']} judgements could not be read and are not "
+                f"{name}: {task.said('unparsed')} judgements could not be read and are not "
                 "in the score."
             )
     return said

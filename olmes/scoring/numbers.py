@@ -28,7 +28,7 @@ STATEMENT_END = re.compile(r"\n|[.!?](?!\d)|\}")
 
 
 def last_number(text: str) -> str | None:
-    """The last number in `text`, as the reference finds it (protocol page, section 3.7).
+    """The last number in `text`, as the reference finds it (docs/protocol.md, section 3.7).
 
     Commas between digits are removed first. A sign survives only on decimals.
     """

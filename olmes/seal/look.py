@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
+import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+
+import msgspec
 
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
-from olmes.records.aggregate import suite_numbers
-from olmes.records.record import Record
+from olmes.records.aggregate import suite_mean, suite_unit
+from olmes.records.check import FieldError, converted
+from olmes.records.record import RUN_FILE, Record, readable_records
+from olmes.records.schema import Asker, DevScore, HeldOut
 from olmes.requests.plan import Plan
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.ledger import Entry, Ledger
 
-Asker = Literal["person", "hook", "watcher"]
 LOOKS = ("run", "unseal")
 """Ledger events that are looks."""
+SEALED = "sealed"
+"""The folder in a run's folder with the samples under seal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +48,19 @@ class Look:
 class TakenLook:
     """A look that is in the ledger."""
 
-    tasks: Mapping[str, list[str]]
-    """The held-out tasks, and which suites hold them out."""
-    entry: Entry
-    """Its line in the ledger."""
+    held_out: HeldOut
+    """What the record keeps; nothing is under seal yet."""
 
-    def to_json(self) -> dict[str, Any]:
-        """What the record keeps."""
-        kept = ("reason", "asked_by", "who", "time", "family", "lineage", "looks_before", "dev")
-        return {
-            "tasks": dict(self.tasks),
-            **{key: self.entry[key] for key in kept},
-            "ledger": {key: self.entry[key] for key in ("number", "hash")},
-        }
+    @classmethod
+    def of(cls, tasks: Mapping[str, list[str]], entry: Entry) -> TakenLook:
+        """The look that a line of the ledger was, at tasks that some suites hold out."""
+        line = {"ledger": {key: entry[key] for key in ("number", "hash")}, "tasks": dict(tasks)}
+        return cls(converted({**entry, **line}, HeldOut))
+
+    @property
+    def tasks(self) -> Mapping[str, list[str]]:
+        """The held-out tasks, and which suites hold them out."""
+        return self.held_out.tasks
 
 
 def check_look(tasks: Iterable[Task], suite: Suite | None, look: Look | None) -> None:
@@ -86,14 +90,15 @@ def take_look(
     look = allowed(look, held)
     ledger = Ledger(store)
     # Before the ledger: a look that another process takes meanwhile has its line before its record.
-    records = records_of(store)
+    records, unreadable = readable_records(store)
     entries = ledger.entries()
     for entry in entries:
         if entry.get("event") == "run" and entry.get("run") == run:
-            return TakenLook(held, entry)
+            return taken(held, entry, ledger)
     check_all_are_there(records, entries, ledger)
+    check_none_is_hidden(unreadable, entries, ledger)
     name = look.family or family(model)
-    sample = all(one.dataset.origin == "sample" for one in plan.tasks if one.task.name in held)
+    demo = all(one.dataset.origin == "demo" for one in plan.tasks if one.task.name in held)
     entry = ledger.append(
         "run",
         run,
@@ -103,16 +108,31 @@ def take_look(
             "reason": look.reason.strip(),
             "tasks": sorted(held),
             "limit": plan.limit,
-            "sample_data": sample,
+            "sample_data": demo,
             "model": model.name,
             "fingerprint": model.fingerprint,
             "family": name,
             "lineage": lineage(model),
             "looks_before": len(looks_of(entries, name, model.fingerprint)),
-            "dev": dev_score(records, model.fingerprint, sample=sample),
+            "dev": msgspec.to_builtins(dev_score(records, model.fingerprint, demo=demo)),
         },
     )
-    return TakenLook(held, entry)
+    return TakenLook.of(held, entry)
+
+
+def taken(held: Mapping[str, list[str]], entry: Entry, ledger: Ledger) -> TakenLook:
+    """The look that a line of the ledger was.
+
+    Raises:
+        OlmesError: the line is not as it was written.
+    """
+    try:
+        return TakenLook.of(held, entry)
+    except (KeyError, FieldError) as error:
+        raise OlmesError(
+            f"{ledger.path} was tampered with (the look of {entry.get('run')}: {error}); restore it "
+            "from a copy, or begin another store with --out."
+        ) from None
 
 
 def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
@@ -150,15 +170,6 @@ def looks_of(entries: Iterable[Entry], name: str, fingerprint: str) -> list[Entr
     ]
 
 
-def records_of(store: Path) -> list[Record]:
-    """The records of a store, as far as they can be read."""
-    found = []
-    for path in store.glob("*/run.json"):
-        with contextlib.suppress(OlmesError):
-            found.append(Record.load(path.parent))
-    return found
-
-
 def check_all_are_there(
     records: Iterable[Record], entries: Sequence[Entry], ledger: Ledger
 ) -> None:
@@ -168,68 +179,83 @@ def check_all_are_there(
         OlmesError: it does; the number of looks before would be too small.
     """
     for record in records:
-        if (held := record.data.get("held_out")) and look_of(held, entries) is None:
+        held = record.run.held_out
+        if held and look_of(held, entries) is None:
             raise OlmesError(
-                f"{ledger.path} lacks line {named_line(held)[0]}, the look that "
+                f"{ledger.path} lacks line {held.ledger.number}, the look that "
                 f"{record.folder.name} was; restore the ledger from a copy, move that run out of "
                 "the folder, or begin another store with --out."
             )
 
 
-def look_of(held: Mapping[str, Any], entries: Sequence[Entry]) -> Entry | None:
+def check_none_is_hidden(
+    unreadable: Mapping[Path, OlmesError], entries: Sequence[Entry], ledger: Ledger
+) -> None:
+    """Refuse to count looks where a look's record was changed so that it cannot be read.
+
+    Raises:
+        OlmesError: one was; whether the ledger has its line cannot be told.
+    """
+    for folder, error in unreadable.items():
+        if was_look(folder, entries):
+            raise OlmesError(
+                f"{error} Until then {ledger.path} cannot be held against the look that "
+                f"{folder.name} was; or move that run out of the folder, or begin another store "
+                "with --out."
+            )
+
+
+def was_look(folder: Path, entries: Iterable[Entry]) -> bool:
+    """Whether a run was a look, whose record cannot be read.
+
+    The ledger names it, or its samples are under seal, or the record says so still.
+    """
+    if (folder / SEALED).exists() or any(entry.get("run") == folder.name for entry in entries):
+        return True
+    try:
+        data = json.loads((folder / RUN_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("held_out") is not None
+
+
+def look_of(held: HeldOut, entries: Sequence[Entry]) -> Entry | None:
     """The line that a record's `held_out` names; None where the ledger has another or none."""
-    number, digest = named_line(held)
+    number = held.ledger.number
     entry = entries[number - 1] if 0 < number <= len(entries) else {}
-    return entry if entry.get("hash") == digest else None
+    return entry if entry.get("hash") == held.ledger.hash else None
 
 
-def named_line(held: Mapping[str, Any]) -> tuple[int, str]:
-    """Number and hash of the line a record's `held_out` names; 0 and '' where it was edited away."""
-    named = held.get("ledger") or {}
-    number = named.get("number")
-    return (number, str(named.get("hash"))) if isinstance(number, int) else (0, "")
-
-
-def dev_score(
-    records: Iterable[Record], fingerprint: str, *, sample: bool
-) -> dict[str, Any] | None:
+def dev_score(records: Iterable[Record], fingerprint: str, *, demo: bool) -> DevScore | None:
     """What a store has on the same weights from tasks that are not held out.
 
     The newest run of a suite; where there is none, the mean of the newest run of single tasks. Runs
-    on the built-in sample say nothing beside a look at real data.
+    on the built-in demo data say nothing beside a look at real data.
 
     Args:
         records: the store's.
         fingerprint: of the weights.
-        sample: whether the look is at the built-in sample itself.
+        demo: whether the look is at built-in demo data itself.
     """
-    found = []
-    for record in records:
-        data = record.data
-        if data["model"].get("fingerprint") != fingerprint or data.get("held_out"):
-            continue
-        if sample or not any(t["data"]["origin"] == "sample" for t in record.tasks.values()):
-            found.append((bool(data.get("suite")), data["created"], data["id"], record))
+    found = [
+        record
+        for record in records
+        if record.run.model.fingerprint == fingerprint
+        and not record.run.held_out
+        and (demo or not record.run.demo_tasks)
+    ]
     if not found:
         return None
-    _, _, run, record = max(found, key=lambda one: one[:3])
-    suite = record.data.get("suite") or mean_of_tasks(record)
-    numbers = ("value", "stderr", "ci_low", "ci_high", "n", "complete")
-    return {"run": run, "suite": suite["name"], **{key: suite[key] for key in numbers}}
-
-
-def mean_of_tasks(record: Record) -> dict[str, Any]:
-    """What stands for a suite where single tasks were run: their names and their mean."""
-    scored = {
-        name: task
-        for name, task in record.tasks.items()
-        if task["metrics"][task["primary"]]["value"] is not None
-    }
-    return {
-        "name": ", ".join(record.tasks),
-        "complete": record.complete and len(scored) == len(record.tasks),
-        **suite_numbers(scored),
-    }
+    newest = max(found, key=lambda one: (one.run.suite is not None, one.run.created, one.id))
+    suite, tasks = newest.run.suite, newest.tasks
+    scored = [task for task in tasks.values() if task.score.estimate is not None]
+    return DevScore.of(
+        suite.estimate if suite else suite_mean(tasks),
+        run=newest.id,
+        suite=suite.name if suite else ", ".join(tasks),
+        complete=suite.complete if suite else newest.complete and len(scored) == len(tasks),
+        unit=suite.unit if suite else suite_unit(tasks.values()),
+    )
 
 
 def who() -> str:

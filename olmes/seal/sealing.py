@@ -7,16 +7,14 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.records.record import Record
+from olmes.records.record import RUN_FILE, Record
+from olmes.records.schema import SealedFile
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.look import look_of, looks_of, named_line, who
+from olmes.seal.look import SEALED, look_of, looks_of, who
 from olmes.tools.hashing import file_sha256
 from olmes.tools.jsonl import write_atomically, written_atomically
-
-FOLDER = "sealed"
 
 
 @contextlib.contextmanager
@@ -32,17 +30,17 @@ def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object
 
 def sealed_file(folder: Path, task: str) -> Path:
     """Where the samples of a held-out task are."""
-    return folder / FOLDER / f"{task}.jsonl.gz"
+    return folder / SEALED / f"{task}.jsonl.gz"
 
 
-def sealed_entries(folder: Path, rows: Mapping[str, int]) -> dict[str, Any]:
+def sealed_files(folder: Path, rows: Mapping[str, int]) -> dict[str, SealedFile]:
     """What a record says of sealed samples: their files and hashes, and the rows of each."""
     sealed = {}
     for task, count in rows.items():
         place = sealed_file(folder, task)
         digest = file_sha256(place)
-        sealed[task] = {"file": f"{FOLDER}/{place.name}", "sha256": digest, "rows": count}
-    return {"sealed": sealed}
+        sealed[task] = SealedFile(file=f"{SEALED}/{place.name}", sha256=digest, rows=count)
+    return sealed
 
 
 def write_result(store: Path, record: Record) -> None:
@@ -53,14 +51,14 @@ def write_result(store: Path, record: Record) -> None:
     """
     digest = file_sha256(record.folder / "run.json")
     ledger = Ledger(store)
-    if (last := last_result(ledger.entries(), record.id)) is None or last["record"] != digest:
+    if (last := last_result(ledger.entries(), record.id)) is None or last.get("record") != digest:
         ledger.append("result", record.id, {"record": digest})
 
 
 def last_result(entries: Sequence[Entry], run: str) -> Entry | None:
     """The newest entry on what a run came to."""
-    results = (e for e in entries if e.get("event") == "result" and e.get("run") == run)
-    return max(results, key=lambda entry: entry["number"], default=None)
+    results = [e for e in entries if e.get("event") == "result" and e.get("run") == run]
+    return results[-1] if results else None
 
 
 def unseal(folder: Path, reason: str) -> list[Path]:
@@ -70,9 +68,13 @@ def unseal(folder: Path, reason: str) -> list[Path]:
         OlmesError: the run has nothing under seal, no reason is given, or the record, a sealed file
             or the ledger is not as it was written.
     """
-    record = Record.load(folder)
-    held = record.data.get("held_out")
-    if not held:
+    try:
+        record = Record.load(folder)
+    except OlmesError as error:
+        if said := unreadable(folder, Ledger(folder.resolve().parent).entries()):
+            raise OlmesError(f"{folder} stays closed: {said}; see `olmes ledger`.") from error
+        raise
+    if not record.run.held_out:
         raise OlmesError(f"{folder} has nothing under seal; its samples are in samples/.")
     if not reason.strip():
         raise OlmesError(
@@ -83,7 +85,7 @@ def unseal(folder: Path, reason: str) -> list[Path]:
     entries = ledger.entries()
     if problems := [*ledger.problems(), *changed(record, entries)]:
         raise OlmesError(f"{folder} stays closed: {problems[0]}; see `olmes ledger`.")
-    opened = [open_samples(record, task) for task in held["sealed"]]
+    opened = [open_samples(record, task) for task in record.run.sealed]
     look = next(e for e in entries if e.get("event") == "run" and e.get("run") == record.id)
     before = len(looks_of(entries, look["family"], look["fingerprint"]))
     kept = ("tasks", "sample_data", "model", "fingerprint", "family", "lineage")
@@ -110,7 +112,7 @@ def open_samples(record: Record, task: str) -> tuple[Path, str]:
     Raises:
         OlmesError: the sealed file cannot be read.
     """
-    place = record.folder / record.data["held_out"]["sealed"][task]["file"]
+    place = record.folder / record.run.sealed[task].file
     try:
         text = gzip.decompress(place.read_bytes()).decode("utf-8")
     except (OSError, EOFError, ValueError) as error:
@@ -120,31 +122,29 @@ def open_samples(record: Record, task: str) -> tuple[Path, str]:
 
 def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
     """A sentence for each part of a run under seal that is not as the ledger or the record says."""
-    try:
-        return differences(record, entries)
-    except (KeyError, TypeError, AttributeError):
-        return [f"{record.folder}/run.json was changed: it is not a record as olmes writes it"]
-
-
-def differences(record: Record, entries: Sequence[Entry]) -> list[str]:
-    """What `changed` says of a record that has every field.
-
-    Raises:
-        KeyError, TypeError, AttributeError: it has not.
-    """
-    held = record.data["held_out"]
+    held = record.run.held_out
+    if held is None:
+        return []
     said = []
     if look_of(held, entries) is None:
-        said.append(f"the look of {record.id} is not in the ledger (line {named_line(held)[0]})")
+        said.append(f"the look of {record.id} is not in the ledger (line {held.ledger.number})")
     result = last_result(entries, record.id)
     if result is None:
         said.append(f"the ledger does not hold the result of {record.id}")
-    elif result["record"] != file_sha256(record.folder / "run.json"):
-        said.append(f"{record.id}/run.json was changed after it was written")
-    for sealed in held["sealed"].values():
-        place = record.folder / sealed["file"]
+    elif result.get("record") != file_sha256(record.folder / RUN_FILE):
+        said.append(f"{record.id}/{RUN_FILE} was changed after it was written")
+    for sealed in held.sealed.values():
+        place = record.folder / sealed.file
         if not place.is_file():
-            said.append(f"{record.id}/{sealed['file']} is missing")
-        elif file_sha256(place) != sealed["sha256"]:
-            said.append(f"{record.id}/{sealed['file']} was changed after it was written")
+            said.append(f"{record.id}/{sealed.file} is missing")
+        elif file_sha256(place) != sealed.sha256:
+            said.append(f"{record.id}/{sealed.file} was changed after it was written")
     return said
+
+
+def unreadable(folder: Path, entries: Sequence[Entry]) -> str:
+    """That a look's record, which cannot be read, was changed; '' where the ledger does not say so."""
+    result, path = last_result(entries, folder.resolve().name), folder / RUN_FILE
+    if result is None or not path.is_file() or result.get("record") == file_sha256(path):
+        return ""
+    return f"{folder.name}/{RUN_FILE} was changed after it was written, and is no record any more"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from olmes.errors import OlmesError
-from olmes.records.record import Record
+from olmes.records.record import Record, readable_records
 from olmes.seal.ledger import Ledger
-from olmes.seal.sealing import changed, last_result
+from olmes.seal.sealing import changed, last_result, unreadable
 
 
 def verify(store: Path) -> list[str]:
@@ -17,22 +16,17 @@ def verify(store: Path) -> list[str]:
     files that were edited; looks and results that a run names and the ledger lacks; samples that were
     opened without a look of their own.
     """
-    said: list[str] = []
-    records: list[Record] = []
     # Before the ledger: a look that another process takes meanwhile has its line before its record.
-    for path in sorted(store.glob("*/run.json")):
-        try:
-            records.append(Record.load(path.parent))
-        except OlmesError as error:
-            said.append(str(error))
+    records, broken = readable_records(store)
     ledger = Ledger(store)
     # Read once: every run of the store is held against it.
     checked = list(ledger.checked())
     entries = [entry for entry, _ in checked]
+    said = [unreadable(folder, entries) or str(error) for folder, error in broken.items()]
     opened = {entry.get("run") for entry in entries if entry.get("event") == "unseal"}
     said += [*filter(None, [problem for _, problem in checked]), *ledger.cut_off(checked)]
     for record in records:
-        if record.data.get("held_out"):
+        if record.run.held_out:
             said += changed(record, entries)
             said += lying_open(record) if record.id not in opened else []
         elif last_result(entries, record.folder.name):
@@ -45,7 +39,7 @@ def verify(store: Path) -> list[str]:
 def lying_open(record: Record) -> list[str]:
     """A sentence for each task of a run whose samples are not under seal."""
     return [
-        f"the samples {record.id}/{record.tasks[task]['samples']} lie open without a look"
-        for task in record.data["held_out"].get("sealed") or ()
+        f"the samples {record.id}/{record.tasks[task].samples} lie open without a look"
+        for task in record.run.sealed
         if task in record.tasks and record.samples_path(task).exists()
     ]

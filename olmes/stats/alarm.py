@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from olmes.stats.multiplicity import holm
 from olmes.stats.pairing import PairedDifference, compare
 from olmes.stats.strata import Groups
+from olmes.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Alarm:
             return f"{self.latest} has fallen below {previous}. {self.against_previous.sentence}"
         return f"{self.latest} against {best}: no fall is shown. {self.against_best.sentence}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with the comparisons, whether the alarm is raised, and the sentence."""
         return {
             "latest": self.latest,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from olmes.stats.trends import trend_of_scores
+from olmes.types import JsonObject
 
 ORDERS = 40_320
 """Orders counted or drawn: all of them for up to 8 checkpoints (8!)."""
@@ -44,7 +45,7 @@ class CarryOver:
     spearman: RankCorrelation | None = None
     kendall: RankCorrelation | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 

@@ -12,6 +12,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from olmes.types import JsonObject
+
 Z95 = 1.959963984540054
 """The normal quantile at 0.975; a number, because the module that computes it is slow to import."""
 
@@ -30,7 +32,7 @@ class Estimate:
     ci_high: float | None
     n: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from olmes.stats.estimates import Z95, t95
 from olmes.stats.exact import PValue, mcnemar_exact, sign_flip_test
 from olmes.stats.multiplicity import holm
 from olmes.stats.power import items_needed, minimum_detectable_effect
 from olmes.stats.strata import StratifiedMean, stratified_mean
+from olmes.types import JsonObject
 
 Verdict = Literal["better", "worse", "tied", "not enough data"]
 Key = TypeVar("Key")
@@ -99,7 +100,7 @@ class PairedDifference:
             return None
         return self.n * ((self.ci_high - self.ci_low) / 2 / Z95) ** 2
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field, the verdict, the sentence and the power."""
         return asdict(self) | {
             "verdict": self.verdict,
@@ -118,6 +119,7 @@ def compare(
     sizes: Sequence[float] | None = None,
     margin: float = 0.01,
     higher_is_better: bool = True,
+    is_share: bool | None = None,
     test: Literal["exact", "t"] = "exact",
     n_resamples: int = 9_999,
     seed: int = 0,
@@ -137,6 +139,7 @@ def compare(
         sizes: parts of an item, (n,), whose mean its value is.
         margin: half-width within which two runs count as tied, in the metric's unit.
         higher_is_better: which way is better.
+        is_share: whether the values are shares; by default, whether all of them could be.
         test: `t` replaces the sign flips (not McNemar's) by Student's t, for p-values that many
             corrections will multiply: signings drawn at random resolve no finer than 1/n_resamples.
         n_resamples: signings drawn where there are too many to count.
@@ -159,7 +162,8 @@ def compare(
         found = t_test(mean, binary=binary)
     else:
         found = sign_flip_test(mean.shares, n_resamples=n_resamples, seed=seed)
-    is_share = all(0 <= value <= 1 for pair in pairs for value in pair)
+    if is_share is None:
+        is_share = all(0 <= value <= 1 for pair in pairs for value in pair)
     low, high = difference_interval(mean, binary=binary)
     if is_share and low is not None and high is not None:
         low, high = max(-1.0, low), min(1.0, high)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
+from olmes.types import JsonObject
+
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ class Bootstrapped:
     n_resamples: int
     seed: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 

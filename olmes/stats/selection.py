@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from olmes.stats.estimates import t95
 from olmes.stats.strata import Groups
+from olmes.types import JsonObject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class BestOf:
     checkpoints: int
     n: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 

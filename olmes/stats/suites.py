@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from olmes.stats.estimates import Estimate, with_interval
 from olmes.stats.pairing import PairedDifference
+from olmes.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Difference:
     ci_low: float | None
     ci_high: float | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from olmes.stats.estimates import t95
 from olmes.stats.strata import stratified_mean
+from olmes.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Trend:
     source: str
     """`items`: the error of the choice of items. `scores`: the scatter of scores about the line."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,19 +31,19 @@ UNSEEDED = {
 }
 
 
-def official(shared_data: Path) -> list[dict]:
+def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifeval/input_data.jsonl.gz"))
 
 
 def sample() -> list[dict]:
-    return list(jsonl.read(Path(__file__).parents[2] / "tasks/samples/ifeval.jsonl"))
+    return list(jsonl.read(Path(__file__).parents[2] / "tasks/demo/ifeval.jsonl"))
 
 
-def judged(doc: dict, text: str) -> dict:
+def judged(doc: dict[str, Any], text: str) -> dict[str, Any]:
     return TASK.score(doc, Response(text=text)).values
 
 
-def published(shared_data: Path, mode: str) -> Iterator[tuple[str, dict, dict]]:
+def published(shared_data: Path, mode: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Model, item and published row of three models; one prompt is worded differently there."""
     docs = {doc["prompt"]: doc for doc in official(shared_data)}
     for path in sorted((shared_data / "ifeval/outputs").glob(f"mifeval_*_{mode}.jsonl.gz")):
@@ -98,7 +99,7 @@ def test_verdicts_are_the_references(shared_data: Path, shared_reference: Path) 
     docs = {doc["key"]: doc for doc in official(shared_data)}
     old = jsonl.read(shared_data / "ifeval/old_prompts/input_data.jsonl.gz")
     old_docs = {doc["key"]: doc for doc in old}
-    responses: dict[str, list[dict]] = {}
+    responses: dict[str, list[dict[str, Any]]] = {}
     counts: Counter[str] = Counter()
     for row in jsonl.read(shared_reference / "verdicts/ifeval.jsonl.gz"):
         source = row["source"]
@@ -165,7 +166,7 @@ def test_evalscope_agrees(shared_data: Path) -> None:
             assert (sum(ours) / len(ours) if isinstance(ours, list) else ours) == theirs
 
 
-def assert_oracle(doc: dict) -> None:
+def assert_oracle(doc: dict[str, Any]) -> None:
     values = judged(doc, TASK.perfect_response(doc).text)
     assert values["prompt_level_loose"] == 1.0, doc["key"]
     assert values["prompt_level_strict"] == float(doc["key"] not in LOOSE_ONLY), doc["key"]

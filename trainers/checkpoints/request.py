@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from olmes.api import tasks_of, with_settings
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.records.schema import Asker
+from olmes.runs.options import RunOptions
+from olmes.runs.planning import tasks_of, with_settings
 from olmes.seal.held_out import held_out_tasks
-from olmes.seal.look import Asker, Look, check_look
+from olmes.seal.look import Look, check_look
 from olmes.tools.hashing import content_hash
 
 Policy = Literal["every", "latest", "one_behind"]
@@ -87,6 +89,20 @@ class EvalRequest:
     def on_device(self, device: str) -> EvalRequest:
         """The same request, its model run elsewhere."""
         return replace(self, device=device)
+
+    def options(self, family: str) -> RunOptions:
+        """How every checkpoint is run; the settings are in the tasks of `members` already."""
+        return RunOptions(
+            limit=self.limit,
+            data=Path(self.data) if self.data else None,
+            out=Path(self.out),
+            judge=self.judge,
+            look=self.look(family),
+            dtype=self.dtype,
+            device=self.device,
+            batch_size=self.batch_size,
+            max_length=self.max_length,
+        )
 
     def look(self, family: str) -> Look:
         """How held-out tasks are asked for."""

@@ -20,28 +20,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
-from olmes.api import load_judge, plan_run
 from olmes.client.live import LiveProgress, push_record
+from olmes.comparison.items import SharedItems
 from olmes.errors import OlmesError
-from olmes.judging.judge import Judge
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.models.hf.warm import WarmMemory
 from olmes.records.record import Record
-from olmes.requests.plan import Plan
-from olmes.runs.run import run
+from olmes.runs.evaluation import Evaluation
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.tools.locks import Lock, anybody_in, held
 from olmes.trainers.checkpoints.adapters import merged
-from olmes.trainers.checkpoints.best import Values, outcome, publish
+from olmes.trainers.checkpoints.best import outcome, publish
 from olmes.trainers.checkpoints.folders import signature
 from olmes.trainers.checkpoints.manifest import Training
-from olmes.trainers.checkpoints.queue import Job, Queue, ScoreResult
+from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+from olmes.trainers.checkpoints.results import ScoreResult
 from olmes.trainers.checkpoints.staging import sweep
 
 POLL_SECONDS = 0.5
@@ -77,8 +74,8 @@ class Scorer:
     def __init__(self, folder: Path) -> None:
         self.training = Training.read(folder)
         self.queue = Queue(folder)
-        self.plans: dict[str, Plan] = {}
-        self.values: dict[str, Values] = {}
+        self.evaluations: dict[str, Evaluation] = {}
+        self.items = SharedItems(each=True)
         self.pushed: set[str] = set()
         """Folders of records that the server has."""
         self.warm = WarmMemory()
@@ -198,7 +195,7 @@ class Scorer:
         record = self.run(request, job.request_hash, model)
         if signature(self.queue.folder / job.folder) != job.signature:
             raise changed
-        return msgspec.convert(outcome(record), ScoreResult), model.fingerprint
+        return outcome(record), model.fingerprint
 
     def duplicate(self, job: Job, fingerprint: str) -> ScoreResult | None:
         """The score of a checkpoint with the same weights, where it is complete."""
@@ -213,23 +210,14 @@ class Scorer:
 
     def run(self, request: EvalRequest, request_hash: str, model: HFModel) -> Record:
         """Run the suite, resuming where an earlier process was killed; write the record's page."""
-        suite, tasks = request.members
-        if request_hash not in self.plans:
-            self.plans[request_hash] = plan_run(
-                tasks,
-                model,
-                suite=suite,
-                limit=request.limit,
-                data=request.data,
-                judged=request.judge is not None,
-            )
-        judge = Judge(model=load_judge(request.judge)) if request.judge else None
-        look = request.look(self.training.name)
+        if request_hash not in self.evaluations:
+            suite, tasks = request.members
+            options = request.options(self.training.name)
+            self.evaluations[request_hash] = Evaluation(tasks, suite, options)
         live = LiveProgress(self.training.push, say=say) if self.training.push else None
-        record = run(
-            self.plans[request_hash], model, out=Path(request.out), judge=judge, look=look,
-            watcher=live, scorers=self.scorers,
-        )  # fmt: skip
+        record = self.evaluations[request_hash].run_loaded(
+            model, callback=live, scorers=self.scorers
+        )
         page = record.folder / "report.html"
         if not page.exists():
             # Imported here, so that the process starts without the reports.
@@ -244,7 +232,7 @@ class Scorer:
         An error here is logged and does not stop the scoring; the next call writes everything again.
         """
         try:
-            best = publish(self.queue, self.training, self.values)
+            best = publish(self.queue, self.training, self.items)
             everything = {job.folder for job in self.queue.jobs()}
             kept = {"best": best, "all": everything, "none": set()}[self.training.keep]
             sweep(self.queue, kept)

@@ -1,7 +1,7 @@
 r"""The letter a response to a multiple-choice question answers with.
 
 Two ways stand side by side. `first_match` and `last_match` are what the protocol's extractions are
-made of (protocol page, sections 4.0 to 4.3), faults included; a task puts them in its own order.
+made of (docs/protocol.md, sections 4.0 to 4.3), faults included; a task puts them in its order.
 `stated_letter` is ours: it finds the option a response evidently answers with, however that is
 written, and finds none where the response names none. A capital letter that merely occurs (the
 article "A", an initial) is no answer.

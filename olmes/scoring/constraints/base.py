@@ -23,7 +23,7 @@ def holds(count: int, relation: Relation, bound: int) -> bool:
 
 @lru_cache(maxsize=1)
 def loose_variants(text: str) -> tuple[str, ...]:
-    """The protocol's eight readings of a response, without duplicates (section 3.9).
+    """The eight readings of a response, without duplicates (docs/protocol.md, section 3.9).
 
     As it is; without its first line, its last line, both; and each of these without asterisks: a
     preamble, a closing remark or Markdown emphasis is forgiven.

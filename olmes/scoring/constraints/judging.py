@@ -45,7 +45,7 @@ LEVELS = (
         over_parts=True,
     ),
 )
-"""What IFEval and its successors report (protocol page section 3.9)."""
+"""What IFEval and its successors report (docs/protocol.md, section 3.9)."""
 
 
 def levels(parts: Sequence[VerdictPart]) -> dict[str, float | list[bool]]:

@@ -1,7 +1,7 @@
 """The answer of a response that ends in a phrase it was told to end in.
 
-Source: DeepMind Mathematics in OLMES, prompt v3 (protocol page section 4.4), faults included. Every
-step takes time linear in the text.
+Source: DeepMind Mathematics in OLMES, prompt v3 (docs/protocol.md, section 4.4), faults included.
+Every step takes time linear in the text.
 """
 
 from __future__ import annotations

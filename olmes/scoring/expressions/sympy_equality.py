@@ -3,7 +3,7 @@
 The reference compares case-insensitively, lets yes and no stand for True and False, and hands the
 rest to `sympy.parse_expr` (Python's `eval`): expressions are equal when they have the same letters,
 agree at one random point and `.equals()` says so; lists and truth values are compared with `==`
-(protocol page section 4.4). The same verdicts are had here without evaluating what a model wrote,
+(docs/protocol.md, section 4.4). The same verdicts are had here without evaluating what a model wrote,
 without randomness and without sympy: docs/deepmind-math-agreement.md has the argument, the measured
 agreement and the limits.
 """

@@ -1,7 +1,7 @@
 r"""Equality of two LaTeX answers as strings, after the normalisation of the MATH benchmark.
 
 Source: Hendrycks et al. 2021, `is_equiv` of the benchmark's own repository, in the variant that
-lm-eval 0.4.3 has and the Tülu 3 protocol uses (protocol page section 3.6). Nothing is evaluated:
+lm-eval 0.4.3 has and the Tülu 3 protocol uses (docs/protocol.md, section 3.6). Nothing is evaluated:
 `1/2`, `\frac12`, `0.5` and `x=\frac{1}{2}` are one string, `2/4` is another.
 """
 

@@ -1,7 +1,7 @@
 r"""Answers as the Minerva protocol finds and normalises them.
 
 Source: Lewkowycz et al. 2022 (Minerva), appendix D, in the form lm-eval 0.4.3 has and OLMES adds its
-"flex" candidates to (protocol page section 3.6). Known faults are kept, because published numbers
+"flex" candidates to (docs/protocol.md, section 3.6). Known faults are kept, because published numbers
 have them; docs/math-agreement.md lists them. Every step takes time linear in the text.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,10 +17,15 @@ from olmes.comparison import compare_runs
 from olmes.comparison.power_words import power_words
 from olmes.seal.look import Look
 
+if TYPE_CHECKING:
+    from tests.olmes.conftest import EchoBench
+
 N = 12
 
 
-def run(echo, tmp_path: Path, right: set[int], *, name: str = "a", **options) -> Record:
+def run(
+    echo: EchoBench, tmp_path: Path, right: set[int], *, name: str = "a", **options: Any
+) -> Record:
     """A run that is right on some of the echo task's items."""
     recording = tmp_path / f"{name}.jsonl"
     recording.write_text(
@@ -38,11 +44,11 @@ def run(echo, tmp_path: Path, right: set[int], *, name: str = "a", **options) ->
     )
 
 
-def kinds(found: dict) -> set[str]:
+def kinds(found: dict[str, Any]) -> set[str]:
     return {cause["kind"] for cause in found["why"]}
 
 
-def test_the_difference_is_paired_and_exact(echo, tmp_path: Path) -> None:
+def test_the_difference_is_paired_and_exact(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, set(range(4)))
     b = run(echo, tmp_path, set(range(1, 12)), name="b")
     found = compare_runs(a, b)
@@ -59,7 +65,7 @@ def test_the_difference_is_paired_and_exact(echo, tmp_path: Path) -> None:
     assert kinds(found) == {"model"}
 
 
-def test_flips_are_listed_with_both_responses_gains_first(echo, tmp_path: Path) -> None:
+def test_flips_are_listed_with_both_responses_gains_first(echo: EchoBench, tmp_path: Path) -> None:
     found = compare_runs(
         run(echo, tmp_path, {0, 1, 2}), run(echo, tmp_path, {1, 2, 3, 4}, name="b")
     )
@@ -73,13 +79,13 @@ def test_flips_are_listed_with_both_responses_gains_first(echo, tmp_path: Path) 
     assert flips[0]["row_b"]["response"]["text"] == "word3"
 
 
-def test_one_win_alone_is_not_enough_data(echo, tmp_path: Path) -> None:
+def test_one_win_alone_is_not_enough_data(echo: EchoBench, tmp_path: Path) -> None:
     found = compare_runs(run(echo, tmp_path, {0}), run(echo, tmp_path, {0, 1}, name="b"))
     assert found["tasks"][0]["difference"]["p_value"] == 1
     assert found["tasks"][0]["difference"]["verdict"] == "not enough data"
 
 
-def test_not_enough_data_says_what_would_be(echo, tmp_path: Path) -> None:
+def test_not_enough_data_says_what_would_be(echo: EchoBench, tmp_path: Path) -> None:
     few = compare_runs(run(echo, tmp_path, {0}), run(echo, tmp_path, {0, 1}, name="b"))
     difference = few["tasks"][0]["difference"]
     assert 0.3 < difference["detectable"] < 1
@@ -91,7 +97,7 @@ def test_not_enough_data_says_what_would_be(echo, tmp_path: Path) -> None:
     assert none == "too few items (1) to show any difference"
 
 
-def test_runs_without_a_common_task_are_not_compared(echo, tmp_path: Path) -> None:
+def test_runs_without_a_common_task_are_not_compared(echo: EchoBench, tmp_path: Path) -> None:
     a, b = run(echo, tmp_path, {0}), run(echo, tmp_path, {1}, name="b")
     path = b.folder / "run.json"
     data = json.loads(path.read_text())
@@ -104,14 +110,14 @@ def test_runs_without_a_common_task_are_not_compared(echo, tmp_path: Path) -> No
     assert "only B has other" in done.output
 
 
-def test_equal_runs_differ_in_nothing(echo, tmp_path: Path) -> None:
+def test_equal_runs_differ_in_nothing(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, {0, 1})
     found = compare_runs(a, a)
     assert found["why"] == []
     assert found["tasks"][0]["difference"]["difference"] == 0
 
 
-def test_another_formulation_is_refused_and_named(echo, tmp_path: Path) -> None:
+def test_another_formulation_is_refused_and_named(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, {0, 1})
     b = run(echo, tmp_path, {0, 1}, settings={"echo.question": "Please say {word}."})
     found = compare_runs(a, b)
@@ -130,7 +136,7 @@ def test_another_formulation_is_refused_and_named(echo, tmp_path: Path) -> None:
     assert forced["tasks"][0]["difference"]["verdict"] == "not enough data"
 
 
-def test_other_data_are_refused(echo, tmp_path: Path) -> None:
+def test_other_data_are_refused(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, {0, 1})
     path = echo.data / "echo/test.jsonl"
     path.write_text(path.read_text("utf-8").replace("word11", "other11"), "utf-8")
@@ -142,7 +148,7 @@ def test_other_data_are_refused(echo, tmp_path: Path) -> None:
     assert (forced["n"], forced["only_a"], forced["only_b"]) == (11, 1, 1)
 
 
-def test_a_limited_run_is_compared_on_the_items_of_both(echo, tmp_path: Path) -> None:
+def test_a_limited_run_is_compared_on_the_items_of_both(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, set(range(N)))
     b = run(echo, tmp_path, set(), name="b", limit=5)
     found = compare_runs(a, b)
@@ -153,7 +159,7 @@ def test_a_limited_run_is_compared_on_the_items_of_both(echo, tmp_path: Path) ->
     assert "limit" in kinds(found)
 
 
-def test_tasks_of_one_run_alone_are_named(echo, tmp_path: Path) -> None:
+def test_tasks_of_one_run_alone_are_named(echo: EchoBench, tmp_path: Path) -> None:
     other = tmp_path / "other_echo.py"
     text = echo.task.read_text("utf-8").replace('name = "echo"', 'name = "other"')
     other.write_text(text, "utf-8")
@@ -164,7 +170,7 @@ def test_tasks_of_one_run_alone_are_named(echo, tmp_path: Path) -> None:
     assert found["suite"] is None
 
 
-def test_samples_under_seal_are_not_paired(echo, tmp_path: Path) -> None:
+def test_samples_under_seal_are_not_paired(echo: EchoBench, tmp_path: Path) -> None:
     suite = tmp_path / "exam.toml"
     suite.write_text(f'name = "exam"\ntasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
     look = Look(reason="final")
@@ -178,7 +184,7 @@ def test_samples_under_seal_are_not_paired(echo, tmp_path: Path) -> None:
     assert "flips" not in task
 
 
-def test_p_values_are_corrected_over_the_tasks(echo, tmp_path: Path) -> None:
+def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) -> None:
     others = []
     for name in ("second", "third"):
         path = tmp_path / f"{name}_task.py"
@@ -235,7 +241,7 @@ def test_p_values_are_corrected_over_the_tasks(echo, tmp_path: Path) -> None:
     ],
 )
 def test_each_thing_that_can_change_a_number_is_named(
-    echo, tmp_path: Path, path, value, kind
+    echo: EchoBench, tmp_path: Path, path: tuple[Any, ...], value: int | str, kind: str
 ) -> None:
     a = run(echo, tmp_path, {0})
     data = json.loads(json.dumps(a.data))
@@ -249,7 +255,7 @@ def test_each_thing_that_can_change_a_number_is_named(
     assert found["why"][0]["b"] == str(value)
 
 
-def test_chat_template_and_weights_are_told_apart(echo, tmp_path: Path) -> None:
+def test_chat_template_and_weights_are_told_apart(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, {0})
 
     def with_parts(**parts: str) -> Record:

@@ -139,7 +139,8 @@ def test_gains_that_carry_over_and_gains_that_do_not(tmp_path: Path) -> None:
             records.append(
                 record(folder / f"u{step}", f"step{step}", {"deepmind_math": held}, held_out=LOOK)
             )
-        return generalization(records)["pairs"][0]
+        found: dict[str, Any] = generalization(records)["pairs"][0]
+        return found
 
     carried = checkpoints([0.2, 0.26, 0.29, 0.36, 0.4])
     assert carried["carry_over"]["slope"] == pytest.approx(0.5, abs=0.01)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes import OlmesError, Record, Request, Response, evaluate
-from olmes.api import load_judge
 from olmes.judging.judge import Judge
 from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.runs.planning import load_judge
+
+if TYPE_CHECKING:
+    from tests.olmes.conftest import EchoBench
 
 TASK = Path(__file__).parents[1] / "files/judged_task.py"
 WORDS = ("good", "bad", "equal", "odd")
@@ -179,7 +182,9 @@ def test_an_encoder_that_judged_is_named_in_record_page_and_server(
     check_record(record.data)
 
 
-def test_without_a_judge_the_task_is_not_run_and_the_suite_says_so(bench: Path, echo) -> None:
+def test_without_a_judge_the_task_is_not_run_and_the_suite_says_so(
+    bench: Path, echo: EchoBench
+) -> None:
     with pytest.raises(OlmesError, match="--judge openai:NAME@URL"):
         run(bench, None)
     suite = bench / "both.toml"

@@ -6,13 +6,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes import Record, evaluate
-from olmes.api import plan_run, tasks_of
 from olmes.models.checkpoint import folder as files
 from olmes.runs.cost_estimate import CostEstimate, estimate_all
+from olmes.runs.evaluation import Evaluation
+from olmes.runs.options import RunOptions
+from olmes.runs.planning import plan_run, tasks_of
+
+if TYPE_CHECKING:
+    pass
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 
@@ -24,7 +30,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OLMES_DATA", raising=False)
 
 
-def run(model: Path, out: Path, limit: int, **options) -> Record:
+def run(model: Path, out: Path, limit: int, **options: Any) -> Record:
     return evaluate(
         "gsm8k",
         model=str(model),
@@ -37,14 +43,15 @@ def run(model: Path, out: Path, limit: int, **options) -> Record:
 
 
 def estimated(
-    model: Path, out: Path, limit: int, task: str = "gsm8k", settings=SETTINGS, **options
+    model: Path,
+    out: Path,
+    limit: int,
+    task: str = "gsm8k",
+    settings: dict[str, Any] | None = SETTINGS,
+    **options: Any,
 ) -> CostEstimate:
-    suite, tasks = tasks_of(task)
-
-    def plan(model):
-        return plan_run(tasks, model, suite=suite, limit=limit, settings=settings)
-
-    [found] = estimate_all([str(model)], plan, out=out, engine={}, **options)
+    given = RunOptions(limit=limit, settings=settings or {}, out=out, **options)
+    [found] = estimate_all([str(model)], Evaluation.of(task, given))
     return found
 
 

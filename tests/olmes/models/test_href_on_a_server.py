@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from olmes import evaluate
-from olmes.api import load_judge
 from olmes.judging.judge import Judge
 from olmes.models.hf.model import HFModel
+from olmes.runs.planning import load_judge
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,15 +20,20 @@ from olmes.reports.cost import run_cost
 from olmes.requests.callbacks import RunCallback
 from olmes.runs.cost import FILE_NAME, Cost
 
+if TYPE_CHECKING:
+    from olmes.models.base import Done
+    from olmes.types import Request, Response
+    from tests.olmes.conftest import EchoBench
 
-def run(echo, out: Path, **options) -> Record:
+
+def run(echo: EchoBench, out: Path, **options: Any) -> Record:
     return evaluate(
         str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=out, scoring_processes=1,
         **options,
     )  # fmt: skip
 
 
-def test_a_record_says_what_it_cost(echo, tmp_path: Path) -> None:
+def test_a_record_says_what_it_cost(echo: EchoBench, tmp_path: Path) -> None:
     record = run(echo, tmp_path / "runs")
     cost = record.data["cost"]
     assert cost["sessions"] == 1
@@ -59,12 +66,12 @@ class Stopped(RunCallback):
 
 
 def test_a_run_that_was_stopped_costs_the_sum_of_its_sessions(
-    echo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    echo: EchoBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generate = ReplayModel.generate
 
-    def slow(self, requests, done):
-        def late(index, response):
+    def slow(self: ReplayModel, requests: Sequence[Request], done: Done) -> None:
+        def late(index: int, response: Response) -> None:
             time.sleep(0.01)
             done(index, response)
 
@@ -74,7 +81,7 @@ def test_a_run_that_was_stopped_costs_the_sum_of_its_sessions(
     undisturbed = run(echo, tmp_path / "whole")
     for after in (5, 4):
         with pytest.raises(KeyboardInterrupt):
-            run(echo, tmp_path / "runs", watcher=Stopped(after))
+            run(echo, tmp_path / "runs", callback=Stopped(after))
     record = run(echo, tmp_path / "runs")
     cost = record.data["cost"]
     assert cost["sessions"] == 3
@@ -103,7 +110,7 @@ evaluate(task, model=model, data=data, out=out, scoring_processes=1)
 """
 
 
-def test_a_killed_session_is_counted(echo, tmp_path: Path) -> None:
+def test_a_killed_session_is_counted(echo: EchoBench, tmp_path: Path) -> None:
     words = [f"word{i}" for i in range(200)]
     (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": word}) + "\n" for word in words), "utf-8"
@@ -140,7 +147,7 @@ def test_sums() -> None:
     assert Cost.from_json(one.to_json()) == one
 
 
-def test_an_older_record_says_nothing(echo, tmp_path: Path) -> None:
+def test_an_older_record_says_nothing(echo: EchoBench, tmp_path: Path) -> None:
     record = run(echo, tmp_path / "runs")
     del record.data["cost"]
     assert cost_line(record) == ""

@@ -18,7 +18,7 @@ from olmes.scoring.expressions.value import NoValueError, same_function, value
 
 
 def sympy_says(gold: str, answer: str) -> bool:
-    """The protocol's decision (page section 4.4), with a fixed point for the random one."""
+    """The reference's decision (docs/protocol.md, section 4.4), at a fixed point, not a random one."""
     if gold.lower() == answer.lower():
         return True
     try:

@@ -119,7 +119,9 @@ class Lab:
         return [json.loads(line) for line in text.splitlines()]
 
     def best(self) -> list[dict[str, Any]]:
-        return json.loads((self.training / "best.json").read_text("utf-8"))["best"]
+        text = (self.training / "best.json").read_text("utf-8")
+        found: list[dict[str, Any]] = json.loads(text)["best"]
+        return found
 
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(path.read_text("utf-8")) for path in self.runs.glob("*/run.json")]

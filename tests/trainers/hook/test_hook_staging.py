@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from olmes.trainers.checkpoints import staging
 from olmes.trainers.checkpoints.folders import checkpoint_at, signature
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+from tests.known import known
 
 REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
@@ -34,7 +36,7 @@ def saved(base: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def put(queue: Queue, folder: Path, request: EvalRequest = REQUEST, **options) -> bool:
+def put(queue: Queue, folder: Path, request: EvalRequest = REQUEST, **options: Any) -> bool:
     return staging.stage(queue, checkpoint_at(folder), request, "every", training="out", **options)
 
 
@@ -42,7 +44,7 @@ def staged_of(queue: Queue) -> Path:
     return queue.folder / queue.jobs()[0].folder
 
 
-def test_links_that_a_rotation_does_not_touch(queue, saved):
+def test_links_that_a_rotation_does_not_touch(queue: Queue, saved: Path) -> None:
     assert put(queue, saved)
     kept = staged_of(queue)
     assert (kept / "model.safetensors").stat().st_nlink == 2
@@ -54,7 +56,9 @@ def test_links_that_a_rotation_does_not_touch(queue, saved):
     assert staged_of(queue) == queue.folder / f"files/checkpoint-4-{sign}/out/checkpoint-4" == kept
 
 
-def test_the_same_checkpoint_is_queued_once_and_shared_by_two_questions(queue, saved):
+def test_the_same_checkpoint_is_queued_once_and_shared_by_two_questions(
+    queue: Queue, saved: Path
+) -> None:
     assert put(queue, saved)
     assert not put(queue, saved)
     assert put(queue, saved, EvalRequest(target="gsm8k", out="/runs", limit=3))
@@ -62,7 +66,7 @@ def test_the_same_checkpoint_is_queued_once_and_shared_by_two_questions(queue, s
     assert len(queue.jobs()) == 2
 
 
-def test_a_checkpoint_written_anew_goes_beside_the_older_one(queue, saved):
+def test_a_checkpoint_written_anew_goes_beside_the_older_one(queue: Queue, saved: Path) -> None:
     put(queue, saved)
     older = staged_of(queue)
     weights = saved / "model.safetensors"
@@ -76,7 +80,9 @@ def test_a_checkpoint_written_anew_goes_beside_the_older_one(queue, saved):
     assert signature(queue.folder / job.folder) == job.signature == signature(saved)
 
 
-def test_another_file_system_gets_copies_where_there_is_room(queue, saved, monkeypatch):
+def test_another_file_system_gets_copies_where_there_is_room(
+    queue: Queue, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:  # a mock: tests cannot count on a second file system
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
@@ -91,7 +97,9 @@ def test_another_file_system_gets_copies_where_there_is_room(queue, saved, monke
     assert len(queue.jobs()) == 1
 
 
-def test_links_become_copies_before_a_trainer_writes_over_its_files(queue, saved):
+def test_links_become_copies_before_a_trainer_writes_over_its_files(
+    queue: Queue, saved: Path
+) -> None:
     put(queue, saved)
     kept = staged_of(queue)
     before = (kept / "model.safetensors").read_bytes()
@@ -102,7 +110,9 @@ def test_links_become_copies_before_a_trainer_writes_over_its_files(queue, saved
     assert signature(kept) == queue.jobs()[0].signature
 
 
-def test_a_tokenizer_is_lent_to_a_checkpoint_without_one(queue, saved, base):
+def test_a_tokenizer_is_lent_to_a_checkpoint_without_one(
+    queue: Queue, saved: Path, base: Path
+) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         (saved / name).unlink()
     assert put(queue, saved, tokenizer=base)
@@ -110,14 +120,14 @@ def test_a_tokenizer_is_lent_to_a_checkpoint_without_one(queue, saved, base):
     assert (staged_of(queue) / "chat_template.jinja").exists()
 
 
-def test_what_nobody_waits_for_is_removed(queue, saved):
+def test_what_nobody_waits_for_is_removed(queue: Queue, saved: Path) -> None:
     put(queue, saved)
     other = saved.with_name("checkpoint-8")
     shutil.copytree(saved, other)
     (other / "trainer_state.json").write_text('{"global_step": 8}')
     put(queue, other)
     (queue.folder / "files/.new-abc").mkdir()
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     queue.finish(job, "done", result={})
     lock.release()
     staging.sweep(queue, {job.folder})
@@ -131,7 +141,9 @@ def test_what_nobody_waits_for_is_removed(queue, saved):
     assert not (queue.folder / "files/.new-abc").exists()
 
 
-def test_a_killed_put_leaves_no_job_and_is_made_good(queue, saved, monkeypatch):
+def test_a_killed_put_leaves_no_job_and_is_made_good(
+    queue: Queue, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

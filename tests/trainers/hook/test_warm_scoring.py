@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from olmes import Record, evaluate
 from olmes.models.checkpoint import folder as files
@@ -11,8 +14,13 @@ from olmes.trainers.checkpoints.scoring import ScoringOptions
 from olmes.trainers.checkpoints.watch import FolderWatch
 from olmes.trainers.checkpoints.worker import Scorer
 
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
 
-def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
+
+def test_jobs_that_follow_at_once_swap_their_weights(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -32,11 +40,14 @@ def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
         model.save_pretrained(folder)
     watcher.scan()
     watcher.scan()
-    loads = []
+    loads: list[str] = []
     load = files.load_weights
-    monkeypatch.setattr(
-        files, "load_weights", lambda name, *rest: (loads.append(name), load(name, *rest))[1]
-    )
+
+    def watched(name: str, *rest: Any) -> Any:
+        loads.append(name)
+        return load(name, *rest)
+
+    monkeypatch.setattr(files, "load_weights", watched)
     monkeypatch.setattr("os.nice", lambda _: 0)  # this process has other tests to run
     scorer = Scorer(lab.training)
     scorer.work(drain=True)

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,14 +18,18 @@ from olmes.errors import OlmesError
 from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.scoring import ScoringOptions
 from olmes.trainers.checkpoints.watch import FolderWatch
+from tests.known import known
+
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
 
 
 @pytest.fixture
-def watch(lab):
+def watch(lab: Lab) -> Callable[..., tuple[FolderWatch, list[str]]]:
     """`watch(...)`: a watcher of the training's folder, and what it says."""
     lab.output_dir.mkdir()
 
-    def make(**options) -> tuple[FolderWatch, list[str]]:
+    def make(**options: Any) -> tuple[FolderWatch, list[str]]:
         said: list[str] = []
         request = EvalRequest(
             target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher"
@@ -34,7 +40,7 @@ def watch(lab):
     return make
 
 
-def save(lab, name: str, step: int | None = None) -> Path:
+def save(lab: Lab, name: str, step: int | None = None) -> Path:
     folder = lab.output_dir / name
     shutil.copytree(lab.base, folder)
     if step is not None:
@@ -42,7 +48,9 @@ def save(lab, name: str, step: int | None = None) -> Path:
     return folder
 
 
-def test_a_checkpoint_is_taken_once_it_has_settled(lab, watch):
+def test_a_checkpoint_is_taken_once_it_has_settled(
+    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]
+) -> None:
     watcher, said = watch()
     folder = save(lab, "checkpoint-2", 2)
     watcher.scan()
@@ -57,7 +65,9 @@ def test_a_checkpoint_is_taken_once_it_has_settled(lab, watch):
     assert watcher.queue.jobs()[0].request.asked_by == "watcher"
 
 
-def test_half_a_checkpoint_is_named_once_and_taken_when_it_is_whole(lab, watch):
+def test_half_a_checkpoint_is_named_once_and_taken_when_it_is_whole(
+    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]
+) -> None:
     watcher, said = watch()
     folder = save(lab, "checkpoint-2")
     for _ in range(4):
@@ -72,7 +82,9 @@ def test_half_a_checkpoint_is_named_once_and_taken_when_it_is_whole(lab, watch):
 
 
 @pytest.mark.parametrize("name", ["step_5", "global_step_5", "epoch_1", "final", "ckpt-5"])
-def test_folders_of_other_trainers(lab, watch, name):
+def test_folders_of_other_trainers(
+    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]], name: str
+) -> None:
     watcher, said = watch()
     save(lab, name)
     watcher.scan()
@@ -80,7 +92,7 @@ def test_folders_of_other_trainers(lab, watch, name):
     assert said == [f"{name} is queued"]
 
 
-def test_the_folder_itself(lab, watch):
+def test_the_folder_itself(lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]) -> None:
     watcher, said = watch()
     shutil.copytree(lab.base, lab.output_dir, dirs_exist_ok=True)
     watcher.scan()
@@ -88,7 +100,9 @@ def test_the_folder_itself(lab, watch):
     assert said == ["out is queued"]
 
 
-def test_shards_are_refused_with_the_remedy(lab, watch):
+def test_shards_are_refused_with_the_remedy(
+    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]
+) -> None:
     watcher, said = watch()
     folder = save(lab, "checkpoint-2", 2)
     (folder / "model.safetensors").unlink()
@@ -99,7 +113,7 @@ def test_shards_are_refused_with_the_remedy(lab, watch):
     assert "FULL_STATE_DICT" in said[0]
 
 
-def test_torn_weights_wait(lab, watch):
+def test_torn_weights_wait(lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]) -> None:
     watcher, said = watch()
     weights = save(lab, "step_5") / "model.safetensors"
     whole = weights.read_bytes()
@@ -113,7 +127,9 @@ def test_torn_weights_wait(lab, watch):
     assert said[1:] == ["step_5 is queued"]
 
 
-def test_the_lineage_of_the_folder_is_passed_on(lab, watch):
+def test_the_lineage_of_the_folder_is_passed_on(
+    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]
+) -> None:
     watcher, _ = watch()
     told = [{"base": "x"}, {"training": "sft", "step": 9}]
     (lab.output_dir / "lineage.json").write_text(json.dumps(told))
@@ -124,7 +140,9 @@ def test_the_lineage_of_the_folder_is_passed_on(lab, watch):
     assert written == [*told, {"training": "out", "step": 2}]
 
 
-def test_a_hook_and_a_watcher_share_a_job(lab, watch):
+def test_a_hook_and_a_watcher_share_a_job(
+    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]
+) -> None:
     from olmes.trainers.checkpoints import staging
     from olmes.trainers.checkpoints.folders import checkpoint_at
 
@@ -138,7 +156,7 @@ def test_a_hook_and_a_watcher_share_a_job(lab, watch):
     assert len(watcher.queue.jobs()) == 1
 
 
-def test_a_held_out_suite_is_refused(lab):
+def test_a_held_out_suite_is_refused(lab: Lab) -> None:
     lab.output_dir.mkdir()
     request = EvalRequest(target="unseen", out=str(lab.runs), reason="why not", asked_by="watcher")
     with pytest.raises(OlmesError, match="cannot be scored by a watcher"):
@@ -150,7 +168,7 @@ def test_a_held_out_suite_is_refused(lab):
 CLI = "import sys; from olmes.cli.watch import command; sys.exit(command(standalone_mode=False))"
 
 
-def run_watch(lab, *options: str) -> subprocess.CompletedProcess[str]:
+def run_watch(lab: Lab, *options: str) -> subprocess.CompletedProcess[str]:
     """The command as a process; it is called by its module, not by the program's table."""
     arguments = ["--suite", lab.suite, "--data", lab.data, "--out", lab.runs, "--once", *options]
     return subprocess.run(
@@ -159,12 +177,12 @@ def run_watch(lab, *options: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_the_options_are_documented():
+def test_the_options_are_documented() -> None:
     assert {"once", "policy", "interval", "suite", "limit"} <= {one.name for one in command.params}
 
 
 @pytest.mark.slow
-def test_once_scores_what_is_there_and_goes_on_the_next_time(lab):
+def test_once_scores_what_is_there_and_goes_on_the_next_time(lab: Lab) -> None:
     for step in (2, 4):
         save(lab, f"checkpoint-{step}", step)
     torn = save(lab, "checkpoint-6", 6)
@@ -184,7 +202,7 @@ def test_once_scores_what_is_there_and_goes_on_the_next_time(lab):
 
 
 @pytest.mark.slow
-def test_beside_a_training_that_knows_nothing_of_it(lab):
+def test_beside_a_training_that_knows_nothing_of_it(lab: Lab) -> None:
     process = lab.start(6, 2, LIMIT="9")
     ended = None
     while process.poll() is None:
@@ -198,7 +216,7 @@ def test_beside_a_training_that_knows_nothing_of_it(lab):
 
 
 @pytest.mark.slow
-def test_watching_on_is_stopped_and_started_again(lab):
+def test_watching_on_is_stopped_and_started_again(lab: Lab) -> None:
     lab.output_dir.mkdir()
     save(lab, "checkpoint-2", 2)
     arguments = ["--suite", lab.suite, "--data", lab.data, "--out", lab.runs, "--interval", "0.2"]
@@ -207,11 +225,11 @@ def test_watching_on_is_stopped_and_started_again(lab):
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        assert process.stdout.readline() == "checkpoint-2 is queued\n"
-        assert "checkpoint-2: mini" in process.stdout.readline()
+        assert known(process.stdout).readline() == "checkpoint-2 is queued\n"
+        assert "checkpoint-2: mini" in known(process.stdout).readline()
         shutil.copytree(lab.base, lab.output_dir / "step_4")
-        assert process.stdout.readline() == "step_4 is queued\n"
-        assert "duplicate of checkpoint-2" in process.stdout.readline()
+        assert known(process.stdout).readline() == "step_4 is queued\n"
+        assert "duplicate of checkpoint-2" in known(process.stdout).readline()
     finally:
         process.terminate()
         process.communicate()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def runs(
     return all_seeds
 
 
-def exact(rows: list[dict[str, str]], texts: list[str]) -> list[float]:
+def exact(rows: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[float]:
     """The task's rule: the sum and nothing else."""
     return [float(text.strip() == row["answer"]) for row, text in zip(rows, texts, strict=True)]
 

@@ -59,7 +59,7 @@ class _Table(OodConstraint):
         if len(self.columns) != 5 or not all(map(str.isalnum, self.columns)):
             raise OlmesError(
                 "the argument 'columns' must be five names of letters and digits, "
-                f"not {', '.join(self.columns)}; mend the item's kwargs."
+                f"not {', '.join(self.columns)}; correct the item's kwargs."
             )
 
     def describe(self) -> str:

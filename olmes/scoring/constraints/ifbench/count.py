@@ -1,4 +1,4 @@
-"""Constraints of IFEval-OOD and IFBench on counts (protocol page, section 4.6.1, `count:*`)."""
+"""Constraints of IFEval-OOD and IFBench on counts (docs/protocol.md, section 4.6.1, `count:*`)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Conjunctions(OodConstraint):
         if self.small_n > len(CONJUNCTIONS):
             raise OlmesError(
                 f"the argument 'small_n' must be at most {len(CONJUNCTIONS)}, the number of "
-                f"coordinating conjunctions, not {self.small_n}; mend the item's kwargs."
+                f"coordinating conjunctions, not {self.small_n}; correct the item's kwargs."
             )
 
     def check(self, text: str) -> bool:
@@ -101,7 +101,7 @@ class PersonNames(OodConstraint):
         if len(PERSON_NAMES) < self.N:
             raise OlmesError(
                 f"the argument 'N' must be at most {len(PERSON_NAMES)}, the length of the list, "
-                f"not {self.N}; mend the item's kwargs."
+                f"not {self.N}; correct the item's kwargs."
             )
 
     def check(self, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The stand-alone prompts of IFEval-OOD and IFBench with one answer (section 4.6.1, `custom:*`).
+"""Stand-alone prompts with one answer (docs/protocol.md, section 4.6.1, `custom:*`).
 
 A constraint of this family is its prompt: it takes no arguments.
 """

@@ -1,4 +1,4 @@
-"""The four types of Tülu 3's IFEval-OOD that IFBench dropped (protocol page, section 4.6.1).
+"""The four types of Tülu 3's IFEval-OOD that IFBench dropped (docs/protocol.md, section 4.6.1).
 
 Tülu 3's prompts were never published, so that nothing but the paper's table fixes these.
 """

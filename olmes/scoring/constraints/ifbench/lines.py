@@ -1,4 +1,4 @@
-"""Constraints on lines, bullets and sections (protocol page, section 4.6.1, `format:*`)."""
+"""Constraints on lines, bullets and sections (docs/protocol.md, section 4.6.1, `format:*`)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ListMarker(OodConstraint):
 
     def __post_init__(self) -> None:
         if not self.sep.strip():
-            raise OlmesError("the argument 'sep' must not be blank; mend the item's kwargs.")
+            raise OlmesError("the argument 'sep' must not be blank; correct the item's kwargs.")
 
     def check(self, text: str) -> bool:
         """Two lines or more begin with the mark, and none with a usual bullet."""

@@ -1,4 +1,4 @@
-"""Constraints on brackets and quotation marks (protocol page, section 4.6.1, `format:*`)."""
+"""Constraints on brackets and quotation marks (docs/protocol.md, section 4.6.1, `format:*`)."""
 
 from __future__ import annotations
 

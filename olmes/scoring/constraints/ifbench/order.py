@@ -1,4 +1,4 @@
-"""Constraints on words and their neighbours (protocol page, section 4.6.1, `words:*`).
+"""Constraints on words and their neighbours (docs/protocol.md, section 4.6.1, `words:*`).
 
 An order that the text is to show needs two words, or sentences, to be shown.
 """

@@ -1,4 +1,4 @@
-"""Constraints of IFEval-OOD and IFBench on ratios (protocol page, section 4.6.1, `ratio:*`)."""
+"""Constraints of IFEval-OOD and IFBench on ratios (docs/protocol.md, section 4.6.1, `ratio:*`)."""
 
 from __future__ import annotations
 

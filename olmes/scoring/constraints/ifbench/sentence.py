@@ -1,4 +1,4 @@
-"""Constraints of IFEval-OOD and IFBench on sentences (protocol page, section 4.6.1, `sentence:*`)."""
+"""Constraints on sentences (docs/protocol.md, section 4.6.1, `sentence:*`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-alone prompts of IFEval-OOD and IFBench for tables and a quiz (section 4.6.1)."""
+"""Stand-alone prompts for tables and a quiz (docs/protocol.md, section 4.6.1, `custom:*`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constraints of IFEval-OOD and IFBench on each word (protocol page, section 4.6.1, `words:*`).
+"""Constraints of IFEval-OOD and IFBench on each word (docs/protocol.md, section 4.6.1, `words:*`).
 
 What is said of words, of which there must be one, and not of their order.
 """

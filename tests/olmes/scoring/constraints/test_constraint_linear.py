@@ -1,4 +1,4 @@
-"""Checks rewritten to take linear time find what the protocol page's expressions find."""
+"""Checks rewritten to take linear time find what the reference's expressions find."""
 
 from __future__ import annotations
 

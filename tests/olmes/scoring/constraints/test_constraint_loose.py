@@ -20,7 +20,7 @@ TEXTS = st.lists(PIECES, max_size=40).map("".join)
 
 
 def eight_readings(text: str) -> list[str]:
-    """Section 3.9 of the protocol page, word by word."""
+    """docs/protocol.md, section 3.9, word by word."""
     lines = text.split("\n")
     whole = [
         text,

@@ -1,0 +1,74 @@
+"""How a number of a record is written: the one answer for terminal, pages, tables, exports, server.
+
+Shares (0 to 1) are written as percentages without the sign, with one decimal; numbers as they are,
+with three digits or more.
+"""
+
+from __future__ import annotations
+
+import math
+
+from olmes.records.schema import MetricScore, Score
+from olmes.types import Unit
+
+MISSING = "–"
+LOWER = "↓"
+NUMBER = "#"
+MARKS = {LOWER: "lower is better", NUMBER: "a number, not a percentage"}
+"""What the signs behind a metric's name mean."""
+
+
+def shown(value: float | None, unit: Unit) -> str:
+    """A value in its unit; a dash where there is none, or none that is finite."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return unsigned_zero(
+        f"{value * 100:,.1f}" if unit == "share" else f"{value:,.{decimals(value)}f}"
+    )
+
+
+def shown_interval(score: Score, unit: Unit) -> str:
+    """The 95 % interval as `[low, high]`; a dash where there is none."""
+    return interval(score.ci_low, score.ci_high, unit)
+
+
+def interval(low: float | None, high: float | None, unit: Unit) -> str:
+    """Two ends as `[low, high]`; a dash where there is none."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    return f"[{shown(low, unit)}, {shown(high, unit)}]"
+
+
+def shown_difference(value: float | None, unit: Unit) -> str:
+    """A difference with its sign, of shares in percentage points: `+12.3`, `−0.4`."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value * 100:+,.1f}" if unit == "share" else f"{value:+,.{decimals(value)}f}"
+    return unsigned_zero(text.replace("-", "−"))
+
+
+def decimals(value: float) -> int:
+    """Decimals of a number that is not a share."""
+    return 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+
+
+def unsigned_zero(text: str) -> str:
+    """The text, without the sign of a zero."""
+    bare = text.lstrip("+-−")
+    return bare if not bare.strip("0.") else text
+
+
+def metric_label(name: str, metric: MetricScore) -> str:
+    """A metric's name with the signs that its direction and unit need (`MARKS`)."""
+    return " ".join([name, *signs_of(metric)])
+
+
+def marks_of(metric: MetricScore) -> list[str]:
+    """The same in words; empty for a share of which more is better."""
+    return [MARKS[sign] for sign in signs_of(metric)]
+
+
+def signs_of(metric: MetricScore) -> list[str]:
+    """The signs alone."""
+    signs = [LOWER] if not metric.higher_is_better else []
+    return signs + ([NUMBER] if metric.unit == "number" else [])

@@ -19,6 +19,7 @@ from olmes.trainers.checkpoints.device import free_device
 from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.trainers.hook.conftest import Lab
@@ -222,10 +223,10 @@ def test_the_command_gets_each_job_once_and_again_where_it_fails(
     for step in (2, 4):
         save(step)
         call(hook, "on_save", step)
-        for process in hook.submission.submitted.values():
+        for process in known(hook.submission).submitted.values():
             process.wait()
     call(hook, "on_train_end", 4)
-    for process in hook.submission.submitted.values():
+    for process in known(hook.submission).submitted.values():
         process.wait()
     jobs = Queue(lab.training).jobs()
     lines = log.read_text().splitlines()
@@ -263,7 +264,7 @@ def test_without_another_device_scoring_waits_for_the_end(
     hook = make(lab, wait_at_end=False)
     started = []
     call(hook, "on_train_begin", 0, device="mps")
-    monkeypatch.setattr(hook.scoring.process, "start", lambda: started.append(time.time()))
+    monkeypatch.setattr(known(hook.scoring).process, "start", lambda: started.append(time.time()))
     assert "when the training ends" in capsys.readouterr().err
     save(2)
     call(hook, "on_save", 2, device="mps")
@@ -281,7 +282,7 @@ def test_the_end_does_not_wait_with_several_processes(
 ) -> None:
     hook = make(lab)
     call(hook, "on_train_begin", 0, world_size=2)
-    monkeypatch.setattr(hook.scoring.process, "start", lambda: None)
+    monkeypatch.setattr(known(hook.scoring).process, "start", lambda: None)
     save(2)
     call(hook, "on_save", 2, world_size=2)
     began = time.perf_counter()

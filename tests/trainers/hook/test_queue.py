@@ -191,7 +191,7 @@ queue = Queue(Path(sys.argv[1]))
 while taken := queue.take():
     job, lock = taken
     time.sleep(random.random() / 200)
-    assert queue.finish(job, "done", result=some_result())
+    assert queue.finish(job, "done")
     print(job.step)
     lock.release()
 """

@@ -102,7 +102,9 @@ def test_dropout_is_off_in_every_pass(
     assert numbers["importance_ratio_max"] == pytest.approx(1, abs=1e-4)
 
 
-def test_numbers_of_the_first_update(settings, policy, rollouts) -> None:
+def test_numbers_of_the_first_update(
+    settings: Callable[..., Any], policy: Any, rollouts: Any
+) -> None:
     learner = learner_of(settings(updates_per_batch=1, beta=0.1), policy)
     numbers = learner.update(0, rollouts, VERIFIED)
     scores = [10 * v if r.ended else -10 for r, v in zip(rollouts, VERIFIED, strict=True)]

@@ -234,7 +234,7 @@ def test_a_missing_argument_is_an_error_that_names_item_and_argument() -> None:
 def test_preparing_loads_what_scoring_needs(
     opened_while_scoring: Callable[..., list[str]],
 ) -> None:
-    docs = sample()
+    docs = demo_docs()
     pairs = [(doc, TASK.perfect_response(doc).text) for doc in docs]
     assert opened_while_scoring("ifeval_ood", pairs) == []
 

@@ -16,7 +16,7 @@ from olmes.comparison.boards import higher_is_better
 from olmes.comparison.items import SharedItems
 from olmes.records.aggregate import suite_mean, suite_unit
 from olmes.records.record import Record
-from olmes.records.schema import Score
+from olmes.records.schema import Score, TaskResult
 from olmes.tools.jsonl import dumps, write, write_atomically
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Job, Queue
@@ -26,6 +26,7 @@ from olmes.trainers.checkpoints.results import (
     JobRow,
     ScoreResult,
     ScoreRow,
+    TaskScore,
 )
 
 
@@ -33,35 +34,38 @@ def outcome(record: Record) -> ScoreResult:
     """What the queue keeps of a record: its name and its headline numbers."""
     run, suite = record.run, record.run.suite
     total = suite or Score.of(suite_mean(record.tasks))
-    return {
-        "record": record.id,
-        "folder": str(record.folder.resolve()),
-        "suite": run.what,
-        "complete": record.complete and (suite is None or suite.complete),
-        "held_out": run.held_out is not None,
-        "demo_data": bool(run.demo_tasks),
-        "value": total.value,
-        "stderr": total.stderr,
-        "ci_low": total.ci_low,
-        "ci_high": total.ci_high,
-        "n": total.n,
-        "unit": suite.unit if suite else suite_unit(record.tasks.values()),
-        "higher_is_better": higher_is_better(record),
-        "tasks": {
-            name: {
-                "metric": task.primary,
-                "value": task.score.value,
-                "stderr": task.score.stderr,
-                "ci_low": task.score.ci_low,
-                "ci_high": task.score.ci_high,
-                "n": task.score.n,
-                "unit": task.score.unit,
-                "higher_is_better": task.score.higher_is_better,
-            }
-            for name, task in record.tasks.items()
-        },
-        "missing": suite.missing if suite else [],
-    }
+    return ScoreResult(
+        record=record.id,
+        folder=str(record.folder.resolve()),
+        suite=run.what,
+        complete=record.complete and (suite is None or suite.complete),
+        held_out=run.held_out is not None,
+        demo_data=bool(run.demo_tasks),
+        value=total.value,
+        stderr=total.stderr,
+        ci_low=total.ci_low,
+        ci_high=total.ci_high,
+        n=total.n,
+        unit=suite.unit if suite else suite_unit(record.tasks.values()),
+        higher_is_better=higher_is_better(record),
+        tasks={name: task_score(task) for name, task in record.tasks.items()},
+        missing=suite.missing if suite else [],
+    )
+
+
+def task_score(task: TaskResult) -> TaskScore:
+    """What the queue keeps of a task: its primary metric."""
+    score = task.score
+    return TaskScore(
+        metric=task.primary,
+        value=score.value,
+        stderr=score.stderr,
+        ci_low=score.ci_low,
+        ci_high=score.ci_high,
+        n=score.n,
+        unit=score.unit,
+        higher_is_better=score.higher_is_better,
+    )
 
 
 def publish(queue: Queue, training: Training, items: SharedItems) -> set[str]:

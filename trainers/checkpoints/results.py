@@ -40,7 +40,7 @@ class ScoreResult(Numbers):
     held_out: bool
     demo_data: NotRequired[bool]
     """Older versions wrote `sample_data`."""
-    unit: NotRequired[Unit | None]
+    unit: NotRequired[Unit]
     """Older versions did not write it."""
     higher_is_better: NotRequired[bool]
     """Older versions did not write it."""

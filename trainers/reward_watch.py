@@ -200,7 +200,7 @@ def constraints_met(record: Record, trained: frozenset[str]) -> tuple[float, flo
 
 
 def samples_with_parts(record: Record) -> Iterator[Mapping[str, Any]]:
-    """The rows of a record whose responses were judged on several things."""
+    """The rows of a record whose responses were scored on several parts."""
     for name in record.tasks:
         if not record.sealed(name):
             yield from (row for row in record.samples(name) if row.get("parts"))

@@ -60,7 +60,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Lab:
     """A training with everything around it, in a folder of its own."""
 
-    place: Path
+    folder: Path
     base: Path
     suite: Path
     data: Path
@@ -68,11 +68,11 @@ class Lab:
 
     @property
     def runs(self) -> Path:
-        return self.place / "runs"
+        return self.folder / "runs"
 
     @property
     def output_dir(self) -> Path:
-        return self.place / "out"
+        return self.folder / "out"
 
     @property
     def training(self) -> Path:

@@ -29,10 +29,10 @@ RIGHT = {2: 3, 4: 9, 6: 8}
 def scored(lab: Lab) -> Queue:
     """Three checkpoints that are done."""
     queue = Queue(lab.training)
-    Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.place)).write(lab.training)
+    Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.folder)).write(lab.training)
     request = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
     for step, right in RIGHT.items():
-        recording = lab.place / f"{step}.jsonl"
+        recording = lab.folder / f"{step}.jsonl"
         rows = [
             {"response": f"word{i}" if i < right else "no", "doc_id": i, "tokens": 1}
             for i in range(12)

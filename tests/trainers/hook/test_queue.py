@@ -153,8 +153,8 @@ def test_failed_jobs_are_retried_where_their_files_are(queue: Queue) -> None:
     )
 )
 def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int, str]]) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        queue = Queue(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        queue = Queue(Path(folder))
         newest: dict[int, str] = {}
         held: list[tuple[Job, Lock]] = []
         done: list[tuple[int, str]] = []

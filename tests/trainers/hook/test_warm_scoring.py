@@ -60,7 +60,7 @@ def test_jobs_that_follow_at_once_swap_their_weights(
         trained = record.run.model.step
         alone = evaluate(
             str(lab.suite), model=str(lab.output_dir / f"step_{trained}"), data=lab.data,
-            out=lab.place / "alone", use_cache=False, scoring_processes=1,
+            out=lab.folder / "alone", use_cache=False, scoring_processes=1,
         )  # fmt: skip
         samples = [one.samples_path("echo").read_bytes() for one in (record, alone)]
         assert samples[0] == samples[1]

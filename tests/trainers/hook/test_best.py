@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from olmes import evaluate
-from olmes.comparison.items import SharedItems
-from olmes.stats import best_of
+from olmes.comparison.items import SharedItems, TaskItems
+from olmes.stats import best_of, stratified_mean
 from olmes.trainers.checkpoints.best import best_among, eligible, outcome, publish
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Queue
@@ -95,3 +95,23 @@ def test_what_is_not_whole_or_held_out_is_not_chosen_from(scored: Queue) -> None
 def test_one_checkpoint_needs_no_correction(scored: Queue) -> None:
     best = best_among(scored.jobs()[:1], SharedItems())
     assert best.numbers["corrected"] == best.numbers["score"] == 0.25
+
+
+def test_weights_give_the_mean_of_the_suite() -> None:
+    """A plain task, one over parts, and one that averages its sub-tasks, as a suite does."""
+    tasks = {
+        "plain": ([1.0, 0.0, 0.0], ["", "", ""], [1, 1, 1]),
+        "parts": ([1.0, 0.0], ["", ""], [3, 1]),
+        "macro": ([1.0, 1.0, 0.0, 0.0], ["a", "b", "b", "b"], [1, 1, 1, 1]),
+    }
+    values: list[float] = []
+    strata: list[str] = []
+    sizes: list[float] = []
+    for name, (numbers, subtasks, parts) in tasks.items():
+        clusters = [(name, str(row)) for row in range(len(numbers))]
+        items = TaskItems([[number] for number in numbers], clusters, subtasks, parts)
+        values += numbers
+        strata += [name] * len(numbers)
+        sizes += items.shares(macro=name == "macro")
+    mean = stratified_mean(values, strata=strata, sizes=sizes)
+    assert known(mean).value == pytest.approx((1 / 3 + 3 / 4 + (1 + 1 / 3) / 2) / 3)

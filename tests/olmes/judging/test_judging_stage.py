@@ -12,11 +12,8 @@ import pytest
 from olmes import OlmesError, Record, Request, Response, evaluate
 from olmes.judging.judge import Judge
 from olmes.models.base import Done, EncodedPrompt, Model
-<<<<<<< HEAD
-from tests.known import known
-=======
 from olmes.runs.planning import load_judge
->>>>>>> main
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench

@@ -6,24 +6,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from olmes import Record, evaluate
 from olmes.models.checkpoint import folder as files
 from olmes.runs.cost_estimate import CostEstimate, estimate_all
-<<<<<<< HEAD
-from tests.factories import lasting
-from tests.known import known
-=======
 from olmes.runs.evaluation import Evaluation
 from olmes.runs.options import RunOptions
 from olmes.runs.planning import plan_run, tasks_of
->>>>>>> main
-
-if TYPE_CHECKING:
-    pass
+from tests.factories import lasting
+from tests.known import known
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 

@@ -13,11 +13,8 @@ import pytest
 from olmes import evaluate
 from olmes.judging.judge import Judge
 from olmes.models.hf.model import HFModel
-<<<<<<< HEAD
-from tests.known import known
-=======
 from olmes.runs.planning import load_judge
->>>>>>> main
+from tests.known import known
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 

@@ -78,7 +78,7 @@ def take_look(
 ) -> TakenLook | None:
     """Write a run's look into the store's ledger; None for a run without held-out tasks.
 
-    A run that goes on after a stop is still the same look.
+    A run that is resumed is still the same look.
 
     Raises:
         OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger

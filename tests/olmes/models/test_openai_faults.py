@@ -113,8 +113,8 @@ def test_a_fault_that_passes_is_survived(server: Any, fault: str) -> None:
     [
         ("drop", "failed 6 times; the last time: the connection broke"),
         ("status 500", "failed 6 times; the last time: status 500: on purpose"),
-        ("slow 0.05", "the last time: no whole answer within 0.3 s"),
-        ("truncated", "the answer broke off before its end"),
+        ("slow 0.05", "the last time: no complete answer within 0.3 s"),
+        ("truncated", "the answer was cut off before its end"),
         ("body {", "the answer is not of the protocol"),
         ("status 502 <html>secret</html>", "status 502: no reason given"),
     ],

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from olmes.client.client import AnswerError, Client, files_of
+from olmes.client.types import Manifest, RunSummary
 from olmes.server.intake import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Limits, Settings
@@ -123,13 +124,14 @@ def test_mutated_records_are_refused_with_the_field(real_run, sealed_run, tmp_pa
         assert names_it(refused.value.field, said, path, how), (path, how, said)
 
 
-def upload(client: Client, files: dict[str, Path]) -> dict[str, Any]:
+def upload(client: Client, files: dict[str, Path]) -> tuple[RunSummary, bool]:
     """Upload files as they are, without what the client checks."""
-    manifest = {
+    manifest: Manifest = {
         "files": [
             {"name": name, "size": path.stat().st_size, "sha256": file_sha256(path)}
             for name, path in files.items()
-        ]
+        ],
+        "replace": False,
     }
     return client._upload(manifest, list(files.values()))
 
@@ -225,7 +227,7 @@ def test_a_record_that_names_another_place_is_refused(copy_run, tmp_path) -> Non
         data["tasks"]["echo"]["samples"] = where
         (folder / "run.json").write_text(json.dumps(data))
         files = files_of(folder)
-        with pytest.raises(RefusedError, match="has to be samples/echo.jsonl"):
+        with pytest.raises(RefusedError, match="must be samples/echo.jsonl"):
             take_in(Settings(store=str(tmp_path / "s")), files, hashes_of(files))
 
 

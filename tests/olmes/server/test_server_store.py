@@ -18,9 +18,9 @@ from olmes.server import schema
 from olmes.server.artifacts import Artifacts
 from olmes.server.audit import LOCAL
 from olmes.server.backup import make_backup, restore_backup
+from olmes.server.checks import checked_record
 from olmes.server.database import Database, store_url
 from olmes.server.intake import take_in
-from olmes.server.record_schema import check_record
 from olmes.server.settings import Limits, Settings
 from olmes.server.store import RunFilter, Store
 from olmes.server.tokens import create_token, list_tokens
@@ -73,20 +73,19 @@ def test_a_store_of_every_released_schema_is_brought_to_the_newest(
     with database.reading() as connection:
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     assert found == revisions()[-1]
-    assert [one["name"] for one in list_tokens(database)] == ["ann", "bob"]
+    assert [one.name for one in list_tokens(database)] == ["ann", "bob"]
     database.close()
     opened = Store(Settings(store=store, work=str(tmp_path / "work")))
     kept = {row["row"]["id"]: row["row"] for row in rows if row["table"] == "runs"}
     listed = opened.find_runs(RunFilter(), limit=9, before=None, by="arrived")
-    assert {run["id"]: run["content_hash"] for run in listed} == {
+    assert {run.id: run.content_hash for run in listed} == {
         name: run["content_hash"] for name, run in kept.items()
     }
     for name, run in kept.items():
-        data = json.loads(opened.run_row(name)["data"])
-        check_record(data)  # a record that was taken once stays one
-        assert data == json.loads(run["data"])
+        assert opened.run_text(name) == run["data"]  # to the byte
+        checked_record(json.loads(run["data"]))  # a record that was taken once stays one
         [task] = opened.task_rows(name)
-        assert (task["rows"], task["sealed"]) == (3, run["held_out"])
+        assert (task.rows, task.sealed) == (3, run["held_out"])
     assert [entry["event"] for entry in opened.ledger_entries()] == ["run", "result"]
     assert len(opened.slim_records(RunFilter(held_out=True))) == 1
     opened.database.close()
@@ -132,15 +131,16 @@ def test_a_backup_restores_everything_to_either_database(
         assert len(store_.find_runs(everything, limit=9, before=None, by="arrived")) == 2
     for run in ("saved", sealed_run.name):
         assert second.run_row(run) == first.run_row(run)
+        assert second.run_text(run) == first.run_text(run)
         assert second.task_rows(run) == first.task_rows(run)
-    lines = list(second.artifacts.lines(second.samples_of("saved", "echo")["artifact"]))
+    lines = list(second.artifacts.lines(second.samples_of("saved", "echo").artifact))
     assert (
         b"".join(line + b"\n" for line in lines)
         == (tmp_path / "copies/saved/samples/echo.jsonl").read_bytes()
     )
     assert second.ledger_entries() == first.ledger_entries()
     add(second, copy_run("after"))
-    assert second.run_row("after")["seq"] > second.run_row("saved")["seq"]
+    assert second.run_row("after").seq > second.run_row("saved").seq
     for one in (first, second):
         one.database.close()
 
@@ -173,7 +173,7 @@ def test_a_sqlite_store_moves_to_postgresql(postgresql, tmp_path, copy_run) -> N
     moved = Store(target)
     assert moved.run_row("moved") == store.run_row("moved")
     add(moved, copy_run("next"))
-    assert moved.run_row("next")["seq"] == moved.run_row("moved")["seq"] + 1
+    assert moved.run_row("next").seq == moved.run_row("moved").seq + 1
     moved.database.close()
 
 
@@ -212,7 +212,7 @@ def test_samples_that_no_run_names_are_swept_once_they_are_old(
     assert opened.sweep() == 2
     after = {path.name for path in place.rglob("*") if path.is_file()}
     assert after == opened.artifact_names()
-    assert len(list(opened.artifacts.lines(opened.samples_of("kept", "echo")["artifact"]))) == 12
+    assert len(list(opened.artifacts.lines(opened.samples_of("kept", "echo").artifact))) == 12
     opened.database.close()
 
 

@@ -134,7 +134,7 @@ def left_out(value: Any, kind: Any, unknown: Set[str], path: str = "") -> Iterat
         path: where it stands, dotted.
     """
     kind = bare(kind)
-    if isinstance(kind, type) and issubclass(kind, Struct):
+    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, Struct):
         for field in msgspec.structs.fields(kind):
             place = f"{path}.{field.name}" if path else field.name
             if field.name in value:

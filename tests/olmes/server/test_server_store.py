@@ -157,7 +157,7 @@ def test_a_changed_backup_is_not_restored(tmp_path, copy_run) -> None:
     with pytest.raises(OlmesError, match="missing or was changed"):
         restore_backup(target, tmp_path / "backup")
     (tmp_path / "backup/backup.json").unlink()
-    with pytest.raises(OlmesError, match="no whole back-up"):
+    with pytest.raises(OlmesError, match="is not a whole back-up"):
         restore_backup(target, tmp_path / "backup")
 
 

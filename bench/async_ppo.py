@@ -112,8 +112,8 @@ def measure(updates: int, batch_size: int = 64) -> dict[str, dict[str, float]]:
     """Both ways, after a few updates that measure how long learning takes."""
     config = PPOConfig(
         updates=updates, batch_size=batch_size, generation_batch_size=batch_size,
-        micro_batch_size=batch_size, response_length=12, no_end_penalty=None, learning_rate=3e-4,
-        save_every=updates,
+        micro_batch_size=batch_size, max_completion_length=12, missing_end_reward=None,
+        learning_rate=3e-4, save_every=updates,
     )  # fmt: skip
     alone = run(replace(config, updates=5), 0.0, asynchronous=False)
     seconds = alone["learning"]

@@ -98,14 +98,14 @@ def measured(folder: Path, data: Path, repeats: int, processes: int | None) -> d
     )
     wall, after = time.perf_counter() - began, os.times()
     found = {
-        "samples": made.tasks["gsm8k"]["n"],
+        "samples": made.tasks["gsm8k"].n,
         "wall_s": wall,
         "main_cpu_s": after.user + after.system - before.user - before.system,
         "main_peak": peak(),
         "scorer_peak": max(peaks.values(), default=0),
         "scorers": len(peaks),
         "value": made.value("gsm8k"),
-        "timing": made.data["timing"],
+        "timing": made.run.timing,
     }
     from olmes.reports.run_page import write_run_page
 

@@ -1,6 +1,6 @@
 """Multiple choice: four continuations of several tokens after a five-shot prefix, lm-eval and ours.
 
-`python -m bench.loglikelihood` weighs `--items` questions (default 16) on two cores. The prompts
+`python -m bench.loglikelihood` scores `--items` questions (default 16) on two cores. The prompts
 are made from the built-in GSM8K sample: worked examples as shots, and as continuations the worked
 answers of four items, cut to eight words.
 """
@@ -17,7 +17,7 @@ from olmes import Generation, Request, Response
 from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
 from olmes.tools import jsonl
 
-SAMPLE = Path(__file__).parents[1] / "tasks/samples/gsm8k.jsonl"
+SAMPLE = Path(__file__).parents[1] / "tasks/demo/gsm8k.jsonl"
 SHOTS = 5
 WORDS = 8
 
@@ -49,10 +49,10 @@ def main() -> None:
     requests = multiple_choice(arguments.items)
     ours = HFModel("smollm2", EmbeddedCheckpoint(), device="cpu")
     _ = ours.weights
-    weighed: dict[int, Response] = {}
-    _, wall, cpu = timed(lambda: ours.loglikelihood(requests, weighed.__setitem__))
-    context = sum(answer.prompt_tokens for answer in weighed.values()) / len(weighed)
-    asked_tokens = sum(answer.completion_tokens for answer in weighed.values())
+    scored: dict[int, Response] = {}
+    _, wall, cpu = timed(lambda: ours.loglikelihood(requests, scored.__setitem__))
+    context = sum(answer.prompt_tokens for answer in scored.values()) / len(scored)
+    asked_tokens = sum(answer.completion_tokens for answer in scored.values())
     print(
         f"{len(requests)} items, {context:.0f} tokens of context, "
         f"{asked_tokens / len(requests) / 4:.1f} a continuation; {conditions()}"
@@ -69,7 +69,7 @@ def main() -> None:
                 lambda: theirs.loglikelihood(asked)
             )
         )
-        mine = [value for at in range(len(requests)) for value in weighed[at].logprobs]
+        mine = [value for at in range(len(requests)) for value in scored[at].logprobs]
         gap = max(abs(a - b[0]) for a, b in zip(mine, found, strict=True))
         print(
             f"{f'lm-eval hf, batch {size}':24} {their_wall:8.1f} {their_cpu:8.1f} "

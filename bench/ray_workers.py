@@ -79,7 +79,7 @@ def measured(
     watch = Stopwatch()
     start, used = time.perf_counter(), time.process_time()
     record = evaluate(
-        str(TASK), model=model, data=folder, out=folder / f"runs{workers}", watcher=watch,
+        str(TASK), model=model, data=folder, out=folder / f"runs{workers}", callback=watch,
         scoring_processes=1,
     )  # fmt: skip
     wall = time.perf_counter() - start

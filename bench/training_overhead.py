@@ -56,14 +56,14 @@ def recipe_of(kind: str, model: str, steps: int, scored: bool) -> Any:
     return make_recipe(stage, table, f"{kind}.toml")
 
 
-def ours(kind: str, prepared: Prepared) -> Any:
+def ours(kind: str, prepared: Prepared[Any]) -> Any:
     """Our trainer, as `olmes train` makes it."""
     from olmes.trainers import dpo, sft
 
     return sft.build_sft(prepared) if kind == "sft" else dpo.build_dpo(prepared)
 
 
-def plain(kind: str, prepared: Prepared) -> Any:
+def plain(kind: str, prepared: Prepared[Any]) -> Any:
     """TRL's trainer with the same arguments, on the same rows."""
     from transformers import AutoModelForCausalLM
 

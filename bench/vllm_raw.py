@@ -2,7 +2,7 @@
 
 `python -m bench.vllm_raw` in an environment with vLLM (`make test-vllm` makes `.venv-vllm`). Raw is
 what a user would write: rendered prompts in, one call, texts out. The two take turns; before each
-turn the prefix cache is emptied. The second table weighs four continuations a prompt, by way of the
+turn the prefix cache is emptied. The second table scores four continuations a prompt, by way of the
 prefix cache and as vLLM does by itself (without it).
 """
 
@@ -68,18 +68,18 @@ def main() -> None:
     print(f"{arguments.items} prompts, {arguments.tokens} new tokens, vLLM {model.version}")
     table(model, ways, arguments.rounds)
     choices = multiple_choice(arguments.items // 2)
-    cached = backend.weighing
-    weighed: dict[int, Response] = {}
+    cached = backend.logprob_params
+    scored: dict[int, Response] = {}
 
     def without_cache() -> None:
-        backend.weighing = lambda **_: cached(cached=False)
+        backend.logprob_params = lambda **_: cached(cached=False)
         try:
-            model.loglikelihood(choices, weighed.__setitem__)
+            model.loglikelihood(choices, scored.__setitem__)
         finally:
-            backend.weighing = cached
+            backend.logprob_params = cached
 
     both = {
-        "olmes": lambda: model.loglikelihood(choices, weighed.__setitem__),
+        "olmes": lambda: model.loglikelihood(choices, scored.__setitem__),
         "prefix cache unread": without_cache,
     }
     print(f"\n{len(choices)} prompts, four continuations each")
@@ -95,7 +95,7 @@ def generations(items: int, tokens: int) -> list[Request]:
 
 
 def multiple_choice(items: int) -> list[Request]:
-    """Requests to be weighed."""
+    """Requests to be scored."""
     from bench.loglikelihood import multiple_choice as made
 
     return made(items)

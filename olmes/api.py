@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from olmes.benchmark.registry import load_suite, load_task, members, suite_names
-from olmes.benchmark.suite import Suite
-from olmes.benchmark.task import Task
-from olmes.data.resolve import resolve
-from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
-from olmes.judging.replayed import replayed_judge
 from olmes.models.base import Model
-from olmes.models.ray.model import load_model_on_ray
-from olmes.models.replay import Recording, ReplayModel
-from olmes.models.spec import load_model, parse_spec
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
-from olmes.requests.plan import Plan, make_plan
-from olmes.requests.recorded import fill_answers, recorded_answers
-from olmes.runs.run import run
-from olmes.seal.held_out import held_out_tasks
-from olmes.seal.look import Look, check_look
-
-DEFAULT_MODEL = "smollm2"
-DEFAULT_OUT = Path("runs")
+from olmes.runs.evaluation import Evaluation
+from olmes.runs.options import DEFAULT_MODEL, DEFAULT_OUT, RunOptions
+from olmes.runs.planning import Target
+from olmes.seal.look import Look
 
 
 def evaluate(
-    target: str | Task | Suite | Sequence[str | Task],
+    target: Target,
     *,
     model: str | Model = DEFAULT_MODEL,
     limit: int | None = None,
@@ -45,7 +30,7 @@ def evaluate(
     ray: str | None = None,
     workers: int | None = None,
     scoring_processes: int | None = None,
-    watcher: RunCallback | None = None,
+    callback: RunCallback | None = None,
 ) -> Record:
     """Run a task, several tasks or a suite on a model and return the record.
 
@@ -53,165 +38,34 @@ def evaluate(
         target: a suite's or a task's name, a path of a suite (.toml) or task (.py) file, a `Task`,
             a `Suite`, or a sequence of tasks.
         model: a hub id, a local folder, `smollm2`, `replay:FILE`, or a `Model`.
-        limit: items a task, drawn with a fixed seed and spread over its sub-tasks; None runs all.
-        data: a folder of benchmark files; None looks where `olmes data list` says.
+        limit: as every argument from here on but `callback`: a field of `RunOptions`.
+        data: a folder of benchmark files.
         out: the folder that holds the runs' folders.
         settings: changes to formulations, such as `{"gsm8k.shots": 4}`.
-        judge: who answers for tasks that need a judge, as for `model`; without one such tasks are
-            not run, and the record says so.
-        look: why held-out tasks are looked at, which they must not be without a reason; a `Look`
-            says more.
+        judge: who answers for tasks that need a judge, as for `model`.
+        look: why held-out tasks are looked at; a `Look` says more.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
-        ray: a Ray cluster to spread the requests over: HOST:PORT of its head, or `auto`.
-        workers: engines on Ray; without `ray` on this machine.
-        scoring_processes: how many; None takes half of the processors.
-        watcher: told what happens while the run goes on.
+        ray: a Ray cluster to spread the requests over.
+        workers: engines on Ray.
+        scoring_processes: how many.
+        callback: called at the events of the run.
 
     Raises:
-        OlmesError: a name is unknown, the model or data cannot be had, a setting does not fit, or
+        OlmesError: a name is unknown, the model or data cannot be found, a setting does not fit, or
             held-out tasks are asked for without a reason.
     """
-    suite, tasks = tasks_of(target)
-    look = Look(reason=look) if isinstance(look, str) else look
-    check_look(tasks, suite, look)
-    if isinstance(model, str):
-        model = load_model_on_ray(model, ray=ray, workers=workers)
-    elif ray is not None or workers is not None:
-        raise OlmesError("ray and workers go with a model that is named; name it as a string.")
-    judge = Judge(model=load_judge(judge)) if isinstance(judge, str) else judge
-    plan = plan_run(
-        tasks,
-        model,
-        suite=suite,
+    options = RunOptions(
         limit=limit,
-        data=data,
-        settings=settings,
-        judged=judge is not None,
-    )
-    return run(
-        plan,
-        model,
+        data=Path(data) if data is not None else None,
         out=Path(out),
+        settings=settings or {},
         judge=judge,
-        look=look,
+        look=Look(reason=look) if isinstance(look, str) else look,
         use_cache=use_cache,
+        ray=ray,
+        workers=workers,
         scoring_processes=scoring_processes,
-        watcher=watcher,
     )
-
-
-def load_judge(spec: str) -> Model:
-    """The model that judges: as `load_model`, but `replay:FILE` gives stored judgements back.
-
-    Raises:
-        OlmesError: the name cannot be parsed, or the file holds no judgement.
-    """
-    parsed = parse_spec(spec)
-    if parsed.backend == "replay":
-        return replayed_judge(spec, Path(parsed.target).expanduser())
-    return load_model(spec)
-
-
-def tasks_of(target: str | Task | Suite | Sequence[str | Task]) -> tuple[Suite | None, list[Task]]:
-    """The suite, if the target is one, and its tasks."""
-    if isinstance(target, str) and (target.endswith(".toml") or target in suite_names()):
-        target = load_suite(target)
-    if isinstance(target, Suite):
-        return members(target)
-    if isinstance(target, (str, Task)):
-        target = [target]
-    return None, [task_of(member) for member in target]
-
-
-def task_of(member: str | Task) -> Task:
-    """A task by name, or the task itself when a scoring process can find it too.
-
-    Raises:
-        OlmesError: the task was defined where no other process can import it.
-    """
-    if isinstance(member, str):
-        return load_task(member)
-    if not member.reference:
-        module = sys.modules[type(member).__module__]
-        file = getattr(module, "__file__", None)
-        if module.__name__ == "__main__" or getattr(module, "TASK", None) is not member:
-            raise OlmesError(
-                f"the task {member.name} is scored in processes of its own, which must find it: "
-                f"end its file ({file or 'a notebook'}) with `TASK = ...` and give the file's path."
-            )
-        member.reference = module.__name__
-    return member
-
-
-def plan_run(
-    tasks: Sequence[Task],
-    model: Model,
-    *,
-    suite: Suite | None = None,
-    limit: int | None = None,
-    data: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    judged: bool = False,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
-) -> Plan:
-    """Resolve the tasks' data and make every request. Nothing is asked of the model.
-
-    A recording (`replay:FILE`) gets its answers here, and a limit draws from the items it answers.
-    Tasks that need a judge are planned only when there is one (`judged`).
-
-    Raises:
-        OlmesError: a setting does not fit, or the data or the recording cannot be had.
-    """
-    chosen = with_settings(tasks, settings or {})
-    not_run = {
-        task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
-        f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
-        for task in chosen
-        if task.judged and not judged
-    }
-    chosen = [task for task in chosen if task.name not in not_run]
-    folder = Path(data) if data is not None else None
-    said: set[str] = set()
-
-    def say_once(line: str) -> None:
-        """Without the task's name, a network that is away is the same news for every task."""
-        news = line.partition(": ")[2]
-        if news not in said:
-            said.add(news)
-            say(line)
-
-    datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
-    if not chosen or not isinstance(model, ReplayModel):
-        return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run)
-    recorded = recorded_answers(Recording(model.path), chosen, datasets)
-    plan = make_plan(
-        chosen, datasets, suite=suite, limit=limit, among=recorded.places, not_run=not_run
-    )
-    fill_answers(model, plan, recorded)
-    return plan
-
-
-def judged_command(task: Task, model: str, suite: Suite | None = None) -> str:
-    """The command that runs a judged task on a model, once a judge is written into it."""
-    name = task.reference if task.reference.endswith(".py") else task.name
-    words = ["olmes", "run", "--task", name, "--model", model, "--judge", "openai:NAME@URL"]
-    reason = ' --reason "..."' if held_out_tasks([task], suite) else ""
-    return shlex.join(words) + reason
-
-
-def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Task]:
-    """The tasks with `TASK.FIELD` settings applied.
-
-    Raises:
-        OlmesError: a key names no task of this run, or no field.
-    """
-    by_task: dict[str, dict[str, Any]] = {task.name: {} for task in tasks}
-    for key, value in settings.items():
-        name, _, field = key.partition(".")
-        if not field or name not in by_task:
-            raise OlmesError(
-                f"--set {key}: write TASK.FIELD=VALUE with a task of this run "
-                f"({', '.join(by_task) or 'there is none'})."
-            )
-        by_task[name][field] = value
-    return [task.with_settings(by_task[task.name]) for task in tasks]
+    evaluation = Evaluation.of(target, options)
+    evaluation.check()
+    return evaluation.run(model, callback=callback)

@@ -14,24 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes.api import DEFAULT_OUT, load_judge, plan_run, tasks_of
-from olmes.benchmark.suite import Suite
-from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
-from olmes.judging.judge import Judge
 from olmes.models.base import Model
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.lineage import CHECKPOINT, checkpoint_folder, step_of
 from olmes.models.hf.warm import WarmMemory
-from olmes.models.ray.model import load_model_on_ray
-from olmes.models.replay import ReplayModel
-from olmes.models.spec import load_model, parse_spec
+from olmes.models.spec import parse_spec
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
-from olmes.requests.plan import Plan
-from olmes.runs.run import run
+from olmes.runs.evaluation import Evaluation
+from olmes.runs.options import DEFAULT_OUT, RunOptions
+from olmes.runs.planning import Target
 from olmes.scoring.process.shared_pool import SharedPool
-from olmes.seal.look import Look, check_look
+from olmes.seal.look import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class Member:
     trouble: str = ""
     """Why there is no record; a sentence."""
     trace: str = ""
-    """Of an error that is a fault of the program."""
+    """Of an internal error."""
 
     @property
     def complete(self) -> bool:
@@ -53,7 +48,7 @@ class Member:
 
 
 def evaluate_sequence(
-    target: str | Task | Suite | Sequence[str | Task],
+    target: Target,
     models: str | Sequence[str],
     *,
     limit: int | None = None,
@@ -70,109 +65,72 @@ def evaluate_sequence(
     """Run the same on several models, such as `ckpts/step_*`, and return what became of each.
 
     Args:
-        target: as for `evaluate`, as every argument but `models`.
+        target: as for `evaluate`.
         models: names as for `evaluate`, or patterns of checkpoint folders; run in the order of
             their training steps.
-        limit: items a task.
+        limit: as every argument from here on: a field of `RunOptions`.
         data: a folder of benchmark files.
         out: the folder that holds the runs' folders.
         settings: changes to formulations.
         judge: who answers for tasks that need a judge.
         look: why held-out tasks are looked at; each model is a look of its own.
         use_cache: whether responses are taken from and put into the shared cache.
-        ray: a Ray cluster, as for `evaluate`; weights are then loaded anew for each model.
-        workers: engines on Ray; without `ray` on this machine.
-        scoring_processes: how many; None takes half of the processors.
+        ray: a Ray cluster; weights are then loaded anew for each model.
+        workers: engines on Ray.
+        scoring_processes: how many.
 
     Raises:
         OlmesError: what would be asked cannot be asked of any model, or a pattern fits no folder. A
-            model that fails is told in its `Member` and does not stop the others.
+            model that fails is named in its `Member` and does not stop the others.
     """
-    suite, tasks = tasks_of(target)
-    look = Look(reason=look) if isinstance(look, str) else look
-    check_look(tasks, suite, look)
-    judging = load_judge(judge) if judge else None
-
-    def plan(model: Model) -> Plan:
-        return plan_run(
-            tasks, model, suite=suite, limit=limit, data=data, settings=settings,
-            judged=judging is not None,
-        )  # fmt: skip
-
-    return run_sequence(
-        expand([models] if isinstance(models, str) else models),
-        plan,
+    options = RunOptions(
+        limit=limit,
+        data=Path(data) if data is not None else None,
         out=Path(out),
-        judge=lambda: Judge(model=judging) if judging else None,
-        look=look,
+        settings=settings or {},
+        judge=judge,
+        look=Look(reason=look) if isinstance(look, str) else look,
         use_cache=use_cache,
         ray=ray,
         workers=workers,
         scoring_processes=scoring_processes,
     )
+    evaluation = Evaluation.of(target, options)
+    evaluation.check()
+    return run_sequence(expand([models] if isinstance(models, str) else models), evaluation)
 
 
 def run_sequence(
     names: Sequence[str],
-    plan: Callable[[Model], Plan],
+    evaluation: Evaluation,
     *,
-    out: Path,
-    engine: Mapping[str, Any] | None = None,
-    judge: Callable[[], Judge | None] = lambda: None,
-    look: Look | None = None,
-    use_cache: bool = True,
-    ray: str | None = None,
-    workers: int | None = None,
-    scoring_processes: int | None = None,
-    watcher: Callable[[], RunCallback] = RunCallback,
+    callback: Callable[[], RunCallback] = RunCallback,
     ended: Callable[[Member], None] = lambda _: None,
 ) -> list[Member]:
-    """Run every model on one plan; `ended` is called with each as soon as it is over.
+    """Run an evaluation on every model; `ended` is called with each as soon as it is over.
 
     Args:
         names: of the models, in the order in which they are run.
-        plan: makes the plan, which is the same for all models but recordings; called as rarely.
-        out: the store.
-        engine: options of `load_model`.
-        judge: gives a judge with a budget of its own to each run.
-        look: why held-out tasks are looked at; each model is a look of its own.
-        use_cache: whether responses are taken from and put into the shared cache.
-        ray: a Ray cluster, as for `evaluate`; weights are then loaded anew for each model.
-        workers: engines on Ray; without `ray` on this machine.
-        scoring_processes: how many; None takes half of the processors.
-        watcher: gives who is told about one run.
+        evaluation: what is run, and how.
+        callback: gives the callback of one run.
         ended: called with each model that is done with, well or not.
 
     Raises:
         OlmesError: the plan cannot be made.
     """
     warm, scorers = WarmMemory(), SharedPool()
-    shared: Plan | None = None
     members = []
-
-    def planned(model: Model) -> Plan:
-        nonlocal shared
-        if isinstance(model, ReplayModel):
-            return plan(model)
-        shared = shared or plan(model)
-        return shared
 
     def run_one(name: str) -> Member:
         try:
-            if ray is None and workers is None:
-                model = load_model(name, warm=warm, **(engine or {}))
-            else:
-                model = load_model_on_ray(name, ray=ray, workers=workers, **(engine or {}))
+            model = evaluation.load(name, warm=warm)
             check_whole(model)
         except OlmesError as error:
             return failed(name, error)
-        own = planned(model)
+        evaluation.plan(model)  # what cannot be asked of one can be asked of none
         try:
-            record = run(
-                own, model, out=out, judge=judge(), look=look, use_cache=use_cache,
-                scoring_processes=scoring_processes, watcher=watcher(), scorers=scorers,
-            )  # fmt: skip
-        except Exception as error:  # told, and the others go on
+            record = evaluation.run_loaded(model, callback=callback(), scorers=scorers)
+        except Exception as error:  # reported; the others are run all the same
             return failed(name, error)
         return Member(name, record)
 
@@ -190,7 +148,7 @@ def failed(name: str, error: Exception) -> Member:
     """A model whose run broke off."""
     if isinstance(error, OlmesError):
         return Member(name, None, str(error))
-    reason = f"{type(error).__name__}: {error} (a fault of the program)."
+    reason = f"{type(error).__name__}: {error} (internal error)."
     return Member(name, None, reason, "".join(traceback.format_exception(error)))
 
 

@@ -6,7 +6,7 @@ scoring process as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -23,6 +23,17 @@ Unit = Literal["share", "number"]
 
 Finish = Literal["stop", "length", "error"]
 """Why a response ended: end of sequence or stop string, token limit, or the request failed."""
+
+
+class EngineOptions(TypedDict):
+    """How a model is run, where a user may choose; None leaves it to the engine."""
+
+    dtype: str | None
+    device: str | None
+    batch_size: int | None
+    """Responses generated together; of a server: requests at once."""
+    max_length: int | None
+    """Window in tokens."""
 
 
 class Message(TypedDict):
@@ -73,7 +84,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What goes to the model: a chat or plain prompt to go on with, or continuations to weigh."""
+    """What goes to the model: a chat or plain prompt to continue, or continuations to score."""
 
     generation: Generation
     messages: tuple[Message, ...] = ()
@@ -83,7 +94,7 @@ class Request:
     prefill: str = ""
     """Appended verbatim after the rendered template: the answer's first words are given."""
     continuations: tuple[str, ...] = ()
-    """Log-likelihood requests: the continuations to weigh. Nothing is generated."""
+    """Log-likelihood requests: the continuations to score. Nothing is generated."""
     repeat: int = 0
     """Which of `generation.n` responses this request is for."""
 
@@ -141,7 +152,7 @@ class Judgement:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def from_json(cls, row: JsonObject) -> Judgement:
+    def from_json(cls, row: Mapping[str, Any]) -> Judgement:
         """The inverse of `to_json`."""
         return cls(**{**row, "similarities": tuple(row.get("similarities", ()))})
 

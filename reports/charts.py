@@ -15,7 +15,7 @@ from olmes.reports.numbers import is_number
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A stretch of numbers with round ends and the places of its ticks."""
+    """A stretch of numbers with round ends, and its ticks."""
 
     low: float
     high: float
@@ -48,19 +48,19 @@ class Frame:
         return self.height - self.bottom
 
     def x(self, axis: Axis, value: float) -> float:
-        """The place of a value on the x axis."""
+        """Where a value lies on the x axis, in pixels."""
         return round(self.left + axis.part(value) * (self.x_end - self.left), 1)
 
     def y(self, axis: Axis, value: float) -> float:
-        """The place of a value on the y axis, which points upwards."""
+        """Where a value lies on the y axis, which points upwards, in pixels."""
         return round(self.y_end - axis.part(value) * (self.y_end - self.top), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A tick: its place and its words."""
+    """A tick: its position in pixels and its words."""
 
-    place: float
+    position: float
     label: str
 
 

@@ -7,29 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.comparison.best import SharedValues, shared_by_suite, shared_by_task
 from olmes.comparison.items import SharedItems
 from olmes.records.record import Record
+from olmes.records.schema import HeldOut, MetricScore
+from olmes.records.shown import interval, metric_label, shown, shown_difference
 from olmes.reports import numbers
 from olmes.reports.charts import Axis
 from olmes.reports.checkpoint_scores import (
     CheckpointRecords,
     CheckpointScore,
-    Shared,
     checkpoints_of,
-    shared_by_suite,
-    shared_by_task,
+    series_unit,
     suite_series,
     task_series,
 )
 from olmes.reports.held_out import look_line
 from olmes.reports.line_charts import LineChart, Linked, log_charts, score_chart, step_axis
-from olmes.reports.links import HELD_OUT, samples_link
+from olmes.reports.links import HELD_OUT, page_link, samples_link
 from olmes.reports.notices import Notice, run_notices
 from olmes.reports.page import render_page
-from olmes.reports.places import page_link
-from olmes.reports.scores import Score, score
+from olmes.reports.scores import ScoreView, legend_of, score_view, suite_score
 from olmes.stats import Alarm, BestOf
 from olmes.tools import jsonl
+from olmes.types import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Column:
     """One task or suite over all checkpoints."""
 
     title: str
-    cells: tuple[Score | None, ...]
+    cells: tuple[ScoreView | None, ...]
     """One a checkpoint."""
     best: int | None
     """Which cell is the best checkpoint's."""
@@ -89,7 +90,7 @@ def write_checkpoints_page(
         output: the HTML file to write.
         log: rows of the training's log: `step`, and numbers, of which losses, rewards and what
             betrays a gamed reward are drawn.
-        alarms: what was said of a reward that rose while scores fell.
+        alarms: warnings of a reward that rose while scores fell.
         title: name of the training; the family of its looks or the first model's name if empty.
         stages: of a training in several stages, each one's name and last step, steps counted on.
 
@@ -103,7 +104,7 @@ def write_checkpoints_page(
     axis = step_axis([step.step for step in steps] + [row["step"] for row in log if "step" in row])
     view = _View(steps, output)
     suite, tasks, unseen = _series(steps)
-    looks = view.linked(suite_series(steps, held_out=True), "")
+    looks = suite_series(steps, held_out=True)
     context = {
         "title": title or _name(steps),
         "steps": [f"{step.step:,g}" for step in steps],
@@ -117,12 +118,18 @@ def write_checkpoints_page(
         "logs": log_charts(axis, log),
         "charts": [view.chart(one, axis) for one in tasks],
         "unseen_charts": [
-            score_chart(one.title, axis, [], looks=view.linked(one.points, one.task))
+            score_chart(one.title, axis, [], unit=one.unit, looks=view.linked(one.points, one.task))
             for one in unseen
         ],
         "best": [best for one in (suite, *tasks) if one and (best := view.best(one))],
         "columns": [view.column(one) for one in (suite, *tasks, *unseen) if one],
-        "looks": [_look(step, record) for step in steps for record in step.unseen],
+        "legend": legend_of(one.metric for one in (suite, *tasks, *unseen) if one),
+        "looks": [
+            _look(step, look)
+            for step in steps
+            for record in step.unseen
+            if (look := record.run.held_out)
+        ],
     }
     jsonl.write_atomically(output, render_page("checkpoints.html.jinja", context))
     return output
@@ -135,17 +142,29 @@ def _series(
     items = SharedItems()
     means = suite_series(steps, held_out=False)
     suite = None
-    if means:
-        suite = _Series.of("Suite mean", "", means, shared_by_suite(means, items))
+    if means and (mean := suite_score(means[-1].record)):
+        found = shared_by_suite(list(means[-1].record.tasks), _records(means), items)
+        suite = _Series.of("Suite mean", "", means, mean, found)
     tasks = [
-        _Series.of(_title(points, name), name, points, shared_by_task(name, points, items))
+        _task_series("", name, points, shared_by_task(name, _records(points), items))
         for name, points in task_series(steps, held_out=False).items()
     ]
     unseen = [
-        _Series.of(f"unseen: {_title(points, name)}", name, points, None)
+        _task_series("unseen: ", name, points, None)
         for name, points in task_series(steps, held_out=True).items()
     ]
     return suite, tasks, unseen
+
+
+def _records(points: Sequence[CheckpointScore]) -> list[Record]:
+    return [point.record for point in points]
+
+
+def _task_series(
+    prefix: str, name: str, points: Sequence[CheckpointScore], found: SharedValues | None
+) -> _Series:
+    run = points[-1].record.run
+    return _Series.of(f"{prefix}{run.title(name)}", name, points, run.tasks[name].score, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +172,35 @@ class _Series:
     """One task or suite over the checkpoints that have it."""
 
     title: str
+    """With the signs of its metric."""
     task: str
     """'' for the suite."""
     points: Sequence[CheckpointScore]
+    metric: MetricScore
+    unit: Unit
     best: BestOf | None
     alarm: Alarm | None
 
     @classmethod
     def of(
-        cls, title: str, task: str, points: Sequence[CheckpointScore], items: Shared | None
+        cls,
+        title: str,
+        task: str,
+        points: Sequence[CheckpointScore],
+        metric: MetricScore,
+        items: SharedValues | None,
     ) -> _Series:
-        """A series with what its items say of it."""
-        if items is None:
-            return cls(title, task, points, None, None)
+        """A series with what its items say of it; `metric` is the latest checkpoint's."""
         names = [f"{point.step:,g}" for point in points]
-        return cls(title, task, points, items.best(), items.alarm(names))
+        return cls(
+            metric_label(title, metric),
+            task,
+            points,
+            metric,
+            series_unit(points),
+            items.best() if items else None,
+            items.alarm(names) if items else None,
+        )
 
     @property
     def fallen(self) -> bool:
@@ -191,24 +224,25 @@ class _View:
         return page_link(point.record.folder, self.output, fragment)
 
     def linked(self, points: Sequence[CheckpointScore], task: str) -> list[Linked]:
-        """Step, estimate and link of each point."""
-        return [(point.step, point.estimate, self.link(point, task)) for point in points]
+        """Step, score and link of each point."""
+        return [(point.step, point.score, self.link(point, task)) for point in points]
 
-    def chart(self, one: _Series, axis: Axis, looks: Sequence[Linked] = ()) -> LineChart:
-        """The chart of a series."""
+    def chart(self, one: _Series, axis: Axis, looks: Sequence[CheckpointScore] = ()) -> LineChart:
+        """The chart of a series, with looks at unseen scores in the same unit."""
         caption = ""
         if one.best:
-            share = numbers.is_share(one.best.score)
             caption = (
                 f"Best at step {one.points[one.best.index].step:,g}: "
-                f"{numbers.plain(one.best.score, share=share)}, "
-                f"corrected {numbers.plain(one.best.corrected, share=share)}"
+                f"{shown(one.best.score, one.unit)}, "
+                f"corrected {shown(one.best.corrected, one.unit)}"
             )
+        same_unit = one.unit == series_unit(looks)
         return score_chart(
             one.title,
             axis,
             self.linked(one.points, one.task),
-            looks=looks,
+            unit=one.unit,
+            looks=self.linked(looks, "") if same_unit else (),
             best=one.best.index if one.best else None,
             caption=caption,
         )
@@ -217,7 +251,12 @@ class _View:
         """A column of the table."""
         found = {point.step: point for point in one.points}
         cells = tuple(
-            score(found[step].estimate, metric=one.task, link=self.link(found[step], one.task))
+            score_view(
+                found[step].score,
+                metric=one.task,
+                unit=one.unit,
+                link=self.link(found[step], one.task),
+            )
             if step in found
             else None
             for step in self.steps
@@ -229,14 +268,14 @@ class _View:
         """The best checkpoint in words."""
         if one.best is None:
             return None
-        best, share = one.best, numbers.is_share(one.best.score)
+        best, unit = one.best, one.unit
         return BestView(
             title=one.title,
             step=f"{one.points[best.index].step:,g}",
-            score=numbers.plain(best.score, share=share),
-            corrected=numbers.plain(best.corrected, share=share),
-            interval=numbers.interval(best.ci_low, best.ci_high, share=share),
-            bias=numbers.plain(best.bias, share=share),
+            score=shown(best.score, unit),
+            corrected=shown(best.corrected, unit),
+            interval=interval(best.ci_low, best.ci_high, unit),
+            bias=shown(best.bias, unit),
             checkpoints=best.checkpoints,
             link=self.link(one.points[best.index], one.task),
             fall=self.fall(one, one.alarm) if one.alarm else None,
@@ -249,29 +288,24 @@ class _View:
         found, name = (alarm.against_previous, alarm.previous) if alone else (best, alarm.best)
         return Fall(
             step=name,
-            score=numbers.plain(found.candidate, share=found.is_share),
+            score=shown(found.candidate, one.unit),
             link=self.link(one.points[-1], one.task),
-            difference=numbers.points(found.difference),
-            interval=numbers.points_interval(found.ci_low, found.ci_high),
+            difference=shown_difference(found.difference, one.unit),
+            interval=numbers.difference_interval(found.ci_low, found.ci_high, one.unit),
             p=numbers.p_value(found.p_adjusted),
             raised=alarm.raised,
         )
 
 
-def _title(points: Sequence[CheckpointScore], task: str) -> str:
-    return str(points[-1].record.tasks[task].get("title") or task)
-
-
 def _name(steps: Sequence[CheckpointRecords]) -> str:
-    """The family of the models; older records have their names alone."""
-    models = [record.data["model"] for step in steps for record in (*step.dev, *step.unseen)]
-    return str(models[0].get("family") or models[0]["name"]) if models else "training"
+    """The family of the models; older records have only their names."""
+    models = [record.run.model for step in steps for record in (*step.dev, *step.unseen)]
+    return models[0].family or models[0].name if models else "training"
 
 
-def _look(step: CheckpointRecords, record: Record) -> tuple[str, str, str]:
-    held = record.data["held_out"]
-    line = f"{look_line(held)}; ledger line {held['ledger']['number']}"
-    return f"{step.step:,g}", line, held["reason"]
+def _look(step: CheckpointRecords, look: HeldOut) -> tuple[str, str, str]:
+    line = f"{look_line(look)}; ledger line {look.ledger.number}"
+    return f"{step.step:,g}", line, look.reason
 
 
 def _falls(found: Sequence[_Series]) -> list[Notice]:
@@ -283,7 +317,7 @@ def _falls(found: Sequence[_Series]) -> list[Notice]:
 
 
 def _has_family(step: CheckpointRecords) -> bool:
-    return all(record.data["model"].get("family") for record in (*step.dev, *step.unseen))
+    return all(record.run.model.family for record in (*step.dev, *step.unseen))
 
 
 def _notices(
@@ -294,10 +328,10 @@ def _notices(
     runs: dict[str, list[str]] = {}
     for step in steps:
         for record in (*step.dev, *step.unseen):
-            for notice in run_notices(record.data):
+            for notice in run_notices(record.run):
                 found.setdefault(notice.title, Notice(notice.level, notice.title, notice.text))
                 runs.setdefault(notice.title, []).append(record.id)
-    said = [
+    notices = [
         Notice(
             notice.level,
             title,
@@ -310,6 +344,6 @@ def _notices(
         text = (
             f"{', '.join(families)}: one line through them says nothing; give one training's runs."
         )
-        said.append(Notice("stop", "Several trainings", text))
-    said += [Notice("stop", "Not in the ledger", text) for text in left_out]
-    return sorted(said, key=lambda notice: notice.level != "stop")
+        notices.append(Notice("stop", "Several trainings", text))
+    notices += [Notice("stop", "Not in the ledger", text) for text in left_out]
+    return sorted(notices, key=lambda notice: notice.level != "stop")

@@ -5,28 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from olmes.comparison.compare import (
+    ComparedRun,
+    Comparison,
+    ScoredTwice,
+    TaskComparison,
+    UnpairedTask,
+)
 from olmes.comparison.power_words import power_words
+from olmes.records.shown import metric_label, shown, shown_difference
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.flips import pack_flips
 from olmes.reports.held_out import look_line
-from olmes.reports.links import HELD_OUT, samples_link
-from olmes.reports.notices import Notice
+from olmes.reports.links import HELD_OUT, page_link, samples_link
+from olmes.reports.notices import DEMO, Notice
 from olmes.reports.page import render_page
-from olmes.reports.places import page_link
-from olmes.reports.scores import Score, score
+from olmes.reports.scores import ScoreView, legend_of, score_view
+from olmes.stats import Difference, PairedDifference
 from olmes.tools import jsonl
+from olmes.types import Unit
+
+NO_REACH = 0.01
+"""How far the axis goes where no share differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A difference and its interval as places on an axis with 0 in the middle, 0 to 100."""
+    """A difference and its interval as positions on an axis with 0 in the middle, 0 to 100."""
 
     low: float
     high: float
     point: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceView:
+    """A difference as it is shown."""
+
+    value: str
+    interval: str
+    span: Span | None
+    """Of shares alone: one axis cannot hold numbers in other units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +56,10 @@ class TaskLine:
 
     title: str
     metric: str
-    a: Score
-    b: Score
-    difference: str
-    interval: str
-    span: Span | None
+    """With the signs of its direction and unit."""
+    a: ScoreView
+    b: ScoreView
+    difference: DifferenceView
     p: str
     verdict: str
     power: str
@@ -54,7 +74,27 @@ class TaskLine:
     notes: tuple[str, ...]
 
 
-def write_comparison_page(data: dict[str, Any], output: Path) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One of the two runs."""
+
+    name: str
+    id: str
+    link: str
+    created: str
+    suite: str
+    look: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteLine:
+    """The mean over the tasks."""
+
+    tasks: int
+    difference: DifferenceView
+
+
+def write_comparison_page(data: Comparison, output: Path) -> Path:
     """Write the page of a comparison.
 
     Args:
@@ -64,32 +104,31 @@ def write_comparison_page(data: dict[str, Any], output: Path) -> Path:
     Returns:
         `output`.
     """
-    packed = pack_flips(data["tasks"])
-    entries = [*data["tasks"], *data.get("unpaired", ())]
-    reach = max((_reach(entry["difference"]) for entry in entries), default=0.0) or 0.01
-    titles = {entry["name"]: entry.get("title") or entry["name"] for entry in entries}
-    suite = data.get("suite")
+    packed = pack_flips(data.tasks)
+    entries: list[TaskComparison | UnpairedTask] = [*data.tasks, *data.unpaired]
+    reach = max((_reach(entry) for entry in entries), default=0.0) or NO_REACH
     context = {
-        "runs": [_run(run, output) for run in data["runs"]],
-        "why": data["why"],
+        "runs": [_run(run, output) for run in data.runs],
+        "why": data.why,
         "notices": _notices(data),
-        "tasks": [_line(entry, data["runs"], reach, output) for entry in entries],
-        "suite": _suite(suite, reach) if suite and suite["difference"] else None,
-        "reach": numbers.points(reach).lstrip("+"),
-        "margin": numbers.plain(data.get("margin", 0.01), share=True),
+        "tasks": [_line(entry, data.runs, reach, output) for entry in entries],
+        "suite": _suite(data, reach),
+        "reach": _reach_words(entries, reach),
+        "margin": shown(data.margin, "share"),
+        "legend": legend_of(entry.a for entry in entries),
         "flips": packed.count,
     }
     browser = {
         "index": 0,
         "chunks": [[1 + number, start] for number, start in enumerate(packed.starts)],
-        "titles": titles,
-        "tasks": [entry["name"] for entry in data["tasks"] if entry["flips"]],
-        "names": [run["name"] for run in data["runs"]],
+        "titles": {entry.name: entry.title or entry.name for entry in entries},
+        "tasks": [entry.name for entry in data.tasks if entry.flips],
+        "names": [run.name for run in data.runs],
     }
     page = render_page(
         "comparison.html.jinja",
         context,
-        scripts=("text.js", "diff.js", "comparison.js") if packed.count else (),
+        scripts=("text.js", "virtual-list.js", "diff.js", "comparison.js") if packed.count else (),
         data=browser if packed.count else None,
         blobs=[packed.index, *packed.chunks] if packed.count else [],
     )
@@ -97,121 +136,151 @@ def write_comparison_page(data: dict[str, Any], output: Path) -> Path:
     return output
 
 
-def _run(run: dict[str, Any], output: Path) -> dict[str, Any]:
-    held = run.get("held_out")
-    return {
-        "name": run["name"],
-        "id": run["id"],
-        "link": page_link(_folder(run), output),
-        "created": date(str(run["created"])),
-        "suite": run.get("suite") or "tasks chosen one by one",
-        "fingerprint": run["fingerprint"],
-        "look": look_line(held) if held else "",
-    }
+def _run(run: ComparedRun, output: Path) -> RunView:
+    return RunView(
+        name=run.name,
+        id=run.id,
+        link=page_link(_folder(run), output),
+        created=date(run.created),
+        suite=run.suite or "tasks chosen one by one",
+        look=look_line(run.held_out) if run.held_out else "",
+    )
 
 
-def _folder(run: dict[str, Any]) -> Path | None:
-    return Path(run["folder"]) if run.get("folder") else None
+def _folder(run: ComparedRun) -> Path | None:
+    return Path(run.folder) if run.folder else None
 
 
-def _notices(data: dict[str, Any]) -> list[Notice]:
+def _notices(data: Comparison) -> list[Notice]:
     found = []
-    for letter, run in zip("AB", data["runs"], strict=True):
-        if run.get("sample_data"):
-            text = f"Run {letter} used the built-in sample for {', '.join(run['sample_data'])}."
-            found.append(Notice("stop", "Sample data: not comparable", text))
-        if not run.get("complete", True):
+    for letter, run in zip("AB", data.runs, strict=True):
+        if run.demo_data:
+            text = f"Run {letter} used the built-in demo data for {', '.join(run.demo_data)}."
+            found.append(Notice("stop", DEMO, text))
+        if not run.complete:
             found.append(Notice("stop", "Incomplete run", f"Run {letter} lacks responses."))
-    for entry in data["tasks"]:
-        if entry.get("mismatch"):
-            text = f"{entry['title']}: {' and '.join(entry['mismatch'])}."
+    for task in data.tasks:
+        if task.mismatch:
+            text = f"{task.title}: {' and '.join(task.mismatch)}."
             found.append(Notice("stop", "Forced", text))
-    for entry in data["refused"]:
-        text = f"{entry['title']}: not compared, because {' and '.join(entry['reasons'])}."
+    for refused in data.refused:
+        text = f"{refused.title}: not compared, because {' and '.join(refused.reasons)}."
         found.append(Notice("stop", "Refused", text))
-    for entry in data.get("unpaired", ()):
-        text = f"{entry['title']}: its samples are under seal or not there; the interval is wider."
+    for unpaired in data.unpaired:
+        text = f"{unpaired.title}: its samples are under seal or missing; the interval is wider."
         found.append(Notice("caution", "Not paired", text))
-    for letter, names in zip("AB", data.get("only") or ((), ()), strict=True):
+    for letter, names in zip("AB", data.only, strict=True):
         if names:
             found.append(Notice("caution", f"Only in run {letter}", f"{', '.join(names)}."))
     return found
 
 
-def _reach(difference: dict[str, Any] | None) -> float:
-    """How far from 0 a difference's interval goes."""
-    ends = [(difference or {}).get(key) for key in ("ci_low", "ci_high", "difference", "value")]
+def _reach(entry: TaskComparison | UnpairedTask) -> float:
+    """How far from 0 the interval of a difference of shares goes."""
+    found = entry.difference
+    if found is None or entry.unit != "share":
+        return 0.0
+    ends = (found.ci_low, found.ci_high, _value(found))
     return max((abs(end) for end in ends if end is not None), default=0.0)
 
 
+def _reach_words(entries: Sequence[ScoredTwice], reach: float) -> str:
+    """The end of the axis in percentage points; '' where no difference is one of shares."""
+    if entries and all(entry.unit != "share" for entry in entries):
+        return ""
+    return shown_difference(reach, "share").lstrip("+")
+
+
+def _value(found: PairedDifference | Difference) -> float:
+    return found.difference if isinstance(found, PairedDifference) else found.value
+
+
 def _line(
-    entry: dict[str, Any], runs: Sequence[dict[str, Any]], reach: float, output: Path
+    entry: TaskComparison | UnpairedTask, runs: Sequence[ComparedRun], reach: float, output: Path
 ) -> TaskLine:
-    found = entry["difference"] or {}
-    name = entry["name"]
-    value = found.get("difference", found.get("value"))
-    p = found.get("p_adjusted")
-    scores = [
-        score(entry[side], metric=entry["metric"], link=_samples(run, name, output))
-        for side, run in zip("ab", runs, strict=True)
-    ]
+    name = entry.name
+    a, b = (
+        score_view(
+            found, metric=entry.metric, unit=entry.unit, link=_samples_link(run, name, output)
+        )
+        for found, run in zip((entry.a, entry.b), runs, strict=True)
+    )
+    paired = entry if isinstance(entry, TaskComparison) else None
+    found = paired.difference if paired else None
     return TaskLine(
-        title=entry.get("title") or name,
-        metric=entry["metric"],
-        a=scores[0],
-        b=scores[1],
-        difference=numbers.points(value),
-        interval=numbers.points_interval(found.get("ci_low"), found.get("ci_high")),
-        span=_span(value, found.get("ci_low"), found.get("ci_high"), reach),
-        p=numbers.p_value(p),
-        verdict=found.get("verdict", "not paired"),
-        power=power_words(found) if found.get("verdict") == "not enough data" else "",
-        link=samples_link(task=name) if entry.get("flips") else "",
-        won=_count(found.get("wins")),
-        lost=_count(found.get("losses")),
+        title=entry.title or name,
+        metric=metric_label(entry.metric, entry.a),
+        a=a,
+        b=b,
+        difference=_difference(entry.difference, entry.unit, reach),
+        p=numbers.p_value(found.p_adjusted if found else None),
+        verdict=found.verdict if found else "not paired",
+        power=power_words(found) if found and found.verdict == "not enough data" else "",
+        link=samples_link(task=name) if paired and paired.flips else "",
+        won=numbers.count(found.wins if found else None),
+        lost=numbers.count(found.losses if found else None),
         won_link=samples_link(task=name, kind="won"),
         lost_link=samples_link(task=name, kind="lost"),
-        n=_count(entry.get("n")),
-        notes=tuple(_line_notes(entry)),
+        n=numbers.count(paired.n if paired else None),
+        notes=tuple(_line_notes(paired)) if paired else (),
     )
 
 
-def _line_notes(entry: dict[str, Any]) -> list[str]:
-    said = [
-        f"{entry[key]} items only in {key[-1].upper()}"
-        for key in ("only_a", "only_b")
-        if entry.get(key)
+def _line_notes(entry: TaskComparison) -> list[str]:
+    notes = [
+        f"{number} items only in {letter}"
+        for number, letter in ((entry.only_a, "A"), (entry.only_b, "B"))
+        if number
     ]
-    if entry.get("prompts_differ"):
-        said.append(f"prompts differ on {entry['prompts_differ']} items")
-    return said
+    if entry.prompts_differ:
+        notes.append(f"prompts differ on {entry.prompts_differ} items")
+    return notes
 
 
-def _samples(run: dict[str, Any], task: str, output: Path) -> str:
+def _samples_link(run: ComparedRun, task: str, output: Path) -> str:
     """The run's page at a task's samples; what the seal says where they may be under seal."""
-    held = (run.get("held_out") or {}).get("sealed") or {}
-    return page_link(_folder(run), output, HELD_OUT if task in held else samples_link(task=task))
+    sealed = run.held_out.sealed if run.held_out else {}
+    fragment = HELD_OUT if task in sealed else samples_link(task=task)
+    return page_link(_folder(run), output, fragment)
 
 
-def _count(value: int | None) -> str:
-    return numbers.MISSING if value is None else numbers.count(value)
+def _difference(
+    found: PairedDifference | Difference | None, unit: Unit, reach: float
+) -> DifferenceView:
+    if found is None:
+        return DifferenceView(
+            value=shown_difference(None, unit),
+            interval=numbers.difference_interval(None, None, unit),
+            span=None,
+        )
+    value = _value(found)
+    return DifferenceView(
+        value=shown_difference(value, unit),
+        interval=numbers.difference_interval(found.ci_low, found.ci_high, unit),
+        span=_span(value, found.ci_low, found.ci_high, reach) if unit == "share" else None,
+    )
 
 
-def _span(value: float | None, low: float | None, high: float | None, reach: float) -> Span | None:
-    if value is None or not numbers.is_number(value):
+def _span(value: float, low: float | None, high: float | None, reach: float) -> Span | None:
+    if not numbers.is_number(value):
         return None
 
-    def place(end: float | None) -> float:
+    def position(end: float | None) -> float:
         return round(50 + 50 * (value if end is None else end) / reach, 2)
 
-    return Span(low=place(low), high=place(high), point=place(value))
+    return Span(low=position(low), high=position(high), point=position(value))
 
 
-def _suite(suite: dict[str, Any], reach: float) -> dict[str, Any]:
-    found = suite["difference"]
-    return {
-        "tasks": len(suite["tasks"]),
-        "difference": numbers.points(found["value"]),
-        "interval": numbers.points_interval(found["ci_low"], found["ci_high"]),
-        "span": _span(found["value"], found["ci_low"], found["ci_high"], reach),
-    }
+def _suite(data: Comparison, reach: float) -> SuiteLine | None:
+    if data.suite is None:
+        return None
+    of = [task for task in data.tasks if task.name in data.suite.tasks]
+    return SuiteLine(
+        tasks=len(data.suite.tasks),
+        difference=_difference(data.suite.difference, _common_unit(of), reach),
+    )
+
+
+def _common_unit(tasks: Sequence[ScoredTwice]) -> Unit:
+    """The unit of a mean over tasks: shares where all of them are."""
+    return "share" if all(task.unit == "share" for task in tasks) else "number"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from olmes.records.schema import Cost, RunRecord, TaskResult
 from olmes.reports import numbers
 
 STAGES = {"answer_s": "answering", "judge_s": "judging", "score_s": "scoring"}
@@ -35,49 +36,46 @@ class CostView:
     """What the model computed and what that took, as labels and values; empty in older records."""
 
 
-def run_cost(run: dict[str, Any]) -> CostView:
+def run_cost(run: RunRecord) -> CostView:
     """A run's time and tokens, as far as its record says."""
-    tasks = run["tasks"]
     sums = {
-        kind: sum((task.get("tokens") or {}).get(kind, 0) for task in tasks.values())
+        kind: sum(task.tokens.get(kind, 0) for task in run.tasks.values())
         for kind in ("prompt", "completion")
     }
-    judged = [spent for task in tasks.values() if (spent := _judge_tokens(task)) is not None]
-    timing = run.get("timing") or {}
-    answering = timing.get("answer_s")
+    judged = [spent for task in run.tasks.values() if (spent := _judge_tokens(task)) is not None]
+    answering = run.timing.get("answer_s")
     return CostView(
         lines=tuple(
             CostLine(
-                title=task.get("title") or name,
-                prompt=numbers.count((task.get("tokens") or {}).get("prompt", 0)),
-                completion=numbers.count((task.get("tokens") or {}).get("completion", 0)),
-                judge=_count(_judge_tokens(task)),
+                title=run.title(name),
+                prompt=numbers.count(task.tokens.get("prompt", 0)),
+                completion=numbers.count(task.tokens.get("completion", 0)),
+                judge=numbers.count(_judge_tokens(task)),
             )
-            for name, task in tasks.items()
+            for name, task in run.tasks.items()
         ),
         total=CostLine(
             title="All",
             prompt=numbers.count(sums["prompt"]),
             completion=numbers.count(sums["completion"]),
-            judge=_count(sum(judged) if judged else None),
+            judge=numbers.count(sum(judged) if judged else None),
         ),
         times=tuple(
             (STAGES.get(name, name.removesuffix("_s")), numbers.seconds(value))
-            for name, value in timing.items()
+            for name, value in run.timing.items()
         ),
         speed=f"{sums['completion'] / answering:,.0f}" if answering else "",
-        computed=_computed(run.get("cost") or {}),
+        computed=_computed(run.cost) if run.cost else (),
     )
 
 
-def _computed(cost: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _computed(cost: Cost) -> tuple[tuple[str, str], ...]:
     """The record's `cost` in words; what is not known is left out."""
-    shown = [
-        (label, form(cost[name]))
+    return tuple(
+        (label, form(value))
         for name, label, form in MEASURED
-        if cost.get(name) is not None and (cost[name] or name not in UNSAID)
-    ]
-    return tuple(shown)
+        if (value := getattr(cost, name)) is not None and (value or name not in HIDDEN_ZEROS)
+    )
 
 
 def _gigabytes(size: float) -> str:
@@ -98,16 +96,11 @@ MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("gpu_s", "GPU time", numbers.seconds),
     ("peak_rss_bytes", "Peak memory", _gigabytes),
     ("peak_gpu_bytes", "Peak GPU memory", _gigabytes),
-    ("sessions", "Sessions, of a run that was stopped and went on", numbers.count),
+    ("sessions", "Sessions (more than one: the run was stopped and resumed)", numbers.count),
 )
-UNSAID = ("reused", "shared_tokens", "gpu_s", "peak_gpu_bytes")
+HIDDEN_ZEROS = ("reused", "shared_tokens", "gpu_s", "peak_gpu_bytes")
 """What is not shown where it is 0."""
 
 
-def _judge_tokens(task: dict[str, Any]) -> int | None:
-    judge = task.get("judge")
-    return sum(judge["tokens"].values()) if judge else None
-
-
-def _count(value: int | None) -> str:
-    return numbers.MISSING if value is None else numbers.count(value)
+def _judge_tokens(task: TaskResult) -> int | None:
+    return sum(task.judge.tokens.values()) if task.judge else None

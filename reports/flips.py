@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from olmes.comparison.compare import TaskComparison
+from olmes.records.schema import ResponseRow
 from olmes.reports.samples import (
     CHUNK_CHARS,
     javascript_json,
@@ -40,35 +42,35 @@ class PackedFlips:
     count: int
 
 
-def pack_flips(tasks: Iterable[dict[str, Any]]) -> PackedFlips:
+def pack_flips(tasks: Iterable[TaskComparison]) -> PackedFlips:
     """The flips of a comparison's tasks, in their order.
 
     Args:
-        tasks: entries of `olmes.comparison.compare_runs`.
+        tasks: those whose items were paired.
     """
     columns: dict[str, list[Any]] = {key: [] for key in ("task", "id", "won", "a", "b", "line")}
     texts: list[str] = []
     for task in tasks:
-        rows = [flip["row_b"] for flip in task["flips"]]
+        rows = [flip.row_b for flip in task.flips]
         columns["line"] += lines_of(
             [row.get("subtask", "") for row in rows], [question(row) for row in rows]
         )
-        for flip in task["flips"]:
-            place = filter(None, (task["name"], flip["subtask"], str(flip["doc_id"])))
-            columns["task"].append(task["name"])
-            columns["id"].append("/".join(place))
-            columns["won"].append((flip["b"] > flip["a"]) == task.get("higher_is_better", True))
-            columns["a"].append(flip["a"])
-            columns["b"].append(flip["b"])
-            texts.append(javascript_json([_shown(flip["row_a"]), _shown(flip["row_b"])]))
+        for flip in task.flips:
+            names = filter(None, (task.name, flip.subtask, str(flip.doc_id)))
+            columns["task"].append(task.name)
+            columns["id"].append("/".join(names))
+            columns["won"].append((flip.b > flip.a) == task.higher_is_better)
+            columns["a"].append(flip.a)
+            columns["b"].append(flip.b)
+            texts.append(javascript_json([_shown(flip.row_a), _shown(flip.row_b)]))
     chunks, starts = _chunks(texts)
     return PackedFlips(pack(columns), chunks, starts, len(texts))
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    found = {key: row[key] for key in SHOWN if row.get(key)}
-    if row.get("messages"):
-        found["messages"] = row["messages"][-1:]
+def _shown(row: ResponseRow) -> dict[str, object]:
+    found = {key: value for key in SHOWN if (value := row.get(key))}
+    if messages := row.get("messages"):
+        found["messages"] = messages[-1:]
     return found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from olmes.records import diagnosis as engine
+from olmes.records.schema import DiagnosisCounts, ResponseRow, TaskResult
+from olmes.records.shown import MISSING, shown
 from olmes.reports import numbers
 from olmes.reports.links import Link
 
@@ -51,50 +52,50 @@ class FormatCost:
     flags: tuple[Count, ...]
 
 
-def format_cost(title: str, diagnosis: dict[str, Any], link: Link, **place: str) -> FormatCost:
+def format_cost(title: str, diagnosis: DiagnosisCounts, link: Link, **filters: str) -> FormatCost:
     """A task's diagnosis as it is shown.
 
     Args:
         title: of the task.
-        diagnosis: as `olmes.records.diagnosis.diagnose` made it.
+        diagnosis: as the record has it.
         link: makes the links to the samples.
-        place: the task, as the links name it.
+        filters: the task, as the links name it.
     """
-    n, lost = diagnosis["n"], diagnosis["lost"]
+    n, lost = diagnosis.n, diagnosis.lost
 
-    def counted(number: int, word: str = "", **filters: str) -> Count:
-        share = f"{numbers.plain(number / n, share=True)} %" if n else numbers.MISSING
-        return Count(numbers.count(number), share, word, link(**place, **filters))
+    def counted(number: int, word: str = "", **more: str) -> Count:
+        share = f"{shown(number / n, 'share')} %" if n else MISSING
+        return Count(numbers.count(number), share, word, link(**filters, **more))
 
     return FormatCost(
         title=title,
         n=numbers.count(n),
-        wrong=counted(diagnosis["wrong"], verdict="wrong"),
+        wrong=counted(diagnosis.wrong, verdict="wrong"),
         lost=None if lost is None else counted(lost, verdict="wrong", flag="disputed"),
-        bar=None if lost is None or not n else numbers.bar(lost / n, None, None),
+        bar=None if lost is None or not n else numbers.bar(lost / n, None, None, "share"),
         reasons=tuple(
             counted(number, REASONS.get(reason, reason), flag=f"lost_{reason}")
-            for reason, number in _in_order(diagnosis["lost_by"], REASONS)
+            for reason, number in _in_order(diagnosis.lost_by, REASONS)
         ),
         flags=tuple(
             counted(number, FLAGS.get(flag, flag), verdict="wrong", flag=flag)
-            for flag, number in _in_order(diagnosis["flags"], FLAGS)
+            for flag, number in _in_order(diagnosis.flags, FLAGS)
         ),
     )
 
 
-def flag_lost(row: dict[str, Any], primary: str, honest: Sequence[str]) -> dict[str, Any]:
+def flag_lost(row: ResponseRow, task: TaskResult) -> ResponseRow:
     """A sample with a flag that says how the format cost it its score, where it did.
 
     Args:
         row: the sample.
-        primary: the task's primary metric.
-        honest: the names of its honest metrics.
+        task: what it is a sample of.
     """
-    values = row.get("values") or {}
-    if values.get(primary, 1) or not any(values.get(name) == 1 for name in honest):
+    values = row["values"]
+    honest = (values.get(name) for name, metric in task.metrics.items() if metric.honest)
+    if values.get(task.primary, 1) or not any(value == 1 for value in honest):
         return row
-    return {**row, "flags": [*row.get("flags", ()), f"lost_{engine.reason(row)}"]}
+    return {**row, "flags": [*row["flags"], f"lost_{engine.reason(row)}"]}
 
 
 def _in_order(counts: dict[str, int], order: Iterable[str]) -> list[tuple[str, int]]:

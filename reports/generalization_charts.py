@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from olmes.comparison.generalization import SideBySide
+from olmes.records.shown import interval, shown
 from olmes.reports import numbers
 from olmes.reports.charts import Axis, Frame, Tick, round_axis, x_ticks, y_ticks
+from olmes.stats import CarryOver, Estimate
+from olmes.types import Unit
 
 SERIES = 6
 """Models that get a colour and a mark of their own; with more, all but the last are quiet."""
@@ -49,6 +52,8 @@ class SlopeChart:
     frame: Frame
     ticks: tuple[Tick, ...]
     slopes: tuple[Slope, ...]
+    unit: str
+    """`, %` for shares, else empty."""
     words: str
     """The drawing in words."""
 
@@ -63,6 +68,8 @@ class Scatter:
     marks: tuple[Mark, ...]
     line: tuple[float, float, float, float] | None
     """The ends of the least-squares line: x1, y1, x2, y2."""
+    unit: str
+    """`, %` for shares, else empty."""
     words: str
 
 
@@ -73,48 +80,91 @@ def series_of(number: int, models: int) -> int:
     return 1 if number == models - 1 else 0
 
 
-def slope_chart(
-    title: str, names: Sequence[str], rows: Sequence[dict[str, Any]]
-) -> SlopeChart | None:
-    """Lines from dev to unseen for the models that have both; None where none has."""
-    both = _with_both(rows)
-    if not both:
+@dataclass(frozen=True, slots=True)
+class Both:
+    """A model that has both scores."""
+
+    number: int
+    """Its index among all models."""
+    dev: Estimate
+    unseen: Estimate
+
+
+def _drawn(rows: Sequence[SideBySide]) -> tuple[list[Both], tuple[Unit, Unit]]:
+    """The models that have both scores, and the units of these.
+
+    An axis is in one unit: where models differ (suites of other tasks), those with shares are drawn.
+    """
+    found = [
+        (row.units, Both(number, row.dev, row.unseen))
+        for number, row in enumerate(rows)
+        if row.dev and row.unseen
+    ]
+    shares: tuple[Unit, Unit] = ("share", "share")
+    known = [units for units, _ in found]
+    chosen = shares if shares in known or not known else known[0]
+    return [model for units, model in found if units == chosen], chosen
+
+
+def slope_chart(title: str, names: Sequence[str], rows: Sequence[SideBySide]) -> SlopeChart | None:
+    """Lines from dev to unseen for the models that have both.
+
+    None where no model has, and where the two are in different units, which share no axis.
+    """
+    both, units = _drawn(rows)
+    if not both or units[0] != units[1]:
         return None
-    axis = _axis(end for _, row in both for side in ("dev", "unseen") for end in _ends(row[side]))
+    unit = units[0]
+    axis = _axis((one for model in both for one in (model.dev, model.unseen)), unit)
     slopes = []
-    for place, (number, row) in enumerate(both):
+    for index, model in enumerate(both):
         # Whiskers of several models stand beside each other, not on each other.
-        aside = (place - (len(both) - 1) / 2) * min(6.0, 40 / len(both))
-        series = series_of(number, len(names))
-        marks = {
-            side: _mark(SLOPES, series, x + aside, axis, row[side], names[number])
-            for side, x in (("dev", SLOPES.left + 24), ("unseen", SLOPES.x_end - 24))
-        }
-        words = f"{names[number]}: dev {_words(row['dev'])}, unseen {_words(row['unseen'])}"
-        slopes.append(Slope(series=series, **marks, words=words, number=number + 1))
+        aside = (index - (len(both) - 1) / 2) * min(6.0, 40 / len(both))
+        series, name = series_of(model.number, len(names)), names[model.number]
+        dev, unseen = (
+            _mark(SLOPES, series, x + aside, axis, found, unit, name)
+            for found, x in ((model.dev, SLOPES.left + 24), (model.unseen, SLOPES.x_end - 24))
+        )
+        slopes.append(
+            Slope(
+                series=series,
+                dev=dev,
+                unseen=unseen,
+                words=_words(name, model, units),
+                number=model.number + 1,
+            )
+        )
     words = f"{title}, from dev to unseen. " + "; ".join(slope.words for slope in slopes)
-    return SlopeChart(frame=SLOPES, ticks=y_ticks(SLOPES, axis), slopes=tuple(slopes), words=words)
+    return SlopeChart(
+        frame=SLOPES,
+        ticks=y_ticks(SLOPES, axis),
+        slopes=tuple(slopes),
+        unit=_percent(units),
+        words=words,
+    )
 
 
 def scatter(
-    title: str, names: Sequence[str], rows: Sequence[dict[str, Any]], carried: dict[str, Any] | None
+    title: str, names: Sequence[str], rows: Sequence[SideBySide], carried: CarryOver | None
 ) -> Scatter | None:
     """Points of unseen against dev for three models or more; None for fewer."""
-    both = _with_both(rows)
+    both, units = _drawn(rows)
+    count = sum(bool(row.dev and row.unseen) for row in rows)
     if len(both) < 3:
         return None
-    x_axis = _axis(end for _, row in both for end in _ends(row["dev"]))
-    y_axis = _axis(end for _, row in both for end in _ends(row["unseen"]))
+    x_axis = _axis((model.dev for model in both), units[0])
+    y_axis = _axis((model.unseen for model in both), units[1])
     marks = []
-    for number, row in both:
-        low, value, high = _ends(row["dev"])
+    for model in both:
+        low, value, high = _ends(model.dev, units[0])
         mark = _mark(
             SCATTER,
-            series_of(number, len(names)),
+            series_of(model.number, len(names)),
             SCATTER.x(x_axis, value),
             y_axis,
-            row["unseen"],
-            f"{names[number]}: dev {_words(row['dev'])}, unseen {_words(row['unseen'])}",
+            model.unseen,
+            units[1],
+            _words(names[model.number], model, units),
             x_ends=(SCATTER.x(x_axis, low), SCATTER.x(x_axis, high)),
         )
         marks.append(mark)
@@ -123,27 +173,27 @@ def scatter(
         x_ticks=x_ticks(SCATTER, x_axis),
         y_ticks=y_ticks(SCATTER, y_axis),
         marks=tuple(marks),
-        line=_line([row for _, row in both], carried, x_axis, y_axis),
+        # The slope is over all models.
+        line=_line(both, carried, units, x_axis, y_axis) if len(both) == count else None,
+        unit=_percent(units),
         words=f"{title}: unseen against dev, {len(both)} models.",
     )
 
 
-def _with_both(rows: Sequence[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    return [(number, row) for number, row in enumerate(rows) if row["dev"] and row["unseen"]]
+def _percent(units: tuple[Unit, Unit]) -> str:
+    return ", %" if units == ("share", "share") else ""
 
 
-def _axis(values: Any) -> Axis:
-    return round_axis(values, bounds=(0, 100))
+def _axis(found: Iterable[Estimate], unit: Unit) -> Axis:
+    ends = (end for one in found for end in _ends(one, unit))
+    return round_axis(ends, bounds=numbers.bounds_of(unit))
 
 
-def _ends(estimate: dict[str, Any]) -> tuple[float, float, float]:
-    """Low end, value and high end in percent; the value itself where there is no interval."""
-    value = 100 * estimate["value"]
-    low, high = (
-        100 * end if end is not None and numbers.is_number(end) else value
-        for end in (estimate.get("ci_low"), estimate.get("ci_high"))
-    )
-    return low, value, high
+def _ends(found: Estimate, unit: Unit) -> tuple[float, float, float]:
+    """Low end, value and high end as they are drawn; the value itself where there is no interval."""
+    scale = numbers.scale_of(unit)
+    low, high = numbers.ends_of(found.value, found.ci_low, found.ci_high)
+    return scale * low, scale * found.value, scale * high
 
 
 def _mark(
@@ -151,11 +201,12 @@ def _mark(
     series: int,
     x: float,
     axis: Axis,
-    estimate: dict[str, Any],
+    found: Estimate,
+    unit: Unit,
     label: str,
     x_ends: tuple[float, float] | None = None,
 ) -> Mark:
-    low, value, high = _ends(estimate)
+    low, value, high = _ends(found, unit)
     x_low, x_high = x_ends or (x, x)
     return Mark(
         series=series,
@@ -170,15 +221,19 @@ def _mark(
 
 
 def _line(
-    rows: Sequence[dict[str, Any]], carried: dict[str, Any] | None, x_axis: Axis, y_axis: Axis
+    both: Sequence[Both],
+    carried: CarryOver | None,
+    units: tuple[Unit, Unit],
+    x_axis: Axis,
+    y_axis: Axis,
 ) -> tuple[float, float, float, float] | None:
     """The line of the carry-over slope through the middle of the points, cut at the frame."""
-    slope = (carried or {}).get("slope")
-    if slope is None:
+    if carried is None or carried.slope is None:
         return None
-    middle_x, middle_y = (
-        100 * sum(row[side]["value"] for row in rows) / len(rows) for side in ("dev", "unseen")
-    )
+    x_scale, y_scale = map(numbers.scale_of, units)
+    slope = carried.slope * y_scale / x_scale
+    middle_x = x_scale * sum(model.dev.value for model in both) / len(both)
+    middle_y = y_scale * sum(model.unseen.value for model in both) / len(both)
     ends = [x_axis.low, x_axis.high]
     if slope:
         crossings = [middle_x + (y - middle_y) / slope for y in (y_axis.low, y_axis.high)]
@@ -188,7 +243,9 @@ def _line(
     return x1, y1, x2, y2
 
 
-def _words(estimate: dict[str, Any]) -> str:
-    share = numbers.is_share(estimate["value"])
-    found = numbers.interval(estimate.get("ci_low"), estimate.get("ci_high"), share=share)
-    return f"{numbers.plain(estimate['value'], share=share)} {found}"
+def _words(name: str, model: Both, units: tuple[Unit, Unit]) -> str:
+    dev, unseen = (
+        f"{shown(found.value, unit)} {interval(found.ci_low, found.ci_high, unit)}"
+        for found, unit in zip((model.dev, model.unseen), units, strict=True)
+    )
+    return f"{name}: dev {dev}, unseen {unseen}"

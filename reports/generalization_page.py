@@ -6,9 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+from olmes.comparison.generalization import (
+    Generalization,
+    OverModels,
+    PairOverModels,
+    ReadModel,
+    SideBySide,
+)
 from olmes.records.record import Record
+from olmes.records.schema import DiagnosisCounts
+from olmes.records.shown import MARKS, NUMBER, shown_difference
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.format_cost import FormatCost, format_cost
@@ -20,12 +29,15 @@ from olmes.reports.generalization_charts import (
     slope_chart,
 )
 from olmes.reports.held_out import look_line
-from olmes.reports.links import HELD_OUT, samples_link
-from olmes.reports.notices import Notice
+from olmes.reports.links import HELD_OUT, page_link, samples_link
+from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS, Notice
 from olmes.reports.page import render_page
-from olmes.reports.places import page_link
-from olmes.reports.scores import Score, score
+from olmes.reports.scores import ScoreView, score_view
+from olmes.stats import CarryOver
 from olmes.tools import jsonl
+from olmes.types import Unit
+
+Side = Literal["dev", "unseen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +59,8 @@ class RowView:
     """One model's scores on a pair."""
 
     model: ModelView
-    dev: Score | None
-    unseen: Score | None
+    dev: ScoreView | None
+    unseen: ScoreView | None
     gap: str
     gap_interval: str
     left_out: str
@@ -68,7 +80,7 @@ class PairView:
 
 
 def write_generalization_page(
-    data: dict[str, Any], output: Path, folders: Mapping[str, Path] | None = None
+    data: Generalization, output: Path, folders: Mapping[str, Path] | None = None
 ) -> Path:
     """Write the page.
 
@@ -82,44 +94,43 @@ def write_generalization_page(
     """
     pages = _Pages(output, folders or {})
     models = [
-        _model(number, model, len(data["models"]), pages)
-        for number, model in enumerate(data["models"])
+        _model(number, model, len(data.models), pages) for number, model in enumerate(data.models)
     ]
-    pairs = [_pair(_title(pair), pair, models, pages) for pair in data["pairs"]]
-    suites = data.get("suites")
     context = {
         "models": models,
-        "notices": _notices(data["models"]),
-        "suite": _pair("Suite means", suites, models, pages) if suites else None,
-        "pairs": pairs,
-        "costs": _costs(data["models"], data["diagnosis"], pages),
+        "notices": _notices(data.models),
+        "suite": _pair("Suite means", data.suites, models, pages),
+        "pairs": [_pair(_title(pair), pair, models, pages) for pair in data.pairs],
+        "legend": _legend([data.suites, *data.pairs]),
+        "costs": _costs(data.models, data.diagnosis, pages),
     }
     jsonl.write_atomically(output, render_page("generalization.html.jinja", context))
     return output
 
 
-def _notices(models: Sequence[dict[str, Any]]) -> list[Notice]:
+def _notices(models: Sequence[ReadModel]) -> list[Notice]:
     """What speaks against the numbers as a whole."""
-    told = [
-        f"{model['name']}: {', '.join(model['sample_data'])}"
-        for model in models
-        if model.get("sample_data")
+    on_demo_data = [
+        f"{model.name}: {', '.join(model.demo_data)}" for model in models if model.demo_data
     ]
-    if not told:
+    if not on_demo_data:
         return []
-    text = (
-        f"{'; '.join(told)}: scored on the built-in sample, a few dozen items written for this "
-        "project. These numbers show that the program runs and nothing else."
-    )
-    return [Notice("stop", "Sample data: not comparable", text)]
+    text = f"{'; '.join(on_demo_data)}: scored on {DEMO_DATA}. {ONLY_RUNS}"
+    return [Notice("stop", DEMO, text)]
 
 
-def _title(pair: dict[str, Any]) -> str:
-    return f"{', '.join(pair['dev'])} → {pair['unseen']}"
+def _legend(found: Sequence[OverModels]) -> str:
+    """What the signs of the sides mean; '' where all of them are shares."""
+    numbered = any("number" in row.units for one in found for row in one.rows)
+    return f"{NUMBER} {MARKS[NUMBER]}" if numbered else ""
+
+
+def _title(pair: PairOverModels) -> str:
+    return f"{', '.join(pair.dev)} → {pair.unseen}"
 
 
 class _Pages:
-    """The ways to the pages of the runs."""
+    """Links to the pages of the runs."""
 
     def __init__(self, output: Path, folders: Mapping[str, Path]) -> None:
         self.output = output
@@ -128,7 +139,7 @@ class _Pages:
         }
 
     def run(self, run: str | None, fragment: str = "") -> str:
-        """A place on a run's page; '' where there is no page."""
+        """A link to a run's page; '' where there is no page."""
         record = self.records.get(run or "")
         return page_link(record.folder, self.output, fragment) if record else ""
 
@@ -140,90 +151,100 @@ class _Pages:
         return self.run(run, samples_link(task=task, **filters))
 
 
-def _model(number: int, model: dict[str, Any], count: int, pages: _Pages) -> ModelView:
+def _model(number: int, model: ReadModel, count: int, pages: _Pages) -> ModelView:
     return ModelView(
         number=number + 1,
         series=series_of(number, count),
-        name=model["name"],
-        fingerprint=model["fingerprint"],
-        runs=tuple((run, pages.run(run)) for run in model["runs"]),
-        looks=tuple(
-            (look_line(look), date(look["time"]), look["reason"]) for look in model["looks"]
-        ),
+        name=model.name,
+        fingerprint=model.fingerprint,
+        runs=tuple((run, pages.run(run)) for run in model.runs),
+        looks=tuple((look_line(look), date(look.time), look.reason) for look in model.looks),
     )
 
 
-def _pair(title: str, pair: dict[str, Any], models: list[ModelView], pages: _Pages) -> PairView:
-    rows = pair["rows"]
+def _pair(title: str, pair: OverModels, models: Sequence[ModelView], pages: _Pages) -> PairView:
+    rows = pair.rows
     names = [model.name for model in models]
-    carried = pair.get("carry_over")
-    drawn = scatter(title, names, rows, carried)
+    drawn = scatter(title, names, rows, pair.carry_over)
     return PairView(
         title=title,
-        note="" if any(row["gap"] for row in rows) else "No model has both scores.",
+        note="" if any(row.gap for row in rows) else "No model has both scores.",
         rows=tuple(_row(model, row, pair, pages) for model, row in zip(models, rows, strict=True)),
         slopes=slope_chart(title, names, rows),
         scatter=drawn,
-        carried=_carried(pair, carried) if drawn else "",
+        carried=_carried(pair.in_words, pair.carry_over) if drawn else "",
     )
 
 
-def _row(model: ModelView, row: dict[str, Any], pair: dict[str, Any], pages: _Pages) -> RowView:
-    gap = row["gap"] or {}
-    # Without a page of the run, the model's own place here names the runs.
+def _row(
+    model: ModelView,
+    row: SideBySide,
+    pair: OverModels,
+    pages: _Pages,
+) -> RowView:
+    sides: tuple[Side, Side] = ("dev", "unseen")
+    # Without a page of the run, the link leads to the model's section here, which names the runs.
     dev, unseen = (
-        score(
-            row[side], metric=side, link=_behind(side, row, pair, pages) or f"#model-{model.number}"
+        score_view(
+            found,
+            metric=side,
+            unit=unit,
+            link=_link_behind(side, row, pair, pages) or f"#model-{model.number}",
         )
-        if row[side]
+        if found
         else None
-        for side in ("dev", "unseen")
+        for side, found, unit in zip(sides, (row.dev, row.unseen), row.units, strict=True)
     )
+    gap = row.gap
+    unit: Unit = "share" if row.units == ("share", "share") else "number"
     return RowView(
         model=model,
         dev=dev,
         unseen=unseen,
-        gap=numbers.points(gap.get("value")),
-        gap_interval=numbers.points_interval(gap.get("ci_low"), gap.get("ci_high")),
-        left_out=", ".join(row["left_out"]),
+        gap=shown_difference(gap.value if gap else None, unit),
+        gap_interval=numbers.difference_interval(
+            gap.ci_low if gap else None, gap.ci_high if gap else None, unit
+        ),
+        left_out=", ".join(row.left_out),
     )
 
 
-def _behind(side: str, row: dict[str, Any], pair: dict[str, Any], pages: _Pages) -> str:
+def _link_behind(side: Side, row: SideBySide, pair: OverModels, pages: _Pages) -> str:
     """The page behind one score of a row: of a suite, of one task, or of several tasks of a run."""
-    runs = row.get("runs") or {}
+    runs = row.runs
     if side in runs:
         return pages.run(runs[side], "#main")
-    names = [pair[side]] if side == "unseen" else list(pair.get("dev") or ())
+    if not isinstance(pair, PairOverModels):
+        return ""
+    names = pair.dev if side == "dev" else [pair.unseen]
     there = [name for name in names if name in runs]
     if len(there) == 1:
         return pages.samples(runs[there[0]], there[0])
     return pages.run(runs[there[0]], "#main") if there else ""
 
 
-def _carried(pair: dict[str, Any], carried: dict[str, Any] | None) -> str:
-    """What carries over, in the record's words, with the corrected slope and the rank test."""
-    said = [pair.get("in_words") or pair.get("why") or ""]
-    carried = carried or {}
-    if carried.get("corrected_slope") is not None:
-        ends = f"[{carried['corrected_low']:.2f}, {carried['corrected_high']:.2f}]"
-        said.append(
-            f"corrected for the noise of the dev scores: {carried['corrected_slope']:.2f} {ends}"
+def _carried(in_words: str, carried: CarryOver) -> str:
+    """What carries over, in words, with the corrected slope and the rank test."""
+    parts = [in_words]
+    if carried.corrected_slope is not None:
+        ends = f"[{carried.corrected_low:.2f}, {carried.corrected_high:.2f}]"
+        parts.append(
+            f"corrected for the noise of the dev scores: {carried.corrected_slope:.2f} {ends}"
         )
-    if rank := carried.get("spearman"):
-        said.append(f"p = {rank['p_value']:.3f} for the rank correlation")
-    return "; ".join(filter(None, said))
+    if carried.spearman:
+        parts.append(f"p = {carried.spearman.p_value:.3f} for the rank correlation")
+    return "; ".join(filter(None, parts))
 
 
 def _costs(
-    models: list[dict[str, Any]], found: list[dict[str, Any]], pages: _Pages
+    models: Sequence[ReadModel], found: Sequence[Mapping[str, DiagnosisCounts]], pages: _Pages
 ) -> list[FormatCost]:
     """The diagnosis of every model, task by task."""
     return [
         format_cost(
-            f"{task}, {model['name']}",
+            f"{task}, {model.name}",
             of_model[task],
-            partial(pages.samples, model.get("run_of", {}).get(task)),
+            partial(pages.samples, model.run_of.get(task)),
             task=task,
         )
         for task in dict.fromkeys(task for of_model in found for task in of_model)

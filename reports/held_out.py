@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from olmes import stats
+from olmes.comparison.generalization import PastLook
 from olmes.records.record import Record
+from olmes.records.schema import DevScore, HeldOut, SuiteResult
+from olmes.records.shown import shown, shown_difference, shown_interval
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.links import Link, samples_link, sealed_link
@@ -46,85 +48,84 @@ def link_of(record: Record, task: str) -> Link:
 
 def held_out_view(record: Record) -> HeldOutView | None:
     """The look a run was; None for a run without held-out tasks and for older records."""
-    held = record.data.get("held_out")
-    if not held:
+    look = record.run.held_out
+    if look is None:
         return None
     files = tuple(
         SealedFileView(
-            title=record.tasks[task].get("title") or task,
-            file=sealed["file"],
-            rows=numbers.count(sealed["rows"]),
-            sha256=sealed["sha256"],
+            title=record.run.title(task),
+            file=sealed.file,
+            rows=numbers.count(sealed.rows),
+            sha256=sealed.sha256,
             opened=not record.sealed(task),
         )
-        for task, sealed in held["sealed"].items()
+        for task, sealed in look.sealed.items()
     )
     closed = not all(file.opened for file in files)
     return HeldOutView(
-        line=look_line(held),
-        facts=(*_facts(held), *_gap(held, record.data.get("suite"))),
+        line=look_line(look),
+        facts=(*_facts(look), *_gap(look, record.run.suite)),
         files=files,
         command=f'olmes unseal RUNS/{record.id} --reason "..."' if closed else "",
     )
 
 
-def look_line(held: dict[str, Any]) -> str:
+def look_line(look: HeldOut | PastLook) -> str:
     """What has to stand beside a held-out score: which look it was, and the dev score at that time."""
-    return f"{ordinal_look(held)}; {dev_words(held['dev'])}"
+    return f"{ordinal_look(look)}; {dev_words(look.dev)}"
 
 
-def ordinal_look(held: dict[str, Any]) -> str:
+def ordinal_look(look: HeldOut | PastLook) -> str:
     """`Look 3 of the family tulu-8b`."""
-    return f"Look {held['looks_before'] + 1} of the family {held['family']}"
+    return f"Look {look.looks_before + 1} of the family {look.family}"
 
 
-def dev_words(dev: dict[str, Any] | None) -> str:
+def dev_words(dev: DevScore | None) -> str:
     """The development score of the same weights when they were looked at."""
-    if dev is None or dev.get("value") is None:
+    if dev is None or dev.value is None:
         return "no dev score of these weights was known then"
-    incomplete = "" if dev.get("complete", True) else " of an incomplete run"
+    incomplete = "" if dev.complete else " of an incomplete run"
     return f"dev score then {_score(dev)}{incomplete}"
 
 
-def _score(dev: dict[str, Any]) -> str:
-    share = numbers.is_share(dev["value"])
-    value = numbers.plain(dev["value"], share=share)
-    return f"{value} {numbers.interval(dev['ci_low'], dev['ci_high'], share=share)}"
+def _score(dev: DevScore) -> str:
+    return f"{shown(dev.value, dev.unit)} {shown_interval(dev, dev.unit)}"
 
 
-def _facts(held: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    before = held["looks_before"]
-    yield "reason", held["reason"]
-    yield "asked by", f"{held['who']} ({held['asked_by']})"
-    yield "when", date(held["time"])
-    yield "family", held["family"]
+def _facts(look: HeldOut) -> Iterator[tuple[str, str]]:
+    before, dev = look.looks_before, look.dev
+    yield "reason", look.reason
+    yield "asked by", f"{look.who} ({look.asked_by})"
+    yield "when", date(look.time)
+    yield "family", look.family
     yield "looks before", "none" if not before else numbers.count(before)
-    yield "lineage", " → ".join(map(_step, held.get("lineage") or ())) or "not stated by the model"
-    dev = held["dev"]
-    yield "dev score then", dev_words(dev) if dev is None else f"{_score(dev)}, n = {dev['n']:,}"
+    yield "lineage", " → ".join(map(_step, look.lineage)) or "not stated by the model"
+    yield "dev score then", dev_words(dev) if dev is None else f"{_score(dev)}, n = {dev.n:,}"
     if dev is not None:
-        incomplete = "" if dev.get("complete", True) else " (incomplete)"
-        yield "dev run", f"{dev['run']}, suite {dev['suite']}{incomplete}"
-    yield "ledger", f"line {held['ledger']['number']}, hash {held['ledger']['hash']}"
-    for task, suites in held["tasks"].items():
+        incomplete = "" if dev.complete else " (incomplete)"
+        yield "dev run", f"{dev.run}, suite {dev.suite}{incomplete}"
+    yield "ledger", f"line {look.ledger.number}, hash {look.ledger.hash}"
+    for task, suites in look.tasks.items():
         yield task, f"held out by {', '.join(suites)}"
 
 
-def _gap(held: dict[str, Any], suite: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _gap(look: HeldOut, suite: SuiteResult | None) -> Iterator[tuple[str, str]]:
     """The development score then less the mean of the held-out suite, with its interval."""
-    dev = held["dev"]
-    if not (suite and suite["held_out"] and dev) or None in (dev["value"], suite["value"]):
+    dev = look.dev
+    if not (suite and suite.held_out and dev and dev.estimate and suite.estimate):
         return
-    one, other = (
-        stats.Estimate(**{key: found[key] for key in ("value", "stderr", "ci_low", "ci_high", "n")})
-        for found in (dev, suite)
+    if dev.unit != suite.unit:
+        return
+    gap = stats.generalization_gap(dev.estimate, suite.estimate)
+    interval = numbers.difference_interval(gap.ci_low, gap.ci_high, dev.unit)
+    points = " points" if dev.unit == "share" else ""
+    incomplete = "" if suite.complete else ", of an incomplete suite"
+    yield (
+        "dev less unseen",
+        f"{shown_difference(gap.value, dev.unit)}{points} {interval}{incomplete}",
     )
-    gap = stats.generalization_gap(one, other)
-    interval = numbers.points_interval(gap.ci_low, gap.ci_high)
-    incomplete = "" if suite.get("complete", True) else ", of an incomplete suite"
-    yield "dev less unseen", f"{numbers.points(gap.value)} points {interval}{incomplete}"
 
 
-def _step(step: dict[str, Any]) -> str:
+def _step(step: Mapping[str, object]) -> str:
     """One step of a lineage: `base meta-llama/..., step 400`."""
     return ", ".join(f"{key} {value}" for key, value in step.items())

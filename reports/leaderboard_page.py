@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from olmes.comparison.boards import Board, boards_of, estimate_of, pairwise, task_titles
+from olmes.comparison.boards import (
+    Board,
+    boards_of,
+    higher_is_better,
+    mean_of,
+    pairwise,
+    title_of,
+    unit_of,
+)
 from olmes.records.record import Record
+from olmes.records.schema import MetricScore
+from olmes.records.shown import shown_difference, signs_of
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
-from olmes.reports.links import HELD_OUT, samples_link
+from olmes.reports.links import HELD_OUT, page_link, samples_link
 from olmes.reports.page import render_page
-from olmes.reports.places import page_link
-from olmes.reports.scores import Score, score
+from olmes.reports.scores import ScoreView, legend_of, score_view
 from olmes.stats import PairedDifference
 from olmes.tools import jsonl
 
@@ -35,10 +43,20 @@ class Line:
     created: str
     look: str
     """Of a held-out run: which look it was, and the development score at that time."""
-    cells: tuple[Score, ...]
+    cells: tuple[ScoreView, ...]
     """The mean, then every task."""
     values: tuple[float, ...]
     """By which the columns are sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardColumn:
+    """The mean or a task."""
+
+    title: str
+    signs: tuple[str, ...]
+    ascending: bool
+    """Whether the best is the lowest, by which a first click sorts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +78,9 @@ class BoardView:
     version: str
     tags: tuple[str, ...]
     """Why the whole board cannot be set beside published numbers."""
-    columns: tuple[str, ...]
+    columns: tuple[BoardColumn, ...]
+    legend: str
+    """What the signs of the columns mean."""
     lines: tuple[Line, ...]
     matrix: tuple[tuple[BoardCell | None, ...], ...]
     """Row less column; empty where nothing was compared."""
@@ -72,7 +92,7 @@ def write_leaderboard_page(records: Iterable[Record], output: Path) -> Path:
 
     Args:
         records: any runs; those of other suites, formulations or data stand on boards of their own,
-            and those on sample data, incomplete or limited ones on none.
+            and those on demo data, incomplete or limited ones on none.
         output: the HTML file to write.
 
     Returns:
@@ -82,10 +102,16 @@ def write_leaderboard_page(records: Iterable[Record], output: Path) -> Path:
     context = {
         "boards": [_board(board, output) for board in boards],
         "left_out": [
-            (_name(record), record.id, page_link(record.folder, output), _title(record), why)
+            (
+                record.run.model.name,
+                record.id,
+                page_link(record.folder, output),
+                title_of(record),
+                why,
+            )
             for record, why in left_out
         ],
-        "models": len({r.data["model"]["fingerprint"] for b in boards for r in b.records}),
+        "models": len({r.run.model.fingerprint for b in boards for r in b.records}),
     }
     page = render_page("leaderboard.html.jinja", context, scripts=("leaderboard.js",))
     jsonl.write_atomically(output, page)
@@ -94,8 +120,7 @@ def write_leaderboard_page(records: Iterable[Record], output: Path) -> Path:
 
 def _board(board: Board, output: Path) -> BoardView:
     found = pairwise(board.records)
-    names = list(board.records[0].tasks)
-    titles = task_titles(board.records[0])
+    metrics = [metric for _, metric in _columns(board.records[0])]
     verdicts = _verdicts(found, len(board.records)) if found else None
     return BoardView(
         id=f"board-{board.version}",
@@ -109,55 +134,72 @@ def _board(board: Board, output: Path) -> BoardView:
             )
             if holds
         ),
-        columns=tuple(titles) if len(titles) == 1 else ("Mean", *titles),
+        columns=tuple(
+            BoardColumn(
+                title=board.records[0].run.title(name) if name else "Mean",
+                signs=tuple(signs_of(metric)),
+                ascending=not metric.higher_is_better,
+            )
+            for name, metric in _columns(board.records[0])
+        ),
+        legend=legend_of(metrics),
         lines=tuple(
-            _line(place, record, names, verdicts, output)
-            for place, record in enumerate(board.records)
+            _line(index, record, verdicts, output) for index, record in enumerate(board.records)
         ),
         matrix=_matrix(board.records, found) if found else (),
         pairs=len(found or ()),
     )
 
 
-def _line(
-    place: int,
-    record: Record,
-    names: list[str],
-    verdicts: list[list[str]] | None,
-    output: Path,
-) -> Line:
-    mean = estimate_of(record)
-    estimates = [record.tasks[name]["metrics"][record.tasks[name]["primary"]] for name in names]
-    links = [page_link(record.folder, output, "#main")] + [
-        page_link(
-            record.folder, output, HELD_OUT if record.sealed(name) else samples_link(task=name)
-        )
-        for name in names
-    ]
-    metrics = ["mean", *(record.tasks[name]["primary"] for name in names)]
-    shown = list(zip([mean, *estimates], metrics, links, strict=True))
-    if len(names) == 1:  # the mean of one task is that task
-        shown = shown[1:]
-    held = record.data.get("held_out")
+def _columns(record: Record) -> list[tuple[str, MetricScore]]:
+    """The mean of a run ('') and its tasks; the mean of one task is that task."""
+    tasks = [(name, task.score) for name, task in record.tasks.items()]
+    if len(tasks) == 1:
+        return tasks
+    mean = MetricScore.of(
+        mean_of(record), unit=unit_of(record), higher_is_better=higher_is_better(record)
+    )
+    return [("", mean), *tasks]
+
+
+def _line(index: int, record: Record, verdicts: list[list[str]] | None, output: Path) -> Line:
+    columns = _columns(record)
+    look = record.run.held_out
     ranks = ""
     if verdicts:
-        low = 1 + verdicts[place].count("worse")
-        high = len(verdicts) - verdicts[place].count("better")
+        low = 1 + verdicts[index].count("worse")
+        high = len(verdicts) - verdicts[index].count("better")
         ranks = f"{low} to {high}" if low < high else ""
     return Line(
-        rank=place + 1,
+        rank=index + 1,
         ranks=ranks,
-        name=_name(record),
+        name=record.run.model.name,
         link=page_link(record.folder, output),
-        created=date(str(record.data["created"])),
-        look=look_line(held) if held else "",
-        cells=tuple(score(estimate, metric=metric, link=link) for estimate, metric, link in shown),
-        values=tuple(round(float(one["value"]), 6) for one, _, _ in shown),
+        created=date(record.run.created),
+        look=look_line(look) if look else "",
+        cells=tuple(
+            score_view(
+                metric,
+                metric=record.tasks[name].primary if name else "mean",
+                unit=metric.unit,
+                link=page_link(record.folder, output, _fragment(record, name)),
+            )
+            for name, metric in columns
+        ),
+        # A run on a board has a number for every task.
+        values=tuple(round(metric.value or 0.0, 6) for _, metric in columns),
     )
 
 
+def _fragment(record: Record, name: str) -> str:
+    """Where the samples behind a column are on the page of a run; of the mean, all of them."""
+    if not name:
+        return "#main"
+    return HELD_OUT if record.sealed(name) else samples_link(task=name)
+
+
 def _verdicts(found: dict[tuple[int, int], PairedDifference], count: int) -> list[list[str]]:
-    """What each run is against each other: its own place is left as ''."""
+    """What each run is against each other: itself is ''."""
     opposite = {"better": "worse", "worse": "better"}
     table = [[""] * count for _ in range(count)]
     for (one, other), difference in found.items():
@@ -170,6 +212,8 @@ def _matrix(
     records: list[Record], found: dict[tuple[int, int], PairedDifference]
 ) -> tuple[tuple[BoardCell | None, ...], ...]:
     table = _verdicts(found, len(records))
+    unit = unit_of(records[0])
+    points = " points" if unit == "share" else ""
 
     def cell(row: int, column: int) -> BoardCell | None:
         if row == column:
@@ -181,23 +225,14 @@ def _matrix(
         ][::sign]
         verdict = table[row][column]
         p = difference.p_adjusted
+        text = shown_difference(sign * difference.difference, unit)
+        low, high = ends
         words = (
-            f"{_name(records[row])} less {_name(records[column])}: "
-            f"{numbers.points(sign * difference.difference)} points "
-            f"{numbers.points_interval(*ends)}, "
+            f"{records[row].run.model.name} less {records[column].run.model.name}: "
+            f"{text}{points} {numbers.difference_interval(low, high, unit)}, "
             f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {verdict}"
         )
-        text = numbers.points(sign * difference.difference)
         return BoardCell(glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words)
 
-    places = range(len(records))
-    return tuple(tuple(cell(row, column) for column in places) for row in places)
-
-
-def _name(record: Record) -> str:
-    return str(record.data["model"]["name"])
-
-
-def _title(record: Record) -> str:
-    suite: dict[str, Any] | None = record.data.get("suite")
-    return str(suite["title"]) if suite else ", ".join(task_titles(record))
+    indices = range(len(records))
+    return tuple(tuple(cell(row, column) for column in indices) for row in indices)

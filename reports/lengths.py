@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
+from olmes.records.schema import ResponseRow, TaskResult
+from olmes.records.shown import MISSING, shown
 from olmes.reports import numbers
 from olmes.reports.links import Link
 
@@ -43,35 +45,52 @@ class Lengths:
     """The histogram in words."""
 
 
+class ResponseLengths:
+    """Responses by their tokens, task by task, as the rows pass (a `RowCollector`)."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Counter[int]] = {}
+
+    def see(self, task: str, row: ResponseRow) -> None:
+        """Count a response, where there is one."""
+        if (response := row.get("response")) and not response.get("error"):
+            lengths = self.tasks.setdefault(task, Counter())
+            lengths[response["completion_tokens"]] += 1
+
+    def of(self, task: str) -> Mapping[int, int]:
+        """Responses to a task by their tokens; empty where no row was seen."""
+        return self.tasks.get(task, {})
+
+
 def length_view(
-    name: str, task: dict[str, Any], lengths: Mapping[int, int], link: Link
+    name: str, task: TaskResult, lengths: Mapping[int, int], link: Link
 ) -> Lengths | None:
     """The lengths of a task's responses in tokens.
 
     Args:
         name: the task.
-        task: its part of `run.json`.
+        task: its result.
         lengths: responses by their tokens; empty where the samples are under seal.
         link: makes the links to the samples.
 
     Returns:
         None for a task whose responses are not generated (continuations that are weighed).
     """
-    total, n = (task.get("tokens") or {}).get("completion", 0), task["n"]
+    total, n = task.tokens.get("completion", 0), task.n
     if not n or not total:
         return None
-    generation = (task.get("formulation") or {}).get("generation") or {}
+    generation = task.formulation.get("generation") or {}
     limit = generation.get("max_tokens")
-    truncated = (task.get("counts") or {}).get("truncated", 0)
+    truncated = task.said("truncated")
     most = max([*lengths, limit or 0])
     return Lengths(
-        title=task.get("title") or name,
+        title=task.title or name,
         mean=f"{total / n:,.0f}",
-        median=f"{_median(lengths):,.0f}" if lengths else numbers.MISSING,
-        longest=numbers.count(max(lengths)) if lengths else numbers.MISSING,
-        limit=numbers.count(limit) if limit else numbers.MISSING,
+        median=f"{_median(lengths):,.0f}" if lengths else MISSING,
+        longest=numbers.count(max(lengths)) if lengths else MISSING,
+        limit=numbers.count(limit) if limit else MISSING,
         truncated=numbers.count(truncated),
-        truncated_share=f"{numbers.plain(truncated / n, share=True)} %",
+        truncated_share=f"{shown(truncated / n, 'share')} %",
         truncated_link=link(task=name, flag="truncated") if truncated else "",
         bins=_histogram(lengths, most),
         words=f"Histogram from 0 to {numbers.count(most)} tokens",

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from olmes.records.schema import Score
+from olmes.records.shown import interval, shown
 from olmes.reports import numbers
 from olmes.reports.charts import Axis, Frame, Tick, band, path, round_axis, x_ticks, y_ticks
+from olmes.types import Unit
 
 FRAME = Frame(width=390, height=210, left=44, right=12, top=12, bottom=30)
-Linked = tuple[float, dict[str, Any], str]
-"""Step, estimate and link of a point."""
+Linked = tuple[float, Score, str]
+"""Step, score and link of a point; the score is one that has a value."""
 LOG_POINTS = 300
 """A longer log is averaged into so many stretches: more than a drawing has room for is noise."""
 
@@ -64,6 +67,7 @@ def score_chart(
     steps: Axis,
     scores: Sequence[Linked],
     *,
+    unit: Unit = "share",
     looks: Sequence[Linked] = (),
     best: int | None = None,
     caption: str = "",
@@ -73,20 +77,21 @@ def score_chart(
     Args:
         title: of the chart.
         steps: the x axis.
-        scores: step, estimate and link, in order of steps.
+        scores: step, score and link, in order of steps.
+        unit: of the scores and the looks; shares are drawn from 0 to 100 at most.
         looks: the same for unseen scores.
-        best: place of the best checkpoint among `scores`.
+        best: index of the best checkpoint among `scores`.
         caption: what is said below.
     """
     drawn = [*scores, *looks]
-    scale = 100 if all(numbers.is_share(estimate["value"]) for _, estimate, _ in drawn) else 1
+    scale = numbers.scale_of(unit)
     axis = round_axis(
-        (scale * end for _, estimate, _ in drawn for end in _ends(estimate)),
-        bounds=(0, 100) if scale == 100 else None,
+        (scale * end for _, score, _ in drawn for end in _ends(score)),
+        bounds=numbers.bounds_of(unit),
     )
 
     def points(found: Sequence[Linked]) -> tuple[Point, ...]:
-        return tuple(_point(steps, axis, scale, *one) for one in found)
+        return tuple(_point(steps, axis, unit, *one) for one in found)
 
     line = points(scores)
     return LineChart(
@@ -106,16 +111,15 @@ def score_chart(
 def log_charts(steps: Axis, log: Sequence[Mapping[str, Any]]) -> list[LineChart]:
     """A chart for each number of a log that is a loss, a reward, or what betrays a gamed reward."""
     names = dict.fromkeys(key for row in log for key in row if "step" in row)
-    wanted = [name for name in names if _is_told(name)]
     charts = []
-    for name in wanted:
+    for name in filter(_is_drawn, names):
         known = [(row["step"], row[name]) for row in log if numbers.is_number(row.get(name))]
         if known:
             charts.append(_log_chart(name, steps, _thinned(known)))
     return charts
 
 
-def _is_told(name: str) -> bool:
+def _is_drawn(name: str) -> bool:
     """Whether a number of a log is drawn: `rlvr/kl` is, `reward_std` is not."""
     if name.rsplit("/", 1)[-1] in BESIDE_REWARD:
         return True
@@ -149,26 +153,20 @@ def _thinned(values: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     ]
 
 
-def _ends(estimate: dict[str, Any]) -> tuple[float, float, float]:
-    value = estimate["value"]
-    low, high = (
-        end if end is not None and numbers.is_number(end) else value
-        for end in (estimate.get("ci_low"), estimate.get("ci_high"))
-    )
-    return low, value, high
+def _ends(score: Score) -> tuple[float, float, float]:
+    assert score.value is not None
+    low, high = numbers.ends_of(score.value, score.ci_low, score.ci_high)
+    return low, score.value, high
 
 
-def _point(
-    steps: Axis, axis: Axis, scale: int, step: float, estimate: dict[str, Any], link: str
-) -> Point:
-    low, value, high = _ends(estimate)
-    share = scale == 100
-    found = numbers.interval(estimate.get("ci_low"), estimate.get("ci_high"), share=share)
+def _point(steps: Axis, axis: Axis, unit: Unit, step: float, score: Score, link: str) -> Point:
+    low, value, high = _ends(score)
+    scale = numbers.scale_of(unit)
     return Point(
         x=FRAME.x(steps, step),
         y=FRAME.y(axis, scale * value),
         y_low=FRAME.y(axis, scale * low),
         y_high=FRAME.y(axis, scale * high),
-        words=f"step {step:,g}: {numbers.plain(value, share=share)} {found}",
+        words=f"step {step:,g}: {shown(value, unit)} {interval(score.ci_low, score.ci_high, unit)}",
         link=link,
     )

@@ -1,8 +1,10 @@
-"""Links into the sample browser: its whole state is the URL fragment."""
+"""Links: into the sample browser, whose whole state is the URL fragment, and to the page of a run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 Link = Callable[..., str]
@@ -10,6 +12,8 @@ Link = Callable[..., str]
 
 HELD_OUT = "#held-out"
 """Where a page says what is under seal and how it is opened."""
+PAGE = "report.html"
+"""The page in a run's folder."""
 
 
 def samples_link(**filters: str) -> str:
@@ -28,3 +32,17 @@ def sealed_link(**filters: str) -> str:
     """Where a number leads whose samples are under seal, whatever they would be filtered by."""
     del filters
     return HELD_OUT
+
+
+def page_link(folder: Path | None, output: Path, fragment: str = "") -> str:
+    """The link from the page `output` to that of a run; '' where the run has none.
+
+    Args:
+        folder: of the run.
+        output: the page that links.
+        fragment: where in it, with its `#`.
+    """
+    if folder is None or not (folder / PAGE).is_file():
+        return ""
+    path = os.path.relpath(folder.resolve() / PAGE, output.resolve().parent)
+    return quote(Path(path).as_posix()) + fragment

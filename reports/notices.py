@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from olmes.records.schema import RunRecord, TaskResult
 from olmes.reports.links import HELD_OUT, samples_link
 from olmes.reports.numbers import count
 
 Level = Literal["stop", "caution"]
+
+DEMO = "Demo data: not comparable"
+"""The title of what is said of numbers that are not the benchmark's."""
+DEMO_DATA = "the built-in demo data, a few dozen items written for this project"
+ONLY_RUNS = "These numbers show that the program runs and nothing else."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class Notice:
     """Where the samples concerned can be seen, as a URL fragment."""
 
 
-def run_notices(run: dict[str, Any], sealed: Collection[str] = ()) -> list[Notice]:
+def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:
     """What the fields of a record say against its numbers, the gravest first.
 
     `run.json` has `warnings` besides: sentences that may say the same again.
@@ -33,7 +39,7 @@ def run_notices(run: dict[str, Any], sealed: Collection[str] = ()) -> list[Notic
         sealed: tasks whose samples are under seal, so that no link leads to them.
     """
     found = [
-        *_sample_data(run),
+        *_demo_data(run),
         *_incomplete(run),
         *_not_run(run),
         *_failed(run, sealed),
@@ -47,25 +53,22 @@ def run_notices(run: dict[str, Any], sealed: Collection[str] = ()) -> list[Notic
     return sorted(found, key=lambda notice: notice.level != "stop")
 
 
-def _titles(run: dict[str, Any], chosen: Callable[[dict[str, Any]], bool]) -> str:
+def _titles(run: RunRecord, chosen: Callable[[TaskResult], bool]) -> str:
     """The titles of the tasks for which `chosen` holds, or '' when there are none."""
-    return ", ".join(
-        task.get("title") or name for name, task in run["tasks"].items() if chosen(task)
-    )
+    return ", ".join(run.title(name) for name, task in run.tasks.items() if chosen(task))
 
 
-def _total(run: dict[str, Any], *kinds: str) -> int:
-    counts = (task.get("counts", {}) for task in run["tasks"].values())
-    return sum(each.get(kind) or 0 for each in counts for kind in kinds)
+def _total(tasks: Iterable[TaskResult], *kinds: str) -> int:
+    return sum(task.said(kind) for task in tasks for kind in kinds)
 
 
 def _are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _flag_link(run: dict[str, Any], flag: str, sealed: Collection[str]) -> str:
+def _flag_link(tasks: Mapping[str, TaskResult], flag: str, sealed: Collection[str]) -> str:
     """Where the samples with a flag are, as far as they are not under seal."""
-    names = [name for name, task in run["tasks"].items() if task.get("counts", {}).get(flag)]
+    names = [name for name, task in tasks.items() if task.said(flag)]
     browsable = [name for name in names if name not in sealed]
     if names and not browsable:
         return HELD_OUT
@@ -76,28 +79,25 @@ def _counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def _sample_data(run: dict[str, Any]) -> list[Notice]:
-    titles = _titles(run, lambda task: task["data"]["origin"] == "sample")
+def _demo_data(run: RunRecord) -> list[Notice]:
+    titles = _titles(run, lambda task: task.demo)
     if not titles:
         return []
-    text = (
-        f"{titles}: scored on the built-in sample, a few dozen items written for this project, "
-        "not on the benchmark. These numbers show that the program runs and nothing else."
-    )
-    return [Notice("stop", "Sample data: not comparable", text)]
+    text = f"{titles}: scored on {DEMO_DATA}, not on the benchmark. {ONLY_RUNS}"
+    return [Notice("stop", DEMO, text)]
 
 
-def _incomplete(run: dict[str, Any]) -> list[Notice]:
-    suite = run.get("suite") or {}
+def _incomplete(run: RunRecord) -> list[Notice]:
+    missing = run.suite.missing if run.suite else []
     found = []
-    if missing := suite.get("missing"):
+    if missing:
         text = (
             f"The mean is that of the other tasks, without {', '.join(missing)}. "
             "It cannot be set beside the mean of the whole suite."
         )
         found.append(Notice("stop", "Suite incomplete", text))
     # A suite that lacks nothing but whole tasks has all of its responses.
-    if not run.get("complete", True) or not (suite.get("complete", True) or missing):
+    if not run.complete or (run.suite and not run.suite.complete and not missing):
         text = (
             "Some responses or verdicts are missing, so the numbers may still change; run it again."
         )
@@ -105,44 +105,39 @@ def _incomplete(run: dict[str, Any]) -> list[Notice]:
     return found
 
 
-def _not_run(run: dict[str, Any]) -> list[Notice]:
-    return [
-        Notice("stop", "Not run", f"{name}: {why}")
-        for name, why in (run.get("not_run") or {}).items()
-    ]
+def _not_run(run: RunRecord) -> list[Notice]:
+    return [Notice("stop", "Not run", f"{name}: {why}") for name, why in run.not_run.items()]
 
 
-def _failed(run: dict[str, Any], sealed: Collection[str]) -> list[Notice]:
-    failed = _total(run, "failed")
+def _failed(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
+    failed = _total(run.tasks.values(), "failed")
     if not failed:
         return []
-    titles = _titles(run, lambda task: bool(task.get("counts", {}).get("failed")))
+    titles = _titles(run, lambda task: task.said("failed") > 0)
     text = f"{titles}: {_counted(failed, 'request')} got no response and no score."
-    return [Notice("stop", "Failed requests", text, _flag_link(run, "failed", sealed))]
+    return [Notice("stop", "Failed requests", text, _flag_link(run.tasks, "failed", sealed))]
 
 
-def _other_data(run: dict[str, Any]) -> list[Notice]:
-    def differs(task: dict[str, Any]) -> bool:
-        return not task["data"].get("official") and task["data"]["origin"] != "sample"
+def _other_data(run: RunRecord) -> list[Notice]:
+    def differs(task: TaskResult) -> bool:
+        return not (task.data.official or task.demo)
 
     titles = _titles(run, differs)
     if not titles:
         return []
-    notes = [
-        note for t in run["tasks"].values() if differs(t) for note in t["data"].get("notes", ())
-    ]
-    text = f"{titles}: the items are not those of the official files. {' '.join(map(str, notes))}"
+    notes = [note for task in run.tasks.values() if differs(task) for note in task.data.notes]
+    text = f"{titles}: the items are not those of the official files. {' '.join(notes)}"
     return [Notice("caution", "Data differs from the official set", text.strip())]
 
 
-def _formulation(run: dict[str, Any]) -> list[Notice]:
-    titles = _titles(run, lambda task: not task.get("standard", True))
+def _formulation(run: RunRecord) -> list[Notice]:
+    titles = _titles(run, lambda task: not task.standard)
     if not titles:
         return []
     changed = [
         f"{name}.{key}={value}"
-        for name, task in run["tasks"].items()
-        for key, value in (task.get("settings") or {}).items()
+        for name, task in run.tasks.items()
+        for key, value in task.settings.items()
     ]
     which = f" ({', '.join(changed)})" if changed else ""
     text = (
@@ -152,39 +147,40 @@ def _formulation(run: dict[str, Any]) -> list[Notice]:
     return [Notice("caution", "Formulation not standard", text)]
 
 
-def _limit(run: dict[str, Any]) -> list[Notice]:
-    if run.get("limit") is None:
+def _limit(run: RunRecord) -> list[Notice]:
+    if run.limit is None:
         return []
-    text = f"At most {_counted(run['limit'], 'item')} a task, not the whole benchmark."
+    text = f"At most {_counted(run.limit, 'item')} a task, not the whole benchmark."
     return [Notice("caution", "Limited run", text)]
 
 
-def _scorer(run: dict[str, Any], sealed: Collection[str]) -> list[Notice]:
-    stopped = _total(run, "timeout", "crashed")
-    if not stopped:
+def _scorer(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
+    tasks = run.tasks.values()
+    kinds = [kind for kind in ("timeout", "crashed") if _total(tasks, kind)]
+    if not kinds:
         return []
-    kinds = [kind for kind in ("timeout", "crashed") if _total(run, kind)]
-    text = f"{_counted(stopped, 'response')}: the scorer ran out of time or crashed."
-    return [Notice("caution", "Scorer stopped", text, _flag_link(run, kinds[0], sealed))]
+    text = f"{_counted(_total(tasks, *kinds), 'response')}: the scorer ran out of time or crashed."
+    return [Notice("caution", "Scorer stopped", text, _flag_link(run.tasks, kinds[0], sealed))]
 
 
-def _judging(run: dict[str, Any], sealed: Collection[str]) -> list[Notice]:
+def _judging(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
     found = []
-    if unjudged := _total(run, "unjudged"):
+    if unjudged := _total(run.tasks.values(), "unjudged"):
         text = f"{_counted(unjudged, 'response')} got no judgement and no score."
-        found.append(Notice("stop", "Not judged", text, _flag_link(run, "unjudged", sealed)))
-    judged = {name: task for name, task in run["tasks"].items() if task.get("judge")}
-    unread = _total(run | {"tasks": judged}, "unparsed")
-    if unread:
+        link = _flag_link(run.tasks, "unjudged", sealed)
+        found.append(Notice("stop", "Not judged", text, link))
+    by_judge = {name: task for name, task in run.tasks.items() if task.judge}
+    if unread := _total(by_judge.values(), "unparsed"):
         text = f"{_counted(unread, 'judgement')} could not be read and {_are(unread)} in no score."
-        link = _flag_link(run | {"tasks": judged}, "unparsed", sealed)
+        link = _flag_link(by_judge, "unparsed", sealed)
         found.append(Notice("caution", "Judgements unread", text, link))
     return found
 
 
-def _cut_prompts(run: dict[str, Any], sealed: Collection[str]) -> list[Notice]:
-    cut = _total(run, "prompt_truncated")
+def _cut_prompts(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
+    cut = _total(run.tasks.values(), "prompt_truncated")
     if not cut:
         return []
     text = f"{_counted(cut, 'prompt')} did not fit the model's window and lost the beginning."
-    return [Notice("caution", "Prompts cut", text, _flag_link(run, "prompt_truncated", sealed))]
+    link = _flag_link(run.tasks, "prompt_truncated", sealed)
+    return [Notice("caution", "Prompts cut", text, link)]

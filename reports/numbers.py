@@ -1,7 +1,6 @@
-"""How numbers are written and drawn, the same on every page.
+"""What is of a page alone in how numbers are shown: counts, times, intervals of differences, bars.
 
-Shares (0 to 1) are written as percentages with one decimal and drawn on an axis from 0 to 100; a
-metric in another unit is written as it is and not drawn.
+How a value is written is `olmes.records.shown`'s to say.
 """
 
 from __future__ import annotations
@@ -9,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MISSING = "–"
+from olmes.records.shown import MISSING, shown_difference
+from olmes.types import Unit
 
 
 def is_number(value: object) -> bool:
@@ -17,44 +17,16 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def is_share(value: object) -> bool:
-    """Whether `value` is a number from 0 to 1, which is written as a percentage."""
-    return is_number(value) and 0 <= value <= 1  # type: ignore[operator]
+def count(value: int | None) -> str:
+    """A count with thousands separated: `1,319`; a dash where there is none."""
+    return MISSING if value is None else f"{value:,}"
 
 
-def count(value: int) -> str:
-    """A count with thousands separated: `1,319`."""
-    return f"{value:,}"
-
-
-def plain(value: float | None, *, share: bool) -> str:
-    """A number with one decimal, a share as a percentage without its sign."""
-    if value is None or not is_number(value):
-        return MISSING
-    text = f"{value * 100 if share else value:,.1f}"
-    return "0.0" if text == "-0.0" else text
-
-
-def interval(low: float | None, high: float | None, *, share: bool) -> str:
-    """An interval as `[lo, hi]`; a dash where the record has none."""
-    if not (is_number(low) and is_number(high)):
-        return MISSING
-    return f"[{plain(low, share=share)}, {plain(high, share=share)}]"
-
-
-def points(value: float | None) -> str:
-    """A difference of shares in percentage points, with its sign: `+12.3`, `−0.4`."""
-    if value is None or not is_number(value):
-        return MISSING
-    text = f"{100 * value:+.1f}".replace("-", "−")
-    return "0.0" if text in {"+0.0", "−0.0"} else text
-
-
-def points_interval(low: float | None, high: float | None) -> str:
+def difference_interval(low: float | None, high: float | None, unit: Unit) -> str:
     """An interval of a difference; a dash where there is none."""
     if not (is_number(low) and is_number(high)):
         return MISSING
-    return f"[{points(low)}, {points(high)}]"
+    return f"[{shown_difference(low, unit)}, {shown_difference(high, unit)}]"
 
 
 def p_value(value: float | None) -> str:
@@ -75,6 +47,22 @@ def seconds(value: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def scale_of(unit: Unit) -> int:
+    """What a value is multiplied by to stand on an axis: shares are drawn from 0 to 100."""
+    return 100 if unit == "share" else 1
+
+
+def bounds_of(unit: Unit) -> tuple[float, float] | None:
+    """The ends that an axis never exceeds."""
+    return (0, 100) if unit == "share" else None
+
+
+def ends_of(value: float, low: float | None, high: float | None) -> tuple[float, float]:
+    """The ends of an interval; the value itself where there is none."""
+    first, last = (end if end is not None and is_number(end) else value for end in (low, high))
+    return first, last
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """A value and its interval as positions on an axis from 0 to 100."""
@@ -84,10 +72,12 @@ class Bar:
     point: float
 
 
-def bar(value: float | None, low: float | None, high: float | None) -> Bar | None:
+def bar(value: float | None, low: float | None, high: float | None, unit: Unit) -> Bar | None:
     """The drawing of a share and its interval (clipped to the axis); None for anything else."""
-    if value is None or not is_share(value):
+    if value is None or not is_number(value) or unit != "share":
         return None
-    ends = [end if end is not None and is_number(end) else value for end in (low, high)]
-    low_end, high_end = (round(100 * min(max(end, 0.0), 1.0), 2) for end in ends)
-    return Bar(low_end, high_end, round(100 * value, 2))
+    low_end, point, high_end = (
+        round(100 * min(max(end, 0.0), 1.0), 2)
+        for end in (ends_of(value, low, high)[0], value, ends_of(value, low, high)[1])
+    )
+    return Bar(low_end, high_end, point)

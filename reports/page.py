@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from olmes.records.shown import MARKS
 from olmes.reports import numbers
 from olmes.reports.links import samples_link
 from olmes.tools.visible_text import visible
@@ -77,6 +78,7 @@ def _environment() -> Environment:
     environment.filters["count"] = numbers.count
     environment.filters["seconds"] = numbers.seconds
     environment.globals["samples_link"] = samples_link
+    environment.globals["MARKS"] = MARKS
     return environment
 
 

@@ -6,25 +6,37 @@ Reads the record alone (`run.json` and `samples/*.jsonl`) and writes one HTML fi
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from olmes.records.record import Record
+from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
+from olmes.records.shown import MISSING, metric_label, signs_of
 from olmes.reports import numbers
+from olmes.reports.collectors import RowCollector, seen_by
 from olmes.reports.cost import run_cost
 from olmes.reports.dates import date
 from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost
 from olmes.reports.held_out import held_out_view, link_of
 from olmes.reports.judges import judge_facts
-from olmes.reports.lengths import Lengths, length_view
+from olmes.reports.lengths import Lengths, ResponseLengths, length_view
 from olmes.reports.links import HELD_OUT
 from olmes.reports.notices import run_notices
 from olmes.reports.page import render_page
-from olmes.reports.samples import PackedTask, ShownSamples, pack_task
-from olmes.reports.scores import Score, ScoreGroup, score, subtask_scores, task_scores
+from olmes.reports.samples import PackedTask, ShownSamples, honest_metrics, pack_task
+from olmes.reports.scores import (
+    ScoreGroup,
+    ScoreView,
+    legend_of,
+    score_view,
+    subtask_scores,
+    suite_score,
+    task_scores,
+)
 from olmes.tools import jsonl
+from olmes.tools.as_json import as_json
 
 ISSUES = {
     "failed": "failed",
@@ -43,6 +55,8 @@ ISSUES = {
 WORDS = ISSUES | {f"lost_{reason}": f"lost to format: {word}" for reason, word in REASONS.items()}
 """Words for every flag, those of the format diagnosis too."""
 
+DEMO_TAG = "demo data"
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -54,6 +68,8 @@ class TaskView:
     subtasks: tuple[ScoreGroup, ...]
     tags: tuple[str, ...]
     """Why its numbers cannot be compared."""
+    responses: str
+    """`50 items, 200 responses`; '' where each item has one response."""
     issues: tuple[tuple[str, str, str], ...]
     """Count, word and link."""
     formulation_hash: str
@@ -85,36 +101,38 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         OlmesError: the record is missing, damaged or newer than this olmes.
     """
     record = Record.load(run_folder)
-    run = record.data
-    sealed = [name for name in record.tasks if record.sealed(name)]
-    packed = {name: _pack(record, name) for name in record.tasks}
+    run = record.run
+    sealed = [name for name in run.tasks if record.sealed(name)]
+    lengths = ResponseLengths()
+    packed = {name: _pack(record, name, [lengths]) for name in run.tasks}
     browsable = {name: own for name, own in packed.items() if name not in sealed}
-    suite = run.get("suite")
-    missing = (suite or {}).get("missing") or ()
+    mean = suite_score(record)
+    metrics = [metric for task in run.tasks.values() for metric in task.metrics.values()]
     context = {
         "run": run,
-        "created": date(run["created"]),
-        "mean": _mean(suite, HELD_OUT if sealed and not browsable else "#browser"),
-        "averaged": _averaged(run, missing),
-        "missing": missing,
-        "suite": suite,
+        "created": date(run.created),
+        "mean": _mean(mean, HELD_OUT if sealed and not browsable else "#browser"),
+        "averaged": _averaged(run),
+        "missing": run.suite.missing if run.suite else [],
+        "suite": run.suite,
         "notices": run_notices(run, sealed),
         "held_out": held_out_view(record),
-        "tasks": [_task_view(record, name, packed[name]) for name in record.tasks],
+        "tasks": [_task_view(record, name, packed[name], lengths.of(name)) for name in run.tasks],
+        "legend": legend_of([*metrics, mean] if mean else metrics),
         "browsable": len(browsable),
-        "left_out": _left_out(record, browsable),
-        "responses": sum(task["n"] for task in record.tasks.values()),
+        "left_out": _left_out(run, browsable),
+        "responses": sum(task.n for task in run.tasks.values()),
         "cost": run_cost(run),
-        "engine": _lines(run["model"].get("engine")),
-        "training": _training(run["model"]),
-        "environment": _lines(run.get("environment")),
+        "engine": _lines(run.model.engine),
+        "training": _training(run.model),
+        "environment": _lines(as_json(run.environment)),
         "issues": ISSUES,
     }
     data, blobs = _browser_data(record, browsable)
     page = render_page(
         "run.html.jinja",
         context,
-        scripts=("text.js", "samples.js") if browsable else (),
+        scripts=("text.js", "virtual-list.js", "samples.js") if browsable else (),
         data=data if browsable else None,
         blobs=blobs,
     )
@@ -122,58 +140,46 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     return output
 
 
-def _mean(suite: dict[str, Any] | None, link: str) -> Score | None:
-    return score(suite, metric="mean", link=link) if suite else None
+def _mean(mean: MetricScore | None, link: str) -> ScoreView | None:
+    return score_view(mean, metric="mean", unit=mean.unit, about=mean, link=link) if mean else None
 
 
-def _averaged(run: dict[str, Any], missing: Collection[str]) -> int:
+def _averaged(run: RunRecord) -> int:
     """How many tasks the mean of the suite is over."""
-    members = (run.get("suite") or {}).get("tasks") or run["tasks"]
+    missing = run.suite.missing if run.suite else []
+    members = (run.suite.tasks if run.suite else []) or run.tasks
     return sum(name not in missing for name in members)
 
 
-def _honest(task: dict[str, Any]) -> list[str]:
-    return [metric for metric, found in task["metrics"].items() if found.get("honest")]
-
-
-def _pack(record: Record, name: str) -> PackedTask:
-    """The task's samples; nothing of them where they are under seal."""
+def _pack(record: Record, name: str, collectors: Sequence[RowCollector]) -> PackedTask:
+    """The task's samples, shown to the collectors; nothing of them where they are under seal."""
     task = record.tasks[name]
-    primary, honest = task["primary"], _honest(task)
-    kept = ShownSamples.of(task["n"], _repeats(task))
-    rows = iter(()) if record.sealed(name) else record.samples(name)
-    if task.get("diagnosis"):
-        rows = (flag_lost(row, primary, honest) for row in rows)
-    return pack_task(
-        rows,
-        primary=primary,
-        honest=honest,
-        shared=task.get("shared_messages") or (),
-        kept=kept,
-    )
+    if record.sealed(name):
+        return pack_task([], task)
+    rows = seen_by(collectors, name, record.samples(name))
+    if task.diagnosis:
+        rows = (flag_lost(row, task) for row in rows)
+    return pack_task(rows, task, ShownSamples.of(task.n, _repeats(task)))
 
 
-def _repeats(task: dict[str, Any]) -> int:
+def _repeats(task: TaskResult) -> int:
     """Responses to an item."""
-    return int(((task.get("formulation") or {}).get("generation") or {}).get("n") or 1)
+    return int((task.formulation.get("generation") or {}).get("n") or 1)
 
 
-def _left_out(record: Record, packed: dict[str, PackedTask]) -> list[str]:
+def _left_out(run: RunRecord, packed: Mapping[str, PackedTask]) -> list[str]:
     """What a page does not hold of the samples it could show, a sentence a task."""
-    said = []
-    for name, own in packed.items():
-        task = record.tasks[name]
-        if own.rows < task["n"]:
-            said.append(
-                f"The page holds {own.rows:,} of the {task['n']:,} samples of "
-                f"{task.get('title') or name}, the first responses to each item; every score and "
-                f"count is over all of them. The others are in {task['samples']}."
-            )
-    return said
+    return [
+        f"The page holds {own.rows:,} of the {run.tasks[name].n:,} samples of {run.title(name)}, "
+        "the first responses to each item; every score and count is over all of them. "
+        f"The others are in {run.tasks[name].samples}."
+        for name, own in packed.items()
+        if own.rows < run.tasks[name].n
+    ]
 
 
 def _browser_data(
-    record: Record, packed: dict[str, PackedTask]
+    record: Record, packed: Mapping[str, PackedTask]
 ) -> tuple[dict[str, Any], list[str]]:
     """What the browser's script needs at once, and the packed texts it refers to by number."""
     blobs: list[str] = []
@@ -182,18 +188,21 @@ def _browser_data(
         task = record.tasks[name]
         first = len(blobs)
         blobs += [own.index, *own.chunks]
-        metrics = task["metrics"]
+        metrics = task.metrics
         tasks.append(
             {
                 "name": name,
-                "title": task.get("title") or name,
-                "subtasks": list(task.get("subtasks") or {}),
-                # The task's metrics in its order, then what only the samples have.
-                "metrics": [m for m in metrics if m in own.values]
-                + [m for m in own.values if m not in metrics],
-                "primary": task["primary"],
-                "honest": _honest(task),
-                "lower": [m for m in metrics if not metrics[m].get("higher_is_better", True)],
+                "title": record.run.title(name),
+                "subtasks": list(task.subtasks),
+                "metrics": [metric for metric in metrics if metric in own.values],
+                "labels": {
+                    name: metric_label(name, metric)
+                    for name, metric in metrics.items()
+                    if signs_of(metric)
+                },
+                "primary": task.primary,
+                "honest": honest_metrics(task),
+                "lower": [m for m, metric in metrics.items() if not metric.higher_is_better],
                 "flags": [flag for flag in {**WORDS, **own.flags} if own.flags.get(flag)],
                 "index": first,
                 "chunks": [[first + 1 + k, start] for k, start in enumerate(own.starts)],
@@ -202,58 +211,66 @@ def _browser_data(
     return {"tasks": tasks, "flags": WORDS}, blobs
 
 
-def _task_view(record: Record, name: str, packed: PackedTask) -> TaskView:
+def _task_view(
+    record: Record, name: str, packed: PackedTask, lengths: Mapping[int, int]
+) -> TaskView:
     task, link = record.tasks[name], link_of(record, name)
-    counts = {**packed.flags, **(task.get("counts") or {})}
-    title = task.get("title") or name
-    diagnosis = task.get("diagnosis")
+    counts = {**packed.flags, **task.counts}
     return TaskView(
         group=task_scores(name, task, packed.values, link),
         subtasks=subtask_scores(name, task, packed.values, link),
         tags=tuple(_tags(task)),
+        responses=_responses(task),
         issues=tuple(
             (numbers.count(counts[flag]), word, link(task=name, flag=flag))
             for flag, word in ISSUES.items()
             if counts.get(flag)
         ),
         sealed=record.sealed(name),
-        format_cost=format_cost(title, diagnosis, link, task=name) if diagnosis else None,
-        lengths=length_view(name, task, packed.lengths, link),
+        format_cost=format_cost(record.run.title(name), task.diagnosis, link, task=name)
+        if task.diagnosis
+        else None,
+        lengths=length_view(name, task, lengths, link),
         judge=judge_facts(task),
-        formulation_hash=task["formulation_hash"],
+        formulation_hash=task.formulation_hash,
         facts=tuple(_facts(task)),
-        settings=_lines(task.get("formulation")),
+        settings=_lines(task.formulation),
     )
 
 
-def _tags(task: dict[str, Any]) -> Iterator[str]:
-    sample = task["data"]["origin"] == "sample"
-    if sample:
-        yield "sample data"
-    if not sample and not task["data"].get("official"):
+def _responses(task: TaskResult) -> str:
+    if not task.repeats:
+        return ""
+    return f"{numbers.count(task.items)} items, {numbers.count(task.n)} responses"
+
+
+def _tags(task: TaskResult) -> Iterator[str]:
+    if task.demo:
+        yield DEMO_TAG
+    elif not task.data.official:
         yield "data differs"
-    if not task.get("standard", True):
+    if not task.standard:
         yield "not standard"
 
 
-def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    data = task["data"]
-    yield "formulation hash", task["formulation_hash"]
-    yield "scorer hash", task.get("scorer_hash") or numbers.MISSING
-    yield "data", f"{data['origin']}, {numbers.count(data['n'])} items"
-    yield "data hash", data["content_hash"]
-    yield "read from", str(data.get("location") or numbers.MISSING)
-    for note in data.get("notes") or ():
-        yield "note", str(note)
-    for kind, found in (task.get("tokens") or {}).items():
+def _facts(task: TaskResult) -> Iterator[tuple[str, str]]:
+    data = task.data
+    yield "formulation hash", task.formulation_hash
+    yield "scorer hash", task.scorer_hash
+    yield "data", f"{data.origin}, {numbers.count(data.n)} items"
+    yield "data hash", data.content_hash
+    yield "read from", data.location or MISSING
+    for note in data.notes:
+        yield "note", note
+    for kind, found in task.tokens.items():
         yield f"{kind} tokens", numbers.count(found)
 
 
-def _training(model: dict[str, Any]) -> str:
+def _training(model: RecordedModel) -> str:
     """Of which training a model is a checkpoint, where its record says a step."""
-    if model.get("step") is None:
+    if model.step is None:
         return ""
-    return f"{model.get('family') or model['name']}, step {model['step']:,}"
+    return f"{model.family or model.name}, step {model.step:,}"
 
 
 def _lines(value: Any) -> Pairs:

@@ -16,7 +16,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from olmes.reports.numbers import is_number, is_share
+from olmes.records.items import mean_value
+from olmes.records.schema import ResponseRow, RowValue, TaskResult
+from olmes.reports.numbers import is_number
 from olmes.tools import jsonl
 
 CHUNK_CHARS = 200_000
@@ -40,11 +42,9 @@ class PackedTask:
     starts: tuple[int, ...]
     """The first row of each chunk."""
     values: tuple[str, ...]
-    """Metrics with values from 0 to 1, by which samples can be filtered."""
+    """Metrics that are shares, by which samples can be filtered."""
     flags: dict[str, int]
     """Samples by flag, `disputed` among them."""
-    lengths: dict[int, int]
-    """Responses that there are by their tokens."""
     rows: int
     """Samples that are packed."""
 
@@ -65,7 +65,7 @@ class ShownSamples:
             return ALL
         return cls(SHOWN, max(1, SHOWN * repeats // rows))
 
-    def has(self, row: dict[str, Any], before: int) -> bool:
+    def has(self, row: ResponseRow, before: int) -> bool:
         """Whether the page holds a row, when it holds so many before it."""
         return before < self.rows and row.get("repeat", 0) < self.repeats
 
@@ -101,64 +101,58 @@ def javascript_safe(value: Any) -> Any:
 
 
 def pack_task(
-    rows: Iterable[dict[str, Any]],
-    *,
-    primary: str,
-    honest: Sequence[str],
-    shared: Sequence[dict[str, Any]],
-    kept: ShownSamples = ALL,
+    rows: Iterable[ResponseRow], task: TaskResult, shown: ShownSamples = ALL
 ) -> PackedTask:
     """The samples of one task, packed; rows are read one by one, and only what is packed is held.
 
     Args:
-        rows: the task's samples.
-        primary: the task's primary metric.
-        honest: names of its honest metrics. A sample on which one of them differs from the primary
-            metric is flagged `disputed`.
-        shared: the turns that every request of the task begins with.
-        kept: which of the samples are packed; all are counted.
+        rows: the task's samples. One on which an honest metric differs from the primary one is
+            flagged `disputed`.
+        task: what they are samples of.
+        shown: which of the samples are packed; all are counted.
     """
-    columns, chunks = Columns(), Chunks()
+    columns, chunks = Columns(task), Chunks()
     counts: Counter[str] = Counter()
-    lengths: Counter[int] = Counter()
+    honest = honest_metrics(task)
     for row in rows:
-        values = {name: _number(value) for name, value in row.get("values", {}).items()}
-        flags = list(row.get("flags", ()))
-        main = values.get(primary)
+        values = {name: _number(value) for name, value in row["values"].items()}
+        flags = list(row["flags"])
+        main = values.get(task.primary)
         others = (values.get(name) for name in honest)
         if main is not None and any(one not in (None, main) for one in others):
             flags += [] if "disputed" in flags else ["disputed"]
         counts.update(flags)
-        if (response := row.get("response")) and not response.get("error"):
-            lengths[response["completion_tokens"]] += 1
-        if kept.has(row, len(columns)):
+        if shown.has(row, len(columns)):
             columns.add(row, values, flags)
             chunks.add(row)
-    index, filterable = columns.index()
     packed, starts = chunks.end()
     return PackedTask(
-        index=pack({"shared": shared, **index}),
+        index=pack({"shared": task.shared_messages, **columns.index()}),
         chunks=packed,
         starts=starts,
-        values=filterable,
+        values=tuple(columns.values),
         flags=dict(counts),
-        lengths=dict(lengths),
         rows=len(columns),
     )
 
 
-def _number(value: Any) -> float | None:
-    """A metric's value in one row: a list of flags becomes its share; None where it is no number."""
-    found = sum(value) / len(value) if isinstance(value, list) and value else value
-    found = round(float(found), 6) if isinstance(found, (bool, int, float)) else None
-    return found if is_number(found) else None
+def honest_metrics(task: TaskResult) -> list[str]:
+    """The names of a task's honest metrics."""
+    return [name for name, metric in task.metrics.items() if metric.honest]
+
+
+def _number(value: RowValue) -> float | None:
+    """A metric's value on one response; None where there is none, or none that is finite."""
+    found = mean_value(value)
+    return round(found, 6) if found is not None and is_number(found) else None
 
 
 class Columns:
     """The index of a task, row by row."""
 
-    def __init__(self) -> None:
-        self.doc: list[Any] = []
+    def __init__(self, task: TaskResult) -> None:
+        self.shares = {name for name, metric in task.metrics.items() if metric.unit == "share"}
+        self.doc: list[int] = []
         self.subtask: list[str] = []
         self.repeat: list[int] = []
         self.flags: list[list[str]] = []
@@ -170,9 +164,9 @@ class Columns:
     def __len__(self) -> int:
         return len(self.doc)
 
-    def add(self, row: dict[str, Any], values: dict[str, float | None], flags: list[str]) -> None:
+    def add(self, row: ResponseRow, values: dict[str, float | None], flags: list[str]) -> None:
         """Add a row."""
-        for name in values:
+        for name in (name for name in values if name in self.shares):
             self.values.setdefault(name, [None] * len(self.doc))
         for name, column in self.values.items():
             column.append(values.get(name))
@@ -183,25 +177,19 @@ class Columns:
         asked = question(row)
         self.questions.append(self.known.setdefault(asked, asked))
 
-    def index(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """The columns, and the metrics that rows can be filtered by."""
-        filterable = tuple(
-            name
-            for name, column in self.values.items()
-            if all(value is None or is_share(value) for value in column)
-        )
-        columns = {
+    def index(self) -> dict[str, object]:
+        """The columns by name."""
+        return {
             "doc": self.doc,
             "subtask": self.subtask,
             "repeat": self.repeat,
-            "values": {name: self.values[name] for name in filterable},
+            "values": self.values,
             "flags": self.flags,
             "line": lines_of(self.subtask, self.questions),
         }
-        return columns, filterable
 
 
-def question(row: dict[str, Any]) -> str:
+def question(row: ResponseRow) -> str:
     """What the sample asks: the last turn, or the plain prompt."""
     messages = row.get("messages") or []
     return str(messages[-1]["content"] if messages else row.get("prompt") or "")
@@ -240,13 +228,13 @@ class Chunks:
         self.shots: dict[str, int] = {}
         self.size = 0
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: ResponseRow) -> None:
         """Add a row; a chunk that is full is closed."""
         if not self.texts:
             self.starts.append(self.rows)
         self.rows += 1
         messages = row.get("messages") or []
-        own = {**row, "messages": messages[-1:]}
+        own: dict[str, object] = {**row, "messages": messages[-1:]}
         if messages[:-1]:
             before = javascript_json(messages[:-1])
             self.size += 0 if before in self.shots else len(before)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from olmes.comparison.boards import higher_is_better
+from olmes.records.record import Record
+from olmes.records.schema import MetricScore, Score, TaskResult
+from olmes.records.shown import MARKS, NUMBER, interval, shown, signs_of
 from olmes.reports import numbers
 from olmes.reports.links import Link, samples_link
+from olmes.stats import Estimate
+from olmes.types import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ScoreView:
     """One metric of a task, a sub-task or a suite, as text."""
 
     metric: str
     help: str
     primary: bool
     honest: bool
-    lower_is_better: bool
+    signs: tuple[str, ...]
+    """What stands behind the metric's name, where less is better or the value is not a share."""
     value: str
     unit: str
     """` %` for a share, else empty."""
@@ -36,86 +42,114 @@ class ScoreGroup:
 
     title: str
     link: str
-    scores: tuple[Score, ...]
+    scores: tuple[ScoreView, ...]
 
 
-def score(
-    estimate: dict[str, Any],
+def score_view(
+    found: Score | Estimate,
     *,
     metric: str,
-    about: dict[str, Any] | None = None,
+    unit: Unit,
+    about: MetricScore | None = None,
     primary: bool = False,
     link: str = "",
-) -> Score:
-    """An estimate (value, stderr, ci_low, ci_high, n) as it is shown.
+) -> ScoreView:
+    """A number with its error and interval as it is shown.
 
     Args:
-        estimate: as in `run.json`; numbers may be None.
+        found: the number.
         metric: its name.
-        about: what is true of the metric everywhere (help, honest, higher_is_better).
+        unit: in which it is written.
+        about: what is true of the metric everywhere (help, honest, direction).
         primary: whether a suite averages it.
         link: where its samples are.
     """
-    about = about or {}
-    value, low, high = (estimate.get(key) for key in ("value", "ci_low", "ci_high"))
-    share = numbers.is_share(value)
-    return Score(
+    return ScoreView(
         metric=metric,
-        help=about.get("help", ""),
+        help=about.help if about else "",
         primary=primary,
-        honest=bool(about.get("honest")),
-        lower_is_better=not about.get("higher_is_better", True),
-        value=numbers.plain(value, share=share),
-        unit=" %" if share else "",
-        interval=numbers.interval(low, high, share=share),
-        stderr=numbers.plain(estimate.get("stderr"), share=share),
-        n=numbers.count(estimate["n"]) if "n" in estimate else numbers.MISSING,
-        bar=numbers.bar(value, low, high),
+        honest=bool(about and about.honest),
+        signs=_signs(unit, about),
+        value=shown(found.value, unit),
+        unit=" %" if unit == "share" else "",
+        interval=interval(found.ci_low, found.ci_high, unit),
+        stderr=shown(found.stderr, unit),
+        n=numbers.count(found.n),
+        bar=numbers.bar(found.value, found.ci_low, found.ci_high, unit),
         link=link,
     )
 
 
+def _signs(unit: Unit, about: MetricScore | None) -> tuple[str, ...]:
+    """The signs of a metric; of a bare number its unit's alone."""
+    if about:
+        return tuple(signs_of(about))
+    return (NUMBER,) if unit == "number" else ()
+
+
+def suite_score(record: Record) -> MetricScore | None:
+    """The mean of a run's suite as a metric of its own; None for a run of single tasks."""
+    if (suite := record.run.suite) is None:
+        return None
+    return MetricScore(
+        value=suite.value,
+        stderr=suite.stderr,
+        ci_low=suite.ci_low,
+        ci_high=suite.ci_high,
+        n=suite.n,
+        higher_is_better=higher_is_better(record),
+        unit=suite.unit,
+    )
+
+
+def legend_of(metrics: Iterable[MetricScore]) -> str:
+    """What the signs behind the names of some metrics mean; '' where none has any."""
+    used = {sign for metric in metrics for sign in signs_of(metric)}
+    return "; ".join(f"{sign} {meaning}" for sign, meaning in MARKS.items() if sign in used)
+
+
 def task_scores(
-    name: str, task: dict[str, Any], browsable: Collection[str], link: Link = samples_link
+    name: str, task: TaskResult, browsable: Collection[str], link: Link = samples_link
 ) -> ScoreGroup:
     """A task's scores.
 
     Args:
         name: the task.
-        task: its part of `run.json`.
+        task: its result.
         browsable: the metrics that samples can be filtered by.
         link: makes the links to the samples.
     """
-    return _group(task.get("title") or name, task["metrics"], task, browsable, link, task=name)
+    return _group(task.title or name, task.metrics, task, browsable, link, task=name)
 
 
 def subtask_scores(
-    name: str, task: dict[str, Any], browsable: Collection[str], link: Link = samples_link
+    name: str, task: TaskResult, browsable: Collection[str], link: Link = samples_link
 ) -> tuple[ScoreGroup, ...]:
     """The scores of a task's sub-tasks, which may be none; arguments as for `task_scores`."""
     return tuple(
-        _group(subtask, found["metrics"], task, browsable, link, task=name, subtask=subtask)
-        for subtask, found in (task.get("subtasks") or {}).items()
+        _group(subtask, found.metrics, task, browsable, link, task=name, subtask=subtask)
+        for subtask, found in task.subtasks.items()
     )
 
 
 def _group(
     title: str,
-    estimates: dict[str, Any],
-    described: dict[str, Any],
+    found: Mapping[str, Score],
+    described: TaskResult,
     browsable: Collection[str],
     link: Link,
-    **place: str,
+    **filters: str,
 ) -> ScoreGroup:
-    primary = described["primary"]
+    primary, about = described.primary, described.metrics
     scores = (
-        score(
-            estimates[metric],
+        score_view(
+            found[metric],
             metric=metric,
-            about=described["metrics"].get(metric),
+            unit=about[metric].unit if metric in about else described.score.unit,
+            about=about.get(metric),
             primary=metric == primary,
-            link=link(**place, metric=metric if metric in browsable else ""),
+            link=link(**filters, metric=metric if metric in browsable else ""),
         )
-        for metric in sorted(estimates, key=lambda metric: metric != primary)
+        for metric in sorted(found, key=lambda metric: metric != primary)
     )
-    return ScoreGroup(title=title, link=link(**place), scores=tuple(scores))
+    return ScoreGroup(title=title, link=link(**filters), scores=tuple(scores))

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     Metric,
@@ -22,11 +23,10 @@ from olmes import (
     Source,
     Task,
     Verdict,
+    content_hash,
+    prompts,
 )
-from olmes.benchmark import prompts
 from olmes.scoring.choices.letter import last_match, stated_letter
-from olmes.tools.hashing import content_hash
-from olmes.types import Doc
 
 LETTERS = "ABCDE"
 # The protocol's second alternative would take the first letter off "Elephants"; in the official

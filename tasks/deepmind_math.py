@@ -16,6 +16,7 @@ from typing import Any
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     Metric,
@@ -24,15 +25,15 @@ from olmes import (
     Source,
     Task,
     Verdict,
+    exemplars,
+    prompts,
 )
-from olmes.benchmark import exemplars, prompts
 from olmes.scoring.expressions import answer_math, answer_words
 from olmes.scoring.expressions.closing_phrase import closing
 from olmes.scoring.expressions.expression import UnreadableExpressionError
 from olmes.scoring.expressions.notation import tidied
 from olmes.scoring.expressions.stated_answer import stated_answer
 from olmes.scoring.expressions.sympy_equality import compare
-from olmes.types import Doc
 
 CATEGORIES: dict[str, dict[str, Any]] = tomllib.loads(
     Path(__file__).with_suffix(".toml").read_text("utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     HubSplit,
@@ -20,10 +21,10 @@ from olmes import (
     Source,
     Task,
     Verdict,
+    exemplars,
+    prompts,
 )
-from olmes.benchmark import exemplars, prompts
 from olmes.scoring.numbers import last_number, stated_number, without_decoration
-from olmes.types import Doc
 
 # lm-eval's exemplars close with "The answer is N."; the protocol's with "So the answer is N."
 CLOSING = re.compile(r"\bThe answer is (?=\S+\.$)")

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     HubSplit,
@@ -30,11 +31,10 @@ from olmes import (
     Source,
     Task,
     Verdict,
+    content_hash,
+    prompts,
+    read_text,
 )
-from olmes.benchmark import prompts
-from olmes.tools.hashing import content_hash
-from olmes.tools.jsonl import read_text
-from olmes.types import Doc
 
 PROMPTS: dict[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 SYSTEM = "You are a helpful assistant that helps us rate an AI model's responses to instructions."
@@ -108,6 +108,7 @@ class HREF(Task):
     name = "href"
     title = "HREF"
     judged = True
+    scoring_modules = ("olmes.judging.similarity",)
     source = Source(
         files=(DataFile(path="href/dev.jsonl", github="", sha256="", rows=430),),
         fields=("category", "instruction", "output", "generator", "reference"),
@@ -132,7 +133,7 @@ class HREF(Task):
         The formulation, its hash and the record hold the text of a prompt; `settings` its file.
 
         Raises:
-            OlmesError: there is no such field, the value does not fit, or a file is no prompt.
+            OlmesError: there is no such field, the value does not fit, or a file is not a prompt.
         """
         if not settings:
             return self
@@ -245,6 +246,18 @@ class HREF(Task):
         """The human response, which no text is nearer to than itself; nothing when `corrupt`."""
         return Response(text="" if corrupt else doc["reference"] or "")
 
+    def perfect_judgements(
+        self, doc: Doc, questions: Sequence[Question], *, corrupt: bool = False
+    ) -> Sequence[Judgement]:
+        """The model's side wins; the baseline's when `corrupt`; a tie where they are the same."""
+        tie = not corrupt and self.perfect_values(doc)["win_rate"] == 0.5
+        if method(doc) == "E":
+            return [Judgement(similarities=(0.0 if corrupt else 1.0, 1.0 if tie else 0.5))]
+        return [
+            Judgement(text="tie" if tie else "A" if first is not corrupt else "B")
+            for first, _ in zip(self.model_first(doc), questions, strict=True)
+        ]
+
     def perfect_values(self, doc: Doc) -> dict[str, float]:
         """1, or a tie where the baseline is the human response itself."""
         same = doc["output"].strip() == (doc["reference"] or "").strip()
@@ -269,7 +282,7 @@ def prompt_text(name: str, path: Path) -> str:
     """The text of a judge prompt's file.
 
     Raises:
-        OlmesError: it cannot be read, a placeholder is missing, or its turns cannot be told.
+        OlmesError: it cannot be read, a placeholder is missing, or cannot be split into turns.
     """
     setting = f"--set href.{name}={path}"
     if not path.is_file():
@@ -290,7 +303,7 @@ def prompt_text(name: str, path: Path) -> str:
     roles = [role for role, _ in turns]
     if roles not in (["user"], ["system", "user"]) or any(MARK.search(one) for _, one in turns):
         raise OlmesError(
-            f"{setting}: the turns of its chat template cannot be told; give the user turn's text "
+            f"{setting}: its chat template cannot be split into turns; give the user turn's text "
             "alone, or one system and one user turn in the marks of ChatML or Llama 3."
         )
     return text

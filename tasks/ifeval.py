@@ -7,22 +7,13 @@ prompts whose instructions are all met loosely.
 
 from __future__ import annotations
 
-from olmes import (
-    DataFile,
-    HubSplit,
-    Response,
-    Source,
-    Verdict,
-)
-from olmes.scoring.constraints.base import Constraint
-from olmes.scoring.constraints.ifeval.compose import compose
+from olmes import DataFile, Doc, HubSplit, Source
+from olmes.scoring.constraints.ifeval.base import IFEvalConstraint
+from olmes.scoring.constraints.ifeval.compose import compose, offend
 from olmes.scoring.constraints.ifeval.instructions import IFEVAL
-from olmes.scoring.constraints.ifeval.offend import offend
 from olmes.scoring.constraints.instruction_task import InstructionTask
-from olmes.scoring.constraints.judging import judge, levels
 from olmes.scoring.language import language
 from olmes.scoring.text import word_tokens
-from olmes.types import Doc
 
 
 def without_nulls(row: Doc) -> Doc:
@@ -31,11 +22,13 @@ def without_nulls(row: Doc) -> Doc:
     return {**row, "kwargs": kwargs}
 
 
-class IFEval(InstructionTask):
+class IFEval(InstructionTask[IFEvalConstraint]):
     """Every instruction of the prompt, checked by a program."""
 
     name = "ifeval"
     title = "IFEval"
+    catalog = IFEVAL
+    constraint_noun = "instruction"
     source = Source(
         files=(
             DataFile(
@@ -54,35 +47,30 @@ class IFEval(InstructionTask):
         licence="Apache-2.0",
     )
 
-    def score(self, doc: Doc, response: Response) -> Verdict:
-        """A strict and a loose verdict on each instruction, and on all of them together."""
-        parts = judge(constraints(doc), response.text)
-        return Verdict(
-            values=levels(parts),
-            note="" if response.text.strip() else "a blank response meets no instruction",
-            parts=parts,
-        )
-
     def prepare(self) -> None:
         """Load the language profiles and the sentence model, which takes about a second."""
         language("Warm up.")
         word_tokens("Warm up. Then run.")
 
-    def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
-        """A text built to meet every instruction; one that misses an instruction when `corrupt`.
+    def meeting(self, doc: Doc) -> str | None:
+        """A text that meets every instruction strictly, or else loosely.
 
         Where a request to be repeated holds what another instruction forbids (5 official items, see
-        docs/ifeval-agreement.md), the text meets the instructions loosely only.
+        docs/ifeval-agreement.md), it can be met loosely only.
         """
-        wanted = constraints(doc)
-        if corrupt:
-            return Response(text=next(filter(None, map(offend, wanted)), ""))
-        return Response(text=compose(wanted) or compose(wanted, loose=True) or "")
+        wanted = self.constraints(doc)
+        return compose(wanted) or compose(wanted, loose=True)
 
+    def missing(self, doc: Doc) -> str | None:
+        """A text that misses one of the instructions."""
+        return next(filter(None, map(offend, self.constraints(doc))), None)
 
-def constraints(doc: Doc) -> tuple[Constraint, ...]:
-    """The constraints of an item."""
-    return IFEVAL.item(doc["instruction_id_list"], doc["kwargs"], key=doc.get("key", "?"))
+    def perfect_values(self, doc: Doc) -> dict[str, float]:
+        """1 on every metric; on the loose ones alone where the text meets them loosely only."""
+        values = super().perfect_values(doc)
+        if compose(self.constraints(doc)) is None:
+            return {name: value for name, value in values.items() if name.endswith("loose")}
+        return values
 
 
 TASK = IFEval()

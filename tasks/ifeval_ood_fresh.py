@@ -13,19 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from olmes import (
-    Formulation,
-    Generation,
-    Response,
-    Source,
-    Verdict,
-)
-from olmes.scoring.constraints.base import Constraint
+from olmes import Doc, Formulation, Generation, Source
 from olmes.scoring.constraints.fresh.instructions import FRESH, Base, draw_exam, read_bases
+from olmes.scoring.constraints.ifbench.base import OodConstraint
 from olmes.scoring.constraints.ifbench.compose import compose, offend
 from olmes.scoring.constraints.instruction_task import InstructionTask
-from olmes.scoring.constraints.judging import judge, levels
-from olmes.types import Doc
 
 WARM_UP = ("words:start_verb", "format:emoji", "words:odd_even_syllables")
 
@@ -40,11 +32,13 @@ class FreshFormulation(Formulation):
     """Prompts of each constraint type."""
 
 
-class IFEvalOODFresh(InstructionTask):
+class IFEvalOODFresh(InstructionTask[OodConstraint]):
     """One constraint a prompt, checked by a program as IFBench's are."""
 
     name = "ifeval_ood_fresh"
     title = "IFEval-OOD (fresh)"
+    extras = ("ifbench",)
+    catalog = FRESH
     source = Source(
         files=(),
         fields=("key", "prompt", "instruction_id_list", "kwargs"),
@@ -65,18 +59,12 @@ class IFEvalOODFresh(InstructionTask):
             OlmesError: there are not so many prompts of a type.
         """
         form = self.formulation
-        return draw_exam(bases(), seed=form.seed, per_type=form.per_type)
+        return draw_exam(self.name, bases(), seed=form.seed, per_type=form.per_type)
 
     def subtask(self, doc: Doc) -> str:
         """The group of the constraint: count, format, ratio, sentence, words or custom."""
         group, _, _ = doc["instruction_id_list"][0].partition(":")
         return str(group)
-
-    def score(self, doc: Doc, response: Response) -> Verdict:
-        """A strict and a loose verdict on the constraint."""
-        parts = judge(constraints(doc), response.text)
-        note = "" if response.text.strip() else "a blank response meets no constraint"
-        return Verdict(values=levels(parts), note=note, parts=parts)
 
     def prepare(self) -> None:
         """Load the sentence model, the tagger, the emojis, the syllables and the French words."""
@@ -84,22 +72,19 @@ class IFEvalOODFresh(InstructionTask):
             FRESH.build(id_, {}).check("Warm up. Then run.")
         FRESH.build("count:words_french", {"N": 1}).check("maison")
 
-    def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
-        """A text built to meet the constraint; one that misses it when `corrupt`."""
-        wanted = constraints(doc)
-        text = offend(wanted, wanted) if corrupt else compose(wanted, wanted)
-        return Response(text=text or "")
+    def meeting(self, doc: Doc) -> str | None:
+        """A text that meets the constraint."""
+        return compose(self.constraints(doc))
+
+    def missing(self, doc: Doc) -> str | None:
+        """A text that misses the constraint."""
+        return offend(self.constraints(doc))
 
 
 @cache
 def bases() -> tuple[Base, ...]:
     """The requests that constraints are put on."""
     return read_bases(Path(__file__).with_suffix(".toml"))
-
-
-def constraints(doc: Doc) -> tuple[Constraint, ...]:
-    """The constraints of an item."""
-    return FRESH.item(doc["instruction_id_list"], doc["kwargs"], key=doc.get("key", "?"))
 
 
 TASK = IFEvalOODFresh()

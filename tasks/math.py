@@ -11,6 +11,7 @@ from typing import Any
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     HubSplit,
@@ -20,11 +21,11 @@ from olmes import (
     Source,
     Task,
     Verdict,
+    exemplars,
+    prompts,
 )
-from olmes.benchmark import exemplars, prompts
 from olmes.scoring.latex import equality as latex
 from olmes.scoring.latex import hendrycks, mathverify, minerva
-from olmes.types import Doc
 
 SUBJECTS = (
     *("algebra", "counting_and_probability", "geometry", "intermediate_algebra"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,57 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("olmes", deadline=None)
 settings.load_profile("olmes")
+
+
+def missing(program: str, packages: str) -> NoReturn:
+    """Skip what needs a program that is not here; fail in CI, where nobody reads of skips."""
+    sentence = f"needs {program}: apt-get install {packages}"
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{sentence} (.ci/run does so)", pytrace=False)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def chromium_program() -> str:
+    """The path of Chromium, which browser tests drive."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    return found or missing("Chromium", "chromium")
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_program: str) -> Iterator[Any]:
+    """A real Chromium; a module's own, for Playwright's event loop forbids others while it runs."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_program,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--no-first-run",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_tools() -> Path:
+    """The folder with PostgreSQL's initdb; Debian keeps it off the PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = shutil.which("initdb") or (debian[-1] if debian else None)
+    return Path(found or missing("PostgreSQL's initdb", "postgresql")).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def bubblewrap_program() -> str:
+    """The path of bubblewrap, which sandbox tests run programs in."""
+    return shutil.which("bwrap") or missing("bubblewrap", "bubblewrap")
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

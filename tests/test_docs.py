@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import re
+import runpy
 import shlex
+import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import jsonschema
 import pytest
+from click.testing import CliRunner
 
 from olmes.cli import olmes
+from olmes.records import described, schema
+
+if TYPE_CHECKING:
+    from olmes.records.record import Record
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,40 +66,160 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_example_task_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files and data of docs/adding-a-task.md, where its commands are given."""
+    monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OLMES_OFFLINE", "1")
+    monkeypatch.delenv("OLMES_DATA", raising=False)
+    capitals, quiz, haiku, counted, responses = blocks(ROOT / "docs/adding-a-task.md", "python")
+    files = {
+        "capitals.py": capitals,
+        "quiz.py": quiz,
+        "haiku.py": haiku,
+        "counted.py": capitals.replace("TASK = Capitals()\n", counted),
+        "responses.py": responses,
+    }
+    for name, source in files.items():
+        (tmp_path / name).write_text(source, "utf-8")
+    [rows] = blocks(ROOT / "docs/adding-a-task.md", "json")
+    put_data(tmp_path, "capitals", *map(json.loads, rows.splitlines()))
+    put_data(
+        tmp_path,
+        "quiz",
+        {"question": "Which can fly?", "options": ["a stone", "a bird"], "answer": 1},
+        {"question": "Which is wet?", "options": ["rain", "sand", "fire"], "answer": 0},
+    )
+    put_data(tmp_path, "haiku", {"topic": "rivers"})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put_data(folder: Path, name: str, *rows: dict[str, object]) -> None:
+    (folder / "data" / name).mkdir(parents=True)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "data" / name / "test.jsonl").write_text(lines, "utf-8")
+
+
+def recorded(folder: Path) -> str:
+    rows = [{"doc_id": 0, "response": "It is Paris."}, {"doc_id": 1, "response": "Cusco"}]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "recorded.jsonl").write_text(text, "utf-8")
+    return f"replay:{folder / 'recorded.jsonl'}"
+
+
+def test_the_example_task_runs(example: Path) -> None:
     from olmes import evaluate
 
-    monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
-    [source] = blocks(ROOT / "docs/adding-a-task.md", "python")
-    (tmp_path / "capitals_task.py").write_text(source, "utf-8")
-    data = tmp_path / "data/capitals"
-    data.mkdir(parents=True)
-    rows = [{"country": "France", "capital": "Paris"}, {"country": "Peru", "capital": "Lima"}]
-    (data / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    recorded = [{"doc_id": 0, "response": "It is Paris."}, {"doc_id": 1, "response": "Cusco"}]
-    (tmp_path / "recorded.jsonl").write_text(
-        "".join(json.dumps(row) + "\n" for row in recorded), "utf-8"
-    )
-    record = evaluate(
-        str(tmp_path / "capitals_task.py"),
-        model=f"replay:{tmp_path / 'recorded.jsonl'}",
-        data=tmp_path / "data",
-        out=tmp_path / "runs",
-    )
+    record = evaluate("capitals.py", model=recorded(example), data="data", out="runs")
     assert record.value("capitals") == 0.5
 
 
-def test_the_record_page_names_every_field(echo_record) -> None:
-    text = (ROOT / "docs/record.md").read_text("utf-8")
-    named = set(re.findall(r"`[… .]*\.?([a-z_]+)`", text)) | set(re.findall(r"\.([a-z_]+)", text))
-    missing = set(echo_record.data) - named
-    missing |= set(echo_record.tasks["echo"]) - named - {"title"}
-    missing |= set(next(echo_record.samples("echo"))) - named
-    assert not missing
+def test_the_example_check_prints_what_the_page_shows(example: Path) -> None:
+    done = CliRunner().invoke(olmes, ["check", "capitals.py", "--data", "data"])
+    printed = [" ".join(line.split()) for line in done.output.splitlines()]
+    [shown] = blocks(ROOT / "docs/adding-a-task.md", "text")
+    for line in shown.splitlines():
+        assert " ".join(line.split()) in printed, done.output
+
+
+@pytest.mark.parametrize("name", ["capitals", "quiz", "haiku", "counted"])
+def test_every_example_task_is_sound(example: Path, name: str) -> None:
+    done = CliRunner().invoke(olmes, ["check", f"{name}.py", "--data", "data", "--json"])
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["problems"] == []
+    assert {one["kind"] for one in found["notices"]} == {"data"}
+    assert {metric["perfect"] for metric in found["metrics"].values()} >= {found["items"]}
+    if name == "quiz":
+        assert found["prompts"]["first"]["prompt"].startswith("Question: Which animal barks?")
+        assert found["prompts"]["first"]["continuations"] == [" a stone", " a bird"]
+
+
+def test_changing_an_exemplar_of_the_example_changes_its_formulation(example: Path) -> None:
+    from olmes.benchmark.registry import load_task
+
+    source = (example / "quiz.py").read_text("utf-8")
+    (example / "other.py").write_text(source.replace("a dog", "a wolf"), "utf-8")
+    hashes = {load_task(f"{name}.py").formulation_hash for name in ("quiz", "other")}
+    assert len(hashes) == 2
+
+
+def test_a_further_metric_leaves_old_runs_comparable_and_can_be_given_to_them(
+    example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from olmes import evaluate
+
+    old = evaluate("capitals.py", model=recorded(example), data="data", out="runs")
+    monkeypatch.setattr("sys.argv", ["responses.py", str(old.folder), "capitals"])
+    runpy.run_path("responses.py")
+    (example / "again.jsonl").write_text(capsys.readouterr().out, "utf-8")
+    new = evaluate("counted.py", model="replay:again.jsonl", data="data", out="runs")
+    assert new.value("capitals") == old.value("capitals") == 0.5
+    assert new.tasks["capitals"].metrics["words"].value == 2.0
+    hashes = {run.tasks["capitals"].formulation_hash for run in (old, new)}
+    assert len(hashes) == 1
+
+
+def test_the_example_suite_and_entry_points_are_toml(example: Path) -> None:
+    from olmes.benchmark.registry import load_suite, members
+
+    suite, package = blocks(ROOT / "docs/adding-a-task.md", "toml")
+    (example / "geography.toml").write_text(suite, "utf-8")
+    _, tasks = members(load_suite("geography.toml"))
+    assert [task.name for task in tasks] == ["capitals", "quiz"]
+    points = tomllib.loads(package)["project"]["entry-points"]
+    assert set(points) == {"olmes.tasks", "olmes.suites"}
+
+
+def test_the_page_on_tasks_names_every_field() -> None:
+    import olmes as public
+
+    text = (ROOT / "docs/adding-a-task.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z_0-9]+)`", text[text.index("## Every field") :]))
+    for name in (
+        *("Formulation", "Generation", "Source", "DataFile", "HubSplit", "Metric", "Request"),
+        *("Response", "Verdict", "Similarity", "Judgement"),
+    ):
+        fields = {field.name for field in dataclasses.fields(getattr(public, name))}
+        assert fields <= named, f"{name}: {fields - named}"
+    declared = {
+        name for name in public.Task.__annotations__ if name not in ("reference", "settings")
+    }
+    assert declared <= named, declared - named
+    written = {
+        name
+        for name, member in vars(public.Task).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    }
+    assert written - named == {"alias", "take_shots", "with_settings"}
+
+
+def test_the_record_page_and_its_schema_are_those_of_the_types() -> None:
+    page = (ROOT / "docs" / described.PAGE).read_text("utf-8")
+    assert described.filled(page) == page
+    stored = json.loads((ROOT / "docs" / described.SCHEMA_FILE).read_text("utf-8"))
+    assert stored == described.json_schema()
+
+
+def test_every_field_of_the_record_says_what_it_means() -> None:
+    for kind in (*described.DESCRIBED, schema.ResponseRow):
+        for name, _, words in described.fields_of(kind):
+            assert words, f"{kind.__name__}.{name}"
+
+
+def test_a_record_and_its_rows_are_what_the_schema_says(echo_record: Record) -> None:
+    stored = described.json_schema()
+    run = json.loads((echo_record.folder / "run.json").read_text("utf-8"))
+    jsonschema.validate(run, stored)
+    row = {"$ref": "#/$defs/ResponseRow", "$defs": stored["$defs"]}
+    for sample in echo_record.samples("echo"):
+        jsonschema.validate(sample, row)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(run | {"complete": "yes"}, stored)
 
 
 @pytest.fixture
-def echo_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def echo_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A record of the small benchmark the engine's tests use."""
     from olmes import evaluate
 

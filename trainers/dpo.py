@@ -15,17 +15,18 @@ from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.recipe import DPORecipe
 from olmes.trainers.stage import Prepared, callbacks, is_first
 from olmes.trainers.starting_model import fingerprint
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
-def train_dpo(prepared: Prepared) -> Path:
+def train_dpo(prepared: Prepared[DPORecipe]) -> Path:
     """Train and return the folder of the last state."""
     return run_trainer(build_dpo(prepared), prepared)
 
 
-def build_dpo(prepared: Prepared) -> Any:
+def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered."""
     recipe = prepared.recipe
     config = trl().DPOConfig(
@@ -64,7 +65,7 @@ def reference_file(model: str, rows: Any, max_length: int, precision: str) -> Pa
     return cache_folder("reference-logps") / f"{key}.jsonl"
 
 
-def trainer_class(prepared: Prepared) -> Any:
+def trainer_class(prepared: Prepared[DPORecipe]) -> Any:
     """`DPOTrainer` that remembers reference log-probabilities and logs what its loss sees."""
     from datasets import Dataset, concatenate_datasets
 

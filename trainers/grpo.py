@@ -12,12 +12,14 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.recipe import RLVRRecipe
 from olmes.trainers.rewards import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.training_rows import RLVRRow
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
-def train_grpo(prepared: Prepared) -> Path:
+def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
@@ -28,7 +30,7 @@ def train_grpo(prepared: Prepared) -> Path:
         return run_trainer(build_grpo(prepared, rows, rewards), prepared)
 
 
-def build_grpo(prepared: Prepared, rows: Any, rewards: VerifierRewards) -> Any:
+def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewards) -> Any:
     """TRL's trainer for a recipe, ready to train."""
     recipe = prepared.recipe
     config = trl().GRPOConfig(
@@ -53,7 +55,7 @@ def build_grpo(prepared: Prepared, rows: Any, rewards: VerifierRewards) -> Any:
     )
 
 
-def fitting(prepared: Prepared) -> Any:
+def fitting(prepared: Prepared[RLVRRecipe]) -> Any:
     """The rows whose prompt is short enough; TRL would take any.
 
     Raises:
@@ -65,7 +67,7 @@ def fitting(prepared: Prepared) -> Any:
         prepared.tokenizer,
     )
 
-    def fits(row: dict[str, Any]) -> bool:
+    def fits(row: RLVRRow) -> bool:
         text = tokenizer.apply_chat_template(
             row["prompt"], add_generation_prompt=True, tokenize=False
         )
@@ -81,7 +83,9 @@ def fitting(prepared: Prepared) -> Any:
     return kept
 
 
-def reward_function(prepared: Prepared, rewards: VerifierRewards) -> Callable[..., list[float]]:
+def reward_function(
+    prepared: Prepared[RLVRRecipe], rewards: VerifierRewards
+) -> Callable[..., list[float]]:
     """The one reward function TRL is given; it looks at each row's verifiers.
 
     The reward of a completion is what the verifiers say times `reward_scale`; without an end of
@@ -121,7 +125,7 @@ def text_of(completion: Any) -> str:
     return completion if isinstance(completion, str) else str(completion[-1]["content"])
 
 
-def end_tokens(prepared: Prepared) -> set[int]:
+def end_tokens(prepared: Prepared[RLVRRecipe]) -> set[int]:
     """The tokens that end a sequence: the tokenizer's, and those of the model's generation."""
     from transformers import GenerationConfig
 

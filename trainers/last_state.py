@@ -1,4 +1,4 @@
-"""Training to the end: from the last whole checkpoint, to `final/` and `done.json`."""
+"""Training to the end: from the last complete checkpoint, to `final/` and `done.json`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.recipe import recipe_hash
+from olmes.trainers.recipe import Recipe, recipe_hash
 from olmes.trainers.stage import DONE, FINAL, Prepared, about, is_first
 
 
-def run_trainer(trainer: Any, prepared: Prepared) -> Path:
-    """Train, from the last whole checkpoint if there is one, and write `final/`.
+def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
+    """Train, from the last complete checkpoint if there is one, and write `final/`.
 
     Returns:
         The folder of the last state, a plain checkpoint.
@@ -24,14 +24,14 @@ def run_trainer(trainer: Any, prepared: Prepared) -> Path:
 
     start = last_complete(prepared.out)
     if start is not None:
-        prepared.say(f"going on from {start.name}")
+        prepared.say(f"resumes from {start.name}")
     # It prints every row of the log as it is; TrainLog shows the numbers that matter.
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     return write_final(trainer, prepared)
 
 
-def write_final(trainer: Any, prepared: Prepared) -> Path:
+def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     """The trained model as a plain checkpoint; adapters are merged into their base."""
     partial = prepared.out / f".{FINAL}"
     if is_first():
@@ -49,7 +49,7 @@ def write_final(trainer: Any, prepared: Prepared) -> Path:
     return prepared.out / FINAL
 
 
-def finish(prepared: Prepared, checkpoint: Path) -> Path:
+def finish(prepared: Prepared[Recipe], checkpoint: Path) -> Path:
     """The last checkpoint of a trainer that writes plain ones, as `final/`: linked, not copied."""
     from olmes.trainers.checkpoints.folders import checkpoint_at, model_files
 
@@ -62,7 +62,7 @@ def finish(prepared: Prepared, checkpoint: Path) -> Path:
     return prepared.out / FINAL
 
 
-def settle(prepared: Prepared, partial: Path, step: int) -> None:
+def settle(prepared: Prepared[Recipe], partial: Path, step: int) -> None:
     """Give the last state its lineage and its name, and say that the stage is done."""
     for name in ("training_args.bin", "trainer_state.json"):
         (partial / name).unlink(missing_ok=True)
@@ -75,7 +75,7 @@ def settle(prepared: Prepared, partial: Path, step: int) -> None:
     )
 
 
-def write_origin(folder: Path, prepared: Prepared, step: int) -> None:
+def write_origin(folder: Path, prepared: Prepared[Recipe], step: int) -> None:
     """`lineage.json`: what the model was trained from, and by which recipe on which data."""
     from olmes.trainers.checkpoints.lineage import steps_of, write_lineage
 

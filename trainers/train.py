@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.recipe import Recipe
+from olmes.trainers.recipe import DPORecipe, Recipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
 
 
 def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
-    """Train a stage; one that was stopped goes on, one that is done is not done again.
+    """Train a stage; a stopped one resumes, and a finished one is left as it is.
 
     Args:
         recipe: what is trained.
@@ -34,8 +32,7 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
         return done
     check_installed()
     with quiet_libraries():
-        prepared = prepare(recipe, out, say=say)
-        last: Path = trainer_of(recipe)(prepared)
+        last = train_stage(recipe, out, say=say)
     say(f"{recipe.stage} done: {last}")
     return last
 
@@ -63,16 +60,30 @@ def quiet_libraries() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def trainer_of(recipe: Any) -> Any:
-    """The function that trains a recipe's stage, by name: each imports what the others need not."""
-    if recipe.stage == "rlvr":
-        module, name = recipe.algorithm, f"train_{recipe.algorithm}"
-        if recipe.algorithm == "ppo":
-            module, name = "ppo_stage", "train_ppo_stage"
-    else:
-        module, name = recipe.stage, f"train_{recipe.stage}"
-    found: Any = getattr(importlib.import_module(f"olmes.trainers.{module}"), name)
-    return found
+def train_stage(recipe: Recipe, out: Path, *, say: Say) -> Path:
+    """Train with the trainer of the recipe's stage; each is imported alone.
+
+    Raises:
+        OlmesError: as `train`.
+    """
+    match recipe:
+        case SFTRecipe():
+            from olmes.trainers.sft import train_sft
+
+            return train_sft(prepare(recipe, out, say=say))
+        case DPORecipe():
+            from olmes.trainers.dpo import train_dpo
+
+            return train_dpo(prepare(recipe, out, say=say))
+        case RLVRRecipe(algorithm="ppo"):
+            from olmes.trainers.ppo.stage import train_ppo_stage
+
+            return train_ppo_stage(prepare(recipe, out, say=say))
+        case RLVRRecipe():
+            from olmes.trainers.grpo import train_grpo
+
+            return train_grpo(prepare(recipe, out, say=say))
+    raise TypeError(f"no trainer takes a {type(recipe).__name__}")
 
 
 def check_installed() -> None:

@@ -1,8 +1,7 @@
-"""What TRL and peft are told: a recipe in their own words."""
+"""What TRL and peft are given: a recipe in their own words."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import Any
 
@@ -10,28 +9,33 @@ from olmes.errors import OlmesError
 from olmes.trainers.recipe import Recipe
 from olmes.trainers.stage import Prepared
 
+Argument = bool | int | float | str | None
+
 
 def trl() -> Any:
     """TRL, imported when it is needed, because that takes seconds."""
-    return importlib.import_module("trl")
+    import trl as found
+
+    return found
 
 
-def load_model(prepared: Prepared) -> Any:
+def load_model(prepared: Prepared[Recipe]) -> Any:
     """The weights in float32, as mixed precision wants them, on the processor."""
     import torch
     from transformers import AutoModelForCausalLM
 
     from olmes.models.checkpoint.folder import loading
 
-    options: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True}
-    if attention := prepared.recipe.hardware.attention:
-        options["attn_implementation"] = attention
+    attention = prepared.recipe.hardware.attention
+    options = {"attn_implementation": attention} if attention else {}
     with loading("weights", prepared.recipe.model):
-        return AutoModelForCausalLM.from_pretrained(prepared.model, **options)
+        return AutoModelForCausalLM.from_pretrained(
+            prepared.model, dtype=torch.float32, local_files_only=True, **options
+        )
 
 
-def arguments(prepared: Prepared) -> dict[str, Any]:
-    """What TRL's configurations of all stages are told.
+def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
+    """What TRL's configurations of all stages are given.
 
     Raises:
         OlmesError: the batch does not divide among the processes that run.
@@ -40,7 +44,7 @@ def arguments(prepared: Prepared) -> dict[str, Any]:
     cpu = on_processor(recipe)
     precision = recipe.hardware.precision
     bfloat16 = precision == "bfloat16" or (precision == "auto" and not cpu and has_bfloat16())
-    schedule = step.schedule
+    schedule: str = step.schedule
     if schedule == "constant" and step.warmup_ratio:
         schedule = "constant_with_warmup"
     return {

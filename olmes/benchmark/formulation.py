@@ -74,7 +74,7 @@ class Formulation:
                 re.compile(pattern)
             except re.error as error:
                 raise OlmesError(
-                    f"'{pattern}' is no regular expression ({error}); mend the setting 'extract'."
+                    f"'{pattern}' is not a regular expression ({error}); correct the setting 'extract'."
                 ) from None
         if generation:
             own["generation"] = dataclasses.replace(self.generation, **generation)

@@ -1,6 +1,7 @@
 """Finding tasks and suites by name: bundled ones by file name, third-party ones by entry point.
 
-Names are known without importing anything but what is asked for. A task file ends with `TASK = ...`.
+Names are known without importing anything but what is asked for; those of aliases are read from the
+text of the file. A task file ends with `TASK = ...`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import ast
 import dataclasses
 import importlib
 import importlib.util
-import pkgutil
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -54,9 +55,25 @@ def third_party(group: str) -> dict[str, EntryPoint]:
 
 
 @cache
-def bundled_tasks() -> frozenset[str]:
-    """Names of the bundled tasks: the files of `tasks/`."""
-    return frozenset(m.name for m in pkgutil.iter_modules([str(bundled_folder(TASKS))]))
+def bundled_tasks() -> dict[str, str]:
+    """The bundled tasks: each name, aliases among them, with the module that holds it."""
+    found: dict[str, str] = {}
+    for path in sorted(bundled_folder(TASKS).glob("[!_]*.py")):
+        for name in (path.stem, *declared_aliases(path.read_text("utf-8"))):
+            found[name] = f"{TASKS}.{path.stem}"
+    return found
+
+
+def declared_aliases(source: str) -> Iterator[str]:
+    """The names in the `aliases` of a task's class, read from the text of its file."""
+    if "aliases" not in source:
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef):
+            for statement in node.body:
+                match statement:
+                    case ast.Assign(targets=[ast.Name(id="aliases")], value=value):
+                        yield from dict(ast.literal_eval(value))
 
 
 @cache
@@ -67,7 +84,7 @@ def bundled_suites() -> frozenset[str]:
 
 def task_names() -> list[str]:
     """Every task that can be named, sorted."""
-    return sorted(bundled_tasks() | set(third_party(TASKS)))
+    return sorted({*bundled_tasks(), *third_party(TASKS)})
 
 
 def suite_names() -> list[str]:
@@ -84,13 +101,18 @@ def load_task(name: str) -> Task:
     if name.endswith(".py"):
         return task_from_reference(str(Path(name).resolve()))
     if name in bundled_tasks():
-        return task_from_reference(f"{TASKS}.{name}")
+        return called(name, task_from_reference(bundled_tasks()[name]))
     if name in third_party(TASKS):
-        return task_from_reference(third_party(TASKS)[name].module)
+        return called(name, task_from_reference(third_party(TASKS)[name].module))
     raise OlmesError(
         f"there is no task '{name}'; choose one of {', '.join(task_names())}, "
         "or give the path of a task file."
     )
+
+
+def called(name: str, task: Task) -> Task:
+    """The task under `name` where that is one of its aliases, else as it is."""
+    return task.alias(name) if name in dict(task.aliases) else task
 
 
 def task_from_reference(reference: str) -> Task:
@@ -134,7 +156,7 @@ def module_from_file(path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise OlmesError(
-            f"{path} cannot be imported ({type(error).__name__}: {error}); mend the file."
+            f"{path} cannot be imported ({type(error).__name__}: {error}); correct the file."
         ) from error
     return module
 
@@ -173,26 +195,40 @@ def members(suite: Suite) -> tuple[Suite, list[Task]]:
 
 
 def scorer_hash(task: Task) -> str:
-    """16 hex digits over the source of a task and of the scoring modules it imports.
+    """16 hex digits over the source of a task and of the scoring modules it imports or names.
 
     Two runs whose formulations agree but whose scorer hashes differ were scored by different code.
+
+    Raises:
+        OlmesError: one of `scoring_modules` does not exist.
     """
-    first = Path(task.reference)
-    if not task.reference.endswith(".py"):
-        spec = importlib.util.find_spec(task.reference)
-        assert spec is not None
-        first = Path(spec.origin or "")
+    queue = [source_file(name, task) for name in (task.reference, *task.scoring_modules)]
     sources: dict[str, str] = {}
-    queue = [first]
     while queue:
         path = queue.pop()
-        if str(path) in sources:
-            continue
-        sources[str(path)] = path.read_text("utf-8")
-        queue.extend(scoring_imports(sources[str(path)]))
-        if task.judged and path == first:
-            queue.append(Path(__file__).parent.parent / "judging/similarity.py")
+        if str(path) not in sources:
+            sources[str(path)] = path.read_text("utf-8")
+            queue.extend(scoring_imports(sources[str(path)]))
     return sha256("\0".join(sources[path] for path in sorted(sources)).encode())[:16]
+
+
+def source_file(reference: str, task: Task) -> Path:
+    """The file of a module (`package.module`), or the file itself (`/path/to/file.py`).
+
+    Raises:
+        OlmesError: there is no such module.
+    """
+    if reference.endswith(".py"):
+        return Path(reference)
+    try:
+        spec = importlib.util.find_spec(reference)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise OlmesError(
+            f"{task.name}: there is no module {reference}; correct the task's `scoring_modules`."
+        )
+    return Path(spec.origin)
 
 
 def scoring_imports(source: str) -> list[Path]:

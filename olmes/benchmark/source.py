@@ -1,4 +1,4 @@
-"""What a task declares about its data: the official files, the hub's copy, the built-in sample."""
+"""What a task declares about its data: the official files, the hub's copy, the demo data."""
 
 from __future__ import annotations
 

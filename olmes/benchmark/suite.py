@@ -52,7 +52,7 @@ class Suite:
         except FileNotFoundError:
             raise OlmesError(f"{path} does not exist; check the path of the suite.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise OlmesError(f"{path} is not TOML ({error}); mend the file.") from None
+            raise OlmesError(f"{path} is not TOML ({error}); correct the file.") from None
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(table) - known):
             raise OlmesError(f"{path}: unknown key '{unknown[0]}'; a suite has {sorted(known)}.")

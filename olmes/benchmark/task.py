@@ -18,7 +18,7 @@ from olmes.benchmark.metrics import Metric
 from olmes.benchmark.source import Source
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
-from olmes.types import Doc, Question, Request, Response, Verdict
+from olmes.types import Doc, Judgement, Question, Request, Response, Verdict
 
 T = TypeVar("T")
 
@@ -26,14 +26,18 @@ T = TypeVar("T")
 class Task(ABC):
     """Base of every benchmark. Subclasses fill the class attributes and four methods."""
 
-    name: ClassVar[str]
+    name: str
     """Name on the command line and in records."""
-    title: ClassVar[str]
+    title: str
     """Name in reports."""
+    aliases: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Further names of the benchmark, each with its title: `(("ifbench", "IFBench"),)`. Each is a task
+    of its own that differs in name and title alone. Written as a literal in the class, because the
+    names are read from the file without importing it."""
     source: ClassVar[Source]
     """Where the items come from."""
-    sample: ClassVar[str] = ""
-    """Name of the built-in sample's file; empty when it is the task's own name."""
+    demo_data: ClassVar[str] = ""
+    """Name of the demo data's file; empty when it is the class's `name`."""
     metrics: ClassVar[tuple[Metric, ...]]
     primary: ClassVar[str]
     """The metric a suite averages."""
@@ -45,12 +49,17 @@ class Task(ABC):
     """Whether verdicts need a judge: `questions` says what is asked, `score` gets the answers."""
     formulation: Formulation
     """The standard formulation, declared by the class."""
+    extras: ClassVar[tuple[str, ...]] = ()
+    """Extras of olmes that scoring needs: `("ifbench",)`."""
+    scoring_modules: ClassVar[tuple[str, ...]] = ()
+    """Modules that decide about a verdict besides this file and what it imports from
+    `olmes.scoring`: `("my_package.text",)`. The scorer hash covers their source too."""
     fixed: ClassVar[tuple[str, ...]] = ()
     """Fields of the formulation that describe what the task does and that `--set` cannot change."""
 
     reference: str = ""
     """Where a scoring process finds this task: `package.module` or `/path/to/file.py`; set by the
-    registry."""
+    registry. An alias is found in the same place, which gives the task under its first name."""
     settings: Mapping[str, Any] = MappingProxyType({})
     """What `with_settings` replaced, so that a scoring process can replace it too."""
 
@@ -72,23 +81,41 @@ class Task(ABC):
 
     @abstractmethod
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
-        """A response that must score `perfect_values` (0 on the primary metric when `corrupt`).
+        """A response that must score `perfect_values`; when `corrupt` one that must be wrong.
 
-        The oracle check runs it over the whole data: a scorer that calls a gold answer wrong is
-        found before a model is blamed.
+        Wrong is 0 on a primary metric that is a share of what is right, and else worse than perfect.
+        `olmes check` runs both over the data: a scorer that calls a gold answer wrong is found before
+        a model is blamed.
         """
+
+    def perfect_judgements(
+        self,
+        doc: Doc,  # noqa: ARG002 (for subclasses)
+        questions: Sequence[Question],  # noqa: ARG002
+        *,
+        corrupt: bool = False,  # noqa: ARG002
+    ) -> Sequence[Judgement] | None:
+        """What a judge without faults answers to the `questions` about `perfect_response`.
+
+        For tasks that are `judged`; None leaves their scorers unchecked.
+        """
+        return None
 
     def perfect_values(self, doc: Doc) -> dict[str, float]:  # noqa: ARG002
-        """What `perfect_response` scores: 1 on every metric.
+        """What `perfect_response` scores: the best value of every share; nothing of numbers.
 
-        A task whose protocol metric cannot judge some golds overrides this, computes the exception
-        from the item and says why.
+        A metric that is left out is not checked on the item. A task whose protocol metric cannot
+        judge some golds overrides this, computes the exception from the item and says why.
         """
-        return dict.fromkeys((metric.name for metric in self.metrics), 1.0)
+        return {metric.name: metric.best for metric in self.metrics if metric.best is not None}
 
     def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:  # noqa: ARG002
-        """The values of a response that could not be shown right within the scorer's limits."""
-        return dict.fromkeys((metric.name for metric in self.metrics), 0.0)
+        """The values of a response that could not be shown right within the scorer's limits.
+
+        The worst value of every share. Numbers have no worst value, so that such a response is left
+        out of their mean; a task whose primary metric is a number says here what it counts as.
+        """
+        return {m.name: 1.0 - m.best for m in self.metrics if m.best is not None}
 
     def prepare(self) -> None:
         """Import what scoring needs, once a scoring process, before any time limit runs."""
@@ -120,14 +147,29 @@ class Task(ABC):
 
     @property
     def formulation_hash(self) -> str:
-        """16 hex digits over everything that fixes a prompt and a score."""
+        """16 hex digits over what fixes the number that is compared: prompts and primary metric.
+
+        A further metric beside the primary one does not change it.
+        """
         described = {
             "task": self.name,
             "formulation": self.formulation.to_json(),
-            "metrics": [metric.name for metric in self.metrics],
             "primary": self.primary,
         }
         return content_hash(described)[:16]
+
+    def alias(self, name: str) -> Self:
+        """This task under another of its names.
+
+        Raises:
+            OlmesError: it has no such alias.
+        """
+        titles = dict(self.aliases)
+        if name not in titles:
+            raise OlmesError(f"{self.name} has no alias '{name}'; add it to the task's `aliases`.")
+        other = copy.copy(self)
+        other.name, other.title = name, titles[name]
+        return other
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """This task with fields of its formulation replaced.
@@ -141,8 +183,8 @@ class Task(ABC):
         for name in settings:
             if name in self.fixed:
                 raise OlmesError(
-                    f"--set {self.name}.{name}: the task does not go by it, so changing it would "
-                    "change nothing; write a task of your own for that (docs/adding-a-task.md)."
+                    f"--set {self.name}.{name}: the task does not read this field, so changing it "
+                    "would change nothing; write a task of your own (docs/adding-a-task.md)."
                 )
         try:
             changed.formulation = self.formulation.replaced(settings)
@@ -160,7 +202,7 @@ class Task(ABC):
         shots = self.formulation.shots
         if not 0 <= shots <= len(exemplars):
             raise OlmesError(
-                f"{self.name} has {len(exemplars)} exemplars, so shots={shots} cannot be had; "
-                f"set {self.name}.shots to 0..{len(exemplars)}."
+                f"{self.name} has {len(exemplars)} exemplars, but shots={shots}; "
+                f"set {self.name}.shots to a number from 0 to {len(exemplars)}."
             )
         return exemplars[:shots]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli import options
+from olmes.records.shown import shown, shown_difference, signs_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from olmes.comparison.compare import (
+        Comparison,
+        ScoredTwice,
+        TaskComparison,
+        UnpairedTask,
+    )
+    from olmes.comparison.why import Cause
+    from olmes.stats import Difference, PairedDifference
+    from olmes.types import Unit
 
 
 @click.command("compare")
@@ -40,31 +53,32 @@ def command(
 
     found = compare_runs(Record.load(a), Record.load(b), force=force, margin=margin / 100)
     if output is not None:
-        page = importlib.import_module("olmes.reports.comparison_page")
-        page.write_comparison_page(found, output)
+        from olmes.reports.comparison_page import write_comparison_page
+
+        write_comparison_page(found, output)
     if as_json:
-        click.echo(jsonl.dumps(found))
+        click.echo(jsonl.dumps(found.to_json()))
     else:
         show(found, output)
-    return 0 if found["tasks"] or found["unpaired"] else 1
+    return 0 if found.tasks or found.unpaired else 1
 
 
-def show(found: dict[str, Any], output: Path | None) -> None:
+def show(found: Comparison, output: Path | None) -> None:
     """Print a comparison."""
     from olmes.cli.outcome import look_words
     from olmes.cli.tables import console
 
     screen = console()
-    for letter, run in zip("AB", found["runs"], strict=True):
-        sample = " (sample data)" if run["sample_data"] else ""
-        screen.print(f"{letter}  {run['name']}  {run['id']}{sample}", soft_wrap=True)
-        if run["held_out"]:
-            screen.print(f"   {look_words(run['held_out'])}", style="dim", soft_wrap=True)
-    if found["why"]:
-        screen.print(why_table(found["why"]))
+    for letter, run in zip("AB", found.runs, strict=True):
+        demo = " (demo data)" if run.demo_data else ""
+        screen.print(f"{letter}  {run.name}  {run.id}{demo}", soft_wrap=True)
+        if run.held_out:
+            screen.print(f"   {look_words(run.held_out)}", style="dim", soft_wrap=True)
+    if found.why:
+        screen.print(why_table(found.why))
     else:
         screen.print("nothing differs in how the numbers came about")
-    if found["tasks"] or found["unpaired"]:
+    if found.tasks or found.unpaired:
         screen.print(difference_table(found))
         for line in power_lines(found):
             screen.print(line, style="dim", soft_wrap=True)
@@ -74,38 +88,37 @@ def show(found: dict[str, Any], output: Path | None) -> None:
         screen.print(f"report  {output}", soft_wrap=True)
 
 
-def cautions(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a reader of the differences must know, each with its colour."""
-    for entry in found["tasks"]:
-        if entry["mismatch"]:
-            yield f"{entry['name']}: forced: {', '.join(entry['mismatch'])}", "red"
-        if entry["only_a"] or entry["only_b"]:
-            alone = f"A alone has {entry['only_a']}, B alone {entry['only_b']}"
-            yield f"{entry['name']}: on the {entry['n']} items of both; {alone}", "yellow"
-    for entry in found["unpaired"]:
-        yield f"{entry['name']}: not paired, its samples are under seal", "yellow"
-    for entry in found["refused"]:
-        reasons = " and ".join(entry["reasons"])
+def cautions(found: Comparison) -> Iterator[tuple[str, str]]:
+    """What must be known about a comparison, with its colour."""
+    for task in found.tasks:
+        if task.mismatch:
+            yield f"{task.name}: {' and '.join(task.mismatch)}; compared all the same", "yellow"
+        if task.only_a or task.only_b:
+            alone = f"{task.only_a} only in A, {task.only_b} only in B"
+            yield f"{task.name}: on the {task.n} items of both; {alone}", "yellow"
+    for unpaired in found.unpaired:
+        yield f"{unpaired.name}: not paired, its samples are under seal", "yellow"
+    for refused in found.refused:
+        reasons = " and ".join(refused.reasons)
         words = f"not compared, because {reasons}; --force compares all the same"
-        yield f"{entry['name']}: {words}", "red"
-    if not (found["tasks"] or found["unpaired"] or found["refused"]):
+        yield f"{refused.name}: {words}", "red"
+    if not (found.tasks or found.unpaired or found.refused):
         yield "nothing to compare: no task is in both runs", "red"
-    for letter, names in zip("AB", found["only"], strict=True):
+    for letter, names in zip("AB", found.only, strict=True):
         if names:
             yield f"only {letter} has {', '.join(names)}", "yellow"
 
 
-def power_lines(found: dict[str, Any]) -> Iterator[str]:
+def power_lines(found: Comparison) -> Iterator[str]:
     """What more items would show, for each task that has not enough."""
     from olmes.comparison.power_words import power_words
 
-    for entry in found["tasks"]:
-        difference = entry["difference"]
-        if difference and difference["verdict"] == "not enough data":
-            yield f"{entry['name']}: {power_words(difference)}"
+    for task in found.tasks:
+        if task.difference and task.difference.verdict == "not enough data":
+            yield f"{task.name}: {power_words(task.difference)}"
 
 
-def why_table(why: list[dict[str, Any]]) -> Any:
+def why_table(why: Sequence[Cause]) -> Table:
     """What differs in how the numbers came about."""
     from olmes.cli.tables import blank_table
 
@@ -113,49 +126,73 @@ def why_table(why: list[dict[str, Any]]) -> Any:
     for column in table.columns[2:]:
         column.justify, column.no_wrap, column.overflow = "left", False, "fold"
     for cause in why:
-        table.add_row(cause["kind"], cause["field"], cause["a"], cause["b"], cause["task"] or "all")
+        table.add_row(cause.kind, cause.field, cause.a, cause.b, cause.task or "all")
     return table
 
 
-def difference_table(found: dict[str, Any]) -> Any:
+def difference_table(found: Comparison) -> Table:
     """Scores, difference, interval, p-value, items won and lost, and the verdict by task."""
-    from olmes.cli.tables import blank_table, percent
+    from olmes.cli.tables import blank_table
 
     table = blank_table("task", "verdict", "A", "B", "B - A", "95 % interval", "p", "won", "lost")
-    for entry in [*found["tasks"], *found["unpaired"]]:
-        difference = entry["difference"]
-        value = difference and difference.get("difference", difference.get("value"))
-        p = difference and difference.get("p_adjusted")
-        # On the items of both runs, so that the columns add up.
-        before = (difference or {}).get("baseline", entry["a"]["value"])
-        after = (difference or {}).get("candidate", entry["b"]["value"])
-        table.add_row(
-            entry["name"] + ("!" if entry["mismatch"] else ""),
-            (difference or {}).get("verdict", "not paired"),
-            percent(before),
-            percent(after),
-            signed(value),
-            span(difference),
-            "–" if p is None else ("< .001" if p < 0.001 else f"{p:.3f}"),
-            str((difference or {}).get("wins", "–")),
-            str((difference or {}).get("losses", "–")),
-        )
-    suite = found["suite"]
-    if suite and len(suite["tasks"]) > 1:
+    for task in found.tasks:
+        table.add_row(*paired_row(task))
+    for unpaired in found.unpaired:
+        table.add_row(*unpaired_row(unpaired))
+    if found.suite and len(found.suite.tasks) > 1:
         table.add_section()
-        difference = suite["difference"]
-        words = f"mean of {len(suite['tasks'])}"
-        table.add_row("mean", words, "", "", signed(difference["value"]), span(difference), "")
+        mean = found.suite.difference
+        words = f"mean of {len(found.suite.tasks)}"
+        units = {task.unit for task in found.tasks}
+        unit: Unit = "number" if "number" in units else "share"
+        table.add_row("mean", words, "", "", signed(mean.value, unit), span(mean, unit), "")
     return table
 
 
-def signed(value: float | None) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return "–" if value is None else f"{100 * value:+.1f}"
+def paired_row(task: TaskComparison) -> list[str]:
+    """A task whose items were paired; its scores are on the items of both runs, so that they add up."""
+    found, unit = task.difference, task.unit
+    if found is None:
+        return [label(task), "not paired", *scores(task), "–", "–", "–", "–", "–"]
+    p = "< .001" if found.p_adjusted < 0.001 else f"{found.p_adjusted:.3f}"
+    return [
+        label(task),
+        found.verdict,
+        shown(found.baseline, unit),
+        shown(found.candidate, unit),
+        signed(found.difference, unit),
+        span(found, unit),
+        p,
+        str(found.wins),
+        str(found.losses),
+    ]
 
 
-def span(difference: dict[str, Any] | None) -> str:
-    """The 95 % interval of a difference in percentage points."""
-    if difference is None or difference["ci_low"] is None:
+def unpaired_row(task: UnpairedTask) -> list[str]:
+    """A task whose items are under seal in one of the runs."""
+    value = task.difference.value if task.difference else None
+    gap = [signed(value, task.unit), span(task.difference, task.unit)]
+    return [label(task), "not paired", *scores(task), *gap, "–", "–", "–"]
+
+
+def label(task: ScoredTwice) -> str:
+    """A task's name with its marks."""
+    signs = signs_of(task.a)
+    return " ".join([task.name + ("!" if task.mismatch else ""), *signs])
+
+
+def scores(task: ScoredTwice) -> list[str]:
+    """Both scores, as the records have them."""
+    return [shown(task.a.value, task.unit), shown(task.b.value, task.unit)]
+
+
+def signed(value: float | None, unit: Unit) -> str:
+    """A difference with its sign, of shares in percentage points."""
+    return shown_difference(value, unit).replace("−", "-")
+
+
+def span(difference: Difference | PairedDifference | None, unit: Unit) -> str:
+    """The 95 % interval of a difference."""
+    if difference is None or difference.ci_low is None:
         return "–"
-    return f"[{signed(difference['ci_low'])}, {signed(difference['ci_high'])}]"
+    return f"[{signed(difference.ci_low, unit)}, {signed(difference.ci_high, unit)}]"

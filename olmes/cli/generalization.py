@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli import options
+from olmes.records.shown import interval, shown
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from olmes.comparison.generalization import Generalization, OverModels, PastLook
+    from olmes.records.schema import DiagnosisCounts
+    from olmes.types import Unit
 
 
 @click.command("generalization")
@@ -28,83 +36,85 @@ def command(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     records = [record for place in runs for record in records_in(place)]
     found = generalization(records)
     if output is not None:
-        page = importlib.import_module("olmes.reports.generalization_page")
-        page.write_generalization_page(
-            found, output, {record.id: record.folder for record in records}
-        )
+        from olmes.reports.generalization_page import write_generalization_page
+
+        write_generalization_page(found, output, {record.id: record.folder for record in records})
     if as_json:
-        click.echo(jsonl.dumps(found))
+        click.echo(jsonl.dumps(found.to_json()))
         return
     from olmes.cli.tables import console
 
     screen = console()
-    for number, model in enumerate(found["models"]):
-        screen.print(model["name"], style="bold", soft_wrap=True)
-        for look in model["looks"]:
+    for number, model in enumerate(found.models):
+        screen.print(model.name, style="bold", soft_wrap=True)
+        for look in model.looks:
             screen.print(look_line(look), style="dim", soft_wrap=True)
         screen.print(pairs_table(found, number))
-        screen.print(diagnosis_table(found["diagnosis"][number]))
+        screen.print(diagnosis_table(found.diagnosis[number]))
     for line in carried_lines(found):
         screen.print(line, soft_wrap=True)
     if output is not None:
         screen.print(f"report  {output}", soft_wrap=True)
 
 
-def look_line(look: dict[str, Any]) -> str:
+def look_line(look: PastLook) -> str:
     """How often the model's family was looked at, and what its development score was then."""
     from olmes.cli.outcome import look_words
 
-    return f"looked at {look['time']} ({look['reason']}): {look_words(look)}"
+    return f"looked at {look.time} ({look.reason}): {look_words(look)}"
 
 
-def pairs_table(found: dict[str, Any], number: int) -> Any:
+def pairs_table(found: Generalization, number: int) -> Table:
     """The pairs of one model: development score, held-out score, gap and its interval."""
-    from olmes.cli.tables import blank_table, interval, percent
+    from olmes.cli.tables import blank_table
 
     table = blank_table(
         "held against", "unseen task", "dev", "unseen", "gap", "95 % interval", "left out"
     )
-    named = [(", ".join(pair["dev"]), pair["unseen"], pair) for pair in found["pairs"]]
-    for dev, unseen, pair in [*named, ("suite", "suite", found["suites"])]:
-        row = pair["rows"][number]
-        gap = row["gap"]
+    for dev, unseen, pair in named(found):
+        row = pair.rows[number]
+        unit: Unit = "number" if "number" in row.units else "share"
+        gap = row.gap
         table.add_row(
             dev,
             unseen,
-            percent(row["dev"] and row["dev"]["value"]),
-            percent(row["unseen"] and row["unseen"]["value"]),
-            percent(gap and gap["value"]),
-            interval(gap) if gap else "–",
-            ", ".join(row["left_out"]) or "–",
+            shown(row.dev.value if row.dev else None, row.units[0]),
+            shown(row.unseen.value if row.unseen else None, row.units[1]),
+            shown(gap.value if gap else None, unit),
+            interval(gap.ci_low, gap.ci_high, unit) if gap else "–",
+            ", ".join(row.left_out) or "–",
         )
     return table
 
 
-def diagnosis_table(tasks: dict[str, Any]) -> Any:
+def named(found: Generalization) -> list[tuple[str, str, OverModels]]:
+    """The pairs with their names, then the suites."""
+    pairs: list[tuple[str, str, OverModels]] = [
+        (", ".join(pair.dev), pair.unseen, pair) for pair in found.pairs
+    ]
+    return [*pairs, ("suite", "suite", found.suites)]
+
+
+def diagnosis_table(tasks: Mapping[str, DiagnosisCounts]) -> Table:
     """What the format cost, by task."""
-    from olmes.cli.tables import blank_table, percent
+    from olmes.cli.tables import blank_table
 
     table = blank_table("task", "lost to", "n", "wrong", "lost to format", "refusal", "truncated")
     for name, found in tasks.items():
-        reasons = ", ".join(f"{why} {count}" for why, count in found["lost_by"].items())
-        lost = found["lost"]
-        share = None if lost is None or not found["n"] else lost / found["n"]
+        reasons = ", ".join(f"{why} {count}" for why, count in found.lost_by.items())
+        share = None if found.lost is None or not found.n else found.lost / found.n
         table.add_row(
             name,
-            reasons or ("no lenient reading" if lost is None else "–"),
-            str(found["n"]),
-            str(found["wrong"]),
-            "–" if share is None else f"{lost} ({percent(share)} %)",
-            str(found["flags"]["refusal"]),
-            str(found["flags"]["truncated"]),
+            reasons or ("no lenient reading" if found.lost is None else "–"),
+            str(found.n),
+            str(found.wrong),
+            "–" if share is None else f"{found.lost} ({shown(share, 'share')} %)",
+            str(found.flags.get("refusal", 0)),
+            str(found.flags.get("truncated", 0)),
         )
     return table
 
 
-def carried_lines(found: dict[str, Any]) -> list[str]:
+def carried_lines(found: Generalization) -> list[str]:
     """Whether development gains carry over, a line a pair."""
-    lines = []
-    for pair in [*found["pairs"], {**found["suites"], "dev": ["suite"], "unseen": "suite"}]:
-        name = f"{', '.join(pair['dev'])} → {pair['unseen']}"
-        lines.append(f"{name}: {pair['in_words']}")
-    return lines
+    return [f"{dev} → {unseen}: {pair.in_words}" for dev, unseen, pair in named(found)]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli import options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from olmes.records.schema import DevScore
+    from olmes.seal.ledger import Entry
 
 
 @click.command("ledger")
@@ -47,9 +54,10 @@ def command(out: Path, as_json: bool) -> int:
     return 1 if problems else 0
 
 
-def looks_table(entries: list[dict[str, Any]]) -> Any:
+def looks_table(entries: Sequence[Entry]) -> Table:
     """A table of the looks; results are not looks and are left out."""
     from olmes.cli.tables import blank_table
+    from olmes.records.check import FieldError
     from olmes.seal.look import LOOKS
 
     table = blank_table("line", "time", "look", "by", "family", "before", "reason", "then")
@@ -59,26 +67,38 @@ def looks_table(entries: list[dict[str, Any]]) -> Any:
         if entry.get("event") in LOOKS:
             try:
                 row = look_row(entry)
-            except (KeyError, TypeError, AttributeError):
+            except (KeyError, TypeError, AttributeError, FieldError):
                 row = (str(entry.get("number", "?")), "?", "not as it was written")
             table.add_row(*row)
     return table
 
 
-def look_row(entry: dict[str, Any]) -> tuple[str, ...]:
+def look_row(entry: Entry) -> tuple[str, ...]:
     """A look's row of the table."""
     from olmes.cli.outcome import dev_words
 
     looked = "samples" if entry["event"] == "unseal" else "scores"
     asker = "" if entry["asked_by"] == "person" else f" ({entry['asked_by']})"
-    sample = " (sample data)" if entry["sample_data"] else ""
+    demo = " (demo data)" if entry["sample_data"] else ""
     return (
         str(entry["number"]),
         entry["time"],
-        f"{looked} of {', '.join(entry['tasks'])}{sample}",
+        f"{looked} of {', '.join(entry['tasks'])}{demo}",
         entry["who"] + asker,
         entry["family"],
         str(entry["looks_before"]),
         entry["reason"],
-        dev_words(entry["dev"]) if "dev" in entry else entry["run"],
+        dev_words(dev_score(entry)) if "dev" in entry else entry["run"],
     )
+
+
+def dev_score(entry: Entry) -> DevScore | None:
+    """The development score that a line of the ledger names.
+
+    Raises:
+        FieldError: it is not as it was written.
+    """
+    from olmes.records.check import converted
+    from olmes.records.schema import DevScore
+
+    return converted(entry["dev"], DevScore) if entry["dev"] else None

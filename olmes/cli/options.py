@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from olmes.errors import OlmesError
+from olmes.types import EngineOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,15 +35,6 @@ push_option = click.option(
     "--push", metavar="URL", envvar="OLMES_SERVER",
     help="Results server that shows the run live and gets its record; $OLMES_SERVER names it.",
 )  # fmt: skip
-
-
-class EngineOptions(TypedDict, total=False):
-    """What the command line says of how a model is run."""
-
-    batch_size: int | None
-    max_length: int | None
-    dtype: str | None
-    device: str | None
 
 
 ENGINE = (

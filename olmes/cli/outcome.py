@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from olmes.cli.cost import cost_line
-from olmes.cli.tables import console, interval, legend, percent, record_table
+from olmes.cli.tables import console, legend, record_table
+from olmes.comparison.generalization import PastLook
 from olmes.records.record import Record
+from olmes.records.schema import DevScore, HeldOut
+from olmes.records.shown import shown, shown_interval
 from olmes.tools import jsonl
 
 
 def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
     """Print a record's numbers, what must be known about them, and where everything lies."""
     if as_json:
-        click.echo(jsonl.dumps(record.data | {"folder": str(record.folder), "report": str(page)}))
+        click.echo(
+            jsonl.dumps(record.to_json() | {"folder": str(record.folder), "report": str(page)})
+        )
         return
     screen = console()
     screen.print(record_table(record))
     screen.print(legend(record.tasks), style="dim")
-    if held := record.data["held_out"]:
+    if held := record.run.held_out:
         for line in look_lines(held, record):
             screen.print(line, soft_wrap=True)
-    for warning in record.data["warnings"]:
+    for warning in record.run.warnings:
         screen.print(f"! {warning}", style="yellow", soft_wrap=True)
     if cost := cost_line(record):
         screen.print(f"cost    {cost}", soft_wrap=True, style="dim")
@@ -32,10 +36,10 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
     screen.print(f"report  {page}", soft_wrap=True)
 
 
-def look_lines(held: dict[str, Any], record: Record) -> list[str]:
+def look_lines(held: HeldOut, record: Record) -> list[str]:
     """How many looks went before this one, what the development score was, and what is sealed."""
-    lines = [f"held out  {look_words(held)} (ledger line {held['ledger']['number']})"]
-    if sealed := [name for name in held["sealed"] if record.sealed(name)]:
+    lines = [f"held out  {look_words(held)} (ledger line {held.ledger.number})"]
+    if sealed := [name for name in held.sealed if record.sealed(name)]:
         lines.append(
             f"sealed    samples of {', '.join(sealed)}; to open them is a look: "
             f'olmes unseal {record.folder} --reason "..."'
@@ -43,16 +47,17 @@ def look_lines(held: dict[str, Any], record: Record) -> list[str]:
     return lines
 
 
-def look_words(held: dict[str, Any]) -> str:
+def look_words(look: HeldOut | PastLook) -> str:
     """How many looks went before one, and what the development score was then."""
-    before = held["looks_before"]
+    before = look.looks_before
     looks = f"{before} {'look' if before == 1 else 'looks'}"
-    return f"the family {held['family']} had {looks} before this one; {dev_words(held['dev'])}"
+    return f"the family {look.family} had {looks} before this one; {dev_words(look.dev)}"
 
 
-def dev_words(dev: dict[str, Any] | None) -> str:
+def dev_words(dev: DevScore | None) -> str:
     """The development score a model had when it was looked at."""
-    if dev is None or dev["value"] is None:
+    if dev is None or dev.value is None:
         return "no development score of these weights was in the store then"
-    incomplete = "" if dev["complete"] else ", incomplete"
-    return f"{dev['suite']} score then {percent(dev['value'])} {interval(dev)}{incomplete}"
+    incomplete = "" if dev.complete else ", incomplete"
+    score = f"{shown(dev.value, dev.unit)} {shown_interval(dev, dev.unit)}"
+    return f"{dev.suite} score then {score}{incomplete}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -14,6 +13,7 @@ from olmes.cli import options
 
 if TYPE_CHECKING:
     from olmes.records.record import Record
+    from olmes.types import JsonObject
 
 View = Literal["run", "leaderboard", "checkpoints", "generalization"]
 FORMATS = ("html", "md", "csv", "latex", "parquet", "json")
@@ -77,7 +77,7 @@ def by_step(records: Sequence[Record]) -> list[tuple[float, Record]]:
 
     found = []
     for record in records:
-        step = record.data["model"].get("step")
+        step = record.run.model.step
         if step is None:
             raise OlmesError(
                 f"{record.id} does not say at which training step its model was written; leave it "
@@ -87,7 +87,7 @@ def by_step(records: Sequence[Record]) -> list[tuple[float, Record]]:
     return found
 
 
-def training_log(path: Path) -> list[dict[str, Any]]:
+def training_log(path: Path) -> list[JsonObject]:
     """The rows of a training's log: a trainer's `log_history`, or JSON lines.
 
     Raises:
@@ -97,11 +97,11 @@ def training_log(path: Path) -> list[dict[str, Any]]:
     from olmes.tools import jsonl
 
     if path.name == "trainer_state.json":
-        rows: list[dict[str, Any]] = json.loads(jsonl.read_text(path)).get("log_history", [])
+        rows: list[JsonObject] = json.loads(jsonl.read_text(path)).get("log_history", [])
     else:
         rows = list(jsonl.read(path))
     if not all(isinstance(row, dict) for row in rows):
-        raise OlmesError(f"{path} is no training log; give one JSON object a line, with `step`.")
+        raise OlmesError(f"{path} is not a training log; give one JSON object a line, with `step`.")
     return rows
 
 
@@ -115,24 +115,29 @@ def write_page(
     """
     from olmes.errors import OlmesError
 
-    # By name, because the engine knows no report.
-    module = importlib.import_module(f"olmes.reports.{view}_page")
     if view == "run":
+        from olmes.reports.run_page import write_run_page
+
         if len(records) != 1:
             raise OlmesError(f"the page of a run is of one run, not {len(records)}; name one.")
         page = output or records[0].folder / "report.html"
-        module.write_run_page(records[0].folder, page)
+        write_run_page(records[0].folder, page)
     elif view == "generalization":
         from olmes.comparison.generalization import generalization
+        from olmes.reports.generalization_page import write_generalization_page
 
         page = output or Path("generalization.html")
         folders = {record.id: record.folder for record in records}
-        module.write_generalization_page(generalization(records), page, folders)
+        write_generalization_page(generalization(records), page, folders)
     elif view == "leaderboard":
+        from olmes.reports.leaderboard_page import write_leaderboard_page
+
         page = output or Path("leaderboard.html")
-        module.write_leaderboard_page(records, page)
+        write_leaderboard_page(records, page)
     else:
+        from olmes.reports.checkpoints_page import write_checkpoints_page
+
         page = output or Path("checkpoints.html")
         rows = training_log(log) if log else ()
-        module.write_checkpoints_page(by_step(records), page, log=rows)
+        write_checkpoints_page(by_step(records), page, log=rows)
     return page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,13 @@ import click
 
 from olmes.cli import options
 from olmes.errors import OlmesError
+from olmes.types import EngineOptions
 
 if TYPE_CHECKING:
-    from olmes.judging.judge import Judge
-    from olmes.models.base import Model
     from olmes.records.record import Record
     from olmes.requests.callbacks import RunCallback
-    from olmes.requests.plan import Plan
+    from olmes.runs.evaluation import Evaluation
+    from olmes.runs.options import RunOptions
     from olmes.sequence import Member
 
 
@@ -74,7 +74,7 @@ def command(
     judge_budget: int | None,
     reason: str,
     family: str,
-    engine: options.EngineOptions,
+    engine: EngineOptions,
     ray: str | None,
     workers: int | None,
     scoring_processes: int | None,
@@ -85,23 +85,15 @@ def command(
 ) -> int:
     """Run a suite or tasks on a model; write the record and its HTML report.
 
-    The same command again goes on with a run that was stopped, and prints one that is finished.
+    The same command again resumes a run that was stopped, and prints one that is finished.
     Several models are run one after another; one that fails does not stop the others. With --push
     runs are shown live on a results server, and their records are sent there.
     """
-    from olmes.api import DEFAULT_MODEL, load_judge, plan_run
-    from olmes.benchmark import registry
     from olmes.cli.outcome import show_outcome
-    from olmes.cli.sequence import show_members, tell
-    from olmes.judging.judge import Judge
-    from olmes.models.ray.model import load_model_on_ray
-    from olmes.runs.run import run
-    from olmes.seal.look import Look, check_look
-    from olmes.sequence import expand, is_pattern, run_sequence
+    from olmes.runs.options import DEFAULT_MODEL, RunOptions
+    from olmes.seal.look import Look
+    from olmes.sequence import expand, is_pattern
 
-    chosen, wanted = registry.members(registry.load_suite(suite)) if suite else (None, [])
-    named = [registry.load_task(name) for name in tasks]
-    wanted = list({task.name: task for task in (*wanted, *named)}.values())
     if more_models and not models:
         raise OlmesError(
             f"'{more_models[0]}' is neither an option nor behind one; write --task, --suite or "
@@ -109,74 +101,82 @@ def command(
         )
     # A shell that was given a pattern without quotes leaves its folders here.
     models = (*models, *more_models) or (DEFAULT_MODEL,)
-    names = expand(models)
     several = len(models) > 1 or any(map(is_pattern, models))
-    look = Look(reason=reason, family=family)
-    judging = load_judge(judge) if judge else None
-
-    def plan(model: Model) -> Plan:
-        return plan_run(
-            wanted,
-            model,
-            suite=chosen,
-            limit=limit,
-            data=data,
-            settings=options.parse_settings(settings),
-            judged=judging is not None,
-            say=lambda line: click.echo(line, err=True),
-        )
-
-    def new_judge() -> Judge | None:
-        return Judge(model=judging, budget=judge_budget) if judging else None
-
+    given = RunOptions(
+        limit=limit,
+        data=data,
+        out=out,
+        settings=options.parse_settings(settings),
+        judge=judge,
+        judge_budget=judge_budget,
+        look=Look(reason=reason, family=family),
+        use_cache=not no_cache,
+        ray=ray,
+        workers=workers,
+        scoring_processes=scoring_processes,
+        **engine,
+    )
+    evaluation = evaluation_of(suite, tasks, given)
+    names = expand(models)
     if estimate:
         from olmes.cli.estimate import show_estimates
         from olmes.runs.cost_estimate import estimate_all
 
-        found = estimate_all(
-            names, plan, out=out, engine=engine, judge=new_judge(), use_cache=not no_cache
-        )
-        show_estimates(found, as_json=as_json, several=several)
+        show_estimates(estimate_all(names, evaluation), as_json=as_json, several=several)
         return 0
-    check_look(wanted, chosen, look)
+    evaluation.check()
     if push:
         click.echo(f"live at {push.rstrip('/')}/runs.html", err=True)
     if several:
-        pages: dict[str, Path] = {}
-
-        def ended(member: Member) -> None:
-            if member.record:
-                pages[member.model] = write_page(member.record)
-                send(member.record, push)
-            tell(member)
-
-        members = run_sequence(
-            names, plan, out=out, engine=engine, judge=new_judge, look=look,
-            use_cache=not no_cache, ray=ray, workers=workers, scoring_processes=scoring_processes,
-            watcher=lambda: watching(push), ended=ended,
-        )  # fmt: skip
-        show_members(members, pages, as_json=as_json)
-        return 0 if all(member.complete for member in members) else 1
-    loaded = load_model_on_ray(names[0], ray=ray, workers=workers, **engine)
-    record = run(
-        plan(loaded), loaded, out=out, judge=new_judge(), look=look, use_cache=not no_cache,
-        scoring_processes=scoring_processes, watcher=watching(push),
-    )  # fmt: skip
+        return run_several(names, evaluation, push, as_json=as_json)
+    record = evaluation.run_loaded(evaluation.load(names[0]), callback=progress_callback(push))
     show_outcome(record, write_page(record), as_json=as_json)
     send(record, push)
     return 0 if record.complete else 1
 
 
+def evaluation_of(suite: str | None, tasks: Sequence[str], given: RunOptions) -> Evaluation:
+    """What the command names: a suite, tasks, or a suite and further tasks."""
+    from olmes.benchmark import registry
+    from olmes.runs.evaluation import Evaluation
+
+    chosen, members = registry.members(registry.load_suite(suite)) if suite else (None, [])
+    named = [registry.load_task(name) for name in tasks]
+    wanted = list({task.name: task for task in (*members, *named)}.values())
+    return Evaluation(wanted, chosen, given, say=lambda line: click.echo(line, err=True))
+
+
+def run_several(
+    names: Sequence[str], evaluation: Evaluation, push: str | None, *, as_json: bool
+) -> int:
+    """Run models one after another in one warm process; 1 where one of them is not complete."""
+    from olmes.cli.sequence import show_members, tell
+    from olmes.sequence import run_sequence
+
+    pages: dict[str, Path] = {}
+
+    def ended(member: Member) -> None:
+        if member.record:
+            pages[member.model] = write_page(member.record)
+            send(member.record, push)
+        tell(member)
+
+    members = run_sequence(names, evaluation, callback=lambda: progress_callback(push), ended=ended)
+    show_members(members, pages, as_json=as_json)
+    return 0 if all(member.complete for member in members) else 1
+
+
 def write_page(record: Record) -> Path:
     """Write the HTML report of a record beside it."""
-    # By name, because the engine knows no report.
+    from olmes.reports.run_page import write_run_page
+
     page = record.folder / "report.html"
-    importlib.import_module("olmes.reports.run_page").write_run_page(record.folder, page)
+    write_run_page(record.folder, page)
     return page
 
 
-def watching(push: str | None) -> RunCallback:
-    """Who is told how a run goes on: the terminal, and a results server."""
+def progress_callback(push: str | None) -> RunCallback:
+    """The callback that shows a run's progress: on the terminal, and on a results server."""
     from olmes.cli.progress import ProgressBars
     from olmes.requests.callbacks import CallbackList
 

@@ -13,7 +13,10 @@ from olmes.cli import options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
-    from olmes.records.record import Row
+    from olmes.data.resolve import Dataset
+    from olmes.records.schema import ResponseRow
+    from olmes.runs.rescoring import Rescored
+    from olmes.types import JsonObject
 
 
 @click.command("score")
@@ -39,10 +42,10 @@ def command(
     A row has `response` and either `doc_id` (row in the official file, with `subtask` where a
     benchmark has one file a sub-task) or an inline `doc` with that file's fields.
     """
-    from olmes.api import judged_command, with_settings
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
     from olmes.models.replay import read_recorded
+    from olmes.runs.planning import judged_command, with_settings
     from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
     from olmes.tools import jsonl
 
@@ -58,31 +61,37 @@ def command(
     scored = score_recorded(scorer, recorded, dataset, scoring_processes=scoring_processes)
     if verdicts is not None:
         jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
-    summary = {
-        "task": scorer.name,
-        "n": scored.numbers["n"],
-        "metrics": scored.numbers["metrics"],
-        "subtasks": scored.numbers["subtasks"],
-        "counts": scored.numbers["counts"],
-        "primary": scorer.primary,
-        "standard": scorer.standard,
-        "formulation_hash": scorer.formulation_hash,
-        "data": dataset.to_json() if dataset else None,
-    }
     if as_json:
-        click.echo(jsonl.dumps(summary))
+        click.echo(jsonl.dumps(summary(scored, dataset)))
     else:
         from olmes.cli.tables import console, legend, metrics_table
 
-        console().print(metrics_table({scorer.name: summary}))
-        console().print(legend({scorer.name: summary}), style="dim")
+        console().print(metrics_table({scorer.name: scored}))
+        console().print(legend({scorer.name: scored}), style="dim")
         if verdicts is not None:
             click.echo(f"verdicts  {verdicts}")
     for why, count in broken(scored.rows).most_common(3):
         click.echo(f"olmes: {count} could not be scored: {why}", err=True)
-    return 1 if scored.numbers["counts"]["crashed"] else 0
+    return 1 if scored.counts["crashed"] else 0
 
 
-def broken(rows: Sequence[Row]) -> Counter[str]:
+def summary(scored: Rescored, dataset: Dataset | None) -> JsonObject:
+    """The numbers as JSON."""
+    from olmes.tools.as_json import as_json
+
+    return {
+        "task": scored.task.name,
+        "n": scored.numbers.n,
+        "metrics": as_json(scored.metrics),
+        "subtasks": as_json(scored.numbers.subtasks),
+        "counts": scored.counts,
+        "primary": scored.primary,
+        "standard": scored.standard,
+        "formulation_hash": scored.task.formulation_hash,
+        "data": as_json(dataset.recorded()) if dataset else None,
+    }
+
+
+def broken(rows: Sequence[ResponseRow]) -> Counter[str]:
     """Why responses could not be scored, each reason with how many there are."""
     return Counter(row["note"] for row in rows if "crashed" in row["flags"])

@@ -5,23 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.table import Table
 
 from olmes.cli.cost import cost_line
-from olmes.cli.tables import blank_table, console, interval, percent
+from olmes.cli.tables import blank_table, console
 from olmes.records.record import Record
+from olmes.records.shown import shown, shown_interval
 from olmes.sequence import Member
 from olmes.tools import jsonl
+from olmes.types import JsonObject
 
 
 def tell(member: Member) -> None:
     """Say on standard error that a model is done with, or why it has no record."""
     if member.record is None:
         click.echo(f"{member.model}: {member.trouble}", err=True)
-    elif member.record.data.get("cost"):
+    elif member.record.run.cost:
         click.echo(f"{member.model}: {cost_line(member.record)}", err=True)
     if member.trace:
         print(member.trace, file=sys.stderr)
@@ -41,19 +42,23 @@ def show_members(members: Sequence[Member], pages: dict[str, Path], *, as_json: 
             screen.print(f"record  {member.record.folder / 'run.json'}", soft_wrap=True)
 
 
-def as_row(member: Member, pages: dict[str, Path]) -> dict[str, Any]:
+def as_row(member: Member, pages: dict[str, Path]) -> JsonObject:
     """A model's record with its place, or its name and what its trouble is."""
     if member.record is None:
         return {"model": {"name": member.model}, "record": None, "error": member.trouble}
     page = str(pages.get(member.model, ""))
-    return member.record.data | {"folder": str(member.record.folder), "report": page, "error": ""}
+    return member.record.to_json() | {
+        "folder": str(member.record.folder),
+        "report": page,
+        "error": "",
+    }
 
 
 def members_table(members: Sequence[Member]) -> Table:
     """Primary metrics in percent by model, with the suite's mean where there is a suite."""
     records = [member.record for member in members if member.record]
     tasks = list(dict.fromkeys(name for record in records for name in record.tasks))
-    suite = next((record.data["suite"]["name"] for record in records if record.data["suite"]), "")
+    suite = next((record.run.suite.name for record in records if record.run.suite), "")
     mean = (suite, "95 % interval") if suite else ()
     table = blank_table("model", "", "step", *mean, *tasks, "n")
     for member in members:
@@ -66,31 +71,33 @@ def members_table(members: Sequence[Member]) -> Table:
             step(member.record),
             *suite_cells(member.record, wanted=bool(suite)),
             *(value(member.record, task) for task in tasks),
-            str(sum(task["n"] for task in member.record.tasks.values())),
+            str(sum(task.n for task in member.record.tasks.values())),
         )
     return table
 
 
 def short(model: str) -> str:
-    """The last two folders of a path, by which checkpoints are told apart."""
+    """The last two folders of a path, which tell checkpoints apart."""
     return "/".join(model.split("/")[-2:])
 
 
 def step(record: Record) -> str:
     """The training step of a record's model."""
-    found = record.data["model"].get("step")
+    found = record.run.model.step
     return "" if found is None else str(found)
 
 
 def suite_cells(record: Record, *, wanted: bool) -> list[str]:
     """Mean and interval of a record's suite."""
-    suite = record.data["suite"]
+    suite = record.run.suite
     if not wanted:
         return []
-    return [percent(suite["value"]), interval(suite)] if suite else ["", ""]
+    if suite is None:
+        return ["", ""]
+    return [shown(suite.value, suite.unit), shown_interval(suite, suite.unit)]
 
 
 def value(record: Record, task: str) -> str:
     """A task's primary metric."""
     found = record.tasks.get(task)
-    return percent(found["metrics"][found["primary"]]["value"]) if found else ""
+    return shown(found.score.value, found.score.unit) if found else ""

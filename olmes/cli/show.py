@@ -12,9 +12,11 @@ from olmes.cli import options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from olmes.benchmark.task import Task
     from olmes.models.base import Model
-    from olmes.types import Instance
+    from olmes.types import Instance, Request
 
 
 @click.command("show")
@@ -42,9 +44,9 @@ def command(
     With --json one row a document: doc_id, subtask, messages, prompt, prefill, continuations,
     generation and gold.
     """
-    from olmes.api import with_settings
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
+    from olmes.runs.planning import with_settings
     from olmes.tools import jsonl
 
     [found] = with_settings([load_task(task)], options.parse_settings(settings))
@@ -107,6 +109,21 @@ def request_row(task: Task, instance: Instance) -> dict[str, Any]:
     }
 
 
+def print_messages(screen: Console, request: Request) -> None:
+    """What a request asks, before any template."""
+    for message in request.messages:
+        screen.print(f"[{message['role']}]", style="bold cyan")
+        screen.print(message["content"], soft_wrap=True)
+    if request.prompt is not None:
+        screen.print("[plain prompt]", style="bold cyan")
+        screen.print(request.prompt, soft_wrap=True)
+    if request.prefill:
+        screen.print("[assistant, prefilled]", style="bold cyan")
+        screen.print(request.prefill, soft_wrap=True)
+    for continuation in request.continuations:
+        screen.print(f"[continuation] {continuation!r}", soft_wrap=True)
+
+
 def print_request(task: Task, instance: Instance, encoder: Model) -> None:
     """One document's request for a person to read."""
     from olmes.cli.tables import console
@@ -115,14 +132,7 @@ def print_request(task: Task, instance: Instance, encoder: Model) -> None:
     request = task.request(instance.doc)
     standard = "" if task.standard else " (not the standard formulation)"
     screen.rule(f"{instance.id}{standard}", align="left")
-    for message in request.messages:
-        screen.print(f"[{message['role']}]", style="bold cyan")
-        screen.print(message["content"], soft_wrap=True)
-    if request.prefill:
-        screen.print("[assistant, prefilled]", style="bold cyan")
-        screen.print(request.prefill, soft_wrap=True)
-    for continuation in request.continuations:
-        screen.print(f"[continuation] {continuation!r}", soft_wrap=True)
+    print_messages(screen, request)
     encoded = encoder.encode(request)
     screen.rule(f"text, as {encoder.name} reads it", align="left")
     screen.print(encoded.text, soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from rich import box
 from rich.console import Console
@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from olmes.records.record import Record
+from olmes.records.schema import MetricScore
+from olmes.records.shown import MARKS, metric_label, shown, shown_interval, signs_of
 from olmes.tools.visible_text import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
@@ -30,18 +32,6 @@ def console(*, stderr: bool = False) -> Console:
     return PlainConsole(stderr=stderr, highlight=False, markup=False)
 
 
-def percent(value: float | None) -> str:
-    """A share in percent with one decimal; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def interval(numbers: Mapping[str, Any]) -> str:
-    """A 95 % interval in percent."""
-    if numbers["ci_low"] is None:
-        return "–"
-    return f"[{percent(numbers['ci_low'])}, {percent(numbers['ci_high'])}]"
-
-
 def blank_table(*columns: str) -> Table:
     """A plain table whose first two columns are words and whose others are numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -54,49 +44,72 @@ def blank_table(*columns: str) -> Table:
     return table
 
 
-def metrics_table(tasks: Mapping[str, Mapping[str, Any]]) -> Table:
+class TaskNumbers(Protocol):
+    """A task's numbers: of a record, or of recorded responses that were scored."""
+
+    @property
+    def primary(self) -> str:
+        """Name of the metric a suite averages."""
+
+    @property
+    def standard(self) -> bool:
+        """Whether the formulation is the published one."""
+
+    @property
+    def metrics(self) -> Mapping[str, MetricScore]:
+        """By name."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Responses by what happened beside the score."""
+
+
+def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
     """Metric, value, 95 % interval, n, truncated and unparsed counts by task."""
     table = blank_table("task", "metric", "value", "95 % interval", "n", "trunc.", "unparsed")
     for name, task in tasks.items():
-        counts = task["counts"]
-        label = name if task["standard"] else f"{name}!"
-        ordered = sorted(task["metrics"].items(), key=lambda entry: entry[0] != task["primary"])
-        for metric, numbers in ordered:
-            primary = metric == task["primary"]
+        label = name if task.standard else f"{name}!"
+        for metric, score in sorted(task.metrics.items(), key=lambda one: one[0] != task.primary):
+            primary = metric == task.primary
             table.add_row(
                 label if primary else "",
-                metric + ("*" if numbers["honest"] else ""),
-                percent(numbers["value"]),
-                interval(numbers),
-                str(numbers["n"]),
-                str(counts["truncated"]) if primary else "",
-                str(counts["unparsed"]) if primary else "",
+                metric_label(metric + ("*" if score.honest else ""), score),
+                shown(score.value, score.unit),
+                shown_interval(score, score.unit),
+                str(score.n),
+                str(task.counts.get("truncated", 0)) if primary else "",
+                str(task.counts.get("unparsed", 0)) if primary else "",
                 style="bold" if primary else None,
             )
-        others = ", ".join(f"{counts[flag]} {flag}" for flag in COUNTED if counts[flag])
+        others = ", ".join(
+            f"{task.counts[flag]} {flag}" for flag in COUNTED if task.counts.get(flag)
+        )
         if others:
             table.add_row("", others, style="red")
     return table
 
 
-def legend(tasks: Mapping[str, Mapping[str, Any]]) -> str:
+def legend(tasks: Mapping[str, TaskNumbers]) -> str:
     """What the signs in the table mean, as far as it holds them."""
+    scores = [score for task in tasks.values() for score in task.metrics.values()]
     words = []
-    if any(numbers["honest"] for task in tasks.values() for numbers in task["metrics"].values()):
+    if any(score.honest for score in scores):
         words.append("* without the protocol metric's known faults")
-    if not all(task["standard"] for task in tasks.values()):
+    if not all(task.standard for task in tasks.values()):
         words.append("! not the standard formulation")
+    signs = {sign for score in scores for sign in signs_of(score)}
+    words += [f"{sign} {meaning}" for sign, meaning in MARKS.items() if sign in signs]
     return "   ".join([*words, "trunc. cut at the token limit"])
 
 
 def record_table(record: Record) -> Table:
     """The numbers of a run, with the suite's mean below."""
     table = metrics_table(record.tasks)
-    if suite := record.data["suite"]:
+    if suite := record.run.suite:
         table.add_section()
-        missing = ", ".join(suite.get("missing") or ())
+        missing = ", ".join(suite.missing)
         mean = f"mean without {missing}" if missing else "mean of primaries"
-        mean += "" if suite["complete"] else " (incomplete)"
-        numbers = (percent(suite["value"]), interval(suite), str(suite["n"]))
-        table.add_row(suite["name"], mean, *numbers, style="bold")
+        mean += "" if suite.complete else " (incomplete)"
+        numbers = shown(suite.value, suite.unit), shown_interval(suite, suite.unit), str(suite.n)
+        table.add_row(suite.name, mean, *numbers, style="bold")
     return table

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from olmes.cli import options
 from olmes.errors import OlmesError
+
+if TYPE_CHECKING:
+    from olmes.trainers.recipe import Recipe, Stage
 
 
 @click.command("train")
@@ -30,64 +33,70 @@ from olmes.errors import OlmesError
 @click.option("--launch-line", is_flag=True, help="Print the `accelerate launch` line, and end.")
 @options.verbose_option
 def command(
-    stage: str,
+    stage: Stage | Literal["chain"],
     recipe: str,
     out: Path | None,
     settings: tuple[str, ...],
-    only: str | None,
+    only: Stage | None,
     show: bool,
     launch_line: bool,
 ) -> None:
     """Train a RECIPE: a .toml file, or the name of a bundled one.
 
-    Every checkpoint is scored by itself when the recipe says on what. The same command again goes on
-    with a training that was stopped.
+    Every checkpoint is scored automatically when the recipe names a suite. The same command again
+    resumes a training that was stopped.
     """
+    # Imported here: `olmes --help` imports no trainer.
+    from olmes.trainers.chain import read_chain, run_chain, run_stage
+    from olmes.trainers.launch import launch, launched
+    from olmes.trainers.recipe import read_recipe
+    from olmes.trainers.train import train
+
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
-    # By name, because the engine knows no trainer.
-    recipes = importlib.import_module("olmes.trainers.recipe")
-    chains = importlib.import_module("olmes.trainers.chain")
     if only and stage != "chain":
         raise OlmesError("--only names a stage of a chain; leave it out here.")
-    described: Any
     if stage == "chain":
-        described = chains.read_chain(recipe, pairs)
-        stages = [one for one in described.stages if only in (None, one.stage)]
-    else:
-        described = recipes.read_recipe(recipe, stage, pairs)
-        stages = [described]
-    out = out or Path("trained") / described.name
-    again = ["train", stage, recipe, "--out", str(out), *(f"--set={pair}" for pair in settings)]
-    if show or launch_line:
-        for one in stages:
-            click.echo(shown(one, again, stage) if launch_line else resolved(one))
-        return
-    if stage == "chain":
-        if only:
-            chains.run_stage(described, only, out, arguments=tuple(again))
+        chain = read_chain(recipe, pairs)
+        out = out or Path("trained") / chain.name
+        again = same_command(stage, recipe, out, settings)
+        if show or launch_line:
+            for one in chain.stages:
+                if only in (None, one.stage):
+                    click.echo(launch_text(one, [*again, "--only", one.stage]) if launch_line
+                               else resolved(one))  # fmt: skip
+        elif only:
+            run_stage(chain, only, out, arguments=again)
         else:
-            chains.run_chain(described, out, arguments=tuple(again))
+            run_chain(chain, out, arguments=again)
         return
-    launching = importlib.import_module("olmes.trainers.launch")
-    trainers = importlib.import_module("olmes.trainers.train")
-    if described.hardware.processes > 1 and not launching.launched():
-        launching.launch(described, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
+    one = read_recipe(recipe, stage, pairs)
+    out = out or Path("trained") / one.name
+    again = same_command(stage, recipe, out, settings)
+    if show or launch_line:
+        click.echo(launch_text(one, again) if launch_line else resolved(one))
+    elif one.hardware.processes > 1 and not launched():
+        launch(one, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
     else:
-        trainers.train(described, out)
+        train(one, out)
 
 
-def resolved(recipe: Any) -> str:
+def same_command(stage: str, recipe: str, out: Path, settings: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments of `olmes` that run this command again, in another process."""
+    return ("train", stage, recipe, "--out", str(out), *(f"--set={pair}" for pair in settings))
+
+
+def resolved(recipe: Recipe) -> str:
     """A recipe with every field, as JSON."""
     import json
 
-    recipes = importlib.import_module("olmes.trainers.recipe")
-    told = {"hash": recipes.recipe_hash(recipe), **recipes.to_json(recipe)}
-    return json.dumps(told, indent=1, ensure_ascii=False)
+    from olmes.trainers.recipe import recipe_hash, to_json
+
+    shown = {"hash": recipe_hash(recipe), **to_json(recipe)}
+    return json.dumps(shown, indent=1, ensure_ascii=False)
 
 
-def shown(recipe: Any, again: list[str], stage: str) -> str:
+def launch_text(recipe: Recipe, arguments: Sequence[str]) -> str:
     """The line that launches a recipe."""
-    launching = importlib.import_module("olmes.trainers.launch")
-    more = ["--only", recipe.stage] if stage == "chain" else []
-    line: str = launching.shown(launching.launch_line(recipe, [*again, *more]))
-    return line
+    from olmes.trainers.launch import launch_line, shown
+
+    return shown(launch_line(recipe, arguments))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import click
@@ -21,12 +20,13 @@ def command(run: Path, reason: str, as_json: bool) -> None:
     This is a look at held-out tasks: it is written into the ledger before anything is opened.
     """
     from olmes.records.record import Record
+    from olmes.reports.run_page import write_run_page
     from olmes.seal.sealing import unseal
     from olmes.tools import jsonl
 
     files = unseal(run, reason)
     folder = Record.load(run).folder
-    importlib.import_module("olmes.reports.run_page").write_run_page(folder, folder / "report.html")
+    write_run_page(folder, folder / "report.html")
     if as_json:
         click.echo(jsonl.dumps({"samples": [str(file) for file in files]}))
         return

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli import options
 from olmes.tools import jsonl
+from olmes.types import EngineOptions
+
+if TYPE_CHECKING:
+    from olmes.trainers.checkpoints.manifest import Keep
+    from olmes.trainers.checkpoints.request import Policy
 
 
 @click.command("watch")
@@ -33,7 +39,7 @@ from olmes.tools import jsonl
 )  # fmt: skip
 @click.option(
     "--interval", type=click.FloatRange(min=0.1), default=10.0, show_default=True,
-    help="Seconds between two looks at the folder.",
+    help="Seconds between two scans of the folder.",
 )  # fmt: skip
 @click.option(
     "--tokenizer", type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -55,33 +61,32 @@ def command(
     settings: tuple[str, ...],
     judge: str | None,
     once: bool,
-    policy: str,
-    keep: str,
+    policy: Policy,
+    keep: Keep,
     interval: float,
     tokenizer: Path | None,
     reason: str,
     final: bool,
     push: str | None,
-    engine: options.EngineOptions,
+    engine: EngineOptions,
     as_json: bool,
 ) -> int:
     """Score each checkpoint that appears in FOLDER, whatever trainer writes it.
 
     Takes Hugging Face folders (checkpoint-N, step_N, global_step_N, epoch_N, final, or FOLDER itself)
-    once they are whole. Stop it with Ctrl-C; the same command goes on. With --once the exit status is
-    1 when a checkpoint was refused or could not be scored.
+    once they are complete. Stop it with Ctrl-C; the same command resumes. With --once the exit status
+    is 1 when a checkpoint was refused or could not be scored.
     """
-    # By name, because the engine knows no trainer.
-    import importlib
-
+    # Imported here: `olmes --help` imports no trainer.
     from olmes.errors import OlmesError
+    from olmes.trainers.checkpoints.request import EvalRequest, absolute
+    from olmes.trainers.checkpoints.scoring import ScoringOptions
+    from olmes.trainers.checkpoints.watch import FolderWatch
 
     if suite and tasks:
         raise OlmesError("give --suite or --task, not both.")
-    asks = importlib.import_module("olmes.trainers.checkpoints.request")
-    target = tuple(map(asks.absolute, tasks)) if tasks else asks.absolute(suite or "dev")
-    ask = asks.Ask(
-        target=target,
+    request = EvalRequest(
+        target=tuple(map(absolute, tasks)) if tasks else absolute(suite or "dev"),
         out=str(out.resolve()),
         limit=limit,
         data=None if data is None else str(data.resolve()),
@@ -92,10 +97,14 @@ def command(
         asked_by="watcher",
         **engine,
     )
-    watch = importlib.import_module("olmes.trainers.checkpoints.watch").FolderWatch(
-        folder, ask, policy=policy, keep=keep, interval=interval, tokenizer=tokenizer,
-        push=push or "", say=lambda line: click.echo(line, err=as_json),
-    )  # fmt: skip
+    watch = FolderWatch(
+        folder,
+        ScoringOptions(
+            request=request, policy=policy, keep=keep, tokenizer=tokenizer, push=push or ""
+        ),
+        interval=interval,
+        say=lambda line: click.echo(line, err=as_json),
+    )
     if not once:
         click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)
         watch.forever()

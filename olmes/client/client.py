@@ -45,6 +45,11 @@ CHUNK = 4 << 20
 """Bytes of one request of an upload."""
 PASSING = (429, 500, 502, 503, 504)
 """Answers after which the same request is made again."""
+UNREACHABLE = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,  # the server ended within its answer
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +311,7 @@ class Client:
                 if answer.status_code not in PASSING or time.monotonic() > deadline:
                     check(answer)
                     return answer.json() if answer.content else None
-            except (requests.ConnectionError, requests.Timeout) as error:
+            except UNREACHABLE as error:
                 why = type(error).__name__
                 if self.say and not said:
                     self.say(f"{self.url} does not answer; trying for {self.patience:g} seconds")

@@ -20,7 +20,7 @@ class SharedValues:
     """The items that all checkpoints have a value for."""
 
     values: Sequence[Sequence[float]]
-    """Items by checkpoints; of a suite, higher is better whatever the metrics."""
+    """Items by checkpoints."""
     clusters: Sequence[Hashable]
     strata: Sequence[Hashable] | None
     sizes: Sequence[float] | None
@@ -65,19 +65,24 @@ def shared_by_task(name: str, records: Sequence[Record], items: SharedItems) -> 
 
 
 def shared_by_suite(
-    names: Sequence[str], records: Sequence[Record], items: SharedItems
+    names: Sequence[str], records: Sequence[Record], items: SharedItems, *, least: int = 2
 ) -> SharedValues | None:
-    """The items of several tasks, each task weighing the same; None as for one task."""
-    if not comparable(names, records):
+    """The items of several tasks, each task weighing the same.
+
+    None where samples are missing or there are fewer than `least` checkpoints.
+    """
+    if not comparable(names, records, least):
         return None
     found = suite_items(records, names, items)
     if not found.values:
         return None
-    return SharedValues(found.values, found.clusters, found.strata, found.sizes, True)
+    return SharedValues(
+        found.values, found.clusters, found.strata, found.sizes, found.higher_is_better
+    )
 
 
-def comparable(names: Sequence[str], records: Sequence[Record]) -> bool:
+def comparable(names: Sequence[str], records: Sequence[Record], least: int = 2) -> bool:
     """Whether there is a choice, and samples to judge it by."""
-    return len(records) > 1 and all(
+    return len(records) >= least and all(
         name in record.tasks and record.has_samples(name) for record in records for name in names
     )

@@ -157,6 +157,7 @@ def pairwise(
                 clusters=found.clusters,
                 strata=found.strata,
                 sizes=found.sizes,
+                higher_is_better=found.higher_is_better,
                 test="t",
             )
             for one in range(len(records))

@@ -135,7 +135,8 @@ class SuiteItems:
     """The items of several tasks, as the mean of the tasks' numbers weighs them."""
 
     values: list[list[float]]
-    """Items by runs; higher is better, whatever the metrics."""
+    """Items by runs; with their sign changed where less is better on that task, and more on others."""
+    higher_is_better: bool
     clusters: list[Hashable]
     strata: list[str]
     """The task of each item: each weighs the same."""
@@ -145,10 +146,11 @@ class SuiteItems:
 
 def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedItems) -> SuiteItems:
     """The items of some tasks that all runs have a value for."""
-    found = SuiteItems([], [], [], [])
+    higher = any(records[0].tasks[name].score.higher_is_better for name in names)
+    found = SuiteItems([], higher, [], [], [])
     for name in names:
         task, own = records[0].tasks[name], items.of(name, records)
-        sign = 1 if task.score.higher_is_better else -1
+        sign = 1 if task.score.higher_is_better == higher else -1
         found.values.extend([sign * value for value in row] for row in own.values)
         found.clusters.extend((name, *cluster) for cluster in own.clusters)
         found.strata.extend([name] * len(own.values))

@@ -11,16 +11,15 @@ from typing import Literal
 
 from olmes.benchmark.source import DataFile
 from olmes.benchmark.task import Task
-from olmes.data import demo as sample
-from olmes.data import fetch, files, hub, network
+from olmes.data import demo, fetch, files, hub, network
 from olmes.data.network import NotFetched
 from olmes.data.resolve import data_folder, in_folder, unpublished
 from olmes.errors import OlmesError
 
 Say = Callable[[str], None]
-State = Literal["folder", "missing", "cache", "to fetch", "hub", "sample", "generated", "nowhere"]
+State = Literal["folder", "missing", "cache", "to fetch", "hub", "demo", "generated", "nowhere"]
 """Where a file would come from: the named folder (or it is missing there, which stops a run), the
-user's cache, the official place once the network is asked, the hub, the sample, made by rule, or
+user's cache, the official place once the network is asked, the hub, the demo data, made by rule, or
 nowhere."""
 
 
@@ -114,8 +113,8 @@ def _elsewhere(task: Task, places: tuple[DataFile, ...]) -> list[tuple[State, st
     if source.hub and (hub.mirror() is not None or not network.offline()):
         repositories = ", ".join(dict.fromkeys(split.repository for split in source.hub))
         return [("hub", repositories)] * len(places)
-    found = sample.find(task)
-    state: tuple[State, str] = ("sample", str(found)) if found else ("nowhere", "")
+    found = demo.find(task)
+    state: tuple[State, str] = ("demo", str(found)) if found else ("nowhere", "")
     return [state] * len(places)
 
 
@@ -136,7 +135,7 @@ def pull(tasks: Iterable[Task], to: Path | None, say: Say) -> list[Pulled]:
     is there and differs is not overwritten. A failure does not stop the other files.
 
     Raises:
-        OlmesError: some files could not be had; the message lists them with the reasons.
+        OlmesError: some files could not be fetched; the message lists them with the reasons.
     """
     every = [file for task in tasks for file in task.source.files]
     for file in every:
@@ -155,8 +154,8 @@ def pull(tasks: Iterable[Task], to: Path | None, say: Say) -> list[Pulled]:
         count = sum(len(paths) for paths in failed.values())
         listed = "\n".join(f"  {', '.join(paths)}: {reason}" for reason, paths in failed.items())
         raise OlmesError(
-            f"{count} of {len(wanted)} files could not be pulled; mend what is named below and "
-            f"pull again, what was fetched is kept:\n{listed}"
+            f"{count} of {len(wanted)} files could not be pulled; correct what is named below and "
+            f"pull again (what was fetched is kept):\n{listed}"
         )
     return pulled
 

@@ -1,4 +1,4 @@
-"""The built-in sample: a few dozen items a task, written for this project in its schema."""
+"""Demo data: a few dozen items a task, written for this project in the benchmark's schema."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUNDLED = "olmes.tasks"
 
 
 def find(task: Task) -> Traversable | None:
-    """The sample's file: `samples/NAME.jsonl` of the bundled tasks or beside the task's module."""
+    """The task's demo data: `demo/NAME.jsonl` of the bundled tasks or beside the task's module."""
     module = type(task).__module__
     folder: Traversable | None
     if module.startswith(f"{BUNDLED}."):
@@ -23,19 +23,19 @@ def find(task: Task) -> Traversable | None:
     elif task.reference.endswith(".py"):
         folder = Path(task.reference).parent
     else:
-        file = getattr(sys.modules.get(module), "__file__", None)
-        folder = Path(file).parent if file else None
+        source = getattr(sys.modules.get(module), "__file__", None)
+        folder = Path(source).parent if source else None
     if folder is None:
         return None
-    sample = folder / "samples" / f"{task.sample or task.name}.jsonl"
-    return sample if sample.is_file() else None
+    file = folder / "demo" / f"{task.demo_data or type(task).name}.jsonl"
+    return file if file.is_file() else None
 
 
-def load(sample: Traversable) -> list[Doc]:
-    """The sample's rows, as they are written.
+def load(file: Traversable) -> list[Doc]:
+    """The rows of demo data, as they are written.
 
     Raises:
         OlmesError: the file does not parse.
     """
-    with resources.as_file(sample) as path:
+    with resources.as_file(file) as path:
         return rows(path)

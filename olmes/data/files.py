@@ -60,7 +60,7 @@ def rows(path: Path) -> list[Doc]:
     for number, row in enumerate(found, start=1):
         if not isinstance(row, dict):
             raise OlmesError(
-                f"{path}, row {number}: {type(row).__name__} where an object belongs; mend the row."
+                f"{path}, row {number}: {type(row).__name__} where an object belongs; correct the row."
             )
     return found
 
@@ -74,12 +74,14 @@ def _json(path: Path) -> list[Any]:
     if isinstance(value, dict):
         value = value.get("examples")
     if not isinstance(value, list):
-        raise OlmesError(f"{path}: neither an array nor an object with 'examples'; mend the file.")
+        raise OlmesError(
+            f"{path}: neither an array nor an object with 'examples'; correct the file."
+        )
     return value
 
 
 def _csv(path: Path) -> Iterator[Doc]:
-    # Excel and some benchmarks begin a file with a byte order mark, which is no part of a name.
+    # Excel and some benchmarks begin a file with a byte order mark, which is not part of a name.
     text = jsonl.read_text(path).removeprefix("\ufeff")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
@@ -93,10 +95,10 @@ def _csv(path: Path) -> Iterator[Doc]:
             if len(record) != len(header):
                 raise OlmesError(
                     f"{path}, line {reader.line_num}: {len(record)} values under a header of "
-                    f"{len(header)}; mend the line."
+                    f"{len(header)}; correct the line."
                 )
             yield dict(zip(header, record, strict=True))
     except csv.Error as error:
         raise OlmesError(
-            f"{path}, line {reader.line_num}: not CSV ({error}); mend the line."
+            f"{path}, line {reader.line_num}: not CSV ({error}); correct the line."
         ) from None

@@ -27,7 +27,9 @@ def mirror() -> Path | None:
         return None
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        raise OlmesError(f"OLMES_HUB_MIRROR names {folder}, which is no folder; mend or unset it.")
+        raise OlmesError(
+            f"OLMES_HUB_MIRROR names {folder}, which is not a folder; correct or unset it."
+        )
     return folder
 
 

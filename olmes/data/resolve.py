@@ -1,4 +1,4 @@
-"""From a task to its instances: a folder, the official file, the hub, or the built-in sample.
+"""From a task to its instances: a folder, the official file, the hub, or the demo data.
 
 In that order, and never past a source the user named or past bytes that are not what they should
 be. Every step aside is said.
@@ -13,8 +13,7 @@ from pathlib import Path
 
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
-from olmes.data import demo as sample
-from olmes.data import fetch, files, hub
+from olmes.data import demo, fetch, files, hub
 from olmes.data.network import NotFetched
 from olmes.errors import OlmesError
 from olmes.records.schema import Origin, TaskData
@@ -33,7 +32,7 @@ class Dataset:
     one file a sub-task, `subtask`: what the content hash covers."""
     origin: Origin
     location: str
-    """The folder, `owner/repository@commit`, the hub's repositories, the sample's file, or what the
+    """The folder, `owner/repository@commit`, the hub's repositories, the demo data's file, or what the
     items were made from."""
     content_hash: str
     """As `Source.content_hash`, over these instances."""
@@ -81,7 +80,7 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
     Args:
         task: The task.
         data_dir: A folder laid out as the tasks' `DataFile.path` say; None means `$OLMES_DATA`, and
-            where that is not set either, the official files, the hub and the sample in turn.
+            where that is not set either, the official files, the hub and the demo data in turn.
         say: Called with one line for each source that was tried and each note of the result.
 
     Raises:
@@ -95,12 +94,12 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
     folder = data_folder(data_dir)
     if folder is not None and task.source.files:
         if unpublished(task.source) and not in_folder(task.source, folder):
-            # Nobody could have fetched it into the folder, so that its absence is no mistake.
+            # Nobody could have fetched it into the folder, so that its absence is not a mistake.
             say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
         else:
             return _dataset(task, _from_folder(task, folder), say)
     tried: list[str] = []
-    for source in (_from_github, _from_hub, _from_sample):
+    for source in (_from_github, _from_hub, _from_demo):
         try:
             found = source(task, say)
         except NotFetched as reason:
@@ -127,7 +126,7 @@ def data_folder(data_dir: Path | None) -> Path | None:
     folder = Path(named).expanduser()
     if not folder.is_dir():
         where = "--data" if data_dir is not None else "OLMES_DATA"
-        raise OlmesError(f"{where} names {folder}, which is no folder; mend the path.")
+        raise OlmesError(f"{where} names {folder}, which is not a folder; correct the path.")
     return folder
 
 
@@ -212,12 +211,12 @@ def _from_hub(task: Task, say: Say) -> Found:
     return Found("hub", repositories, parts)
 
 
-def _from_sample(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the other sources are)
-    place = sample.find(task)
+def _from_demo(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the other sources are)
+    place = demo.find(task)
     if place is None:
-        raise NotFetched("there is no built-in sample.")
-    location = f"samples/{place.name}"
-    return Found("demo", location, _split(task, "", sample.load(place), location))
+        raise NotFetched("there is no demo data.")
+    location = f"demo/{place.name}"
+    return Found("demo", location, _split(task, "", demo.load(place), location))
 
 
 def _originals(source: Source) -> str:
@@ -306,15 +305,15 @@ def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
 def _notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
     if found.origin == "demo":
         return [
-            f"a sample of {n} items written for this project, never comparable with numbers on the "
+            f"demo data: {n} items written for this project, never comparable with numbers on the "
             "real set."
         ]
     if digest == source.content_hash:
         return []
-    if found.origin == "generated":
-        return [f"another set of items than the standard one: hash {digest[:16]}."]
     if not source.content_hash:
         return [f"the task declares no content hash to check the data by; this data has {digest}."]
+    if found.origin == "generated":
+        return [f"another set of items than the standard one: hash {digest[:16]}."]
     expected = sum(file.rows for file in source.files)
     rows = f"{n} rows where the official set has {expected}" if n != expected else f"{n} rows"
     return [

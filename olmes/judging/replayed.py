@@ -33,7 +33,7 @@ def replayed_judge(name: str, path: Path) -> ReplayModel:
     if not answers:
         raise OlmesError(
             f"{path} holds no judgement; give the samples file of a judged task, such as "
-            "RUN/samples/href.jsonl."
+            "RUN/samples/TASK.jsonl."
         )
     return ReplayModel(name, path, answers)
 

@@ -1,13 +1,12 @@
-"""What every model backend is: generate and loglikelihood over requests; nothing else."""
+"""What every model backend does: generate and loglikelihood over requests; nothing else."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from olmes.types import Request, Response
+from olmes.types import JsonObject, Request, Response
 
 Done = Callable[[int, Response], None]
 """Called with a request's position and its response, once for each, as soon as it is finished."""
@@ -29,7 +28,7 @@ class Work:
     prefill_tokens: int = 0
     """Tokens of prompts and of given continuations."""
     shared_tokens: int = 0
-    """Of prompts and continuations, not computed again since others begin alike."""
+    """Of prompts and continuations, not computed again because another has the same prefix."""
     decode_tokens: int = 0
     """New tokens, given-up rows included."""
     load_s: float = 0.0
@@ -48,14 +47,14 @@ class Model(ABC):
     cacheable: bool = True
     """Whether its responses belong in the response cache shared by all runs."""
     work: Work | None = None
-    """What it has computed; None where only its responses tell."""
+    """What it has computed; None where only its responses show it."""
 
     @property
     def encoding(self) -> str:
-        """What decides, beside fingerprint and engine, how a request becomes tokens.
+        """What decides, besides fingerprint and engine, how a request becomes tokens.
 
-        Where it is said, keys of the response cache are remembered by it, so that a run whose
-        answers are all there needs no tokenizer; '' where encoding costs next to nothing.
+        Where it is given, keys of the response cache are stored by it, so that a run whose answers
+        are all there needs no tokenizer; '' where encoding costs next to nothing.
         """
         return ""
 
@@ -76,8 +75,8 @@ class Model(ABC):
 
     @property
     @abstractmethod
-    def engine(self) -> dict[str, Any]:
-        """Backend, its versions, precision and device: what changes outputs beside the weights."""
+    def engine(self) -> JsonObject:
+        """Backend, its versions, precision and device: what changes outputs besides the weights."""
 
     @abstractmethod
     def encode(self, request: Request) -> EncodedPrompt:
@@ -93,8 +92,8 @@ class Model(ABC):
 
     @abstractmethod
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Weigh every request's continuations, calling `done` as each request finishes."""
+        """Score every request's continuations, calling `done` as each request finishes."""
 
     def close(self) -> None:
-        """Free what the backend holds; called once at the end of a run."""
+        """Free what the backend has loaded; called once at the end of a run."""
         return

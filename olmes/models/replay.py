@@ -9,8 +9,7 @@ A recording is a JSON-lines file, one response a line:
 `response` is the text. The item is named by `doc_id`, its zero-based row in the official file (with
 `subtask` where the benchmark has several), or given whole as `doc`. `task` is needed only where a
 file holds several; `repeat` (0 by default) counts the responses to one item. `finish` (`stop` by
-default, `length`, `error`) and `tokens` (of the response) are taken over. Other fields are passed
-over.
+default, `length`, `error`) and `tokens` (of the response) are optional. Other fields are ignored.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO, NotRequired, TypedDict, get_args
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
-from olmes.types import Doc, Finish, Request, Response
+from olmes.types import Doc, Finish, JsonObject, Request, Response
 
 MISSING = "no recorded response"
 FINISHES = get_args(Finish)
@@ -34,11 +33,24 @@ MOST_REPEATS = 1_000_000
 """Responses to one item; room is made up to the highest number."""
 
 
+class RecordedRow(TypedDict):
+    """One line of a recording as JSON; see the head of this file."""
+
+    response: str
+    doc_id: NotRequired[int | None]
+    doc: NotRequired[Doc | None]
+    subtask: NotRequired[str | None]
+    task: NotRequired[str | None]
+    repeat: NotRequired[int | None]
+    finish: NotRequired[Finish | None]
+    tokens: NotRequired[int | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedResponse:
     """One line of a recording."""
 
-    place: str
+    source: str
     """File and line, for errors."""
     text: str
     doc_id: int | None = None
@@ -48,6 +60,21 @@ class RecordedResponse:
     repeat: int = 0
     finish: Finish = "stop"
     tokens: int = 0
+
+    @classmethod
+    def from_row(cls, row: RecordedRow, source: str) -> RecordedResponse:
+        """The response of a checked row."""
+        return cls(
+            source=source,
+            text=row["response"],
+            doc_id=row.get("doc_id"),
+            doc=row.get("doc"),
+            subtask=row.get("subtask") or "",
+            task=row.get("task") or "",
+            repeat=row.get("repeat") or 0,
+            finish=row.get("finish") or "stop",
+            tokens=row.get("tokens") or 0,
+        )
 
     def to_response(self) -> Response:
         """As a model would have answered."""
@@ -72,18 +99,18 @@ def read_recorded(path: Path) -> list[RecordedResponse]:
     return rows
 
 
-def parse(row: Any, place: str) -> RecordedResponse:
-    """One row, checked.
+def parse(row: Any, source: str) -> RecordedResponse:
+    """The response of one row, after checking it.
 
     Raises:
         OlmesError: a field is missing or has the wrong type.
     """
-    if fault := fault_of(row):
-        raise OlmesError(f"{place}: {fault}.")
-    return checked(row, place)
+    if problem := problem_of(row):
+        raise OlmesError(f"{source}: {problem}.")
+    return RecordedResponse.from_row(row, source)
 
 
-def fault_of(row: Any) -> str:
+def problem_of(row: Any) -> str:
     """What is wrong with a row; '' when nothing is."""
     if not isinstance(row, dict):
         return "not a JSON object; write one a line"
@@ -97,7 +124,7 @@ def fault_of(row: Any) -> str:
     for name in ("doc_id", "repeat", "tokens"):
         value = row.get(name)
         if value is not None and (type(value) is not int or value < 0):
-            return f"'{name}' must be a whole number from 0"
+            return f"'{name}' must be a whole number, 0 or more"
     if (row.get("repeat") or 0) >= MOST_REPEATS:
         return f"'repeat' must be below {MOST_REPEATS}; number the responses to an item from 0"
     for name in ("task", "subtask"):
@@ -108,83 +135,69 @@ def fault_of(row: Any) -> str:
     return ""
 
 
-def checked(row: dict[str, Any], place: str) -> RecordedResponse:
-    """A row in which nothing is wrong."""
-    return RecordedResponse(
-        place=place,
-        text=row["response"],
-        doc_id=row.get("doc_id"),
-        doc=row.get("doc"),
-        subtask=row.get("subtask") or "",
-        task=row.get("task") or "",
-        repeat=row.get("repeat") or 0,
-        finish=row.get("finish") or "stop",
-        tokens=row.get("tokens") or 0,
-    )
-
-
 def request_key(request: Request) -> str:
     """The content hash by which an answer is found."""
     return content_hash(request.to_json())
 
 
 def by_content(answers: Mapping[str, Response]) -> Callable[[Request], Response | None]:
-    """Finds responses that are held by `request_key`."""
+    """Finds responses in a mapping by `request_key`."""
     return lambda request: answers.get(request_key(request))
 
 
-class Recording:
-    """A recording on disk whose rows are read by their place."""
+class RecordedResponses:
+    """A recording on disk; each of its lines can be read by its byte offset."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __iter__(self) -> Iterator[tuple[int, RecordedResponse]]:
-        """Every row with its place, in the file's order.
+        """Every response with its line's offset, in the file's order.
 
         Raises:
             OlmesError: as `read_recorded`.
         """
-        place, some = 0, False
+        offset, empty = 0, True
         for number, line in enumerate(jsonl.read_lines(self.path), start=1):
             if line.strip():
-                some = True
-                yield place, parse(self.row(line, number), f"{self.path}, line {number}")
-            place += len(line)
-        if not some:
+                empty = False
+                yield offset, parse(self.row(line, number), f"{self.path}, line {number}")
+            offset += len(line)
+        if empty:
             raise OlmesError(f"{self.path} holds no responses; write one JSON object a line.")
 
     def row(self, line: bytes, number: int) -> Any:
-        """A line as JSON, quickly where it holds no document, whose numbers must be exact."""
+        """A line as JSON: by the fast parser, unless a document's numbers must be exact."""
         import orjson
 
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
-            return jsonl.parsed(line, self.path, number)
+            return jsonl.parse_line(line, self.path, number)
         exact = isinstance(row, dict) and row.get("doc") is not None
-        return jsonl.parsed(line, self.path, number) if exact else row
+        return jsonl.parse_line(line, self.path, number) if exact else row
 
     @cached_property
     def stream(self) -> BinaryIO:
-        """The recording, so that any place in it can be read; a compressed one is unpacked first."""
+        """The recording, open for reading at any offset; a compressed one is unpacked first."""
         if self.path.suffix != ".gz":
             return self.path.open("rb")
         unpacked = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the recording)
         unpacked.writelines(jsonl.read_lines(self.path))
         return unpacked
 
-    def at(self, place: int) -> RecordedResponse:
-        """The row at a place that was told before, when it was checked."""
-        self.stream.seek(place)
-        return checked(self.row(self.stream.readline(), 0), f"{self.path}, byte {place}")
+    def at(self, offset: int) -> RecordedResponse:
+        """The response at an offset that iteration gave, which checked it."""
+        self.stream.seek(offset)
+        row: RecordedRow = self.row(self.stream.readline(), 0)
+        return RecordedResponse.from_row(row, f"{self.path}, byte {offset}")
 
-    def place_of(self, at: int) -> str:
-        """File and line of a place, for errors."""
-        number = begun = 0
+    def source_of(self, offset: int) -> str:
+        """File and line of an offset, for errors."""
+        number = end = 0
         lines = jsonl.read_lines(self.path)
-        while begun <= at:
-            begun += len(next(lines))
+        while end <= offset:
+            end += len(next(lines))
             number += 1
         return f"{self.path}, line {number}"
 
@@ -192,7 +205,7 @@ class Recording:
 class ReplayModel(Model):
     """Gives recorded responses back.
 
-    A model sees requests and a recording knows items, so whoever makes requests of items sets `find`
+    A model sees requests and a recording names items, so the maker of the requests sets `find`
     before it generates.
     """
 
@@ -213,8 +226,8 @@ class ReplayModel(Model):
         return file_sha256(self.path)
 
     @property
-    def engine(self) -> dict[str, Any]:
-        """Nothing but the file changes what comes back."""
+    def engine(self) -> JsonObject:
+        """The backend alone: nothing but the file changes what comes back."""
         return {"backend": "replay"}
 
     def encode(self, request: Request) -> EncodedPrompt:

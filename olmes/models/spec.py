@@ -37,8 +37,8 @@ class ModelSpec:
 def parse_spec(text: str) -> ModelSpec:
     """The parsed form of a model's name.
 
-    `smollm2` alone is the embedded model, whatever folder lies here (`./smollm2` is the folder). A
-    local folder goes before every prefix, so that a path may hold a colon.
+    `smollm2` alone is the embedded model, whatever folder is here (`./smollm2` is the folder). A
+    local folder goes before every prefix, so that a path may contain a colon.
 
     Raises:
         OlmesError: the name is empty, its prefix is unknown, or nothing follows the prefix.
@@ -56,11 +56,11 @@ def parse_spec(text: str) -> ModelSpec:
     known = [name for name in get_args(Backend) if name != EMBEDDED]
     if prefix not in known:
         raise OlmesError(
-            f"'{text}' is no folder here, and '{prefix}:' is no backend; the backends are "
+            f"'{text}' is not a folder here, and '{prefix}:' is not a backend; the backends are "
             f"{', '.join(f'{name}:' for name in known)} (and {EMBEDDED}, without a colon)."
         )
     if not target:
-        raise OlmesError(f"'{text}' names no model; write what follows '{prefix}:' too.")
+        raise OlmesError(f"'{text}' names no model; add its name after '{prefix}:'.")
     backend: Backend = next(name for name in get_args(Backend) if name == prefix)
     return ModelSpec(backend, target, text)
 
@@ -76,8 +76,8 @@ def load_model(
 ) -> Model:
     """The model a user named, cheaply: weights are loaded by the first request that needs them.
 
-    The options are those of `olmes.models.hf.model.HFModel`. A server has use for `batch_size` alone
-    (the most requests at once), a recording for none. With `warm`, models that follow one another
+    The options are those of `olmes.models.hf.model.HFModel`. A server uses `batch_size` alone
+    (the most requests at once), a recording none. With `warm`, models that follow one another
     swap their weights and share tokens.
 
     Raises:
@@ -117,7 +117,7 @@ def load_model(
 
     from olmes.models.hf.model import HFModel
 
-    # By default torch's idle threads spin; beside other work on the same cores that makes a small
+    # By default torch's idle threads spin; with other work on the same cores that makes a small
     # model five times slower. OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return HFModel(
@@ -148,7 +148,7 @@ def find_checkpoint(target: str) -> Checkpoint:
     """A local folder, or else a repository of the hub.
 
     Raises:
-        OlmesError: it is written as a path and there is no such folder, or the folder holds no
+        OlmesError: it is written as a path and there is no such folder, or the folder has no
             model.
     """
     path = Path(target).expanduser()

@@ -19,8 +19,8 @@ from olmes.errors import OlmesError
 from olmes.models.base import Done
 from olmes.models.checkpoint import folder as files
 from olmes.models.hf.generation_rows import GenerationRow, check_settings, cut_at_stop, fit
-from olmes.models.hf.model import CheckpointModel, answered_alone
-from olmes.types import Generation, Request, Response
+from olmes.models.hf.model import CheckpointModel, report_unanswerable
+from olmes.types import Generation, JsonObject, Request, Response
 
 if TYPE_CHECKING:
     from olmes.models.hf.loglikelihood import Candidate
@@ -31,7 +31,7 @@ OPTIONS: dict[str, type[int] | type[float]] = {
     "data_parallel_size": int,
     "gpu_memory_utilization": float,
 }
-"""What may stand behind the model's name: `vllm:NAME?tensor_parallel_size=2&...`."""
+"""What may follow the model's name: `vllm:NAME?tensor_parallel_size=2&...`."""
 
 
 def parse_target(target: str) -> tuple[str, dict[str, int | float]]:
@@ -85,13 +85,13 @@ class VLLMModel(CheckpointModel):
             return version("vllm")
         except PackageNotFoundError:
             raise OlmesError(
-                "vLLM is not installed in this environment; 'pip install vllm' (on a CPU see "
-                "'make test-vllm'), or use hf: (transformers)."
+                "vLLM is not installed in this environment; run `pip install vllm` (on a CPU see "
+                "`make test-vllm`), or use hf: (transformers)."
             ) from None
 
     @property
-    def engine(self) -> dict[str, Any]:
-        """What changes outputs beside the weights."""
+    def engine(self) -> JsonObject:
+        """What changes outputs besides the weights."""
         return {
             "backend": "vllm",
             "vllm": self.version,
@@ -147,7 +147,7 @@ class VLLMModel(CheckpointModel):
             check_settings(generation)
         rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 rows.append(fit(index, request, self.encoder.encode(request), self.window))
         stops: dict[Generation, list[int]] = {
             g: sorted(self.ends | self.encoder.stop_tokens(g.stop))
@@ -158,7 +158,7 @@ class VLLMModel(CheckpointModel):
             self._count(output)
             done(rows[at].index, self._response(rows[at], output.outputs[0]))
 
-        asked = [(row.prompt_ids, sampling(row, stops[row.generation])) for row in rows]
+        asked = [(row.prompt_ids, sampling_params(row, stops[row.generation])) for row in rows]
         run(self.llm, asked, finished)
 
     def _response(self, row: GenerationRow, output: Any) -> Response:
@@ -175,14 +175,14 @@ class VLLMModel(CheckpointModel):
         )
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Weigh every request's continuations, each in one prefill behind what is cached."""
+        """Score every request's continuations, each in one prefill behind what is cached."""
         from olmes.models.hf.loglikelihood import candidates, response
 
         waiting: dict[int, list[Candidate]] = {}
         # The engine reads a continuation's last token too, and always gives one token more.
         window = None if self.window is None else self.window - 2
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 waiting[index] = candidates(index, request, self.encoder, window)
 
         def settle(indexes: Iterable[int]) -> None:
@@ -198,12 +198,14 @@ class VLLMModel(CheckpointModel):
             def finished(at: int, output: Any, rows: Any = rows, again: Any = again) -> None:
                 row = rows[at]
                 self._count(output)
-                if weigh(row, output):
+                if set_logprob(row, output):
                     settle([row.index])
                 else:
                     again.append(row)
 
-            run(self.llm, [(row.token_ids, weighing(cached=cached)) for row in rows], finished)
+            run(
+                self.llm, [(row.token_ids, logprob_params(cached=cached)) for row in rows], finished
+            )
             rows = again
 
     def _count(self, output: Any) -> None:
@@ -227,7 +229,7 @@ class VLLMModel(CheckpointModel):
         gc.collect()
 
 
-def sampling(row: GenerationRow, stops: list[int]) -> Any:
+def sampling_params(row: GenerationRow, stops: list[int]) -> Any:
     """The engine's settings for one answer."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
@@ -240,17 +242,17 @@ def sampling(row: GenerationRow, stops: list[int]) -> Any:
         stop=list(generation.stop),
         stop_token_ids=stops,
         seed=row.seed if generation.temperature > 0 else None,
-        detokenize=bool(generation.stop),  # else the text is ours to decode, once
+        detokenize=bool(generation.stop),  # else the text is decoded once, by us
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
-def weighing(*, cached: bool) -> Any:
+def logprob_params(*, cached: bool) -> Any:
     """The engine's settings for one continuation.
 
     The engine leaves its prefix cache unread where log-probabilities of the prompt are asked for,
-    because it has none for cached tokens. The continuation's alone are wanted, so the cache is read
-    all the same, and `weigh` sees to it that no continuation's token came out of it.
+    because it has none for cached tokens. Only the continuation's are wanted, so the cache is read
+    all the same, and `set_logprob` checks that no continuation's token came out of it.
     """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
@@ -260,14 +262,14 @@ def weighing(*, cached: bool) -> Any:
         max_tokens=1,
         prompt_logprobs=0,
         skip_reading_prefix_cache=not cached,
-        # Rows of cached tokens are never written: what stands there must not be decoded.
+        # Rows of cached tokens are never written: what is in them must not be decoded.
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
-def weigh(row: Candidate, output: Any) -> bool:
-    """Set a candidate's `logprob`; False when the cache held a token of it."""
+def set_logprob(row: Candidate, output: Any) -> bool:
+    """Set a candidate's `logprob`; False when a token of it came out of the cache."""
     first = len(row.token_ids) - row.length
     # The first token of the continuation is predicted by the position before it.
     if (output.num_cached_tokens or 0) > first - 1:
@@ -284,9 +286,9 @@ def run(
     requests: Sequence[tuple[Sequence[int], Any]],
     finished: Callable[[int, Any], None],
 ) -> None:
-    """Give all requests to the engine, and call `finished` with each one's place and output."""
+    """Give all requests to the engine, and call `finished` with each one's position and output."""
     engine = llm.llm_engine
-    # The engine appends its own mark to an id, so that the outputs are told apart by ours alone.
+    # The engine appends its own mark to an id, so that outputs are identified by ours alone.
     for at, (ids, settings) in enumerate(requests):
         engine.add_request(str(at), {"prompt_token_ids": list(ids)}, settings)
     while engine.has_unfinished_requests():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from olmes.models.base import Model
 from olmes.models.hf.generation_rows import UnanswerableError, fit
 from olmes.models.hf.model import CheckpointModel
-from olmes.models.hf.prefix import Packed, PrefixGroup, arranged, families
+from olmes.models.hf.prefix import PrefixGroup, TokenTree, prefix_groups, running_order
 from olmes.types import Request
 
 
@@ -29,20 +29,22 @@ def workload(model: Model, requests: Sequence[Request]) -> Workload:
         limits = [0 if one.continuations else one.generation.max_tokens for one in requests]
         return Workload(None, None, limits)
     prompts, new_tokens = [], []
-    weighed: list[list[array[int]]] = []
+    continuations: list[list[array[int]]] = []
     for index, request in enumerate(requests):
         new_tokens.append(0)
         try:
             if request.continuations:
-                weighed.append(candidates(model, index, request))
+                continuations.append(candidates(model, index, request))
                 continue
             row = fit(index, request, model.encoder.encode(request), model.window)
         except UnanswerableError:
             continue
         prompts.append(row.prompt_ids)
         new_tokens[-1] = row.max_tokens
-    asked = sum(map(len, prompts)) + sum(len(ids) for group in weighed for ids in group)
-    computed = computed_once([[ids] for ids in prompts]) + computed_once(weighed)
+    asked = sum(map(len, prompts)) + sum(
+        len(ids) for sequences in continuations for ids in sequences
+    )
+    computed = computed_once([[ids] for ids in prompts]) + computed_once(continuations)
     return Workload(asked, asked - computed, new_tokens)
 
 
@@ -53,35 +55,35 @@ def candidates(model: CheckpointModel, index: int, request: Request) -> list[arr
     return [one.token_ids[:-1] for one in fitted(index, request, model.encoder, model.window)]
 
 
-def computed_once(groups: Sequence[list[array[int]]]) -> int:
-    """Tokens that are computed of groups of sequences, each group laid out as one tree."""
+def computed_once(requests: Sequence[list[array[int]]]) -> int:
+    """Tokens that are computed of requests' sequences, those of one request laid out as one tree."""
     from olmes.models.hf.continuous import FILL_TOKENS_ON_CPU
 
-    firsts = [shared(group) for group in groups]
-    kin = families(firsts)
-    beginnings: set[PrefixGroup] = set()
-    computed, packed, current = 0, Packed(), None
-    for at in arranged(firsts, kin):
-        family = kin[at]
-        before = len(family.tokens) if family else 0
-        own = max(len(ids) for ids in groups[at]) - before
-        if family is not current or len(packed.tokens) + own > FILL_TOKENS_ON_CPU:
-            computed += len(packed.tokens)
-            packed, current = Packed(), family
-        for ids in groups[at]:
-            packed.add(ids[before:])
-        while family:
-            beginnings.add(family)
-            family = family.parent
-    computed += len(packed.tokens)
+    firsts = [shared_prefix(sequences) for sequences in requests]
+    groups = prefix_groups(firsts)
+    prefixes: set[PrefixGroup] = set()
+    computed, tree, current = 0, TokenTree(), None
+    for at in running_order(firsts, groups):
+        group = groups[at]
+        before = len(group.tokens) if group else 0
+        own = max(len(ids) for ids in requests[at]) - before
+        if group is not current or len(tree.tokens) + own > FILL_TOKENS_ON_CPU:
+            computed += len(tree.tokens)
+            tree, current = TokenTree(), group
+        for ids in requests[at]:
+            tree.add(ids[before:])
+        while group:
+            prefixes.add(group)
+            group = group.parent
+    computed += len(tree.tokens)
     return computed + sum(
-        len(one.tokens) - (len(one.parent.tokens) if one.parent else 0) for one in beginnings
+        len(one.tokens) - (len(one.parent.tokens) if one.parent else 0) for one in prefixes
     )
 
 
-def shared(group: list[array[int]]) -> array[int]:
-    """What all sequences of a group begin with."""
-    from olmes.models.hf.prefix import common
+def shared_prefix(sequences: list[array[int]]) -> array[int]:
+    """The longest common prefix of some sequences."""
+    from olmes.models.hf.prefix import common_length
 
-    first = group[0]
-    return first[: min([len(first), *(common(first, other) for other in group[1:])])]
+    first = sequences[0]
+    return first[: min([len(first), *(common_length(first, other) for other in sequences[1:])])]

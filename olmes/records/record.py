@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,13 +41,16 @@ def records_in(place: Path) -> list[Record]:
     return found
 
 
-def readable_records(store: Path) -> list[Record]:
-    """The records of a store, without those that cannot be read."""
-    found = []
+def readable_records(store: Path) -> tuple[list[Record], dict[Path, OlmesError]]:
+    """The records of a store, and by its folder why one cannot be read."""
+    found: list[Record] = []
+    unreadable: dict[Path, OlmesError] = {}
     for folder in record_folders(store):
-        with contextlib.suppress(OlmesError):
+        try:
             found.append(Record.load(folder))
-    return found
+        except OlmesError as error:
+            unreadable[folder] = error
+    return found, unreadable
 
 
 class Record:
@@ -71,6 +73,8 @@ class Record:
             return cls(path.parent, run_record(json.loads(path.read_text("utf-8"))))
         except FileNotFoundError:
             raise OlmesError(f"{folder} holds no record ({RUN_FILE}); check the path.") from None
+        except OSError as error:
+            raise OlmesError(f"{path} cannot be read ({error}).") from None
         except NewerSchemaError as error:
             raise OlmesError(f"{path}: {error}; update olmes.") from None
         except FieldError as error:

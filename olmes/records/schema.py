@@ -50,7 +50,7 @@ class Score(Struct, frozen=True, kw_only=True):
 
     value: Annotated[float | None, Meta(description="`null`: nothing had a value")]
     stderr: Annotated[float | None, Meta(description="standard error, clustered")]
-    ci_low: float | None
+    ci_low: Annotated[float | None, Meta(description="95 % interval")]
     ci_high: Annotated[float | None, Meta(description="95 % interval")]
     n: Annotated[Count, Meta(description="values it is a mean of: responses, or their parts")]
 
@@ -121,9 +121,9 @@ class DiagnosisCounts(Struct, frozen=True, kw_only=True):
 class JudgeModel(Struct, frozen=True, kw_only=True):
     """The model that judged."""
 
-    name: str
-    fingerprint: str
-    engine: JsonObject | None
+    name: Annotated[str, Meta(description="as the user wrote it")]
+    fingerprint: Annotated[str, Meta(description="of its content")]
+    engine: Annotated[JsonObject | None, Meta(description="as of the model that was run")]
 
 
 class TaskJudge(Struct, frozen=True, kw_only=True):
@@ -135,7 +135,7 @@ class TaskJudge(Struct, frozen=True, kw_only=True):
         Meta(description="fingerprint and engine of each encoder, by name"),
     ] = None
     budget: Annotated[Count | None, Meta(description="tokens it may read and write")]
-    judgements: Count
+    judgements: Annotated[Count, Meta(description="answers to its questions")]
     tokens: Annotated[dict[str, Count], Meta(description="`prompt` and `completion`")]
 
 
@@ -155,7 +155,7 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         Hex, Meta(description="over the task's name, its formulation and its primary metric")
     ]
     scorer_hash: Annotated[Hex, Meta(description="over the source of the task and its scorers")]
-    data: TaskData
+    data: Annotated[TaskData, Meta(description="where its items came from")]
     n: Annotated[Count, Meta(description="responses")]
     items: Annotated[Count | None, Meta(description="items; each has one response or several")] = (
         None
@@ -169,7 +169,9 @@ class TaskResult(Struct, frozen=True, kw_only=True):
     diagnosis: Annotated[
         DiagnosisCounts | None, Meta(description="how wrong answers came about")
     ] = None
-    judge: TaskJudge | None = None
+    judge: Annotated[TaskJudge | None, Meta(description="who judged; `null` without a judge")] = (
+        None
+    )
     shared_messages: Annotated[
         list[Message], Meta(description="the turns all requests begin with: the exemplars")
     ] = []
@@ -226,17 +228,19 @@ class RecordedModel(Struct, frozen=True, kw_only=True):
 class RecordedPair(Struct, frozen=True, kw_only=True):
     """Development tasks that a held-out task is held against."""
 
-    dev: list[str]
-    unseen: str
+    dev: Annotated[list[str], Meta(description="tasks whose mean is held against `unseen`")]
+    unseen: Annotated[str, Meta(description="a held-out task")]
 
 
 class SuiteResult(Score, frozen=True, kw_only=True):
     """The suite of a run: its members, and the mean of their primary metrics."""
 
-    name: str
+    name: Annotated[str, Meta(description="as on the command line")]
     title: Annotated[str, Meta(description="name in reports")] = ""
-    held_out: bool = False
-    aggregate: str = "mean"
+    held_out: Annotated[bool, Meta(description="whether it is kept under seal")] = False
+    aggregate: Annotated[str, Meta(description="`mean`: unweighted, of the primary metrics")] = (
+        "mean"
+    )
     complete: Annotated[
         bool, Meta(description="every member has a number, over all of its responses")
     ] = True
@@ -249,26 +253,26 @@ class SuiteResult(Score, frozen=True, kw_only=True):
 class DevScore(Score, frozen=True, kw_only=True):
     """The development score of the same weights at the time of a look."""
 
-    run: str
-    suite: str
-    complete: bool = True
-    unit: Unit = "share"
+    run: Annotated[str, Meta(description="whose score it is")]
+    suite: Annotated[str, Meta(description="what was run: a suite, or tasks")]
+    complete: Annotated[bool, Meta(description="of that run")] = True
+    unit: Annotated[Unit, Meta(description="of the value")] = "share"
 
 
 class LedgerLine(Struct, frozen=True, kw_only=True):
     """A line of the ledger, as a record names it."""
 
-    # Defaults, so that a record from which they were edited away is told as changed, not as unreadable.
-    number: Count = 0
-    hash: str = ""
+    # Defaults, so that a record from which they were edited away counts as changed, not as unreadable.
+    number: Annotated[Count, Meta(description="from 1")] = 0
+    hash: Annotated[str, Meta(description="of the line, over the one before")] = ""
 
 
 class SealedFile(Struct, frozen=True, kw_only=True):
     """The samples of a task, under seal."""
 
-    file: str
-    sha256: Sha256
-    rows: Count
+    file: Annotated[str, Meta(description="place below the run's folder")]
+    sha256: Annotated[Sha256, Meta(description="of the file")]
+    rows: Annotated[Count, Meta(description="responses in it")]
 
 
 class HeldOut(Struct, frozen=True, kw_only=True):
@@ -278,48 +282,50 @@ class HeldOut(Struct, frozen=True, kw_only=True):
         dict[str, list[str]], Meta(description="held-out tasks, with the suites that hold them out")
     ] = {}
     reason: Annotated[str, Meta(description="in the asker's words")] = ""
-    asked_by: Asker = "person"
+    asked_by: Annotated[Asker, Meta(description="who asked")] = "person"
     who: Annotated[str, Meta(description="`user@host`")] = ""
-    time: str = ""
+    time: Annotated[str, Meta(description="when it was written into the ledger")] = ""
     family: Annotated[str, Meta(description="under which looks are counted")] = ""
-    lineage: list[JsonObject] = []
+    lineage: Annotated[list[JsonObject], Meta(description="of the model")] = []
     looks_before: Annotated[Count, Meta(description="earlier looks of the family")] = 0
-    dev: DevScore | None = None
-    ledger: LedgerLine = LedgerLine()
+    dev: Annotated[
+        DevScore | None, Meta(description="development score of the same weights then")
+    ] = None
+    ledger: Annotated[LedgerLine, Meta(description="the look's line")] = LedgerLine()
     sealed: Annotated[dict[str, SealedFile], Meta(description="by task")] = {}
 
 
 class Program(Struct, frozen=True, kw_only=True):
     """The olmes that made a run."""
 
-    version: str = ""
-    git_commit: str | None = None
-    git_dirty: bool | None = None
+    version: Annotated[str, Meta(description="of the package")] = ""
+    git_commit: Annotated[str | None, Meta(description="of a checkout")] = None
+    git_dirty: Annotated[bool | None, Meta(description="whether it had uncommitted changes")] = None
 
 
 class Hardware(Struct, frozen=True, kw_only=True):
     """The machine a run happened on."""
 
-    cpu: str | None = None
-    cores: int | None = None
-    gpu: str | None = None
+    cpu: Annotated[str | None, Meta(description="its name")] = None
+    cores: Annotated[int | None, Meta(description="logical")] = None
+    gpu: Annotated[str | None, Meta(description="where torch was loaded and found one")] = None
 
 
 class Environment(Struct, frozen=True, kw_only=True):
     """What a run happened on."""
 
-    python: str = ""
-    platform: str = ""
+    python: Annotated[str, Meta(description="version")] = ""
+    platform: Annotated[str, Meta(description="operating system")] = ""
     packages: Annotated[
         dict[str, str], Meta(description="versions of those that can change a number")
     ] = {}
-    hardware: Hardware = Hardware()
+    hardware: Annotated[Hardware, Meta(description="the machine")] = Hardware()
 
 
 class Cost(Struct, kw_only=True):
     """What the sessions of a run cost (docs/cost.md)."""
 
-    sessions: Count = 0
+    sessions: Annotated[Count, Meta(description="the run was started so often")] = 0
     requests: Annotated[
         Count, Meta(description="sent to the model; those that failed included")
     ] = 0
@@ -334,9 +340,9 @@ class Cost(Struct, kw_only=True):
         Meta(description="prompt tokens computed once for several; `null`: not known"),
     ] = None
     decode_tokens: Annotated[Count, Meta(description="new tokens the model computed")] = 0
-    wall_s: float = 0.0
+    wall_s: Annotated[float, Meta(description="seconds, all sessions")] = 0.0
     model_s: Annotated[float, Meta(description="in the model, loading left out")] = 0.0
-    load_s: float = 0.0
+    load_s: Annotated[float, Meta(description="loading the model")] = 0.0
     scoring_cpu_s: Annotated[float, Meta(description="of the scoring processes")] = 0.0
     gpu_s: Annotated[float, Meta(description="`model_s` times the GPUs in use")] = 0.0
     peak_rss_bytes: Annotated[Count | None, Meta(description="largest resident memory")] = None
@@ -360,10 +366,12 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     ]
     created: Annotated[Time, Meta(description="when")]
     olmes: Annotated[Program, Meta(description="by which version and commit")] = Program()
-    model: RecordedModel
+    model: Annotated[RecordedModel, Meta(description="who was asked")]
     suite: Annotated[SuiteResult | None, Meta(description="`null` for single tasks")] = None
     limit: Annotated[int | None, Meta(description="items a task; `null` for all")] = None
-    held_out: HeldOut | None = None
+    held_out: Annotated[
+        HeldOut | None, Meta(description="the look at held-out tasks that it was")
+    ] = None
     tasks: Annotated[dict[str, TaskResult], Meta(min_length=1, description="by name")]
     not_run: Annotated[
         dict[str, str], Meta(description="tasks that could not be run: reason and remedy")
@@ -371,9 +379,9 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     warnings: Annotated[
         list[str], Meta(description="what a reader of the numbers must know, a sentence each")
     ] = []
-    environment: Environment = Environment()
+    environment: Annotated[Environment, Meta(description="on what")] = Environment()
     timing: Annotated[dict[str, float], Meta(description="seconds")] = {}
-    cost: Cost | None = None
+    cost: Annotated[Cost | None, Meta(description="older records have none")] = None
 
     def title(self, task: str) -> str:
         """A task's name in reports."""
@@ -422,7 +430,7 @@ class ResponseRow(TypedDict):
     """One line of a samples file: a response, what was asked, and its verdict."""
 
     doc_id: Annotated[int, Meta(ge=-LARGEST, le=LARGEST, description="row in the official file")]
-    subtask: NotRequired[str]
+    subtask: NotRequired[Annotated[str, Meta(description="`''` where there are none")]]
     doc_hash: Annotated[str, Meta(description="content of the item, by which runs are aligned")]
     cluster: NotRequired[
         Annotated[
@@ -436,9 +444,13 @@ class ResponseRow(TypedDict):
     messages: NotRequired[
         Annotated[list[Message] | None, Meta(description="the turns after `shared_messages`")]
     ]
-    prompt: NotRequired[str | None]
-    prefill: NotRequired[str]
-    continuations: NotRequired[list[str]]
+    prompt: NotRequired[
+        Annotated[str | None, Meta(description="a plain prompt, without a chat template")]
+    ]
+    prefill: NotRequired[Annotated[str, Meta(description="the answer's given first words")]]
+    continuations: NotRequired[
+        Annotated[list[str], Meta(description="whose log-likelihoods were asked for")]
+    ]
     gold: NotRequired[Annotated[Any, Meta(description="what the response is held against")]]
     response: NotRequired[Annotated[ResponseJson | None, Meta(description="what came back")]]
     values: Annotated[

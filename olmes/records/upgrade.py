@@ -27,7 +27,14 @@ def upgraded(data: JsonObject) -> JsonObject:
     suite = data.get("suite")
     if isinstance(suite, dict):
         suite = {**suite, "unit": suite_unit(suite, tasks)}
-    return {**data, "tasks": tasks, "suite": suite}
+    return {**data, "tasks": tasks, "suite": suite, "held_out": upgraded_look(data.get("held_out"))}
+
+
+def upgraded_look(look: Any) -> Any:
+    """The look of a record of schema 1; its development score had no unit."""
+    if isinstance(look, dict) and isinstance(dev := look.get("dev"), dict):
+        return {**look, "dev": {**dev, "unit": guessed_unit(dev)}}
+    return look
 
 
 def upgraded_task(name: str, task: JsonObject) -> JsonObject:

@@ -1,4 +1,4 @@
-"""Who is told what happens while a run goes on."""
+"""Callbacks of a run: who hears of its events while it runs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from olmes.types import Response
 
 
 class RunCallback:
-    """Told what happens while a run goes on; the command line draws progress from it."""
+    """Called at the events of a run; the command line draws progress from it."""
 
     def started(self, plan: Plan, folder: Path) -> None:
-        """The plan is made; the first response is about to be had."""
+        """The plan is made; the first request is about to be sent."""
 
     def answered(self, task: str, response: Response, origin: Origin) -> None:
-        """One response is there, from the journal, the cache or the model."""
+        """A response has come, from the journal, the cache or the model."""
 
     def judging(self, responses: int) -> None:
-        """Every response is there; a judge is asked about so many of them."""
+        """Every response has come; a judge is asked about so many of them."""
 
     def judged(self) -> None:
         """All questions about one response are answered."""
@@ -32,37 +32,37 @@ class RunCallback:
 
 
 class CallbackList(RunCallback):
-    """Several watchers as one."""
+    """Several callbacks as one."""
 
-    def __init__(self, *watchers: RunCallback) -> None:
-        self.watchers = watchers
+    def __init__(self, *callbacks: RunCallback) -> None:
+        self.callbacks = callbacks
 
     def started(self, plan: Plan, folder: Path) -> None:
         """Pass it on."""
-        for one in self.watchers:
-            one.started(plan, folder)
+        for callback in self.callbacks:
+            callback.started(plan, folder)
 
     def answered(self, task: str, response: Response, origin: Origin) -> None:
         """Pass it on."""
-        for one in self.watchers:
-            one.answered(task, response, origin)
+        for callback in self.callbacks:
+            callback.answered(task, response, origin)
 
     def judging(self, responses: int) -> None:
         """Pass it on."""
-        for one in self.watchers:
-            one.judging(responses)
+        for callback in self.callbacks:
+            callback.judging(responses)
 
     def judged(self) -> None:
         """Pass it on."""
-        for one in self.watchers:
-            one.judged()
+        for callback in self.callbacks:
+            callback.judged()
 
     def scoring(self) -> None:
         """Pass it on."""
-        for one in self.watchers:
-            one.scoring()
+        for callback in self.callbacks:
+            callback.scoring()
 
     def ended(self) -> None:
         """Pass it on."""
-        for one in self.watchers:
-            one.ended()
+        for callback in self.callbacks:
+            callback.ended()

@@ -11,20 +11,20 @@ from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from olmes.models.base import Model
-from olmes.requests.items import Positions
+from olmes.requests.items import LazySequence
 from olmes.requests.journal import Journal
-from olmes.requests.response_cache import Keys, ResponseCache
+from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.types import Request, Response
 
-Origin = Literal["journal", "cache", "model", "twin"]
-"""Where a response came from; a twin is the answer to an equal request of the same run."""
+Origin = Literal["journal", "cache", "model", "duplicate"]
+"""Where a response came from; a duplicate's is that of an equal request of the same run."""
 
 Answered = Callable[[int, Response, Origin], None]
 """Called with an item's position, its response and where that came from."""
 
 
 class Askable(Protocol):
-    """What can be asked and written down: an item of a plan, or a question for a judge."""
+    """What is asked and journaled: an item of a plan, or a question for a judge."""
 
     @property
     def request(self) -> Request:
@@ -45,7 +45,7 @@ def answer_all(
     """Call `answered` once for every item, as responses come in.
 
     Each response from elsewhere than the journal is written there first, unless it failed: a failed
-    request is asked again when the run goes on.
+    request is asked again when the run resumes.
     """
     shared = cache if model.cacheable else None
 
@@ -54,37 +54,37 @@ def answer_all(
             journal.append(items[position].key, response)
         answered(position, response, origin)
 
-    weighed, generated = Waiting(items), Waiting(items)
-    keys, finished = Keys(model, shared), journal.responses
+    scored, generated = PendingRequests(items), PendingRequests(items)
+    keys, finished = ResponseKeys(model, shared), journal.responses
     for position, item in enumerate(items):
         if stored := finished.get(item.key):
             answered(position, stored, "journal")
             continue
         request = item.request
-        waiting = weighed if request.continuations else generated
-        key = equal_key(keys, request)
-        if waiting.has(key):
-            waiting.join(key, position)
+        pending = scored if request.continuations else generated
+        key = equality_key(keys, request)
+        if pending.has(key):
+            pending.add_duplicate(key, position)
         elif shared and (found := shared.get(key.hex())):
             arrived(position, found, "cache")
         else:
-            waiting.add(key, position)
-    for waiting, respond in ((weighed, model.loglikelihood), (generated, model.generate)):
+            pending.add(key, position)
+    for pending, respond in ((scored, model.loglikelihood), (generated, model.generate)):
 
-        def done(at: int, response: Response, waiting: Waiting = waiting) -> None:
+        def done(at: int, response: Response, pending: PendingRequests = pending) -> None:
             if shared:
-                shared.put(waiting.key(at).hex(), response)
-            first, *twins = waiting.positions(at)
+                shared.put(pending.key(at).hex(), response)
+            first, *duplicates = pending.positions(at)
             arrived(first, response, "model")
-            for twin in twins:
-                arrived(twin, response, "twin")
+            for duplicate in duplicates:
+                arrived(duplicate, response, "duplicate")
 
-        waiting.numbers.clear()  # nothing joins any more
-        if waiting:
-            respond(waiting, done)
+        pending.numbers.clear()  # nothing is added any more
+        if pending:
+            respond(pending, done)
 
 
-def equal_key(keys: Keys, request: Request) -> bytes:
+def equality_key(keys: ResponseKeys, request: Request) -> bytes:
     """32 bytes that two requests share only when they must have the same response.
 
     Empty for a model without tokens (a recording): it cannot tell equal prompts, and every item is
@@ -93,10 +93,10 @@ def equal_key(keys: Keys, request: Request) -> bytes:
     return bytes.fromhex(keys.key(request)) if keys.model.cacheable else b""
 
 
-class Waiting(Positions[Request]):
+class PendingRequests(LazySequence[Request]):
     """The requests a model is asked, in their order; equal ones are one.
 
-    Held are numbers and hashes, in few bytes a request: requests are made when they are looked at.
+    It stores numbers and hashes, in few bytes a request: requests are made when they are looked at.
     """
 
     def __init__(self, items: Sequence[Askable]) -> None:
@@ -107,18 +107,18 @@ class Waiting(Positions[Request]):
         """The requests' keys, 32 bytes each; none for a model that has no keys."""
         self.numbers: dict[bytes, int] = {}
         """Number of each request by its key."""
-        self.twins: dict[int, list[int]] = {}
+        self.duplicates: dict[int, list[int]] = {}
         """Positions of further items by the request's number; few have any."""
 
     def __len__(self) -> int:
         return len(self.firsts)
 
-    def made(self, position: int) -> Request:
+    def member(self, position: int) -> Request:
         """The request with a number from 0."""
         return self.items[self.firsts[position]].request
 
     def has(self, key: bytes) -> bool:
-        """Whether a request with this key waits."""
+        """Whether a request with this key is pending."""
         return key in self.numbers
 
     def add(self, key: bytes, position: int) -> None:
@@ -128,9 +128,9 @@ class Waiting(Positions[Request]):
             self.keys += key
         self.firsts.append(position)
 
-    def join(self, key: bytes, position: int) -> None:
-        """Add an item whose request waits already."""
-        self.twins.setdefault(self.numbers[key], []).append(position)
+    def add_duplicate(self, key: bytes, position: int) -> None:
+        """Add an item whose request is pending already."""
+        self.duplicates.setdefault(self.numbers[key], []).append(position)
 
     def key(self, number: int) -> bytes:
         """The key of a request."""
@@ -138,4 +138,4 @@ class Waiting(Positions[Request]):
 
     def positions(self, number: int) -> list[int]:
         """The items that a request answers."""
-        return [self.firsts[number], *self.twins.get(number, ())]
+        return [self.firsts[number], *self.duplicates.get(number, ())]

@@ -1,7 +1,7 @@
-"""The items of a run: which responses are to be had, an instance and a repeat each.
+"""The items of a run: which responses it needs, an instance and a repeat each.
 
-Items are made when they are looked at. What is held is an instance, its request and 8 bytes an item,
-so that the repeats of a long run cost next to nothing.
+Items are made when they are looked at. What is stored is an instance, its request and 8 bytes an
+item, so that the repeats of a long run cost next to nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Item(NamedTuple):
-    """One response to be had."""
+    """One response of a run."""
 
     instance: Instance
     first: Request
@@ -41,10 +41,10 @@ class Item(NamedTuple):
         return f"{self.instance.id}#{self.repeat}:{self.request_hash}"
 
 
-class Positions(Sequence[T]):
+class LazySequence(Sequence[T]):
     """A sequence whose members are made from their position when they are looked at."""
 
-    def made(self, position: int) -> T:
+    def member(self, position: int) -> T:
         """The member at a position from 0."""
         raise NotImplementedError
 
@@ -56,16 +56,16 @@ class Positions(Sequence[T]):
 
     def __getitem__(self, position: int | slice) -> T | list[T]:
         if isinstance(position, slice):
-            return [self.made(at) for at in range(len(self))[position]]
+            return [self.member(at) for at in range(len(self))[position]]
         if 0 <= position < len(self):
-            return self.made(position)
-        return self.made(range(len(self))[position])
+            return self.member(position)
+        return self.member(range(len(self))[position])
 
     def __iter__(self) -> Iterator[T]:
-        return map(self.made, range(len(self)))
+        return map(self.member, range(len(self)))
 
 
-class Items(Positions[Item]):
+class Items(LazySequence[Item]):
     """One task's items: instance by instance, each with its repeats."""
 
     def __init__(self, instances: Sequence[Instance], requests: Sequence[Request]) -> None:
@@ -77,14 +77,14 @@ class Items(Positions[Item]):
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    def place(self, position: int) -> tuple[int, int]:
+    def locate(self, position: int) -> tuple[int, int]:
         """Number of the instance of an item, and the repeat."""
         number = bisect_right(self.ends, position)
         return number, position - (self.ends[number - 1] if number else 0)
 
-    def made(self, position: int) -> Item:
+    def member(self, position: int) -> Item:
         """The item at a position from 0."""
-        number, repeat = self.place(position)
+        number, repeat = self.locate(position)
         digest = f"{self.hashes[position]:016x}"
         return Item(self.instances[number], self.requests[number], repeat, digest)
 
@@ -116,7 +116,7 @@ class Items(Positions[Item]):
                 position += 1
 
 
-class Docs(Positions[Doc]):
+class Docs(LazySequence[Doc]):
     """The document of each of a task's items."""
 
     def __init__(self, items: Items) -> None:
@@ -125,13 +125,13 @@ class Docs(Positions[Doc]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def made(self, position: int) -> Doc:
+    def member(self, position: int) -> Doc:
         """The document of the item at a position from 0."""
-        number, _ = self.items.place(position)
+        number, _ = self.items.locate(position)
         return self.items.instances[number].doc
 
 
-class Joined(Positions[T]):
+class Concatenation(LazySequence[T]):
     """Several sequences as one."""
 
     def __init__(self, parts: Sequence[Sequence[T]]) -> None:
@@ -141,12 +141,12 @@ class Joined(Positions[T]):
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    def place(self, position: int) -> tuple[int, int]:
+    def locate(self, position: int) -> tuple[int, int]:
         """Which of the sequences a position lies in, and where in it."""
         part = bisect_right(self.ends, position)
         return part, position - (self.ends[part - 1] if part else 0)
 
-    def made(self, position: int) -> T:
+    def member(self, position: int) -> T:
         """The member at a position from 0."""
-        part, at = self.place(position)
+        part, at = self.locate(position)
         return self.parts[part][at]

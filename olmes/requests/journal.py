@@ -1,28 +1,38 @@
-"""The journal of a run: each finished response, appended at once, so that a killed run goes on.
+"""The journal of a run: each finished response, appended at once, so that a killed run resumes.
 
 `journal.jsonl` in the run's folder, one line a response: `{"item": ..., "response": {...}}`. A line is
 written in one call and flushed to the operating system, so `kill -9` loses at most the line being
 written; such a torn last line is cut off when the journal is opened again. The journal of a run under
-seal holds its responses packed (`{"item": ..., "packed": ...}`), so that nobody reads them by chance.
+seal has its responses packed (`{"item": ..., "packed": ...}`), so that nobody reads them by chance.
 
-Responses are not kept in memory: of those an earlier process finished the journal knows the places.
+Responses are not held in memory: of those an earlier process finished the journal knows the offsets.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from olmes.errors import OlmesError
-from olmes.tools.jsonl import dumps, line_of, quick
+from olmes.tools.jsonl import compact_json, dumps, line_of
+from olmes.tools.locks import lock
 from olmes.types import Response, ResponseJson
 
 FILE_NAME = "journal.jsonl"
+
+
+class JournalLine(TypedDict):
+    """One finished response: `packed` in the journal of a run under seal, else `response`."""
+
+    item: str
+    """The item's key."""
+    response: NotRequired[ResponseJson]
+    packed: NotRequired[str]
+    """The response as JSON, compressed, in base64."""
 
 
 class Journal:
@@ -34,19 +44,19 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.stream = self.path.open("a+b")
         try:
-            lock(self.stream.fileno())
+            lock(self.stream)
         except OSError:
             self.stream.close()
             raise OlmesError(
                 f"another process is writing {folder}; wait for it, or choose another --out."
             ) from None
-        self.places: dict[int, int] = self.recover()
+        self.offsets: dict[int, int] = self.recover()
         """Where the line of an item begins, by the hash of its key: an eighth of the keys' memory."""
 
     @property
-    def responses(self) -> Finished:
+    def responses(self) -> FinishedResponses:
         """What an earlier process finished, by item key; what is appended is not in it."""
-        return Finished(self)
+        return FinishedResponses(self)
 
     def recover(self) -> dict[int, int]:
         """Find what an earlier process finished, and cut off a torn last line."""
@@ -55,7 +65,7 @@ class Journal:
         good = 0
         for line in self.stream:
             try:
-                row = json.loads(line)
+                row: JournalLine = json.loads(line)
             except ValueError:
                 break
             if not line.endswith(b"\n"):
@@ -65,68 +75,53 @@ class Journal:
         self.stream.truncate(good)
         return found
 
-    def row(self, place: int) -> dict[str, Any]:
-        """The line that begins at a place."""
-        self.stream.seek(place)
-        row: dict[str, Any] = json.loads(self.stream.readline())
-        return row
+    def line(self, offset: int) -> JournalLine:
+        """The line that begins at an offset."""
+        self.stream.seek(offset)
+        line: JournalLine = json.loads(self.stream.readline())
+        return line
 
     def append(self, item: str, response: Response) -> None:
-        """Write down one finished response."""
-        row: dict[str, Any] = {"item": item, "response": response.to_json()}
+        """Append one finished response."""
+        line: JournalLine = {"item": item}
         if self.packed:
-            squeezed = zlib.compress(dumps(row.pop("response")).encode())
-            row["packed"] = base64.b64encode(squeezed).decode("ascii")
-        # A weight that is not a number is nothing that the fast way can write.
-        self.stream.write(line_of(row) if response.logprobs else quick(row) + b"\n")
+            compressed = zlib.compress(dumps(response.to_json()).encode())
+            line["packed"] = base64.b64encode(compressed).decode("ascii")
+        else:
+            line["response"] = response.to_json()
+        # A log-probability may be NaN, which `compact_json` cannot write.
+        self.stream.write(line_of(line) if response.logprobs else compact_json(line) + b"\n")
         self.stream.flush()
 
     def close(self, *, remove: bool = False) -> None:
-        """Close the journal; `remove` it when the record holds everything in it."""
+        """Close the journal; `remove` it when everything in it is in the record."""
         if remove:
             self.path.unlink(missing_ok=True)
         self.stream.close()
 
 
-class Finished(Mapping[str, Response]):
+class FinishedResponses(Mapping[str, Response]):
     """The responses of a journal by item key, each read when it is asked for."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
 
     def __getitem__(self, item: str) -> Response:
-        row = self.journal.row(self.journal.places[hash(item)])
+        line = self.journal.line(self.journal.offsets[hash(item)])
         # Another key may have the same hash.
-        if row["item"] != item:
+        if line["item"] != item:
             raise KeyError(item)
-        return Response.from_json(unpacked(row))
+        return response_of(line)
 
     def __iter__(self) -> Iterator[str]:
-        return (self.journal.row(place)["item"] for place in self.journal.places.values())
+        return (self.journal.line(offset)["item"] for offset in self.journal.offsets.values())
 
     def __len__(self) -> int:
-        return len(self.journal.places)
+        return len(self.journal.offsets)
 
 
-def unpacked(row: dict[str, Any]) -> ResponseJson:
+def response_of(line: JournalLine) -> Response:
     """The response of a line of the journal."""
-    if "packed" in row:
-        row = {"response": json.loads(zlib.decompress(base64.b64decode(row["packed"])))}
-    response: ResponseJson = row["response"]
-    return response
-
-
-def lock(descriptor: int) -> None:
-    """Take an exclusive lock that ends with the process, however it ends.
-
-    Raises:
-        OSError: another process holds it.
-    """
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        return
-    import fcntl
-
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if "packed" in line:
+        return Response.from_json(json.loads(zlib.decompress(base64.b64decode(line["packed"]))))
+    return Response.from_json(line["response"])

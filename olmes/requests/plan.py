@@ -7,7 +7,7 @@ import random
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TypedDict
 
 import msgspec
 
@@ -18,12 +18,22 @@ from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
 from olmes.records.schema import JudgeModel
-from olmes.requests.items import Item, Items, Joined
+from olmes.requests.items import Concatenation, Item, Items
 from olmes.tools.hashing import Members, streamed_hash
 from olmes.types import Instance, JsonObject, Message
 
 LIMIT_SEED = 1234
 """Seed of the items a limit keeps (the reference's `random_subsample_seed`)."""
+
+
+class TaskDescription(TypedDict):
+    """A task's part of what a run's identity is a hash of."""
+
+    formulation: str
+    scorer: str
+    items: Members
+    """Each item's key and the hash of its document."""
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class TaskPlan:
         """The hash of the scoring code, taken once: it is loaded once, too."""
         return scorer_hash(self.task)
 
-    def described(self) -> JsonObject:
+    def description(self) -> TaskDescription:
         """What the task contributes to a run's identity, to be hashed once: items are streamed."""
         return {
             "formulation": self.task.formulation_hash,
@@ -68,15 +78,15 @@ class Plan:
     suite: Suite | None
     limit: int | None
     not_run: Mapping[str, str] = field(default_factory=dict)
-    """Tasks that were asked for and cannot be run, each with the reason and the remedy."""
+    """Requested tasks that cannot be run, each with the reason and the remedy."""
 
     @property
-    def items(self) -> Joined[Item]:
+    def items(self) -> Concatenation[Item]:
         """Every item of every task."""
-        return Joined([task.items for task in self.tasks])
+        return Concatenation([task.items for task in self.tasks])
 
     def identity(
-        self, fingerprint: str, engine: Mapping[str, Any], judge: JudgeModel | None = None
+        self, fingerprint: str, engine: JsonObject, judge: JudgeModel | None = None
     ) -> str:
         """16 hex digits: equal exactly when a run would have the same record.
 
@@ -85,9 +95,9 @@ class Plan:
             engine: the model's.
             judge: how the judge is described, where a task has one.
         """
-        tasks = {plan.task.name: plan.described() for plan in self.tasks}
+        tasks = {plan.task.name: plan.description() for plan in self.tasks}
         suite = None if self.suite is None else dataclasses.asdict(self.suite)
-        described: JsonObject = {
+        description: JsonObject = {
             "olmes": __version__,
             "model": fingerprint,
             "engine": engine,
@@ -96,8 +106,8 @@ class Plan:
             "tasks": tasks,
         }
         if judge:
-            described["judge"] = msgspec.to_builtins(judge)
-        return streamed_hash(described)[:16]
+            description["judge"] = msgspec.to_builtins(judge)
+        return streamed_hash(description)[:16]
 
 
 def make_plan(
@@ -126,13 +136,13 @@ def make_plan(
         instances: Sequence[Instance] = datasets[task.name].instances
         if limit is not None and among is not None:
             instances = [one for one in instances if one.id in among] or instances
-        kept = limited(instances, limit)
-        requests = [task.request(instance.doc) for instance in kept]
-        plans.append(TaskPlan(task, datasets[task.name], Items(kept, requests)))
+        chosen = draw_instances(instances, limit)
+        requests = [task.request(instance.doc) for instance in chosen]
+        plans.append(TaskPlan(task, datasets[task.name], Items(chosen, requests)))
     return Plan(tuple(plans), suite, limit, dict(not_run or {}))
 
 
-def limited(instances: Sequence[Instance], limit: int | None) -> list[Instance]:
+def draw_instances(instances: Sequence[Instance], limit: int | None) -> list[Instance]:
     """`limit` instances, drawn with a fixed seed and spread evenly over the sub-tasks.
 
     A smaller limit keeps a subset of a larger one, so that raising it reuses every response.

@@ -8,82 +8,82 @@ from collections.abc import Mapping, Sequence
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset, by_file
 from olmes.errors import OlmesError
-from olmes.models.replay import RecordedResponse, Recording, ReplayModel
+from olmes.models.replay import RecordedResponse, RecordedResponses, ReplayModel
 from olmes.requests.plan import Plan
-from olmes.requests.request_hash import RequestHasher, alike
+from olmes.requests.request_hash import RequestHasher, differ_in_repeat_only
 from olmes.types import Doc, Instance, Request, Response
 
-NOTHING = -1
-"""In place of the place of a row that there is none of."""
+MISSING = -1
+"""In place of an offset, where there is no such response."""
 
 
-class RecordedAnswers:
-    """Where the responses to the items of some tasks stand in a recording: 8 bytes a response."""
+class RecordedIndex:
+    """Where in a recording the responses to the items of some tasks are: 8 bytes a response."""
 
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
-        self.places: dict[str, array[int]] = {}
-        """By the instance's id: the place of each repeat's row."""
+    def __init__(self, recorded: RecordedResponses) -> None:
+        self.recorded = recorded
+        self.offsets: dict[str, array[int]] = {}
+        """By the instance's id: the offset of each repeat's line."""
 
-    def add(self, instance_id: str, repeat: int, place: int) -> int | None:
-        """Add a response; where the item had one before, the place of that one."""
-        own = self.places.setdefault(instance_id, array("q"))
-        own.extend([NOTHING] * (repeat + 1 - len(own)))
-        before, own[repeat] = own[repeat], place
-        return None if before == NOTHING else before
+    def add(self, instance_id: str, repeat: int, offset: int) -> int | None:
+        """Add a response; the offset of an earlier one to the same item, if there is one."""
+        own = self.offsets.setdefault(instance_id, array("q"))
+        own.extend([MISSING] * (repeat + 1 - len(own)))
+        before, own[repeat] = own[repeat], offset
+        return None if before == MISSING else before
 
     def response(self, instance_id: str, repeat: int) -> Response | None:
         """The response to an item, if it is recorded."""
-        own = self.places.get(instance_id, ())
-        if repeat >= len(own) or own[repeat] == NOTHING:
+        own = self.offsets.get(instance_id, ())
+        if repeat >= len(own) or own[repeat] == MISSING:
             return None
-        return self.recording.at(own[repeat]).to_response()
+        return self.recorded.at(own[repeat]).to_response()
 
 
-def recorded_answers(
-    recording: Recording, tasks: Sequence[Task], datasets: Mapping[str, Dataset]
-) -> RecordedAnswers:
-    """The recorded responses to the items of some tasks.
+def index_recorded(
+    recorded: RecordedResponses, tasks: Sequence[Task], datasets: Mapping[str, Dataset]
+) -> RecordedIndex:
+    """Find the items of some tasks that recorded responses answer.
 
     Raises:
         OlmesError: a row names no task where there are several, or two rows answer one item.
     """
     finders = {task.name: Finder(task, datasets[task.name]) for task in tasks}
     only = next(iter(finders))
-    found = RecordedAnswers(recording)
-    for place, row in recording:
-        if not row.task and len(finders) > 1:
+    found = RecordedIndex(recorded)
+    for offset, response in recorded:
+        if not response.task and len(finders) > 1:
             raise OlmesError(
-                f"{row.place}: the run has several tasks, so each row must name its `task`."
+                f"{response.source}: the run has several tasks; name each response's `task`."
             )
-        if (finder := finders.get(row.task or only)) is None:
+        if (finder := finders.get(response.task or only)) is None:
             continue
-        before = found.add(finder.instance(row).id, row.repeat, place)
+        before = found.add(finder.instance(response).id, response.repeat, offset)
         if before is not None:
             raise OlmesError(
-                f"{row.place}: answers the same item as {recording.place_of(before)}; number several "
-                "responses to one item with repeat = 0, 1, ..., or remove one."
+                f"{response.source}: answers the same item as {recorded.source_of(before)}; "
+                "number several responses to one item with repeat = 0, 1, ..., or remove one."
             )
     return found
 
 
-def fill_answers(model: ReplayModel, plan: Plan, recorded: RecordedAnswers) -> None:
+def set_answers(model: ReplayModel, plan: Plan, index: RecordedIndex) -> None:
     """Have a replay model find its answers to the requests of a plan."""
     keys = RequestHasher()
     asked = {
         keys.digest(request): instance.id
         for task in plan.tasks
         for instance, request in zip(task.items.instances, task.items.requests, strict=True)
-        if instance.id in recorded.places
+        if instance.id in index.offsets
     }
-    # Of a request that repeats another, the first: the hash of what the repeats share is kept.
+    # Of a request that repeats another, the first: the hash of what the repeats share is cached.
     latest: list[tuple[Request, str | None]] = []
 
     def find(request: Request) -> Response | None:
-        if not latest or not alike(latest[0][0], request):
+        if not latest or not differ_in_repeat_only(latest[0][0], request):
             latest[:] = [(request, asked.get(keys.digest(request.repeated(0))))]
         instance_id = latest[0][1]
-        return recorded.response(instance_id, request.repeat) if instance_id else None
+        return index.response(instance_id, request.repeat) if instance_id else None
 
     model.find = find
 
@@ -94,7 +94,7 @@ class Finder:
     def __init__(self, task: Task, dataset: Dataset | None) -> None:
         self.task = task
         instances = dataset.instances if dataset else ()
-        self.by_place = {(one.subtask, one.doc_id): one for one in instances}
+        self.by_position = {(one.subtask, one.doc_id): one for one in instances}
         # Where one file holds all sub-tasks the row number alone names the item.
         self.by_row: dict[int, list[Instance]] = {}
         for one in instances:
@@ -110,50 +110,50 @@ class Finder:
         if row.doc is not None:
             return self.from_doc(row, row.doc)
         assert row.doc_id is not None
-        if found := self.by_place.get((row.subtask, row.doc_id)):
+        if found := self.by_position.get((row.subtask, row.doc_id)):
             return found
         candidates = self.by_row.get(row.doc_id, [])
         if row.subtask and by_file(self.task.source):
-            raise self.nowhere(row, [one for one in self.by_place if one[0] == row.subtask])
+            raise self.not_found(row, [one for one in self.by_position if one[0] == row.subtask])
         if not candidates:
-            raise self.nowhere(row, list(self.by_place))
+            raise self.not_found(row, list(self.by_position))
         if len(candidates) == 1:
             return candidates[0]
         names = sorted({one.subtask for one in candidates})
         raise OlmesError(
-            f"{row.place}: document {row.doc_id} stands in several files of {self.task.name}; "
+            f"{row.source}: document {row.doc_id} is in several files of {self.task.name}; "
             f"give `subtask`, one of {', '.join(names)}."
         )
 
-    def nowhere(self, row: RecordedResponse, places: Sequence[tuple[str, int]]) -> OlmesError:
-        """That a row names no item, with what there is in its place."""
-        if not places:
-            names = sorted({subtask for subtask, _ in self.by_place})
+    def not_found(self, row: RecordedResponse, positions: Sequence[tuple[str, int]]) -> OlmesError:
+        """The error that a row names no item, with the names or numbers there are."""
+        if not positions:
+            names = sorted({subtask for subtask, _ in self.by_position})
             return OlmesError(
-                f"{row.place}: {self.task.name} has no sub-task '{row.subtask}'; "
+                f"{row.source}: {self.task.name} has no sub-task '{row.subtask}'; "
                 f"write one of {', '.join(names)}."
             )
         where = f" in {row.subtask}" if row.subtask and by_file(self.task.source) else ""
         return OlmesError(
-            f"{row.place}: {self.task.name} has no document {row.doc_id}{where}; "
-            f"the last row is {max(row for _, row in places)}."
+            f"{row.source}: {self.task.name} has no document {row.doc_id}{where}; "
+            f"the last row is {max(row for _, row in positions)}."
         )
 
     def from_doc(self, row: RecordedResponse, doc: Doc) -> Instance:
         """The instance of an inline document: the data set's own where the content is the same."""
-        subtask = row.subtask or doc.get("subtask") or self.of_task(row, doc)
+        subtask = row.subtask or doc.get("subtask") or self.subtask_of(row, doc)
         known = {name: doc[name] for name in self.task.source.fields if name in doc}
         named = {"subtask": subtask} if by_file(self.task.source) else {}
-        made = Instance(self.task.name, row.doc_id or 0, known | named, subtask)
-        return self.by_content.get(made.doc_hash, made)
+        instance = Instance(self.task.name, row.doc_id or 0, known | named, subtask)
+        return self.by_content.get(instance.doc_hash, instance)
 
-    def of_task(self, row: RecordedResponse, doc: Doc) -> str:
+    def subtask_of(self, row: RecordedResponse, doc: Doc) -> str:
         """The sub-task the task itself reads from a document; '' where the document has none."""
         try:
             self.task.gold(doc)
         except (KeyError, TypeError, ValueError) as error:
             raise OlmesError(
-                f"{row.place}: the inline doc is not an item of {self.task.name} "
+                f"{row.source}: the inline doc is not an item of {self.task.name} "
                 f"({type(error).__name__}: {error}); give it the official file's fields "
                 f"({', '.join(self.task.source.fields)})."
             ) from None

@@ -1,4 +1,4 @@
-"""Content hashes of requests, quickly where many of them differ in their repeat alone."""
+"""Content hashes of requests; those that differ in their repeat alone share the work."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class RequestHasher:
 
     def __init__(self) -> None:
         self.last: tuple[Request, Any] | None = None
-        """The request whose beginning was hashed last, and the hash up to its repeat."""
+        """The request whose prefix was hashed last, and the hash up to its repeat."""
 
     def digest(self, request: Request) -> str:
         """64 hex digits of the request's content."""
         last = self.last
-        if last is None or not alike(last[0], request):
+        if last is None or not differ_in_repeat_only(last[0], request):
             text, end = canonical_json(request.to_json()), b"%d}" % request.repeat
             assert text.endswith(b',"repeat":' + end)
             last = self.last = (request, hashlib.sha256(text[: -len(end)]))
@@ -31,8 +31,8 @@ class RequestHasher:
         return str(found.hexdigest())
 
 
-def alike(one: Request, other: Request) -> bool:
-    """Whether two requests are known to be the same but for their repeat: they share their parts."""
+def differ_in_repeat_only(one: Request, other: Request) -> bool:
+    """Whether two requests share all their parts, so that only their repeat can differ."""
     return (
         one.messages is other.messages
         and one.prompt is other.prompt

@@ -6,7 +6,7 @@ generation setting, and the repeat. One model's answers are never served for ano
 Value: the response as JSON. A failed response is never stored. Entries do not expire; delete the file
 to empty it.
 
-Making a key takes the tokenizer. A second table remembers it by the request and all that makes tokens
+Making a key takes the tokenizer. A second table has it by the request and all that makes tokens
 of it, so that a run whose answers are all here loads neither tokenizer nor model.
 """
 
@@ -17,12 +17,11 @@ import json
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from olmes.models.base import Model
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
-from olmes.types import Request, Response
+from olmes.types import JsonObject, Request, Response
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, response TEXT) WITHOUT ROWID;
@@ -30,7 +29,7 @@ CREATE TABLE IF NOT EXISTS keys (request TEXT PRIMARY KEY, key TEXT) WITHOUT ROW
 """
 
 
-def response_key(model: Model, engine: dict[str, Any], request: Request) -> str:
+def response_key(model: Model, engine: JsonObject, request: Request) -> str:
     """64 hex digits that two requests share only when they must have the same response."""
     encoded = model.encode(request)
     return content_hash(
@@ -46,24 +45,24 @@ def response_key(model: Model, engine: dict[str, Any], request: Request) -> str:
     )
 
 
-class Keys:
-    """The response keys of one model's requests, made or remembered."""
+class ResponseKeys:
+    """The response keys of one model's requests, made or read from the cache."""
 
     def __init__(self, model: Model, cache: ResponseCache | None) -> None:
         self.model, self.cache, self.engine = model, cache, model.engine
-        self.maker = ""
+        self.encoder_hash = ""
         if cache and model.encoding:
-            self.maker = content_hash([model.fingerprint, self.engine, model.encoding])
+            self.encoder_hash = content_hash([model.fingerprint, self.engine, model.encoding])
 
     def key(self, request: Request) -> str:
         """As `response_key`."""
-        if not self.cache or not self.maker:
+        if not self.cache or not self.encoder_hash:
             return response_key(self.model, self.engine, request)
-        name = content_hash([self.maker, request.to_json()])
-        key = self.cache.remembered(name)
+        name = content_hash([self.encoder_hash, request.to_json()])
+        key = self.cache.stored_key(name)
         if key is None:
             key = response_key(self.model, self.engine, request)
-            self.cache.remember(name, key)
+            self.cache.store_key(name, key)
         return key
 
 
@@ -96,7 +95,7 @@ class ResponseCache:
         """Open a file that is there; without one nothing is found."""
         if not path.is_file():
             return
-        # Without a log beside it nobody writes, and SQLite need not make one to read.
+        # Without a write-ahead log nobody writes, and SQLite need not make one to read.
         mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
         try:
             self.connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
@@ -114,12 +113,12 @@ class ResponseCache:
             row = json.dumps(response.to_json())
             self.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", key, row)
 
-    def remembered(self, request: str) -> str | None:
-        """The key that was made for a request, if there was one."""
+    def stored_key(self, request: str) -> str | None:
+        """The stored key of a request, if there is one."""
         return self.execute("SELECT key FROM keys WHERE request = ?", request)
 
-    def remember(self, request: str, key: str) -> None:
-        """Remember the key of a request."""
+    def store_key(self, request: str, key: str) -> None:
+        """Store the key of a request."""
         self.execute("INSERT OR REPLACE INTO keys VALUES (?, ?)", request, key)
 
     def execute(self, statement: str, *values: str) -> str | None:
@@ -134,7 +133,7 @@ class ResponseCache:
         return str(found[0]) if found else None
 
     def switch_off(self, error: Exception) -> None:
-        """Go on without a cache, and remember why."""
+        """Continue without a cache, and remember why."""
         self.trouble = f"the response cache is off for this run ({error})"
         self.close()
 

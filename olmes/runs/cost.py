@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from olmes.tools.jsonl import dumps, write_atomically
 from olmes.models.base import Done, EncodedPrompt, Model, Work
 from olmes.records.check import FieldError, converted
 from olmes.records.schema import Cost
 from olmes.scoring.process.pool import ScoringPool
+from olmes.tools.jsonl import dumps, write_atomically
 from olmes.types import JsonObject, Request, Response
 
 FILE_NAME = "cost.json"

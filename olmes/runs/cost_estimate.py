@@ -1,4 +1,4 @@
-"""What a run would cost, told before it starts: requests, tokens, time, memory for the weights.
+"""What a run would cost, before it starts: requests, tokens, time, memory for the weights.
 
 Nothing is asked of the model, no weights are loaded, nothing is written into the store, and held-out
 tasks are not looked at: only prompts are made. Speed and the length of answers come from earlier
@@ -9,29 +9,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes.requests.response_cache import Keys, ResponseCache
-from olmes.records.environment import environment
 from olmes.errors import OlmesError
-from olmes.requests.items import Item
-from olmes.requests.journal import FILE_NAME
 from olmes.judging.judge import Judge
 from olmes.models.base import Model
-from olmes.models.checkpoint.folder import HubCheckpoint
 from olmes.models.checkpoint.fingerprint import weight_files
-from olmes.models.hf.model import CheckpointModel
+from olmes.models.checkpoint.folder import HubCheckpoint
 from olmes.models.checkpoint.lineage import family
-from olmes.models.replay import ReplayModel
-from olmes.models.spec import load_model
+from olmes.models.hf.model import CheckpointModel
 from olmes.models.hf.warm import WarmMemory, tensors
+from olmes.models.spec import load_model
 from olmes.models.workload import Workload, workload
-from olmes.requests.plan import Plan
+from olmes.records.environment import environment
 from olmes.records.record import Record, readable_records
 from olmes.records.schema import Hardware
+from olmes.requests.items import Item
+from olmes.requests.journal import FILE_NAME
+from olmes.requests.plan import Plan
+from olmes.requests.response_cache import ResponseCache, ResponseKeys
+from olmes.runs.evaluation import Evaluation
 from olmes.runs.run import run_name
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -77,31 +77,26 @@ class CostEstimate:
         return asdict(self)
 
 
-def estimate_all(
-    names: Sequence[str],
-    plan: Callable[[Model], Plan],
-    *,
-    out: Path,
-    engine: Mapping[str, Any],
-    judge: Judge | None = None,
-    use_cache: bool = True,
-) -> list[CostEstimate]:
+def estimate_all(names: Sequence[str], evaluation: Evaluation) -> list[CostEstimate]:
     """The estimate of each model; tokens are made once for all that share a tokenizer.
 
     Raises:
-        OlmesError: a model cannot be had, or the plan cannot be made.
+        OlmesError: a model cannot be loaded, or the plan cannot be made.
     """
-    warm = WarmMemory()
-    records = list(records_of(out))
-    loaded = [load_model(name, warm=warm, **engine) for name in names]
-    shared: Plan | None = None
-    found = []
-    for model in loaded:
-        # Only a recording has a say in what is asked of it.
-        own = plan(model) if shared is None or isinstance(model, ReplayModel) else shared
-        shared = None if isinstance(model, ReplayModel) else own
-        found.append(estimate(own, model, records, out=out, judge=judge, use_cache=use_cache))
-    return found
+    warm, options = WarmMemory(), evaluation.options
+    records = list(records_of(options.out))
+    loaded = [load_model(name, warm=warm, **options.engine) for name in names]
+    return [
+        estimate(
+            evaluation.plan(model),
+            model,
+            records,
+            out=options.out,
+            judge=evaluation.judge(),
+            use_cache=options.use_cache,
+        )
+        for model in loaded
+    ]
 
 
 def estimate(
@@ -177,7 +172,7 @@ def equal_requests(
     items: Sequence[Item], positions: Sequence[int], model: Model
 ) -> dict[str, list[int]]:
     """Positions by response key, in order: those under one key have the same response."""
-    keys = Keys(model, None)
+    keys = ResponseKeys(model, None)
     equal: dict[str, list[int]] = {}
     for position in positions:
         item = items[position]
@@ -224,9 +219,7 @@ def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:
 
 def records_of(out: Path) -> Iterator[Record]:
     """Every record of a store that can be read, the newest first."""
-    yield from sorted(
-        readable_records(out), key=lambda record: record.run.created, reverse=True
-    )
+    yield from sorted(readable_records(out)[0], key=lambda record: record.run.created, reverse=True)
 
 
 def mean_length(

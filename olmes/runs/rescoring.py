@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
-from olmes.records.aggregate import Numbers, task_numbers
+from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
 from olmes.models.replay import RecordedResponse
-from olmes.records.schema import ResponseRow, RowValue
+from olmes.records.aggregate import Numbers, task_numbers
+from olmes.records.schema import MetricScore, ResponseRow, RowValue
 from olmes.requests.recorded import Finder
-from olmes.scoring.process.pool import ScoringPool
 from olmes.runs.score_sheet import ScoreSheet, unanswered
-from olmes.benchmark.task import Task
+from olmes.scoring.process.pool import ScoringPool
 from olmes.types import VerdictPart
 
 
@@ -26,6 +26,26 @@ class Rescored:
     rows: list[ResponseRow]
     """One a response, in the order of the recording."""
     numbers: Numbers
+
+    @property
+    def primary(self) -> str:
+        """The task's primary metric."""
+        return self.task.primary
+
+    @property
+    def standard(self) -> bool:
+        """Whether the formulation is the published one."""
+        return self.task.standard
+
+    @property
+    def metrics(self) -> dict[str, MetricScore]:
+        """By name."""
+        return self.numbers.metrics
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Responses by what happened."""
+        return self.numbers.counts
 
 
 def score_recorded(

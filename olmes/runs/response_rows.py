@@ -1,4 +1,4 @@
-"""The rows of a run's samples (docs/record.md), on disk while the run goes on, and their sheet.
+"""The rows of a run's samples (docs/record.md), on disk until the run is finished, and their sheet.
 
 A row says nothing that differs from one undisturbed run to the next: no times, no cache hits.
 """
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from olmes.requests.items import Docs, Item
-from olmes.tools.jsonl import line_of
-from olmes.requests.plan import TaskPlan
 from olmes.records.schema import ResponseRow
+from olmes.requests.items import Docs, Item
+from olmes.requests.plan import TaskPlan
 from olmes.runs.score_sheet import ScoreSheet, unanswered
 from olmes.runs.spool import Spool
+from olmes.tools.jsonl import line_of
 from olmes.types import Doc, Message, Question, Response
 
 

@@ -11,25 +11,25 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
 
-from olmes.requests.dispatch import Origin, answer_all
-from olmes.requests.response_cache import ResponseCache
-from olmes.runs.cost import Meter
-from olmes.requests.journal import Journal
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
-from olmes.requests.plan import Plan
 from olmes.records.record import Record
-from olmes.runs.write_record import write_record
+from olmes.requests.callbacks import RunCallback
+from olmes.requests.dispatch import Origin, answer_all
+from olmes.requests.journal import Journal
+from olmes.requests.plan import Plan
+from olmes.requests.response_cache import ResponseCache
+from olmes.runs.cost import Meter
+from olmes.runs.options import RunOptions
 from olmes.runs.response_rows import RunSheet, ToJudge
-from olmes.scoring.process.shared_pool import SharedPool
+from olmes.runs.write_record import write_record
 from olmes.scoring.process.pool import ScoringPool
-from olmes.seal.look import Look, take_look
+from olmes.scoring.process.shared_pool import SharedPool
+from olmes.seal.look import take_look
 from olmes.seal.sealing import write_result
 from olmes.types import Judgement, Question, Response
-from olmes.requests.callbacks import RunCallback
 
 JUDGED_AT_ONCE = 10_000
 """Responses whose questions are put to a judge together; more than any judged benchmark has."""
@@ -38,63 +38,59 @@ JUDGED_AT_ONCE = 10_000
 def run(
     plan: Plan,
     model: Model,
+    options: RunOptions,
     *,
-    out: Path,
     judge: Judge | None = None,
-    look: Look | None = None,
-    use_cache: bool = True,
-    scoring_processes: int | None = None,
-    watcher: RunCallback | None = None,
+    callback: RunCallback | None = None,
     scorers: SharedPool | None = None,
 ) -> Record:
-    """Run a plan on a model, or go on with the same run where it stopped.
+    """Run a plan on a model, or resume the same run where it stopped.
 
-    A finished run is returned as it is. A run killed at any moment goes on when the same plan is run
-    on the same model with the same `out`, and ends with the same record.
+    A finished run is returned as it is. A run killed at any moment resumes when the same plan is run
+    on the same model with the same store, and ends with the same record.
 
     Args:
         plan: what is asked.
         model: who is asked.
-        out: the store: the folder of the runs' folders and of the ledger.
+        options: the store, the look, the cache and the scoring processes; what else they say is in
+            the plan already.
         judge: answers the questions of judged tasks.
-        look: why held-out tasks are looked at, when the plan has any.
-        use_cache: whether responses are taken from and put into the cache shared by all runs.
-        scoring_processes: how many; None takes half of the processors.
-        watcher: told what happens.
+        callback: called at the events of the run.
         scorers: scoring processes that outlive the run; None has the run end its own.
 
     Raises:
         OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
             not be looked at.
     """
-    watcher = watcher or RunCallback()
+    out = options.out
+    callback = callback or RunCallback()
     judged = any(task.task.judged for task in plan.tasks)
     identity = plan.identity(
         model.fingerprint, model.engine, judge.describe() if judge and judged else None
     )
     folder = out / run_name(plan, model, identity)
-    taken = take_look(plan, model, folder.name, out, look)
+    taken = take_look(plan, model, folder.name, out, options.look)
     if (folder / "run.json").exists() and (record := Record.load(folder)).complete:
         return record
     began = time.perf_counter()
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
-    cache = ResponseCache() if use_cache else None
+    cache = ResponseCache() if options.use_cache else None
     meter = Meter(folder, model)
-    lender = scorers or SharedPool()
+    shared = scorers or SharedPool()
     whole = False
-    watcher.started(plan, folder)
+    callback.started(plan, folder)
     try:
         tasks = {one.task.name: one.task for one in plan.tasks}
-        with lender.lent(tasks, scoring_processes) as pool:
+        with shared.borrow(tasks, options.scoring_processes) as pool:
             meter.scores_with(pool)
-            respond(plan, sheets, meter, journal, cache, pool, watcher)
+            respond(plan, sheets, meter, journal, cache, pool, callback)
             responded = time.perf_counter()
             judges = None
             if judged:
-                judges = have_judged(sheets, judge, journal, cache, pool, watcher)
+                judges = have_judged(sheets, judge, journal, cache, pool, callback)
             asked = time.perf_counter()
-            watcher.scoring()
+            callback.scoring()
             pool.join()
         timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
         if judged:
@@ -110,9 +106,9 @@ def run(
         return record
     finally:
         meter.close(remove=whole)
-        watcher.ended()
+        callback.ended()
         if scorers is None:
-            lender.close()
+            shared.close()
         journal.close()
         for sheet in sheets:
             sheet.rows.close()
@@ -130,20 +126,20 @@ def respond(
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
-    watcher: RunCallback,
+    callback: RunCallback,
 ) -> None:
     """Get every response; those that need no judge are scored while others are still awaited."""
     items = plan.items
 
     def answered(position: int, response: Response, origin: Origin) -> None:
-        number, row = items.place(position)
+        number, row = items.locate(position)
         sheet = sheets[number]
         sheet.responded(row, response)
         if not response.error and not sheet.task.judged:
             sheet.score(row, response, pool)
-        if origin in ("cache", "twin"):
+        if origin in ("cache", "duplicate"):
             meter.reused()
-        watcher.answered(sheet.task.name, response, origin)
+        callback.answered(sheet.task.name, response, origin)
 
     answer_all(items, meter.metered, journal, cache, answered)
 
@@ -154,24 +150,24 @@ def have_judged(
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
-    watcher: RunCallback,
+    callback: RunCallback,
 ) -> Judging:
     """Put the judged tasks' questions to the judge, and have the judged responses scored."""
     judging = [sheet for sheet in sheets if sheet.task.judged]
-    watcher.judging(sum(sheet.answered for sheet in judging))
+    callback.judging(sum(sheet.answered for sheet in judging))
     judges = Judging(judge)
     to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
     while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
-        told = partial(judged_one, wave, pool, watcher)
+        judged = partial(judged_one, wave, pool, callback)
         cases = [case.questions(number) for number, case in enumerate(wave)]
-        judges.add(judge_responses(cases, judge, journal, cache, told))
+        judges.add(judge_responses(cases, judge, journal, cache, judged))
     return judges
 
 
 def judged_one(
     wave: Sequence[ToJudge],
     pool: ScoringPool,
-    watcher: RunCallback,
+    callback: RunCallback,
     number: int,
     questions: tuple[Question, ...],
     judgements: list[Judgement],
@@ -181,7 +177,7 @@ def judged_one(
     case.sheet.judged(case.row, questions, judgements)
     if not any(judgement.error for judgement in judgements):
         case.sheet.score(case.row, case.response, pool, judgements)
-    watcher.judged()
+    callback.judged()
 
 
 def run_name(plan: Plan, model: Model, identity: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol, TypedDict
 
+from olmes.benchmark.task import Task
 from olmes.records.schema import FLAGS, ResponseRow, RowValue
 from olmes.scoring.process.pool import Outcome, ScoringPool
-from olmes.benchmark.task import Task
 from olmes.types import Doc, Judgement, Question, Response, ResponseJson, VerdictPart
 
 REFUSAL = re.compile(

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from olmes.tools import jsonl
-from olmes.records.aggregate import TaskNumbers, suite_mean, suite_unit
-from olmes.runs.cost import settled
-from olmes.records.diagnosis import Diagnosis
-from olmes.records.environment import environment, program
-from olmes.judging.stage import Judging, JudgementCounts
+from olmes.benchmark.task import Task
+from olmes.judging.stage import JudgementCounts, Judging
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage, training_step
-from olmes.requests.plan import Plan, TaskPlan
+from olmes.records.aggregate import TaskNumbers, suite_mean, suite_unit
+from olmes.records.diagnosis import Diagnosis
+from olmes.records.environment import environment, program
 from olmes.records.record import RUN_FILE, Record
 from olmes.records.schema import (
     SCHEMA,
@@ -30,10 +28,13 @@ from olmes.records.schema import (
     SuiteResult,
     TaskResult,
 )
+from olmes.requests.plan import Plan, TaskPlan
+from olmes.runs.cost import settled
 from olmes.runs.response_rows import RunSheet
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import sealed_files, sealed_samples
-from olmes.benchmark.task import Task
+from olmes.tools import jsonl
+
 
 def write_record(
     folder: Path,
@@ -105,14 +106,14 @@ def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Coun
     with writing as write:
         for number, line in enumerate(sheet.rows.lines(), start=1):
             write(line)
-            counted.add(jsonl.scanned(line, f"the samples of {name}, line {number}"))
+            counted.add(jsonl.parse_line_64bit(line, f"the samples of {name}, line {number}"))
     return counted
 
 
 @contextlib.contextmanager
 def open_samples(folder: Path, task: Task) -> Iterator[Callable[[bytes], object]]:
     """Where the samples of a task go that is not held out. Gives the file's `write`."""
-    with jsonl.written_atomically(folder / samples_file(task)) as stream:
+    with jsonl.atomic_writer(folder / samples_file(task)) as stream:
         yield stream.write
 
 

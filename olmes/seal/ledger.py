@@ -7,7 +7,6 @@ were cut off at its end: `ledger.head` names the last one, and so do the runs (`
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
-from olmes.requests.journal import lock
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps, write_atomically
+from olmes.tools.locks import locked
 
 FILE_NAME = "ledger.jsonl"
 HEAD_NAME = "ledger.head"
@@ -119,7 +118,7 @@ class Ledger:
         except OSError as error:
             raise OlmesError(
                 f"{self.path} cannot be written ({error}); a look at held-out tasks must be "
-                "written down first, so mend the folder or name another with --out."
+                "written down first, so fix the folder or name another with --out."
             ) from None
         return entry
 
@@ -166,19 +165,3 @@ def mend_end(stream: BinaryIO) -> None:
         stream.flush()
     else:
         stream.truncate(end)
-
-
-@contextlib.contextmanager
-def locked(stream: BinaryIO) -> Iterator[None]:
-    """Hold the file's lock, waiting for other writers (each needs milliseconds)."""
-    if os.name == "nt":
-        lock(stream.fileno())
-        yield
-        return
-    import fcntl
-
-    fcntl.flock(stream, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(stream, fcntl.LOCK_UN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
 from olmes.records.aggregate import suite_mean, suite_unit
-from olmes.records.check import converted
-from olmes.records.record import Record, readable_records
+from olmes.records.check import FieldError, converted
+from olmes.records.record import RUN_FILE, Record, readable_records
 from olmes.records.schema import Asker, DevScore, HeldOut
 from olmes.requests.plan import Plan
 from olmes.seal.held_out import held_out_tasks
@@ -25,6 +26,8 @@ from olmes.seal.ledger import Entry, Ledger
 
 LOOKS = ("run", "unseal")
 """Ledger events that are looks."""
+SEALED = "sealed"
+"""The folder in a run's folder with the samples under seal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ def take_look(
 ) -> TakenLook | None:
     """Write a run's look into the store's ledger; None for a run without held-out tasks.
 
-    A run that goes on after a stop is still the same look.
+    A run that is resumed is still the same look.
 
     Raises:
         OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger
@@ -87,12 +90,13 @@ def take_look(
     look = allowed(look, held)
     ledger = Ledger(store)
     # Before the ledger: a look that another process takes meanwhile has its line before its record.
-    records = readable_records(store)
+    records, unreadable = readable_records(store)
     entries = ledger.entries()
     for entry in entries:
         if entry.get("event") == "run" and entry.get("run") == run:
-            return TakenLook.of(held, entry)
+            return taken(held, entry, ledger)
     check_all_are_there(records, entries, ledger)
+    check_none_is_hidden(unreadable, entries, ledger)
     name = look.family or family(model)
     demo = all(one.dataset.origin == "demo" for one in plan.tasks if one.task.name in held)
     entry = ledger.append(
@@ -114,6 +118,21 @@ def take_look(
         },
     )
     return TakenLook.of(held, entry)
+
+
+def taken(held: Mapping[str, list[str]], entry: Entry, ledger: Ledger) -> TakenLook:
+    """The look that a line of the ledger was.
+
+    Raises:
+        OlmesError: the line is not as it was written.
+    """
+    try:
+        return TakenLook.of(held, entry)
+    except (KeyError, FieldError) as error:
+        raise OlmesError(
+            f"{ledger.path} was tampered with (the look of {entry.get('run')}: {error}); restore it "
+            "from a copy, or begin another store with --out."
+        ) from None
 
 
 def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
@@ -159,14 +178,48 @@ def check_all_are_there(
     Raises:
         OlmesError: it does; the number of looks before would be too small.
     """
-    for record in records:
-        held = record.run.held_out
-        if held and look_of(held, entries) is None:
+    lacking = [
+        (held.ledger.number, record.folder.name)
+        for record in records
+        if (held := record.run.held_out) and look_of(held, entries) is None
+    ]
+    if lacking:
+        number, name = min(lacking)
+        raise OlmesError(
+            f"{ledger.path} lacks line {number}, the look that {name} was; restore the ledger from a "
+            "copy, move that run out of the folder, or begin another store with --out."
+        )
+
+
+def check_none_is_hidden(
+    unreadable: Mapping[Path, OlmesError], entries: Sequence[Entry], ledger: Ledger
+) -> None:
+    """Refuse to count looks where a look's record was changed so that it cannot be read.
+
+    Raises:
+        OlmesError: one was; whether the ledger has its line cannot be told.
+    """
+    for folder, error in unreadable.items():
+        if was_look(folder, entries):
             raise OlmesError(
-                f"{ledger.path} lacks line {held.ledger.number}, the look that "
-                f"{record.folder.name} was; restore the ledger from a copy, move that run out of "
-                "the folder, or begin another store with --out."
+                f"{error} Until then {ledger.path} cannot be held against the look that "
+                f"{folder.name} was; or move that run out of the folder, or begin another store "
+                "with --out."
             )
+
+
+def was_look(folder: Path, entries: Iterable[Entry]) -> bool:
+    """Whether a run was a look, whose record cannot be read.
+
+    The ledger names it, or its samples are under seal, or the record says so still.
+    """
+    if (folder / SEALED).exists() or any(entry.get("run") == folder.name for entry in entries):
+        return True
+    try:
+        data = json.loads((folder / RUN_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("held_out") is not None
 
 
 def look_of(held: HeldOut, entries: Sequence[Entry]) -> Entry | None:

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from olmes.errors import OlmesError
-from olmes.records.record import Record
+from olmes.records.record import RUN_FILE, Record
 from olmes.records.schema import SealedFile
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.look import look_of, looks_of, who
+from olmes.seal.look import SEALED, look_of, looks_of, who
 from olmes.tools.hashing import file_sha256
-from olmes.tools.jsonl import write_atomically, written_atomically
-
-FOLDER = "sealed"
+from olmes.tools.jsonl import atomic_writer, write_atomically
 
 
 @contextlib.contextmanager
@@ -24,7 +22,7 @@ def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object
     """Where the samples of a held-out task go: a compressed file put aside. Gives its `write`."""
     # As gzip does it; without a time in it the same samples make the same file.
     packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    with written_atomically(sealed_file(folder, task)) as stream:
+    with atomic_writer(sealed_file(folder, task)) as stream:
         yield lambda content: stream.write(packer.compress(content))
         stream.write(packer.flush())
     (folder / "samples" / f"{task}.jsonl").unlink(missing_ok=True)
@@ -32,7 +30,7 @@ def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object
 
 def sealed_file(folder: Path, task: str) -> Path:
     """Where the samples of a held-out task are."""
-    return folder / FOLDER / f"{task}.jsonl.gz"
+    return folder / SEALED / f"{task}.jsonl.gz"
 
 
 def sealed_files(folder: Path, rows: Mapping[str, int]) -> dict[str, SealedFile]:
@@ -41,7 +39,7 @@ def sealed_files(folder: Path, rows: Mapping[str, int]) -> dict[str, SealedFile]
     for task, count in rows.items():
         place = sealed_file(folder, task)
         digest = file_sha256(place)
-        sealed[task] = SealedFile(file=f"{FOLDER}/{place.name}", sha256=digest, rows=count)
+        sealed[task] = SealedFile(file=f"{SEALED}/{place.name}", sha256=digest, rows=count)
     return sealed
 
 
@@ -53,14 +51,14 @@ def write_result(store: Path, record: Record) -> None:
     """
     digest = file_sha256(record.folder / "run.json")
     ledger = Ledger(store)
-    if (last := last_result(ledger.entries(), record.id)) is None or last["record"] != digest:
+    if (last := last_result(ledger.entries(), record.id)) is None or last.get("record") != digest:
         ledger.append("result", record.id, {"record": digest})
 
 
 def last_result(entries: Sequence[Entry], run: str) -> Entry | None:
     """The newest entry on what a run came to."""
-    results = (e for e in entries if e.get("event") == "result" and e.get("run") == run)
-    return max(results, key=lambda entry: entry["number"], default=None)
+    results = [e for e in entries if e.get("event") == "result" and e.get("run") == run]
+    return results[-1] if results else None
 
 
 def unseal(folder: Path, reason: str) -> list[Path]:
@@ -70,7 +68,12 @@ def unseal(folder: Path, reason: str) -> list[Path]:
         OlmesError: the run has nothing under seal, no reason is given, or the record, a sealed file
             or the ledger is not as it was written.
     """
-    record = Record.load(folder)
+    try:
+        record = Record.load(folder)
+    except OlmesError as error:
+        if said := unreadable(folder, Ledger(folder.resolve().parent).entries()):
+            raise OlmesError(f"{folder} stays closed: {said}; see `olmes ledger`.") from error
+        raise
     if not record.run.held_out:
         raise OlmesError(f"{folder} has nothing under seal; its samples are in samples/.")
     if not reason.strip():
@@ -128,8 +131,8 @@ def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
     result = last_result(entries, record.id)
     if result is None:
         said.append(f"the ledger does not hold the result of {record.id}")
-    elif result["record"] != file_sha256(record.folder / "run.json"):
-        said.append(f"{record.id}/run.json was changed after it was written")
+    elif result.get("record") != file_sha256(record.folder / RUN_FILE):
+        said.append(f"{record.id}/{RUN_FILE} was changed after it was written")
     for sealed in held.sealed.values():
         place = record.folder / sealed.file
         if not place.is_file():
@@ -137,3 +140,11 @@ def changed(record: Record, entries: Sequence[Entry]) -> list[str]:
         elif file_sha256(place) != sealed.sha256:
             said.append(f"{record.id}/{sealed.file} was changed after it was written")
     return said
+
+
+def unreadable(folder: Path, entries: Sequence[Entry]) -> str:
+    """That a look's record, which cannot be read, was changed; '' where the ledger does not say so."""
+    result, path = last_result(entries, folder.resolve().name), folder / RUN_FILE
+    if result is None or not path.is_file() or result.get("record") == file_sha256(path):
+        return ""
+    return f"{folder.name}/{RUN_FILE} was changed after it was written, and is no record any more"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from olmes.errors import OlmesError
-from olmes.records.record import Record, record_folders
+from olmes.records.record import Record, readable_records
 from olmes.seal.ledger import Ledger
-from olmes.seal.sealing import changed, last_result
+from olmes.seal.sealing import changed, last_result, unreadable
 
 
 def verify(store: Path) -> list[str]:
@@ -17,18 +16,13 @@ def verify(store: Path) -> list[str]:
     files that were edited; looks and results that a run names and the ledger lacks; samples that were
     opened without a look of their own.
     """
-    said: list[str] = []
-    records: list[Record] = []
     # Before the ledger: a look that another process takes meanwhile has its line before its record.
-    for folder in record_folders(store):
-        try:
-            records.append(Record.load(folder))
-        except OlmesError as error:
-            said.append(str(error))
+    records, broken = readable_records(store)
     ledger = Ledger(store)
     # Read once: every run of the store is held against it.
     checked = list(ledger.checked())
     entries = [entry for entry, _ in checked]
+    said = [unreadable(folder, entries) or str(error) for folder, error in broken.items()]
     opened = {entry.get("run") for entry in entries if entry.get("event") == "unseal"}
     said += [*filter(None, [problem for _, problem in checked]), *ledger.cut_off(checked)]
     for record in records:

@@ -95,7 +95,7 @@ def make_backup(settings: Settings, target: Path) -> dict[str, int]:
         for table in kept_tables()
     }
     facts: BackupFacts = {"time": now(), "schema": revision, "tables": tables, "artifacts": hashes}
-    # Written last: a folder without it is no back-up.
+    # Written last: a folder without it is not a back-up.
     jsonl.write_atomically(target / FILE, jsonl.dumps(facts) + "\n")
     store.database.close()
     return counts | {"artifacts": len(hashes)}

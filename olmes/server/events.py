@@ -29,7 +29,7 @@ class Hub:
         self.under_way: OrderedDict[str, tuple[float, UnderWay]] = OrderedDict()
         self.closed = False
 
-    def tell(self, kind: EventKind, facts: Arrival | UnderWay, number: int | None = None) -> None:
+    def send(self, kind: EventKind, facts: Arrival | UnderWay, number: int | None = None) -> None:
         """Send an event to everybody who listens."""
         mark = f"id: {number}\n" if number is not None else ""
         text = f"{mark}event: {kind}\ndata: {dumps(facts)}\n\n"
@@ -48,13 +48,13 @@ class Hub:
             self.under_way[key] = (time.monotonic(), facts)
             if len(self.under_way) > MOST_UNDER_WAY:
                 self.under_way.popitem(last=False)
-        self.tell("progress", facts)
+        self.send("progress", facts)
 
     def arrived(self, number: int, facts: Arrival) -> None:
         """A run is here: send it, and forget that it was under way."""
         for key in [key for key, (_, one) in self.under_way.items() if one["run"] == facts["id"]]:
             del self.under_way[key]
-        self.tell("run", facts, number)
+        self.send("run", facts, number)
 
     def running(self) -> list[UnderWay]:
         """Evaluations under way, the one heard of last first."""

@@ -47,7 +47,7 @@ class Intake:
 def run_content_hash(hashes: Mapping[str, str]) -> str:
     """The content hash of a run: over the names and SHA-256 of its files.
 
-    The ledger, which goes on growing, is left out, and so are samples that were opened: the sealed
+    The ledger, which keeps growing, is left out, and so are samples that were opened: the sealed
     file stands for them.
     """
     return content_hash({name: sha for name, sha in hashes.items() if name != "ledger.jsonl"})

@@ -179,7 +179,7 @@ class PageCache:
     async def newest(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
         """What depends on the whole store: made anew when the store has changed.
 
-        While it is made, readers get the one before; the live updates tell them of what is new.
+        While it is made, readers get the one before; the live updates say what is new.
         """
         generation = await self.generation()
         known = self.latest.get(name)

@@ -92,7 +92,7 @@ def list_tokens(database: Database) -> list[TokenRow]:
 
 
 def find_token(database: Database, token: str) -> Known | None:
-    """The token that this text is, unless it is revoked or none."""
+    """The token that this text is, unless it is revoked or unknown."""
     table = schema.tokens
     with database.reading() as connection:
         row = connection.execute(

@@ -1,7 +1,7 @@
 """Statistics of scores: errors, comparisons, power, and sequences of checkpoints.
 
-docs/statistics.md says which to use when. The means are plain Python and load at once; the rest
-loads on first use, and scipy only inside the functions that need it.
+docs/statistics.md says which to use when. Each loads on first use, and scipy only inside the functions
+that need it.
 """
 
 from __future__ import annotations
@@ -9,27 +9,49 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from olmes.stats.estimates import Z95, Estimate, macro, mean, ratio, t95, wilson, with_interval
-
-if TYPE_CHECKING:
-    from olmes.stats.alarm import Alarm, regression_alarm
-    from olmes.stats.carryover import CarryOver, RankCorrelation, carry_over, rank_correlation
-    from olmes.stats.exact import PValue, mcnemar_exact, sign_flip_test
-    from olmes.stats.multiplicity import holm
-    from olmes.stats.pairing import PairedDifference, compare, with_holm
-    from olmes.stats.power import (
-        design_effect,
-        difference_variance,
-        items_needed,
-        minimum_detectable_effect,
-        resampled_variance,
-    )
-    from olmes.stats.repeats import mean_pass_at_k, pass_at_k
-    from olmes.stats.resampling import Bootstrapped, bootstrap
-    from olmes.stats.selection import BestOf, best_of, checkpoint_noise
-    from olmes.stats.strata import StratifiedMean, stratified_mean
-    from olmes.stats.suites import Difference, generalization_gap, suite_difference, suite_mean
-    from olmes.stats.trends import Trend, trend, trend_of_scores
+if TYPE_CHECKING:  # the same names as below, for type checkers and editors
+    from olmes.stats.alarm import Alarm as Alarm
+    from olmes.stats.alarm import regression_alarm as regression_alarm
+    from olmes.stats.carryover import CarryOver as CarryOver
+    from olmes.stats.carryover import RankCorrelation as RankCorrelation
+    from olmes.stats.carryover import carry_over as carry_over
+    from olmes.stats.carryover import rank_correlation as rank_correlation
+    from olmes.stats.estimates import Z95 as Z95
+    from olmes.stats.estimates import Estimate as Estimate
+    from olmes.stats.estimates import macro as macro
+    from olmes.stats.estimates import mean as mean
+    from olmes.stats.estimates import ratio as ratio
+    from olmes.stats.estimates import t95 as t95
+    from olmes.stats.estimates import wilson as wilson
+    from olmes.stats.estimates import with_interval as with_interval
+    from olmes.stats.exact import PValue as PValue
+    from olmes.stats.exact import mcnemar_exact as mcnemar_exact
+    from olmes.stats.exact import sign_flip_test as sign_flip_test
+    from olmes.stats.multiplicity import holm as holm
+    from olmes.stats.pairing import PairedDifference as PairedDifference
+    from olmes.stats.pairing import compare as compare
+    from olmes.stats.pairing import with_holm as with_holm
+    from olmes.stats.power import design_effect as design_effect
+    from olmes.stats.power import difference_variance as difference_variance
+    from olmes.stats.power import items_needed as items_needed
+    from olmes.stats.power import minimum_detectable_effect as minimum_detectable_effect
+    from olmes.stats.power import resampled_variance as resampled_variance
+    from olmes.stats.repeats import mean_pass_at_k as mean_pass_at_k
+    from olmes.stats.repeats import pass_at_k as pass_at_k
+    from olmes.stats.resampling import Bootstrapped as Bootstrapped
+    from olmes.stats.resampling import bootstrap as bootstrap
+    from olmes.stats.selection import BestOf as BestOf
+    from olmes.stats.selection import best_of as best_of
+    from olmes.stats.selection import checkpoint_noise as checkpoint_noise
+    from olmes.stats.strata import StratifiedMean as StratifiedMean
+    from olmes.stats.strata import stratified_mean as stratified_mean
+    from olmes.stats.suites import Difference as Difference
+    from olmes.stats.suites import generalization_gap as generalization_gap
+    from olmes.stats.suites import suite_difference as suite_difference
+    from olmes.stats.suites import suite_mean as suite_mean
+    from olmes.stats.trends import Trend as Trend
+    from olmes.stats.trends import trend as trend
+    from olmes.stats.trends import trend_of_scores as trend_of_scores
 
 PUBLIC = {
     "Alarm": "alarm",
@@ -37,11 +59,13 @@ PUBLIC = {
     "Bootstrapped": "resampling",
     "CarryOver": "carryover",
     "Difference": "suites",
+    "Estimate": "estimates",
     "PValue": "exact",
     "PairedDifference": "pairing",
     "RankCorrelation": "carryover",
     "StratifiedMean": "strata",
     "Trend": "trends",
+    "Z95": "estimates",
     "best_of": "selection",
     "bootstrap": "resampling",
     "carry_over": "carryover",
@@ -52,69 +76,33 @@ PUBLIC = {
     "generalization_gap": "suites",
     "holm": "multiplicity",
     "items_needed": "power",
+    "macro": "estimates",
     "mcnemar_exact": "exact",
+    "mean": "estimates",
     "mean_pass_at_k": "repeats",
     "minimum_detectable_effect": "power",
     "pass_at_k": "repeats",
     "rank_correlation": "carryover",
+    "ratio": "estimates",
     "regression_alarm": "alarm",
     "resampled_variance": "power",
     "sign_flip_test": "exact",
     "stratified_mean": "strata",
     "suite_difference": "suites",
     "suite_mean": "suites",
+    "t95": "estimates",
     "trend": "trends",
     "trend_of_scores": "trends",
+    "wilson": "estimates",
     "with_holm": "pairing",
+    "with_interval": "estimates",
 }
+"""Each public name with the module that holds it."""
 
-__all__ = [
-    "Z95",
-    "Alarm",
-    "BestOf",
-    "Bootstrapped",
-    "CarryOver",
-    "Difference",
-    "Estimate",
-    "PValue",
-    "PairedDifference",
-    "RankCorrelation",
-    "StratifiedMean",
-    "Trend",
-    "best_of",
-    "bootstrap",
-    "carry_over",
-    "checkpoint_noise",
-    "compare",
-    "design_effect",
-    "difference_variance",
-    "generalization_gap",
-    "holm",
-    "items_needed",
-    "macro",
-    "mcnemar_exact",
-    "mean",
-    "mean_pass_at_k",
-    "minimum_detectable_effect",
-    "pass_at_k",
-    "rank_correlation",
-    "ratio",
-    "regression_alarm",
-    "resampled_variance",
-    "sign_flip_test",
-    "stratified_mean",
-    "suite_difference",
-    "suite_mean",
-    "t95",
-    "trend",
-    "trend_of_scores",
-    "wilson",
-    "with_holm",
-    "with_interval",
-]
+if not TYPE_CHECKING:  # a checker that saw these would take any name for a public one
+    __all__ = [*PUBLIC]
 
-
-def __getattr__(name: str) -> Any:
-    if name in PUBLIC:
-        return getattr(importlib.import_module(f"olmes.stats.{PUBLIC[name]}"), name)
-    raise AttributeError(f"module 'olmes.stats' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        if name in PUBLIC:
+            return getattr(importlib.import_module(f"olmes.stats.{PUBLIC[name]}"), name)
+        raise AttributeError(f"module 'olmes.stats' has no attribute '{name}'")

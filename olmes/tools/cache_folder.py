@@ -1,4 +1,4 @@
-"""Where olmes keeps what it can make or fetch again: data, converted models, responses, hashes."""
+"""Where olmes caches what it can make or fetch again: data, converted models, responses, hashes."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Members:
 
 
 def streamed_hash(value: Any) -> str:
-    """`content_hash` of a value whose objects may hold `Members` in place of long arrays."""
+    """`content_hash` of a value whose objects may have `Members` in place of long arrays."""
     digest = hashlib.sha256()
     for piece in canonical_pieces(value):
         digest.update(piece)

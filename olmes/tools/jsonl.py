@@ -20,7 +20,7 @@ ESCAPED = json.JSONEncoder()
 
 
 def dumps(value: Any) -> str:
-    """One line of JSON: readable where UTF-8 can hold it, escaped where a lone surrogate cannot."""
+    """One line of JSON: readable where UTF-8 can encode it, escaped where there is a lone surrogate."""
     text = READABLE.encode(value)
     try:
         text.encode("utf-8")
@@ -37,7 +37,7 @@ def line_of(value: Any) -> bytes:
         return ESCAPED.encode(value).encode("ascii") + b"\n"
 
 
-def quick(value: Any) -> bytes:
+def compact_json(value: Any) -> bytes:
     """JSON without spaces or line ends, several times as fast as `dumps`.
 
     NaN and infinities become null: for values without fractions.
@@ -72,7 +72,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
         OlmesError: the file is missing, or is not gzip although it is named so.
     """
     try:
-        # Lines end at "\n" only: U+2028 and the like, which JSON strings may hold, end none.
+        # Lines end at "\n" only: U+2028 and the like, which JSON strings may contain, end none.
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb", BUFFER) as stream:
             yield from stream
     except FileNotFoundError:
@@ -82,22 +82,22 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
 
 def unreadable(path: Path, error: Exception) -> OlmesError:
-    """What is said of a file that cannot be read."""
+    """The error for a file that cannot be read."""
     return OlmesError(f"{path} cannot be read ({error}); fetch or write it again as UTF-8.")
 
 
 def read_numbered(path: Path) -> Iterator[tuple[int, Any]]:
-    """The rows of a JSON-lines file with their line numbers from 1; blank lines are passed over.
+    """The rows of a JSON-lines file with their line numbers from 1; blank lines are skipped.
 
     Raises:
         OlmesError: the file cannot be read, or a line is not JSON; the message names file and line.
     """
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
-            yield number, parsed(line, path, number)
+            yield number, parse_line(line, path, number)
 
 
-def parsed(line: bytes, path: Path, number: int) -> Any:
+def parse_line(line: bytes, path: Path, number: int) -> Any:
     """The row of one line of a file.
 
     Raises:
@@ -109,7 +109,7 @@ def parsed(line: bytes, path: Path, number: int) -> Any:
         raise unreadable(path, error) from None
     except ValueError as error:
         raise OlmesError(
-            f"{path}, line {number}: not JSON ({error}); mend or remove the line."
+            f"{path}, line {number}: not JSON ({error}); fix or remove the line."
         ) from None
 
 
@@ -134,13 +134,13 @@ def scan(path: Path) -> Iterator[Any]:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
-                    yield scanned(line, f"{path}, line {number}")
+                    yield parse_line_64bit(line, f"{path}, line {number}")
     except OSError as error:
         raise OlmesError(f"{path} cannot be read ({error}); check the path.") from None
 
 
-def scanned(line: bytes, place: str) -> Any:
-    """One line as `scan` reads it; `place` is named where it is not JSON.
+def parse_line_64bit(line: bytes, where: str) -> Any:
+    """One line as `scan` reads it; `where` is named where it is not JSON.
 
     Raises:
         OlmesError: it is not JSON.
@@ -150,10 +150,10 @@ def scanned(line: bytes, place: str) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
-        return slowly(line, place)
+        return parse_nonstandard_line(line, where)
 
 
-def slowly(line: bytes, place: str) -> Any:
+def parse_nonstandard_line(line: bytes, where: str) -> Any:
     """A line that the fast parser does not take: NaN, infinity, a lone surrogate, or no JSON.
 
     Raises:
@@ -162,12 +162,12 @@ def slowly(line: bytes, place: str) -> Any:
     try:
         return json.loads(line)
     except ValueError as error:
-        raise OlmesError(f"{place}: not JSON ({error}); mend or remove the line.") from None
+        raise OlmesError(f"{where}: not JSON ({error}); fix or remove the line.") from None
 
 
 @contextlib.contextmanager
-def written_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, which is at `path` when the block is left well, and not before."""
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, which is at `path` once the block has ended without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -184,12 +184,12 @@ def written_atomically(path: Path) -> Iterator[BinaryIO]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader sees the old file or the whole new one."""
-    with written_atomically(path) as stream:
+    with atomic_writer(path) as stream:
         stream.write(text.encode("utf-8"))
 
 
 def write(path: Path, rows: Iterable[Any]) -> None:
     """Write rows as JSON lines, atomically."""
-    with written_atomically(path) as stream:
+    with atomic_writer(path) as stream:
         for row in rows:
             stream.write(line_of(row))

@@ -1,4 +1,4 @@
-"""Text from models and data sets made fit to be shown: what steers is made visible.
+"""Text from models and data sets made safe to show: control characters become visible.
 
 For terminals and for files that other programs read; the pages do the same in the browser
 (`reports/assets/text.js`).
@@ -14,7 +14,7 @@ BREAKS = dict.fromkeys((0x09, 0x0A, 0x2028, 0x2029), " ")
 CONTROLS = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
     **{code: f"\\x{code:02x}" for code in range(0x7F, 0xA0)},
-    # Half of a pair: no terminal and no file in UTF-8 can hold it.
+    # Half of a surrogate pair: no terminal and no file in UTF-8 can have it.
     **{code: f"\\u{code:04x}" for code in (*BIDI, *range(0xD800, 0xE000))},
 }
 """Characters that steer a terminal or turn the direction of text, and what is shown for them."""

@@ -24,13 +24,13 @@
     return value === undefined ? line.cells[column].textContent.trim().toLowerCase() : Number(value);
   };
 
-  /** Sorts a board by the column of a button; numbers begin with the highest, names with A. */
+  /** Sorts a board by the column of a button; numbers begin with the best, names with A. */
   function sort(button) {
     const head = button.closest("th");
     const column = head.cellIndex;
     const body = head.closest("table").tBodies[0];
     const numeric = body.rows[0]?.cells[column].dataset.value !== undefined;
-    const first = numeric && column > 0 ? "descending" : "ascending";
+    const first = head.dataset.first ?? (numeric && column > 0 ? "descending" : "ascending");
     const second = first === "ascending" ? "descending" : "ascending";
     const order = head.ariaSort === first ? second : first;
     for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");

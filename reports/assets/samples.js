@@ -1,24 +1,19 @@
-// The sample browser. Its whole state is the URL fragment, and texts are unpacked when needed.
+// The sample browser: what is found by the filters, and how a sample is shown (virtual-list.js lists them).
+// Texts are unpacked when needed.
 // Whatever a model wrote reaches the page as text nodes only (text.js).
 "use strict";
 (() => {
-  const { make, plain, visible, block, unpacked, settled } = olmes;
-  const ROW = 46; // pixels a row of the list, as in report.css
+  const { make, plain, visible, block, unpacked } = olmes;
   const VERDICTS = { right: "Right", partly: "Partly", wrong: "Wrong", none: "No verdict" };
   const GLYPHS = { right: "✓", partly: "◐", wrong: "✗", none: "–" };
 
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const tasks = new Map(page.tasks.map((task) => [task.name, task]));
-  const find = (selector) => document.querySelector(selector);
-  const [form, list, rows, detail, status] = [".filters", ".list", ".rows", ".sample", ".status"].map(find);
+  const [form, detail] = [".filters", ".sample"].map((selector) => document.querySelector(selector));
   const wording = (flag) => page.flags[flag] ?? flag;
   const figure = (count) => count.toLocaleString("en");
 
-  const FIELDS = ["task", "subtask", "metric", "verdict", "flag", "q", "sample"];
-  let state = {}; // a text for every field, "" for any
-  let results = []; // {task, index, at, verdict}: row `at` of a task's index
-  let chosen = -1; // position in `results`
-  let turn = 0; // counts refreshes, so that a late one does not overwrite a newer
+  // An entry of the list is {task, index, at, verdict}: row `at` of a task's index.
 
   // --- Packed data ---------------------------------------------------------------------------
   async function sampleOf({ task, index, at }) {
@@ -43,7 +38,7 @@
   }
 
   // --- Text ----------------------------------------------------------------------------------
-  /** Where `needle` last stands in `text`, as a word of its own if it ever does; -1 if nowhere. */
+  /** Where `needle` last is in `text`, as a word of its own if it ever does; -1 if nowhere. */
   function lastPlace(text, needle) {
     const splitsWord = (at) => /^[\p{L}\p{N}]{2}$/u.test(text.slice(at - 1, at + 1));
     const last = text.lastIndexOf(needle);
@@ -89,27 +84,21 @@
     return found;
   }
 
-  async function refresh() {
-    const mine = ++turn;
+  /** The samples under every filter; null once a newer search began. */
+  async function search(isNewest, say) {
     let read = 0;
     const progress = (more) => {
       read += more;
-      if (mine === turn) status.textContent = `Searching, ${figure(read)} samples read …`;
-      return mine === turn;
+      if (isNewest()) say(`Searching, ${figure(read)} samples read …`);
+      return isNewest();
     };
     const found = [];
     for (const task of state.task ? [tasks.get(state.task)] : tasks.values()) {
       for (const entry of await matches(task, progress)) found.push(entry);
-      if (mine !== turn) return;
+      if (!isNewest()) return null;
     }
-    results = found.filter(({ verdict }) => !state.verdict || verdict === state.verdict);
     countVerdicts(found);
-    const at = state.sample ? results.findIndex((entry) => idOf(entry) === state.sample) : 0;
-    const missing = at < 0 ? `; ${plain(state.sample)} is not among them` : "";
-    status.textContent = `${figure(results.length)} ${results.length === 1 ? "sample" : "samples"}${missing}`;
-    rows.style.height = `${results.length * ROW}px`;
-    list.scrollTop = 0;
-    await choose(at);
+    return found.filter(({ verdict }) => !state.verdict || verdict === state.verdict);
   }
 
   function countVerdicts(found) {
@@ -121,51 +110,13 @@
     }
   }
 
-  // --- List ----------------------------------------------------------------------------------
-  function rowOf(entry, place) {
-    const { index, at, verdict } = entry;
-    const glyph = make("span", { className: `verdict ${verdict}`, role: "img", "aria-label": VERDICTS[verdict] }, GLYPHS[verdict]);
-    const flags = make("span", { className: "note" }, ` ${index.flags[at].map(wording).join(", ")}`);
-    const position = { "aria-selected": place === chosen, "aria-setsize": results.length, "aria-posinset": place + 1 };
-    const row = make(
-      "div", { className: "row", id: `row-${place}`, role: "option", ...position },
-      make("div", {}, glyph, " ", visible(idOf(entry)), flags),
-      make("div", { className: "line" }, visible(index.line[at])),
-    );
-    row.style.top = `${place * ROW}px`;
-    row.addEventListener("click", () => choose(place, { remember: true, reveal: true }));
-    return row;
-  }
-
-  /** Draws the rows in view, and no others: a list of any length costs the same. */
-  function draw() {
-    const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
-    const last = Math.min(results.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 5);
-    rows.replaceChildren(...results.slice(first, last).map((entry, offset) => rowOf(entry, first + offset)));
-    list.setAttribute("aria-activedescendant", chosen >= first && chosen < last ? `row-${chosen}` : "");
-  }
-
-  /** Opens the sample at a position of the list. */
-  async function choose(place, { remember = false, reveal = false } = {}) {
-    chosen = Math.min(place, results.length - 1);
-    const top = chosen * ROW;
-    if (chosen >= 0) list.scrollTop = Math.max(top + ROW - list.clientHeight, Math.min(top, list.scrollTop));
-    draw();
-    const entry = results[chosen];
-    if (remember && entry) {
-      state.sample = idOf(entry);
-      writeAddress();
-    }
-    const nodes = entry ? describe(entry, await sampleOf(entry)) : [make("p", {}, "No sample is open.")];
-    if (entry !== results[chosen]) return; // another was opened meanwhile
-    detail.replaceChildren(...nodes);
-    detail.parentElement.scrollTop = 0;
-    highlight();
-    // On a phone the sample stands below the list.
-    if (reveal && getComputedStyle(find(".panes")).display === "block") detail.scrollIntoView();
-  }
-
-  const move = (step) => results[chosen + step] && choose(chosen + step, { remember: true });
+  const summary = ({ index, at, verdict }) => ({
+    glyph: GLYPHS[verdict],
+    label: VERDICTS[verdict],
+    className: verdict,
+    note: index.flags[at].map(wording).join(", "),
+    line: index.line[at],
+  });
 
   // --- Detail --------------------------------------------------------------------------------
   const heading = (text) => make("h4", {}, visible(text));
@@ -194,7 +145,8 @@
   function verdictPart({ task }, { values, note: reason, response, parts }) {
     const honest = (name) => (task.honest.includes(name) ? [" ", make("span", { className: "tag" }, "honest")] : []);
     const yesNo = (holds) => make("span", { className: `verdict ${holds ? "right" : "wrong"}` }, holds ? "✓ yes" : "✗ no");
-    const lines = Object.entries(values ?? {}).map(([name, value]) => [[visible(name), ...honest(name)], valueText(value)]);
+    const label = (name) => task.labels[name] ?? name;
+    const lines = Object.entries(values ?? {}).map(([name, value]) => [[visible(label(name)), ...honest(name)], valueText(value)]);
     const judged = (parts ?? []).map((part) => [visible(part.id), yesNo(part.strict), yesNo(part.loose), visible(part.note ?? "")]);
     return [
       lines.length && [heading("Verdict"), table(["Metric", "Value"], lines)],
@@ -254,7 +206,8 @@
     });
   }
 
-  function describe(entry, sample) {
+  async function describe(entry) {
+    const sample = await sampleOf(entry);
     const { response } = sample;
     const answer = marked(response.text ?? "", sample.extracted);
     const ends = { stop: "stopped", length: "cut at the token limit", error: "failed" };
@@ -283,35 +236,16 @@
     globalThis.CSS?.highlights?.set("hit", new Highlight(...ranges));
   }
 
-  // --- Address and controls ------------------------------------------------------------------
-  const refreshSoon = settled(refresh, 80);
-  // Browsers limit how often an address may change.
-  const writeAddress = settled(() => {
-    const parts = Object.entries(state).filter(([, value]) => value);
-    const text = parts.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
-    history.replaceState(null, "", `#${text || "browser"}`);
-  }, 200);
-
-  /** Whether the address is one of the browser's, and not of another place on the page. */
-  function leadsHere() {
-    const given = new URLSearchParams(location.hash.slice(1));
-    return location.hash === "#browser" || FIELDS.some((name) => given.has(name));
-  }
-
-  function readAddress() {
-    const given = new URLSearchParams(location.hash.slice(1));
-    state = Object.fromEntries(FIELDS.map((name) => [name, given.get(name) ?? ""]));
-    writeControls();
-    return refresh();
-  }
-
-  function writeControls() {
+  // --- Controls ------------------------------------------------------------------------------
+  /** Checks the state, and shows it in the form. */
+  function sync(changed) {
+    if (changed === "task") state.subtask = "";
     if (!tasks.has(state.task)) state.task = "";
     const scope = state.task ? [tasks.get(state.task)] : [...tasks.values()];
     const choices = {
       task: ["All tasks", [...tasks.values()].map(({ name, title }) => [name, title])],
       subtask: ["All sub-tasks", state.task ? scope[0].subtasks.map((name) => [name, name]) : []],
-      metric: ["Primary metric", [...new Set(scope.flatMap((task) => task.metrics))].map((name) => [name, name])],
+      metric: ["Primary metric", [...new Map(scope.flatMap((task) => task.metrics.map((name) => [name, task.labels[name] ?? name])))]],
       flag: ["Any", [...new Set(scope.flatMap((task) => task.flags))].map((name) => [name, wording(name)])],
     };
     for (const [name, [all, known]] of Object.entries(choices)) {
@@ -326,48 +260,17 @@
     if (form.elements.q.value !== state.q) form.elements.q.value = state.q;
   }
 
-  function readControls(event) {
-    state = { ...state, ...Object.fromEntries(new FormData(form)), sample: "" };
-    if (event.target.name === "task") state.subtask = "";
-    writeControls();
-    writeAddress();
-    if (event.target === form.elements.q) refreshSoon();
-    else refresh();
-  }
-
-  function onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { key, target } = event;
-    if (target.closest("input:not([type=radio], [type=checkbox]), select, textarea")) {
-      if (key !== "Escape") return;
-      list.focus();
-      event.preventDefault(); // which would empty the search without a word
-    }
-    const step = { j: 1, k: -1, ...(target === list && { ArrowDown: 1, ArrowUp: -1 }) }[key];
-    if (step) move(step);
-    if (key === "/") form.elements.q.focus();
-    if (step || key === "/") event.preventDefault();
-  }
-
-  function start() {
-    form.addEventListener("input", readControls);
-    list.addEventListener("scroll", () => requestAnimationFrame(draw));
-    find(".moves").addEventListener("click", ({ target }) => target.value && move(Number(target.value)));
-    addEventListener("resize", draw);
-    addEventListener("keydown", onKey);
-    addEventListener("hashchange", () => leadsHere() && readAddress().then(toBrowser));
-    // A link to where the browser is already changes no address.
-    addEventListener("click", ({ target }) => target.closest("a")?.hash === location.hash && leadsHere() && toBrowser());
-    addEventListener("unhandledrejection", ({ reason }) => (status.textContent = `The samples cannot be read: ${reason}`));
-    find("#browser-app").hidden = false;
-    readAddress().then(() => leadsHere() && toBrowser());
-  }
-
-  function toBrowser() {
-    find("#browser").scrollIntoView();
-    find("#browser").focus({ preventScroll: true });
-  }
-
-  if (globalThis.DecompressionStream) start();
-  else find("#browser-unable").hidden = false;
+  const { state, start } = virtualList({
+    section: "browser",
+    fields: ["task", "subtask", "metric", "verdict", "flag", "q"],
+    opened: "sample",
+    noun: "sample",
+    search,
+    idOf,
+    summary,
+    describe,
+    sync,
+    onOpened: highlight,
+  });
+  start();
 })();

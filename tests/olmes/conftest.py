@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ class EchoBench:
     data: Path
     recording: Path
 
-    def record(self, rows: list[dict]) -> None:
+    def record(self, rows: list[dict[str, Any]]) -> None:
         """Write the recording."""
         self.recording.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 

@@ -79,7 +79,7 @@ def test_of_many_samples_the_first_responses_to_each_item_are_held_and_all_are_c
 
 def test_no_samples_make_no_chunk() -> None:
     made = packed([])
-    assert made.chunks == made.starts == made.values == ()
+    assert (made.chunks, made.starts, made.values) == ((), (), ())
     assert unpack(made.index)["doc"] == []
 
 

@@ -118,7 +118,7 @@ def test_the_numbers_of_the_diagnosis_lead_to_as_many_samples() -> None:
 
 @pytest.mark.parametrize("lost", [None, 0])
 def test_nothing_lost_and_nothing_known_are_told_apart(lost: int | None) -> None:
-    diagnosis = {"n": 0, "wrong": 0, "lost": lost, "lost_by": {}, "flags": {}}
+    diagnosis: dict[str, Any] = {"n": 0, "wrong": 0, "lost": lost, "lost_by": {}, "flags": {}}
     view = format_cost("X", diagnosis, samples_link)
     assert (view.lost is None) == (lost is None)
     assert view.bar is None

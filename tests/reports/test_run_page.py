@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
+from olmes.reports.notices import run_notices
 from olmes.reports.page import HERE, asset
 from olmes.reports.run_page import ISSUES, write_run_page
 from olmes.runs.score_sheet import FLAGS
@@ -58,6 +59,13 @@ def render(run: Path, tmp_path: Path, change: Change | None = None) -> str:
     output = tmp_path / "report.html"
     assert write_run_page(folder, output) == output
     return output.read_text(encoding="utf-8")
+
+
+def header(html: str) -> str:
+    """What stands before the results; fails if the page has no such place."""
+    before, after = html.split('<main id="main">')
+    assert after
+    return before
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +183,19 @@ def test_what_speaks_against_the_numbers_is_said_first(
     words = PageText(html).words
     assert text in words
     assert words.index(text) < words.index("Mean of 3 tasks")
-    assert f'class="notice {level}"' in html.split("<main>", maxsplit=1)[0]
+    assert f'class="notice {level}"' in header(html)
     assert "Comparable" not in words
+
+
+def test_the_gravest_notice_stands_first(clean_run: Path) -> None:
+    run = json.loads((clean_run / "run.json").read_text())
+    run["limit"] = 8
+    count_of("unjudged")(run)
+    assert [notice.level for notice in run_notices(run)] == ["stop", "caution"]
+    count_of("timeout")(run)
+    changed_formulation(run)
+    levels = [notice.level for notice in run_notices(run)]
+    assert levels == ["stop", "caution", "caution", "caution"]
 
 
 def test_a_suite_that_lacks_whole_tasks_alone_is_not_told_to_run_again(

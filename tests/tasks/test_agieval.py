@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,24 +18,24 @@ from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 
 TASK = load_task("agieval")
-SAMPLE = Path(__file__).parents[2] / "tasks/samples/agieval.jsonl"
+DEMO = Path(__file__).parents[2] / "tasks/demo/agieval.jsonl"
 
 
-def rows(path: Path) -> list[dict]:
+def rows(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict]:
-    return [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]
+def demo_docs() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in DEMO.read_text("utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
-def docs(shared_data: Path) -> dict[str, list[dict]]:
+def docs(shared_data: Path) -> dict[str, list[dict[str, Any]]]:
     return {file.path: rows(shared_data / file.path) for file in TASK.source.files}
 
 
-def test_golden_prompts(docs: dict[str, list[dict]], shared_reference: Path) -> None:
+def test_golden_prompts(docs: dict[str, list[dict[str, Any]]], shared_reference: Path) -> None:
     golden = rows(shared_reference / "prompts/agi_eval.jsonl.gz")
     assert {row["file"] for row in golden} == {file.path for file in TASK.source.files}
     for row in golden:
@@ -52,7 +53,7 @@ def test_golden_prompts(docs: dict[str, list[dict]], shared_reference: Path) -> 
         assert generation.n == asked["repeats"]
 
 
-def prompt_hash(doc: dict) -> str:
+def prompt_hash(doc: dict[str, Any]) -> str:
     request = TASK.request(doc)
     content = {
         "messages": list(request.messages),
@@ -64,7 +65,7 @@ def prompt_hash(doc: dict) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def test_every_hashed_prompt(docs: dict[str, list[dict]], shared_reference: Path) -> None:
+def test_every_hashed_prompt(docs: dict[str, list[dict[str, Any]]], shared_reference: Path) -> None:
     checked = 0
     for row in rows(shared_reference / "prompts/all_prompt_hashes.jsonl.gz"):
         if row["file"] in docs and row["task"].startswith("agi_eval"):
@@ -74,7 +75,9 @@ def test_every_hashed_prompt(docs: dict[str, list[dict]], shared_reference: Path
     assert checked == 884
 
 
-def test_verdicts_are_the_references(docs: dict[str, list[dict]], shared_reference: Path) -> None:
+def test_verdicts_are_the_references(
+    docs: dict[str, list[dict[str, Any]]], shared_reference: Path
+) -> None:
     recorded = rows(shared_reference / "verdicts/agi_eval.jsonl.gz")
     assert len(recorded) == 1940
     for row in recorded:
@@ -106,20 +109,20 @@ def test_official_data(shared_data: Path) -> None:
     assert sum(counts.values()) == 2646
 
 
-def check_oracle(items: list[dict]) -> None:
+def check_oracle(items: list[dict[str, Any]]) -> None:
     for doc in items:
         assert set(TASK.score(doc, TASK.perfect_response(doc)).values.values()) == {1.0}
         corrupt = TASK.perfect_response(doc, corrupt=True)
         assert set(TASK.score(doc, corrupt).values.values()) == {0.0}
 
 
-def test_oracle_over_the_whole_data(docs: dict[str, list[dict]]) -> None:
+def test_oracle_over_the_whole_data(docs: dict[str, list[dict[str, Any]]]) -> None:
     for items in docs.values():
         check_oracle(items)
 
 
 def test_sample_covers_what_the_data_has() -> None:
-    items = sample()
+    items = demo_docs()
     check_oracle(items)
     assert len(items) >= 26
     assert {doc["subtask"] for doc in items} == {file.subtask for file in TASK.source.files}
@@ -166,9 +169,9 @@ def test_unparsed_is_what_states_no_one_option() -> None:
     assert not TASK.score(item(), Response(text="The answer is (c).")).unparsed
 
 
-def test_a_key_that_means_another_option_is_said(docs: dict[str, list[dict]]) -> None:
+def test_a_key_that_means_another_option_is_said(docs: dict[str, list[dict[str, Any]]]) -> None:
     """In 19 LogiQA items the options stand in the order A, C, B, D; 12 keys are B or C."""
-    said = Counter()
+    said: Counter[str] = Counter()
     for path, items in docs.items():
         for doc in items:
             note = TASK.score(doc, TASK.perfect_response(doc)).note
@@ -187,7 +190,7 @@ def test_settings() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"extract": ("[A-E]",)}, {"letters": "ABCD"}])
-def test_settings_that_do_not_fit_are_refused(settings: dict) -> None:
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(OlmesError):
         TASK.with_settings(settings)
 
@@ -216,7 +219,7 @@ def test_hostile_text_is_judged_in_time(name: str) -> None:
     assert time.process_time() - begin < TASK.time_limit
 
 
-def item(label: str = "C") -> dict:
+def item(label: str = "C") -> dict[str, Any]:
     texts = (
         "12 red apples",
         "A kite factory",

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,13 +20,13 @@ from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.tools import jsonl
 
 TASK = load_task("deepmind_math")
-SAMPLE = Path(__file__).parents[2] / "tasks/samples/deepmind_math.jsonl"
+DEMO = Path(__file__).parents[2] / "tasks/demo/deepmind_math.jsonl"
 
 Place = tuple[str, int]
 
 
 @pytest.fixture(scope="module")
-def docs(shared_data: Path) -> dict[Place, dict]:
+def docs(shared_data: Path) -> dict[Place, dict[str, Any]]:
     """The official items by category and row."""
     said: list[str] = []
     found = resolve(TASK, shared_data, say=said.append)
@@ -40,20 +41,20 @@ def category(subtask: str) -> str:
     return subtask.removeprefix("deepmind_math_").partition(":")[0]
 
 
-def sample() -> list[dict]:
-    return list(jsonl.read(SAMPLE))
+def demo_docs() -> list[dict[str, Any]]:
+    return list(jsonl.read(DEMO))
 
 
-def doc(gold: str, kind: str = "algebra__linear_1d", question: str = "Solve it.") -> dict:
+def doc(gold: str, kind: str = "algebra__linear_1d", question: str = "Solve it.") -> dict[str, Any]:
     return {"question": f"b'{question}\\n'", "answer": f"b'{gold}\\n'", "subtask": kind}
 
 
-def test_all_items_are_there(docs: dict[Place, dict]) -> None:
+def test_all_items_are_there(docs: dict[Place, dict[str, Any]]) -> None:
     assert len(docs) == 5600
     assert set(Counter(kind for kind, _ in docs).values()) == {100}
 
 
-def test_golden_prompts(docs: dict[Place, dict], shared_reference: Path) -> None:
+def test_golden_prompts(docs: dict[Place, dict[str, Any]], shared_reference: Path) -> None:
     golden = list(jsonl.read(shared_reference / "prompts/deepmind_math.jsonl.gz"))
     assert len(golden) == 168
     for row in golden:
@@ -68,7 +69,7 @@ def test_golden_prompts(docs: dict[Place, dict], shared_reference: Path) -> None
         assert request.generation.n == generation["repeats"] == 1
 
 
-def test_hashes_of_prompts(docs: dict[Place, dict], shared_reference: Path) -> None:
+def test_hashes_of_prompts(docs: dict[Place, dict[str, Any]], shared_reference: Path) -> None:
     seen = 0
     for row in jsonl.read(shared_reference / "prompts/all_prompt_hashes.jsonl.gz"):
         if not row["subtask"].startswith("deepmind_math"):
@@ -87,7 +88,9 @@ def test_hashes_of_prompts(docs: dict[Place, dict], shared_reference: Path) -> N
     assert seen == 56 * 34
 
 
-def test_verdicts_are_the_references(docs: dict[Place, dict], shared_reference: Path) -> None:
+def test_verdicts_are_the_references(
+    docs: dict[Place, dict[str, Any]], shared_reference: Path
+) -> None:
     recorded = list(jsonl.read(shared_reference / "verdicts/deepmind_math_pairs.jsonl.gz"))
     assert len(recorded) == 2656
     cut_off = 0
@@ -108,7 +111,7 @@ def test_verdicts_are_the_references(docs: dict[Place, dict], shared_reference: 
     assert cut_off == 3
 
 
-def assert_oracle(items: list[dict]) -> None:
+def assert_oracle(items: list[dict[str, Any]]) -> None:
     for item in items:
         right = TASK.score(item, TASK.perfect_response(item))
         assert set(right.values.values()) == {1.0}, item
@@ -116,22 +119,22 @@ def assert_oracle(items: list[dict]) -> None:
         assert wrong.values["exact_match"] == wrong.values["exact_match_lenient"] == 0, item
 
 
-def test_oracle_over_the_whole_data(docs: dict[Place, dict]) -> None:
+def test_oracle_over_the_whole_data(docs: dict[Place, dict[str, Any]]) -> None:
     assert_oracle(list(docs.values()))
 
 
-def test_oracle_over_the_sample() -> None:
-    assert len(sample()) >= 60
-    assert {item["subtask"] for item in sample()} == {file.subtask for file in TASK.source.files}
-    assert_oracle(sample())
+def test_oracle_over_the_demo_data() -> None:
+    assert len(demo_docs()) >= 60
+    assert {item["subtask"] for item in demo_docs()} == {file.subtask for file in TASK.source.files}
+    assert_oracle(demo_docs())
 
 
-def test_the_sample_is_not_the_official_set(docs: dict[Place, dict]) -> None:
+def test_the_demo_data_is_not_the_official_set(docs: dict[Place, dict[str, Any]]) -> None:
     official = {item["question"] for item in docs.values()}
-    assert not official & {item["question"] for item in sample()}
+    assert not official & {item["question"] for item in demo_docs()}
 
 
-def test_another_items_answer_is_wrong(docs: dict[Place, dict]) -> None:
+def test_another_items_answer_is_wrong(docs: dict[Place, dict[str, Any]]) -> None:
     """Each gold answer as the response to the next item of its category."""
     accepted = []
     for (kind, row), item in docs.items():
@@ -282,17 +285,12 @@ def test_hostile_text_is_judged_wrong_at_once(name: str, tmp_path: Path) -> None
 def test_scoring_processes_judge_the_same() -> None:
     item = doc("5*x", "polynomials__add")
     texts = ["Therefore, the final answer is 5x. I hope it is correct.", HOSTILE["lone surrogate"]]
-    outcomes: dict[int, Outcome] = {}
+    outcomes: list[dict[str, Outcome]] = [{} for _ in texts]
     with ScoringPool({TASK.name: TASK}, scoring_processes=1) as pool:
-        for number, text in enumerate(texts):
-            pool.submit(
-                TASK.name,
-                item,
-                Response(text=text),
-                lambda _, outcome, number=number: outcomes.update({number: outcome}),
-            )
+        for text, found in zip(texts, outcomes, strict=True):
+            pool.submit(TASK.name, item, Response(text=text), found.__setitem__)
         pool.join()
-    assert [outcomes[number].verdict for number in range(len(texts))] == [
+    assert [outcome.verdict for found in outcomes for outcome in found.values()] == [
         TASK.score(item, Response(text=text)) for text in texts
     ]
 

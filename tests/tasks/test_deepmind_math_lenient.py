@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from olmes import Response
@@ -287,7 +289,7 @@ WRONG = {
 }
 
 
-def judged(kind: str, text: str, **response: str) -> dict:
+def judged(kind: str, text: str, **response: Any) -> dict[str, Any]:
     category, question, gold = KINDS[kind]
     doc = {"question": f"b'{question}\\n'", "answer": f"b'{gold}\\n'", "subtask": category}
     return TASK.score(doc, Response(text=text, **response)).values

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,17 +17,17 @@ from olmes.scoring.numbers import PROTOCOL_NUMBER, THOUSANDS, last_number
 TASK = load_task("gsm8k")
 
 
-def rows(path: Path) -> list[dict]:
+def rows(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict]:
-    path = Path(__file__).parents[2] / "tasks/samples/gsm8k.jsonl"
+def demo_docs() -> list[dict]:
+    path = Path(__file__).parents[2] / "tasks/demo/gsm8k.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def verdict(text: str, answer: str) -> dict:
+def verdict(text: str, answer: str) -> dict[str, Any]:
     return TASK.score({"question": "", "answer": f"#### {answer}"}, Response(text=text)).values
 
 
@@ -61,9 +62,9 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
         assert set(TASK.score(doc, corrupt).values.values()) == {0.0}
 
 
-def test_oracle_over_the_sample() -> None:
-    assert len(sample()) >= 24
-    for doc in sample():
+def test_oracle_over_the_demo_data() -> None:
+    assert len(demo_docs()) >= 24
+    for doc in demo_docs():
         assert set(TASK.score(doc, TASK.perfect_response(doc)).values.values()) == {1.0}
         corrupt = TASK.perfect_response(doc, corrupt=True)
         assert set(TASK.score(doc, corrupt).values.values()) == {0.0}
@@ -120,4 +121,5 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_judged(name: str) -> None:
     text = HOSTILE[name]
-    TASK.score({"answer": "#### 3"}, Response(text=text))
+    found = TASK.score({"answer": "#### 3"}, Response(text=text))
+    assert found.values == TASK.wrong_values({"answer": "#### 3"})

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,19 +31,19 @@ UNSEEDED = {
 }
 
 
-def official(shared_data: Path) -> list[dict]:
+def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifeval/input_data.jsonl.gz"))
 
 
-def sample() -> list[dict]:
-    return list(jsonl.read(Path(__file__).parents[2] / "tasks/samples/ifeval.jsonl"))
+def demo_docs() -> list[dict]:
+    return list(jsonl.read(Path(__file__).parents[2] / "tasks/demo/ifeval.jsonl"))
 
 
-def judged(doc: dict, text: str) -> dict:
+def judged(doc: dict[str, Any], text: str) -> dict[str, Any]:
     return TASK.score(doc, Response(text=text)).values
 
 
-def published(shared_data: Path, mode: str) -> Iterator[tuple[str, dict, dict]]:
+def published(shared_data: Path, mode: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Model, item and published row of three models; one prompt is worded differently there."""
     docs = {doc["prompt"]: doc for doc in official(shared_data)}
     for path in sorted((shared_data / "ifeval/outputs").glob(f"mifeval_*_{mode}.jsonl.gz")):
@@ -98,7 +99,7 @@ def test_verdicts_are_the_references(shared_data: Path, shared_reference: Path) 
     docs = {doc["key"]: doc for doc in official(shared_data)}
     old = jsonl.read(shared_data / "ifeval/old_prompts/input_data.jsonl.gz")
     old_docs = {doc["key"]: doc for doc in old}
-    responses: dict[str, list[dict]] = {}
+    responses: dict[str, list[dict[str, Any]]] = {}
     counts: Counter[str] = Counter()
     for row in jsonl.read(shared_reference / "verdicts/ifeval.jsonl.gz"):
         source = row["source"]
@@ -165,7 +166,7 @@ def test_evalscope_agrees(shared_data: Path) -> None:
             assert (sum(ours) / len(ours) if isinstance(ours, list) else ours) == theirs
 
 
-def assert_oracle(doc: dict) -> None:
+def assert_oracle(doc: dict[str, Any]) -> None:
     values = judged(doc, TASK.perfect_response(doc).text)
     assert values["prompt_level_loose"] == 1.0, doc["key"]
     assert values["prompt_level_strict"] == float(doc["key"] not in LOOSE_ONLY), doc["key"]
@@ -181,13 +182,13 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
         assert_oracle(doc)
 
 
-def test_oracle_over_the_sample() -> None:
-    for doc in sample():
+def test_oracle_over_the_demo_data() -> None:
+    for doc in demo_docs():
         assert_oracle(doc)
 
 
-def test_the_sample_covers_every_instruction_and_relation() -> None:
-    docs = sample()
+def test_the_demo_data_covers_every_instruction_and_relation() -> None:
+    docs = demo_docs()
     kwargs = [given for doc in docs for given in doc["kwargs"]]
     assert len(docs) >= 26
     assert [doc["key"] for doc in docs] == list(range(900001, 900001 + len(docs)))
@@ -196,8 +197,8 @@ def test_the_sample_covers_every_instruction_and_relation() -> None:
         assert {given[name] for given in kwargs if name in given} == {"less than", "at least"}
 
 
-def test_the_sample_is_not_the_benchmark(shared_data: Path) -> None:
-    assert not {doc["prompt"] for doc in sample()} & {
+def test_the_demo_data_is_not_the_benchmark(shared_data: Path) -> None:
+    assert not {doc["prompt"] for doc in demo_docs()} & {
         doc["prompt"] for doc in official(shared_data)
     }
 

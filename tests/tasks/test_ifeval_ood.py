@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
+from olmes.data import demo
 from olmes.tools import jsonl
 from olmes.tools.hashing import set_hash
 
@@ -31,12 +34,12 @@ NOT_COMPOSED = {"212"}
 NO_TEXT_MEETS_BOTH = {"105", "278"}
 
 
-def official(shared_data: Path) -> list[dict]:
+def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifbench/IFBench_test.jsonl.gz"))
 
 
-def sample(name: str = "ifeval_ood") -> list[dict]:
-    return list(jsonl.read(Path(__file__).parents[2] / f"tasks/samples/{name}.jsonl"))
+def demo_docs(name: str = "ifeval_ood") -> list[dict]:
+    return list(jsonl.read(Path(__file__).parents[2] / f"tasks/demo/{name}.jsonl"))
 
 
 def test_prompts_are_the_references(shared_data: Path, shared_reference: Path) -> None:
@@ -87,7 +90,7 @@ def test_verdicts_are_the_references_and_the_publishers(
     judged = unavailable = 0
     for row in jsonl.read(shared_reference / "verdicts/ifeval_ood.jsonl.gz"):
         doc, output = docs[row["doc_id"]], outputs[row["source"]["row"]]
-        values = BY_REFERENCE.score(doc, Response(text=output["response"])).values
+        values: dict[str, Any] = BY_REFERENCE.score(doc, Response(text=output["response"])).values
         assert set(values) == METRICS
         for mode in ("strict", "loose"):
             ours = values[f"inst_level_{mode}"]
@@ -107,7 +110,7 @@ def test_verdicts_are_the_references_and_the_publishers(
 def test_published_prompt_scores_are_reproduced(shared_data: Path, mode: str) -> None:
     docs = {doc["prompt"].strip(): doc for doc in official(shared_data)}
     rows = list(jsonl.read(shared_data / f"ifbench/outputs/eval_results_{mode}.every3rd.jsonl.gz"))
-    scores = [
+    scores: list[dict[str, Any]] = [
         BY_REFERENCE.score(docs[row["prompt"].strip()], Response(text=row["response"])).values
         for row in rows
     ]
@@ -118,8 +121,8 @@ def test_published_prompt_scores_are_reproduced(shared_data: Path, mode: str) ->
     ]
 
 
-def assert_oracle(doc: dict, *, by_reference: bool = True) -> None:
-    values = TASK.score(doc, TASK.perfect_response(doc)).values
+def assert_oracle(doc: dict[str, Any], *, by_reference: bool = True) -> None:
+    values: dict[str, Any] = TASK.score(doc, TASK.perfect_response(doc)).values
     assert values["prompt_level_loose"] == values["prompt_level_strict"] == 1.0, doc
     assert all(values["inst_level_loose"] + values["inst_level_strict"])
     assert values["prompt_level_loose_reference"] == float(by_reference), doc
@@ -138,22 +141,32 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
             assert_oracle(doc, by_reference=key not in NO_TEXT_MEETS_BOTH)
 
 
-def test_oracle_over_the_sample() -> None:
-    for doc in sample():
+def test_what_the_oracle_expects_leaves_out_what_no_text_can_meet(shared_data: Path) -> None:
+    docs = {doc["key"]: doc for doc in official(shared_data)}
+    for key in NOT_COMPOSED:
+        assert TASK.perfect_values(docs[key]) == {}
+    for key in NO_TEXT_MEETS_BOTH:
+        assert METRICS - set(TASK.perfect_values(docs[key])) == {"prompt_level_loose_reference"}
+        assert BY_REFERENCE.perfect_values(docs[key]) == {}
+    assert TASK.perfect_values(docs["1"]) == dict.fromkeys(METRICS, 1.0)
+
+
+def test_oracle_over_the_demo_data() -> None:
+    for doc in demo_docs():
         capitals = doc["instruction_id_list"] == ["custom:european_capitals_sort"]
         assert_oracle(doc, by_reference=not capitals)
 
 
-def test_the_sample_covers_every_type_and_pairs() -> None:
-    docs = sample()
-    assert load_task("ifbench").sample == "ifeval_ood"
+def test_the_demo_data_covers_every_type_and_pairs() -> None:
+    docs = demo_docs()
+    assert demo.find(SAME) == demo.find(TASK)
     assert [doc["key"] for doc in docs] == [str(900001 + n) for n in range(len(docs))]
     assert len({id_ for doc in docs for id_ in doc["instruction_id_list"]}) == 58
     assert sum(len(doc["instruction_id_list"]) == 2 for doc in docs) >= 6
 
 
-def test_the_sample_is_not_the_benchmark(shared_data: Path) -> None:
-    assert not {doc["prompt"] for doc in sample()} & {
+def test_the_demo_data_is_not_the_benchmark(shared_data: Path) -> None:
+    assert not {doc["prompt"] for doc in demo_docs()} & {
         doc["prompt"] for doc in official(shared_data)
     }
 
@@ -218,8 +231,12 @@ def test_a_missing_argument_is_an_error_that_names_item_and_argument() -> None:
         TASK.score(doc, Response(text="a"))
 
 
-def test_preparing_loads_what_scoring_needs() -> None:
-    TASK.prepare()
+def test_preparing_loads_what_scoring_needs(
+    opened_while_scoring: Callable[..., list[str]],
+) -> None:
+    docs = demo_docs()
+    pairs = [(doc, TASK.perfect_response(doc).text) for doc in docs]
+    assert opened_while_scoring("ifeval_ood", pairs) == []
 
 
 @pytest.mark.parametrize(("text", "stated", "published"), [("Yes.", 44, 104), ("...", 4, 85)])
@@ -227,6 +244,7 @@ def test_short_answers_do_not_pass_as_stated(
     shared_data: Path, text: str, stated: int, published: int
 ) -> None:
     """What docs/ifbench-agreement.md says of one short answer to all prompts."""
-    scores = [TASK.score(doc, Response(text=text)).values for doc in official(shared_data)]
+    docs = official(shared_data)
+    scores: list[dict[str, Any]] = [TASK.score(doc, Response(text=text)).values for doc in docs]
     assert sum(values["prompt_level_loose"] for values in scores) == stated
     assert sum(values["prompt_level_loose_reference"] for values in scores) == published

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def test_another_seed_is_another_exam_and_another_formulation() -> None:
 def test_types_are_drawn_independently() -> None:
     """A request more for one family leaves the items of every other as they are."""
     more = [*BASES, Base(text="Write a Python class for a stack.", suits=("code",))]
-    pairs = zip(exam(), draw_exam(more, seed=2411, per_type=6), strict=True)
+    pairs = zip(exam(), draw_exam(TASK.name, more, seed=2411, per_type=6), strict=True)
     assert {only(doc)[0] for doc, other in pairs if doc != other} <= {"format:camel_case"}
 
 
@@ -215,5 +216,9 @@ def test_request_and_gold_are_the_row() -> None:
     assert TASK.formulation.aggregate == "micro"
 
 
-def test_preparing_loads_what_scoring_needs() -> None:
-    TASK.prepare()
+def test_preparing_loads_what_scoring_needs(
+    opened_while_scoring: Callable[..., list[str]],
+) -> None:
+    docs = {id_: doc for doc in exam() for id_ in doc["instruction_id_list"]}.values()
+    pairs = [(doc, TASK.perfect_response(doc).text) for doc in docs]
+    assert opened_while_scoring("ifeval_ood_fresh", pairs) == []

@@ -6,33 +6,33 @@ import gzip
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from olmes import OlmesError, Response
 from olmes.benchmark import exemplars
-from olmes.benchmark.registry import load_task
 from olmes.scoring.latex import minerva
+from olmes.tasks.math import TASK
 
-TASK = load_task("math")
 CLOSED = "Final Answer: The final answer is {}. I hope it is correct."
 
 
-def rows(path: Path) -> list[dict]:
+def rows(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict]:
-    path = Path(__file__).parents[2] / "tasks/samples/math.jsonl"
+def demo_docs() -> list[dict]:
+    path = Path(__file__).parents[2] / "tasks/demo/math.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def doc(gold: str) -> dict:
+def doc(gold: str) -> dict[str, Any]:
     return {"problem": "", "level": "Level 1", "type": "Algebra", "solution": rf"\boxed{{{gold}}}"}
 
 
-def values(item: dict, text: str) -> dict:
+def values(item: dict[str, Any], text: str) -> dict[str, Any]:
     response = Response(text=text)
     return {
         **TASK.score(item, response).values,
@@ -40,7 +40,7 @@ def values(item: dict, text: str) -> dict:
     }
 
 
-def protocol(item: dict, text: str) -> dict:
+def protocol(item: dict[str, Any], text: str) -> dict[str, Any]:
     return TASK.score(item, Response(text=text)).values
 
 
@@ -164,7 +164,7 @@ def test_verify_cases_are_judged_as_the_reference_judges(
 # The oracle
 
 
-def check_oracle(items: list[dict]) -> None:
+def check_oracle(items: list[dict[str, Any]]) -> None:
     for item in items:
         right = TASK.perfect_response(item).text
         assert values(item, right) == TASK.perfect_values(item), TASK.gold(item)
@@ -172,10 +172,10 @@ def check_oracle(items: list[dict]) -> None:
         assert set(values(item, wrong).values()) == {0.0}, TASK.gold(item)
 
 
-def test_oracle_over_the_sample() -> None:
-    assert len(sample()) >= 28
-    assert len({TASK.subtask(item) for item in sample()}) == 7
-    check_oracle(sample())
+def test_oracle_over_the_demo_data() -> None:
+    assert len(demo_docs()) >= 28
+    assert len({TASK.subtask(item) for item in demo_docs()}) == 7
+    check_oracle(demo_docs())
 
 
 def test_oracle_over_a_part_of_the_data(shared_data: Path) -> None:
@@ -191,8 +191,8 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
     assert unreadable == 263
 
 
-def test_the_solutions_of_the_sample_are_right() -> None:
-    for item in sample():
+def test_the_solutions_of_the_demo_data_are_right() -> None:
+    for item in demo_docs():
         found = values(item, item["solution"])
         assert found["exact_match_flex"] == found["math_verify"] == 1.0
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.ppo import PPOConfig
-from olmes.trainers.ppo.stage import BESIDE, check_stage, ppo_config
+from olmes.trainers.ppo.stage import check_stage, ppo_config
+from olmes.trainers.ppo.table import PPOTable
 from olmes.trainers.ppo.train import check_launcher
-from olmes.trainers.recipe import read_recipe
-from olmes.trainers.train import train
+from olmes.trainers.recipe import RLVRRecipe, make_recipe, read_recipe, recipe_hash, to_json
+from olmes.trainers.train import train, train_stage
 
 SMALL = {
     "algorithm": "ppo",
@@ -27,17 +30,17 @@ SMALL = {
 def test_the_bundled_recipe_is_the_papers_run() -> None:
     """Tülu 3, Table 21."""
     recipe = read_recipe("tulu3-8b-rlvr", "rlvr")
-    told = {name: value for name, value in recipe.ppo.items() if name not in BESIDE}  # type: ignore[attr-defined]
-    config = ppo_config(recipe, told, 29_946)
-    assert (config.updates, config.batch_size, config.epochs) == (447, 224, 4)
-    assert (config.reward, config.no_end_penalty, config.beta) == (10.0, -10.0, 0.05)
+    assert isinstance(recipe, RLVRRecipe)
+    config = ppo_config(recipe, 29_946)
+    assert (config.updates, config.batch_size, config.updates_per_batch) == (447, 224, 4)
+    assert (config.reward_scale, config.missing_end_reward, config.beta) == (10.0, -10.0, 0.05)
     assert (config.learning_rate, config.clip, config.temperature) == (3e-7, 0.2, 1.0)
-    assert (config.response_length, config.max_prompt_length) == (2048, 2048)
+    assert (config.max_completion_length, config.max_prompt_length) == (2048, 2048)
     assert (config.gamma, config.lam, config.minibatches, config.whiten) == (1.0, 0.95, 1, True)
     assert (config.value_clip, config.value_coef, config.max_grad_norm) == (0.2, 0.1, 1.0)
     assert (config.schedule, config.warmup_ratio, config.save_every) == ("linear", 0.0, 100)
     assert config.shard
-    assert recipe.ppo["value"] == "allenai/Llama-3.1-Tulu-3-8B-RM"  # type: ignore[attr-defined]
+    assert recipe.ppo.value == "allenai/Llama-3.1-Tulu-3-8B-RM"
 
 
 def test_every_setting_of_a_recipe_reaches_ppo() -> None:
@@ -49,11 +52,11 @@ def test_every_setting_of_a_recipe_reaches_ppo() -> None:
             "hardware.precision": "float32", "hardware.device": "cpu",
         },
     )  # fmt: skip
-    config = ppo_config(recipe, {}, 1)
+    config = ppo_config(recipe, 1)
     assert (config.max_grad_norm, config.schedule) == (0.5, "constant")
     assert (config.mixed_precision, config.device) == ("no", "cpu")
     endless = read_recipe("tulu3-8b-rlvr", "rlvr", {"optimization.max_grad_norm": "none"})
-    assert ppo_config(endless, {}, 1).max_grad_norm == math.inf
+    assert ppo_config(endless, 1).max_grad_norm == math.inf
 
 
 @pytest.mark.parametrize(
@@ -69,9 +72,37 @@ def test_schedules(schedule: str, rates: list[float]) -> None:
     assert [config.rate(update) for update in range(6)] == pytest.approx(rates, abs=1e-4)
 
 
-def test_unknown_settings_are_refused() -> None:
-    with pytest.raises(OlmesError, match=r"no setting 'ppo\.lamda'"):
-        ppo_config(read_recipe("tulu3-8b-rlvr", "rlvr"), {"lamda": 1}, 1)
+DATA = {"small-rlvr": {"fraction": 1.0}}
+
+
+def test_unknown_settings_are_refused_before_anything_is_loaded() -> None:
+    for table, words in (
+        ({"lamda": 1}, r"unknown key 'ppo\.lamda'; did you mean 'lam'\?"),
+        ({"whiten": "yes"}, r"'ppo\.whiten' must be true or false"),
+        ({"gamma": "much"}, r"'ppo\.gamma' must be a number"),
+        ({"epochs": 2, "updates_per_batch": 2}, "another name of 'updates_per_batch'"),
+    ):
+        with pytest.raises(OlmesError, match=words):
+            make_recipe("rlvr", {"data": DATA, "ppo": table}, "x.toml")
+
+
+def test_the_table_has_every_setting_and_keeps_the_older_names() -> None:
+    own = {field.name for field in dataclasses.fields(PPOTable)}
+    assert own - {"value", "asynchronous"} == {f.name for f in dataclasses.fields(PPOConfig)}
+    older = {"epochs": 2, "reward": 1, "no_end_penalty": -1.5, "response_length": 7, "lam": 1}
+    recipe = make_recipe("rlvr", {"data": DATA, "ppo": older}, "x.toml")
+    assert isinstance(recipe, RLVRRecipe)
+    config = ppo_config(recipe, 100)
+    assert (config.updates_per_batch, config.reward_scale, config.lam) == (2, 1, 1)
+    assert (config.missing_end_reward, config.max_completion_length) == (-1.5, 7)
+    newer = {"updates_per_batch": 2, "reward_scale": 1, "missing_end_reward": -1.5}
+    newer |= {"max_completion_length": 7, "lam": 1}
+    again = make_recipe("rlvr", {"data": DATA, "ppo": newer}, "x.toml")
+    assert recipe_hash(again) == recipe_hash(recipe)
+    assert set(config.to_json()) > {"reward", "no_end_penalty", "epochs", "response_length"}
+    # As it was hashed when the table was a plain mapping: a stopped training resumes.
+    assert to_json(recipe)["ppo"] == older
+    assert json.dumps(to_json(recipe)["ppo"]["lam"]) == "1"
 
 
 def test_a_stage_by_ppo(workshop: Any, tmp_path: Any) -> None:
@@ -121,3 +152,10 @@ def test_adapters_are_refused(workshop: Any, tmp_path: Any) -> None:
     recipe = workshop.recipe("rlvr", **SMALL, lora={"rank": 2})
     with pytest.raises(OlmesError, match="PPO trains all weights"):
         train(recipe, tmp_path / "ppo", say=lambda _: None)
+
+
+def test_algorithm_ppo_is_trained_by_ppo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("olmes.trainers.train.prepare", lambda recipe, out, say: (recipe, out))
+    monkeypatch.setattr("olmes.trainers.ppo.stage.train_ppo_stage", lambda prepared: prepared)
+    recipe = read_recipe("tulu3-8b-rlvr", "rlvr")
+    assert train_stage(recipe, tmp_path, say=print) == (recipe, tmp_path)

@@ -36,7 +36,7 @@ def test_rewards_are_what_evaluation_would_say() -> None:
     rows, texts, wanted = [], [], []
     for name in ("gsm8k", "ifeval", "math"):
         task = load_task(name)
-        sample = list(jsonl.read(Path(__file__).parents[2] / f"tasks/samples/{name}.jsonl"))[:6]
+        sample = list(jsonl.read(Path(__file__).parents[2] / f"tasks/demo/{name}.jsonl"))[:6]
         for doc in sample:
             for corrupt in (False, True):
                 response = task.perfect_response(doc, corrupt=corrupt)

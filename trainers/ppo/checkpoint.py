@@ -1,4 +1,4 @@
-"""Checkpoints: plain Hugging Face folders, with what a run needs to go on in a subfolder.
+"""Checkpoints: plain Hugging Face folders, with what a run needs to resume in a subfolder.
 
     checkpoint-N/             the policy after N updates, its tokenizer, trainer_state.json
     checkpoint-N/ppo/         value.safetensors, optimizer.pt, run.json
@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +45,9 @@ def save(
         output_dir: the run's folder.
         policy: the policy.
         states: of `Learner.states`: its weights where they are cut, value model and optimizer.
-        tokenizer: saved beside the policy.
+        tokenizer: saved with the policy.
         state: the `TrainerState` whose `log_history` has every update's numbers.
-        config: stored, to be compared when the run goes on.
+        config: stored, to be compared when the run resumes.
         data: hash of the prompts, likewise.
     """
     from safetensors.torch import save_file
@@ -64,7 +63,7 @@ def save(
     value = {name: tensor.contiguous() for name, tensor in states.value.items()}
     save_file(value, partial / "ppo/value.safetensors")
     torch_save(states.optimizer, partial / "ppo/optimizer.pt")
-    run = {"config": asdict(config), "prompts": data}
+    run = {"config": config.to_json(), "prompts": data}
     (partial / "ppo/run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     for path in [*partial.rglob("*"), partial]:
         flush(path)
@@ -93,7 +92,7 @@ def remove_leftovers(output_dir: Path) -> None:
 
 
 def latest(output_dir: Path, config: PPOConfig, data: str) -> Path | None:
-    """The checkpoint a run goes on from; None for a new run.
+    """The checkpoint a run resumes from; None for a new run.
 
     Raises:
         OlmesError: the folder holds another experiment.
@@ -102,8 +101,8 @@ def latest(output_dir: Path, config: PPOConfig, data: str) -> Path | None:
     if not found:
         return None
     run: Mapping[str, Any] = json.loads((found[-1] / "ppo/run.json").read_text(encoding="utf-8"))
-    if names := config.differing(run["config"]):
-        before = ", ".join(f"{name} = {run['config'].get(name)}" for name in names)
+    if changed := config.differing(run["config"]):
+        before = ", ".join(f"{name} = {value}" for name, value in changed.items())
         raise OlmesError(
             f"{output_dir} holds a run with {before}; put that back or choose another folder."
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 from olmes.errors import OlmesError
 
@@ -22,6 +23,16 @@ REPLACEABLE = frozenset(
     }
 )
 """Settings a resumed run may change: they decide speed and disk, not what is learned."""
+STORED_NAMES = {
+    "generations": "samples_per_prompt",
+    "reward_scale": "reward",
+    "missing_end_reward": "no_end_penalty",
+    "updates_per_batch": "epochs",
+    "max_completion_length": "response_length",
+}
+"""Settings that are stored under the name they first had, so that older runs resume."""
+Stored = Mapping[str, bool | int | float | str | None]
+"""A configuration as `ppo/run.json` holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +47,12 @@ class PPOConfig:
     """How many batches of rollouts are learned from; the policy's version counts them."""
     batch_size: int = 224
     """Rollouts an update (8B: 7 GPUs x 32)."""
-    samples_per_prompt: int = 1
+    generations: int = 1
     """Rollouts a prompt within a batch."""
 
-    reward: float = 10.0
+    reward_scale: float = 10.0
     """alpha: the score of a response whose verifier says 1; scores scale with the verifier."""
-    no_end_penalty: float | None = -10.0
+    missing_end_reward: float | None = -10.0
     """Replaces the score of a response that did not end by itself; None keeps the score."""
     beta: float = 0.05
     """Weight of the KL divergence from the reference within the reward."""
@@ -57,7 +68,7 @@ class PPOConfig:
     """How far a value counts from what it was before the update."""
     value_coef: float = 0.1
     """Weight of the value loss."""
-    epochs: int = 4
+    updates_per_batch: int = 4
     """K: passes over a batch."""
     minibatches: int = 1
     """Optimizer steps a pass."""
@@ -67,7 +78,7 @@ class PPOConfig:
     learning_rate: float = 3e-7
     """AdamW's peak rate."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How it goes on from there: to 0 over the updates, or not at all."""
+    """How the rate falls from there: to 0 over the updates, or not at all."""
     warmup_ratio: float = 0.0
     """Share of the updates over which the rate first rises (70B: 0.1)."""
     weight_decay: float = 0.0
@@ -85,7 +96,7 @@ class PPOConfig:
 
     temperature: float = 1.0
     """Of sampling; the policy's log-probabilities are taken at the same temperature."""
-    response_length: int = 2048
+    max_completion_length: int = 2048
     """The most tokens of a response (1,024 for GSM8K alone)."""
     max_prompt_length: int = 2048
     """Longer prompts are left out, and the run says how many."""
@@ -93,9 +104,9 @@ class PPOConfig:
     """Rollouts generated together."""
 
     queue_size: int = 1
-    """Asynchronous: batches that may be asked for ahead of the one being learned from."""
+    """Asynchronous: batches that may be ordered ahead of the one being learned from."""
     max_staleness: int = 1
-    """Asynchronous: updates a rollout's policy may lie behind; older rollouts are made anew.
+    """Asynchronous: updates a rollout's policy may lie behind; older rollouts are made again.
 
     A queue no longer than this never wastes one.
     """
@@ -127,17 +138,17 @@ class PPOConfig:
         for name in ("gamma", "lam", "warmup_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OlmesError(f"{name} is {getattr(self, name)}; give a number from 0 to 1.")
-        for part in ("samples_per_prompt", "minibatches"):
+        for part in ("generations", "minibatches"):
             if self.batch_size % getattr(self, part):
                 raise OlmesError(
-                    f"batch_size {self.batch_size} is no multiple of {part} "
+                    f"batch_size {self.batch_size} is not a multiple of {part} "
                     f"{getattr(self, part)}; change one of the two."
                 )
 
     @property
     def prompts_per_update(self) -> int:
         """Prompts a batch."""
-        return self.batch_size // self.samples_per_prompt
+        return self.batch_size // self.generations
 
     def rate(self, update: int) -> float:
         """Learning rate of an update, counted from 0: linear warm-up, then the schedule.
@@ -154,16 +165,24 @@ class PPOConfig:
             left = 0.5 * (1 - math.cos(math.pi * left))
         return self.learning_rate * left
 
-    def differing(self, other: dict[str, Any]) -> list[str]:
-        """Names of the settings in which a stored configuration is another experiment than this."""
-        mine = asdict(self)
-        names = [field.name for field in fields(self) if field.name not in REPLACEABLE]
-        return [name for name in names if mine[name] != other.get(name)]
+    def to_json(self) -> Stored:
+        """Every setting, under the names of `ppo/run.json`."""
+        return {STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
+
+    def differing(self, other: Stored) -> Stored:
+        """The settings in which a stored configuration is another experiment, as stored."""
+        mine = self.to_json()
+        names = {STORED_NAMES.get(f.name, f.name): f.name for f in fields(self)}
+        return {
+            name: other.get(stored)
+            for stored, name in names.items()
+            if name not in REPLACEABLE and mine[stored] != other.get(stored)
+        }
 
 
 POSITIVE = (
-    "updates", "batch_size", "samples_per_prompt", "epochs", "minibatches", "micro_batch_size",
-    "learning_rate", "adam_epsilon", "max_grad_norm", "temperature", "response_length",
+    "updates", "batch_size", "generations", "updates_per_batch", "minibatches", "micro_batch_size",
+    "learning_rate", "adam_epsilon", "max_grad_norm", "temperature", "max_completion_length",
     "max_prompt_length", "generation_batch_size", "queue_size", "importance_cap", "generators",
     "save_every", "clip", "value_clip",
 )  # fmt: skip

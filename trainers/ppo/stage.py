@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from olmes.errors import OlmesError
 from olmes.trainers.grpo import fitting
 from olmes.trainers.last_state import finish
+from olmes.trainers.ppo.config import PPOConfig
+from olmes.trainers.recipe import RLVRRecipe
 from olmes.trainers.rewards import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import model_folder
 from olmes.trainers.trl_arguments import load_model
 
-PRECISIONS = {"auto": "auto", "float32": "no", "bfloat16": "bf16"}
+Precision = Literal["auto", "no", "bf16"]
+PRECISIONS: Mapping[str, Precision] = {"auto": "auto", "float32": "no", "bfloat16": "bf16"}
 """A recipe's word for a precision, and accelerate's."""
-BESIDE = ("asynchronous", "value")
-"""Keys of [ppo] that are no settings of `PPOConfig`."""
 
 
-def train_ppo_stage(prepared: Prepared) -> Path:
+def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
-        OlmesError: a setting is unknown or not PPO's, or no prompt fits.
+        OlmesError: the recipe asks for what PPO does not do, or no prompt fits.
     """
     from olmes.trainers.ppo import train_ppo
 
     recipe = prepared.recipe
     check_stage(recipe)
     rows = fitting(prepared)
-    told = dict(recipe.ppo)
-    beside = {name: told.pop(name) for name in BESIDE if name in told}
-    config = ppo_config(recipe, told, len(rows))
-    value = beside.get("value")
+    config = ppo_config(recipe, len(rows))
+    value = recipe.ppo.value
     with VerifierRewards(rows, say=prepared.say) as rewards:
         trained = train_ppo(
             config,
@@ -47,13 +46,13 @@ def train_ppo_stage(prepared: Prepared) -> Path:
             output_dir=prepared.out,
             callbacks=callbacks(prepared),
             value=model_folder(value) if value else None,
-            asynchronous=bool(beside.get("asynchronous", False)),
+            asynchronous=bool(recipe.ppo.asynchronous),
         )
     return finish(prepared, trained.checkpoint)
 
 
 class StageReward:
-    """The verifiers of the rows, and what they tell of a batch besides."""
+    """The verifiers of the rows, and what else they report of a batch."""
 
     def __init__(self, rewards: VerifierRewards) -> None:
         self.rewards = rewards
@@ -71,7 +70,7 @@ class StageReward:
         return found.rewards
 
 
-def check_stage(recipe: Any) -> None:
+def check_stage(recipe: RLVRRecipe) -> None:
     """Refuse what PPO does not do.
 
     Raises:
@@ -85,45 +84,33 @@ def check_stage(recipe: Any) -> None:
         raise OlmesError('PPO shards by FSDP; set hardware.strategy = "fsdp".')
 
 
-def ppo_config(recipe: Any, told: dict[str, Any], rows: int) -> Any:
-    """PPO's configuration: what the recipe says, and what its [ppo] table adds or overrules.
-
-    Raises:
-        OlmesError: [ppo] has an unknown key.
-    """
-    from olmes.trainers.ppo import PPOConfig
-
-    known = {field.name for field in fields(PPOConfig)}
-    if unknown := sorted(told.keys() - known):
-        raise OlmesError(
-            f"there is no setting 'ppo.{unknown[0]}'; known are {', '.join(BESIDE)}, "
-            f"{', '.join(sorted(known))}."
-        )
-    step = recipe.optimization
-    updates = step.max_steps or max(1, math.ceil(step.epochs * rows / step.batch_size))
-    given = {
-        "updates": updates,
-        "batch_size": step.batch_size,
-        "micro_batch_size": step.micro_batch_size,
-        "learning_rate": step.learning_rate,
-        "schedule": step.schedule,
-        "warmup_ratio": step.warmup_ratio,
-        "weight_decay": step.weight_decay,
-        "max_grad_norm": math.inf if step.max_grad_norm is None else step.max_grad_norm,
-        "reward": recipe.reward_scale,
-        "no_end_penalty": recipe.missing_end_reward,
-        "beta": recipe.beta,
-        "clip": recipe.clip,
-        "epochs": recipe.updates_per_batch,
-        "temperature": recipe.temperature,
-        "response_length": recipe.max_completion_length,
-        "max_prompt_length": recipe.max_prompt_length,
-        "device": recipe.hardware.device,
-        "mixed_precision": PRECISIONS[recipe.hardware.precision],
-        "shard": recipe.hardware.strategy == "fsdp",
-        "gradient_checkpointing": recipe.hardware.gradient_checkpointing,
-        "seed": recipe.seed,
-        "save_every": recipe.checkpoints.every,
-        "save_total_limit": recipe.checkpoints.keep,
-    }
-    return PPOConfig(**{**given, **told})
+def ppo_config(recipe: RLVRRecipe, rows: int) -> PPOConfig:
+    """PPO's configuration: what the recipe says, and what its [ppo] table adds or overrules."""
+    step, hardware = recipe.optimization, recipe.hardware
+    config = PPOConfig(
+        updates=step.max_steps or max(1, math.ceil(step.epochs * rows / step.batch_size)),
+        batch_size=step.batch_size,
+        micro_batch_size=step.micro_batch_size,
+        learning_rate=step.learning_rate,
+        schedule=step.schedule,
+        warmup_ratio=step.warmup_ratio,
+        weight_decay=step.weight_decay,
+        max_grad_norm=math.inf if step.max_grad_norm is None else step.max_grad_norm,
+        reward_scale=recipe.reward_scale,
+        missing_end_reward=recipe.missing_end_reward,
+        beta=recipe.beta,
+        clip=recipe.clip,
+        updates_per_batch=recipe.updates_per_batch,
+        temperature=recipe.temperature,
+        max_completion_length=recipe.max_completion_length,
+        max_prompt_length=recipe.max_prompt_length,
+        device=hardware.device,
+        mixed_precision=PRECISIONS[hardware.precision],
+        shard=hardware.strategy == "fsdp",
+        gradient_checkpointing=hardware.gradient_checkpointing,
+        seed=recipe.seed,
+        save_every=recipe.checkpoints.every,
+        save_total_limit=recipe.checkpoints.keep,
+    )
+    overrides: Any = recipe.ppo.overrides()
+    return replace(config, **overrides)

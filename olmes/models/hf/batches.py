@@ -30,7 +30,7 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def release_memory() -> None:
-    """Give back what a failed batch held."""
+    """Free the memory of a failed batch."""
     import torch
 
     gc.collect()
@@ -44,10 +44,10 @@ def run_in_batches(
     work: Callable[[list[R]], None],
     fail: Callable[[R, str], None],
 ) -> None:
-    """Do `work` on `size` rows at a time; out of memory, go on with half as many.
+    """Do `work` on `size` rows at a time; out of memory, continue with half as many.
 
-    Rows that a failed batch had finished are not done again. A row that does not fit alone is given
-    to `fail` with the reason, and the others go on.
+    Rows that a failed batch finished are not done again. A row that does not fit alone is given to
+    `fail` with the reason, and the others continue.
     """
     waiting = list(rows)
     while waiting:

@@ -1,4 +1,4 @@
-"""Continuous batching: a row that ends makes room at once, and the next prompt takes its place.
+"""Continuous batching: a row that ends makes room at once for the next prompt.
 
 Rows of all generation settings run together: stops, limits and noise are each row's own. A fill
 computes several prompts as one tree, so that repeats of one prompt are computed once and forked.
@@ -18,7 +18,7 @@ import torch
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.batches import out_of_memory, release_memory
 from olmes.models.hf.generation_rows import GenerationRow
-from olmes.models.hf.prefix import Packed, PrefixGroup, arranged, families
+from olmes.models.hf.prefix import PrefixGroup, TokenTree, prefix_groups, running_order
 from olmes.models.hf.prompt_cache import SlotStore, Step, fill, forward, shared_attention
 from olmes.models.hf.sampling import GumbelSampler
 
@@ -35,13 +35,13 @@ GROWTH = 256
 
 
 @dataclass(slots=True, eq=False)
-class Running:
+class RunningRow:
     """A row in a slot."""
 
     row: GenerationRow
-    family: PrefixGroup | None
+    group: PrefixGroup | None
     own: int
-    """Prompt tokens beyond the family's."""
+    """Prompt tokens behind the group's prefix."""
     sampler: GumbelSampler | None
 
     @property
@@ -71,14 +71,14 @@ def generate_stream(
     endings: Endings,
     fail: Callable[[GenerationRow, str], None],
 ) -> None:
-    """Answer all rows; out of memory, go on with half as many at once.
+    """Answer all rows; out of memory, continue with half as many at once.
 
-    A row that does not fit alone is given to `fail` with the reason, and the others go on.
+    A row that does not fit alone is given to `fail` with the reason, and the others continue.
     """
     prompts = [row.prompt_ids for row in rows]
-    kin = families(prompts)
-    order = arranged(prompts, kin)
-    waiting = deque((rows[at], kin[at]) for at in order)
+    groups = prefix_groups(prompts)
+    order = running_order(prompts, groups)
+    waiting = deque((rows[at], groups[at]) for at in order)
     while waiting:
         batch = GenerationBatch(model, limits, endings)
         reason = ""
@@ -96,12 +96,12 @@ def generate_stream(
             release_memory()
             if batch.most == 1:
                 fail(open_rows[0].row, f"out of memory even in a batch of one: {reason}")
-                if family := open_rows[0].family:
-                    family.release()
+                if group := open_rows[0].group:
+                    group.release()
                 open_rows = []
             for one in reversed(open_rows):
                 one.row.new_ids.clear()
-                waiting.appendleft((one.row, one.family))
+                waiting.appendleft((one.row, one.group))
             limits = BatchLimits(max(1, len(open_rows) // 2 or limits.rows // 2), limits.tokens)
 
 
@@ -113,31 +113,31 @@ class GenerationBatch:
         self.limits = limits
         self.endings = endings
         self.store = SlotStore()
-        self.active: list[Running] = []
+        self.active: list[RunningRow] = []
         self.most = 0  # rows that ran at once
         on_cpu = model.device.type == "cpu"
         self.fill_tokens = FILL_TOKENS_ON_CPU if on_cpu else FILL_TOKENS_ON_GPU
 
     def run(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> None:
-        """Answer the waiting rows; those taken from the queue and not finished are `active`."""
+        """Answer the waiting rows; those off the queue and not finished are `active`."""
         while waiting or self.active:
-            # A fill beside few steps is cheap; filling one by one on a large batch is not.
+            # A fill among few steps is cheap; filling one by one on a large batch is not.
             if waiting and self.limits.rows - len(self.active) >= max(1, self.limits.rows // 16):
                 while chosen := self.admit(waiting):
                     self.start(chosen)
             self.step()
 
-    def admit(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> list[Running]:
-        """Take the next rows of one family that a fill and the limits have room for."""
-        chosen: list[Running] = []
+    def admit(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> list[RunningRow]:
+        """Take the next rows of one group that a fill and the limits have room for."""
+        chosen: list[RunningRow] = []
         tokens = 0
         need = max((one.need for one in self.active), default=0)
         while waiting:
-            row, family = waiting[0]
-            own = len(row.prompt_ids) - (len(family.tokens) if family else 0)
+            row, group = waiting[0]
+            own = len(row.prompt_ids) - (len(group.tokens) if group else 0)
             count = len(self.active) + 1
             need = max(need, own + row.max_tokens)
-            if chosen and (family is not chosen[0].family or tokens + own > self.fill_tokens):
+            if chosen and (group is not chosen[0].group or tokens + own > self.fill_tokens):
                 break
             full = count > self.limits.rows or count * need > self.limits.tokens
             if full and self.active:
@@ -145,28 +145,28 @@ class GenerationBatch:
             waiting.popleft()
             sampled = row.generation.temperature > 0
             sampler = GumbelSampler([row], self.model.device) if sampled else None
-            one = Running(row, family, own, sampler)
+            one = RunningRow(row, group, own, sampler)
             self.active.append(one)
             chosen.append(one)
             tokens += own
         return chosen
 
-    def start(self, chosen: list[Running]) -> None:
-        """Compute the prompts of newly admitted rows, which stand last, and their first tokens."""
+    def start(self, chosen: list[RunningRow]) -> None:
+        """Compute the prompts of newly admitted rows, which are the last, and their first tokens."""
         self.most = max(self.most, len(self.active))
-        packed = Packed()
+        tree = TokenTree()
         for one in chosen:
-            packed.add(one.row.prompt_ids[len(one.row.prompt_ids) - one.own :])
-        family = chosen[0].family
-        keep = sorted({path[-1] for path in packed.paths})
-        filled, logits = fill(self.model, packed, family, keep)
-        wanted = max(one.own + min(one.row.max_tokens, GROWTH) for one in chosen)
+            tree.add(one.row.prompt_ids[len(one.row.prompt_ids) - one.own :])
+        group = chosen[0].group
+        keep = sorted({path[-1] for path in tree.paths})
+        prefill, logits = fill(self.model, tree, group, keep)
+        capacity = max(one.own + min(one.row.max_tokens, GROWTH) for one in chosen)
         slots = max(len(self.active), min(self.limits.rows, 2 * self.store.slots))
-        self.store.reserve(slots, wanted, filled.states)
+        self.store.reserve(slots, capacity, prefill.states)
         first = len(self.active) - len(chosen)
-        self.store.write(filled, range(first, len(self.active)), packed.paths)
-        places = {node: at for at, node in enumerate(keep)}
-        scores = logits[[places[path[-1]] for path in packed.paths]]
+        self.store.write(prefill, range(first, len(self.active)), tree.paths)
+        offsets = {node: at for at, node in enumerate(keep)}
+        scores = logits[[offsets[path[-1]] for path in tree.paths]]
         self.extend(chosen, scores)
 
     def step(self) -> None:
@@ -178,15 +178,15 @@ class GenerationBatch:
             most = max(one.need for one in self.active)
             grown = self.store.capacity + self.store.capacity // 2
             self.store.reserve(len(self.active), min(most, max(grown, max(lengths) + 1)))
-        current = Step(self.store, lengths, [one.family for one in self.active], self.model.device)
+        current = Step(self.store, lengths, [one.group for one in self.active], self.model.device)
         tokens = [one.row.new_ids[-1] for one in self.active]
         positions = [
-            length + (len(one.family.tokens) if one.family else 0)
+            length + (len(one.group.tokens) if one.group else 0)
             for one, length in zip(self.active, lengths, strict=True)
         ]
         self.extend(list(self.active), forward(self.model, current, tokens, positions))
 
-    def extend(self, chosen: list[Running], logits: torch.Tensor) -> None:
+    def extend(self, chosen: list[RunningRow], logits: torch.Tensor) -> None:
         """Append each row's token by its logits, `[rows, vocabulary]`; drop the rows that end."""
         tokens = logits.argmax(-1).tolist()
         for at, one in enumerate(chosen):
@@ -195,15 +195,15 @@ class GenerationBatch:
                 tokens[at] = int(one.sampler(ids, logits[at : at + 1].float()).argmax())
         for one, token in zip(chosen, tokens, strict=True):
             self.endings.add(one.row, token)
-        for place in reversed(range(len(self.active))):
-            if self.active[place].row.finished:
-                self.drop(place)
+        for slot in reversed(range(len(self.active))):
+            if self.active[slot].row.finished:
+                self.drop(slot)
 
-    def drop(self, place: int) -> None:
-        """Free a slot; the last row moves into it, so that the running rows stand together."""
-        ended, last = self.active[place], self.active.pop()
+    def drop(self, slot: int) -> None:
+        """Free a slot; the last row moves into it, so that the running rows are contiguous."""
+        ended, last = self.active[slot], self.active.pop()
         if ended is not last:
-            self.store.move(len(self.active), place, last.length)
-            self.active[place] = last
-        if ended.family:
-            ended.family.release()
+            self.store.move(len(self.active), slot, last.length)
+            self.active[slot] = last
+        if ended.group:
+            ended.group.release()

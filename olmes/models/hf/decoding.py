@@ -55,7 +55,7 @@ class Endings:
         self._by_stops: dict[tuple[str, ...], tuple[frozenset[int], int]] = {}
         self._texts: dict[int, str] = {}
 
-    def watched(self, stops: tuple[str, ...]) -> tuple[frozenset[int], int]:
+    def end_tokens(self, stops: tuple[str, ...]) -> tuple[frozenset[int], int]:
         """The tokens that end an answer, and how many tokens a stop string may fill."""
         if stops not in self._by_stops:
             # A token holds at least one byte: a stop string spans no more tokens than its bytes.
@@ -68,7 +68,7 @@ class Endings:
         row.new_ids.append(token)
         self.work.decode_tokens += 1
         stops = row.generation.stop
-        ends, window = self.watched(stops)
+        ends, window = self.end_tokens(stops)
         full = len(row.new_ids) >= row.max_tokens
         if token in ends or full or self.stop_in_tail(row, window):
             text = self.encoder.answer(row.prompt_ids, row.new_ids)
@@ -137,10 +137,10 @@ def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], ending
     pad = min(endings.ends, default=0)
     ids = torch.full((len(rows), longest), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
-    for place, row in enumerate(rows):
+    for at, row in enumerate(rows):
         row.new_ids.clear()
-        ids[place, longest - len(row.prompt_ids) :] = torch.tensor(row.prompt_ids)
-        mask[place, longest - len(row.prompt_ids) :] = 1
+        ids[at, longest - len(row.prompt_ids) :] = torch.tensor(row.prompt_ids)
+        mask[at, longest - len(row.prompt_ids) :] = 1
     processors = LogitsProcessorList()
     if rows[0].generation.temperature > 0:
         processors.append(GumbelSampler(rows, device))
@@ -150,12 +150,12 @@ def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], ending
         eos_token_id=sorted(endings.ends) or None,
         pad_token_id=pad,
     )
-    watcher = StopOnEnding(rows, endings)
+    criterion = StopOnEnding(rows, endings)
     with torch.inference_mode(), quiet():
         model.generate(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
             generation_config=config,
             logits_processor=processors,
-            stopping_criteria=StoppingCriteriaList([watcher]),
+            stopping_criteria=StoppingCriteriaList([criterion]),
         )

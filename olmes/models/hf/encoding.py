@@ -17,54 +17,54 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TODAY = datetime.date(2024, 7, 26)
-"""The date a template is told, where it asks for one: prompts must not change from day to day. It
+"""The date a template gets, where it asks for one: prompts must not change from day to day. It
 is the date that Llama 3.1's template falls back to."""
 FIXED_DATE = (
     "{% macro strftime_now(format) %}{{ format"
     + "".join(f" | replace('%{c}', '{TODAY.strftime('%' + c)}')" for c in "aAbBdHIjmMpSyY")
     + " }}{% endmacro %}\n"  # this line's end goes with the block: templates are read that way
 )
-"""Stands before a template that asks for the date, in place of the clock."""
+"""Put before a template that asks for the date, in place of the clock."""
 CONTEXT_TOKENS = 4
 """Prompt tokens decoded together with an answer: some tokenizers drop the space of a first word."""
 
 
-MOST_KEPT = 50_000_000
-"""Tokens that are kept for the next checkpoint: 200 MB, and about as much for their text."""
+MOST_CACHED = 50_000_000
+"""Tokens that are cached for the next checkpoint: 200 MB, and about as much for their text."""
 
 
-class EncodedPrompts:
-    """Prompts that were made before, for models with the same tokenizer and chat template.
+class EncodingCache:
+    """Encoded prompts, for models with the same tokenizer and chat template.
 
-    The plan's own requests are kept beside them, so that each is known by its identity: hashing an
+    The plan's own requests are stored with them, so that each is known by its identity: hashing an
     eight-shot chat costs as much as rendering it.
     """
 
     def __init__(self) -> None:
         self.prompts: dict[int, tuple[Request, str, array[int]]] = {}
-        self.joined: dict[tuple[str, str], tuple[array[int], int]] = {}
+        self.continuations: dict[tuple[str, str], tuple[array[int], int]] = {}
         self.tokens = 0
 
     def prompt(self, request: Request) -> EncodedPrompt | None:
-        """A request's prompt, if it was made before."""
+        """A request's prompt, if it is cached."""
         if found := self.prompts.get(id(request)):
             return EncodedPrompt(text=found[1], token_ids=tuple(found[2]))
         return None
 
-    def keep(self, request: Request, prompt: EncodedPrompt) -> None:
-        """Keep a request's prompt while there is room."""
+    def add(self, request: Request, prompt: EncodedPrompt) -> None:
+        """Cache a request's prompt while there is room."""
         if self.room(len(prompt.token_ids)):
             ids = array("i", prompt.token_ids)
             self.prompts[id(request)] = request, prompt.text, ids
 
-    def join(self, prompt: str, text: str, found: tuple[tuple[int, ...], int]) -> None:
-        """Keep the tokens of a prompt with its continuation while there is room."""
+    def add_continuation(self, prompt: str, text: str, found: tuple[tuple[int, ...], int]) -> None:
+        """Cache the tokens of a prompt with its continuation while there is room."""
         if self.room(len(found[0])):
-            self.joined[prompt, text] = array("i", found[0]), found[1]
+            self.continuations[prompt, text] = array("i", found[0]), found[1]
 
     def room(self, tokens: int) -> bool:
-        """Whether so many more tokens are kept."""
-        if self.tokens + tokens > MOST_KEPT:
+        """Whether there is room for so many more tokens, which are counted then."""
+        if self.tokens + tokens > MOST_CACHED:
             return False
         self.tokens += tokens
         return True
@@ -74,11 +74,11 @@ class Encoder:
     """Turns requests into tokens, and tokens into text, with one model's tokenizer."""
 
     def __init__(
-        self, name: str, tokenizer: PreTrainedTokenizerBase, kept: EncodedPrompts | None = None
+        self, name: str, tokenizer: PreTrainedTokenizerBase, cache: EncodingCache | None = None
     ) -> None:
         self.name = name
         self.tokenizer = tokenizer
-        self.kept = kept
+        self.cache = cache
 
     def render(self, request: Request) -> str:
         """The prompt's text: the rendered chat (or the plain prompt) and the prefill.
@@ -112,7 +112,7 @@ class Encoder:
     def prefix(self) -> tuple[int, ...]:
         """The tokens the tokenizer puts before every text: the begin-of-sequence token, or none.
 
-        What it may put behind a text is left off, for nothing goes on after an end of sequence.
+        What it may put behind a text is left off, for nothing continues after an end of sequence.
         """
         plain = self.tokenizer("a", add_special_tokens=False)["input_ids"]
         full = self.tokenizer("a")["input_ids"]
@@ -121,7 +121,7 @@ class Encoder:
 
     @cached_property
     def empty_context(self) -> tuple[int, ...]:
-        """What stands for an empty prompt, since a model cannot go on from nothing at all."""
+        """The tokens of an empty prompt, since a model cannot continue from nothing at all."""
         tokenizer = self.tokenizer
         ids = (tokenizer.bos_token_id, tokenizer.eos_token_id)
         return self.prefix or tuple(token for token in ids if token is not None)[:1]
@@ -130,7 +130,7 @@ class Encoder:
         """The tokens of a text, with one begin-of-sequence token where the model wants one.
 
         A template that writes that token itself and a tokenizer that adds it would give two, which
-        costs points and is never said.
+        costs points and is never reported.
         """
         ids = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
         bos = self.tokenizer.bos_token
@@ -144,12 +144,12 @@ class Encoder:
             OlmesError: the request is a chat and the model has no chat template.
             UnanswerableError: the template refuses this chat.
         """
-        if self.kept and (found := self.kept.prompt(request)):
+        if self.cache and (found := self.cache.prompt(request)):
             return found
         text = self.render(request)
         prompt = EncodedPrompt(text=text, token_ids=self.tokens(text) or self.empty_context)
-        if self.kept:
-            self.kept.keep(request, prompt)
+        if self.cache:
+            self.cache.add(request, prompt)
         return prompt
 
     def with_continuation(self, prompt: EncodedPrompt, text: str) -> tuple[tuple[int, ...], int]:
@@ -159,15 +159,15 @@ class Encoder:
         their tokens first differ from those of the prompt alone. Where a token spans the boundary
         ("answer: " + "A" is "answer", ":", " A"), it belongs to the continuation.
         """
-        if self.kept and (found := self.kept.joined.get((prompt.text, text))):
+        if self.cache and (found := self.cache.continuations.get((prompt.text, text))):
             return tuple(found[0]), found[1]
-        made = self.join(prompt, text)
-        if self.kept:
-            self.kept.join(prompt.text, text, made)
-        return made
+        encoded = self.join(prompt, text)
+        if self.cache:
+            self.cache.add_continuation(prompt.text, text, encoded)
+        return encoded
 
     def join(self, prompt: EncodedPrompt, text: str) -> tuple[tuple[int, ...], int]:
-        """What `with_continuation` gives, made anew."""
+        """`with_continuation` without the cache."""
         together = self.tokens(prompt.text + text)
         shared = 0
         for left, right in zip(prompt.token_ids, together, strict=False):

@@ -21,7 +21,7 @@ class UnanswerableError(Exception):
 
 @dataclass(slots=True)
 class GenerationRow:
-    """One request in the making."""
+    """One request while it is generated."""
 
     index: int
     """The request's position."""
@@ -40,12 +40,12 @@ class GenerationRow:
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
     """`text` before the first stop string, and whether there is one."""
-    found = [place for place in map(text.find, stops) if place >= 0]
+    found = [offset for offset in map(text.find, stops) if offset >= 0]
     return (text[: min(found)], True) if found else (text, False)
 
 
 def check_settings(generation: Generation) -> None:
-    """Refuse settings that mean nothing.
+    """Refuse settings without a meaning.
 
     Raises:
         OlmesError: a setting is out of its range.
@@ -71,7 +71,7 @@ def seed_of(request: Request, prompt: EncodedPrompt) -> int:
 def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None) -> GenerationRow:
     """The row of a request in a model whose prompt and answer share `window` tokens.
 
-    A prompt that is too long is cut from the left to `window - max_tokens`, as the protocol's
+    A prompt that is too long is truncated from the left to `window - max_tokens`, as the protocol's
     engine does (docs/protocol.md, section 2.3); a begin-of-sequence token is cut with it. A limit as
     large as the window leaves no prompt at all, so there it means "what there is room for": the
     prompt stays whole and the answer gets the rest.
@@ -89,7 +89,7 @@ def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None)
         if max_tokens < 1:
             raise UnanswerableError(
                 f"the prompt has {len(ids)} tokens and the model's window {window}, which leaves "
-                "no room for an answer; lower max_tokens and the prompt will be cut instead"
+                "no room for an answer; lower max_tokens, and the prompt is truncated instead"
             )
     elif window is not None:
         truncated = max(0, len(ids) + max_tokens - window)
@@ -104,7 +104,7 @@ def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None)
     )
 
 
-def groups(rows: Iterable[GenerationRow]) -> list[list[GenerationRow]]:
+def group_by_settings(rows: Iterable[GenerationRow]) -> list[list[GenerationRow]]:
     """Rows that may share a batch, the longest prompts first.
 
     Equal lengths need no padding, and when memory does not suffice it shows at once.

@@ -9,7 +9,7 @@ import inspect
 from array import array
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -37,7 +37,7 @@ class Candidate:
 
     @property
     def finished(self) -> bool:
-        """Whether it has been weighed or given up."""
+        """Whether it has been scored or given up."""
         return self.logprob is not None or bool(self.error)
 
 
@@ -87,15 +87,15 @@ def response(rows: Sequence[Candidate]) -> Response:
     )
 
 
-def accepted(model: PreTrainedModel) -> Container[str]:
+def forward_parameters(model: PreTrainedModel) -> Container[str]:
     """The names of the arguments of a model's forward pass."""
     return inspect.signature(model.forward).parameters
 
 
-def weigh_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> None:
+def loglikelihood_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> None:
     """Set each row's `logprob`: the sum over its continuation of ln p(token | tokens before).
 
-    Rows are padded on the left, so that all continuations end at the same place and the vocabulary
+    Rows are padded on the left, so that all continuations end at the same position and the vocabulary
     projection is computed for the last positions only, `[rows, longest continuation, vocabulary]`;
     the soft-max in float32 is taken row by row.
     """
@@ -104,11 +104,11 @@ def weigh_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> None:
     longest, keep = max(map(len, inputs)), max(row.length for row in rows)
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     mask = torch.zeros_like(ids)
-    for place, tokens in enumerate(inputs):
-        ids[place, longest - len(tokens) :] = torch.tensor(tokens)
-        mask[place, longest - len(tokens) :] = 1
-    known = accepted(model)
-    extra: dict[str, Any] = {}
+    for at, tokens in enumerate(inputs):
+        ids[at, longest - len(tokens) :] = torch.tensor(tokens)
+        mask[at, longest - len(tokens) :] = 1
+    known = forward_parameters(model)
+    extra: dict[str, torch.Tensor | int] = {}
     if "position_ids" in known:
         extra["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0).to(device)
     if "logits_to_keep" in known:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model, Work
@@ -26,10 +26,10 @@ from olmes.models.hf.generation_rows import (
     UnanswerableError,
     check_settings,
     fit,
-    groups,
+    group_by_settings,
 )
 from olmes.tools.hashing import content_hash
-from olmes.types import Request, Response
+from olmes.types import JsonObject, Request, Response
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -55,7 +55,7 @@ class CheckpointModel(Model):
         batch_size: the most rows run at once; by default what memory has room for. It is halved
             whenever memory does not suffice.
         max_length: tokens of prompt and answer together, when lower than the model's own limit.
-        warm: what models that ran before in this process have left, where there were any.
+        warm: what earlier models of this process leave for this one.
 
     Raises:
         OlmesError: from any method: the files are missing or are not a causal language model, or
@@ -92,7 +92,7 @@ class CheckpointModel(Model):
     @cached_property
     def encoder(self) -> Encoder:
         """The tokenizer; loaded without the weights."""
-        _ = self.config  # it says more plainly what is wrong with a folder
+        _ = self.config  # its error is the clearer one for a wrong folder
         folder = self.checkpoint.folder(weights=False)
         if self.warm:
             return self.warm.encoder(self.name, folder)
@@ -183,14 +183,14 @@ class HFModel(CheckpointModel):
 
     @cached_property
     def shares_prefixes(self) -> bool:
-        """Whether common beginnings are computed once; see `olmes.models.hf.prompt_cache_support`."""
+        """Whether shared prefixes are computed once; see `olmes.models.hf.prompt_cache_support`."""
         from olmes.models.hf.prompt_cache_support import suits
 
         return suits(self.weights)
 
     @property
-    def engine(self) -> dict[str, Any]:
-        """What changes outputs beside the weights."""
+    def engine(self) -> JsonObject:
+        """What changes outputs besides the weights."""
         return {
             "backend": "hf",
             "transformers": files.version("transformers"),
@@ -208,7 +208,7 @@ class HFModel(CheckpointModel):
             check_settings(generation)
         rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 rows.append(fit(index, request, self.encoder.encode(request), self.window))
 
         def report(row: GenerationRow, response: Response) -> None:
@@ -235,16 +235,16 @@ class HFModel(CheckpointModel):
             generate_batch(self.weights, batch, endings)
             self.work.prefill_tokens += sum(len(row.prompt_ids) for row in batch)
 
-        for group in groups(rows):
+        for group in group_by_settings(rows):
             run_in_batches(group, self.batch_size, work, fail)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Weigh every request's continuations; a request is reported when its last is weighed."""
-        from olmes.models.hf.loglikelihood import candidates, response, weigh_batch
+        """Score every request's continuations; a request is reported when its last is scored."""
+        from olmes.models.hf.loglikelihood import candidates, loglikelihood_batch, response
 
         waiting: dict[int, list[Candidate]] = {}
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 waiting[index] = candidates(index, request, self.encoder, self.window)
 
         def settle(indexes: Iterable[int]) -> None:
@@ -253,7 +253,7 @@ class HFModel(CheckpointModel):
                     done(index, response(waiting.pop(index)))
 
         def work(batch: list[Candidate]) -> None:
-            weigh_batch(self.weights, batch)
+            loglikelihood_batch(self.weights, batch)
             self.work.prefill_tokens += sum(len(row.token_ids) - 1 for row in batch)
             settle(dict.fromkeys(row.index for row in batch))
 
@@ -266,11 +266,11 @@ class HFModel(CheckpointModel):
         if not asked:
             return
         if self.shares_prefixes:
-            from olmes.models.hf.prefix_loglikelihood import weigh_stream
+            from olmes.models.hf.prefix_loglikelihood import loglikelihood_stream
             from olmes.models.hf.prompt_cache import counting
 
             with counting(self.work):
-                weigh_stream(
+                loglikelihood_stream(
                     self.weights, asked, self._batch_size, lambda rows: settle([rows[0].index])
                 )
             return
@@ -279,7 +279,7 @@ class HFModel(CheckpointModel):
         run_in_batches([row for rows in asked for row in rows], self.batch_size, work, fail)
 
     def close(self) -> None:
-        """Free the weights; a warm memory keeps them for the next model."""
+        """Free the weights, unless a warm memory has them for the next model."""
         self.__dict__.pop("weights", None)
         self.__dict__.pop("shares_prefixes", None)
         if self.warm is None:
@@ -287,8 +287,8 @@ class HFModel(CheckpointModel):
 
 
 @contextmanager
-def answered_alone(index: int, done: Done) -> Iterator[None]:
-    """Report a request that cannot be answered, and go on with the others."""
+def report_unanswerable(index: int, done: Done) -> Iterator[None]:
+    """Report a request that cannot be answered, and continue with the others."""
     try:
         yield
     except UnanswerableError as error:

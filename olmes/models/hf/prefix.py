@@ -1,8 +1,8 @@
-"""Which token sequences begin alike, and how to compute each common beginning once.
+"""Which token sequences share a prefix, and how to compute each shared prefix once.
 
 A trie over a whole stream of prompts, in two parts. A long prefix that many share (few-shot
-exemplars) becomes a `PrefixGroup`: computed once and kept. What a handful share is found by `pack`,
-which lays the rest of some sequences out as one, each distinct token once.
+exemplars) becomes a `PrefixGroup`: computed once and cached. What a handful share is found by
+`TokenTree`, which lays the rest of some sequences out as one, each distinct token once.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 MIN_TOKENS = 48
-"""A beginning shorter than this (a chat template's first words) is not worth a family."""
+"""A prefix shorter than this (a chat template's first words) is not worth a group."""
 MIN_MEMBERS = 4
 """Fewer sequences than these go through the model together anyhow, and share there."""
 
 
 @dataclass(slots=True, eq=False)
 class PrefixGroup:
-    """Sequences that begin with the same tokens."""
+    """Sequences that share a prefix."""
 
     tokens: array[int]
-    """The common beginning, that of the family around this one included."""
+    """The shared prefix, the parent's included."""
     parent: PrefixGroup | None
     order: tuple[int, ...]
-    """Families sort by it, each behind its parent."""
+    """Groups sort by it, each behind its parent."""
     waiting: int = 0
-    """Members, those of inner families included, that still need the beginning."""
+    """Members, those of inner groups included, that still need the prefix."""
     states: list[tuple[object, object]] = field(default_factory=list)
     """Keys and values by layer, `[1, key-value heads, tokens, head size]`; empty until computed."""
 
     def join(self, members: int = 1) -> None:
-        """So many more sequences need the beginning."""
-        family: PrefixGroup | None = self
-        while family is not None:
-            family.waiting += members
-            family = family.parent
+        """So many more sequences need the prefix."""
+        group: PrefixGroup | None = self
+        while group is not None:
+            group.waiting += members
+            group = group.parent
 
     def release(self) -> None:
         """A member is finished; the last one frees the states."""
-        family: PrefixGroup | None = self
-        while family is not None:
-            family.waiting -= 1
-            if family.waiting <= 0:
-                family.states = []
-            family = family.parent
+        group: PrefixGroup | None = self
+        while group is not None:
+            group.waiting -= 1
+            if group.waiting <= 0:
+                group.states = []
+            group = group.parent
 
 
-def common(left: array[int], right: array[int]) -> int:
-    """How many tokens two sequences begin with alike, by bisection over slices."""
+def common_length(left: array[int], right: array[int]) -> int:
+    """Length of the longest common prefix of two sequences, by bisection over slices."""
     low, high = 0, min(len(left), len(right))
     if left[:high] == right[:high]:
         return high
@@ -63,16 +63,16 @@ def common(left: array[int], right: array[int]) -> int:
     return low
 
 
-def families(sequences: Sequence[array[int]]) -> list[PrefixGroup | None]:
-    """The innermost family of each sequence, or None.
+def prefix_groups(sequences: Sequence[array[int]]) -> list[PrefixGroup | None]:
+    """The innermost group of each sequence, or None.
 
-    At least one token of every sequence stays outside its family, for it is the last token's output
-    that is asked for. Nested beginnings give nested families.
+    At least one token of every sequence stays outside its group's prefix, for it is the last
+    token's output that is asked for. Nested prefixes give nested groups.
     """
     found: list[PrefixGroup | None] = [None] * len(sequences)
     order = sorted(range(len(sequences)), key=lambda at: sequences[at])
-    # alike[k]: tokens that the k-th and the next in order begin with alike.
-    alike = [common(sequences[a], sequences[b]) for a, b in pairwise(order)]
+    # alike[k]: the length of the common prefix of the k-th and the next in order.
+    alike = [common_length(sequences[a], sequences[b]) for a, b in pairwise(order)]
     stack: list[tuple[int, int, PrefixGroup | None]] = [(0, len(order), None)]
     serial = 0
     while stack:
@@ -82,45 +82,47 @@ def families(sequences: Sequence[array[int]]) -> list[PrefixGroup | None]:
         least = min(alike[start : end - 1])
         shortest = min(len(sequences[at]) for at in order[start:end])
         usable = min(least, shortest - 1)
-        family = around
+        group = around
         if usable - (len(around.tokens) if around else 0) >= MIN_TOKENS:
             serial += 1
-            place = (*(around.order if around else ()), serial)
-            family = PrefixGroup(sequences[order[start]][:usable], around, place)
+            path = (*(around.order if around else ()), serial)
+            group = PrefixGroup(sequences[order[start]][:usable], around, path)
             for at in order[start:end]:
-                found[at] = family
+                found[at] = group
         cuts = [at for at in range(start, end - 1) if alike[at] == least]
         edges = [start, *(cut + 1 for cut in cuts), end]
-        stack.extend((begin, until, family) for begin, until in pairwise(edges))
+        stack.extend((begin, until, group) for begin, until in pairwise(edges))
     for innermost in found:
         if innermost:
             innermost.join()
     return found
 
 
-def arranged(sequences: Sequence[array[int]], kin: Sequence[PrefixGroup | None]) -> list[int]:
-    """The order in which to run: families together, the longest first, equal sequences adjacent.
+def running_order(
+    sequences: Sequence[array[int]], groups: Sequence[PrefixGroup | None]
+) -> list[int]:
+    """The order in which to run: groups together, the longest first, equal sequences adjacent.
 
     The longest go first so that it shows at once when memory does not suffice.
     """
     longest: dict[int, int] = {}
-    for sequence, family in zip(sequences, kin, strict=True):
-        if family:
-            outer = family.order[0]
+    for sequence, group in zip(sequences, groups, strict=True):
+        if group:
+            outer = group.order[0]
             longest[outer] = max(longest.get(outer, 0), len(sequence))
 
     def key(at: int) -> tuple[object, ...]:
-        family, sequence = kin[at], sequences[at]
-        if family is None:
+        group, sequence = groups[at], sequences[at]
+        if group is None:
             return (-len(sequence), 0, (), 0, sequence, at)
-        outer = family.order[0]
-        return (-longest[outer], outer, family.order, -len(sequence), sequence, at)
+        outer = group.order[0]
+        return (-longest[outer], outer, group.order, -len(sequence), sequence, at)
 
     return sorted(range(len(sequences)), key=key)
 
 
 @dataclass(slots=True)
-class Packed:
+class TokenTree:
     """Some sequences laid out as one: a trie whose nodes are numbered parents first."""
 
     tokens: list[int] = field(default_factory=list)
@@ -133,7 +135,7 @@ class Packed:
     children: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def add(self, sequence: Sequence[int]) -> None:
-        """Lay out one more sequence; what an earlier one began with is not repeated."""
+        """Lay out one more sequence; the prefix it shares with an earlier one is not repeated."""
         node, path = -1, []
         for depth, token in enumerate(sequence):
             child = self.children.get((node, token))

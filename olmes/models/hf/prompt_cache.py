@@ -1,13 +1,13 @@
-"""A key-value cache in which rows share their common beginning, and the attention that reads it.
+"""A key-value cache in which rows share their common prefix, and the attention that reads it.
 
 A forward pass takes one flat line of tokens `[1, tokens]`, whatever rows they belong to, so that
-nothing is padded. There are two kinds. A `Fill` computes new tokens behind a family's beginning,
-several sequences packed as a tree. A `Step` computes one token of each running row: its own keys
-and values are written in place into a preallocated store, and the family's are read once for all
+nothing is padded. There are two kinds. A `Fill` computes new tokens behind a group's prefix,
+several sequences laid out as one tree. A `Step` computes one token of each running row: its own keys
+and values are written in place into a preallocated store, and the group's are read once for all
 its rows, as one matrix product (the idea of cascade inference and of Hydragen, arXiv 2402.05099).
 
 Why not transformers' own: `DynamicCache` copies itself at every step, `StaticCache` writes all rows
-at the same place, and both hold the shared beginning once a row.
+at the same position, and both hold the shared prefix once a row.
 
 Imports torch and transformers: to be imported where a model runs.
 """
@@ -25,15 +25,15 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, Cache
 
 from olmes.models.base import Work
-from olmes.models.hf.prefix import Packed, PrefixGroup
+from olmes.models.hf.prefix import PrefixGroup, TokenTree
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 ATTENTION = "olmes_shared_prefix"
-running: ContextVar[Fill | Step | None] = ContextVar("running", default=None)
-counted: ContextVar[Work | None] = ContextVar("counted", default=None)
-"""Where fills are counted."""
+current_pass: ContextVar[Fill | Step | None] = ContextVar("current_pass", default=None)
+current_work: ContextVar[Work | None] = ContextVar("current_work", default=None)
+"""Where the tokens of fills are counted."""
 
 
 class UnsuitableError(Exception):
@@ -41,28 +41,28 @@ class UnsuitableError(Exception):
 
 
 class Fill(Cache):  # type: ignore[misc]  # untyped base
-    """New tokens behind a family's beginning.
+    """New tokens behind a group's prefix.
 
     Args:
-        packed: the tokens, as a tree.
-        family: the beginning before all of them; its states are computed.
+        tree: the tokens.
+        group: whose prefix is before all of them; its states are computed.
         device: where the model runs.
     """
 
-    def __init__(self, packed: Packed, family: PrefixGroup | None, device: torch.device) -> None:
+    def __init__(self, tree: TokenTree, group: PrefixGroup | None, device: torch.device) -> None:
         super().__init__(layers=[])
-        self.rows = len(packed.paths)
-        self.before = len(family.tokens) if family else 0
-        self.family = family
+        self.rows = len(tree.paths)
+        self.before = len(group.tokens) if group else 0
+        self.group = group
         self.states: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self.mask = self._mask(packed).to(device) if self.before or not packed.chain else None
+        self.mask = self._mask(tree).to(device) if self.before or not tree.chain else None
 
-    def _mask(self, packed: Packed) -> torch.Tensor:
-        """True where a token sees another: the beginning, its ancestors and itself."""
-        count, before = len(packed.tokens), self.before
+    def _mask(self, tree: TokenTree) -> torch.Tensor:
+        """True where a token sees another: the prefix, its ancestors and itself."""
+        count, before = len(tree.tokens), self.before
         mask = np.zeros((count, before + count), dtype=np.bool_)
         mask[:, :before] = True
-        for node, parent in enumerate(packed.parents):
+        for node, parent in enumerate(tree.parents):
             if parent >= 0:
                 mask[node] = mask[parent]
             mask[node, before + node] = True
@@ -88,8 +88,8 @@ class Fill(Cache):  # type: ignore[misc]  # untyped base
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
     ) -> torch.Tensor:
         """Attention output `[1, tokens, heads, head size]`."""
-        if self.family:
-            first_keys, first_values = beginning(self.family, layer)
+        if self.group:
+            first_keys, first_values = prefix_states(self.group, layer)
             key = torch.cat([first_keys, key], dim=2)
             value = torch.cat([first_values, value], dim=2)
         repeat = query.shape[1] // key.shape[1]
@@ -103,26 +103,31 @@ class Fill(Cache):  # type: ignore[misc]  # untyped base
         return out.transpose(1, 2)
 
 
-def beginning(family: PrefixGroup, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Keys and values of a family's beginning in one layer."""
-    keys, values = family.states[layer]
+def prefix_states(group: PrefixGroup, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values of a group's prefix in one layer."""
+    keys, values = group.states[layer]
     assert isinstance(keys, torch.Tensor)
     assert isinstance(values, torch.Tensor)
     return keys, values
 
 
 class SlotStore:
-    """What each running row has beyond its family's beginning: a slot a row, written in place.
+    """The keys and values of each running row behind its group's prefix: a slot a row.
 
-    By layer, keys and values `[slots, key-value heads, capacity, head size]`.
+    By layer, keys and values `[slots, key-value heads, capacity, head size]`, written in place.
     """
 
     def __init__(self) -> None:
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.slots = self.capacity = 0
 
-    def reserve(self, slots: int, capacity: int, states: dict[int, Any] | None = None) -> None:
-        """Make room for that many slots and tokens a slot; what is there stays.
+    def reserve(
+        self,
+        slots: int,
+        capacity: int,
+        states: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
+    ) -> None:
+        """Make room for that many slots and tokens a slot; what is stored stays.
 
         Args:
             slots: rows at once.
@@ -146,19 +151,19 @@ class SlotStore:
     def write(self, fill: Fill, slots: Sequence[int], paths: Sequence[Sequence[int]]) -> None:
         """Copy a fill's tokens to slots; `paths[i]` are the nodes of the row in `slots[i]`."""
         slot = torch.tensor([s for s, path in zip(slots, paths, strict=True) for _ in path])
-        place = torch.tensor([at for path in paths for at in range(len(path))])
+        position = torch.tensor([at for path in paths for at in range(len(path))])
         node = torch.tensor([one for path in paths for one in path])
         for layer, pair in fill.states.items():
-            for kept, new in zip(self.layers[layer], pair, strict=True):
-                where = kept.device
-                moved = new[0].transpose(0, 1)[node.to(where)]
-                kept[slot.to(where), :, place.to(where)] = moved
+            for stored, new in zip(self.layers[layer], pair, strict=True):
+                device = stored.device
+                moved = new[0].transpose(0, 1)[node.to(device)]
+                stored[slot.to(device), :, position.to(device)] = moved
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy a slot's first tokens to another slot."""
         for pair in self.layers.values():
-            for kept in pair:
-                kept[target, :, :length] = kept[source, :, :length]
+            for stored in pair:
+                stored[target, :, :length] = stored[source, :, :length]
 
 
 class Step(Cache):  # type: ignore[misc]  # untyped base
@@ -167,7 +172,7 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
     Args:
         store: the rows' own keys and values.
         lengths: tokens each row has in its slot, the new one not counted.
-        kin: the rows' families.
+        groups: the rows' prefix groups.
         device: where the model runs.
     """
 
@@ -175,26 +180,26 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
         self,
         store: SlotStore,
         lengths: Sequence[int],
-        kin: Sequence[PrefixGroup | None],
+        groups: Sequence[PrefixGroup | None],
         device: torch.device,
     ) -> None:
         super().__init__(layers=[])
         self.store = store
         self.rows = len(lengths)
         self.longest = max(lengths) + 1
-        self.places = torch.tensor(lengths, device=device)
+        self.positions = torch.tensor(lengths, device=device)
         self.numbers = torch.arange(self.rows, device=device)
-        seen = torch.arange(self.longest, device=device) <= self.places[:, None]
+        seen = torch.arange(self.longest, device=device) <= self.positions[:, None]
         self.hidden = ~seen[:, None, None, :]  # [rows, 1, 1, longest]
         members: dict[PrefixGroup, list[int]] = {}
-        for at, family in enumerate(kin):
-            if family:
-                members.setdefault(family, []).append(at)
+        for at, group in enumerate(groups):
+            if group:
+                members.setdefault(group, []).append(at)
         self.members = [
-            (family, None if len(at) == self.rows else torch.tensor(at, device=device))
-            for family, at in members.items()
+            (group, None if len(at) == self.rows else torch.tensor(at, device=device))
+            for group, at in members.items()
         ]
-        self.before = max((len(family.tokens) for family in members), default=0)
+        self.before = max((len(group.tokens) for group in members), default=0)
 
     def update(
         self,
@@ -206,9 +211,9 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write a layer's new keys and values, `[1, key-value heads, rows, head size]`, in place."""
         keys, values = self.store.layers[layer_idx]
-        rows, places = self.numbers.to(keys.device), self.places.to(keys.device)
-        keys[rows, :, places] = key_states[0].transpose(0, 1)
-        values[rows, :, places] = value_states[0].transpose(0, 1)
+        rows, positions = self.numbers.to(keys.device), self.positions.to(keys.device)
+        keys[rows, :, positions] = key_states[0].transpose(0, 1)
+        values[rows, :, positions] = value_states[0].transpose(0, 1)
         return keys[: self.rows, :, : self.longest], values[: self.rows, :, : self.longest]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002 (all layers are alike)
@@ -220,22 +225,22 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
     ) -> torch.Tensor:
         """Attention output `[1, rows, heads, head size]`.
 
-        The scores of the family's tokens and of the row's own are computed apart and go through one
-        softmax in float32. The query heads that share a key-value head stand side by side, so
+        The scores of the prefix's tokens and of the row's own are computed apart and go through one
+        softmax in float32. The query heads that share a key-value head are neighbours, so
         that keys and values are not repeated for them.
         """
         rows, heads, size = self.rows, key.shape[1], query.shape[-1]
         asked = (query[0].transpose(0, 1) * scale).reshape(rows, heads, -1, size)
         own = torch.matmul(asked, key.transpose(-1, -2))
         own = own.masked_fill(self.hidden.to(own.device), float("-inf"))
-        parts = [] if self.before == 0 else [self._beginnings(layer, asked)]
+        parts = [] if self.before == 0 else [self._prefix_scores(layer, asked)]
         weights = torch.cat([*parts, own], dim=-1).softmax(-1, dtype=torch.float32).to(query.dtype)
         out = torch.matmul(weights[..., self.before :], value)
-        for family, chosen in self.members:
-            _, values = beginning(family, layer)
+        for group, chosen in self.members:
+            _, values = prefix_states(group, layer)
             share = weights[..., : values.shape[2]]
             share = share if chosen is None else share[chosen.to(share.device)]
-            flat = share.transpose(0, 1).flatten(1, 2)  # [heads, rows * group, tokens]
+            flat = share.transpose(0, 1).flatten(1, 2)  # [heads, rows * repeat, tokens]
             added = torch.matmul(flat, values[0]).unflatten(1, (len(share), share.shape[2]))
             added = added.transpose(0, 1)
             if chosen is None:
@@ -244,17 +249,19 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
                 out[chosen.to(out.device)] += added
         return out.reshape(1, rows, -1, out.shape[-1])
 
-    def _beginnings(self, layer: int, asked: torch.Tensor) -> torch.Tensor:
-        """Scores of the families' tokens, `[rows, heads, group, longest beginning]`."""
-        rows, heads, group, _ = asked.shape
+    def _prefix_scores(self, layer: int, asked: torch.Tensor) -> torch.Tensor:
+        """Scores of the prefixes' tokens, `[rows, heads, repeat, longest prefix]`."""
+        rows, heads, repeat, _ = asked.shape
         alone = len(self.members) == 1 and self.members[0][1] is None
-        scores = None if alone else asked.new_full((rows, heads, group, self.before), float("-inf"))
-        for family, chosen in self.members:
-            keys, _ = beginning(family, layer)
+        scores = (
+            None if alone else asked.new_full((rows, heads, repeat, self.before), float("-inf"))
+        )
+        for group, chosen in self.members:
+            keys, _ = prefix_states(group, layer)
             mine = asked if chosen is None else asked[chosen.to(asked.device)]
             flat = mine.transpose(0, 1).flatten(1, 2)
             found = torch.matmul(flat, keys[0].transpose(-1, -2))
-            found = found.unflatten(1, (len(mine), group)).transpose(0, 1)
+            found = found.unflatten(1, (len(mine), repeat)).transpose(0, 1)
             if scores is None or chosen is None:
                 return found
             scores[chosen.to(scores.device), ..., : keys.shape[2]] = found
@@ -276,7 +283,7 @@ def shared_prefix_attention(
     Raises:
         UnsuitableError: the layer asks for more than softmax over all earlier tokens.
     """
-    current = running.get()
+    current = current_pass.get()
     known = {"softcap", "s_aux", "sliding_window", "position_bias"}
     special = sorted(name for name in known if extra.get(name) is not None)
     if current is None or attention_mask is not None or special:
@@ -303,11 +310,11 @@ def shared_attention(model: PreTrainedModel) -> Iterator[None]:
 @contextmanager
 def counting(work: Work) -> Iterator[None]:
     """Count the tokens that fills compute and share."""
-    token = counted.set(work)
+    token = current_work.set(work)
     try:
         yield
     finally:
-        counted.reset(token)
+        current_work.reset(token)
 
 
 def forward(
@@ -317,19 +324,21 @@ def forward(
     positions: Sequence[int],
     keep: Sequence[int] | None = None,
 ) -> torch.Tensor:
-    """Logits `[kept, vocabulary]` of a flat line of tokens, of those at the places in `keep`."""
-    from olmes.models.hf.loglikelihood import accepted
+    """Logits `[positions, vocabulary]` of a flat line of tokens, at the positions in `keep`."""
+    from olmes.models.hf.loglikelihood import forward_parameters
 
     device = model.device
-    takes = accepted(model)
+    takes = forward_parameters(model)
     # transformers renamed the argument in 5.23 and tells users of the old name at every run.
-    extra: dict[str, Any] = {"cache" if "cache" in takes else "past_key_values": current}
+    extra: dict[str, Fill | Step | torch.Tensor] = {
+        "cache" if "cache" in takes else "past_key_values": current
+    }
     whole = keep is None or len(keep) == len(tokens)
     chosen = None if whole else torch.tensor(keep, device=device)
-    shortened = chosen is not None and "logits_to_keep" in takes
-    if shortened:
+    shortened = "logits_to_keep" in takes
+    if chosen is not None and shortened:
         extra["logits_to_keep"] = chosen
-    token = running.set(current)
+    token = current_pass.set(current)
     try:
         logits: torch.Tensor = model(
             input_ids=torch.tensor([list(tokens)], device=device),
@@ -338,53 +347,53 @@ def forward(
             **extra,
         ).logits[0]
     finally:
-        running.reset(token)
+        current_pass.reset(token)
     return logits if chosen is None or shortened else logits[chosen]
 
 
 def fill(
-    model: PreTrainedModel, packed: Packed, family: PrefixGroup | None, keep: Sequence[int]
+    model: PreTrainedModel, tree: TokenTree, group: PrefixGroup | None, keep: Sequence[int]
 ) -> tuple[Fill, torch.Tensor]:
-    """Compute packed tokens behind a family's beginning; their states and the kept logits."""
-    if family:
-        compute_beginning(model, family)
-    current, logits = pack_forward(model, packed, family, keep)
-    if work := counted.get():
-        asked = sum(current.before + len(path) for path in packed.paths)
-        work.shared_tokens += asked - len(packed.tokens)
+    """Compute a tree of tokens behind a group's prefix; their states and the logits at `keep`."""
+    if group:
+        compute_prefix(model, group)
+    current, logits = forward_tree(model, tree, group, keep)
+    if work := current_work.get():
+        asked = sum(current.before + len(path) for path in tree.paths)
+        work.shared_tokens += asked - len(tree.tokens)
     return current, logits
 
 
-def pack_forward(
-    model: PreTrainedModel, packed: Packed, family: PrefixGroup | None, keep: Sequence[int]
+def forward_tree(
+    model: PreTrainedModel, tree: TokenTree, group: PrefixGroup | None, keep: Sequence[int]
 ) -> tuple[Fill, torch.Tensor]:
-    """`fill` behind a beginning that is there."""
-    current = Fill(packed, family, model.device)
-    positions = [current.before + depth for depth in packed.depths]
-    logits = forward(model, current, packed.tokens, positions, keep)
-    if work := counted.get():
-        work.prefill_tokens += len(packed.tokens)
+    """`fill` behind a prefix whose states are computed."""
+    current = Fill(tree, group, model.device)
+    positions = [current.before + depth for depth in tree.depths]
+    logits = forward(model, current, tree.tokens, positions, keep)
+    if work := current_work.get():
+        work.prefill_tokens += len(tree.tokens)
     return current, logits
 
 
-def compute_beginning(model: PreTrainedModel, family: PrefixGroup) -> None:
-    """Compute a family's beginning behind that of the family around it, unless it is there."""
-    if family.states:
+def compute_prefix(model: PreTrainedModel, group: PrefixGroup) -> None:
+    """Compute a group's prefix behind its parent's, unless it is computed already."""
+    if group.states:
         return
-    around = family.parent
+    around = group.parent
     if around:
-        compute_beginning(model, around)
-    packed = Packed()
-    packed.add(family.tokens[len(around.tokens) if around else 0 :])
-    current, _ = pack_forward(model, packed, around, [len(packed.tokens) - 1])
-    if work := counted.get():
-        work.shared_tokens -= len(packed.tokens)  # computed once for all rows that come
+        compute_prefix(model, around)
+    tree = TokenTree()
+    tree.add(group.tokens[len(around.tokens) if around else 0 :])
+    current, _ = forward_tree(model, tree, around, [len(tree.tokens) - 1])
+    if work := current_work.get():
+        work.shared_tokens -= len(tree.tokens)  # computed once for all rows to come
     states: list[tuple[object, object]] = []
     for layer in range(len(current.states)):
         keys, values = current.states[layer]
         if around:
-            first_keys, first_values = beginning(around, layer)
+            first_keys, first_values = prefix_states(around, layer)
             keys = torch.cat([first_keys, keys], dim=2)
             values = torch.cat([first_values, values], dim=2)
         states.append((keys.contiguous(), values.contiguous()))
-    family.states = states
+    group.states = states

@@ -12,7 +12,7 @@ import torch
 
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.continuous import BatchLimits
-from olmes.models.hf.prefix import Packed, PrefixGroup
+from olmes.models.hf.prefix import PrefixGroup, TokenTree
 from olmes.models.hf.prompt_cache import (
     SlotStore,
     Step,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 SHARED, OWN = 12, 5
-"""Tokens of the trial's common beginning, and of each row behind it."""
+"""Tokens of the trial's shared prefix, and of each row behind it."""
 NEAR = {torch.float32: 1e-3}
 NEAR_IN_HALF = 5e-2
 """Largest relative difference of the trial's logits; wrong attention is off by a half or more."""
@@ -41,7 +41,7 @@ SHARE_OF_MEMORY = 0.5
 def suits(model: PreTrainedModel) -> bool:
     """Whether a model gives the same outputs with shared prefixes as without: tried out, once.
 
-    Three rows go through the model, two of them behind a common beginning, once by themselves and
+    Three rows go through the model, two of them behind a shared prefix, once by themselves and
     once by way of `Fill` and `Step`. Sliding windows, soft caps, recurrent states and attention of a
     model's own making are found in this way, whatever the architecture is called.
     """
@@ -70,19 +70,19 @@ def suits(model: PreTrainedModel) -> bool:
 
 
 def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> torch.Tensor:
-    """Logits `[3, vocabulary]` of the last tokens: two rows of a family, and one of none."""
-    family = PrefixGroup(shared, None, (1,), waiting=2)
+    """Logits `[3, vocabulary]` of the last tokens: two rows of a group, and one of none."""
+    pair = PrefixGroup(shared, None, (1,), waiting=2)
     store = SlotStore()
-    for slots, kin in (((0, 1), family), ((2,), None)):
-        packed = Packed()
+    for slots, group in (((0, 1), pair), ((2,), None)):
+        tree = TokenTree()
         for slot in slots:
-            packed.add(ends[slot][:-1])
-        filled, _ = fill(model, packed, kin, [0])
-        store.reserve(3, OWN, filled.states)
-        store.write(filled, slots, packed.paths)
+            tree.add(ends[slot][:-1])
+        prefill, _ = fill(model, tree, group, [0])
+        store.reserve(3, OWN, prefill.states)
+        store.write(prefill, slots, tree.paths)
     if len(store.layers) != model.config.num_hidden_layers:
         raise UnsuitableError("layers without keys and values")
-    step = Step(store, [OWN - 1] * 3, [family, family, None], model.device)
+    step = Step(store, [OWN - 1] * 3, [pair, pair, None], model.device)
     positions = [SHARED + OWN - 1, SHARED + OWN - 1, OWN - 1]
     return forward(model, step, [end[-1] for end in ends], positions)
 

@@ -19,7 +19,7 @@ class GumbelSampler:
 
     The largest of log-probabilities with standard Gumbel noise is an exact sample of the
     distribution (the Gumbel-max trick), so that greedy decoding over these scores samples. Unlike
-    with one generator for the batch, a row's noise is the same in every batch and at every place.
+    with one generator for the batch, a row's noise is the same in every batch and at every position.
 
     It is the only logits processor: temperature and nucleus are applied here, by transformers' own.
     """
@@ -33,9 +33,9 @@ class GumbelSampler:
         """Scores `[rows, vocabulary]` in, noisy scores out; their argmax is the sampled token."""
         shaped: torch.Tensor = self.shape(input_ids, scores)
         noise = torch.ones_like(shaped)
-        for row, place, generator in zip(self.rows, noise, self.generators, strict=True):
+        for row, own_noise, generator in zip(self.rows, noise, self.generators, strict=True):
             if not row.finished:
-                place.exponential_(generator=generator)
+                own_noise.exponential_(generator=generator)
         # -log of an exponential variate is a Gumbel variate; tokens outside the nucleus stay -inf.
         return shaped - noise.clamp_min_(torch.finfo(noise.dtype).tiny).log_()
 

@@ -1,7 +1,7 @@
-"""Checkpoints that follow one another in one process: weights are swapped, tokens are kept.
+"""Checkpoints that follow one another in one process: weights are swapped, tokens are cached.
 
-A checkpoint of the same architecture as the one before it is read into the very tensors that are
-there, so that memory never holds two models and nothing is built again.
+A checkpoint of the same architecture as the one before it is read into the very tensors of that
+one, so that memory never has two models and nothing is built again.
 
 Imports torch when weights are loaded, not before.
 """
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import folder as files
-from olmes.models.checkpoint.fingerprint import fingerprinted, settings, weight_files
-from olmes.models.checkpoint.weight_files import safetensors_header
+from olmes.models.checkpoint.fingerprint import fingerprint_content, settings, weight_files
+from olmes.models.checkpoint.weight_files import TensorInfo, safetensors_header
 from olmes.models.hf.batches import release_memory
-from olmes.models.hf.encoding import EncodedPrompts, Encoder
+from olmes.models.hf.encoding import Encoder, EncodingCache
 from olmes.tools.hashing import content_hash
 
 if TYPE_CHECKING:
@@ -35,22 +35,28 @@ class WarmMemory:
         self.layout = ""
         """The layout of the module's weights; empty where they cannot be swapped."""
         self.swaps = 0
-        """How often weights were read into a module that was there."""
-        self.tokenizers: dict[str, tuple[PreTrainedTokenizerBase, EncodedPrompts]] = {}
+        """How often weights were read into an existing module."""
+        self.tokenizers: dict[str, tuple[PreTrainedTokenizerBase, EncodingCache]] = {}
 
     def encoder(self, name: str, folder: Path) -> Encoder:
-        """The tokenizer of a folder: one that is loaded where it has the same content.
+        """The tokenizer of a folder: a loaded one, where it has the same content.
 
         Raises:
             OlmesError: the folder has none.
         """
-        parts = fingerprinted(folder)
-        same = ("tokenizer", "tokenizer_config", "chat_template", "config")
-        key = content_hash({part: parts[part] for part in same})
+        content = fingerprint_content(folder)
+        key = content_hash(
+            {
+                "tokenizer": content["tokenizer"],
+                "tokenizer_config": content["tokenizer_config"],
+                "chat_template": content["chat_template"],
+                "config": content["config"],
+            }
+        )
         if key not in self.tokenizers:
-            self.tokenizers[key] = files.load_tokenizer(name, folder), EncodedPrompts()
-        tokenizer, kept = self.tokenizers[key]
-        return Encoder(name, tokenizer, kept)
+            self.tokenizers[key] = files.load_tokenizer(name, folder), EncodingCache()
+        tokenizer, cache = self.tokenizers[key]
+        return Encoder(name, tokenizer, cache)
 
     def weights(self, name: str, folder: Path, dtype: str, device: str) -> PreTrainedModel:
         """A checkpoint's weights, in place of those before them.
@@ -102,13 +108,13 @@ def layout_of(folder: Path, dtype: str, device: str) -> str:
     return content_hash([config, decoding, dtype, device, shapes])
 
 
-def tensors(shards: Iterable[Path]) -> dict[str, Any]:
+def tensors(shards: Iterable[Path]) -> dict[str, TensorInfo]:
     """Type and shape of every tensor of some files, by name.
 
     Raises:
         OlmesError: a file's header cannot be read.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, TensorInfo] = {}
     for shard in shards:
         try:
             found |= safetensors_header(shard)[1]
@@ -123,29 +129,29 @@ def swap(module: PreTrainedModel, shards: Iterable[Path]) -> None:
     """Read weights into a module's own tensors, one tensor at a time."""
     import torch
 
-    places = module.state_dict(keep_vars=True)
+    own = module.state_dict(keep_vars=True)
     with torch.no_grad():
         for name, tensor in read(shards):
-            places[name].copy_(tensor)
+            own[name].copy_(tensor)
 
 
 def swappable(module: PreTrainedModel, shards: Sequence[Path]) -> bool:
-    """Whether a module just loaded holds what its files hold, each tensor under its name.
+    """Whether a module just loaded has its files' tensors, each under its name.
 
-    Not so where transformers renames, joins or turns tensors as it loads them. Tied weights are one
-    place of two names.
+    Not so where transformers renames, joins or transposes tensors as it loads them. Tied weights are
+    one tensor of two names.
     """
     import torch
 
-    places = module.state_dict(keep_vars=True)
+    own = module.state_dict(keep_vars=True)
     names = tensors(shards)
-    if not places.keys() >= names.keys():
+    if not own.keys() >= names.keys():
         return False
-    filled = {places[name].data_ptr() for name in names}
-    if len(filled) < len(names) or filled != {one.data_ptr() for one in places.values()}:
+    addresses = {own[name].data_ptr() for name in names}
+    if len(addresses) < len(names) or addresses != {one.data_ptr() for one in own.values()}:
         return False
     return all(
-        torch.equal(places[name], tensor.to(places[name].device, places[name].dtype))
+        torch.equal(own[name], tensor.to(own[name].device, own[name].dtype))
         for name, tensor in read(shards)
     )
 

@@ -1,6 +1,6 @@
-"""Many requests to one server: at its own pace, tried again where that helps, ended where not.
+"""Many requests to one server: at its own pace, retried where that helps, given up where not.
 
-An event loop in a thread of its own does the talking, so that a thousand requests cost no thousand
+An event loop in a thread of its own does the talking, so that a thousand requests need no thousand
 threads, a deadline ends an answer wherever it hangs, and Ctrl-C ends them all. The thread that
 called gets the results, one by one as they come.
 """
@@ -26,6 +26,7 @@ from olmes.models.http.errors import (
 )
 from olmes.models.http.pace import Pace, Patience
 from olmes.models.http.transport import open_session, send
+from olmes.models.http.wire import RequestBody
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LOOKUP_TRIES = 3
 GIVEN_UP_IN_A_ROW = 20
-"""Requests given up with no success between them, after which the server is taken for broken."""
+"""Requests given up with no success between them, after which the server counts as broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +42,25 @@ class Call(Generic[T]):
     """One request, and how its answer is read."""
 
     path: str
-    body: Callable[[], dict[str, Any]]
+    body: Callable[[], RequestBody]
     """Made anew for each try."""
     read: Callable[[Any], T]
     """From the JSON of the answer. Raises ValueError when it is not of the protocol (the request
     is tried again), UnanswerableError when it never will be."""
-    adapt: Callable[[RequestRefusedError, dict[str, Any]], bool]
+    adapt: Callable[[RequestRefusedError, RequestBody], bool]
     """Given a refusal and the body that was refused: whether the next body will be another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """A request that was given up, and why."""
+    """The reason why a request was given up."""
 
     reason: str
 
 
 @dataclass
 class Health:
-    """What has become of the requests lately, over all of them."""
+    """How the server has answered lately, over all requests."""
 
     last_success: float = field(default_factory=time.monotonic)
     misses: int = 0
@@ -73,7 +74,7 @@ class HTTPClient:
     """Asks one server.
 
     Args:
-        url: the base address, which paths are put behind.
+        url: the base address, to which paths are appended.
         key: sent as a bearer token; never written anywhere. Empty when there is none.
         model: the model's name, for errors.
         most: requests at once, at most.
@@ -142,7 +143,7 @@ class HTTPClient:
                 if attempt == LOOKUP_TRIES:
                     if isinstance(error, UnreachableError):
                         raise OlmesError(
-                            f"nothing answers at {self.url} ({error}); start the server, or mend "
+                            f"nothing answers at {self.url} ({error}); start the server, or fix "
                             "the address."
                         ) from None
                     return None
@@ -201,7 +202,7 @@ class HTTPClient:
         self,
         session: ClientSession,
         call: Call[T],
-        body: dict[str, Any],
+        body: RequestBody,
         pace: Pace,
         health: Health,
     ) -> T:
@@ -231,7 +232,7 @@ class HTTPClient:
             raise
         finally:
             pace.leave()
-        pace.went_well()
+        pace.answered()
         return result
 
     def _check_silence(self, error: UnreachableError, health: Health) -> None:
@@ -246,40 +247,40 @@ class HTTPClient:
         silent = now - health.first_miss
         if health.misses >= self.patience.misses and silent >= self.patience.silence:
             raise OlmesError(
-                f"{self.url} has stopped answering ({error}); start the server again, and the same "
-                "command goes on where this one was."
+                f"{self.url} has stopped answering ({error}); start the server again, and the "
+                "same command resumes the run."
             )
 
     def _check_pause(self, error: PassingError) -> None:
-        """Refuse to be put off for longer than a request may take.
+        """Refuse to wait for longer than a request may take.
 
         Raises:
             OlmesError: the server asks for more than that.
         """
         if error.retry_after > self.patience.request:
             raise OlmesError(
-                f"{self.url} asks to be left alone for {error.retry_after:.0f} s ({error}); the "
-                "same command goes on then."
+                f"{self.url} asks to wait for {error.retry_after:.0f} s ({error}); try again then: the "
+                "same command resumes the run."
             )
 
     def _give_up(
         self, error: PassingError, failures: int, since: float, health: Health
     ) -> RequestFailure:
-        """The failure of a request that was tried long enough.
+        """Give a request up after its last try.
 
         Raises:
             OlmesError: no other request fares better.
         """
         health.given_up += 1
         if health.given_up >= GIVEN_UP_IN_A_ROW:
-            self._broken(f"has failed {health.given_up} requests in a row", error)
+            self._end_run(f"has failed {health.given_up} requests in a row", error)
         if not error.counted and health.last_success < since:
-            self._broken("has turned every request away", error)
+            self._end_run("has refused every request", error)
         times = "once" if failures == 1 else f"{failures} times"
         return RequestFailure(f"the request failed {times}; the last time: {error}")
 
-    def _broken(self, what: str, error: PassingError) -> NoReturn:
+    def _end_run(self, what: str, error: PassingError) -> NoReturn:
         raise OlmesError(
-            f"{self.url} {what} ({error}); look into the server's log, and run the same command "
-            "again: it goes on where this one was."
+            f"{self.url} {what} ({error}); see the server's log for the cause; the same "
+            "command resumes the run."
         ) from None

@@ -30,7 +30,7 @@ class Endpoint:
 def parse_endpoint(target: str) -> Endpoint:
     """`NAME@URL`, or `NAME` alone for the official endpoint.
 
-    `/v1` is put behind a URL without a path; another path is taken as it is written.
+    `/v1` is appended to a URL without a path; another path is taken as it is written.
 
     Raises:
         OlmesError: there is no name, or the address is not one.
@@ -40,7 +40,7 @@ def parse_endpoint(target: str) -> Endpoint:
     )
     if not found and "@" in target:
         raise OlmesError(
-            "what follows '@' is the address of a server; begin it with http:// or https://, as in "
+            "what follows '@' is the address of a server; start it with http:// or https://, as in "
             "openai:NAME@http://127.0.0.1:8000/v1."
         )
     name = (found["name"] if found else target).strip()
@@ -58,14 +58,14 @@ def parse_endpoint(target: str) -> Endpoint:
     if parts.username is not None or parts.query or parts.fragment:
         # The address goes into records and on the screen; none of it is repeated here.
         raise OlmesError(
-            "the server's address holds a password, a query or a fragment, which would end up in "
+            "the server's address contains a password, a query or a fragment, which would end up in "
             "records; give scheme, host and path alone, and the key in $OLMES_API_KEY."
         )
     path = re.sub(r"/(chat/)?completions$", "", re.sub(r"/+", "/", parts.path).rstrip("/"))
-    place = f"[{host}]" if ":" in host else host
+    netloc = f"[{host}]" if ":" in host else host
     if port and port != {"http": 80, "https": 443}[parts.scheme.lower()]:
-        place += f":{port}"
-    return Endpoint(name, f"{parts.scheme.lower()}://{place}{path or '/v1'}")
+        netloc += f":{port}"
+    return Endpoint(name, f"{parts.scheme.lower()}://{netloc}{path or '/v1'}")
 
 
 def find_key(endpoint: Endpoint) -> str:
@@ -77,9 +77,9 @@ def find_key(endpoint: Endpoint) -> str:
     key = next((os.environ[name].strip() for name in KEYS if os.environ.get(name)), "")
     if not key and endpoint.url == OFFICIAL:
         raise OlmesError(
-            f"{OFFICIAL} wants a key; set $OLMES_API_KEY or $OPENAI_API_KEY, or name another "
+            f"{OFFICIAL} needs a key; set $OLMES_API_KEY or $OPENAI_API_KEY, or name another "
             "server: openai:NAME@URL."
         )
     if not (key.isascii() and key.isprintable()):
-        raise OlmesError("the key holds characters no key has; set $OLMES_API_KEY again.")
+        raise OlmesError("the key contains characters that no key has; set $OLMES_API_KEY again.")
     return key

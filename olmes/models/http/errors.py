@@ -18,7 +18,7 @@ from olmes.errors import OlmesError
 from olmes.models.hf.generation_rows import UnanswerableError
 
 LONGEST_REASON = 300
-"""Characters of a server's own words that are kept."""
+"""Characters of a server's own words that are shown."""
 PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same request may succeed."""
 OVERLOADED = frozenset({408, 429, 503, 504, 529})
@@ -30,9 +30,9 @@ class PassingError(Exception):
 
     Args:
         reason: what happened, in a few words.
-        overload: whether the server had too much to do.
-        counted: whether it was a try; not when the server never looked at the request.
-        retry_after: seconds the server asks to be left alone.
+        overload: whether the server was overloaded.
+        counted: whether it counts as a try; not when the server never read the request.
+        retry_after: seconds the server asks to wait.
     """
 
     def __init__(
@@ -151,24 +151,24 @@ def end_of_run(answer: Answer, words: str, model: str, url: str) -> None:
     if status == 402 or (status == 429 and code in ("insufficient_quota", "billing_hard_limit")):
         raise OlmesError(
             f"the account at {url} has no credit left ({status}: {words}); add some, and the same "
-            "command goes on."
+            "command resumes the run."
         )
     if 300 <= status < 400:
         raise OlmesError(
-            f"{url} sends requests elsewhere ({status}, not followed, for the key would go along); "
-            "name the address it leads to."
+            f"{url} redirects requests ({status}; not followed, because the key would be sent along); "
+            "give the address it redirects to."
         )
     if status == 404 and (code == "model_not_found" or re.search(r"\bmodel\b.*exist", words)):
         raise OlmesError(f"{url} has no model '{model}' ({words}); name one that it serves.")
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds the server asks to be left alone (RFC 9110, section 10.2.3); 0 when it does not say."""
-    said = headers.get("Retry-After", "").strip()
+    """Seconds the server asks to wait (RFC 9110, section 10.2.3); 0 when it does not say."""
+    value = headers.get("Retry-After", "").strip()
     with contextlib.suppress(ValueError):
         milliseconds = headers.get("Retry-After-Ms", "")
-        seconds = float(milliseconds) / 1000 if milliseconds else float(said)
+        seconds = float(milliseconds) / 1000 if milliseconds else float(value)
         return seconds if 0 < seconds < 1e9 else 0.0
     with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     return 0.0

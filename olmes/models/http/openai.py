@@ -1,6 +1,6 @@
 """Models behind a server that speaks the OpenAI protocol: vLLM's, SGLang's, a vendor's.
 
-The server holds tokenizer, chat template and weights; it is asked in text and answers in text. See
+The server has tokenizer, chat template and weights; it is asked in text and answers in text. See
 docs/servers.md for what that means to a number.
 """
 
@@ -13,26 +13,29 @@ from typing import Any, TypeVar
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.hf.generation_rows import check_settings
-from olmes.models.http import wire as wire
+from olmes.models.http import wire
 from olmes.models.http.client import Call, HTTPClient, RequestFailure
 from olmes.models.http.endpoint import OFFICIAL, Endpoint, find_key
 from olmes.models.http.pace import Patience
+from olmes.models.http.wire import RequestBody, ScoredContinuation
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash
-from olmes.types import Generation, Request, Response
+from olmes.types import Generation, JsonObject, Request, Response
 
 Read = TypeVar("Read")
 MOST_AT_ONCE = 32
 STABLE = ("owned_by", "root", "max_model_len")
 """What a list of models says that is the same at every call (vLLM's `created` is the time of day)."""
 TINY = Generation(max_tokens=1)
-NO_CONTINUING = (
-    "this task begins the model's answer (prefill), and the server cannot go on with a begun "
-    "answer; serve the model with vLLM or SGLang, or do without: --set TASK.prefill="
+ModelCard = dict[str, str | int]
+"""What a server's list of models says of a model, as far as it is `STABLE`."""
+NO_PREFILL = (
+    "this task has a prefill, and the server cannot continue a prefilled answer; serve the model "
+    "with vLLM or SGLang, or leave the prefill out: --set TASK.prefill="
 )
-NO_CHAT_WEIGHING = (
-    "log-probabilities of answers to a chat cannot be had from a server, which writes the chat out "
-    "by itself; evaluate the model with hf:"
+NO_CHAT_LOGPROBS = (
+    "a server gives no log-probabilities of answers to a chat, because it renders the chat itself; "
+    "evaluate the model with hf:"
 )
 
 
@@ -41,7 +44,7 @@ class OpenAIModel(Model):
 
     Nothing is sent before the fingerprint or an answer is asked for. `done` is called by the thread
     that called `generate` or `loglikelihood`, never by another, so it may write files and use
-    SQLite. The key is read from the environment at the first request, and kept out of every text.
+    SQLite. The key is read from the environment at the first request, and left out of every text.
 
     Args:
         name: what the user called it.
@@ -82,7 +85,7 @@ class OpenAIModel(Model):
         )
 
     @cached_property
-    def card(self) -> dict[str, Any]:
+    def card(self) -> ModelCard:
         """What the server's list of models says of this one and does not change; often nothing.
 
         Raises:
@@ -102,8 +105,8 @@ class OpenAIModel(Model):
     @property
     def window(self) -> int | None:
         """Tokens of prompt and answer together, where the server says it (vLLM does)."""
-        said = self.card.get("max_model_len")
-        return said if type(said) is int and said > 0 else None
+        window = self.card.get("max_model_len")
+        return window if type(window) is int and window > 0 else None
 
     @cached_property
     def server(self) -> str:
@@ -129,7 +132,7 @@ class OpenAIModel(Model):
         )
 
     @property
-    def engine(self) -> dict[str, Any]:
+    def engine(self) -> JsonObject:
         """Where and by what the model is served, as far as that is known."""
         return {
             "backend": "openai",
@@ -148,10 +151,10 @@ class OpenAIModel(Model):
 
     @cached_property
     def continues(self) -> bool:
-        """Whether the server goes on with a begun answer (`continue_final_message`).
+        """Whether the server continues a prefilled answer (`continue_final_message`).
 
-        Told by the tokens of a prompt: servers that do not know the field close the begun answer
-        and open another, which takes more of them, or refuse it.
+        Measured by the tokens of a prompt: servers that do not know the field close the prefilled
+        answer and open another, which takes more of them, or refuse it.
         """
         if self.endpoint.url == OFFICIAL:
             return False
@@ -161,8 +164,8 @@ class OpenAIModel(Model):
         counts: dict[int, int | RequestFailure] = {}
         reads = partial(wire.tokens_of, name="prompt_tokens")
 
-        def closed() -> dict[str, Any]:
-            turns = {"messages": wire.chat_messages(chat)["messages"]}
+        def closed() -> RequestBody:
+            turns: RequestBody = {"messages": wire.chat_messages(chat)["messages"]}
             return self._body(turns, wire.CHAT, chat)
 
         bodies = (partial(self._chat_body, chat), closed)
@@ -171,11 +174,11 @@ class OpenAIModel(Model):
         return isinstance(continued, int) and isinstance(ended, int) and 0 < continued < ended
 
     @cached_property
-    def cannot_weigh(self) -> str:
+    def no_logprobs(self) -> str:
         """Why the server gives no log-probabilities of a prompt; empty when it does."""
-        said: dict[int, wire.Weight | RequestFailure] = {}
-        self.client.ask([self._weighing("One two", " three")], said.__setitem__)
-        return said[0].reason if isinstance(said[0], RequestFailure) else ""
+        found: dict[int, ScoredContinuation | RequestFailure] = {}
+        self.client.ask([self._scoring_call("One two", " three")], found.__setitem__)
+        return found[0].reason if isinstance(found[0], RequestFailure) else ""
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; `done` is called by this thread."""
@@ -186,7 +189,7 @@ class OpenAIModel(Model):
         positions: list[int] = []
         for index, request in enumerate(requests):
             if request.prompt is None and request.prefill and not self.continues:
-                done(index, Response(finish="error", error=NO_CONTINUING))
+                done(index, Response(finish="error", error=NO_PREFILL))
                 continue
             chat = request.prompt is None
             path = wire.CHAT if chat else wire.COMPLETIONS
@@ -202,68 +205,70 @@ class OpenAIModel(Model):
         self.client.ask(calls, report)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Weigh every request's continuations, each by a request; `done` is called by this thread.
+        """Score every request's continuations, each by a request; `done` is called by this thread.
 
-        A chat's cannot be weighed; such a request is reported as failed.
+        A chat's cannot be scored; such a request is reported as failed.
         """
         _ = self.card
-        calls: list[Call[wire.Weight]] = []
-        places: list[tuple[int, int]] = []
-        waiting: dict[int, dict[int, wire.Weight | RequestFailure]] = {}
+        calls: list[Call[ScoredContinuation]] = []
+        positions: list[tuple[int, int]] = []
+        waiting: dict[int, dict[int, ScoredContinuation | RequestFailure]] = {}
 
         def settle(index: int) -> None:
             if len(waiting[index]) < len(requests[index].continuations):
                 return
             found = [result for _, result in sorted(waiting.pop(index).items())]
             failed = next((one.reason for one in found if isinstance(one, RequestFailure)), "")
-            weights = [one for one in found if isinstance(one, wire.Weight)]
+            scored = [one for one in found if isinstance(one, ScoredContinuation)]
             done(
                 index,
-                Response(finish="error", error=failed) if failed else wire.Weight.response(weights),
+                Response(finish="error", error=failed)
+                if failed
+                else ScoredContinuation.response(scored),
             )
 
-        def report(at: int, result: wire.Weight | RequestFailure) -> None:
-            index, place = places[at]
-            waiting[index][place] = result
+        def report(at: int, result: ScoredContinuation | RequestFailure) -> None:
+            index, number = positions[at]
+            waiting[index][number] = result
             settle(index)
 
         for index, request in enumerate(requests):
-            reason = NO_CHAT_WEIGHING if request.prompt is None else self.cannot_weigh
+            reason = NO_CHAT_LOGPROBS if request.prompt is None else self.no_logprobs
             if reason:
                 done(index, Response(finish="error", error=reason))
                 continue
             waiting[index] = {}
             context = (request.prompt or "") + request.prefill
-            for place, continuation in enumerate(request.continuations):
+            for number, continuation in enumerate(request.continuations):
                 if not continuation:  # nothing is certain
-                    waiting[index][place] = wire.Weight(0.0, 0, 0)
+                    waiting[index][number] = ScoredContinuation(0.0, 0, 0)
                     continue
-                calls.append(self._weighing(context, continuation))
-                places.append((index, place))
+                calls.append(self._scoring_call(context, continuation))
+                positions.append((index, number))
             settle(index)
         self.client.ask(calls, report)
 
     def _call(
-        self, path: str, body: Callable[[], dict[str, Any]], read: Callable[[Any], Read]
+        self, path: str, body: Callable[[], RequestBody], read: Callable[[Any], Read]
     ) -> Call[Read]:
         return Call(path, body, read, partial(self.dialect.adapt, path))
 
-    def _body(self, prompt: dict[str, Any], path: str, request: Request) -> dict[str, Any]:
+    def _body(self, prompt: RequestBody, path: str, request: Request) -> RequestBody:
         settings = wire.settings(path, request, self.dialect, self.window)
         return {"model": self.endpoint.model, **prompt, **settings}
 
-    def _chat_body(self, request: Request) -> dict[str, Any]:
+    def _chat_body(self, request: Request) -> RequestBody:
         return self._body(wire.chat_messages(request), wire.CHAT, request)
 
-    def _plain_body(self, request: Request) -> dict[str, Any]:
+    def _plain_body(self, request: Request) -> RequestBody:
         prompt = (request.prompt or "") + request.prefill
         return self._body({"prompt": prompt}, wire.COMPLETIONS, request)
 
-    def _weighing(self, context: str, continuation: str) -> Call[wire.Weight]:
-        # One token more than is needed: some servers break on max_tokens=0. It is passed over.
+    def _scoring_call(self, context: str, continuation: str) -> Call[ScoredContinuation]:
+        # One token more than is needed: some servers break on max_tokens=0. It is ignored.
         request = Request(generation=TINY, prompt=context + continuation)
 
-        def body() -> dict[str, Any]:
-            return self._plain_body(request) | {"echo": True, "logprobs": 1}
+        def body() -> RequestBody:
+            return {**self._plain_body(request), "echo": True, "logprobs": 1}
 
-        return self._call(wire.COMPLETIONS, body, wire.weigher(context, continuation))
+        return self._call(wire.COMPLETIONS, body, wire.continuation_reader(context, continuation))

@@ -1,6 +1,6 @@
 """How fast a server is asked: how many requests at once, and how long until the next try.
 
-Knows nothing of HTTP: it is told what went well and what was too much.
+Knows nothing of HTTP: it hears of answers and of overload.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Patience:
     """How long to wait and how often to try, in seconds where not said otherwise."""
 
     tries: int = 6
-    """Times a request is sent before it is given up. Being turned away (429) and not getting a
+    """Times a request is sent before it is given up. Being refused for the rate (429) and not getting a
     connection are not counted: they say nothing about the request."""
     first_wait: float = 1.0
     """Longest wait before the second try; doubled with each further one."""
@@ -32,7 +32,7 @@ class Patience:
     request: float = 3600.0
     """For one request, from its first failure on, with all further tries and waits."""
     silence: float = 60.0
-    """Without any answer to any request, after which the server is taken for gone."""
+    """Without any answer to any request, after which the server counts as gone."""
     misses: int = 8
     """Failed connections in a row that there must be as well."""
 
@@ -47,13 +47,13 @@ class Patience:
 
 
 class Pace:
-    """The number of requests under way at once: found out, not configured.
+    """The number of requests under way at once: measured, not configured.
 
     As TCP does with its congestion window: the limit grows by one with each answer until the server
     is first overloaded, and by one with each full round of answers from then on; it is halved when
     the server is overloaded, once for all the requests that were under way together.
 
-    Places are given in the order in which they were asked for. For one event loop.
+    Requests enter in the order in which they came. For one event loop.
 
     Args:
         most: the limit is never above this.
@@ -68,7 +68,7 @@ class Pace:
         self.line: deque[asyncio.Future[None]] = deque()
 
     async def enter(self) -> int:
-        """Wait for a place; the round it was given in is returned."""
+        """Wait until one more request may be sent; gives the round it entered in."""
         ticket = asyncio.get_running_loop().create_future()
         self.line.append(ticket)
         self.admit()
@@ -76,7 +76,7 @@ class Pace:
         return self.round
 
     def admit(self) -> None:
-        """Give out the places there are."""
+        """Let as many requests enter as the limit has room for."""
         if self.line and (pause := self.resume_at - time.monotonic()) > 0:
             asyncio.get_running_loop().call_later(pause, self.admit)
             return
@@ -87,17 +87,17 @@ class Pace:
                 ticket.set_result(None)
 
     def leave(self) -> None:
-        """Give the place back."""
+        """Note that a request is over."""
         self.under_way -= 1
         self.admit()
 
-    def went_well(self) -> None:
+    def answered(self) -> None:
         """Note an answer: the limit grows."""
         self.limit = min(self.most, self.limit + (1.0 if self.round == 0 else 1.0 / self.limit))
         self.admit()
 
     def overloaded(self, entered: int) -> None:
-        """Note that the server had too much to do, by a request that entered in that round."""
+        """Note that the server was overloaded, by a request that entered in that round."""
         if entered == self.round:
             self.limit = max(1.0, self.limit / 2)
             self.round += 1

@@ -6,7 +6,7 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
 from olmes.models.http.errors import Answer, PassingError, UnreachableError
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
+    from olmes.models.http.wire import RequestBody
+
 LARGEST_ANSWER = 64 << 20
-"""Bytes; more is no answer to a request for text."""
+"""Bytes; more is not an answer to a request for text."""
 KEEP_ALIVE_SECONDS = 3.0
 """How long an idle connection is used again: shorter than the five seconds after which servers
 close it, since a request that crosses with the closing is lost."""
@@ -46,7 +48,7 @@ def open_session(key: str, patience: Patience) -> ClientSession:
 
 @cache
 def certificates() -> ssl.SSLContext:
-    """The system's authorities and those of Mozilla's list, or a bundle the user names."""
+    """The system's authorities and Mozilla's list, or a bundle the user names."""
     import ssl
 
     import certifi  # comes with requests
@@ -59,13 +61,13 @@ def certificates() -> ssl.SSLContext:
 
 
 async def send(
-    session: ClientSession, method: str, url: str, body: dict[str, Any] | None, patience: Patience
+    session: ClientSession, method: str, url: str, body: RequestBody | None, patience: Patience
 ) -> Answer:
     """Send a request and read the whole answer, of whatever status. Redirects are not followed.
 
     Raises:
         UnreachableError: no connection, or it broke before an answer.
-        PassingError: the answer broke off, took too long or is no HTTP.
+        PassingError: the answer was cut off, took too long or is not HTTP.
         OlmesError: the server cannot prove who it is.
     """
     import aiohttp
@@ -81,25 +83,27 @@ async def send(
             return Answer(response.status, response.headers, bytes(read))
     except aiohttp.ClientConnectorCertificateError as error:
         raise OlmesError(
-            f"the certificate of {error.host} is not to be trusted ({error.certificate_error}); "
-            "name the bundle of its authority in $SSL_CERT_FILE."
+            f"the certificate of {error.host} cannot be verified ({error.certificate_error}); "
+            "set $SSL_CERT_FILE to the CA bundle of its authority."
         ) from None
     except aiohttp.ConnectionTimeoutError:
         reason = f"no connection within {patience.connect:g} s"
         raise UnreachableError(reason, counted=False) from None
     except aiohttp.ClientConnectorError as error:
-        raise UnreachableError(plainly(error.os_error), counted=False) from None
+        raise UnreachableError(plain_reason(error.os_error), counted=False) from None
     except TimeoutError:
-        raise PassingError(f"no whole answer within {patience.answer:g} s", overload=True) from None
+        raise PassingError(
+            f"no complete answer within {patience.answer:g} s", overload=True
+        ) from None
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        raise UnreachableError(f"the connection broke ({plainly(error)})") from None
+        raise UnreachableError(f"the connection broke ({plain_reason(error)})") from None
     except aiohttp.ClientPayloadError:
-        raise PassingError("the answer broke off before its end") from None
+        raise PassingError("the answer was cut off before its end") from None
     except (aiohttp.ClientError, ValueError) as error:
-        raise PassingError(f"the answer is no HTTP ({type(error).__name__})") from None
+        raise PassingError(f"the answer is not HTTP ({type(error).__name__})") from None
 
 
-def plainly(error: BaseException) -> str:
+def plain_reason(error: BaseException) -> str:
     """A network error in the system's words."""
     number = getattr(error, "errno", None)
     text = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)

@@ -8,34 +8,71 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from olmes.models.hf.generation_rows import UnanswerableError, cut_at_stop
 from olmes.models.http.errors import RequestRefusedError
 from olmes.tools.hashing import content_hash
-from olmes.types import Finish, Request, Response
+from olmes.types import Finish, Message, Request, Response
 
 CHAT = "chat/completions"
 COMPLETIONS = "completions"
 MOST_STOPS = 4
 """Stop strings the protocol takes; the text is cut here at all of them."""
 ADAPTABLE = ("max_tokens", "stop", "seed")
-"""Fields that can be said otherwise, or done without."""
+"""Fields that can be named otherwise, or left out."""
 NOT_TAKEN = re.compile(
     r"unsupported|not supported|not compatible|unexpected|unrecogni[sz]ed|unknown|extra",
     re.IGNORECASE,
 )
 
 
+class GenerationSettings(TypedDict, total=False):
+    """The generation settings of a request's body."""
+
+    max_tokens: int
+    max_completion_tokens: int
+    """In place of `max_tokens`, where the server asks for it."""
+    temperature: float
+    top_p: float
+    stop: list[str]
+    seed: int
+
+
+class RequestBody(GenerationSettings, total=False):
+    """The JSON body of a request: model, prompt of either kind, settings."""
+
+    model: str
+    messages: list[Message]
+    continue_final_message: bool
+    """With a prefill, which is the last message then; so is the next field."""
+    add_generation_prompt: bool
+    prompt: str
+    echo: bool
+    """For log-probabilities of the prompt's own tokens; so is the next field."""
+    logprobs: int
+
+
+class Choice(TypedDict, total=False):
+    """The one choice of an answer. A server may send anything, so nothing in it has a type yet."""
+
+    finish_reason: object
+    message: object
+    """Of a chat."""
+    text: object
+    """Of a completion."""
+    logprobs: object
+
+
 @dataclass
 class Dialect:
-    """What a server turned out not to take, by path and field."""
+    """Fields that a server has refused, by path and name."""
 
     lacks: set[tuple[str, str]] = field(default_factory=set)
 
-    def adapt(self, path: str, error: RequestRefusedError, body: dict[str, Any]) -> bool:
+    def adapt(self, path: str, error: RequestRefusedError, body: RequestBody) -> bool:
         """Learn from a refusal; whether the next body will differ from the refused one.
 
         `max_tokens` becomes `max_completion_tokens` where the refusal asks for that. A server that
@@ -58,7 +95,9 @@ class Dialect:
         return bool(named and NOT_TAKEN.search(error.words))
 
 
-def settings(path: str, request: Request, dialect: Dialect, window: int | None) -> dict[str, Any]:
+def settings(
+    path: str, request: Request, dialect: Dialect, window: int | None
+) -> GenerationSettings:
     """The generation settings of a body.
 
     A limit above the server's window is lowered to it: servers refuse such a limit, and there it
@@ -68,10 +107,9 @@ def settings(path: str, request: Request, dialect: Dialect, window: int | None) 
     generation = request.generation
     limit = generation.max_tokens if window is None else min(generation.max_tokens, window)
     renamed = (path, "max_tokens") in dialect.lacks
-    found: dict[str, Any] = {
-        "max_completion_tokens" if renamed else "max_tokens": limit,
-        "temperature": generation.temperature,
-    }
+    found: GenerationSettings = {}
+    found["max_completion_tokens" if renamed else "max_tokens"] = limit
+    found["temperature"] = generation.temperature
     if generation.top_p is not None:
         found["top_p"] = generation.top_p
     if generation.stop and (path, "stop") not in dialect.lacks:
@@ -83,9 +121,9 @@ def settings(path: str, request: Request, dialect: Dialect, window: int | None) 
     return found
 
 
-def chat_messages(request: Request) -> dict[str, Any]:
-    """The turns of a chat; with a prefill the last one is the model's own, to be gone on with."""
-    turns = [dict(message) for message in request.messages]
+def chat_messages(request: Request) -> RequestBody:
+    """The turns of a chat; with a prefill the last one is the model's own, to be continued."""
+    turns = list(request.messages)
     if not request.prefill:
         return {"messages": turns}
     return {
@@ -95,25 +133,25 @@ def chat_messages(request: Request) -> dict[str, Any]:
     }
 
 
-def first_choice(answer: Any) -> dict[str, Any]:
+def first_choice(answer: Any) -> Choice:
     """The one choice of an answer.
 
     Raises:
-        ValueError: there is none, or the server broke off.
+        ValueError: there is none, or the server aborted it.
     """
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("it has no choices")
-    choice: dict[str, Any] = choices[0]
+    choice: Choice = answer["choices"][0]
     if choice.get("finish_reason") in ("abort", "error"):
-        raise ValueError("the server broke the generation off")
+        raise ValueError("the server aborted the generation")
     return choice
 
 
-def chat_text(choice: dict[str, Any]) -> str:
-    """The text of a chat's choice: the content, or the refusal that stands in its place.
+def chat_text(choice: Choice) -> str:
+    """The text of a chat's choice: the content, or the refusal.
 
-    What a reasoning model thinks is handed over in a field of its own and is no part of the text.
+    A reasoning model's thoughts come in a field of their own and are not part of the text.
 
     Raises:
         ValueError: there is no message.
@@ -130,7 +168,7 @@ def chat_text(choice: dict[str, Any]) -> str:
     return content
 
 
-def plain_text(choice: dict[str, Any]) -> str:
+def plain_text(choice: Choice) -> str:
     """The text of a completion's choice.
 
     Raises:
@@ -142,7 +180,7 @@ def plain_text(choice: dict[str, Any]) -> str:
     return text
 
 
-def tokens_of(answer: dict[str, Any], name: str) -> int:
+def tokens_of(answer: Mapping[str, Any], name: str) -> int:
     """A count of the answer's usage; 0 where the server does not count."""
     usage = answer.get("usage")
     count = usage.get(name) if isinstance(usage, dict) else None
@@ -171,8 +209,8 @@ def reader(path: str, stops: Sequence[str]) -> Callable[[Any], Response]:
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
-    """One continuation of one request, weighed."""
+class ScoredContinuation:
+    """The log-likelihood of one continuation of one request."""
 
     logprob: float
     """Summed over its tokens, natural logarithm."""
@@ -180,22 +218,22 @@ class Weight:
     tokens_before: int
 
     @classmethod
-    def response(cls, weights: Sequence[Weight]) -> Response:
-        """The response to a request whose continuations are all weighed."""
+    def response(cls, continuations: Sequence[ScoredContinuation]) -> Response:
+        """The response to a request whose continuations are all scored."""
         return Response(
-            logprobs=tuple(weight.logprob for weight in weights),
-            prompt_tokens=max((weight.tokens_before for weight in weights), default=0),
-            completion_tokens=sum(weight.tokens for weight in weights),
+            logprobs=tuple(one.logprob for one in continuations),
+            prompt_tokens=max((one.tokens_before for one in continuations), default=0),
+            completion_tokens=sum(one.tokens for one in continuations),
         )
 
 
-def weigher(context: str, continuation: str) -> Callable[[Any], Weight]:
+def continuation_reader(context: str, continuation: str) -> Callable[[Any], ScoredContinuation]:
     """What sums the continuation's part of an echoed prompt; raises as `reader` does.
 
     A token that spans the boundary belongs to the continuation, as with the other backends.
     """
 
-    def read(answer: Any) -> Weight:
+    def read(answer: Any) -> ScoredContinuation:
         logprobs = first_choice(answer).get("logprobs")
         if not isinstance(logprobs, dict):
             raise UnanswerableError(
@@ -204,9 +242,9 @@ def weigher(context: str, continuation: str) -> Callable[[Any], Weight]:
             )
         tokens, values = logprobs.get("tokens"), logprobs.get("token_logprobs")
         if not isinstance(tokens, list) or not isinstance(values, list):
-            raise ValueError("its log-probabilities are no lists")
+            raise ValueError("its log-probabilities are not lists")
         if len(tokens) != len(values) or not all(isinstance(token, str) for token in tokens):
-            raise ValueError("its log-probabilities do not go with its tokens")
+            raise ValueError("its log-probabilities do not match its tokens")
         if count := tokens_of(answer, "prompt_tokens"):
             tokens, values = tokens[:count], values[:count]
         ends = len(context) + len(continuation)
@@ -217,13 +255,13 @@ def weigher(context: str, continuation: str) -> Callable[[Any], Weight]:
             for start, end, value in spans
             if start < ends and (start >= len(context) or end > len(context))
         ]
-        read_in_all = sum(start < ends for start in starts)
-        if values[:1] == [None] and len(chosen) == read_in_all:
+        tokens_read = sum(start < ends for start in starts)
+        if values[:1] == [None] and len(chosen) == tokens_read:
             raise UnanswerableError(
-                "no token stands before the continuation, since the server puts no "
-                "begin-of-sequence token there"
+                "the continuation has no token before it, because the server adds no "
+                "begin-of-sequence token"
             )
-        return Weight(total(chosen), len(chosen), read_in_all - len(chosen))
+        return ScoredContinuation(total(chosen), len(chosen), tokens_read - len(chosen))
 
     return read
 
@@ -231,18 +269,19 @@ def weigher(context: str, continuation: str) -> Callable[[Any], Weight]:
 def token_starts(tokens: Sequence[str], offsets: Any, text: str) -> list[int]:
     """Where each token starts in `text`; a begin-of-sequence token before it starts below 0.
 
-    Where the tokens spell the text, they are counted, since not every server's `text_offset` can be
-    relied on. They do not where a character is spread over tokens; then the offsets are taken.
+    Where the tokens spell the text, their lengths are added up, since not every server's
+    `text_offset` is right. They do not where a character is spread over tokens; then the offsets
+    are used.
 
     Raises:
-        UnanswerableError: neither tells.
+        UnanswerableError: neither is possible.
     """
     added = len(tokens[0]) if tokens and not text.startswith(tokens[0]) else 0
     if "".join(tokens)[added:].startswith(text):
-        starts, place = [], -added
+        starts, offset = [], -added
         for token in tokens:
-            starts.append(place)
-            place += len(token)
+            starts.append(offset)
+            offset += len(token)
         return starts
     if (
         isinstance(offsets, list)
@@ -253,7 +292,7 @@ def token_starts(tokens: Sequence[str], offsets: Any, text: str) -> list[int]:
     ):
         return [offset - added for offset in offsets[: len(tokens)]]
     raise UnanswerableError(
-        "the server's tokens do not spell the prompt, so none can be told apart"
+        "the server's tokens do not spell the prompt, so the continuation's cannot be found"
     )
 
 
@@ -264,5 +303,5 @@ def total(values: Sequence[Any]) -> float:
         ValueError: one is not a number.
     """
     if not values or not all(type(one) in (int, float) and math.isfinite(one) for one in values):
-        raise ValueError("its log-probabilities are no numbers")
+        raise ValueError("its log-probabilities are not numbers")
     return math.fsum(values)

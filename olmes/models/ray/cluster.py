@@ -18,10 +18,10 @@ OBJECT_STORE = 256 * 2**20
 """Bytes of shared memory of a Ray started here: requests and responses are small."""
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # What Ray has to say goes to standard output, where a command's JSON is.
+    # What Ray prints goes to standard output, where a command's JSON is.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
     "RAY_SCHEDULER_EVENTS": "0",
-    # Ray's coming behaviour, without its notice of it.
+    # Ray's future behaviour, without its notice of it.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """Environment in which Ray sends nothing home and prints nothing; read when it is imported."""
@@ -29,7 +29,7 @@ QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many engines there are to be, and what each of them takes of a node."""
+    """How many engines to start, and what each of them takes of a node."""
 
     engines: int
     cpus: float
@@ -38,11 +38,11 @@ class Shape:
 
 
 def shape_of(nodes: Sequence[Mapping[str, float]], workers: int | None, gpus: int) -> Shape:
-    """The engines that some nodes are for.
+    """The engines that some nodes have room for.
 
     Args:
         nodes: what each node has, by Ray's names (`CPU`, `GPU`).
-        workers: engines; None takes as many as the GPUs are for, or else one a node.
+        workers: engines; None takes as many as the GPUs have room for, or else one a node.
         gpus: that one engine needs where there are any; 0 keeps to the processors.
 
     Raises:
@@ -77,7 +77,7 @@ def check_installed() -> None:
         OlmesError: there is none.
     """
     if importlib.util.find_spec("ray") is None:
-        raise OlmesError("--workers and --ray need Ray; `pip install 'olmes[ray]'`.")
+        raise OlmesError("--workers and --ray need Ray; run `pip install 'olmes[ray]'`.")
 
 
 def quiet_ray() -> Any:
@@ -96,7 +96,7 @@ def quiet_ray() -> Any:
 class Cluster:
     """A cluster that this process is part of.
 
-    A Ray that this process had joined before is used, and left as it is; otherwise `close` leaves
+    A Ray that this process has joined already is used, and left running; otherwise `close` leaves
     the cluster, or ends the one that was started.
 
     Args:
@@ -141,8 +141,8 @@ class Cluster:
                 raise
             if "AuthToken" in f"{error} {error.__cause__}":
                 raise OlmesError(
-                    f"the Ray cluster at '{address}' wants its token; set RAY_AUTH_MODE=token, and "
-                    "have the token in ~/.ray/auth_token or in $RAY_AUTH_TOKEN."
+                    f"the Ray cluster at '{address}' needs its token; set RAY_AUTH_MODE=token, and "
+                    "put the token into ~/.ray/auth_token or $RAY_AUTH_TOKEN."
                 ) from error
             raise no_cluster(address) from error
         except RuntimeError as error:
@@ -167,7 +167,7 @@ def check_reachable(address: str) -> None:
     """Whether anybody listens at an address: Ray itself would try for ten minutes.
 
     Raises:
-        OlmesError: nobody does, or it is no address.
+        OlmesError: nobody does, or it is not an address.
     """
     host, _, port = address.rpartition(":")
     try:
@@ -177,7 +177,7 @@ def check_reachable(address: str) -> None:
 
 
 def no_cluster(address: str) -> OlmesError:
-    """What is said where no cluster can be joined."""
+    """The error where no cluster can be joined."""
     return OlmesError(
         f"there is no Ray cluster at '{address}'; start one with `ray start --head` and give its "
         "HOST:PORT, or leave out --ray and use this machine alone with --workers N."

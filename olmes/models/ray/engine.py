@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import olmes
 from olmes.models.base import Model
-from olmes.types import Request, Response
+from olmes.types import JsonObject, Request, Response
 
-Arrived = tuple[int, Response]
-"""A request's position among those that were asked together, and its response."""
+PositionedResponse = tuple[int, Response]
+"""A request's position in its portion, and its response."""
 
 
 class Report(TypedDict):
-    """What an engine says of itself before it is given work."""
+    """What an engine is, before it gets work."""
 
-    engine: dict[str, Any]
+    engine: JsonObject
     """As `Model.engine`."""
     olmes: str
     """Its version."""
     host: str
     fingerprint: str | None
-    """As `Model.fingerprint`; None on the machine of the run, which has seen the same files."""
+    """As `Model.fingerprint`; None on the machine of the run, which has the same files."""
 
 
 class Engine:
@@ -51,7 +51,7 @@ class Engine:
 
         away = ray.get_runtime_context().get_node_id() != home
 
-        def look() -> Report:
+        def make_report() -> Report:
             self.model = self.make()
             return {
                 "engine": self.model.engine,
@@ -60,13 +60,15 @@ class Engine:
                 "fingerprint": self.model.fingerprint if away else None,
             }
 
-        return self.thread.submit(look).result()
+        return self.thread.submit(make_report).result()
 
-    def answer(self, requests: list[Request], *, weigh: bool) -> Iterator[list[Arrived]]:
+    def answer(
+        self, requests: list[Request], *, loglikelihood: bool
+    ) -> Iterator[list[PositionedResponse]]:
         """Answer every request; whatever is finished is handed on at once."""
         assert self.model is not None, "the report comes first"
-        ask = self.model.loglikelihood if weigh else self.model.generate
-        arrived: SimpleQueue[Arrived | None] = SimpleQueue()
+        ask = self.model.loglikelihood if loglikelihood else self.model.generate
+        arrived: SimpleQueue[PositionedResponse | None] = SimpleQueue()
 
         def work() -> None:
             try:
@@ -83,14 +85,16 @@ class Engine:
         working.result()
 
     def close(self) -> None:
-        """Free what the model holds."""
+        """Free what the model has loaded."""
         if self.model is not None:
             self.thread.submit(self.model.close).result()
 
 
-def gather(arrived: SimpleQueue[Arrived | None]) -> tuple[list[Arrived], bool]:
+def gather(
+    arrived: SimpleQueue[PositionedResponse | None],
+) -> tuple[list[PositionedResponse], bool]:
     """Wait for a response, take those that are there with it, and say whether it was the last."""
-    batch: list[Arrived] = []
+    batch: list[PositionedResponse] = []
     one = arrived.get()
     while one is not None:
         batch.append(one)

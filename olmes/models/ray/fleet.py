@@ -1,7 +1,7 @@
 """The engines of a run on Ray: each is given some requests at a time, and replaced when it dies.
 
-Ray places the actors, carries requests and responses, and tells who has died (`ray.wait` is all the
-waiting there is). What is kept here is which requests are still open.
+Ray places the actors, carries requests and responses, and reports who has died (`ray.wait` is all the
+waiting there is). Known here is which requests are still open.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import olmes
 from olmes.errors import OlmesError
 from olmes.models.base import Done, Model
 from olmes.models.ray.cluster import Cluster, Shape, one_line
-from olmes.models.ray.engine import Arrived, Engine, Report
+from olmes.models.ray.engine import Engine, PositionedResponse, Report
 from olmes.types import Request
 
 TRIES = 3
-"""Engines in a row that may die in one place without having answered anything."""
+"""Engines in a row that may die, each replacing the one before, without answering anything."""
 SMALLEST_ON_CPU = 16
 SMALLEST_ON_GPU = 64
 """Requests that are given out together at least: fewer would not fill an engine's batch."""
 PATIENCE = 30.0
-"""Seconds without any engine after which the wait is spoken of."""
-PARTING = 10.0
-"""Seconds an idle engine has to free what it holds."""
+"""Seconds without any engine after which the wait is reported."""
+CLOSING = 10.0
+"""Seconds an idle engine has to free what it has loaded."""
 
 
 class LostError(Exception):
@@ -43,7 +43,7 @@ class Life:
     awaited: Any
     """What it is at: its report, then a stream of responses; None when it has nothing to do."""
     barren: int
-    """Engines in a row in this place that died before it without having answered anything."""
+    """Engines in a row before it, each replaced by the next, that died without answering anything."""
     reported: bool = False
     asked: list[int] = field(default_factory=list)
     """Positions of the requests it is at."""
@@ -71,7 +71,7 @@ class Fleet:
         self.cluster, self.make, self.shape, self.check = cluster, make, shape, check
         self.ray = cluster.ray
         self.smallest = SMALLEST_ON_GPU if shape.gpus else SMALLEST_ON_CPU
-        self.said = False
+        self.reported_wait = False
         self.lives = [self.start() for _ in range(shape.engines)]
 
     def start(self, barren: int = 0) -> Life:
@@ -86,7 +86,7 @@ class Fleet:
         return Life(actor, actor.report.remote(self.cluster.here), barren)
 
     def first_report(self) -> Report:
-        """What the first engine that is up says of itself; it is checked by whoever asked."""
+        """The report of the first engine that is up; the caller checks it."""
         while True:
             for life in self.news():
                 try:
@@ -96,13 +96,13 @@ class Fleet:
                 else:
                     return report
 
-    def answer(self, requests: Sequence[Request], done: Done, *, weigh: bool) -> None:
+    def answer(self, requests: Sequence[Request], done: Done, *, loglikelihood: bool) -> None:
         """Answer every request, each once, whatever dies.
 
         Raises:
-            OlmesError: an engine says that the model cannot be run, or none stays alive.
+            OlmesError: an engine reports that the model cannot be run, or none stays alive.
         """
-        pile = deque(sorted(range(len(requests)), key=lambda at: beginning(requests[at])))
+        pile = deque(sorted(range(len(requests)), key=lambda at: sort_key(requests[at])))
         still_open = set(pile)
         deaths: Counter[int] = Counter()
         while still_open:
@@ -111,7 +111,9 @@ class Fleet:
                     size = portion(len(requests), len(pile), len(self.lives), self.smallest)
                     life.asked = take(pile, size, deaths)
                     stream = life.actor.answer.options(num_returns="streaming")
-                    life.awaited = stream.remote([requests[at] for at in life.asked], weigh=weigh)
+                    life.awaited = stream.remote(
+                        [requests[at] for at in life.asked], loglikelihood=loglikelihood
+                    )
             for life in self.news():
                 try:
                     arrived = self.hear(life)
@@ -122,8 +124,8 @@ class Fleet:
                     pile.extend(again)
                     self.replace(life, lost)
                     continue
-                for place, response in arrived:
-                    at = life.asked[place]
+                for number, response in arrived:
+                    at = life.asked[number]
                     still_open.remove(at)
                     done(at, response)
                 if life.awaited is None:
@@ -132,23 +134,23 @@ class Fleet:
                     life.asked = []
 
     def news(self) -> list[Life]:
-        """The engines that have something to tell, once there are any."""
+        """The engines that have sent something, once there are any."""
         awaited = [life.awaited for life in self.lives if life.awaited is not None]
         while not self.ray.wait(awaited, num_returns=1, timeout=PATIENCE)[0]:
-            if not self.said and not any(life.reported for life in self.lives):
-                self.said = True
+            if not self.reported_wait and not any(life.reported for life in self.lives):
+                self.reported_wait = True
                 needs = f"{self.shape.gpus} GPU" if self.shape.gpus else f"{self.shape.cpus:g} CPU"
                 say(f"no engine is up yet; Ray starts each as soon as a machine has {needs} free")
         ready = self.ray.wait(awaited, num_returns=len(awaited), timeout=0)[0]
-        told = {id(one) for one in ready}
-        return [life for life in self.lives if id(life.awaited) in told]
+        sent = {id(one) for one in ready}
+        return [life for life in self.lives if id(life.awaited) in sent]
 
-    def hear(self, life: Life) -> list[Arrived]:
+    def hear(self, life: Life) -> list[PositionedResponse]:
         """The next responses of an engine.
 
         Raises:
             LostError: it has died.
-            OlmesError: it says that the model cannot be run.
+            OlmesError: it reports that the model cannot be run.
         """
         if not life.reported:
             self.check(self.get(life.awaited))
@@ -159,7 +161,7 @@ class Fleet:
         except StopIteration:
             life.awaited = None
             return []
-        arrived: list[Arrived] = self.get(reference)
+        arrived: list[PositionedResponse] = self.get(reference)
         life.fruitful = True
         return arrived
 
@@ -184,7 +186,7 @@ class Fleet:
         """Start another engine for one that was lost, unless nothing comes of it.
 
         Raises:
-            OlmesError: no place is left in which an engine stays alive.
+            OlmesError: no engine is left that stays alive.
         """
         self.kill(life)
         self.lives.remove(life)
@@ -197,16 +199,16 @@ class Fleet:
             raise OlmesError(
                 f"no engine stays alive on Ray: {TRIES} in a row were lost before they answered "
                 f"anything, the last with '{lost}'; see the logs in /tmp/ray/session_latest/logs "
-                "of its machine, then give the same command again to go on."
+                "of its machine; the same command resumes the run."
             ) from lost
 
     def close(self) -> None:
-        """End the engines; those that have nothing to do may free what they hold."""
+        """End the engines; those that have nothing to do may free what they have loaded."""
         idle = [life for life in self.lives if life.reported and life.awaited is None]
         try:
-            partings = [life.actor.close.remote() for life in idle]
-            if partings:
-                self.ray.wait(partings, num_returns=len(partings), timeout=PARTING)
+            closing = [life.actor.close.remote() for life in idle]
+            if closing:
+                self.ray.wait(closing, num_returns=len(closing), timeout=CLOSING)
         finally:
             for life in self.lives:
                 self.kill(life)
@@ -231,8 +233,8 @@ def check_version(report: Report) -> None:
         )
 
 
-def beginning(request: Request) -> str:
-    """What requests are sorted by, so that those with a common beginning stand together."""
+def sort_key(request: Request) -> str:
+    """What requests are sorted by, so that those with a shared prefix are neighbours."""
     turns = (f"{message['role']}\n{message['content']}\n" for message in request.messages)
     return request.prompt if request.prompt is not None else "".join(turns)
 
@@ -240,7 +242,7 @@ def beginning(request: Request) -> str:
 def portion(total: int, left: int, engines: int, smallest: int) -> int:
     """How many requests to give an engine: half of its share of what is left.
 
-    Large at first, so that batches stay full and common beginnings are computed once; small at the
+    Large at first, so that batches stay full and shared prefixes are computed once; small at the
     end, so that all engines end together (guided self-scheduling, Polychronopoulos and Kuck 1987).
     """
     return min(-(-total // engines), max(smallest, left // (2 * engines)))
@@ -248,12 +250,12 @@ def portion(total: int, left: int, engines: int, smallest: int) -> int:
 
 def take(pile: deque[int], size: int, deaths: Counter[int]) -> list[int]:
     """The next requests: at most `size`, a quarter of that for each engine that died at them."""
-    taken: list[int] = []
-    while pile and len(taken) < max(1, size >> (2 * deaths[pile[0]])):
-        taken.append(pile.popleft())
-    return taken
+    positions: list[int] = []
+    while pile and len(positions) < max(1, size >> (2 * deaths[pile[0]])):
+        positions.append(pile.popleft())
+    return positions
 
 
 def say(line: str) -> None:
-    """A line for whoever watches."""
+    """Print a line for the user."""
     print(f"olmes: {line}", file=sys.stderr, flush=True)

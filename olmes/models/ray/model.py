@@ -14,7 +14,7 @@ from olmes.models.ray.cluster import Cluster, check_installed, shape_of
 from olmes.models.ray.engine import Report
 from olmes.models.ray.fleet import Fleet, check_version
 from olmes.models.spec import ModelSpec, load_model, parse_spec
-from olmes.types import Request
+from olmes.types import JsonObject, Request
 
 PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 """Options of vLLM by which one engine takes several GPUs."""
@@ -23,14 +23,14 @@ PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_siz
 class RayModel(Model):
     """A model whose requests are answered by engines on Ray, one model an engine.
 
-    What it says of itself is what one process would say, so that a run may be begun by one and gone
-    on with by the other. Ray is joined by the first request that needs it.
+    Fingerprint and engine are those of a single process, so that a run may be started by one and
+    resumed by the other. Ray is joined by the first request that needs it.
 
     Args:
         local: the model in this process; its weights are never loaded.
         make: makes the same model in an engine; it travels by pickle.
         address: of the cluster (see `Cluster`); None starts a Ray on this machine.
-        workers: engines; None takes what the cluster is for (see `shape_of`).
+        workers: engines; None takes what the cluster has room for (see `shape_of`).
         gpus: that one engine needs, where there are any.
 
     Raises:
@@ -52,7 +52,7 @@ class RayModel(Model):
         self.address, self.workers, self.gpus_each = address, workers, gpus
         self.name, self.cacheable = local.name, local.cacheable
         self.checkpoint = getattr(local, "checkpoint", None)
-        """Where its files are, for those who read its lineage."""
+        """Where its files are, from which its lineage is read."""
         self._fleet: Fleet | None = None
         self._cluster: Cluster | None = None
 
@@ -67,8 +67,8 @@ class RayModel(Model):
         return self.local.fingerprint_parts
 
     @cached_property
-    def engine(self) -> dict[str, Any]:
-        """What changes outputs beside the weights; on a cluster's GPUs, as an engine there says."""
+    def engine(self) -> JsonObject:
+        """What changes outputs besides the weights; on a cluster's GPUs, as an engine there reports."""
         if (
             self.address
             and self.gpus_each
@@ -119,7 +119,7 @@ class RayModel(Model):
             )
         if report["engine"] != self.engine:
             raise OlmesError(
-                f"{report['host']} would answer as {report['engine']}, the run is one of "
+                f"{report['host']} would answer as {report['engine']}, but this run's engine is "
                 f"{self.engine}; use nodes with the same hardware and packages."
             )
 
@@ -130,12 +130,12 @@ class RayModel(Model):
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request, once, in whichever engine."""
         if requests:
-            self.fleet.answer(requests, done, weigh=False)
+            self.fleet.answer(requests, done, loglikelihood=False)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Weigh every request's continuations, once, in whichever engine."""
+        """Score every request's continuations, once, in whichever engine."""
         if requests:
-            self.fleet.answer(requests, done, weigh=True)
+            self.fleet.answer(requests, done, loglikelihood=True)
 
     def close(self) -> None:
         """End the engines, and Ray where it was started for them."""
@@ -152,7 +152,7 @@ class RayModel(Model):
 def load_model_on_ray(
     spec: str, *, ray: str | None = None, workers: int | None = None, **options: Any
 ) -> Model:
-    """The model a user named, run by engines on Ray when `ray` or `workers` says so.
+    """The model a user named, run by engines on Ray when `ray` or `workers` is given.
 
     Args:
         spec: as for `load_model`.
@@ -161,8 +161,8 @@ def load_model_on_ray(
         **options: as for `load_model`.
 
     Raises:
-        OlmesError: as `load_model`; Ray is not installed; or several engines are of no use to such
-            a model or on such a device.
+        OlmesError: as `load_model`; Ray is not installed; or several engines do not help such a
+            model or on such a device.
     """
     local = load_model(spec, **options)
     if ray is None and workers is None:

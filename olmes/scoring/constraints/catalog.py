@@ -11,17 +11,19 @@ import json
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.base import Constraint
 from olmes.tools.hashing import canonical_json
 
+C = TypeVar("C", bound=Constraint)
 
-class Catalog:
+
+class Catalog(Generic[C]):
     """The constraint classes of one benchmark."""
 
-    def __init__(self, *kinds: type[Constraint]) -> None:
+    def __init__(self, *kinds: type[C]) -> None:
         self.kinds = {kind.id: kind for kind in kinds}
         if len(self.kinds) != len(kinds):
             raise ValueError("two constraints of a catalog have the same id")
@@ -29,7 +31,7 @@ class Catalog:
 
     def item(
         self, ids: Sequence[str], kwargs: Sequence[Mapping[str, Any]], key: object = ""
-    ) -> tuple[Constraint, ...]:
+    ) -> tuple[C, ...]:
         """The constraints of one item, built once for equal ids and arguments.
 
         Args:
@@ -45,15 +47,15 @@ class Catalog:
         except OlmesError as error:
             raise OlmesError(f"item {key}: {error}") from None
 
-    def _build_item(self, item: bytes) -> tuple[Constraint, ...]:
+    def _build_item(self, item: bytes) -> tuple[C, ...]:
         ids, kwargs = json.loads(item)
         if len(ids) != len(kwargs):
             raise OlmesError(
-                f"{len(ids)} instructions have {len(kwargs)} sets of arguments; mend the row."
+                f"{len(ids)} instructions have {len(kwargs)} sets of arguments; correct the row."
             )
         return tuple(self.build(*pair) for pair in zip(ids, kwargs, strict=True))
 
-    def build(self, id: str, arguments: Mapping[str, Any]) -> Constraint:  # noqa: A002
+    def build(self, id: str, arguments: Mapping[str, Any]) -> C:  # noqa: A002
         """The constraint `id` with these arguments, None meaning absent.
 
         Raises:
@@ -113,5 +115,5 @@ def converted(name: str, value: Any, kind: Any) -> Any:
             return value
         wanted = " or ".join(repr(word) for word in typing.get_args(kind))
     raise OlmesError(
-        f"the argument '{name}' must be {wanted}, not {value!r}; mend the item's kwargs."
+        f"the argument '{name}' must be {wanted}, not {value!r}; correct the item's kwargs."
     )

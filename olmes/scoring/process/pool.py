@@ -22,7 +22,8 @@ from typing import Any
 
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
-from olmes.tools.jsonl import quick
+from olmes.scoring.process.worker import WorkerAnswer
+from olmes.tools.jsonl import compact_json
 from olmes.types import Doc, Judgement, Response, Verdict
 
 BATCH = 16
@@ -31,7 +32,7 @@ LARGEST_BATCH = 256
 QUICK, SLOW = 0.02, 0.2
 """Seconds a batch takes before the next is larger, after which it is smaller."""
 WAITING = 2048
-"""Jobs that may wait for a worker; whoever submits more waits too, so that they do not pile up."""
+"""Jobs that may wait for a worker; submitting more waits too, so that they do not pile up."""
 START_LIMIT = 120.0
 """Seconds a worker may take to import what its tasks need."""
 
@@ -42,7 +43,7 @@ class Outcome:
 
     verdict: Verdict | None = None
     timeout: str = ""
-    """The limit of time or memory that was hit: the answer could not be shown right within it."""
+    """The limit of time or memory that was hit: the answer was not shown to be right within it."""
     crash: str = ""
     """A fault of the scorer, never counted as a wrong answer."""
 
@@ -63,11 +64,12 @@ class ScoringJob:
         """What the worker needs, as a JSON object."""
         response = self.response.to_json()
         parts = [
-            b'{"task":' + quick(self.task),
-            b'"scorer":' + quick(self.scorer),
+            b'{"task":' + compact_json(self.task),
+            b'"scorer":' + compact_json(self.scorer),
             b'"doc":' + ascii_json(self.doc),
-            # A weight may be NaN, which the fast way cannot write.
-            b'"response":' + (ascii_json(response) if response["logprobs"] else quick(response)),
+            # A log-probability may be NaN, which `compact_json` cannot write.
+            b'"response":'
+            + (ascii_json(response) if response["logprobs"] else compact_json(response)),
         ]
         if self.judgements is not None:
             rows = [judgement.to_json() for judgement in self.judgements]
@@ -100,7 +102,7 @@ class Worker:
         self.send(setup)
         answer = self.receive(START_LIMIT)
         if answer is None or "ready" not in answer:
-            raise OlmesError(f"a scoring process did not start: {self.last_words()}")
+            raise OlmesError(f"a scoring process did not start: {self.last_error_line()}")
         self.start_cpu_s = float(answer["cpu_s"])
 
     def send(self, line: bytes) -> None:
@@ -112,7 +114,7 @@ class Worker:
         except BrokenPipeError:
             pass
 
-    def receive(self, limit: float) -> dict[str, Any] | None:
+    def receive(self, limit: float) -> WorkerAnswer | None:
         """The next answer; `{"dead": True}` from a process that ended, None when `limit` passed."""
         assert self.process.stdout is not None
         deadline = time.monotonic() + limit
@@ -126,10 +128,10 @@ class Worker:
                 return {"dead": True}
             self.buffer += chunk
         line, _, self.buffer = self.buffer.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
+        answer: WorkerAnswer = json.loads(line)
         return answer
 
-    def last_words(self) -> str:
+    def last_error_line(self) -> str:
         """The last line the process wrote to its standard error."""
         self.process.kill()
         self.process.wait()

@@ -10,24 +10,24 @@ from olmes.scoring.process.pool import ScoringPool
 
 
 class SharedPool:
-    """Lends one pool to runs that follow one another; another set of tasks gets another pool."""
+    """One pool for runs that follow one another; another set of tasks gets another pool."""
 
     def __init__(self) -> None:
         self.pool: ScoringPool | None = None
         self.scoring_processes: int | None = None
 
     @contextmanager
-    def lent(
+    def borrow(
         self, tasks: Mapping[str, Task], scoring_processes: int | None
     ) -> Iterator[ScoringPool]:
-        """The pool for a run's tasks; one whose run broke off is not lent again."""
-        wanted = ScoringPool(tasks, scoring_processes)
+        """The pool for a run's tasks; one whose run broke off is not used again."""
+        requested = ScoringPool(tasks, scoring_processes)
         if self.pool is None or (self.pool.setup, self.scoring_processes) != (
-            wanted.setup,
+            requested.setup,
             scoring_processes,
         ):
             self.close()
-            self.pool, self.scoring_processes = wanted.__enter__(), scoring_processes
+            self.pool, self.scoring_processes = requested.__enter__(), scoring_processes
         try:
             yield self.pool
         except BaseException:  # jobs of the broken run must not be waited for by the next

@@ -15,18 +15,52 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from olmes.benchmark.registry import task_from_reference
 from olmes.benchmark.task import Task
-from olmes.types import Judgement, Response
+from olmes.types import Doc, JsonObject, Judgement, Response, ResponseJson
 
 MEMORY_LIMIT = 4 << 30
 """Bytes of address space a scorer may have; `9**9**9**9` runs into this long before the machine."""
 
 
+class TaskSetup(TypedDict):
+    """How a worker finds one task; the first line of its input has one by each name."""
+
+    reference: str
+    settings: JsonObject
+    """Fields of the formulation and their values."""
+
+
+class Job(TypedDict):
+    """One scorer on one response."""
+
+    task: str
+    scorer: str
+    doc: Doc
+    response: ResponseJson
+    judgements: NotRequired[list[JsonObject]]
+    """Each as `Judgement.to_json` gives it."""
+
+
+class WorkerAnswer(TypedDict, total=False):
+    """What a worker writes once it is ready, and for each job: one of the others than `cpu_s`."""
+
+    ready: bool
+    cpu_s: float
+    """Processor seconds it took."""
+    verdict: JsonObject
+    """The fields of a `Verdict`, whose extracted answer may be any JSON."""
+    limit: str
+    """The error of a limit that was hit."""
+    crash: str
+    dead: bool
+    """Not written by the worker: its process has ended."""
+
+
 def limit_resources() -> None:
-    """Take away what no scorer needs: memory without end, writing files, leaving core dumps."""
+    """Forbid what no scorer needs: memory without end, writing files, leaving core dumps."""
     try:
         import resource
     except ImportError:  # Windows has no such limits; the time limit still holds there.
@@ -37,21 +71,21 @@ def limit_resources() -> None:
             resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def score(task: Task, job: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one job: a verdict, or which kind of failure kept it from being reached."""
+def score(task: Task, job: Job) -> WorkerAnswer:
+    """The answer to one job: a verdict, or which kind of failure there was instead."""
     try:
-        arguments = [job["doc"], Response.from_json(job["response"])]
+        arguments: list[Any] = [job["doc"], Response.from_json(job["response"])]
         if "judgements" in job:
             arguments.append([Judgement.from_json(row) for row in job["judgements"]])
         verdict = getattr(task, job["scorer"])(*arguments)
         return {"verdict": dataclasses.asdict(verdict)}
     except (MemoryError, RecursionError) as error:
         return {"limit": type(error).__name__}
-    except Exception as error:  # reported as a crash with its place, never as a zero
-        place = error.__traceback__
-        while place and place.tb_next:
-            place = place.tb_next
-        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
+    except Exception as error:  # reported as a crash with its line, never as a zero
+        frame = error.__traceback__
+        while frame and frame.tb_next:
+            frame = frame.tb_next
+        where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
         return {"crash": f"{type(error).__name__}: {error} ({where})"}
 
 
@@ -62,7 +96,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stdout = io.TextIOWrapper(io.BytesIO())
     jobs = sys.stdin.buffer
-    setup = json.loads(jobs.readline())
+    setup: dict[str, TaskSetup] = json.loads(jobs.readline())
     tasks = {
         name: task_from_reference(spec["reference"]).with_settings(spec["settings"])
         for name, spec in setup.items()
@@ -77,7 +111,8 @@ def main() -> None:
         for job in json.loads(line):
             answer = score(tasks[job["task"]], job)
             before, spent = spent, time.process_time()
-            answers.write(json.dumps(answer | {"cpu_s": spent - before}) + "\n")
+            answer["cpu_s"] = spent - before
+            answers.write(json.dumps(answer) + "\n")
             answers.flush()
 
 

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS)
 
 
 @router.post("/progress", status_code=204)
-async def tell_progress(request: Request, progress: Annotated[Progress, Body()]) -> None:
+async def report_progress(request: Request, progress: Annotated[Progress, Body()]) -> None:
     """Say how far an evaluation is. It is forgotten after ten minutes of silence."""
     facts = UnderWay(
         run=progress.run,

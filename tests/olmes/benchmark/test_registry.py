@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,13 @@ import pytest
 from olmes import OlmesError
 from olmes.benchmark import registry
 from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
 
 ECHO = Path(__file__).parent.parent / "files/echo_task.py"
 
 
 @pytest.fixture(autouse=True)
-def forget():
+def forget() -> Iterator[None]:
     """Names are looked up once a process; these tests change what there is to find."""
     registry.third_party.cache_clear()
     yield
@@ -37,7 +40,7 @@ def test_names_are_known_without_importing_any_task() -> None:
     import subprocess
 
     code = (
-        "import sys; from olmes import registry; names = registry.task_names();"
+        "import sys; from olmes.benchmark import registry; names = registry.task_names();"
         "assert 'gsm8k' in names and 'olmes.tasks.gsm8k' not in sys.modules;"
         "assert not {'torch', 'transformers', 'datasets', 'sympy'} & set(sys.modules)"
     )
@@ -48,7 +51,7 @@ def test_importing_olmes_and_every_task_stays_light() -> None:
     import subprocess
 
     code = (
-        "import sys, olmes; from olmes import registry;"
+        "import sys, olmes; from olmes.benchmark import registry;"
         "[registry.load_task(name) for name in registry.task_names()];"
         "heavy = {'torch', 'transformers', 'datasets', 'sympy', 'nltk', 'numpy', 'lm_eval'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
@@ -70,6 +73,35 @@ def test_file_name_and_task_name_agree() -> None:
         assert task.standard
 
 
+def test_aliases_are_known_by_name_and_are_tasks_of_their_own() -> None:
+    first, other = registry.load_task("ifeval_ood"), registry.load_task("ifbench")
+    assert registry.bundled_tasks()["ifbench"] == "olmes.tasks.ifeval_ood"
+    assert (other.name, other.title) == ("ifbench", "IFBench")
+    assert first.name == "ifeval_ood"
+    assert other.formulation_hash != first.formulation_hash
+    assert other.with_settings({"compat": "reference"}).name == "ifbench"
+    assert registry.scorer_hash(other) == registry.scorer_hash(first)
+    with pytest.raises(OlmesError, match="has no alias 'ifbend'"):
+        first.alias("ifbend")
+
+
+def test_the_names_read_from_the_files_are_those_the_tasks_declare() -> None:
+    for name, module in registry.bundled_tasks().items():
+        task = registry.task_from_reference(module)
+        assert name in (task.name, *dict(task.aliases))
+
+
+def test_another_package_names_each_alias_in_an_entry_point(tmp_path, monkeypatch) -> None:
+    entries = "[olmes.tasks]\nparrot = parrots\nloud = parrots\n"
+    install(tmp_path, monkeypatch, "parrots", entries)
+    source = (tmp_path / "parrots.py").read_text("utf-8")
+    title = 'title = "Echo"\n'
+    source = source.replace(title, f'{title}    aliases = (("loud", "Loud echo"),)\n')
+    (tmp_path / "parrots.py").write_text(source, "utf-8")
+    assert registry.load_task("loud").title == "Loud echo"
+    assert registry.load_task("parrot").name == "echo"
+
+
 def test_another_package_brings_tasks_and_suites(tmp_path, monkeypatch) -> None:
     entries = "[olmes.tasks]\ntheirs = theirpackage\n[olmes.suites]\nmine = theirpackage:mine\n"
     install(tmp_path, monkeypatch, "theirpackage", entries)
@@ -78,7 +110,9 @@ def test_another_package_brings_tasks_and_suites(tmp_path, monkeypatch) -> None:
     assert registry.load_suite("mine").tasks == ("theirs",)
 
 
-def test_a_package_cannot_take_a_bundled_name(tmp_path, monkeypatch) -> None:
+def test_a_package_cannot_take_a_bundled_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(tmp_path, monkeypatch, "rivalpackage", "[olmes.tasks]\ngsm8k = rivalpackage\n")
     with pytest.raises(OlmesError, match="'gsm8k'.*is taken; rename it"):
         registry.task_names()
@@ -92,7 +126,9 @@ def test_a_package_cannot_take_a_bundled_name(tmp_path, monkeypatch) -> None:
         ("empty.py", "x = 1", "defines no task"),
     ],
 )
-def test_a_bad_task_file_is_one_clear_sentence(tmp_path, name, text, words) -> None:
+def test_a_bad_task_file_is_one_clear_sentence(
+    tmp_path: Path, name: str, text: str | None, words: str
+) -> None:
     if text is not None:
         (tmp_path / name).write_text(text, "utf-8")
     with pytest.raises(OlmesError, match=words):
@@ -116,14 +152,14 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         ('tasks = ["a"]\naggregate = "max"', '"mean"'),
     ],
 )
-def test_a_bad_suite_file_is_one_clear_sentence(tmp_path, text, words) -> None:
+def test_a_bad_suite_file_is_one_clear_sentence(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(text, "utf-8")
     with pytest.raises(OlmesError, match=words):
         Suite.read(path)
 
 
-def test_scorer_hash_follows_the_code_that_judges(tmp_path) -> None:
+def test_scorer_hash_follows_the_code_that_judges(tmp_path: Path) -> None:
     source = ECHO.read_text("utf-8")
     hashes = []
     for number, text in enumerate((source, source, source.replace("== doc", "!= doc"))):
@@ -131,3 +167,26 @@ def test_scorer_hash_follows_the_code_that_judges(tmp_path) -> None:
         path.write_text(text, "utf-8")
         hashes.append(registry.scorer_hash(registry.load_task(str(path))))
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_scorer_hash_covers_the_modules_a_task_names(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = ECHO.read_text("utf-8")
+    title = 'title = "Echo"\n'
+    named = source.replace(title, f'{title}    scoring_modules = ("judges_helper",)\n')
+    (tmp_path / "task.py").write_text(named, "utf-8")
+    task = registry.load_task(str(tmp_path / "task.py"))
+    with pytest.raises(OlmesError, match="echo: there is no module judges_helper"):
+        registry.scorer_hash(task)
+    hashes = set()
+    for text in ("x = 1", "x = 2"):
+        (tmp_path / "judges_helper.py").write_text(text, "utf-8")
+        importlib.invalidate_caches()
+        hashes.add(registry.scorer_hash(task))
+    assert len(hashes) == 2
+
+
+def test_a_judged_tasks_hash_covers_the_encoder() -> None:
+    task: Task = registry.load_task("href")
+    assert task.scoring_modules == ("olmes.judging.similarity",)
+    assert registry.source_file("olmes.judging.similarity", task).is_file()

@@ -7,16 +7,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.olmes.conftest import EchoBench
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 ENVIRONMENT = {"OLMES_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "100"}
 
 
 @pytest.fixture
-def olmes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def olmes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `olmes ARGUMENTS` in a process of its own, as a shell would."""
     monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("OLMES_DATA", raising=False)
@@ -32,11 +39,13 @@ def olmes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return call
 
 
-def rows(text: str) -> list[dict]:
+def rows(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_help_names_every_command_and_option(olmes) -> None:
+def test_help_names_every_command_and_option(
+    olmes: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     from olmes.cli import COMMANDS
 
     printed = olmes("--help").stdout
@@ -45,7 +54,9 @@ def test_help_names_every_command_and_option(olmes) -> None:
         assert "Usage: olmes" in olmes(command, "--help").stdout
 
 
-def test_list_shows_tasks_and_suites(olmes) -> None:
+def test_list_shows_tasks_and_suites(
+    olmes: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     assert "gsm8k" in olmes("list").stdout
     found = json.loads(olmes("list", "--json").stdout)
     assert {"dev"} <= {suite["name"] for suite in found["suites"]}
@@ -54,7 +65,9 @@ def test_list_shows_tasks_and_suites(olmes) -> None:
     assert gsm8k["suites"] == ["dev"]
 
 
-def test_show_prints_one_json_row_a_document(olmes) -> None:
+def test_show_prints_one_json_row_a_document(
+    olmes: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     found = rows(olmes("show", "gsm8k", "--docs", "0,3", "--json").stdout)
     assert [row["doc_id"] for row in found] == [0, 3]
     assert set(found[0]) == {
@@ -69,12 +82,14 @@ def test_show_prints_one_json_row_a_document(olmes) -> None:
     assert len(rows(olmes("show", "gsm8k", "--json").stdout)) >= 24
 
 
-def test_show_with_fewer_shots(olmes) -> None:
+def test_show_with_fewer_shots(olmes: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     [row] = rows(olmes("show", "gsm8k", "--docs", 0, "--set", "gsm8k.shots=4", "--json").stdout)
     assert len(row["messages"]) == 9
 
 
-def test_run_score_and_report_of_a_task_from_a_file(olmes, echo, tmp_path: Path) -> None:
+def test_run_score_and_report_of_a_task_from_a_file(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], echo: EchoBench, tmp_path: Path
+) -> None:
     run = ("run", "--task", ECHO, "--model", f"replay:{echo.recording}", "--data", echo.data)
     printed = olmes(*run, "--out", tmp_path / "runs").stdout
     assert "83.3" in printed
@@ -97,7 +112,9 @@ def test_run_score_and_report_of_a_task_from_a_file(olmes, echo, tmp_path: Path)
     assert json.loads(olmes("report", record["folder"], "--json").stdout)["report"]
 
 
-def test_score_takes_inline_documents_and_several_answers_to_one(olmes, tmp_path: Path) -> None:
+def test_score_takes_inline_documents_and_several_answers_to_one(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     path = tmp_path / "recorded.jsonl"
     doc = {"question": "How many?", "answer": "Two and two are four.\n#### 4"}
     path.write_text(
@@ -119,20 +136,24 @@ def test_score_takes_inline_documents_and_several_answers_to_one(olmes, tmp_path
     ]
 
 
-def test_sample_data_says_so_on_the_screen_and_in_the_record(olmes, tmp_path: Path) -> None:
+def test_sample_data_says_so_on_the_screen_and_in_the_record(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     path = tmp_path / "recorded.jsonl"
     path.write_text(
         "".join(json.dumps({"response": "25", "doc_id": i}) + "\n" for i in range(28)), "utf-8"
     )
     run = ("run", "--task", "gsm8k", "--model", f"replay:{path}", "--out", tmp_path / "runs")
     done = olmes(*run)
-    assert "sample" in done.stdout + done.stderr
+    assert "demo data" in done.stdout + done.stderr
     record = json.loads(olmes(*run, "--json").stdout)
-    assert record["tasks"]["gsm8k"]["data"]["origin"] == "sample"
-    assert any("sample" in warning for warning in record["warnings"])
+    assert record["tasks"]["gsm8k"]["data"]["origin"] == "demo"
+    assert any("demo data" in warning for warning in record["warnings"])
 
 
-def test_a_failed_request_makes_the_exit_status_1(olmes, echo, tmp_path: Path) -> None:
+def test_a_failed_request_makes_the_exit_status_1(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], echo: EchoBench, tmp_path: Path
+) -> None:
     echo.record([{"response": "word0", "doc_id": 0}])
     run = ("run", "--task", ECHO, "--model", f"replay:{echo.recording}", "--data", echo.data)
     done = olmes(*run, "--out", tmp_path / "runs", status=1)
@@ -149,7 +170,7 @@ def test_a_failed_request_makes_the_exit_status_1(olmes, echo, tmp_path: Path) -
         (("run", "--task", "gsm8k", "--set", "gsm8k.colour=red"), "no setting 'colour'"),
         (("run", "--task", "gsm8k", "--set", "math.shots=1"), "a task of this run"),
         (("run", "--task", "gsm8k", "--set", "gsm8k.shots"), "write TASK.FIELD=VALUE"),
-        (("run", "--task", "gsm8k", "--data", "/no/such/folder"), "no folder"),
+        (("run", "--task", "gsm8k", "--data", "/no/such/folder"), "not a folder"),
         (("run", "--task", "gsm8k", "--model", "/no/such/model"), "model"),
         (("show", "gsm8k", "--docs", "99999", "--json"), "there is no document 99999"),
         (("show", "gsm8k", "--docs", "x", "--json"), "write row numbers"),
@@ -159,7 +180,9 @@ def test_a_failed_request_makes_the_exit_status_1(olmes, echo, tmp_path: Path) -
         (("nonsense",), "No such command"),
     ],
 )
-def test_every_mistake_is_one_line_with_a_remedy(olmes, arguments, words) -> None:
+def test_every_mistake_is_one_line_with_a_remedy(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[Any, ...], words: str
+) -> None:
     done = olmes(*arguments, status=2)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -167,7 +190,9 @@ def test_every_mistake_is_one_line_with_a_remedy(olmes, arguments, words) -> Non
     assert len(own) == (0 if arguments == ("nonsense",) else 1)
 
 
-def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(olmes, echo, tmp_path: Path) -> None:
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], echo: EchoBench, tmp_path: Path
+) -> None:
     words = [f"word{i}" for i in range(20_000)]
     (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": word}) + "\n" for word in words), "utf-8"
@@ -194,7 +219,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(olmes, echo, tmp_path:
     assert json.loads(done.stdout)["tasks"]["echo"]["metrics"]["exact_match"]["value"] == 1.0
 
 
-def test_v_shows_the_trace(olmes) -> None:
+def test_v_shows_the_trace(olmes: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     assert "Traceback" in olmes("run", "--task", "nope", "-v", status=2).stderr
 
 
@@ -210,13 +235,17 @@ def test_v_shows_the_trace(olmes) -> None:
         ("", "holds no responses"),
     ],
 )
-def test_a_bad_recording_names_its_line(olmes, tmp_path: Path, text: str, words: str) -> None:
+def test_a_bad_recording_names_its_line(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, text: str, words: str
+) -> None:
     path = tmp_path / "recorded.jsonl"
     path.write_text(text, "utf-8")
     assert words in olmes("score", "--task", "gsm8k", path, status=2).stderr
 
 
-def test_data_list_says_where_data_would_come_from(olmes) -> None:
+def test_data_list_says_where_data_would_come_from(
+    olmes: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     found = rows(olmes("data", "list", "--json").stdout)
     [gsm8k] = [row for row in found if row["task"] == "gsm8k"]
     assert gsm8k["sha256"].startswith("3730d312")
@@ -238,14 +267,16 @@ def test_data_list_says_where_data_would_come_from(olmes) -> None:
     ],
 )
 def test_a_row_that_names_no_item_says_what_there_is(
-    olmes, tmp_path: Path, text: str, words: str
+    olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, text: str, words: str
 ) -> None:
     path = tmp_path / "recorded.jsonl"
     path.write_text(text, "utf-8")
     assert words in olmes("score", "--task", "agieval", path, status=2).stderr
 
 
-def test_an_item_that_cannot_be_scored_says_why(olmes, tmp_path: Path) -> None:
+def test_an_item_that_cannot_be_scored_says_why(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     doc = {"key": "7", "prompt": "p", "instruction_id_list": ["count:none"], "kwargs": [{}]}
     path = tmp_path / "recorded.jsonl"
     path.write_text(json.dumps({"response": "x", "doc": doc}), "utf-8")
@@ -255,7 +286,9 @@ def test_an_item_that_cannot_be_scored_says_why(olmes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '{"schema": 1}', "{"])
-def test_a_file_that_is_no_record_is_one_line(olmes, tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_no_record_is_one_line(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, content: str
+) -> None:
     (tmp_path / "runs/x").mkdir(parents=True)
     (tmp_path / "runs/x/run.json").write_text(content, "utf-8")
     for command in ("report", "generalization"):
@@ -273,7 +306,9 @@ def test_a_file_that_is_no_record_is_one_line(olmes, tmp_path: Path, content: st
         ("pairs = 3", "`pairs` must be [[pairs]] tables, not 3"),
     ],
 )
-def test_a_suite_with_a_wrong_type_is_one_line(olmes, tmp_path: Path, line: str, words) -> None:
+def test_a_suite_with_a_wrong_type_is_one_line(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, line: str, words: str
+) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(f'{line}\ntasks = ["gsm8k"]\n', "utf-8")
     assert words in olmes("run", "--suite", path, status=2).stderr

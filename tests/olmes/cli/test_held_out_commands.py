@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.olmes.conftest import EchoBench
 
 ENVIRONMENT = {"OLMES_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "160"}
 
 
 @pytest.fixture
-def olmes(tmp_path: Path, echo, monkeypatch: pytest.MonkeyPatch):
+def olmes(
+    tmp_path: Path, echo: EchoBench, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `olmes ARGUMENTS` in a process of its own, in a folder with the echo task under seal."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -30,7 +37,7 @@ def olmes(tmp_path: Path, echo, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def exam(echo) -> list[object]:
+def exam(echo: EchoBench) -> list[object]:
     """The arguments that run the suite under seal on a recording."""
     return [
         "run", "--suite", "exam.toml", "--model", f"replay:{echo.recording}",
@@ -38,7 +45,9 @@ def exam(echo) -> list[object]:
     ]  # fmt: skip
 
 
-def test_a_run_needs_a_reason_and_shows_what_went_before(olmes, exam, tmp_path: Path) -> None:
+def test_a_run_needs_a_reason_and_shows_what_went_before(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], exam: list[object], tmp_path: Path
+) -> None:
     refused = olmes(*exam, status=2).stderr
     assert refused.startswith("olmes: echo (held out by the suite exam) must not be looked at")
     assert len(refused.splitlines()) == 1
@@ -53,7 +62,9 @@ def test_a_run_needs_a_reason_and_shows_what_went_before(olmes, exam, tmp_path: 
     assert "word3" not in page
 
 
-def test_unseal_opens_the_samples_and_the_ledger_tells(olmes, exam, tmp_path: Path) -> None:
+def test_unseal_opens_the_samples_and_the_ledger_tells(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], exam: list[object], tmp_path: Path
+) -> None:
     olmes(*exam, "--reason", "final")
     run = next((tmp_path / "runs").glob("*/run.json")).parent
     assert "say why" in olmes("unseal", run, status=2).stderr
@@ -69,7 +80,9 @@ def test_unseal_opens_the_samples_and_the_ledger_tells(olmes, exam, tmp_path: Pa
     assert listed["head"] == listed["entries"][-1]["hash"]
 
 
-def test_a_tampered_ledger_is_an_exit_status(olmes, exam, tmp_path: Path) -> None:
+def test_a_tampered_ledger_is_an_exit_status(
+    olmes: Callable[..., subprocess.CompletedProcess[str]], exam: list[object], tmp_path: Path
+) -> None:
     olmes(*exam, "--reason", "final")
     ledger = tmp_path / "runs/ledger.jsonl"
     ledger.write_text(ledger.read_text("utf-8").replace("final", "trial"), "utf-8")
@@ -80,7 +93,10 @@ def test_a_tampered_ledger_is_an_exit_status(olmes, exam, tmp_path: Path) -> Non
 
 
 def test_generalization_prints_pairs_gaps_and_what_the_format_cost(
-    olmes, exam, echo, tmp_path: Path
+    olmes: Callable[..., subprocess.CompletedProcess[str]],
+    exam: list[object],
+    echo: EchoBench,
+    tmp_path: Path,
 ) -> None:
     open_task = tmp_path / "open_echo.py"
     open_task.write_text(

@@ -111,7 +111,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            web.asked.append(("HEAD", self.path))
+            found.asked.append(("HEAD", self.path))
             # As GitHub does; whoever follows it does not arrive.
             self.send_response(301)
             self.send_header("Location", "http://host.invalid/")
@@ -119,8 +119,12 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
             self.end_headers()
 
         def do_GET(self) -> None:
-            web.asked.append(("GET", self.path))
-            web.answers.get(self.path, lambda handler: _answer(handler, 404, b""))(self)
+            found.asked.append(("GET", self.path))
+            answer = found.answers.get(self.path)
+            if answer is None:
+                _answer(self, 404, b"")
+            else:
+                answer(self)
 
         def log_message(self, *_: Any) -> None:
             return
@@ -128,11 +132,11 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.block_on_close = False
-    web = Web(base=f"http://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setenv("OLMES_GITHUB_RAW", web.base)
+    found = Web(base=f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("OLMES_GITHUB_RAW", found.base)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield web
+    yield found
     server.shutdown()
     thread.join()
     server.server_close()

@@ -68,12 +68,12 @@ class TestListing:
             files=(official.file, second_file(official, sha256="0" * 64)),
             hub=(HubSplit(repository="atlas/capitals", split="test"),),
         )
-        (tmp_path / "samples").mkdir()
-        (tmp_path / "samples/capitals.jsonl").write_text("{}\n")
+        (tmp_path / "demo").mkdir()
+        (tmp_path / "demo/capitals.jsonl").write_text("{}\n")
         task = make_task(source, str(tmp_path / "capitals.py"))
         assert [status.state for status in listing([task])] == ["cache", "to fetch"]
         monkeypatch.setenv("OLMES_OFFLINE", "1")
-        assert [status.state for status in listing([task])] == ["sample", "sample"]
+        assert [status.state for status in listing([task])] == ["demo", "demo"]
         assert [status.state for status in listing([make_task(source)])] == ["nowhere", "nowhere"]
         monkeypatch.setenv("OLMES_HUB_MIRROR", str(tmp_path))
         assert [status.state for status in listing([task])] == ["hub", "hub"]

@@ -182,7 +182,7 @@ def test_a_mirror_that_is_no_folder_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLMES_HUB_MIRROR", str(tmp_path / "absent"))
-    with pytest.raises(OlmesError, match=r"OLMES_HUB_MIRROR names .*absent, which is no folder"):
+    with pytest.raises(OlmesError, match=r"OLMES_HUB_MIRROR names .*absent, which is not a folder"):
         hub.mirror()
 
 
@@ -218,5 +218,7 @@ class TestReaching:
 
     def test_a_mirror_is_no_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OLMES_OFFLINE", "1")
+        with pytest.raises(NotFetched, match="OLMES_OFFLINE"):
+            hub.require(self.source)
         monkeypatch.setenv("OLMES_HUB_MIRROR", str(tmp_path))
-        hub.require(self.source)
+        hub.require(self.source)  # the folder alone makes the difference

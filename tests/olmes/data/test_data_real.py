@@ -41,12 +41,12 @@ def test_the_official_files_have_the_content_the_task_declares(
 
 
 @pytest.mark.parametrize("name", READ)
-def test_the_built_in_sample_is_there_and_is_not_the_official_set(
+def test_the_demo_data_is_there_and_is_not_the_official_set(
     name: str, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLMES_OFFLINE", "1")
     dataset = resolve(bundled(name), say=said.append)
-    assert dataset.origin == "sample"
+    assert dataset.origin == "demo"
     assert not dataset.official
     assert len({instance.id for instance in dataset.instances}) == len(dataset.instances)
 
@@ -87,7 +87,7 @@ def test_a_folder_need_not_hold_what_nobody_can_fetch(
 ) -> None:
     monkeypatch.setenv("OLMES_OFFLINE", "1")
     dataset = resolve(bundled("href"), tmp_path, say=said.append)
-    assert dataset.origin == "sample"
+    assert dataset.origin == "demo"
     assert "does not hold it; looking elsewhere" in said[0]
     (tmp_path / "href").mkdir()
     row = dict.fromkeys(bundled("href").source.fields, "a") | {"category": "Open QA"}

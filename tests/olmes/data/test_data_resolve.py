@@ -19,11 +19,11 @@ ROWS = [{"country": "Österreich", "capital": "Wien"}, {"country": "Chile", "cap
 Kept = Callable[[], list[str]]
 
 
-def put_sample(folder: Path, rows: list[dict[str, Any]]) -> str:
-    """A sample beside a task's file; returns the task's reference."""
-    (folder / "samples").mkdir(parents=True)
+def put_demo_data(folder: Path, rows: list[dict[str, Any]]) -> str:
+    """Demo data beside a task's file; returns the task's reference."""
+    (folder / "demo").mkdir(parents=True)
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "samples/capitals.jsonl").write_text(text)
+    (folder / "demo/capitals.jsonl").write_text(text)
     return str(folder / "capitals.py")
 
 
@@ -128,7 +128,7 @@ class TestFolder:
     ) -> None:
         absent = tmp_path / "absent"
         monkeypatch.setenv("OLMES_DATA", str(absent))
-        with pytest.raises(OlmesError, match=rf"{named} names .*absent, which is no folder"):
+        with pytest.raises(OlmesError, match=rf"{named} names .*absent, which is not a folder"):
             resolve(official.task(), absent if named == "--data" else None, say=said.append)
 
     def test_a_row_without_a_field_is_named(
@@ -213,13 +213,15 @@ class TestOfficial:
         self, web: Any, official: Any, said: list[str], kept: Kept, make_task: Any, tmp_path: Path
     ) -> None:
         web.serve(official.web_path, official.content + b"\n")
-        task = make_task(official.source, put_sample(tmp_path / "t", ROWS))
+        task = make_task(official.source, put_demo_data(tmp_path / "t", ROWS))
         with pytest.raises(OlmesError, match="SHA-256"):
             resolve(task, say=said.append)
         assert kept() == []
-        assert len(said) == 1  # that it was fetched; neither the hub nor the sample was turned to
+        assert (
+            len(said) == 1
+        )  # that it was fetched; neither the hub nor the demo data was turned to
 
-    def test_a_wrong_content_hash_of_the_task_is_its_authors_to_mend(
+    def test_a_wrong_content_hash_of_the_task_is_its_authors_to_correct(
         self, web: Any, official: Any, said: list[str]
     ) -> None:
         web.serve(official.web_path, official.content)
@@ -227,7 +229,7 @@ class TestOfficial:
             resolve(official.task(content_hash="0" * 64), say=said.append)
 
     @pytest.mark.parametrize("failure", ["404", "cut", "unreachable", "no original", "offline"])
-    def test_what_cannot_be_had_is_said_once_and_the_sample_is_used(
+    def test_what_is_missing_is_said_once_and_the_demo_data_is_used(
         self,
         web: Any,
         official: Any,
@@ -252,9 +254,9 @@ class TestOfficial:
             monkeypatch.setenv("OLMES_OFFLINE", "1")
             source = replace(source, hub=(HubSplit(repository="atlas/capitals", split="test"),))
             message = "OLMES_OFFLINE"
-        task = make_task(source, put_sample(tmp_path / "t", ROWS[:1]))
+        task = make_task(source, put_demo_data(tmp_path / "t", ROWS[:1]))
         dataset = resolve(task, say=said.append)
-        assert dataset.origin == "sample"
+        assert dataset.origin == "demo"
         assert sum(message in line for line in said) == 1
         assert all(line.startswith("capitals: ") and "\n" not in line for line in said)
         assert kept() == []
@@ -267,26 +269,26 @@ class TestOfficial:
         new = replace(new, github=new.github.replace("te st", "absent"), sha256="0" * 64)
         source = replace(source, files=(old, new))
         web.serve(official.web_path, official.content)
-        reference = put_sample(tmp_path / "t", [{**ROWS[0], "subtask": "new"}])
+        reference = put_demo_data(tmp_path / "t", [{**ROWS[0], "subtask": "new"}])
         dataset = resolve(make_task(source, reference), say=said.append)
-        assert dataset.origin == "sample"
+        assert dataset.origin == "demo"
         assert "and 1 more" in said[0]
 
 
-class TestSample:
+class TestDemoData:
     def test_it_says_what_it_is(
         self, official: Any, said: list[str], make_task: Any, tmp_path: Path
     ) -> None:
-        task = make_task(replace(official.source, files=()), put_sample(tmp_path, ROWS[:1]))
+        task = make_task(replace(official.source, files=()), put_demo_data(tmp_path, ROWS[:1]))
         dataset = resolve(task, say=said.append)
         assert dataset.to_json() == {
-            "origin": "sample",
-            "location": "samples/capitals.jsonl",
+            "origin": "demo",
+            "location": "demo/capitals.jsonl",
             "content_hash": dataset.content_hash,
             "official": False,
             "n": 1,
             "notes": [
-                "a sample of 1 items written for this project, never comparable with numbers on "
+                "demo data: 1 items written for this project, never comparable with numbers on "
                 "the real set."
             ],
         }
@@ -300,7 +302,7 @@ class TestSample:
             {**ROWS[1], "subtask": "old"},
             {**ROWS[1], "subtask": "new"},
         ]
-        task = make_task(two_files(official), put_sample(tmp_path, rows))
+        task = make_task(two_files(official), put_demo_data(tmp_path, rows))
         instances = resolve(task, say=said.append).instances
         assert [i.id for i in instances] == ["capitals/old/0", "capitals/new/0", "capitals/new/1"]
         assert all(set(i.doc) == {"country", "capital", "subtask"} for i in instances)
@@ -315,7 +317,7 @@ class TestSample:
         offline: None,
         subtask: dict[str, str],
     ) -> None:
-        task = make_task(two_files(official), put_sample(tmp_path, [{**ROWS[0], **subtask}]))
+        task = make_task(two_files(official), put_demo_data(tmp_path, [{**ROWS[0], **subtask}]))
         with pytest.raises(OlmesError, match=r"row 1: 'subtask' is .*old, new"):
             resolve(task, say=said.append)
 
@@ -323,7 +325,7 @@ class TestSample:
         self, official: Any, said: list[str], offline: None
     ) -> None:
         with pytest.raises(
-            OlmesError, match=r"has no data here.*--data DIR.*OLMES_OFFLINE.*sample"
+            OlmesError, match=r"has no data here.*--data DIR.*OLMES_OFFLINE.*demo data"
         ):
             resolve(official.task(), say=said.append)
 

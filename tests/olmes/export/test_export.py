@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,10 +16,14 @@ from olmes import OlmesError, Record, evaluate
 from olmes.cli.report import command
 from olmes.export.formats import export
 from olmes.seal.look import Look
+from tests.factories import with_fields
+
+if TYPE_CHECKING:
+    from tests.olmes.conftest import EchoBench
 
 
 @pytest.fixture
-def run(echo, tmp_path: Path) -> Record:
+def run(echo: EchoBench, tmp_path: Path) -> Record:
     return evaluate(
         str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
         scoring_processes=1,
@@ -26,7 +31,9 @@ def run(echo, tmp_path: Path) -> Record:
 
 
 @pytest.fixture
-def official(echo, tmp_path: Path, monkeypatch):
+def official(
+    echo: EchoBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Record]:
     """Makes runs of the echo task that count as runs on its official data."""
     from olmes.data import resolve
 
@@ -43,8 +50,7 @@ def official(echo, tmp_path: Path, monkeypatch):
             options.pop("target", str(echo.task)), model=f"replay:{recording}", data=echo.data,
             out=tmp_path / "runs", scoring_processes=1, **options,
         )  # fmt: skip
-        record.data["model"]["name"] = name
-        return record
+        return with_fields(record, {"model.name": name})
 
     return run
 
@@ -54,8 +60,8 @@ def test_load_has_a_row_a_number_with_what_it_rests_on(run: Record) -> None:
     assert list(frame["metric"]) == ["exact_match", "length_match"]
     row = frame.iloc[0]
     assert (row["value"], row["n"], row["primary"]) == (run.value("echo"), 12, True)
-    assert row["formulation_hash"] == run.tasks["echo"]["formulation_hash"]
-    assert row["data_hash"] == run.tasks["echo"]["data"]["content_hash"]
+    assert row["formulation_hash"] == run.tasks["echo"].formulation_hash
+    assert row["data_hash"] == run.tasks["echo"].data.content_hash
     assert not frame[["run", "model", "fingerprint", "task"]].isna().any().any()
 
 
@@ -75,7 +81,7 @@ def test_load_takes_what_no_column_can_hold(run: Record) -> None:
     assert frame["response.text"][3] == "word3"
 
 
-def test_samples_under_seal_are_not_loaded(echo, tmp_path: Path) -> None:
+def test_samples_under_seal_are_not_loaded(echo: EchoBench, tmp_path: Path) -> None:
     suite = tmp_path / "exam.toml"
     suite.write_text(f'tasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
     record = evaluate(
@@ -115,7 +121,9 @@ def test_csv_json_and_parquet_hold_the_same_numbers(run: Record, tmp_path: Path)
         export([run], "parquet", None)
 
 
-def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(official) -> None:
+def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(
+    official: Callable[..., Record],
+) -> None:
     found = [official("low", 1), official("high", 12), official("close", 11)]
     lines = str(export(found, "md", None)).splitlines()
     assert lines[0] == "### Echo"
@@ -133,7 +141,9 @@ def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(official) -> Non
     assert any(line.startswith("low & 8.3") and "dagger" not in line for line in table)
 
 
-def test_what_is_not_comparable_is_left_out_with_the_reason(official, run: Record) -> None:
+def test_what_is_not_comparable_is_left_out_with_the_reason(
+    official: Callable[..., Record], run: Record
+) -> None:
     limited = official("limited", 12, limit=3)
     text = str(export([official("whole", 5), limited], "md", None))
     assert "Left out: limited (limited to 3 items a task)." in text
@@ -144,9 +154,8 @@ def test_what_is_not_comparable_is_left_out_with_the_reason(official, run: Recor
     assert text.count("| model | echo |") == 2
 
 
-def test_names_cannot_break_out_of_their_cell(official) -> None:
-    record = official("plain", 5)
-    record.data["model"]["name"] = "m|x\\y_%&$#{}~^\nz"
+def test_names_cannot_break_out_of_their_cell(official: Callable[..., Record]) -> None:
+    record = with_fields(official("plain", 5), {"model.name": "m|x\\y_%&$#{}~^\nz"})
     assert r"| m\|x\\y_%&amp;$#{}~^ z |" in str(export([record], "md", None))
     [line] = [t for t in str(export([record], "latex", None)).splitlines() if t.startswith("m\\t")]
     assert line.startswith(
@@ -165,14 +174,14 @@ HOSTILE_NAMES = [
 
 
 @pytest.mark.parametrize("text", HOSTILE_NAMES)
-def test_hostile_names_are_text_in_every_format(official, text: str, tmp_path: Path) -> None:
+def test_hostile_names_are_text_in_every_format(
+    official: Callable[..., Record], text: str, tmp_path: Path
+) -> None:
     from markdown_it import MarkdownIt
 
-    record = official("plain", 5)
-    record.data["model"]["name"] = text
-    record.tasks["echo"]["title"] = text
-    found = [record, official("limited", 5, limit=3)]
-    found[1].data["model"]["name"] = text  # named in the notes
+    record = with_fields(official("plain", 5), {"model.name": text, "tasks.echo.title": text})
+    # The second is named in the notes.
+    found = [record, with_fields(official("limited", 5, limit=3), {"model.name": text})]
     table = str(export(found, "md", None))
     assert table.count("\n") == str(export([official("plain", 5), found[1]], "md", None)).count(
         "\n"
@@ -185,24 +194,25 @@ def test_hostile_names_are_text_in_every_format(official, text: str, tmp_path: P
     for line in set_in_latex.splitlines():
         assert "\\input" not in line or line.startswith("%")
     for form in ("md", "latex", "csv"):
-        written = str(export(found, form, None))  # type: ignore[arg-type]
+        written = str(export(found, form, None))
         assert not set(written) & set("\x1b\x9b\r\u202e\u202c\ud800")
         written.encode("utf-8")
 
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1+1", "@SUM(A1)", "\t=1"])
-def test_a_spreadsheet_computes_nothing(official, text: str) -> None:
+def test_a_spreadsheet_computes_nothing(official: Callable[..., Record], text: str) -> None:
     import csv
 
-    record = official("plain", 5)
-    record.data["model"]["name"] = text
+    record = with_fields(official("plain", 5), {"model.name": text})
     rows = list(csv.DictReader(str(export([record], "csv", None)).splitlines()))
     assert {row["model"][0] for row in rows} == {"'"}
     assert float(rows[0]["value"]) == pytest.approx(5 / 12)
     assert json.loads(str(export([record], "json", None)))[0]["model"] == text
 
 
-def test_a_held_out_score_stands_with_its_looks(official, echo, tmp_path: Path) -> None:
+def test_a_held_out_score_stands_with_its_looks(
+    official: Callable[..., Record], echo: EchoBench, tmp_path: Path
+) -> None:
     suite = tmp_path / "exam.toml"
     suite.write_text(f'tasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
     record = official("m", 5, target=str(suite), look=Look(reason="final"))
@@ -212,7 +222,7 @@ def test_a_held_out_score_stands_with_its_looks(official, echo, tmp_path: Path) 
     table = str(export([record], "latex", None))
     assert f"\n{{\\footnotesize {said}\\par}}\n" in table.split(r"\end{tabular}")[1]
     assert r"{\footnotesize Percent $\pm$ half of the 95 \% interval; $^\dagger$ no" in table
-    record.data["held_out"]["looks_before"] = 1
+    record = with_fields(record, {"held_out.looks_before": 1})
     assert "after 1 earlier look of the family" in str(export([record], "md", None))
 
 

@@ -7,6 +7,7 @@ import time
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     Metric,
@@ -16,7 +17,6 @@ from olmes import (
     Task,
     Verdict,
 )
-from olmes.types import Doc
 
 
 class Echo(Task):
@@ -45,7 +45,7 @@ class Echo(Task):
         )
 
     def gold(self, doc: Doc) -> str:
-        return doc["word"]
+        return str(doc["word"])
 
     def score(self, doc: Doc, response: Response) -> Verdict:
         misbehave(response.text)

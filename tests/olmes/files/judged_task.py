@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     Judgement,
@@ -18,7 +19,6 @@ from olmes import (
     Task,
     Verdict,
 )
-from olmes.types import Doc
 
 
 class Taste(Task):
@@ -53,7 +53,7 @@ class Taste(Task):
         return (ask,)
 
     def gold(self, doc: Doc) -> str:
-        return doc["word"]
+        return str(doc["word"])
 
     def score(self, doc: Doc, response: Response, judgements: Sequence[Judgement] = ()) -> Verdict:
         [judgement] = judgements

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from olmes import (
     DataFile,
+    Doc,
     Formulation,
     Generation,
     Metric,
@@ -13,7 +14,6 @@ from olmes import (
     Task,
     Verdict,
 )
-from olmes.types import Doc
 
 
 class Pick(Task):
@@ -28,7 +28,7 @@ class Pick(Task):
     )
     metrics = (
         Metric(name="acc", help="the likeliest is the right one"),
-        Metric(name="margin", help="nats between the two likeliest"),
+        Metric(name="margin", help="nats between the two likeliest", unit="number"),
         Metric(name="ranked", help="each option is where it belongs", over_parts=True, honest=True),
     )
     primary = "acc"
@@ -61,10 +61,10 @@ class Pick(Task):
         )
 
     def subtask(self, doc: Doc) -> str:
-        return doc["kind"]
+        return str(doc["kind"])
 
     def cluster(self, doc: Doc) -> str:
-        return doc["passage"]
+        return str(doc["passage"])
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         return Response(

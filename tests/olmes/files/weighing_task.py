@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from olmes import Formulation, Generation, Metric, Request, Response, Source, Task, Verdict
-from olmes.types import Doc
+from olmes import Doc, Formulation, Generation, Metric, Request, Response, Source, Task, Verdict
 
 CITIES = ("Paris", "Rome", "Seine", "two million")
 PASSAGE = "Paris is the capital of France, a city of two million people on the river Seine. " * 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from pathlib import Path
 
@@ -62,9 +63,11 @@ def by_hand(folder: Path, layer: int, ids: tuple[list[int], list[int]], marks: s
 
     def cosine(a: list[float], b: list[float]) -> float:
         product_ = sum(x * y for x, y in zip(a, b, strict=True))
-        return product_ / (sum(x * x for x in a) * sum(y * y for y in b)) ** 0.5
+        return product_ / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
 
-    def mean_of_best(rows: list, others: list, row_ids: list[int]) -> float:
+    def mean_of_best(
+        rows: list[list[float]], others: list[list[float]], row_ids: list[int]
+    ) -> float:
         best = [
             max(cosine(row, other) for other in others)
             for row, token in zip(rows, row_ids, strict=True)

@@ -131,8 +131,8 @@ def answer() -> Callable[..., list[Response]]:
             assert index not in found
             found[index] = response
 
-        weigh = any(request.continuations for request in requests)
-        (model.loglikelihood if weigh else model.generate)(requests, done)
+        scored = any(request.continuations for request in requests)
+        (model.loglikelihood if scored else model.generate)(requests, done)
         assert sorted(found) == list(range(len(requests)))
         return [found[index] for index in range(len(requests))]
 

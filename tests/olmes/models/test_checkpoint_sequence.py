@@ -6,8 +6,9 @@ import gc
 import json
 import shutil
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,10 +21,19 @@ from olmes.models.hf.model import HFModel
 from olmes.models.hf.warm import WarmMemory
 from olmes.sequence import expand
 from olmes.tools.hashing import file_sha256
-from olmes.types import Generation, Request
+from olmes.types import Generation, Message, Request
+from tests.factories import lasting
+
+if TYPE_CHECKING:
+    from olmes.models.base import Done
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 6}
-OPTIONS = {"limit": 3, "settings": SETTINGS, "scoring_processes": 1, "use_cache": False}
+OPTIONS: dict[str, Any] = {
+    "limit": 3,
+    "settings": SETTINGS,
+    "scoring_processes": 1,
+    "use_cache": False,
+}
 STEPS = (9, 10, 100)
 
 
@@ -67,9 +77,12 @@ def test_each_record_is_that_of_a_single_run(
     before = weights_of(checkpoints)
     loads: list[str] = []
     load = files.load_weights
-    monkeypatch.setattr(
-        files, "load_weights", lambda name, *rest: (loads.append(name), load(name, *rest))[1]
-    )
+
+    def watched(name: str, *rest: Any) -> Any:
+        loads.append(name)
+        return load(name, *rest)
+
+    monkeypatch.setattr(files, "load_weights", watched)
     members = evaluate_sequence(
         "gsm8k", f"{checkpoints}/step_*", out=tmp_path / "together", **OPTIONS
     )
@@ -81,7 +94,7 @@ def test_each_record_is_that_of_a_single_run(
         alone = evaluate("gsm8k", model=member.model, out=tmp_path / "alone", **OPTIONS)
         assert member.record is not None
         assert member.record.id == alone.id
-        assert member.record.without_volatile() == alone.without_volatile()
+        assert lasting(member.record) == lasting(alone)
         samples = [record.samples_path("gsm8k").read_bytes() for record in (member.record, alone)]
         assert samples[0] == samples[1]
         responses.add(samples[0])
@@ -97,7 +110,7 @@ def test_another_architecture_in_between_is_loaded_anew(
     for member in members:
         alone = evaluate("gsm8k", model=member.model, out=tmp_path / "b", **OPTIONS)
         assert member.record is not None
-        assert member.record.without_volatile() == alone.without_volatile()
+        assert lasting(member.record) == lasting(alone)
 
 
 def test_swapped_weights_are_the_files(checkpoints: Path) -> None:
@@ -123,7 +136,7 @@ def test_memory_holds_one_model(
     gone: list[bool] = []
     load = files.load_weights
 
-    def watched(*arguments):
+    def watched(*arguments: Any) -> Any:
         gc.collect()
         gone.append(first() is None)
         return load(*arguments)
@@ -146,8 +159,10 @@ def test_a_torn_file_leaves_no_mixture(checkpoints: Path) -> None:
     assert warm.swaps == 0, "weights were swapped into a module that was left half swapped"
 
 
-def test_prompts_and_continuations_are_kept(tiny_folder: Path, monkeypatch) -> None:
-    chat = ({"role": "user", "content": "What is the capital of France?"},)
+def test_prompts_and_continuations_are_kept(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat: tuple[Message, ...] = ({"role": "user", "content": "What is the capital of France?"},)
     request = Request(
         generation=Generation(max_tokens=1), messages=chat, continuations=(" Paris", " Rome")
     )
@@ -208,7 +223,7 @@ def test_a_checkpoint_that_breaks_off_loses_no_other(
 ) -> None:
     generate = HFModel.generate
 
-    def breaking(self, requests, done):
+    def breaking(self: HFModel, requests: Sequence[Request], done: Done) -> None:
         if self.name.endswith("step_9"):
             raise RuntimeError("the device is gone")
         generate(self, requests, done)

@@ -6,22 +6,25 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint import fingerprint
 from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint
+from olmes.tools.hashing import file_sha256
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
-def folder(tiny_folder, tmp_path) -> Path:
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
     """A copy to change, an hour old."""
     copy = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
     for path in copy.iterdir():
@@ -38,7 +41,7 @@ def change_json(path: Path, **values: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def test_a_copy_elsewhere_has_the_same(folder, tiny_folder, tmp_path):
+def test_a_copy_elsewhere_has_the_same(folder: Path, tiny_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "elsewhere" / "model")
     found = checkpoint_fingerprint(folder)
     assert len(found) == 64
@@ -72,7 +75,7 @@ def change_one_merge(folder: Path) -> None:
         lambda f: (f / "adapter_model.safetensors").write_bytes(b"adapter"),
     ],
 )
-def test_what_decides_outputs_changes_it(folder, change):
+def test_what_decides_outputs_changes_it(folder: Path, change: Callable[..., Any]) -> None:
     before = checkpoint_fingerprint(folder)
     change(folder)
     assert checkpoint_fingerprint(folder) != before
@@ -88,13 +91,13 @@ def test_what_decides_outputs_changes_it(folder, change):
         lambda f: (f / "README.md").write_text("about"),
     ],
 )
-def test_what_does_not_decide_outputs_leaves_it(folder, change):
+def test_what_does_not_decide_outputs_leaves_it(folder: Path, change: Callable[..., Any]) -> None:
     before = checkpoint_fingerprint(folder)
     change(folder)
     assert checkpoint_fingerprint(folder) == before
 
 
-def test_a_template_in_either_file_is_the_same_template(folder):
+def test_a_template_in_either_file_is_the_same_template(folder: Path) -> None:
     before = checkpoint_fingerprint(folder)
     template = folder / "chat_template.jinja"
     change_json(folder / "tokenizer_config.json", chat_template=template.read_text())
@@ -102,7 +105,7 @@ def test_a_template_in_either_file_is_the_same_template(folder):
     assert checkpoint_fingerprint(folder) == before
 
 
-def test_shards_count_and_a_missing_one_is_named(folder):
+def test_shards_count_and_a_missing_one_is_named(folder: Path) -> None:
     weights = folder / "model.safetensors"
     shard = weights.rename(folder / "model-00001-of-00002.safetensors")
     second = folder / "model-00002-of-00002.safetensors"
@@ -117,7 +120,7 @@ def test_shards_count_and_a_missing_one_is_named(folder):
         checkpoint_fingerprint(folder)
 
 
-def test_a_folder_without_weights_or_with_a_broken_configuration_is_refused(folder):
+def test_a_folder_without_weights_or_with_a_broken_configuration_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text("{")
     with pytest.raises(OlmesError, match=r"config\.json is not JSON"):
         checkpoint_fingerprint(folder)
@@ -127,10 +130,10 @@ def test_a_folder_without_weights_or_with_a_broken_configuration_is_refused(fold
 
 
 @pytest.fixture
-def hashed(monkeypatch) -> list[str]:
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files that were read to be hashed."""
     names: list[str] = []
-    real = fingerprint.file_sha256
+    real = file_sha256
 
     def noted(path: Path) -> str:
         names.append(path.name)
@@ -140,7 +143,7 @@ def hashed(monkeypatch) -> list[str]:
     return names
 
 
-def test_files_are_hashed_once(folder, hashed):
+def test_files_are_hashed_once(folder: Path, hashed: list[str]) -> None:
     first = checkpoint_fingerprint(folder)
     assert "model.safetensors" in hashed
     hashed.clear()
@@ -148,7 +151,7 @@ def test_files_are_hashed_once(folder, hashed):
     assert hashed == []
 
 
-def test_overwriting_in_place_is_noticed(folder, hashed):
+def test_overwriting_in_place_is_noticed(folder: Path, hashed: list[str]) -> None:
     first = checkpoint_fingerprint(folder)
     hashed.clear()
     weights = folder / "model.safetensors"
@@ -163,7 +166,7 @@ def test_overwriting_in_place_is_noticed(folder, hashed):
     assert hashed == ["model.safetensors"]
 
 
-def test_a_file_that_is_still_fresh_is_not_remembered(folder, hashed):
+def test_a_file_that_is_still_fresh_is_not_remembered(folder: Path, hashed: list[str]) -> None:
     """Within one tick of the clock it could change again and keep its time."""
     (folder / "model.safetensors").write_bytes(b"1")
     first = checkpoint_fingerprint(folder)
@@ -173,7 +176,9 @@ def test_a_file_that_is_still_fresh_is_not_remembered(folder, hashed):
     assert checkpoint_fingerprint(folder) != first
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(folder, tmp_path, monkeypatch, hashed):
+def test_a_cache_that_cannot_be_written_costs_time_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashed: list[str]
+) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "file" / "cache"))
     assert checkpoint_fingerprint(folder) == checkpoint_fingerprint(folder)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
+
+if TYPE_CHECKING:
+    from olmes.types import Response
 
 SHOTS = "Question: How many apples does Mary have?\nAnswer: Mary has 15 apples.\n\n" * 3
 QUESTIONS = ["Mary", "What is the capital?", "12 apples", "Seine", "x" * 30]
@@ -27,7 +31,7 @@ SMALL = {
     "pad_token_id": None,
     "initializer_range": 0.3,
 }
-SHARING = {
+SHARING: dict[str, dict[str, Any]] = {
     "llama": {},
     "qwen2": {},
     "qwen3": {"head_dim": 16},
@@ -36,7 +40,7 @@ SHARING = {
     "mixtral": {"num_local_experts": 4, "sliding_window": None},
     "gpt_neox": {},
 }
-PLAIN = {
+PLAIN: dict[str, dict[str, Any]] = {
     "mistral": {"sliding_window": 8},
     "gemma2": {"head_dim": 16, "sliding_window": 8},  # soft caps besides
     "llama": {
@@ -66,15 +70,16 @@ def check(model: HFModel, answer: Any) -> None:
     prompts = [SHOTS + question for question in QUESTIONS]
     found = answer(model, [Request(generation=Generation(max_tokens=7), prompt=p) for p in prompts])
     choice = " Paris is"
-    weighed = answer(
+    likelihoods = answer(
         model,
         [
             Request(generation=Generation(max_tokens=1), prompt=p, continuations=(choice, " a"))
             for p in prompts
         ],
     )
-    for prompt, response, scored in zip(prompts, found, weighed, strict=True):
-        ids, new = list(model.encoder.tokens(prompt)), []
+    for prompt, response, scored in zip(prompts, found, likelihoods, strict=True):
+        ids = list(model.encoder.tokens(prompt))
+        new: list[int] = []
         while len(new) < 7 and not (new and new[-1] in model.ends):
             with torch.inference_mode():
                 logits = model.weights(torch.tensor([ids + new]), use_cache=False).logits
@@ -89,20 +94,24 @@ def check(model: HFModel, answer: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", SHARING)
-def test_these_share_prefixes_and_give_the_same(tmp_path, build, answer, kind):
+def test_these_share_prefixes_and_give_the_same(
+    tmp_path: Path, build: Callable[..., Path], answer: Callable[..., list[Response]], kind: str
+) -> None:
     model = model_of(tmp_path, build, kind, SHARING[kind])
     assert model.shares_prefixes
     check(model, answer)
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_these_do_not_and_give_the_same(tmp_path, build, answer, kind):
+def test_these_do_not_and_give_the_same(
+    tmp_path: Path, build: Callable[..., Path], answer: Callable[..., list[Response]], kind: str
+) -> None:
     model = model_of(tmp_path, build, kind, PLAIN[kind])
     assert not model.shares_prefixes
     check(model, answer)
 
 
-def test_half_precision_shares_too(tmp_path, build):
+def test_half_precision_shares_too(tmp_path: Path, build: Callable[..., Path]) -> None:
     folder = build(tmp_path, config={"dtype": "bfloat16"})
     assert HFModel("b", LocalCheckpoint(folder), device="cpu", dtype="bfloat16").shares_prefixes
 
@@ -123,9 +132,11 @@ def plain_model(folder: Path, **options: Any) -> tuple[HFModel, list[int]]:
     return model, sizes
 
 
-def test_without_sharing_rows_with_other_settings_run_in_other_batches(tiny_folder, chat, answer):
+def test_without_sharing_rows_with_other_settings_run_in_other_batches(
+    tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     model, sizes = plain_model(tiny_folder, batch_size=4)
-    settings = [
+    settings: list[dict[str, Any]] = [
         {"max_tokens": 3},
         {"max_tokens": 9, "stop": ("ppl",)},
         {"max_tokens": 9, "temperature": 5.0, "top_p": 0.6},
@@ -137,16 +148,21 @@ def test_without_sharing_rows_with_other_settings_run_in_other_batches(tiny_fold
     assert set(sizes) == {1, 2}
 
 
-def test_without_sharing_the_answers_are_the_same(tiny_folder, tiny, chat, answer):
+def test_without_sharing_the_answers_are_the_same(
+    tiny_folder: Path,
+    tiny: HFModel,
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+) -> None:
     model, sizes = plain_model(tiny_folder, batch_size=2)
     settings: list[dict[str, Any]] = [{}, {"temperature": 1.0}, {"stop": ("a",)}]
     requests = [chat(text, **one) for text in QUESTIONS for one in settings]
     assert answer(model, requests) == answer(tiny, requests)
     assert max(sizes) == 2
-    weigh = [
+    continuations = [
         Request(generation=Generation(max_tokens=1), prompt=text, continuations=(" Paris", "a b"))
         for text in QUESTIONS
     ]
-    for ours, theirs in zip(answer(model, weigh), answer(tiny, weigh), strict=True):
+    for ours, theirs in zip(answer(model, continuations), answer(tiny, continuations), strict=True):
         assert ours.logprobs == pytest.approx(theirs.logprobs, abs=1e-4)
         assert ours.prompt_tokens == theirs.prompt_tokens

@@ -1,10 +1,12 @@
-"""Continuous batching over shared beginnings: the tokens of plain greedy decoding, less work."""
+"""Continuous batching over shared prefixes: the tokens of plain greedy decoding, less work."""
 
 from __future__ import annotations
 
 import functools
 import random
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +15,9 @@ from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf import continuous, prefix
 from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
+
+if TYPE_CHECKING:
+    from olmes.types import Response
 
 SHOTS = "Question: How many apples does Mary have?\nAnswer: Mary has 15 apples.\n\n" * 3
 OTHER = "Paris is the capital of France, a city of two million people on the river Seine. " * 3
@@ -23,14 +28,14 @@ def model_of(folder: Any, **options: Any) -> HFModel:
     return HFModel("tiny", LocalCheckpoint(folder), **{"device": "cpu", "batch_size": 4, **options})
 
 
-def requests_of(beginnings: list[str], **settings: Any) -> list[Request]:
-    """A request a question and beginning, with limits that differ."""
+def requests_of(prefixes: list[str], **settings: Any) -> list[Request]:
+    """A request a question and prefix, with limits that differ."""
     return [
         Request(
             generation=Generation(**{"max_tokens": 3 + 5 * (at % 4), **settings}),
             prompt=start + question,
         )
-        for start in beginnings
+        for start in prefixes
         for at, question in enumerate(QUESTIONS)
     ]
 
@@ -39,7 +44,8 @@ def greedy(model: HFModel, request: Request) -> list[int]:
     """No batch, no padding, no cache, no `generate`."""
     import torch
 
-    ids, new = list(model.encode(request).token_ids), []
+    ids = list(model.encode(request).token_ids)
+    new: list[int] = []
     while len(new) < request.generation.max_tokens and not (new and new[-1] in model.ends):
         with torch.inference_mode():
             new.append(int(model.weights(torch.tensor([ids + new])).logits[0, -1].argmax()))
@@ -62,9 +68,9 @@ def watch(model: HFModel) -> list[tuple[str, int]]:
     return passes
 
 
-@pytest.mark.parametrize("beginnings", [[SHOTS, OTHER, ""], [SHOTS, SHOTS + OTHER]])
-def test_shared_beginnings_change_no_token(tiny_folder, tiny, answer, beginnings):
-    requests = requests_of(beginnings)
+@pytest.mark.parametrize("prefixes", [[SHOTS, OTHER, ""], [SHOTS, SHOTS + OTHER]])
+def test_shared_prefixes_change_no_token(tiny_folder, tiny, answer, prefixes):
+    requests = requests_of(prefixes)
     random.Random(0).shuffle(requests)
     expected = [greedy(tiny, request) for request in requests]
     for size in (4, None):
@@ -74,7 +80,7 @@ def test_shared_beginnings_change_no_token(tiny_folder, tiny, answer, beginnings
         assert [r.completion_tokens for r in found] == list(map(len, expected))
 
 
-def test_the_beginning_is_computed_once(tiny_folder, answer):
+def test_the_prefix_is_computed_once(tiny_folder, answer):
     model = model_of(tiny_folder)
     requests = requests_of([SHOTS])
     prompts = [model.encode(request).token_ids for request in requests]
@@ -89,7 +95,9 @@ def test_the_beginning_is_computed_once(tiny_folder, answer):
     assert steps == sum(response.completion_tokens - 1 for response in found)
 
 
-def test_a_row_that_ends_makes_room_at_once(tiny_folder, answer):
+def test_a_row_that_ends_makes_room_at_once(
+    tiny_folder: Path, answer: Callable[..., list[Response]]
+) -> None:
     model = model_of(tiny_folder, batch_size=2)
     lengths = [2, 2, 2, 2, 2, 2, 20]  # the last prompt is the longest and goes first
     requests = [
@@ -104,7 +112,9 @@ def test_a_row_that_ends_makes_room_at_once(tiny_folder, answer):
     assert len([kind for kind, _ in passes if kind == "Step"]) == 19
 
 
-def test_repeats_fork_after_one_fill(tiny_folder, answer):
+def test_repeats_fork_after_one_fill(
+    tiny_folder: Path, answer: Callable[..., list[Response]]
+) -> None:
     model = model_of(tiny_folder, batch_size=8)
     generation = Generation(max_tokens=6, temperature=2.0, n=3)
     requests = [
@@ -118,7 +128,12 @@ def test_repeats_fork_after_one_fill(tiny_folder, answer):
     assert len({response.text for response in found}) == 3
 
 
-def test_a_slot_that_grows_keeps_what_it_holds(tiny_folder, tiny, answer, monkeypatch):
+def test_a_slot_that_grows_keeps_what_it_holds(
+    tiny_folder: Path,
+    tiny: HFModel,
+    answer: Callable[..., list[Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(continuous, "GROWTH", 2)
     requests = requests_of([SHOTS], max_tokens=20)
     found = answer(model_of(tiny_folder), requests)
@@ -127,7 +142,12 @@ def test_a_slot_that_grows_keeps_what_it_holds(tiny_folder, tiny, answer, monkey
         assert response.text == tiny.encoder.tokenizer.decode(new, skip_special_tokens=True)
 
 
-def test_few_cached_tokens_mean_few_rows_at_once(tiny_folder, tiny, chat, answer):
+def test_few_cached_tokens_mean_few_rows_at_once(
+    tiny_folder: Path,
+    tiny: HFModel,
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+) -> None:
     from olmes.models.hf.continuous import BatchLimits, generate_stream
     from olmes.models.hf.decoding import Endings
     from olmes.models.hf.generation_rows import fit
@@ -147,21 +167,23 @@ def test_few_cached_tokens_mean_few_rows_at_once(tiny_folder, tiny, chat, answer
     assert [done[at] for at in range(len(rows))] == expected
 
 
-def test_families_are_freed_when_their_rows_are_done(tiny_folder, answer, monkeypatch):
+def test_groups_are_freed_when_their_rows_are_done(tiny_folder, answer, monkeypatch):
     made: list[prefix.PrefixGroup] = []
-    build = prefix.families
+    build = prefix.prefix_groups
 
     def kept(sequences: Any) -> Any:
-        kin = build(sequences)
-        made.extend({one for one in kin if one})
-        return kin
+        groups = build(sequences)
+        made.extend({one for one in groups if one})
+        return groups
 
-    monkeypatch.setattr(continuous, "families", kept)
+    monkeypatch.setattr(continuous, "prefix_groups", kept)
     answer(model_of(tiny_folder), requests_of([SHOTS, OTHER]))
-    assert [(family.waiting, family.states) for family in made] == [(0, [])] * 2
+    assert [(group.waiting, group.states) for group in made] == [(0, [])] * 2
 
 
-def test_out_of_memory_goes_on_with_half_and_keeps_what_is_done(tiny_folder, tiny, answer):
+def test_out_of_memory_goes_on_with_half_and_keeps_what_is_done(
+    tiny_folder: Path, tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     import torch
 
     model = model_of(tiny_folder, batch_size=6)
@@ -170,7 +192,7 @@ def test_out_of_memory_goes_on_with_half_and_keeps_what_is_done(tiny_folder, tin
 
     @functools.wraps(forward)
     def small(**kwargs: Any) -> Any:
-        if len(passes) > 8 and kwargs.get("cache", kwargs.get("past_key_values")).rows > 2:
+        if len(passes) > 8 and (kwargs.get("cache") or kwargs["past_key_values"]).rows > 2:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
         return forward(**kwargs)
 
@@ -182,7 +204,9 @@ def test_out_of_memory_goes_on_with_half_and_keeps_what_is_done(tiny_folder, tin
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_the_embedded_model_gives_the_tokens_of_generate(smollm2, answer):
+def test_the_embedded_model_gives_the_tokens_of_generate(
+    smollm2: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     """Where batch arithmetic flips a choice, the two tokens were equally likely to within noise."""
     import torch
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +15,9 @@ from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf.batches import run_in_batches
 from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
+
+if TYPE_CHECKING:
+    from olmes.types import Response
 
 QUESTIONS = [
     "What is the capital of France?",
@@ -40,7 +45,9 @@ def direct_greedy(model: HFModel, ids: list[int], max_tokens: int) -> list[int]:
     return new
 
 
-def test_batched_greedy_is_greedy_decoding(tiny, chat, answer):
+def test_batched_greedy_is_greedy_decoding(
+    tiny: HFModel, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     requests = [chat(text) for text in QUESTIONS]
     for request, response in zip(requests, answer(tiny, requests), strict=True):
         prompt = tiny.encode(request)
@@ -52,7 +59,9 @@ def test_batched_greedy_is_greedy_decoding(tiny, chat, answer):
         assert response.prompt_truncated == 0
 
 
-def test_text_is_cut_at_the_first_stop_string(tiny, chat, answer):
+def test_text_is_cut_at_the_first_stop_string(
+    tiny: HFModel, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     [full] = answer(tiny, [chat(QUESTIONS[0], max_tokens=30)])
     stop = full.text[9:14]
     assert stop not in full.text[:13]
@@ -63,14 +72,18 @@ def test_text_is_cut_at_the_first_stop_string(tiny, chat, answer):
     assert response.completion_tokens < full.completion_tokens
 
 
-def test_a_stop_string_in_the_prompt_ends_nothing(tiny, chat, answer):
+def test_a_stop_string_in_the_prompt_ends_nothing(
+    tiny: HFModel, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     [full, stopped] = answer(
         tiny, [chat(QUESTIONS[0]), chat(QUESTIONS[0], stop=("France", "assistant"))]
     )
     assert stopped == full
 
 
-def test_stop_strings_end_their_own_row_only(tiny, chat, answer):
+def test_stop_strings_end_their_own_row_only(
+    tiny: HFModel, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     [first, second] = answer(tiny, [chat(text, max_tokens=30) for text in QUESTIONS[:2]])
     stop = first.text[6:10]
     assert stop not in second.text
@@ -79,9 +92,11 @@ def test_stop_strings_end_their_own_row_only(tiny, chat, answer):
     assert stopped[1].text == second.text
 
 
-def test_rows_with_other_settings_run_together(tiny_folder, chat, answer):
+def test_rows_with_other_settings_run_together(
+    tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     model = model_of(tiny_folder, batch_size=5)
-    settings = [
+    settings: list[dict[str, Any]] = [
         {"max_tokens": 3},
         {"max_tokens": 9},
         {"max_tokens": 9, "stop": ("ppl",)},
@@ -98,7 +113,12 @@ def test_rows_with_other_settings_run_together(tiny_folder, chat, answer):
     assert len({response.text for response in alone}) == 5
 
 
-def test_a_row_is_reported_in_the_step_that_ends_it(tiny_folder, chat, answer, monkeypatch):
+def test_a_row_is_reported_in_the_step_that_ends_it(
+    tiny_folder: Path,
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = model_of(tiny_folder)
     [full] = answer(model, [chat(QUESTIONS[0], max_tokens=30)])
     stop = full.text[3:8]
@@ -133,7 +153,12 @@ def count_forwards(model: HFModel, most: int | None = None) -> list[int]:
     return sizes
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(tiny_folder, tiny, chat, answer):
+def test_out_of_memory_halves_the_batch_and_goes_on(
+    tiny_folder: Path,
+    tiny: HFModel,
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+) -> None:
     model = model_of(tiny_folder, batch_size=6)
     sizes = count_forwards(model, most=2)
     requests = [chat(text) for text in QUESTIONS]
@@ -141,7 +166,9 @@ def test_out_of_memory_halves_the_batch_and_goes_on(tiny_folder, tiny, chat, ans
     assert max(sizes) <= 2
 
 
-def test_a_row_that_does_not_fit_alone_fails_alone(tiny_folder, chat, answer):
+def test_a_row_that_does_not_fit_alone_fails_alone(
+    tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     import torch
 
     model = model_of(tiny_folder, batch_size=6)
@@ -163,7 +190,9 @@ def test_a_row_that_does_not_fit_alone_fails_alone(tiny_folder, chat, answer):
     assert torch.is_grad_enabled()
 
 
-def test_other_faults_are_not_taken_for_want_of_memory(tiny_folder, chat):
+def test_other_faults_are_not_taken_for_want_of_memory(
+    tiny_folder: Path, chat: Callable[..., Request]
+) -> None:
     model = model_of(tiny_folder)
 
     @functools.wraps(model.weights.forward)
@@ -175,7 +204,7 @@ def test_other_faults_are_not_taken_for_want_of_memory(tiny_folder, chat):
         model.generate([chat("a")], lambda *_: None)
 
 
-def test_finished_rows_of_a_failed_batch_are_not_run_again():
+def test_finished_rows_of_a_failed_batch_are_not_run_again() -> None:
     class GenerationRow:
         finished = False
 
@@ -194,7 +223,9 @@ def test_finished_rows_of_a_failed_batch_are_not_run_again():
     assert ran == [[0, 1, 2, 3], [1, 2], [3]]
 
 
-def test_long_prompts_are_cut_from_the_left(tiny_folder, chat, answer):
+def test_long_prompts_are_cut_from_the_left(
+    tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     model = model_of(tiny_folder, max_length=60)
     request = chat(QUESTIONS[2])
     ids = model.encode(request).token_ids
@@ -205,7 +236,9 @@ def test_long_prompts_are_cut_from_the_left(tiny_folder, chat, answer):
     assert response.text == model.encoder.tokenizer.decode(new, skip_special_tokens=True)
 
 
-def test_a_limit_above_the_window_means_what_there_is_room_for(tiny_folder, chat, answer):
+def test_a_limit_above_the_window_means_what_there_is_room_for(
+    tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     model = model_of(tiny_folder, max_length=60)
     short, long = chat(QUESTIONS[1], max_tokens=4096), chat(QUESTIONS[2], max_tokens=4096)
     fits, too_long = answer(model, [short, long])
@@ -216,14 +249,20 @@ def test_a_limit_above_the_window_means_what_there_is_room_for(tiny_folder, chat
     assert "60" in too_long.error
 
 
-def test_the_models_own_window_counts(tiny_folder):
+def test_the_models_own_window_counts(tiny_folder: Path) -> None:
     assert model_of(tiny_folder).window == 256
     assert model_of(tiny_folder, max_length=1000).window == 256
     with pytest.raises(OlmesError, match="max_length is 0"):
         _ = model_of(tiny_folder, max_length=0).window
 
 
-def test_decoding_settings_of_the_checkpoint_do_not_leak_in(tmp_path, build, tiny, chat, answer):
+def test_decoding_settings_of_the_checkpoint_do_not_leak_in(
+    tmp_path: Path,
+    build: Callable[..., Path],
+    tiny: HFModel,
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+) -> None:
     folder = build(
         tmp_path,
         decoding={
@@ -243,7 +282,13 @@ def test_decoding_settings_of_the_checkpoint_do_not_leak_in(tmp_path, build, tin
     assert model_of(folder).fingerprint == tiny.fingerprint
 
 
-def test_every_end_of_sequence_token_ends(tmp_path, build, tiny, chat, answer):
+def test_every_end_of_sequence_token_ends(
+    tmp_path: Path,
+    build: Callable[..., Path],
+    tiny: HFModel,
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+) -> None:
     [full] = answer(tiny, [chat(QUESTIONS[0], max_tokens=20)])
     ids = direct_greedy(tiny, list(tiny.encode(chat(QUESTIONS[0])).token_ids), 20)
     end = next(token for token in ids[4:] if token not in ids[:4])
@@ -255,7 +300,9 @@ def test_every_end_of_sequence_token_ends(tmp_path, build, tiny, chat, answer):
     assert model.fingerprint != tiny.fingerprint
 
 
-def test_a_stop_string_that_is_a_special_token_ends_too(tiny, chat, answer):
+def test_a_stop_string_that_is_a_special_token_ends_too(
+    tiny: HFModel, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     """`skip_special_tokens` takes it out of the text, where it could not be found."""
     import torch
 
@@ -284,12 +331,19 @@ def test_a_stop_string_that_is_a_special_token_ends_too(tiny, chat, answer):
         ({"top_p": 1.5}, "top_p is 1.5"),
     ],
 )
-def test_settings_out_of_range_are_refused(tiny, chat, settings, message):
+def test_settings_out_of_range_are_refused(
+    tiny: HFModel, chat: Callable[..., Request], settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(OlmesError, match=message):
         tiny.generate([chat("a", **settings)], lambda *_: None)
 
 
-def test_a_chat_that_the_template_refuses_fails_alone(tmp_path, build, chat, answer):
+def test_a_chat_that_the_template_refuses_fails_alone(
+    tmp_path: Path,
+    build: Callable[..., Path],
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+) -> None:
     template = (
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}"
         "{% endif %}{{ m['content'] }}{% endfor %}"
@@ -306,20 +360,26 @@ def test_a_chat_that_the_template_refuses_fails_alone(tmp_path, build, chat, ans
         model.encode(refused)
 
 
-def test_an_empty_prompt_starts_from_the_tokenizers_own_token(tiny, answer):
+def test_an_empty_prompt_starts_from_the_tokenizers_own_token(
+    tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     empty = Request(generation=Generation(max_tokens=3), prompt="")
     assert tiny.encode(empty).token_ids == (tiny.encoder.tokenizer.eos_token_id,)
     [response] = answer(tiny, [empty])
     assert response.prompt_tokens == 1
 
 
-def test_nothing_is_shown_while_it_works(tiny_folder, chat, capfd):
+def test_nothing_is_shown_while_it_works(
+    tiny_folder: Path, chat: Callable[..., Request], capfd: pytest.CaptureFixture[str]
+) -> None:
     model = model_of(tiny_folder)
     model.generate([chat("a"), chat("b", temperature=0.7, top_p=0.5)], lambda *_: None)
     assert capfd.readouterr() == ("", "")
 
 
-def test_closing_frees_the_weights(tiny_folder, chat, answer):
+def test_closing_frees_the_weights(
+    tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     model = model_of(tiny_folder)
     before = answer(model, [chat("a")])
     model.close()
@@ -329,7 +389,7 @@ def test_closing_frees_the_weights(tiny_folder, chat, answer):
     model.close()
 
 
-def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny):
+def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny: HFModel) -> None:
     """Every stop string of three characters in a text, against looking at the whole text."""
     from array import array
 
@@ -338,10 +398,11 @@ def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny):
 
     text = "Paris has 15 apples: naïve café -> (B).\nAnswer <|x|> two million"
     ids = list(tiny.encoder.tokens(text))
+    ended: list[GenerationRow] = []
+    endings = Endings(tiny.encoder, tiny.ends, Work(), lambda row, _: ended.append(row))
     for at in range(len(text) - 3):
         stop = text[at : at + 3]
-        ended: list[GenerationRow] = []
-        endings = Endings(tiny.encoder, tiny.ends, Work(), lambda row, _, to=ended: to.append(row))
+        ended.clear()
         generation = Generation(max_tokens=999, stop=(stop,))
         row = GenerationRow(0, array("i", [5]), 0, generation, 999, 0)
         while not row.finished:

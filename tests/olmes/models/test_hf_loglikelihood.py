@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request
+
+if TYPE_CHECKING:
+    from olmes.types import Response
 
 GENERATION = Generation(max_tokens=1)
 CHOICES = (" Paris", " Paris is the capital of France", " 12", " apples?\n", " B")
@@ -32,7 +37,9 @@ def direct(model: HFModel, prompt: str, continuation: str) -> float:
     return sum(float(logs[at - 1, whole[at]]) for at in range(len(context), len(whole)))
 
 
-def test_sums_equal_a_direct_computation(tiny, answer):
+def test_sums_equal_a_direct_computation(
+    tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     responses = answer(tiny, [ask(prompt) for prompt in PROMPTS])
     for prompt, response in zip(PROMPTS, responses, strict=True):
         expected = [direct(tiny, prompt, choice) for choice in CHOICES]
@@ -44,7 +51,9 @@ def test_sums_equal_a_direct_computation(tiny, answer):
         assert response.completion_tokens == sum(n - response.prompt_tokens for n in whole)
 
 
-def test_a_chat_has_the_template_and_the_prefill_before_the_continuation(tiny, answer):
+def test_a_chat_has_the_template_and_the_prefill_before_the_continuation(
+    tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     request = Request(
         generation=GENERATION,
         messages=({"role": "user", "content": "Where?"},),
@@ -56,7 +65,9 @@ def test_a_chat_has_the_template_and_the_prefill_before_the_continuation(tiny, a
     assert response.logprobs == pytest.approx([direct(tiny, text, " Paris")], abs=1e-4)
 
 
-def test_only_positions_that_predict_are_projected_and_each_once(tiny_folder, answer):
+def test_only_positions_that_predict_are_projected_and_each_once(
+    tiny_folder: Path, answer: Callable[..., list[Response]]
+) -> None:
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu")
     assert model.shares_prefixes
     shapes = []
@@ -68,7 +79,9 @@ def test_only_positions_that_predict_are_projected_and_each_once(tiny_folder, an
     assert shapes == [(1, len(predicting), model.config.vocab_size)]
 
 
-def test_long_prompts_are_cut_from_the_left(tiny_folder, tiny, answer):
+def test_long_prompts_are_cut_from_the_left(
+    tiny_folder: Path, tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", max_length=20)
     [response] = answer(model, [ask(PROMPTS[1], (" Paris",))])
     ids = model.encoder.tokens(PROMPTS[1] + " Paris")
@@ -77,7 +90,9 @@ def test_long_prompts_are_cut_from_the_left(tiny_folder, tiny, answer):
     assert response.logprobs[0] == pytest.approx(direct(tiny, kept, " Paris"), abs=1e-4)
 
 
-def test_a_continuation_longer_than_the_window_fails_its_request_alone(tiny_folder, answer):
+def test_a_continuation_longer_than_the_window_fails_its_request_alone(
+    tiny_folder: Path, answer: Callable[..., list[Response]]
+) -> None:
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", max_length=8)
     bad, good = answer(model, [ask("a", (" x" * 30,)), ask("a", (" x",))])
     assert bad.finish == "error"
@@ -86,13 +101,13 @@ def test_a_continuation_longer_than_the_window_fails_its_request_alone(tiny_fold
     assert len(good.logprobs) == 1
 
 
-def test_nothing_to_weigh_is_zero(tiny, answer):
+def test_an_empty_continuation_is_zero(tiny, answer):
     [response] = answer(tiny, [ask("Mary", ("", " Paris", ""))])
     assert response.logprobs[0] == response.logprobs[2] == 0.0
     assert response.logprobs[1] < 0
 
 
-def test_requests_are_reported_as_they_finish(tiny_folder):
+def test_requests_are_reported_as_they_finish(tiny_folder: Path) -> None:
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", batch_size=2)
     assert model.shares_prefixes
     calls, reported = [], []
@@ -103,7 +118,9 @@ def test_requests_are_reported_as_they_finish(tiny_folder):
     assert reported[0][1] == 1  # the longest goes first
 
 
-def test_out_of_memory_halves_the_batch_or_fails_one_request(tiny_folder, tiny, answer):
+def test_out_of_memory_halves_the_batch_or_fails_one_request(
+    tiny_folder: Path, tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     import torch
 
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu", batch_size=8)
@@ -112,10 +129,9 @@ def test_out_of_memory_halves_the_batch_or_fails_one_request(tiny_folder, tiny, 
 
     @functools.wraps(forward)
     def small(*args: Any, **kwargs: Any) -> Any:
-        if (
-            kwargs.get("cache", kwargs.get("past_key_values")).rows > 2
-            or int(kwargs["position_ids"].max()) > 60
-        ):
+        if (kwargs.get("cache") or kwargs["past_key_values"]).rows > 2 or int(
+            kwargs["position_ids"].max()
+        ) > 60:
             raise torch.OutOfMemoryError("Tried to allocate 3.00 GiB")
         return forward(*args, **kwargs)
 
@@ -129,7 +145,9 @@ def test_out_of_memory_halves_the_batch_or_fails_one_request(tiny_folder, tiny, 
     assert "out of memory" in responses[3].error
 
 
-def test_a_model_that_cannot_keep_some_logits_gives_the_same(tiny_folder, tiny, answer):
+def test_a_model_that_cannot_keep_some_logits_gives_the_same(
+    tiny_folder: Path, tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     """Architectures without `logits_to_keep` return all positions."""
     model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu")
     forward = model.weights.forward

@@ -7,17 +7,23 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.checkpoint.folder import HubCheckpoint, LocalCheckpoint
+from olmes.models.base import Model
+from olmes.models.checkpoint.folder import Checkpoint, HubCheckpoint, LocalCheckpoint
 from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.models.replay import ReplayModel
-from olmes.models.spec import ModelSpec, load_model, parse_spec
+from olmes.models.spec import Backend, ModelSpec, load_model, parse_spec
 from olmes.types import Generation, Request
+
+if TYPE_CHECKING:
+    from olmes.types import Response
 
 REQUEST = Request(generation=Generation(max_tokens=3), prompt="Mary")
 
@@ -33,11 +39,11 @@ REQUEST = Request(generation=Generation(max_tokens=3), prompt="Mary")
         ("replay:C:/file.jsonl", "replay", "C:/file.jsonl"),
     ],
 )
-def test_specs_are_parsed(text, backend, target):
+def test_specs_are_parsed(text: str, backend: Backend, target: str) -> None:
     assert parse_spec(text) == ModelSpec(backend, target, text)
 
 
-def test_a_folder_goes_before_a_prefix(tmp_path, monkeypatch):
+def test_a_folder_goes_before_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("run:3", "replay:x", "vllm:y"):
         Path(name).mkdir()
@@ -51,10 +57,10 @@ def test_a_folder_goes_before_a_prefix(tmp_path, monkeypatch):
         ("hf:", "names no model"),
         ("replay:", "names no model"),
         ("vllm:name?speed=2", "'vllm:' has no option 'speed'"),
-        ("openai:gpt@localhost:1", "begin it with http://"),
-        ("gguf:file", "'gguf:' is no backend; the backends are hf:, replay:, vllm:, openai:"),
-        (r"C:\models\mine", "'C:' is no backend"),
-        ("smollm2:x", "'smollm2:' is no backend"),
+        ("openai:gpt@localhost:1", "start it with http://"),
+        ("gguf:file", "'gguf:' is not a backend; the backends are hf:, replay:, vllm:, openai:"),
+        (r"C:\models\mine", "'C:' is not a backend"),
+        ("smollm2:x", "'smollm2:' is not a backend"),
         ("./missing", "there is no folder missing"),
         ("/no/such/folder", "there is no folder /no/such/folder"),
         ("a/b/c", "there is no folder a/b/c"),
@@ -62,14 +68,19 @@ def test_a_folder_goes_before_a_prefix(tmp_path, monkeypatch):
         ("hf:missing name", "there is no folder"),
     ],
 )
-def test_names_that_lead_nowhere_are_refused_in_one_line(text, message):
+def test_names_that_lead_nowhere_are_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(OlmesError) as caught:
         load_model(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_right_backend_is_made(tiny_folder, tmp_path):
+def checkpoint_of(model: Model) -> Checkpoint:
+    assert isinstance(model, HFModel)
+    return model.checkpoint
+
+
+def test_the_right_backend_is_made(tiny_folder: Path, tmp_path: Path) -> None:
     local = load_model(str(tiny_folder), device="cpu", max_length=50, dtype="bfloat16")
     assert isinstance(local, HFModel)
     assert local.name == str(tiny_folder)
@@ -77,10 +88,11 @@ def test_the_right_backend_is_made(tiny_folder, tmp_path):
     assert local.engine["max_length"] == 50
     assert local.engine["dtype"] == "bfloat16"
     named = load_model(f"hf:{tiny_folder}")
-    assert (named.name, named.checkpoint) == (local.name, local.checkpoint)
-    assert load_model("owner/name").checkpoint == HubCheckpoint("owner/name")
-    assert load_model("gpt2").checkpoint == HubCheckpoint("gpt2")
+    assert (named.name, checkpoint_of(named)) == (local.name, local.checkpoint)
+    assert checkpoint_of(load_model("owner/name")) == HubCheckpoint("owner/name")
+    assert checkpoint_of(load_model("gpt2")) == HubCheckpoint("gpt2")
     embedded = load_model("smollm2", batch_size=3)
+    assert isinstance(embedded, HFModel)
     assert embedded.checkpoint == EmbeddedCheckpoint()
     assert (embedded.name, embedded.batch_size) == ("smollm2", 3)
     recording = tmp_path / "a.jsonl"
@@ -90,12 +102,12 @@ def test_the_right_backend_is_made(tiny_folder, tmp_path):
     assert replay.path == recording
 
 
-def test_a_home_folder_is_found(tiny_folder, monkeypatch):
+def test_a_home_folder_is_found(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tiny_folder.parent))
-    assert load_model(f"~/{tiny_folder.name}").checkpoint == LocalCheckpoint(tiny_folder)
+    assert checkpoint_of(load_model(f"~/{tiny_folder.name}")) == LocalCheckpoint(tiny_folder)
 
 
-def test_folders_that_are_no_checkpoint_are_refused(tmp_path):
+def test_folders_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OlmesError, match=r"has no config\.json"):
         load_model(str(tmp_path))
     (tmp_path / "adapter_config.json").write_text("{}")
@@ -106,7 +118,7 @@ def test_folders_that_are_no_checkpoint_are_refused(tmp_path):
         load_model(str(tmp_path / "model.gguf"))
 
 
-def test_making_a_model_imports_nothing_heavy(tiny_folder):
+def test_making_a_model_imports_nothing_heavy(tiny_folder: Path) -> None:
     script = (
         "import sys; from olmes.models.spec import load_model; import olmes.models.replay; "
         f"load_model({str(tiny_folder)!r}); load_model('owner/name'); load_model('smollm2'); "
@@ -118,7 +130,9 @@ def test_making_a_model_imports_nothing_heavy(tiny_folder):
 
 
 @pytest.mark.parametrize(("chosen", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_idle_threads_do_not_spin_unless_the_user_says_so(monkeypatch, chosen, found):
+def test_idle_threads_do_not_spin_unless_the_user_says_so(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None, found: str
+) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     if chosen:
         monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
@@ -126,7 +140,7 @@ def test_idle_threads_do_not_spin_unless_the_user_says_so(monkeypatch, chosen, f
     assert os.environ.pop("OMP_WAIT_POLICY") == found
 
 
-def test_the_engine_says_what_changes_outputs(tiny):
+def test_the_engine_says_what_changes_outputs(tiny: HFModel) -> None:
     import torch
     import transformers
 
@@ -140,10 +154,12 @@ def test_the_engine_says_what_changes_outputs(tiny):
     }
 
 
-def test_precision_is_float32_on_a_cpu_unless_asked_otherwise(tmp_path, build):
+def test_precision_is_float32_on_a_cpu_unless_asked_otherwise(
+    tmp_path: Path, build: Callable[..., Path]
+) -> None:
     checkpoint = LocalCheckpoint(build(tmp_path, config={"dtype": "bfloat16"}))
 
-    def engine(**options: str) -> str:
+    def engine(**options: Any) -> Any:
         return HFModel("tiny", checkpoint, device="cpu", **options).engine["dtype"]
 
     assert engine() == "float32"
@@ -154,7 +170,7 @@ def test_precision_is_float32_on_a_cpu_unless_asked_otherwise(tmp_path, build):
     assert str(half.weights.dtype) == "torch.bfloat16"
 
 
-def test_impossible_options_are_refused(tiny_folder):
+def test_impossible_options_are_refused(tiny_folder: Path) -> None:
     checkpoint = LocalCheckpoint(tiny_folder)
     with pytest.raises(OlmesError, match="no dtype 'int3'; choose one of auto, float32"):
         _ = HFModel("tiny", checkpoint, dtype="int3").engine
@@ -165,7 +181,7 @@ def test_impossible_options_are_refused(tiny_folder):
         HFModel("tiny", checkpoint, batch_size=0)
 
 
-def without(name: str):
+def without(name: str) -> Callable[[Path], None]:
     """Remove one tensor of the weights."""
 
     def change(folder: Path) -> None:
@@ -201,7 +217,9 @@ def not_causal(folder: Path) -> None:
         (lambda f: (f / "adapter_config.json").write_text("{}"), "merge it into its base"),
     ],
 )
-def test_broken_checkpoints_are_refused_in_one_line(tiny_folder, tmp_path, change, message):
+def test_broken_checkpoints_are_refused_in_one_line(
+    tiny_folder: Path, tmp_path: Path, change: Callable[..., Any], message: str
+) -> None:
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "mine"))
     change(folder)
     model = HFModel("mine", LocalCheckpoint(folder), device="cpu")
@@ -214,7 +232,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
-def hub(tiny_folder, tmp_path, monkeypatch) -> Path:
+def hub(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The hub's cache with one repository `owner/tiny` in it; there is no network."""
     from huggingface_hub import constants
 
@@ -227,20 +245,24 @@ def hub(tiny_folder, tmp_path, monkeypatch) -> Path:
     return repository / "snapshots" / COMMIT
 
 
-def test_a_cached_hub_repository_is_the_same_model(hub, tiny, answer):
+def test_a_cached_hub_repository_is_the_same_model(
+    hub: Path, tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     model = load_model("owner/tiny", device="cpu")
-    assert model.checkpoint.folder(weights=True) == hub
+    assert checkpoint_of(model).folder(weights=True) == hub
     assert answer(model, [REQUEST]) == answer(tiny, [REQUEST])
     assert model.fingerprint == tiny.fingerprint
 
 
-def test_weights_are_asked_of_the_hub_only_when_needed(hub, monkeypatch):
+def test_weights_are_asked_of_the_hub_only_when_needed(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import huggingface_hub
 
     asked = []
     real = huggingface_hub.snapshot_download
 
-    def noted(*args, **kwargs):
+    def noted(*args: Any, **kwargs: Any) -> Any:
         asked.append((kwargs["revision"], kwargs["allow_patterns"]))
         return real(*args, **kwargs)
 
@@ -252,7 +274,7 @@ def test_weights_are_asked_of_the_hub_only_when_needed(hub, monkeypatch):
     assert (asked[-1][0], "*.safetensors" in asked[-1][1]) == (COMMIT, True)
 
 
-def test_a_repository_that_cannot_be_had_is_refused_in_one_line(hub):
+def test_a_repository_that_cannot_be_had_is_refused_in_one_line(hub: Path) -> None:
     model = load_model("owner/missing", device="cpu")
     with pytest.raises(
         OlmesError, match="there is no folder 'owner/missing', and the hub"

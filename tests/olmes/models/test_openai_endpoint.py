@@ -37,13 +37,13 @@ def test_names_and_addresses_are_parsed(target: str, model: str, url: str) -> No
     ("target", "message"),
     [
         ("@http://host", "no model is named"),
-        ("m@localhost:8000", "begin it with http://"),
+        ("m@localhost:8000", "start it with http://"),
         ("m@http://", "cannot be read"),
         ("m@http://host:port", "cannot be read"),
         ("m@http://ho st", "cannot be read"),
-        ("m@http://user:hunter2@host/v1", "holds a password"),
-        ("m@http://host/v1?key=hunter2", "holds a password"),
-        ("m@http://host/v1#hunter2", "holds a password"),
+        ("m@http://user:hunter2@host/v1", "contains a password"),
+        ("m@http://host/v1?key=hunter2", "contains a password"),
+        ("m@http://host/v1#hunter2", "contains a password"),
     ],
 )
 def test_addresses_that_lead_nowhere_are_refused(target: str, message: str) -> None:

@@ -32,16 +32,16 @@ def test_the_pace_grows_and_is_halved_once_a_round() -> None:
         rounds = [await pace.enter() for _ in range(8)]
         assert (pace.limit, pace.under_way) == (8, 8)
         for _ in range(4):
-            pace.went_well()
+            pace.answered()
         assert pace.limit == 12
         for entered in rounds:
             pace.overloaded(entered)
         assert pace.limit == 6
         for _ in range(6):
-            pace.went_well()
+            pace.answered()
         assert 6.9 < pace.limit < 7.1
         for _ in range(1000):
-            pace.went_well()
+            pace.answered()
         assert pace.limit == 20
         for _ in range(9):
             pace.overloaded(pace.round)

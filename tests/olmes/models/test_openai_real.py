@@ -52,7 +52,7 @@ def test_greedy_answers_are_those_of_the_model_in_process(
     assert served == local
 
 
-def test_a_begun_answer_is_gone_on_with_or_refused(
+def test_a_prefilled_answer_is_continued_or_refused(
     served: Any, api: OpenAIModel, smollm2: HFModel, answer: Answer, chat: Callable[..., Request]
 ) -> None:
     request = chat("What is 3+4?", prefill="Answer:", max_tokens=16)
@@ -61,10 +61,10 @@ def test_a_begun_answer_is_gone_on_with_or_refused(
     if api.continues:
         assert response == answer(smollm2, [request])[0]
     else:
-        assert "cannot go on with a begun answer" in response.error
+        assert "cannot continue a prefilled answer" in response.error
 
 
-def test_continuations_weigh_as_in_process_or_are_refused(
+def test_continuations_score_as_in_process_or_are_refused(
     served: Any, api: OpenAIModel, smollm2: HFModel, answer: Answer
 ) -> None:
     requests = [
@@ -74,8 +74,8 @@ def test_continuations_weigh_as_in_process_or_are_refused(
             ("Question: 2+2=\nAnswer: ", ("4", "5 is", "A")),
         )
     ]
-    weighed, local = answer(api, requests), answer(smollm2, requests)
-    for ours, theirs in zip(weighed, local, strict=True):
+    served, local = answer(api, requests), answer(smollm2, requests)
+    for ours, theirs in zip(served, local, strict=True):
         if served.program == "transformers":
             assert "gives no log-probabilities of a prompt" in ours.error
             continue

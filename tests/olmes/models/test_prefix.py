@@ -1,4 +1,4 @@
-"""Common beginnings of token sequences."""
+"""Shared prefixes of token sequences."""
 
 from __future__ import annotations
 
@@ -7,61 +7,68 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmes.models.hf.prefix import MIN_MEMBERS, MIN_TOKENS, Packed, arranged, common, families
+from olmes.models.hf.prefix import (
+    MIN_MEMBERS,
+    MIN_TOKENS,
+    TokenTree,
+    common_length,
+    prefix_groups,
+    running_order,
+)
 
 
 def line(*tokens: int) -> array[int]:
     return array("i", tokens)
 
 
-def test_a_long_beginning_that_many_share_is_a_family():
+def test_a_long_prefix_that_many_share_is_a_group():
     shots = list(range(MIN_TOKENS))
     prompts = [line(*shots, 1000 + at) for at in range(MIN_MEMBERS)]
     others = [line(*range(500, 500 + 2 * MIN_TOKENS)), line(7)]
-    kin = families([*prompts, *others])
-    assert {family.tokens.tolist() == shots for family in kin[:-2]} == {True}
-    assert len(set(kin[:-2])) == 1
-    assert kin[-2:] == [None, None]
-    assert kin[0].waiting == MIN_MEMBERS
+    groups = prefix_groups([*prompts, *others])
+    assert {group.tokens.tolist() == shots for group in groups[:-2]} == {True}
+    assert len(set(groups[:-2])) == 1
+    assert groups[-2:] == [None, None]
+    assert groups[0].waiting == MIN_MEMBERS
 
 
-def test_short_beginnings_and_few_members_are_left_to_packing():
+def test_short_prefixes_and_few_members_are_left_to_the_tree():
     shots = list(range(MIN_TOKENS))
-    assert set(families([line(*shots[:-1], 1000 + at) for at in range(9)])) == {None}
-    assert set(families([line(*shots, 1000 + at) for at in range(MIN_MEMBERS - 1)])) == {None}
-    assert families([]) == []
+    assert set(prefix_groups([line(*shots[:-1], 1000 + at) for at in range(9)])) == {None}
+    assert set(prefix_groups([line(*shots, 1000 + at) for at in range(MIN_MEMBERS - 1)])) == {None}
+    assert prefix_groups([]) == []
 
 
-def test_families_nest_and_are_released_from_within():
+def test_groups_nest_and_are_released_from_within():
     outer = list(range(MIN_TOKENS))
     inner = [*outer, *range(100, 100 + MIN_TOKENS)]
     prompts = [line(*inner, 1000 + at) for at in range(MIN_MEMBERS)]
     prompts += [line(*outer, 2000 + at) for at in range(2)]
-    kin = families(prompts)
-    first, last = kin[0], kin[-1]
+    groups = prefix_groups(prompts)
+    first, last = groups[0], groups[-1]
     assert first.tokens.tolist() == inner
     assert first.parent is last
     assert last.tokens.tolist() == outer
     assert (first.waiting, last.waiting) == (MIN_MEMBERS, MIN_MEMBERS + 2)
     first.states = last.states = [(1, 1)]
-    for family in kin[:-2]:
-        family.release()
+    for group in groups[:-2]:
+        group.release()
     assert (first.states, last.states) == ([], [(1, 1)])
-    for family in kin[-2:]:
-        family.release()
+    for group in groups[-2:]:
+        group.release()
     assert last.states == []
 
 
-def test_equal_prompts_keep_their_last_token():
+def test_equal_prompts_keep_their_last_token() -> None:
     prompts = [line(*range(2 * MIN_TOKENS))] * MIN_MEMBERS
-    assert len(families(prompts)[0].tokens) == 2 * MIN_TOKENS - 1
+    assert len(prefix_groups(prompts)[0].tokens) == 2 * MIN_TOKENS - 1
 
 
-def test_the_longest_go_first_and_families_stay_together():
+def test_the_longest_go_first_and_groups_stay_together():
     shots = list(range(MIN_TOKENS))
     prompts = [line(*shots, *range(1000 * at, 1001 * at)) for at in range(1, MIN_MEMBERS + 1)]
     prompts += [line(*range(500, 500 + MIN_TOKENS + 2)), line(*range(9000, 9200))]
-    order = arranged(prompts, families(prompts))
+    order = running_order(prompts, prefix_groups(prompts))
     assert order == [5, *range(MIN_MEMBERS - 1, -1, -1), 4]
 
 
@@ -69,37 +76,37 @@ sequences = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_si
 
 
 @given(sequences)
-def test_a_packed_tree_holds_every_beginning_once(tokens):
-    packed = Packed()
+def test_a_tree_holds_every_prefix_once(tokens):
+    tree = TokenTree()
     for one in tokens:
-        packed.add(one)
-    assert len(packed.tokens) == len({tuple(one[:end]) for one in tokens for end in range(1, 10)
+        tree.add(one)
+    assert len(tree.tokens) == len({tuple(one[:end]) for one in tokens for end in range(1, 10)
                                       if end <= len(one)})  # fmt: skip
-    for one, path in zip(tokens, packed.paths, strict=True):
-        assert [packed.tokens[node] for node in path] == one
-        assert [packed.parents[node] for node in path] == [-1, *path[:-1]]
-        assert [packed.depths[node] for node in path] == list(range(len(one)))
+    for one, path in zip(tokens, tree.paths, strict=True):
+        assert [tree.tokens[node] for node in path] == one
+        assert [tree.parents[node] for node in path] == [-1, *path[:-1]]
+        assert [tree.depths[node] for node in path] == list(range(len(one)))
     unbranched = all(max(tokens, key=len)[: len(one)] == one for one in tokens)
-    ordered = all(packed.parents[at] == at - 1 for at in range(len(packed.tokens)))
-    assert packed.chain == ordered
+    ordered = all(tree.parents[at] == at - 1 for at in range(len(tree.tokens)))
+    assert tree.chain == ordered
     assert ordered == unbranched or not ordered
 
 
 @given(sequences, st.integers(0, 3))
-def test_families_begin_their_members_and_leave_a_token(tokens, long):
+def test_groups_are_prefixes_of_their_members_and_leave_a_token(tokens, long):
     many = [array("i", [*([7] * MIN_TOKENS * long), *one]) for one in tokens for _ in range(2)]
-    for sequence, family in zip(many, families(many), strict=True):
-        while family is not None:
-            assert sequence[: len(family.tokens)] == family.tokens
-            assert len(family.tokens) < len(sequence)
-            above = len(family.parent.tokens) if family.parent else 0
-            assert len(family.tokens) - above >= MIN_TOKENS
-            family = family.parent
+    for sequence, group in zip(many, prefix_groups(many), strict=True):
+        while group is not None:
+            assert sequence[: len(group.tokens)] == group.tokens
+            assert len(group.tokens) < len(sequence)
+            above = len(group.parent.tokens) if group.parent else 0
+            assert len(group.tokens) - above >= MIN_TOKENS
+            group = group.parent
 
 
 @given(st.lists(st.integers(0, 1), max_size=12), st.lists(st.integers(0, 1), max_size=12))
-def test_common_counts_equal_first_tokens(left, right):
+def test_common_counts_equal_first_tokens(left: list[int], right: list[int]) -> None:
     expected = 0
     while expected < min(len(left), len(right)) and left[expected] == right[expected]:
         expected += 1
-    assert common(array("i", left), array("i", right)) == expected
+    assert common_length(array("i", left), array("i", right)) == expected

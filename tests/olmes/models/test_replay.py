@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.replay import RecordedResponse, Recording, ReplayModel, read_recorded, request_key
+from olmes.models.replay import (
+    RecordedResponse,
+    RecordedResponses,
+    ReplayModel,
+    read_recorded,
+    request_key,
+)
 from olmes.types import Generation, Request, Response
 
 
 @pytest.fixture
-def recording(tmp_path):
+def recording(tmp_path: Path) -> Callable[..., Path]:
     """Write lines (objects or raw text) to a file."""
 
     def write(*lines: object, name: str = "responses.jsonl") -> Path:
@@ -26,7 +34,7 @@ def recording(tmp_path):
     return write
 
 
-def test_rows_are_read_in_order_with_their_fields(recording):
+def test_rows_are_read_in_order_with_their_fields(recording: Callable[..., Path]) -> None:
     path = recording(
         {"response": "a", "doc_id": 0},
         "",
@@ -36,8 +44,8 @@ def test_rows_are_read_in_order_with_their_fields(recording):
     )
     rows = read_recorded(path)
     assert rows == [
-        RecordedResponse(place=place, **fields)
-        for place, fields in (
+        RecordedResponse(source=source, **fields)
+        for source, fields in (
             (f"{path}, line 1", {"text": "a", "doc_id": 0}),
             (
                 f"{path}, line 3",  # the line of an editor: blank ones count
@@ -54,7 +62,7 @@ def test_rows_are_read_in_order_with_their_fields(recording):
     assert rows[3].to_response().error
 
 
-def test_a_gzipped_recording_is_read(recording):
+def test_a_gzipped_recording_is_read(recording: Callable[..., Path]) -> None:
     row = {"response": "a", "doc_id": 3}
     assert read_recorded(recording(row, name="r.jsonl.gz"))[0].doc_id == 3
 
@@ -80,14 +88,18 @@ GOOD = {"response": "a", "doc_id": 0}
         ({"response": "a", "doc_id": 1, "finish": "eos"}, "line 3: 'finish' must be one of stop"),
     ],
 )
-def test_a_wrong_line_is_named(recording, row, message):
+def test_a_wrong_line_is_named(
+    recording: Callable[..., Path], row: dict[str, Any] | str, message: str
+) -> None:
     path = recording(GOOD, "", row)
     with pytest.raises(OlmesError) as caught:
         read_recorded(path)
     assert f"{path}, {message}" in str(caught.value)
 
 
-def test_a_recording_without_rows_or_without_a_file_is_refused(recording, tmp_path):
+def test_a_recording_without_rows_or_without_a_file_is_refused(
+    recording: Callable[..., Path], tmp_path: Path
+) -> None:
     with pytest.raises(OlmesError, match="holds no responses"):
         read_recorded(recording(""))
     with pytest.raises(OlmesError, match="does not exist"):
@@ -95,36 +107,38 @@ def test_a_recording_without_rows_or_without_a_file_is_refused(recording, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
-def test_rows_are_read_again_by_their_place(recording, name):
+def test_rows_are_read_again_by_their_offset(recording, name):
     path = recording(GOOD, "", {"response": "b\u2028\ud800", "doc_id": 1}, name=name)
-    recorded = Recording(path)
-    places = [place for place, _ in recorded]
+    recorded = RecordedResponses(path)
+    offsets = [offset for offset, _ in recorded]
     assert [row for _, row in recorded] == read_recorded(path)
-    assert [recorded.at(place).text for place in reversed(places)] == ["b\u2028\ud800", "a"]
-    assert recorded.place_of(places[1]) == f"{path}, line 3"
+    assert [recorded.at(offset).text for offset in reversed(offsets)] == ["b\u2028\ud800", "a"]
+    assert recorded.source_of(offsets[1]) == f"{path}, line 3"
 
 
-def test_the_model_gives_back_what_was_recorded(recording):
+def test_the_model_gives_back_what_was_recorded(recording: Callable[..., Path]) -> None:
     path = recording(GOOD)
     first = Request(generation=Generation(max_tokens=3), prompt="one")
     second = Request(generation=Generation(max_tokens=3), prompt="one", repeat=1)
     given = Response(text="a", completion_tokens=1)
     model = ReplayModel("replay:x", path, {request_key(first): given})
-    found = {}
+    found: dict[int, Response] = {}
     model.generate([second, first], found.__setitem__)
     assert found[1] == given
     assert (found[0].finish, found[0].error) == ("error", "no recorded response")
     assert not model.cacheable
 
 
-def test_a_recording_has_no_probabilities(recording):
+def test_a_recording_has_no_probabilities(recording: Callable[..., Path]) -> None:
     request = Request(generation=Generation(max_tokens=1), prompt="a", continuations=("b",))
-    found = {}
+    found: dict[int, Response] = {}
     ReplayModel("r", recording(GOOD)).loglikelihood([request, request], found.__setitem__)
     assert [found[i].finish for i in (0, 1)] == ["error", "error"]
 
 
-def test_the_fingerprint_is_the_files_content(recording, tmp_path):
+def test_the_fingerprint_is_the_files_content(
+    recording: Callable[..., Path], tmp_path: Path
+) -> None:
     path = recording(GOOD)
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(path.read_bytes())
@@ -134,7 +148,7 @@ def test_the_fingerprint_is_the_files_content(recording, tmp_path):
     assert ReplayModel("a", path).engine == {"backend": "replay"}
 
 
-def test_a_prompt_is_shown_as_plain_turns(recording):
+def test_a_prompt_is_shown_as_plain_turns(recording: Callable[..., Path]) -> None:
     request = Request(
         generation=Generation(max_tokens=1),
         messages=({"role": "user", "content": "Why?"},),

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes import Record, evaluate
 from olmes.models.hf.model import HFModel
+from tests.known import known
+
+if TYPE_CHECKING:
+    from olmes.models.base import Done
+    from olmes.types import Request
 
 SHORT = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 
@@ -19,7 +26,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     generate = HFModel.generate
 
-    def counting(self, requests, done):
+    def counting(self: HFModel, requests: Sequence[Request], done: Done) -> None:
         calls.append(len(requests))
         generate(self, requests, done)
 
@@ -27,12 +34,12 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def rows(record: Record) -> list[dict]:
+def rows(record: Record) -> list[dict[str, Any]]:
     return list(record.samples("gsm8k"))
 
 
 def test_the_cache_serves_a_model_and_never_another(
-    tiny_folder, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
+    tiny_folder: Path, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -46,7 +53,7 @@ def test_the_cache_serves_a_model_and_never_another(
     weights.save_pretrained(other)
     AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(other)
 
-    def run(model: Path, name: str, **options) -> Record:
+    def run(model: Path, name: str, **options: Any) -> Record:
         return evaluate(
             "gsm8k",
             model=str(model),
@@ -65,14 +72,14 @@ def test_the_cache_serves_a_model_and_never_another(
     assert counted == [4, 2], "a larger limit asks only for what is new"
     different = run(other, "a", limit=4)
     assert counted == [4, 2, 4], "another model's answers came from the cache"
-    assert different.data["model"]["fingerprint"] != first.data["model"]["fingerprint"]
+    assert different.run.model.fingerprint != first.run.model.fingerprint
     assert different.folder != first.folder
     run(tiny_folder, "d", limit=4, use_cache=False)
     assert counted == [4, 2, 4, 4]
 
 
 def test_a_copy_of_a_model_elsewhere_is_the_same_model(
-    tiny_folder, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
+    tiny_folder: Path, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import shutil
 
@@ -93,7 +100,9 @@ def test_a_copy_of_a_model_elsewhere_is_the_same_model(
 
 
 @pytest.mark.model
-def test_the_embedded_model_answers_the_dev_suite(tmp_path: Path, monkeypatch) -> None:
+def test_the_embedded_model_answers_the_dev_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OLMES_OFFLINE", "1")
     settings = {
         "gsm8k.shots": 2, "gsm8k.max_tokens": 24, "math.shots": 1, "math.max_tokens": 24,
@@ -110,7 +119,7 @@ def test_the_embedded_model_answers_the_dev_suite(tmp_path: Path, monkeypatch) -
     )
     assert record.complete
     assert set(record.tasks) == {"gsm8k", "math", "ifeval"}
-    assert record.data["suite"]["n"] == 3
+    assert known(record.run.suite).n == 3
     for name in record.tasks:
         [row] = record.samples(name)
         assert row["response"]["completion_tokens"] > 0

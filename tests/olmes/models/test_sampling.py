@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from olmes.models.hf.generation_rows import GenerationRow, seed_of
 from olmes.types import Generation
+
+if TYPE_CHECKING:
+    from olmes.models.hf.model import HFModel
+    from olmes.types import Request, Response
 
 LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0, -3.0]
 DRAWS = 6000
@@ -31,7 +38,7 @@ def rows_of(generation: Generation, seeds: list[int]) -> list[GenerationRow]:
 @pytest.mark.parametrize(
     ("temperature", "top_p"), [(1.0, None), (0.7, None), (1.5, 1.0), (1.0, 0.8), (0.6, 0.9)]
 )
-def test_draws_follow_the_distribution(temperature, top_p):
+def test_draws_follow_the_distribution(temperature: float, top_p: float | None) -> None:
     import torch
     from scipy.stats import chisquare
 
@@ -54,7 +61,7 @@ def test_draws_follow_the_distribution(temperature, top_p):
     assert chisquare([drawn[token] for token in kept], expected).pvalue > 1e-3
 
 
-def test_a_row_has_the_same_noise_in_every_batch():
+def test_a_row_has_the_same_noise_in_every_batch() -> None:
     import torch
 
     from olmes.models.hf.sampling import GumbelSampler
@@ -72,7 +79,9 @@ def test_a_row_has_the_same_noise_in_every_batch():
         assert len({tuple(row.tolist()) for row in noisy}) == 3
 
 
-def test_samples_do_not_depend_on_order_or_batch_size(tiny_folder, chat, answer):
+def test_samples_do_not_depend_on_order_or_batch_size(
+    tiny_folder: Path, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     from olmes.models.checkpoint.folder import LocalCheckpoint
     from olmes.models.hf.model import HFModel
 
@@ -94,7 +103,9 @@ def test_samples_do_not_depend_on_order_or_batch_size(tiny_folder, chat, answer)
     assert greedy != first[::2]
 
 
-def test_the_seed_is_the_formulations_plus_the_repeat_mixed_with_the_prompt(tiny, chat):
+def test_the_seed_is_the_formulations_plus_the_repeat_mixed_with_the_prompt(
+    tiny: HFModel, chat: Callable[..., Request]
+) -> None:
     def seed(text: str = "a", **settings: int) -> int:
         request = chat(text, temperature=1.0, **settings)
         return seed_of(request, tiny.encode(request))

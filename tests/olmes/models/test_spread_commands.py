@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from olmes import Record
+from tests.factories import lasting
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
 pytestmark = pytest.mark.slow
@@ -132,7 +133,7 @@ def same(left: Record, right: Record) -> bool:
     samples = "samples/gsm8k.jsonl"
     assert (left.folder / samples).read_bytes() == (right.folder / samples).read_bytes()
     assert left.folder.name == right.folder.name
-    assert left.without_volatile() == right.without_volatile()
+    assert lasting(left) == lasting(right)
     return True
 
 
@@ -140,7 +141,9 @@ def engines_below(process: psutil.Process) -> int:
     return sum("ray::Engine" in " ".join(one.cmdline()) for one in process.children(recursive=True))
 
 
-def test_a_run_on_a_cluster_outlives_one_of_its_machines(command, tiny, cluster) -> None:
+def test_a_run_on_a_cluster_outlives_one_of_its_machines(
+    command: Callable[[str, Path], Command], tiny: Path, cluster: Cluster
+) -> None:
     on_ray, alone = command("ray", tiny), command("alone", tiny)
     refused = on_ray.start("--ray", cluster.address)
     assert "RAY_AUTH_MODE=token" in refused.communicate(timeout=200)[1]
@@ -162,7 +165,7 @@ def test_a_run_on_a_cluster_outlives_one_of_its_machines(command, tiny, cluster)
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_leaves_nothing_running_and_one_process_goes_on(
-    command, tiny, tmp_path, how
+    command: Callable[[str, Path], Command], tiny: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     stopped, alone = command("stopped", tiny), command("alone", tiny)
     process = stopped.start("--workers", "2")
@@ -188,7 +191,9 @@ def test_a_stopped_run_leaves_nothing_running_and_one_process_goes_on(
     assert same(finished, alone.run("--workers", "2"))
 
 
-def test_a_model_that_cannot_be_loaded_is_told_in_one_line(command, tiny) -> None:
+def test_a_model_that_cannot_be_loaded_is_told_in_one_line(
+    command: Callable[[str, Path], Command], tiny: Path
+) -> None:
     weights = tiny / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
     process = command("bad", tiny).start("--workers", "2")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,10 @@ from olmes.errors import OlmesError
 from olmes.models.spec import load_model
 from olmes.models.vllm import VLLMModel, parse_target
 from olmes.types import Generation, Request
+from tests.known import known
+
+if TYPE_CHECKING:
+    from olmes.types import Response
 
 HERE = importlib.util.find_spec("vllm") is not None
 SHOTS = "Question: How many apples does Mary have?\nAnswer: Mary has 15 apples.\n\n" * 12
@@ -20,7 +25,7 @@ CHOICES = (" Paris is the capital", " London", " 12 apples and pears", "")
 QUESTIONS = ["What is the capital of France?", "Mary", "12 + 5 =", "Where is the Seine?"]
 
 
-def test_options_stand_behind_the_name():
+def test_options_stand_behind_the_name() -> None:
     assert parse_target("owner/name") == ("owner/name", {})
     assert parse_target("a?tensor_parallel_size=2&gpu_memory_utilization=0.5") == (
         "a",
@@ -32,7 +37,7 @@ def test_options_stand_behind_the_name():
 
 
 @pytest.mark.skipif(HERE, reason="vLLM is installed here")
-def test_without_vllm_one_sentence_says_so(tiny_folder):
+def test_without_vllm_one_sentence_says_so(tiny_folder: Path) -> None:
     model = load_model(f"vllm:{tiny_folder}")
     with pytest.raises(OlmesError, match="vLLM is not installed"):
         _ = model.engine
@@ -65,7 +70,9 @@ def chat(text: str, *, repeat: int = 0, **settings: Any) -> Request:
 
 
 @pytest.mark.vllm
-def test_greedy_answers_are_those_of_transformers(model, plain, answer):
+def test_greedy_answers_are_those_of_transformers(
+    model: VLLMModel, plain: Any, answer: Callable[..., list[Response]]
+) -> None:
     import torch
 
     responses = answer(model, [chat(text) for text in QUESTIONS])
@@ -82,7 +89,9 @@ def test_greedy_answers_are_those_of_transformers(model, plain, answer):
 
 
 @pytest.mark.vllm
-def test_each_request_has_its_own_stops_limit_and_seed(model, answer):
+def test_each_request_has_its_own_stops_limit_and_seed(
+    model: VLLMModel, answer: Callable[..., list[Response]]
+) -> None:
     [full] = answer(model, [chat(QUESTIONS[0])])
     stop = full.text[4:9]
     mixed = [
@@ -100,21 +109,24 @@ def test_each_request_has_its_own_stops_limit_and_seed(model, answer):
 
 @pytest.mark.vllm
 def test_log_probabilities_are_those_of_transformers_and_read_the_prefix_cache(
-    model, plain, answer, monkeypatch
-):
+    model: VLLMModel,
+    plain: Any,
+    answer: Callable[..., list[Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import torch
 
     from olmes.models import vllm
 
     cached: list[tuple[int, int]] = []
-    weigh = vllm.weigh
+    set_logprob = vllm.set_logprob
 
     def watched(row: Any, output: Any) -> bool:
-        done = weigh(row, output)
+        done = set_logprob(row, output)
         cached.append((output.num_cached_tokens, len(row.token_ids)))
         return done
 
-    monkeypatch.setattr(vllm, "weigh", watched)
+    monkeypatch.setattr(vllm, "set_logprob", watched)
     requests = [
         Request(generation=Generation(max_tokens=1), prompt=SHOTS + text, continuations=CHOICES)
         for text in QUESTIONS
@@ -122,22 +134,24 @@ def test_log_probabilities_are_those_of_transformers_and_read_the_prefix_cache(
     responses = answer(model, requests)
     for request, response in zip(requests, responses, strict=True):
         for choice, found in zip(CHOICES, response.logprobs, strict=True):
-            context = model.encoder.tokens(request.prompt)
-            whole = model.encoder.tokens(request.prompt + choice)
+            context = model.encoder.tokens(known(request.prompt))
+            whole = model.encoder.tokens(known(request.prompt) + choice)
             with torch.inference_mode():
                 logs = plain(torch.tensor([whole])).logits[0].double().log_softmax(-1)
             expected = sum(float(logs[at - 1, whole[at]]) for at in range(len(context), len(whole)))
             assert math.isclose(found, expected, abs_tol=2e-3)
     read = sum(tokens for tokens, _ in cached)
     assert read > sum(length for _, length in cached) / 2
-    # Asked again, whole continuations may lie in the cache: they are weighed anew, and alike.
+    # Asked again, whole continuations may lie in the cache: they are scored anew, with the same result.
     again = answer(model, requests)
     for first, second in zip(responses, again, strict=True):
         assert second.logprobs == pytest.approx(first.logprobs, abs=2e-3)
 
 
 @pytest.mark.vllm
-def test_what_does_not_fit_fails_alone(model, answer):
+def test_what_does_not_fit_fails_alone(
+    model: VLLMModel, answer: Callable[..., list[Response]]
+) -> None:
     long = Request(generation=Generation(max_tokens=4096), prompt="word " * 2000)
     bad, good = answer(model, [long, chat("Mary", max_tokens=2)])
     assert "no room" in bad.error

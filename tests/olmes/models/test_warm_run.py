@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.folder import LocalCheckpoint, load_config, window_of
 from olmes.models.hf.model import HFModel
+
+if TYPE_CHECKING:
+    pass
 
 SCRIPT = """
 import json, sys
@@ -21,7 +26,7 @@ model, out, shots = sys.argv[1:]
 settings = {"gsm8k.shots": int(shots), "gsm8k.max_tokens": 6}
 record = evaluate("gsm8k", model=model, settings=settings, out=out, limit=3, scoring_processes=1)
 loaded = [name for name in ("torch", "transformers", "tokenizers") if name in sys.modules]
-print(json.dumps({"folder": str(record.folder), "loaded": loaded, "cost": record.data["cost"]}))
+print(json.dumps({"folder": str(record.folder), "loaded": loaded, "cost": record.to_json()["cost"]}))
 """
 
 
@@ -32,10 +37,10 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OLMES_DATA", raising=False)
 
 
-def run(model: Path, out: Path, shots: int = 1) -> dict:
+def run(model: Path, out: Path, shots: int = 1) -> dict[str, Any]:
     command = [sys.executable, "-c", SCRIPT, str(model), str(out), str(shots)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -53,31 +58,31 @@ def test_a_second_run_imports_nothing_heavy(tiny_folder: Path, tmp_path: Path) -
     assert "tokenizers" in run(tiny_folder, tmp_path / "c", shots=2)["loaded"]
 
 
-def test_remembered_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> None:
-    from olmes.requests.response_cache import Keys, ResponseCache, response_key
+def test_stored_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> None:
+    from olmes.requests.response_cache import ResponseCache, ResponseKeys, response_key
 
     cache = ResponseCache()
     requests = [chat("hello"), chat("hello", prefill="So"), chat("hello", temperature=0.5)]
     for _ in range(2):
         model = HFModel("tiny", LocalCheckpoint(tiny_folder), device="cpu")
-        keys = Keys(model, cache)
+        keys = ResponseKeys(model, cache)
         made = [response_key(model, model.engine, request) for request in requests]
         assert [keys.key(request) for request in requests] == made
     assert len(set(made)) == len(requests)
 
 
 def test_another_template_makes_other_keys(build, tmp_path: Path, chat) -> None:
-    from olmes.requests.response_cache import Keys, ResponseCache
+    from olmes.requests.response_cache import ResponseCache, ResponseKeys
 
     cache = ResponseCache()
     plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
     folders = [build(tmp_path / "a"), build(tmp_path / "b", template=plain)]
     models = [HFModel("one", LocalCheckpoint(folder), device="cpu") for folder in folders]
-    assert len({Keys(model, cache).key(chat("hello")) for model in models}) == 2
+    assert len({ResponseKeys(model, cache).key(chat("hello")) for model in models}) == 2
 
 
 def test_the_window_is_remembered_as_transformers_sees_it(
-    build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = build(tmp_path / "model", config={"max_position_embeddings": 96})
     own = load_config("model", folder).max_position_embeddings

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,9 @@ REQUEST = Request(messages=({"role": "user", "content": "hello"},), generation=G
 class Weights(Model):
     """A model of bytes: no backend is needed to see what the key is made of."""
 
-    def __init__(self, fingerprint: str = "a" * 64, dtype: str = "float32", template: str = "{}"):
+    def __init__(
+        self, fingerprint: str = "a" * 64, dtype: str = "float32", template: str = "{}"
+    ) -> None:
         self.parts = (fingerprint, {"dtype": dtype}, template)
 
     fingerprint = property(lambda self: self.parts[0])
@@ -28,10 +32,10 @@ class Weights(Model):
         text = self.parts[2].format(request.messages[-1]["content"]) + request.prefill
         return EncodedPrompt(text, tuple(text.encode()))
 
-    def generate(self, requests, done: Done) -> None:
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
         raise NotImplementedError
 
-    def loglikelihood(self, requests, done: Done) -> None:
+    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         raise NotImplementedError
 
 
@@ -49,7 +53,7 @@ def test_everything_that_can_change_a_response_changes_the_key() -> None:
         (Weights(), dataclasses.replace(REQUEST, continuations=("A", "B"))),
         (Weights(), dataclasses.replace(REQUEST, messages=({"role": "user", "content": "hi"},))),
     ]
-    settings = {
+    settings: dict[str, Any] = {
         "max_tokens": 9,
         "temperature": 0.5,
         "top_p": 0.9,

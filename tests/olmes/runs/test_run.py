@@ -9,14 +9,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from olmes import OlmesError, Record, evaluate
 from olmes.requests.journal import FILE_NAME as JOURNAL
+from tests.factories import lasting
+from tests.known import known
+
+if TYPE_CHECKING:
+    from tests.olmes.conftest import EchoBench
 
 
-def run(echo, out: Path, **options) -> Record:
+def run(echo: EchoBench, out: Path, **options: Any) -> Record:
     return evaluate(
         str(echo.task),
         model=f"replay:{echo.recording}",
@@ -27,45 +33,45 @@ def run(echo, out: Path, **options) -> Record:
     )
 
 
-def test_record_holds_numbers_with_their_origin(echo, tmp_path: Path) -> None:
+def test_record_holds_numbers_with_their_origin(echo: EchoBench, tmp_path: Path) -> None:
     record = run(echo, tmp_path / "runs")
     task = record.tasks["echo"]
     assert record.complete
-    assert task["metrics"]["exact_match"]["value"] == pytest.approx(10 / 12)
-    for numbers in task["metrics"].values():
-        assert numbers["n"] == 12
-        assert numbers["ci_low"] < numbers["value"] < numbers["ci_high"]
-        assert numbers["stderr"] > 0
-    assert len(task["formulation_hash"]) == 16
-    assert len(task["data"]["content_hash"]) == 64
+    assert task.metrics["exact_match"].value == pytest.approx(10 / 12)
+    for numbers in task.metrics.values():
+        assert numbers.n == 12
+        assert known(numbers.ci_low) < known(numbers.value) < known(numbers.ci_high)
+        assert known(numbers.stderr) > 0
+    assert len(task.formulation_hash) == 16
+    assert len(task.data.content_hash) == 64
     assert not (record.folder / JOURNAL).exists()
-    assert Record.load(record.folder).data == record.data
+    assert Record.load(record.folder).run == record.run
     rows = list(record.samples("echo"))
     assert [row["doc_id"] for row in rows] == list(range(12))
     assert rows[11]["values"] == {"exact_match": 0.0, "length_match": 0.0}
     assert rows[0]["messages"] == [{"role": "user", "content": "Say word0."}]
 
 
-def test_a_finished_run_is_not_run_again(echo, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_run_again(echo: EchoBench, tmp_path: Path) -> None:
     first = run(echo, tmp_path / "runs")
     before = (first.folder / "run.json").stat().st_mtime_ns
     assert run(echo, tmp_path / "runs").folder == first.folder
     assert (first.folder / "run.json").stat().st_mtime_ns == before
 
 
-def test_another_setting_limit_or_recording_is_another_run(echo, tmp_path: Path) -> None:
+def test_another_setting_limit_or_recording_is_another_run(echo: EchoBench, tmp_path: Path) -> None:
     out = tmp_path / "runs"
     folders = {run(echo, out).folder, run(echo, out, limit=3).folder}
     changed = run(echo, out, settings={"echo.question": "Please say {word}."})
-    assert not changed.tasks["echo"]["standard"]
-    assert any("not the standard formulation" in line for line in changed.data["warnings"])
+    assert not changed.tasks["echo"].standard
+    assert any("not the standard formulation" in line for line in changed.run.warnings)
     folders.add(changed.folder)
     echo.record([{"response": "other", "doc_id": i} for i in range(12)])
     folders.add(run(echo, out).folder)
     assert len(folders) == 4
 
 
-def test_a_limit_keeps_a_subset_of_a_larger_one(echo, tmp_path: Path) -> None:
+def test_a_limit_keeps_a_subset_of_a_larger_one(echo: EchoBench, tmp_path: Path) -> None:
     kept = [
         {row["doc_id"] for row in run(echo, tmp_path / "runs", limit=limit).samples("echo")}
         for limit in (2, 5, 9)
@@ -74,52 +80,49 @@ def test_a_limit_keeps_a_subset_of_a_larger_one(echo, tmp_path: Path) -> None:
     assert kept[0] < kept[1] < kept[2]
 
 
-def test_a_limit_draws_from_the_items_a_recording_answers(echo, tmp_path: Path) -> None:
+def test_a_limit_draws_from_the_items_a_recording_answers(echo: EchoBench, tmp_path: Path) -> None:
     echo.record([{"response": f"word{i}", "doc_id": i} for i in range(5)])
     record = run(echo, tmp_path / "runs", limit=5)
     assert record.complete
     assert {row["doc_id"] for row in record.samples("echo")} == set(range(5))
 
 
-def test_failed_requests_are_counted_and_asked_again(echo, tmp_path: Path) -> None:
+def test_failed_requests_are_counted_and_asked_again(echo: EchoBench, tmp_path: Path) -> None:
     rows = [{"response": f"word{i}", "doc_id": i} for i in range(12) if i != 4]
     echo.record(rows)
     record = run(echo, tmp_path / "runs")
     task = record.tasks["echo"]
     assert not record.complete
-    assert task["counts"]["failed"] == 1
-    assert task["metrics"]["exact_match"]["n"] == 11
-    assert task["metrics"]["exact_match"]["value"] == 1.0
+    assert task.counts["failed"] == 1
+    assert task.metrics["exact_match"].n == 11
+    assert task.metrics["exact_match"].value == 1.0
     assert (record.folder / JOURNAL).exists()
     failed = [row for row in record.samples("echo") if "failed" in row["flags"]]
     assert [row["doc_id"] for row in failed] == [4]
     assert failed[0]["note"] == "no recorded response"
 
 
-def test_hostile_responses_are_counted_beside_the_score(echo, tmp_path: Path) -> None:
+def test_hostile_responses_are_counted_beside_the_score(echo: EchoBench, tmp_path: Path) -> None:
     texts = ["word0", "busy", "memory", "", "raise", "word5"]
     echo.record(
         [{"response": text, "doc_id": i, "finish": "length"} for i, text in enumerate(texts)]
     )
     (echo.data / "echo/test.jsonl").write_text(
-        "".join(json.dumps({"word": f"word{i}"}) + "\n" for i in range(6)), "utf-8"
-    )
-    (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": word}) + "\n" for word in ("word0", *"bcde", "word5")), "utf-8"
     )
     record = run(echo, tmp_path / "runs")
-    counts = record.tasks["echo"]["counts"]
+    counts = record.tasks["echo"].counts
     assert counts == {
         "failed": 0, "empty": 1, "refusal": 0, "truncated": 6, "prompt_truncated": 0,
         "unparsed": 1, "misformatted": 0, "unjudged": 0, "timeout": 2, "crashed": 1,
     }  # fmt: skip
     # A response that could not be scored is in no score; one that hit a limit is wrong.
-    assert record.tasks["echo"]["metrics"]["exact_match"]["n"] == 5
-    assert record.tasks["echo"]["metrics"]["exact_match"]["value"] == pytest.approx(2 / 5)
+    assert record.tasks["echo"].metrics["exact_match"].n == 5
+    assert record.tasks["echo"].metrics["exact_match"].value == pytest.approx(2 / 5)
     assert not record.complete
 
 
-def test_two_processes_cannot_write_one_run(echo, tmp_path: Path) -> None:
+def test_two_processes_cannot_write_one_run(echo: EchoBench, tmp_path: Path) -> None:
     from olmes.requests.journal import Journal
 
     record = run(echo, tmp_path / "runs")
@@ -168,7 +171,9 @@ evaluate(task, model=model, data=data, out=out, scoring_processes=1)
 """
 
 
-def test_killed_at_20_random_points_the_run_ends_with_the_same_record(echo, tmp_path: Path) -> None:
+def test_killed_at_20_random_points_the_run_ends_with_the_same_record(
+    echo: EchoBench, tmp_path: Path
+) -> None:
     words = [f"word{i}" for i in range(400)]
     (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": word}) + "\n" for word in words), "utf-8"
@@ -202,6 +207,6 @@ def test_killed_at_20_random_points_the_run_ends_with_the_same_record(echo, tmp_
     subprocess.run(command, check=True, capture_output=True)
     [folder] = (tmp_path / "killed").iterdir()
     resumed = Record.load(folder)
-    assert resumed.without_volatile() == undisturbed.without_volatile()
+    assert lasting(resumed) == lasting(undisturbed)
     samples = "samples/echo.jsonl"
     assert (folder / samples).read_bytes() == (undisturbed.folder / samples).read_bytes()

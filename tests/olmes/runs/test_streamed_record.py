@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,8 +18,12 @@ from olmes.runs.cost import FILE_NAME as COST
 from olmes.tools.hashing import Members, content_hash, streamed_hash
 from olmes.types import Generation, Request
 
-sys.path.insert(0, str(Path(__file__).parent))
-from mixed_run import FILES, RuleModel, left, mixed_run
+if TYPE_CHECKING:
+    from olmes.types import Response
+    from tests.olmes.conftest import EchoBench
+
+from tests.known import known
+from tests.olmes.runs.mixed_run import FILES, RuleModel, left, mixed_run
 
 GOLDEN = {path.name: path.read_text("utf-8") for path in (FILES / "mixed_run").iterdir()}
 
@@ -50,11 +55,11 @@ def test_a_run_with_everything_in_it_leaves_the_record_it_always_left(tmp_path: 
 def test_so_does_one_under_seal(tmp_path: Path) -> None:
     record = mixed_run(tmp_path, held_out=True)
     same(left(record))
-    for sealed in record.data["held_out"]["sealed"].values():
-        raw = (record.folder / sealed["file"]).read_bytes()
+    for sealed in known(record.run.held_out).sealed.values():
+        raw = (record.folder / sealed.file).read_bytes()
         text = zlib.decompress(raw, wbits=31)
         assert raw == zlib.compress(text, 9, wbits=31)
-        assert sealed["rows"] == text.count(b"\n")
+        assert sealed.rows == text.count(b"\n")
 
 
 class StoppedError(Exception):
@@ -67,7 +72,7 @@ class Stopping(RuleModel):
     def __init__(self, left: int) -> None:
         self.left = left
 
-    def answer(self, request: Request):
+    def answer(self, request: Request) -> Response:
         self.left -= 1
         if self.left < 0:
             raise StoppedError
@@ -75,7 +80,9 @@ class Stopping(RuleModel):
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_a_run_that_is_stopped_again_and_again_leaves_it_too(tmp_path: Path, held_out) -> None:
+def test_a_run_that_is_stopped_again_and_again_leaves_it_too(
+    tmp_path: Path, held_out: bool
+) -> None:
     options = {"held_out": held_out, "use_cache": False}
     for answers in (5, 20, 40):
         with pytest.raises(StoppedError):
@@ -123,7 +130,7 @@ record = evaluate(
     task, model=f"replay:{recording}", data=folder, out=folder / "runs",
     settings={"echo.n": repeats}, scoring_processes=1,
 )
-assert record.tasks["echo"]["n"] == 100 * repeats
+assert record.tasks["echo"].n == 100 * repeats
 from olmes.reports.run_page import write_run_page
 write_run_page(record.folder, folder / f"page{repeats}.html")
 print(peak())
@@ -132,7 +139,7 @@ print(peak())
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell the peak")
-def test_memory_does_not_grow_with_the_number_of_samples(echo, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_samples(echo: EchoBench, tmp_path: Path) -> None:
     (echo.data / "echo/test.jsonl").write_text(
         "".join(json.dumps({"word": f"word{at}"}) + "\n" for at in range(100)), "utf-8"
     )
@@ -146,10 +153,12 @@ def test_memory_does_not_grow_with_the_number_of_samples(echo, tmp_path: Path) -
     assert large - small < 25, f"{small:.0f} MB with 5,000 samples, {large:.0f} MB with 50,000"
 
 
-def test_scoring_processes_that_outlive_a_run_serve_the_next(echo, tmp_path: Path) -> None:
-    from olmes.api import plan_run
+def test_scoring_processes_that_outlive_a_run_serve_the_next(
+    echo: EchoBench, tmp_path: Path
+) -> None:
     from olmes.benchmark.registry import load_task
     from olmes.models.spec import load_model
+    from olmes.runs.planning import plan_run
     from olmes.runs.run import run
     from olmes.scoring.process.shared_pool import SharedPool
 

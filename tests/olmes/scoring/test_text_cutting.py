@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 import langdetect
 import pytest
@@ -24,18 +25,18 @@ SHOUTED = st.sampled_from(
 
 
 @cache
-def nltk_tokenizers() -> tuple:
+def nltk_tokenizers() -> tuple[Any, Any]:
     """NLTK's own classes, with the character sets and the regex engine of release 3.8.1."""
     import punkt
     from nltk.tokenize.destructive import NLTKWordTokenizer
     from nltk.tokenize.punkt import PunktLanguageVars, PunktParameters, PunktSentenceTokenizer
 
-    class Vars(PunktLanguageVars):
+    class Vars(PunktLanguageVars):  # type: ignore[misc]
         __slots__ = ()
         re_boundary_realignment = re.compile(r'["\')\]}]+?(?:\s+|(?=--)|$)', re.MULTILINE)
         _re_non_word_chars = r"(?:[)\";}\]\*:@\'\({\[\?!])"
 
-        def _pattern(self, form: str) -> re.Pattern:
+        def _pattern(self, form: str) -> re.Pattern[str]:
             parts = {
                 "NonWord": self._re_non_word_chars,
                 "MultiChar": self._re_multi_char_punct,
@@ -44,10 +45,10 @@ def nltk_tokenizers() -> tuple:
             }
             return re.compile(form % parts, re.VERBOSE)
 
-        def _word_tokenizer_re(self) -> re.Pattern:
+        def _word_tokenizer_re(self) -> re.Pattern[str]:
             return self._pattern(self._word_tokenize_fmt)
 
-        def period_context_re(self) -> re.Pattern:
+        def period_context_re(self) -> re.Pattern[str]:
             return self._pattern(self._period_context_fmt)
 
     model, parameters = punkt.load_model("english"), PunktParameters()

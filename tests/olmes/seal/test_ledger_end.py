@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +14,13 @@ from olmes import OlmesError, evaluate
 from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
+from tests.known import known
+
+if TYPE_CHECKING:
+    from olmes import Record
+    from olmes.models.base import Done, Model
+    from olmes.types import Request
+    from tests.olmes.conftest import EchoBench
 
 
 def cut(store: Path, kept: int) -> None:
@@ -24,7 +33,9 @@ def folder_of(store: Path) -> Path:
     return next(path.parent for path in store.glob("*/run.json"))
 
 
-def test_a_look_whose_run_was_deleted_too_shows(store: Path, take_exam) -> None:
+def test_a_look_whose_run_was_deleted_too_shows(
+    store: Path, take_exam: Callable[..., Record]
+) -> None:
     record = take_exam(store, "a bad idea", limit=2)
     shutil.rmtree(record.folder)
     assert verify(store) == []
@@ -35,11 +46,11 @@ def test_a_look_whose_run_was_deleted_too_shows(store: Path, take_exam) -> None:
 
 
 def test_a_look_that_was_killed_before_its_record_shows(
-    store: Path, take_exam, monkeypatch
+    store: Path, take_exam: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from olmes.models.replay import ReplayModel
 
-    def stopped(self, requests, done):
+    def stopped(self: Model, requests: Sequence[Request], done: Done) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -71,7 +82,7 @@ def test_an_unsealing_cut_off_shows_though_the_samples_are_gone_again(store: Pat
     ],
 )
 def test_a_head_that_was_removed_or_rewritten_shows(
-    store: Path, take_exam, content: str | None, said: str
+    store: Path, take_exam: Callable[..., Record], content: str | None, said: str
 ) -> None:
     head = Ledger(store).head
     head.unlink()
@@ -82,7 +93,9 @@ def test_a_head_that_was_removed_or_rewritten_shows(
         take_exam(store, "another", limit=2)
 
 
-def test_a_head_one_line_behind_is_a_kill_and_no_fault(store: Path, take_exam) -> None:
+def test_a_head_one_line_behind_is_a_kill_and_no_fault(
+    store: Path, take_exam: Callable[..., Record]
+) -> None:
     """The line is on disk before the head names it."""
     first = Ledger(store).entries()[2]
     Ledger(store).head.write_text(json.dumps({key: first[key] for key in ("number", "hash")}))
@@ -91,7 +104,9 @@ def test_a_head_one_line_behind_is_a_kill_and_no_fault(store: Path, take_exam) -
     assert json.loads(Ledger(store).head.read_text("utf-8"))["number"] == 6
 
 
-def test_no_look_is_counted_where_the_ledger_was_thrown_away(store: Path, take_exam) -> None:
+def test_no_look_is_counted_where_the_ledger_was_thrown_away(
+    store: Path, take_exam: Callable[..., Record]
+) -> None:
     """A new ledger would say that there was no look before."""
     ledger = Ledger(store)
     ledger.path.unlink()
@@ -100,10 +115,12 @@ def test_no_look_is_counted_where_the_ledger_was_thrown_away(store: Path, take_e
         take_exam(store, "as if it were the first", limit=2)
     for path in list(store.glob("*/run.json")):
         shutil.rmtree(path.parent)
-    assert take_exam(store, limit=2).data["held_out"]["looks_before"] == 0
+    assert known(take_exam(store, limit=2).run.held_out).looks_before == 0
 
 
-def test_a_last_line_without_its_line_break_is_kept(store: Path, take_exam) -> None:
+def test_a_last_line_without_its_line_break_is_kept(
+    store: Path, take_exam: Callable[..., Record]
+) -> None:
     """Some editors take it away; the look before it must not go with it."""
     path = Ledger(store).path
     path.write_bytes(path.read_bytes().removesuffix(b"\n"))
@@ -111,7 +128,7 @@ def test_a_last_line_without_its_line_break_is_kept(store: Path, take_exam) -> N
     record = take_exam(store, "after an editor", limit=2)
     assert verify(store) == []
     assert len(Ledger(store).entries()) == 6
-    assert record.data["held_out"]["looks_before"] == 2
+    assert known(record.run.held_out).looks_before == 2
 
 
 @pytest.mark.parametrize(
@@ -137,19 +154,22 @@ def test_odd_lines_are_told_and_crash_nothing(store: Path, line: bytes) -> None:
     "held",
     [{}, {"ledger": {}}, {"ledger": {"number": "1"}}, {"ledger": None, "sealed": {"echo": 1}}],
 )
-def test_a_record_edited_to_hide_its_look_is_told(store: Path, take_exam, held: dict) -> None:
+def test_a_record_edited_to_hide_its_look_is_told(
+    store: Path, take_exam: Callable[..., Record], held: dict[str, Any]
+) -> None:
     path = folder_of(store) / "run.json"
     data = json.loads(path.read_text("utf-8"))
     data["held_out"] = held
     path.write_text(json.dumps(data), "utf-8")
     said = verify(store)
     assert any("was changed" in problem for problem in said)
-    if held:
-        with pytest.raises(OlmesError, match="the look that"):
-            take_exam(store, "another", limit=2)
+    with pytest.raises(OlmesError, match="the look that"):
+        take_exam(store, "another", limit=2)
 
 
-def test_a_run_that_goes_on_needs_no_other_look(store: Path, echo, exam, take_exam) -> None:
+def test_a_run_that_goes_on_needs_no_other_look(
+    store: Path, echo: EchoBench, exam: Path, take_exam: Callable[..., Record]
+) -> None:
     """Responses that failed are asked for again under the look that was taken."""
     rows = [{"response": "word0", "doc_id": 0}]
     echo.record(rows)

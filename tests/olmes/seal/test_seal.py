@@ -7,7 +7,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,13 +17,21 @@ from olmes import OlmesError, Record, evaluate
 from olmes.requests.journal import FILE_NAME as JOURNAL
 from olmes.requests.journal import Journal
 from olmes.seal.ledger import Ledger
-from olmes.seal.look import Look
+from olmes.seal.look import Asker, Look
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
 from olmes.types import Response
+from tests.known import known
+
+if TYPE_CHECKING:
+    from olmes.models.base import Done, Model
+    from olmes.types import Request
+    from tests.olmes.conftest import EchoBench
 
 
-def run(echo, exam: Path, out: Path, look: str | Look | None = "final", **options) -> Record:
+def run(
+    echo: EchoBench, exam: Path, out: Path, look: str | Look | None = "final", **options: Any
+) -> Record:
     return evaluate(
         str(exam),
         model=f"replay:{echo.recording}",
@@ -33,7 +43,7 @@ def run(echo, exam: Path, out: Path, look: str | Look | None = "final", **option
     )
 
 
-def test_a_look_needs_a_reason(echo, exam, tmp_path: Path) -> None:
+def test_a_look_needs_a_reason(echo: EchoBench, exam: Path, tmp_path: Path) -> None:
     for look in (None, "", "  "):
         with pytest.raises(OlmesError, match="must not be looked at.*--reason"):
             run(echo, exam, tmp_path / "runs", look)
@@ -42,21 +52,21 @@ def test_a_look_needs_a_reason(echo, exam, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("asker", ["hook", "watcher"])
 def test_a_hook_or_watcher_is_refused_unless_this_is_the_end(
-    echo, exam, tmp_path: Path, asker
+    echo: EchoBench, exam: Path, tmp_path: Path, asker: Asker
 ) -> None:
     with pytest.raises(OlmesError, match=f"cannot be scored by a {asker}"):
         run(echo, exam, tmp_path / "runs", Look(reason="every checkpoint", asked_by=asker))
     assert not (tmp_path / "runs").exists()
     record = run(echo, exam, tmp_path / "runs", Look(reason="the end", asked_by=asker, final=True))
-    assert record.data["held_out"]["asked_by"] == asker
+    assert known(record.run.held_out).asked_by == asker
 
 
 def test_the_look_is_in_the_ledger_before_the_model_is_asked(
-    echo, exam, tmp_path: Path, monkeypatch
+    echo: EchoBench, exam: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from olmes.models.replay import ReplayModel
 
-    def stopped(self, requests, done):
+    def stopped(self: Model, requests: Sequence[Request], done: Done) -> None:
         assert [entry["event"] for entry in Ledger(tmp_path / "runs").entries()] == ["run"]
         raise KeyboardInterrupt
 
@@ -71,7 +81,7 @@ def test_the_look_is_in_the_ledger_before_the_model_is_asked(
     assert entries[0]["reason"] == "final"
 
 
-def test_scores_are_shown_and_samples_are_not(echo, exam, tmp_path: Path) -> None:
+def test_scores_are_shown_and_samples_are_not(echo: EchoBench, exam: Path, tmp_path: Path) -> None:
     record = run(echo, exam, tmp_path / "runs")
     assert record.value("echo") == pytest.approx(10 / 12)
     assert record.sealed("echo")
@@ -93,7 +103,7 @@ def test_the_journal_of_a_run_under_seal_is_not_read_by_chance(tmp_path: Path) -
     again.close()
 
 
-def test_unsealing_is_a_look_of_its_own(echo, exam, tmp_path: Path) -> None:
+def test_unsealing_is_a_look_of_its_own(echo: EchoBench, exam: Path, tmp_path: Path) -> None:
     record = run(echo, exam, tmp_path / "runs")
     with pytest.raises(OlmesError, match="say why"):
         unseal(record.folder, " ")
@@ -109,24 +119,26 @@ def test_unsealing_is_a_look_of_its_own(echo, exam, tmp_path: Path) -> None:
     assert verify(tmp_path / "runs") == []
 
 
-def test_looks_are_counted_by_family_and_weights(echo, exam, tmp_path: Path) -> None:
+def test_looks_are_counted_by_family_and_weights(
+    echo: EchoBench, exam: Path, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     first = run(echo, exam, runs)
-    assert first.data["held_out"]["looks_before"] == 0
+    assert known(first.run.held_out).looks_before == 0
     # The same weights under another family's name are still the same weights.
     second = run(echo, exam, runs, Look(reason="again", family="renamed"), limit=5)
-    assert second.data["held_out"]["looks_before"] == 1
+    assert known(second.run.held_out).looks_before == 1
     echo.record([{"response": f"word{i}", "doc_id": i} for i in range(12)])
     third = run(echo, exam, runs, Look(reason="next checkpoint", family="renamed"))
-    assert third.data["held_out"]["looks_before"] == 1
+    assert known(third.run.held_out).looks_before == 1
     echo.record([{"response": "other", "doc_id": i} for i in range(12)])
     fourth = run(echo, exam, runs, Look(reason="another model", family="other"))
-    assert fourth.data["held_out"]["looks_before"] == 0
+    assert known(fourth.run.held_out).looks_before == 0
 
 
-def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
+def test_the_dev_score_at_that_time_is_kept(echo: EchoBench, exam: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    assert run(echo, exam, runs, limit=3).data["held_out"]["dev"] is None
+    assert known(run(echo, exam, runs, limit=3).run.held_out).dev is None
     other = tmp_path / "other_task.py"
     source = echo.task.read_text("utf-8").replace('name = "echo"', 'name = "open_echo"')
     other.write_text(source, "utf-8")
@@ -143,19 +155,19 @@ def test_the_dev_score_at_that_time_is_kept(echo, exam, tmp_path: Path) -> None:
         limit=4,
         scoring_processes=1,
     )
-    found = run(echo, exam, runs).data["held_out"]["dev"]
-    assert (found["run"], found["suite"]) == (tuned.id, "mydev")
-    assert found["value"] == tuned.data["suite"]["value"]
-    assert found["stderr"] == tuned.data["suite"]["stderr"]
+    found = known(known(run(echo, exam, runs).run.held_out).dev)
+    assert (found.run, found.suite) == (tuned.id, "mydev")
+    assert found.value == known(tuned.run.suite).value
+    assert found.stderr == known(tuned.run.suite).stderr
     # Where only single tasks were run, their mean stands for the suite's.
     shutil.rmtree(tuned.folder)
-    found = run(echo, exam, runs, limit=5).data["held_out"]["dev"]
-    assert (found["run"], found["suite"], found["n"]) == (single.id, "open_echo", 4)
-    assert found["value"] == single.value("open_echo")
-    # A score on the built-in sample says nothing of a model that is held against real data.
+    found = known(known(run(echo, exam, runs, limit=5).run.held_out).dev)
+    assert (found.run, found.suite, found.n) == (single.id, "open_echo", 4)
+    assert found.value == single.value("open_echo")
+    # A score on the built-in demo data says nothing of a model that is held against real data.
     path = single.folder / "run.json"
-    path.write_text(path.read_text("utf-8").replace('"origin": "folder"', '"origin": "sample"'))
-    assert run(echo, exam, runs, limit=6).data["held_out"]["dev"] is None
+    path.write_text(path.read_text("utf-8").replace('"origin": "folder"', '"origin": "demo"'))
+    assert known(run(echo, exam, runs, limit=6).run.held_out).dev is None
 
 
 def test_a_held_out_task_is_held_out_alone_and_under_another_name() -> None:
@@ -222,11 +234,16 @@ def test_swapped_doubled_and_foreign_lines_show(store: Path) -> None:
     ("spoil", "said"),
     [
         (lambda lines: [lines[0].replace("final", "trial"), *lines[1:]], "was tampered with"),
-        (lambda lines: lines[1:], "lacks line 1, the look that"),
+        (
+            lambda lines: lines[1:],
+            "lacks line [13], the look that",
+        ),  # of whichever run is read first
         (lambda lines: lines[:-1], "was tampered with"),
     ],
 )
-def test_nothing_is_added_to_a_broken_ledger(store: Path, echo, exam, spoil, said: str) -> None:
+def test_nothing_is_added_to_a_broken_ledger(
+    store: Path, echo: EchoBench, exam: Path, spoil: Callable[..., Any], said: str
+) -> None:
     rewrite(store, spoil(lines_of(store)))
     before = lines_of(store)
     with pytest.raises(OlmesError, match=said):
@@ -234,7 +251,9 @@ def test_nothing_is_added_to_a_broken_ledger(store: Path, echo, exam, spoil, sai
     assert lines_of(store) == before
 
 
-def test_a_line_torn_by_a_kill_does_not_break_the_chain(store: Path, echo, exam) -> None:
+def test_a_line_torn_by_a_kill_does_not_break_the_chain(
+    store: Path, echo: EchoBench, exam: Path
+) -> None:
     with Ledger(store).path.open("a") as stream:
         stream.write('{"number": 5, "ti')
     run(echo, exam, store, "after the kill", limit=2)

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -107,15 +108,8 @@ def as_postgres() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgresql(postgresql_tools: Path) -> Iterator[Callable[[], str]]:
     """A PostgreSQL on loopback with its own data folder; makes an empty database a call."""
-    tools = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = shutil.which("initdb") or (str(tools[-1]) if tools else None)
-    if found is None:
-        pytest.skip("needs PostgreSQL's initdb (apt-get install postgresql)")
-    tools_folder = Path(found).resolve().parent
-    import tempfile
-
     # Not pytest's folder, which other users cannot enter.
     folder = Path(tempfile.mkdtemp(prefix="olmes-postgres-"))
     if os.getuid() == 0:
@@ -127,7 +121,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
 
     def tool(name: str, *arguments: str) -> None:
         subprocess.run(
-            [tools_folder / name, *arguments], check=True, capture_output=True, cwd=folder,
+            [postgresql_tools / name, *arguments], check=True, capture_output=True, cwd=folder,
             timeout=120, **as_postgres(),
         )  # fmt: skip
 
@@ -147,7 +141,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["sqlite", "postgresql"])  # a database is quickly made, a server is not
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty store of each kind."""
     if request.param == "sqlite":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -16,14 +18,17 @@ from olmes.client.client import AnswerError, Client, files_of
 from olmes.seal.sealing import unseal
 from olmes.tools.hashing import content_hash, file_sha256
 
+if TYPE_CHECKING:
+    from tests.olmes.server.conftest import Running
+
 
 @pytest.fixture
-def client(server):
+def client(server: Running) -> Iterator[Client]:
     with Client(server.url, patience=10) as client:
         yield client
 
 
-def eventually(question, answer, seconds: float = 20.0):
+def eventually(question: Callable[[], object], answer: object, seconds: float = 20.0) -> None:
     import time
 
     deadline = time.monotonic() + seconds
@@ -32,7 +37,7 @@ def eventually(question, answer, seconds: float = 20.0):
     assert found == answer
 
 
-def test_a_pushed_run_is_there_to_the_byte(client, copy_run) -> None:
+def test_a_pushed_run_is_there_to_the_byte(client: Client, copy_run: Callable[..., Path]) -> None:
     folder = copy_run("whole")
     pushed = client.push(folder)
     assert pushed.new
@@ -48,7 +53,9 @@ def test_a_pushed_run_is_there_to_the_byte(client, copy_run) -> None:
     assert [run["id"] for run in client.runs(q="whole")] == ["whole"]
 
 
-def test_an_upload_goes_on_where_it_was_cut_off(client, copy_run) -> None:
+def test_an_upload_goes_on_where_it_was_cut_off(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     folder = copy_run("cut")
     files = files_of(folder)
     manifest = {
@@ -73,7 +80,9 @@ def test_an_upload_goes_on_where_it_was_cut_off(client, copy_run) -> None:
     assert client.push(folder).new
 
 
-def test_bytes_other_than_promised_are_refused(client, copy_run) -> None:
+def test_bytes_other_than_promised_are_refused(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     folder = copy_run("other-bytes")
     files = files_of(folder)
     manifest = {
@@ -91,7 +100,9 @@ def test_bytes_other_than_promised_are_refused(client, copy_run) -> None:
     assert not list(client.runs(q="other-bytes"))
 
 
-def test_another_run_of_the_same_name_needs_replace(client, copy_run) -> None:
+def test_another_run_of_the_same_name_needs_replace(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     client.push(copy_run("same", right=10))
     with pytest.raises(OlmesError, match="another run named same is here; push with --replace"):
         client.push(copy_run("same", right=8))
@@ -101,7 +112,9 @@ def test_another_run_of_the_same_name_needs_replace(client, copy_run) -> None:
     assert sum(1 for row in client.samples("same", "echo", verdict="right")) == 8
 
 
-def test_lists_go_on_where_they_ended_although_runs_arrive(client, copy_run) -> None:
+def test_lists_go_on_where_they_ended_although_runs_arrive(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     for number in range(7):
         client.push(copy_run(f"page-{number}", family="paged"))
     part = client._call("GET", "/runs", params={"family": "paged", "limit": 3})
@@ -120,10 +133,10 @@ def test_lists_go_on_where_they_ended_although_runs_arrive(client, copy_run) -> 
     assert list(client.runs(q="page_1")) == []
 
 
-def test_samples_by_filter_and_words(client, copy_run) -> None:
+def test_samples_by_filter_and_words(client: Client, copy_run: Callable[..., Path]) -> None:
     client.push(copy_run("found", rows=30, right=20))
 
-    def ids(**filters):
+    def ids(**filters: Any) -> list[int]:
         return [row["doc_id"] for row in client.samples("found", "echo", **filters)]
 
     assert ids() == list(range(30))
@@ -140,7 +153,9 @@ def test_samples_by_filter_and_words(client, copy_run) -> None:
     assert part["next"] is None
 
 
-def test_two_runs_are_compared_as_olmes_compare_does(client, copy_run) -> None:
+def test_two_runs_are_compared_as_olmes_compare_does(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     from olmes import Record
     from olmes.comparison import compare_runs
 
@@ -154,11 +169,11 @@ def test_two_runs_are_compared_as_olmes_compare_does(client, copy_run) -> None:
     assert "folder" not in found["runs"][0]
 
 
-def test_the_leaderboard_follows_the_runs(client, copy_run) -> None:
+def test_the_leaderboard_follows_the_runs(client: Client, copy_run: Callable[..., Path]) -> None:
     client.push(copy_run("ranked-low", right=3))
     client.push(copy_run("ranked-high", right=11))
 
-    def order():
+    def order() -> list[str]:
         found = client.leaderboard()
         names = [run["id"] for board in found["boards"] for run in board["runs"]]
         names += [run["id"] for run in found["not_ranked"]]
@@ -167,7 +182,7 @@ def test_the_leaderboard_follows_the_runs(client, copy_run) -> None:
     eventually(lambda: sorted(order()), ["ranked-high", "ranked-low"])
 
 
-def test_checkpoints_by_step(client, copy_run) -> None:
+def test_checkpoints_by_step(client: Client, copy_run: Callable[..., Path]) -> None:
     for step in (200, 100):
         client.push(copy_run(f"sft-{step}", family="sft", step=step))
     assert [point["step"] for point in client.checkpoints("sft")] == [100, 200]
@@ -177,7 +192,9 @@ def test_checkpoints_by_step(client, copy_run) -> None:
     assert requests.get(f"{client.url}/checkpoints.html?family=no", timeout=60).status_code == 404
 
 
-def test_samples_under_seal_are_served_to_nobody_until_they_are_opened(client, sealed_run) -> None:
+def test_samples_under_seal_are_served_to_nobody_until_they_are_opened(
+    client: Client, sealed_run: Path
+) -> None:
     pushed = client.push(sealed_run)
     name = pushed.id
     if not pushed.new:
@@ -205,7 +222,9 @@ def test_samples_under_seal_are_served_to_nobody_until_they_are_opened(client, s
         client._call("DELETE", f"/runs/{name}")
 
 
-def test_a_run_is_removed_and_its_samples_with_it(client, copy_run) -> None:
+def test_a_run_is_removed_and_its_samples_with_it(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     client.push(copy_run("gone"))
     assert client._call("DELETE", "/runs/gone") is None
     with pytest.raises(AnswerError, match="there is no run gone"):
@@ -213,7 +232,9 @@ def test_a_run_is_removed_and_its_samples_with_it(client, copy_run) -> None:
     assert client.push(copy_run("gone")).new
 
 
-def test_events_tell_of_runs_and_progress(client, server, copy_run) -> None:
+def test_events_tell_of_runs_and_progress(
+    client: Client, server: Running, copy_run: Callable[..., Path]
+) -> None:
     heard = []
     ready = threading.Event()
 
@@ -239,7 +260,7 @@ def test_events_tell_of_runs_and_progress(client, server, copy_run) -> None:
     assert client.running() == []
 
 
-def test_pages_and_what_protects_them(client, copy_run) -> None:
+def test_pages_and_what_protects_them(client: Client, copy_run: Callable[..., Path]) -> None:
     client.push(copy_run("paged-a"))
     client.push(copy_run("paged-b"))
     places = (
@@ -266,7 +287,9 @@ def test_pages_and_what_protects_them(client, copy_run) -> None:
     assert plain.text == page.text
 
 
-def test_numbers_for_prometheus_and_an_audit_log(client, copy_run) -> None:
+def test_numbers_for_prometheus_and_an_audit_log(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     client.push(copy_run("counted"))
     text = requests.get(f"{client.url}/metrics", timeout=30).text
     assert 'olmes_uploads_total{outcome="added"}' in text
@@ -276,7 +299,9 @@ def test_numbers_for_prometheus_and_an_audit_log(client, copy_run) -> None:
     assert ("run added", "counted") in {(e["action"], e["target"]) for e in entries}
 
 
-def test_the_client_s_types_are_what_the_server_answers(client, copy_run) -> None:
+def test_the_client_s_types_are_what_the_server_answers(
+    client: Client, copy_run: Callable[..., Path]
+) -> None:
     client.push(copy_run("typed", family="typed", step=7))
 
     def keys(shape: type) -> set[str]:
@@ -302,7 +327,9 @@ def test_the_client_s_types_are_what_the_server_answers(client, copy_run) -> Non
     assert all(set(one) == keys(client_types.NotRanked) for one in board["not_ranked"])
 
 
-def test_the_log_is_a_json_object_a_line_without_what_was_asked(server, client, copy_run) -> None:
+def test_the_log_is_a_json_object_a_line_without_what_was_asked(
+    server: Running, client: Client, copy_run: Callable[..., Path]
+) -> None:
     client.push(copy_run("logged"))
     answer = requests.get(
         f"{client.url}/api/v1/runs", params={"q": "a secret word"}, timeout=30,
@@ -319,7 +346,9 @@ def test_the_log_is_a_json_object_a_line_without_what_was_asked(server, client, 
     assert "not-to-be-seen" not in written
 
 
-def test_files_are_named_by_the_server_alone(server, client, copy_run) -> None:
+def test_files_are_named_by_the_server_alone(
+    server: Running, client: Client, copy_run: Callable[..., Path]
+) -> None:
     client.push(copy_run("names"))
     kept = [p for p in Path(server.work).rglob("*") if p.is_file() and p.name != "log"]
     assert not any("echo" in path.name for path in kept if "pages" not in path.parts)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -19,20 +23,26 @@ from olmes.server.refusals import RefusedError
 from olmes.server.serving import check_host
 from olmes.server.settings import Settings
 from olmes.server.tokens import ROLES, create_token, find_token, list_tokens, revoke_token
+from tests.known import known
+
+if TYPE_CHECKING:
+    from tests.olmes.server.conftest import Running
+
+    Locked = tuple[Running, dict[str, str], Database]
 
 
 @pytest.fixture
-def database(store):
+def database(store: str) -> Iterator[Database]:
     database = Database(store)
     database.migrate()
     yield database
     database.close()
 
 
-def test_a_token_is_kept_as_a_hash_and_shown_once(database, store) -> None:
+def test_a_token_is_kept_as_a_hash_and_shown_once(database: Database, store: str) -> None:
     token = create_token(database, "ann", "write")
     assert len(token) == len("olmes_") + 43
-    assert find_token(database, token).role == "write"
+    assert known(find_token(database, token)).role == "write"
     assert find_token(database, token + "x") is None
     with database.reading() as connection:
         everything = str(connection.exec_driver_sql("SELECT * FROM tokens").all())
@@ -48,7 +58,7 @@ def test_a_token_is_kept_as_a_hash_and_shown_once(database, store) -> None:
         revoke_token(database, "ann")
 
 
-def test_others_reach_a_server_only_when_there_is_a_token(database, store) -> None:
+def test_others_reach_a_server_only_when_there_is_a_token(database: Database, store: str) -> None:
     settings = Settings(store=store)
     check_host(settings, "127.0.0.1")
     check_host(settings, "::1")
@@ -72,7 +82,9 @@ def test_others_reach_a_server_only_when_there_is_a_token(database, store) -> No
         ("127.0.0.1", {"host": "localhost", "forwarded": "for=192.0.2.7"}),
     ],
 )
-def test_without_tokens_only_this_machine_under_its_own_name(address, headers) -> None:
+def test_without_tokens_only_this_machine_under_its_own_name(
+    address: str, headers: dict[str, Any]
+) -> None:
     from starlette.datastructures import Headers
 
     assert isinstance(local_caller(Headers({"host": "[::1]:80"}), "::1"), Caller)
@@ -81,7 +93,7 @@ def test_without_tokens_only_this_machine_under_its_own_name(address, headers) -
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory, new_server):
+def locked(tmp_path_factory: pytest.TempPathFactory, new_server: type[Running]) -> Iterator[Locked]:
     """A server with tokens, and the tokens."""
     work = tmp_path_factory.mktemp("locked")
     running = new_server(str(work / "store"), work)
@@ -94,7 +106,7 @@ def locked(tmp_path_factory, new_server):
     database.close()
 
 
-def test_roles(locked, copy_run) -> None:
+def test_roles(locked: Locked, copy_run: Callable[..., Path]) -> None:
     running, tokens, _ = locked
     with pytest.raises(AnswerError, match="needs a token") as refused:
         next(Client(running.url, patience=1).runs())
@@ -119,7 +131,7 @@ def test_roles(locked, copy_run) -> None:
     assert ("run added", "write") in actions
 
 
-def test_an_upload_belongs_to_its_token(locked, copy_run) -> None:
+def test_an_upload_belongs_to_its_token(locked: Locked, copy_run: Callable[..., Path]) -> None:
     running, tokens, database = locked
     other = create_token(database, "other", "write")
     digest = "0" * 64
@@ -136,7 +148,7 @@ def test_an_upload_belongs_to_its_token(locked, copy_run) -> None:
         second._call("PUT", f"{place}/files/0", params={"offset": 0}, data=b"abc")
 
 
-def test_a_browser_reads_with_basic_authentication_and_writes_nothing(locked) -> None:
+def test_a_browser_reads_with_basic_authentication_and_writes_nothing(locked: Locked) -> None:
     running, tokens, _ = locked
     page = f"{running.url}/runs.html"
     asked = requests.get(page, timeout=30)
@@ -144,7 +156,7 @@ def test_a_browser_reads_with_basic_authentication_and_writes_nothing(locked) ->
     assert asked.headers["www-authenticate"].startswith("Basic")
     assert requests.get(page, auth=("me", tokens["read"]), timeout=30).ok
     assert requests.get(page, auth=("me", "wrong"), timeout=30).status_code in (401, 429)
-    body = {"run": "a", "done": 1, "total": 2}
+    body: dict[str, Any] = {"run": "a", "done": 1, "total": 2}
     place = f"{running.url}/api/v1/progress"
     assert requests.post(
         place, json=body, auth=("me", tokens["admin"]), timeout=30
@@ -166,7 +178,9 @@ def test_a_browser_reads_with_basic_authentication_and_writes_nothing(locked) ->
         ({}, 204),
     ],
 )
-def test_no_page_of_another_site_writes(locked, headers, status) -> None:
+def test_no_page_of_another_site_writes(
+    locked: Locked, headers: dict[str, Any], status: int
+) -> None:
     running, tokens, _ = locked
     bearer = {"Authorization": f"Bearer {tokens['write']}"}
     answer = requests.post(
@@ -176,7 +190,7 @@ def test_no_page_of_another_site_writes(locked, headers, status) -> None:
     assert answer.status_code == status, answer.text
 
 
-def test_a_revoked_token_is_worth_nothing_within_seconds(locked) -> None:
+def test_a_revoked_token_is_worth_nothing_within_seconds(locked: Locked) -> None:
     running, _, database = locked
     client = Client(running.url, token=create_token(database, "leaver", "read"), patience=1)
     list(client.runs())
@@ -186,7 +200,7 @@ def test_a_revoked_token_is_worth_nothing_within_seconds(locked) -> None:
         list(client.runs())
 
 
-def test_guessing_is_slowed_down(locked) -> None:
+def test_guessing_is_slowed_down(locked: Locked) -> None:
     running = locked[0]
     codes = [
         requests.get(
@@ -210,8 +224,18 @@ def test_a_bucket_lets_a_burst_and_then_a_rate_through() -> None:
     assert all(RateLimit(0, 0).wait("a") == 0 for _ in range(1000))
 
 
+def test_a_quiet_hour_saves_up_one_burst_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    stopped = SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr("olmes.server.limits.time", stopped)
+    limit = RateLimit(rate=20, burst=3)
+    assert limit.wait("a") == 0
+    clock[0] += 3600
+    assert [limit.wait("a") == 0 for _ in range(5)] == [True, True, True, False, False]
+
+
 @pytest.mark.slow
-def test_too_many_requests_are_told_to_wait(launch) -> None:
+def test_too_many_requests_are_told_to_wait(launch: Callable[..., Running]) -> None:
     running = launch("", "--rate", "5")
     session = requests.Session()
     answers = [session.get(f"{running.url}/api/v1/progress", timeout=30) for _ in range(60)]
@@ -221,7 +245,7 @@ def test_too_many_requests_are_told_to_wait(launch) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_make_list_and_revoke(tmp_path) -> None:
+def test_the_commands_make_list_and_revoke(tmp_path: Path) -> None:
     def olmes(*arguments: str) -> str:
         code = "from olmes.cli.token import command; command()"
         return subprocess.run(

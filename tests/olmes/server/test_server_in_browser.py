@@ -6,9 +6,9 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -18,32 +18,33 @@ from olmes.client.client import Client
 from olmes.client.live import LiveProgress, push_record
 from olmes.requests.callbacks import CallbackList, RunCallback
 
+if TYPE_CHECKING:
+    from olmes.requests.dispatch import Origin
+    from olmes.types import Response
+    from tests.olmes.server.conftest import Running
+
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
-def page(tmp_path) -> Iterator[Any]:
+def page(chromium: Any) -> Iterator[Any]:
     """A page of a browser that notes what is refused and what fails."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("needs chromium on the PATH")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on(
-            "console",
-            lambda line: page.problems.append(line.text) if line.type == "error" else None,
-        )
-        yield page
-        browser.close()
+    page = chromium.new_page()
+    page.set_default_timeout(60_000)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on(
+        "console",
+        lambda line: page.problems.append(line.text) if line.type == "error" else None,
+    )
+    yield page
+    page.close()
 
 
-def test_from_the_first_run_to_the_seal(launch, copy_run, sealed_run, page) -> None:
+def test_from_the_first_run_to_the_seal(
+    launch: Callable[..., Running], copy_run: Callable[..., Path], sealed_run: Path, page: Any
+) -> None:
     running = launch()
     client = Client(running.url)
     client.push(copy_run("first", rows=40, right=20))
@@ -101,7 +102,11 @@ def test_from_the_first_run_to_the_seal(launch, copy_run, sealed_run, page) -> N
 
 
 def test_a_run_under_way_is_watched_until_its_row_stands_there(
-    launch, bench, tmp_path, page, monkeypatch
+    launch: Callable[..., Running],
+    bench: Path,
+    tmp_path: Path,
+    page: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A real run tells how far it is; the row it leaves is the one that the server would write."""
     monkeypatch.setattr("olmes.client.live.INTERVAL", 0.2)
@@ -112,14 +117,14 @@ def test_a_run_under_way_is_watched_until_its_row_stands_there(
     page.evaluate("window.stayed = true")
 
     class Slow(RunCallback):
-        def answered(self, task, response, origin) -> None:
+        def answered(self, task: str, response: Response, origin: Origin) -> None:
             time.sleep(0.5)
 
     def evaluate_and_push() -> None:
         record = evaluate(
             str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, scoring_processes=1,
             out=tmp_path / "runs", use_cache=False,
-            watcher=CallbackList(LiveProgress(running.url, say=pytest.fail), Slow()),
+            callback=CallbackList(LiveProgress(running.url, say=pytest.fail), Slow()),
         )  # fmt: skip
         push_record(record.folder, running.url, say=pytest.fail)
 
@@ -159,7 +164,9 @@ def copied(runs: Path) -> Path:
     return other
 
 
-def test_a_hostile_name_of_a_model_stays_text_when_it_arrives(launch, copy_run, page) -> None:
+def test_a_hostile_name_of_a_model_stays_text_when_it_arrives(
+    launch: Callable[..., Running], copy_run: Callable[..., Path], page: Any
+) -> None:
     running = launch()
     page.goto(f"{running.url}/runs.html")
     page.locator("#live", has_text="live").wait_for()
@@ -176,7 +183,9 @@ def test_a_hostile_name_of_a_model_stays_text_when_it_arrives(launch, copy_run, 
     assert page.problems == []
 
 
-def test_the_other_store_is_told_apart_by_its_token(launch, tmp_path, page) -> None:
+def test_the_other_store_is_told_apart_by_its_token(
+    launch: Callable[..., Running], tmp_path: Path, page: Any
+) -> None:
     from olmes.server.database import Database
     from olmes.server.tokens import create_token
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -17,6 +18,9 @@ import requests
 from olmes.client.client import Client, files_of
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
+
+if TYPE_CHECKING:
+    from tests.olmes.server.conftest import Running
 
 
 def push_all(url: str, folders: list[Path], patience: float) -> None:
@@ -46,7 +50,13 @@ def check_whole(url: str, folders: list[Path]) -> int:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_during_uploads(launch, copy_run, store, kills: int, monkeypatch) -> None:
+def test_killed_during_uploads(
+    launch: Callable[..., Running],
+    copy_run: Callable[..., Path],
+    store: str,
+    kills: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """No half run is ever visible, and the clients' retries complete."""
     chance = random.Random(kills)
     folders: list[Path] = []
@@ -94,7 +104,11 @@ def test_killed_during_uploads(launch, copy_run, store, kills: int, monkeypatch)
     ("processes", "count"), [(3, 6), pytest.param(8, 60, marks=pytest.mark.slow)]
 )
 def test_processes_that_push_the_same_runs_bring_each_once(
-    launch, copy_run, store, processes: int, count: int
+    launch: Callable[..., Running],
+    copy_run: Callable[..., Path],
+    store: str,
+    processes: int,
+    count: int,
 ) -> None:
     folders = [copy_run(f"shared-{number}", rows=50, right=20) for number in range(count)]
     running = launch(store)
@@ -115,7 +129,9 @@ def test_processes_that_push_the_same_runs_bring_each_once(
     assert all(entry["action"] == "run added" for entry in entries)
 
 
-def test_told_to_end_it_finishes_what_it_was_sent(launch, copy_run) -> None:
+def test_told_to_end_it_finishes_what_it_was_sent(
+    launch: Callable[..., Running], copy_run: Callable[..., Path]
+) -> None:
     running = launch()
     folder = copy_run("ending", rows=3000, right=1000)
     heard = threading.Thread(
@@ -135,7 +151,7 @@ def test_told_to_end_it_finishes_what_it_was_sent(launch, copy_run) -> None:
 
 
 def test_a_folder_of_runs_is_served_and_watched(
-    tmp_path: Path, copy_run: Callable[..., Path], launch
+    tmp_path: Path, copy_run: Callable[..., Path], launch: Callable[..., Running]
 ) -> None:
     runs = tmp_path / "copies"
     copy_run("first")

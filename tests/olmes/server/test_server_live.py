@@ -7,14 +7,23 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from olmes import OlmesError, evaluate
-from olmes.client.client import Client
+from olmes.client.client import AnswerError, Client
 from olmes.client.live import LiveProgress, push_record
 from olmes.requests.callbacks import CallbackList, RunCallback
+
+if TYPE_CHECKING:
+    from olmes.records.record import Record
+    from olmes.requests.dispatch import Origin
+    from olmes.types import Response
+    from tests.olmes.server.conftest import Running
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 
@@ -22,24 +31,24 @@ ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 class Slow(RunCallback):
     """Gives a run of recorded answers the time that a model would take."""
 
-    def answered(self, task, response, origin) -> None:
+    def answered(self, task: str, response: Response, origin: Origin) -> None:
         time.sleep(0.1)
 
 
-def slow_run(bench: Path, out: Path, live: LiveProgress):
+def slow_run(bench: Path, out: Path, live: LiveProgress) -> Record:
     return evaluate(
         str(ECHO), model=f"replay:{bench / 'recording.jsonl'}", data=bench, out=out,
         scoring_processes=1,
-        watcher=CallbackList(live, Slow()), use_cache=False,
+        callback=CallbackList(live, Slow()), use_cache=False,
     )  # fmt: skip
 
 
 def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
-    launch, bench, tmp_path, monkeypatch
+    launch: Callable[..., Running], bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = launch()
     monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
-    heard: list[tuple[str, dict]] = []
+    heard: list[tuple[str, dict[str, Any]]] = []
 
     def listen() -> None:
         with Client(running.url) as client:
@@ -66,7 +75,7 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
 
 
 def test_a_server_that_is_away_neither_ends_nor_holds_up_a_run(
-    bench, tmp_path, monkeypatch
+    bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
     said: list[str] = []
@@ -81,7 +90,26 @@ def test_a_server_that_is_away_neither_ends_nor_holds_up_a_run(
     assert "trying for 0.2 seconds" in said[-1]
 
 
-def test_olmes_run_pushes_to_the_server_it_is_given(launch, bench, tmp_path) -> None:
+def test_a_client_gives_up_on_a_server_that_stays_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Busy for seconds, then gone: whoever still asks by then has not given up in time."""
+    statuses = [503] * 6 + [404]
+
+    def answer(*given: object, **options: object) -> requests.Response:
+        found = requests.Response()
+        found.status_code = statuses.pop(0)
+        return found
+
+    with Client("http://127.0.0.1:9", patience=0.2) as client:
+        monkeypatch.setattr(client.session, "request", answer)
+        with pytest.raises(AnswerError) as refused:
+            client.running()
+    assert refused.value.status == 503
+    assert 1 < len(statuses) < 6  # asked again, and not for ever
+
+
+def test_olmes_run_pushes_to_the_server_it_is_given(
+    launch: Callable[..., Running], bench: Path, tmp_path: Path
+) -> None:
     running = launch()
     command = [
         sys.executable, "-m", "olmes", "run", "--task", str(ECHO), "--data", str(bench),

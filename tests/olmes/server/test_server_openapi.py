@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import pytest
 import requests
 from hypothesis import HealthCheck, settings
 
+if TYPE_CHECKING:
+    from tests.olmes.server.conftest import Running
+
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_fault(server, copy_run) -> None:
+def test_schemathesis_finds_no_fault(server: Running, copy_run: Callable[..., Path]) -> None:
     """Every operation, with values the document allows and values it does not."""
     import schemathesis
+    from schemathesis.core.result import Ok
 
     from olmes.client.client import Client
 
@@ -22,12 +30,13 @@ def test_schemathesis_finds_no_fault(server, copy_run) -> None:
     api.config.update(base_url=server.url)
     tried = 0
     for operation in api.get_all_operations():
+        assert isinstance(operation, Ok), operation
         found = operation.ok()
         for mode in schemathesis.GenerationMode:
 
             @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
             @given_case(found, mode)
-            def check(case) -> None:
+            def check(case: Any) -> None:
                 nonlocal tried
                 tried += 1
                 answer = case.call(timeout=60)
@@ -42,14 +51,14 @@ def test_schemathesis_finds_no_fault(server, copy_run) -> None:
     assert requests.get(f"{server.url}/healthz", timeout=30).ok
 
 
-def given_case(operation, mode):
+def given_case(operation: Any, mode: Any) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
     """`hypothesis.given` over the requests of an operation."""
     from hypothesis import given
 
     return given(case=operation.as_strategy(generation_mode=mode))
 
 
-def test_the_document_has_examples_and_says_what_can_go_wrong(server) -> None:
+def test_the_document_has_examples_and_says_what_can_go_wrong(server: Running) -> None:
     document = requests.get(f"{server.url}/api/v1/openapi.json", timeout=30).json()
     schemas = document["components"]["schemas"]
     for name in ("Manifest", "Progress", "Error"):

@@ -6,9 +6,9 @@ import copy
 import gzip
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -19,6 +19,9 @@ from olmes.server.intake import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Limits, Settings
 from olmes.tools.hashing import file_sha256, sha256
+
+if TYPE_CHECKING:
+    from tests.olmes.server.conftest import Running
 
 FREE = {
     "environment",
@@ -112,7 +115,9 @@ def names_it(field: str, message: str, path: str, how: str) -> bool:
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
-def test_mutated_records_are_refused_with_the_field(real_run, sealed_run, tmp_path, count) -> None:
+def test_mutated_records_are_refused_with_the_field(
+    real_run: Path, sealed_run: Path, tmp_path: Path, count: int
+) -> None:
     settings = Settings(store=str(tmp_path / "store"))
     for files, path, how in mutations([real_run, sealed_run], tmp_path / "run.json", count):
         hashes = {name: file_sha256(file) for name, file in files.items()}
@@ -138,7 +143,7 @@ def upload(client: Client, files: dict[str, Path]) -> tuple[RunSummary, bool]:
 
 @pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.slow)])
 def test_the_server_refuses_them_over_the_wire(
-    server, real_run, sealed_run, tmp_path, count
+    server: Running, real_run: Path, sealed_run: Path, tmp_path: Path, count: int
 ) -> None:
     client = Client(server.url, patience=1)
     before = {run["id"] for run in client.runs()}
@@ -166,7 +171,7 @@ def test_the_server_refuses_them_over_the_wire(
     ],
 )
 def test_broken_rows_are_refused_with_file_line_and_field(
-    copy_run, tmp_path, old, new, field
+    copy_run: Callable[..., Path], tmp_path: Path, old: str, new: str, field: str
 ) -> None:
     folder = copy_run("rows")
     path = folder / "samples/echo.jsonl"
@@ -194,7 +199,7 @@ def test_broken_rows_are_refused_with_file_line_and_field(
         "SAMPLES/echo.jsonl", "samples/C:.jsonl/..", "samples/echo.jsonl/", "./run.json",
     ],
 )  # fmt: skip
-def test_names_that_lead_elsewhere_are_refused(server, name) -> None:
+def test_names_that_lead_elsewhere_are_refused(server: Running, name: str) -> None:
     client = Client(server.url, patience=1)
     digest = "0" * 64
     files = [{"name": n, "size": 1, "sha256": digest} for n in ("run.json", name)]
@@ -212,7 +217,7 @@ def test_names_that_lead_elsewhere_are_refused(server, name) -> None:
         "/api/v1/runs/a/tasks/..%2f..%2fx/samples",
     ],
 )  # fmt: skip
-def test_addresses_that_lead_elsewhere_are_refused(server, path) -> None:
+def test_addresses_that_lead_elsewhere_are_refused(server: Running, path: str) -> None:
     request = requests.Request("GET", server.url).prepare()
     request.url = server.url + path
     answer = requests.Session().send(request, timeout=30)
@@ -220,7 +225,9 @@ def test_addresses_that_lead_elsewhere_are_refused(server, path) -> None:
     assert "import" not in answer.text
 
 
-def test_a_record_that_names_another_place_is_refused(copy_run, tmp_path) -> None:
+def test_a_record_that_names_another_place_is_refused(
+    copy_run: Callable[..., Path], tmp_path: Path
+) -> None:
     for where in ("../../secret", "/etc/passwd", "samples/other.jsonl"):
         folder = copy_run("elsewhere")
         data = json.loads((folder / "run.json").read_text())
@@ -235,7 +242,7 @@ def hashes_of(files: dict[str, Path]) -> dict[str, str]:
     return {name: file_sha256(file) for name, file in files.items()}
 
 
-def test_links_are_not_followed_by_the_client(copy_run) -> None:
+def test_links_are_not_followed_by_the_client(copy_run: Callable[..., Path]) -> None:
     from olmes import OlmesError
 
     folder = copy_run("linked")
@@ -246,7 +253,9 @@ def test_links_are_not_followed_by_the_client(copy_run) -> None:
         Client("http://127.0.0.1:9").push(folder)
 
 
-def test_what_is_sealed_is_taken_only_sealed(server, sealed_run, tmp_path) -> None:
+def test_what_is_sealed_is_taken_only_sealed(
+    server: Running, sealed_run: Path, tmp_path: Path
+) -> None:
     client = Client(server.url, patience=1)
     files = files_of(sealed_run)
     opened = tmp_path / "echo.jsonl"
@@ -274,7 +283,9 @@ def test_what_is_sealed_is_taken_only_sealed(server, sealed_run, tmp_path) -> No
         upload(client, files | {"sealed/echo.jsonl.gz": torn})
 
 
-def test_an_unseal_entry_of_another_ledger_opens_nothing(server, sealed_run, tmp_path) -> None:
+def test_an_unseal_entry_of_another_ledger_opens_nothing(
+    server: Running, sealed_run: Path, tmp_path: Path
+) -> None:
     from olmes.seal.ledger import Ledger
 
     client = Client(server.url, patience=1)
@@ -298,7 +309,9 @@ def test_an_unseal_entry_of_another_ledger_opens_nothing(server, sealed_run, tmp
         client._call("POST", "/ledger", data=forged.path.read_bytes())
 
 
-def test_a_held_out_task_without_its_seal_is_refused(copy_run, tmp_path) -> None:
+def test_a_held_out_task_without_its_seal_is_refused(
+    copy_run: Callable[..., Path], tmp_path: Path
+) -> None:
     folder = copy_run("agi")
     data = json.loads((folder / "run.json").read_text())
     task = data["tasks"].pop("echo")
@@ -310,7 +323,7 @@ def test_a_held_out_task_without_its_seal_is_refused(copy_run, tmp_path) -> None
         take_in(Settings(store=str(tmp_path / "s")), files, hashes_of(files))
 
 
-def test_a_bomb_under_seal_is_given_up(tmp_path) -> None:
+def test_a_bomb_under_seal_is_given_up(tmp_path: Path) -> None:
     from olmes.server.artifacts import Artifacts
     from olmes.server.intake import open_sealed
 
@@ -328,7 +341,7 @@ def test_a_bomb_under_seal_is_given_up(tmp_path) -> None:
             open_sealed(settings, name, "exact_match")
 
 
-def test_sizes_are_limited(server, copy_run) -> None:
+def test_sizes_are_limited(server: Running, copy_run: Callable[..., Path]) -> None:
     client = Client(server.url, patience=1)
     big = {"name": "run.json", "size": 1 << 40, "sha256": "0" * 64}
     with pytest.raises(AnswerError, match="larger than") as refused:

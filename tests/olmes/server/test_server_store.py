@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def add(store: Store, folder: Path) -> None:
     store.add(take_in(store.settings, files, hashes), LOCAL, replace=False)
 
 
-def test_the_migrations_make_the_tables_of_the_schema(store) -> None:
+def test_the_migrations_make_the_tables_of_the_schema(store: str) -> None:
     database = Database(store)
     database.migrate()
     with database.reading() as connection:
@@ -52,7 +53,7 @@ def test_the_migrations_make_the_tables_of_the_schema(store) -> None:
 
 @pytest.mark.parametrize("revision", revisions())
 def test_a_store_of_every_released_schema_is_brought_to_the_newest(
-    store, tmp_path, revision
+    store: str, tmp_path: Path, revision: str
 ) -> None:
     """`schema_N.jsonl` are the tables of a back-up that the first olmes of schema N made.
 
@@ -91,7 +92,7 @@ def test_a_store_of_every_released_schema_is_brought_to_the_newest(
     opened.database.close()
 
 
-def test_a_store_of_a_newer_olmes_is_left_alone(tmp_path) -> None:
+def test_a_store_of_a_newer_olmes_is_left_alone(tmp_path: Path) -> None:
     database = Database(str(tmp_path / "store"))
     database.migrate()
     with database.writing() as connection:
@@ -102,13 +103,13 @@ def test_a_store_of_a_newer_olmes_is_left_alone(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("store", ["mysql://x/y", "postgres ://x", "://"])
-def test_other_databases_are_refused(store) -> None:
+def test_other_databases_are_refused(store: str) -> None:
     with pytest.raises(OlmesError):
         store_url(store)
 
 
 def test_a_backup_restores_everything_to_either_database(
-    store, tmp_path, copy_run, sealed_run
+    store: str, tmp_path: Path, copy_run: Callable[..., Path], sealed_run: Path
 ) -> None:
     settings = Settings(store=store, work=str(tmp_path / "work"))
     first = Store(settings)
@@ -145,7 +146,7 @@ def test_a_backup_restores_everything_to_either_database(
         one.database.close()
 
 
-def test_a_changed_backup_is_not_restored(tmp_path, copy_run) -> None:
+def test_a_changed_backup_is_not_restored(tmp_path: Path, copy_run: Callable[..., Path]) -> None:
     settings = Settings(store=str(tmp_path / "store"))
     store = Store(settings)
     store.database.migrate()
@@ -161,8 +162,9 @@ def test_a_changed_backup_is_not_restored(tmp_path, copy_run) -> None:
         restore_backup(target, tmp_path / "backup")
 
 
-@pytest.mark.slow
-def test_a_sqlite_store_moves_to_postgresql(postgresql, tmp_path, copy_run) -> None:
+def test_a_sqlite_store_moves_to_postgresql(
+    postgresql: Callable[[], str], tmp_path: Path, copy_run: Callable[..., Path]
+) -> None:
     settings = Settings(store=str(tmp_path / "store"))
     store = Store(settings)
     store.database.migrate()
@@ -178,7 +180,7 @@ def test_a_sqlite_store_moves_to_postgresql(postgresql, tmp_path, copy_run) -> N
 
 
 @pytest.mark.parametrize("place", ["folder", "memory://artifacts"])
-def test_artifacts_lie_in_a_folder_or_at_an_fsspec_url(tmp_path, place) -> None:
+def test_artifacts_lie_in_a_folder_or_at_an_fsspec_url(tmp_path: Path, place: str) -> None:
     artifacts = Artifacts(str(tmp_path / place) if place == "folder" else place)
     texts = ["plain", "line\u2028separator", "lone \\ud800 surrogate", "ünïcode", ""]
     rows = [
@@ -194,7 +196,7 @@ def test_artifacts_lie_in_a_folder_or_at_an_fsspec_url(tmp_path, place) -> None:
 
 
 def test_samples_that_no_run_names_are_swept_once_they_are_old(
-    store, tmp_path, copy_run, sealed_run
+    store: str, tmp_path: Path, copy_run: Callable[..., Path], sealed_run: Path
 ) -> None:
     settings = Settings(store=store, work=str(tmp_path / "work"), limits=Limits(artifact_age=3600))
     opened = Store(settings)
@@ -216,7 +218,7 @@ def test_samples_that_no_run_names_are_swept_once_they_are_old(
     opened.database.close()
 
 
-def test_an_artifact_is_compressed(tmp_path, copy_run) -> None:
+def test_an_artifact_is_compressed(tmp_path: Path, copy_run: Callable[..., Path]) -> None:
     folder = copy_run("large", rows=5000, right=100)
     path = folder / "samples/echo.jsonl"
     artifacts = Artifacts(str(tmp_path / "a"))

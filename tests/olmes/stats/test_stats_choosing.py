@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import fmean as mean
 
 import numpy as np
 import pytest
 
 from olmes import stats
+from tests.known import known
 
 
 def right_or_wrong(draw: np.random.Generator, chances: np.ndarray, items: int) -> np.ndarray:
@@ -74,7 +76,8 @@ def test_an_alarm_seldom_rings_for_nothing() -> None:
         values = right_or_wrong(draw, np.full(10, 0.5), 300)
         rung = dict.fromkeys(raised, False)
         for k in range(2, 11):
-            alarm = stats.regression_alarm(values[:, :k].tolist(), [str(i) for i in range(k)])
+            names = [str(i) for i in range(k)]
+            alarm = known(stats.regression_alarm(values[:, :k].tolist(), names))
             best = alarm.against_best
             rung["corrected"] |= alarm.raised
             once = replace(best, p_adjusted=best.p_adjusted / alarm.looks)
@@ -91,9 +94,8 @@ def test_an_alarm_seldom_rings_for_nothing() -> None:
 def test_an_alarm_rings_for_a_fall() -> None:
     draw = np.random.default_rng(23)
     chances = np.array([0.5, 0.6, 0.6, 0.6, 0.35])
-    alarm = stats.regression_alarm(
-        right_or_wrong(draw, chances, 500).tolist(), ["100", "200", "300", "400", "500"]
-    )
+    values = right_or_wrong(draw, chances, 500).tolist()
+    alarm = known(stats.regression_alarm(values, ["100", "200", "300", "400", "500"]))
     assert alarm.raised
     assert alarm.latest == "500"
     assert alarm.best in {"200", "300", "400"}
@@ -108,8 +110,8 @@ def test_an_alarm_is_corrected_by_holm_and_by_the_looks() -> None:
     draw = np.random.default_rng(26)
     values = right_or_wrong(draw, np.array([0.5, 0.56, 0.5, 0.42]), 200)
     names = ["a", "b", "c", "d"]
-    once = stats.regression_alarm(values.tolist(), names, looks=1)
-    alarm = stats.regression_alarm(values.tolist(), names)
+    once = known(stats.regression_alarm(values.tolist(), names, looks=1))
+    alarm = known(stats.regression_alarm(values.tolist(), names))
     columns = values.T.tolist()
     plain = [stats.compare(column, columns[-1]).p_value for column in columns[:-1]]
     corrected = stats.holm(plain)
@@ -117,25 +119,26 @@ def test_an_alarm_is_corrected_by_holm_and_by_the_looks() -> None:
     assert 0 < 3 * corrected[1] < 1
     assert once.against_best.p_adjusted == pytest.approx(corrected[1])
     assert alarm.against_best.p_adjusted == pytest.approx(3 * corrected[1])
-    assert alarm.against_previous.p_adjusted == pytest.approx(min(1, 3 * corrected[2]))
+    assert known(alarm.against_previous).p_adjusted == pytest.approx(min(1, 3 * corrected[2]))
     with pytest.raises(ValueError, match="2 names for 4 checkpoints"):
         stats.regression_alarm(values.tolist(), ["a", "b"])
 
 
 def test_an_alarm_knows_which_way_is_better() -> None:
     losses = [[0.2, 0.9 + 0.001 * i] for i in range(30)]
-    assert stats.regression_alarm(losses, ["a", "b"], higher_is_better=False).raised
+    assert known(stats.regression_alarm(losses, ["a", "b"], higher_is_better=False)).raised
     three = [[0.5, 0.2 + 0.001 * i, 0.9] for i in range(30)]
-    assert stats.regression_alarm(three, ["a", "b", "c"], higher_is_better=False).best == "b"
-    assert stats.regression_alarm(three, ["a", "b", "c"]).best == "a"
-    assert not stats.regression_alarm(losses, ["a", "b"]).raised
+    names = ["a", "b", "c"]
+    assert known(stats.regression_alarm(three, names, higher_is_better=False)).best == "b"
+    assert known(stats.regression_alarm(three, names)).best == "a"
+    assert not known(stats.regression_alarm(losses, ["a", "b"])).raised
 
 
 def test_no_alarm_from_one_checkpoint_or_one_that_gains() -> None:
     assert stats.regression_alarm([[1.0], [0.0]], ["a"]) is None
     draw = np.random.default_rng(24)
     values = right_or_wrong(draw, np.array([0.3, 0.5]), 200).tolist()
-    alarm = stats.regression_alarm(values, ["a", "b"])
+    alarm = known(stats.regression_alarm(values, ["a", "b"]))
     assert not alarm.raised
     assert "no fall is shown" in alarm.sentence
 
@@ -143,18 +146,22 @@ def test_no_alarm_from_one_checkpoint_or_one_that_gains() -> None:
 def carried(draws: int, slope: float, noise: float) -> tuple[float, float, float, float]:
     """Mean slope and coverage by least squares, and the same corrected for the dev noise."""
     draw = np.random.default_rng(25)
-    plain, corrected, held, held_corrected = [], [], [], []
+    plain: list[float] = []
+    corrected: list[float] = []
+    held: list[bool] = []
+    held_corrected: list[bool] = []
     truth = 0.4 + 0.02 * np.arange(8)
     for _ in range(draws):
         dev = truth + draw.normal(0, noise, 8)
         unseen = 0.1 + slope * truth + draw.normal(0, 0.01, 8)
         line = stats.carry_over(dev.tolist(), unseen.tolist(), dev_noise=noise)
-        plain.append(line.slope)
-        held.append(line.ci_low <= slope <= line.ci_high)
+        plain.append(known(line.slope))
+        held.append(known(line.ci_low) <= slope <= known(line.ci_high))
         if line.corrected_slope is not None:
             corrected.append(line.corrected_slope)
-            held_corrected.append(line.corrected_low <= slope <= line.corrected_high)
-    found = tuple(float(np.mean(column)) for column in (plain, held, corrected, held_corrected))
+            low, high = known(line.corrected_low), known(line.corrected_high)
+            held_corrected.append(low <= slope <= high)
+    found = mean(plain), mean(held), mean(corrected), mean(held_corrected)
     print(
         f"carry-over slope {slope}, noise {noise}: least squares {found[0]:.3f}, covers "
         f"{100 * found[1]:.1f} %; corrected {found[2]:.3f}, covers {100 * found[3]:.1f} %"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 from olmes import stats
 from olmes.stats.pairing import difference_interval
+from tests.known import known
 
 FEW = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=40)
 
@@ -144,7 +146,7 @@ def test_swapping_the_runs_mirrors_the_comparison(pairs: list[tuple[int, int]]) 
     a, b = [x for x, _ in pairs], [y for _, y in pairs]
     forth, back = stats.compare(a, b), stats.compare(b, a)
     assert forth.difference == -back.difference
-    assert forth.ci_low == pytest.approx(-back.ci_high)
+    assert forth.ci_low == pytest.approx(-known(back.ci_high))
     assert (forth.wins, forth.losses, forth.p_value) == (back.losses, back.wins, back.p_value)
     opposite = {"better": "worse", "worse": "better"}
     assert opposite.get(forth.verdict, forth.verdict) == back.verdict
@@ -162,10 +164,10 @@ def test_macro_differences_hold_for_any_strata(
     assert found.difference == pytest.approx(found.candidate - found.baseline)
     assert 0 < found.p_value <= 1
     if found.ci_low is not None:
-        assert -1 <= found.ci_low <= found.ci_high <= 1
+        assert -1 <= found.ci_low <= known(found.ci_high) <= 1
 
 
-def verdicts(wins: int, losses: int, n: int, **options: float) -> str:
+def verdicts(wins: int, losses: int, n: int, **options: Any) -> str:
     rest = n - wins - losses
     baseline = [0] * wins + [1] * losses + [1] * rest
     candidate = [1] * wins + [0] * losses + [1] * rest
@@ -286,5 +288,5 @@ def test_design_effect() -> None:
 
 def test_ten_ties_in_ten_items_are_no_point() -> None:
     low, high = difference_interval(stats.stratified_mean([0.0] * 10), binary=True)
-    assert low < -0.2
-    assert high > 0.2
+    assert known(low) < -0.2
+    assert known(high) > 0.2

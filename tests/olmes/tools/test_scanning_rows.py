@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from olmes import OlmesError, evaluate
 from olmes.records.record import VERDICT
 from olmes.tools import jsonl
+
+if TYPE_CHECKING:
+    from tests.olmes.conftest import EchoBench
 
 ROWS = [
     {"a": 1, "b": [0.1, 1e-300, -0.0], "text": "line\u2028separator \ud83d\ude00 ünï"},
@@ -41,7 +45,7 @@ def test_scan_names_a_line_that_is_not_json(tmp_path: Path) -> None:
         list(jsonl.scan(tmp_path / "missing.jsonl"))
 
 
-def test_verdicts_are_the_samples_without_their_texts(echo, tmp_path: Path) -> None:
+def test_verdicts_are_the_samples_without_their_texts(echo: EchoBench, tmp_path: Path) -> None:
     record = evaluate(
         str(echo.task),
         model=f"replay:{echo.recording}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,17 +23,21 @@ from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.reporting import best_sentence
 from olmes.trainers.checkpoints.request import EvalRequest
+from tests.known import known
+
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
 
 RIGHT = {2: 3, 4: 9, 6: 8}
 """Items of twelve that a checkpoint gets right."""
 
 
 @pytest.fixture
-def scored(lab) -> Queue:
+def scored(lab: Lab) -> Queue:
     """Three checkpoints that are done."""
     queue = Queue(lab.training)
     Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.place)).write(lab.training)
-    ask = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
+    request = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
     for step, right in RIGHT.items():
         recording = lab.place / f"{step}.jsonl"
         rows = [
@@ -50,18 +55,18 @@ def scored(lab) -> Queue:
         with queue.changing() as connection:
             queue.insert(
                 connection, label=f"checkpoint-{step}", step=step, signature="a",
-                source=lab.output_dir / f"checkpoint-{step}", ask=ask, policy="every",
+                source=lab.output_dir / f"checkpoint-{step}", request=request, policy="every",
                 folder=f"files/x/out/checkpoint-{step}",
             )  # fmt: skip
-        job, lock = queue.take()
+        job, lock = known(queue.take())
         queue.finish(job, "done", fingerprint=str(step), result=outcome(record))
         lock.release()
     return queue
 
 
-def test_best_and_scores_are_written(lab, scored):
+def test_best_and_scores_are_written(lab: Lab, scored: Queue) -> None:
     (lab.training / "files/x/out/checkpoint-4").mkdir(parents=True)
-    values = {}
+    values: dict[str, Any] = {}
     kept = publish(scored, Training.read(lab.training), values)
     assert kept == {"files/x/out/checkpoint-4"}
     assert len(values) == 3
@@ -83,22 +88,22 @@ def test_best_and_scores_are_written(lab, scored):
     assert all(Path(row["folder"], "run.json").exists() for row in rows)
 
 
-def test_what_is_not_whole_or_held_out_is_not_chosen_from(scored):
+def test_what_is_not_whole_or_held_out_is_not_chosen_from(scored: Queue) -> None:
     job = scored.jobs()[1]
     assert eligible(job)
     for change in ({"complete": False}, {"held_out": True}, {"value": None}, {"same_as": "x"}):
         with scored.changing() as connection:
-            result = json.dumps({**job.result, **change})
+            result = json.dumps({**known(job.result), **change})
             connection.execute("UPDATE jobs SET result = ? WHERE id = ?", (result, job.id))
         assert not eligible(scored.jobs()[1])
 
 
-def test_one_checkpoint_needs_no_correction(scored):
+def test_one_checkpoint_needs_no_correction(scored: Queue) -> None:
     best = best_among(scored.jobs()[:1], {})
     assert best.numbers["corrected"] == best.numbers["score"] == 0.25
 
 
-def test_weights_give_the_mean_of_the_suite():
+def test_weights_give_the_mean_of_the_suite() -> None:
     """A plain task, one over parts, and one that averages its sub-tasks, as a suite does."""
     keys, values = [], {}
     for task, subtask, row, value, parts in [

@@ -7,8 +7,10 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,9 +20,12 @@ from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
 
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
+
 
 @pytest.fixture
-def save(lab):
+def save(lab: Lab) -> Callable[[int], Path]:
     """`save(step)`: a checkpoint in the training's folder."""
 
     def make(step: int) -> Path:
@@ -33,10 +38,19 @@ def save(lab):
 
 
 @pytest.fixture
-def call(lab):
+def call(lab: Lab) -> Callable[..., None]:
     """`call(hook, event, step)`: as a Trainer on one CPU calls it."""
 
-    def event(hook, name, step, *, zero=True, world_size=1, device="cpu", save_strategy="steps"):
+    def event(
+        hook: ScoreCheckpoints,
+        name: str,
+        step: int,
+        *,
+        zero: bool = True,
+        world_size: int = 1,
+        device: str = "cpu",
+        save_strategy: str = "steps",
+    ) -> None:
         args = SimpleNamespace(
             output_dir=str(lab.output_dir), world_size=world_size, local_process_index=0,
             device=SimpleNamespace(type=device), save_strategy=save_strategy,
@@ -47,14 +61,14 @@ def call(lab):
     return event
 
 
-def make(lab, **options) -> ScoreCheckpoints:
+def make(lab: Lab, **options: Any) -> ScoreCheckpoints:
     return ScoreCheckpoints(str(lab.suite), out=lab.runs, data=lab.data, **options)
 
 
-TO_NOBODY = {"where": "command", "command": "true {job}"}
+TO_NOBODY: dict[str, Any] = {"where": "command", "command": "true {job}"}
 
 
-def test_a_held_out_suite_is_refused_before_any_training(lab):
+def test_a_held_out_suite_is_refused_before_any_training(lab: Lab) -> None:
     with pytest.raises(OlmesError, match="must not be looked at"):
         ScoreCheckpoints("unseen", out=lab.runs)
     with pytest.raises(OlmesError, match="cannot be scored by a hook"):
@@ -64,7 +78,9 @@ def test_a_held_out_suite_is_refused_before_any_training(lab):
     ScoreCheckpoints("unseen", out=lab.runs, reason="final, for the paper", final=True)
 
 
-def test_a_held_out_suite_is_put_to_the_last_checkpoint_alone(lab, save, call):
+def test_a_held_out_suite_is_put_to_the_last_checkpoint_alone(
+    lab: Lab, save: Callable[[int], Path], call: Callable[..., None]
+) -> None:
     hook = ScoreCheckpoints(
         "agieval", out=lab.runs, reason="final", final=True, limit=2, **TO_NOBODY
     )
@@ -89,21 +105,30 @@ def test_a_held_out_suite_is_put_to_the_last_checkpoint_alone(lab, save, call):
         ({"settings": {"gsm8k.shots": 4}}, "gsm8k.shots"),
     ],
 )
-def test_wrong_arguments_are_refused_at_once(lab, options, message):
+def test_wrong_arguments_are_refused_at_once(
+    lab: Lab, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(OlmesError, match=message):
         make(lab, **options)
 
 
-def test_a_failure_inside_is_said_and_the_training_goes_on(lab, call, capsys, monkeypatch):
+def test_a_failure_inside_is_said_and_the_training_goes_on(
+    lab: Lab,
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hook = make(lab)
     lab.runs.write_text("a file where the store should be")
     call(hook, "on_train_begin", 0)
     call(hook, "on_save", 2)
     call(hook, "on_train_end", 2)
-    assert capsys.readouterr().err.count("the training goes on") == 3
+    assert capsys.readouterr().err.count("the training continues") == 3
 
 
-def test_other_processes_of_a_training_do_nothing(lab, save, call):
+def test_other_processes_of_a_training_do_nothing(
+    lab: Lab, save: Callable[[int], Path], call: Callable[..., None]
+) -> None:
     hook = make(lab)
     save(2)
     for event in ("on_train_begin", "on_save", "on_train_end"):
@@ -111,7 +136,12 @@ def test_other_processes_of_a_training_do_nothing(lab, save, call):
     assert not lab.runs.exists()
 
 
-def test_a_sharded_checkpoint_is_shown_as_failed(lab, save, call, capsys):
+def test_a_sharded_checkpoint_is_shown_as_failed(
+    lab: Lab,
+    save: Callable[[int], Path],
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     hook = make(lab, **TO_NOBODY)
     call(hook, "on_train_begin", 0)
     folder = save(2)
@@ -125,7 +155,7 @@ def test_a_sharded_checkpoint_is_shown_as_failed(lab, save, call, capsys):
     assert "checkpoint-2 could not be scored" in capsys.readouterr().err
 
 
-def test_a_checkpoint_that_cannot_be_set_aside_is_shown_and_made_good(lab, save, call, monkeypatch):
+def test_a_checkpoint_that_cannot_be_staged_is_shown_and_made_good(lab, save, call, monkeypatch):
     def refuse(*_: object) -> None:  # a mock: a disk cannot be filled in a test
         raise OSError(28, "No space left on device")
 
@@ -142,30 +172,39 @@ def test_a_checkpoint_that_cannot_be_set_aside_is_shown_and_made_good(lab, save,
     assert [job.state for job in Queue(lab.training).jobs()] == ["queued"]
 
 
-def test_a_restart_queues_what_was_saved_and_not_queued(lab, save, call):
+def test_a_restart_queues_what_was_saved_and_not_queued(
+    lab: Lab, save: Callable[[int], Path], call: Callable[..., None]
+) -> None:
     for step in (2, 4, 6):
         save(step)
     (lab.output_dir / "checkpoint-4/model.safetensors").write_bytes(b"torn")
     hook = make(lab, **TO_NOBODY)
-    call(hook, "on_train_begin", 4)  # goes on from step 4: 6 is about to be written again
+    call(hook, "on_train_begin", 4)  # resumes from step 4: 6 is about to be written again
     assert [job.step for job in Queue(lab.training).jobs()] == [2]
     assert (lab.output_dir / "checkpoint-2").exists()
     assert not (lab.output_dir / "checkpoint-2/lineage.json").exists()
     call(hook, "on_train_end", 4)
 
 
-def test_links_are_cut_before_a_training_writes_its_folders_again(lab, save, call):
+def test_links_are_cut_before_a_training_writes_its_folders_again(
+    lab: Lab, save: Callable[[int], Path], call: Callable[..., None]
+) -> None:
     hook = make(lab, **TO_NOBODY)
     call(hook, "on_train_begin", 0)
     save(2)
     call(hook, "on_save", 2)
-    kept = lab.aside("checkpoint-2") / "model.safetensors"
+    kept = lab.staged("checkpoint-2") / "model.safetensors"
     assert kept.stat().st_nlink == 2
     call(make(lab, **TO_NOBODY), "on_train_begin", 0)
     assert kept.stat().st_nlink == 1
 
 
-def test_the_command_gets_each_job_once_and_again_where_it_fails(lab, save, call, capsys):
+def test_the_command_gets_each_job_once_and_again_where_it_fails(
+    lab: Lab,
+    save: Callable[[int], Path],
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     log = lab.place / "submitted"
     script = lab.place / "submit.py"
     script.write_text(
@@ -178,20 +217,24 @@ def test_the_command_gets_each_job_once_and_again_where_it_fails(lab, save, call
     for step in (2, 4):
         save(step)
         call(hook, "on_save", step)
-        for process in hook.submitted.values():
+        for process in hook.submission.submitted.values():
             process.wait()
     call(hook, "on_train_end", 4)
-    for process in hook.submitted.values():
+    for process in hook.submission.submitted.values():
         process.wait()
     jobs = Queue(lab.training).jobs()
     lines = log.read_text().splitlines()
     ids = [line.split()[-1] for line in lines]
-    assert ids == [jobs[0].id, *sorted(ids[1:3], key=[jobs[0].id, jobs[1].id].index)]
+    assert ids[0] == jobs[0].id
+    # The second and third command run at the same time.
+    assert sorted(ids[1:]) == sorted([jobs[0].id, jobs[1].id])
     assert "olmes.trainers.checkpoints.worker" in lines[0]
-    assert "is given again" in capsys.readouterr().err
+    assert "is run again" in capsys.readouterr().err
 
 
-def test_lineage_is_written_beside_the_checkpoint(lab, save, call):
+def test_lineage_is_written_beside_the_checkpoint(
+    lab: Lab, save: Callable[[int], Path], call: Callable[..., None]
+) -> None:
     hook = make(lab, about={"method": "sft"}, **TO_NOBODY)
     call(hook, "on_train_begin", 0)
     hook.base = "allenai/a-base"
@@ -202,14 +245,20 @@ def test_lineage_is_written_beside_the_checkpoint(lab, save, call):
         {"training": "out", "step": 2, "method": "sft"},
     ]
     assert json.loads((folder / "lineage.json").read_text()) == wanted
-    assert json.loads((lab.aside("checkpoint-2") / "lineage.json").read_text()) == wanted
+    assert json.loads((lab.staged("checkpoint-2") / "lineage.json").read_text()) == wanted
 
 
-def test_without_another_device_scoring_waits_for_the_end(lab, save, call, capsys, monkeypatch):
+def test_without_another_device_scoring_waits_for_the_end(
+    lab: Lab,
+    save: Callable[[int], Path],
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hook = make(lab, wait_at_end=False)
     started = []
     call(hook, "on_train_begin", 0, device="mps")
-    monkeypatch.setattr(hook.scorer, "start", lambda: started.append(time.time()))
+    monkeypatch.setattr(hook.scoring.process, "start", lambda: started.append(time.time()))
     assert "when the training ends" in capsys.readouterr().err
     save(2)
     call(hook, "on_save", 2, device="mps")
@@ -218,10 +267,16 @@ def test_without_another_device_scoring_waits_for_the_end(lab, save, call, capsy
     assert len(started) == 1
 
 
-def test_the_end_does_not_wait_with_several_processes(lab, save, call, monkeypatch, capsys):
+def test_the_end_does_not_wait_with_several_processes(
+    lab: Lab,
+    save: Callable[[int], Path],
+    call: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     hook = make(lab)
     call(hook, "on_train_begin", 0, world_size=2)
-    monkeypatch.setattr(hook.scorer, "start", lambda: None)
+    monkeypatch.setattr(hook.scoring.process, "start", lambda: None)
     save(2)
     call(hook, "on_save", 2, world_size=2)
     began = time.perf_counter()
@@ -230,16 +285,18 @@ def test_the_end_does_not_wait_with_several_processes(lab, save, call, monkeypat
     assert "still to be scored: 1" in capsys.readouterr().err
 
 
-def test_no_checkpoints_no_scores(lab, call, capsys):
+def test_no_checkpoints_no_scores(
+    lab: Lab, call: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     hook = make(lab)
     call(hook, "on_train_begin", 0, save_strategy="no")
     assert "none will be scored" in capsys.readouterr().err
     call(hook, "on_train_end", 0)
 
 
-def test_an_ask_survives_the_queue(lab):
-    hook = make(lab, limit=3, settings={"echo.max_tokens": 8}, judge="smollm2")
-    assert EvalRequest.from_json(json.loads(json.dumps(hook.ask.to_json()))) == hook.ask
+def test_a_request_survives_the_queue(lab):
+    request = make(lab, limit=3, settings={"echo.max_tokens": 8}, judge="smollm2").options.request
+    assert EvalRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
 
 
 @pytest.mark.parametrize(
@@ -252,7 +309,9 @@ def test_an_ask_survives_the_queue(lab):
         (4, {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "4"}, None),
     ],
 )
-def test_a_gpu_that_nobody_trains_on(monkeypatch, gpus, variables, device):
+def test_a_gpu_that_nobody_trains_on(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, variables: dict[str, Any], device: str | None
+) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)  # a mock: there are no GPUs here

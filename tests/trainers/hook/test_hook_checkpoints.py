@@ -1,10 +1,11 @@
-"""Which folders are whole checkpoints, on folders as transformers writes them."""
+"""Which folders are complete checkpoints, on folders as transformers writes them."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from olmes.trainers.checkpoints.folders import (
     model_files,
     signature,
 )
+from tests.known import known
 
 
 @pytest.fixture
-def make(base: Path, tmp_path: Path):
+def make(base: Path, tmp_path: Path) -> Callable[..., Path]:
     """`make(name, step)`: a checkpoint folder as a trainer leaves it."""
 
     def copy(name: str = "checkpoint-4", step: int | None = 4) -> Path:
@@ -34,7 +36,7 @@ def make(base: Path, tmp_path: Path):
     return copy
 
 
-def test_a_whole_checkpoint(make):
+def test_a_whole_checkpoint(make: Callable[..., Path]) -> None:
     folder = make()
     assert trouble_of(folder) is None
     assert trouble_of(folder, in_order=True) is None
@@ -45,20 +47,20 @@ def test_a_whole_checkpoint(make):
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 100, 5000, -8, -1])
-def test_weights_cut_anywhere_are_torn(make, kept):
+def test_weights_cut_anywhere_are_torn(make: Callable[..., Path], kept: int) -> None:
     weights = make() / "model.safetensors"
     os.truncate(weights, kept if kept >= 0 else weights.stat().st_size + kept)
-    assert "cut short" in trouble_of(weights.parent).reason
+    assert "cut short" in known(trouble_of(weights.parent)).reason
 
 
-def test_weights_with_bytes_too_many_are_torn(make):
+def test_weights_with_bytes_too_many_are_torn(make: Callable[..., Path]) -> None:
     folder = make()
     with (folder / "model.safetensors").open("ab") as stream:
         stream.write(b"\0" * 10)
-    assert "cut short" in trouble_of(folder).reason
+    assert "cut short" in known(trouble_of(folder)).reason
 
 
-def test_torch_archives(make):
+def test_torch_archives(make: Callable[..., Path]) -> None:
     import torch
     from safetensors.torch import load_file
 
@@ -67,10 +69,10 @@ def test_torch_archives(make):
     (folder / "model.safetensors").unlink()
     assert trouble_of(folder) is None
     os.truncate(folder / "pytorch_model.bin", (folder / "pytorch_model.bin").stat().st_size // 2)
-    assert "cut short" in trouble_of(folder).reason
+    assert "cut short" in known(trouble_of(folder)).reason
 
 
-def test_sharded_safetensors(base, make):
+def test_sharded_safetensors(base: Path, make: Callable[..., Path]) -> None:
     from transformers import AutoModelForCausalLM
 
     folder = make()
@@ -81,33 +83,33 @@ def test_sharded_safetensors(base, make):
     assert trouble_of(folder) is None
     assert set(shards) <= set(model_files(folder))
     shards[-1].unlink()
-    found = trouble_of(folder)
+    found = known(trouble_of(folder))
     assert "is missing" in found.reason
     assert not found.lasting
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "trainer_state.json"])
-def test_json_cut_short(make, name):
+def test_json_cut_short(make: Callable[..., Path], name: str) -> None:
     folder = make()
     os.truncate(folder / name, (folder / name).stat().st_size - 3)
-    assert "cut short" in trouble_of(folder).reason
+    assert "cut short" in known(trouble_of(folder)).reason
 
 
-def test_what_is_missing_is_named(make):
+def test_what_is_missing_is_named(make: Callable[..., Path]) -> None:
     folder = make("checkpoint-1")
     (folder / "trainer_state.json").unlink()
-    assert "writes last" in trouble_of(folder).reason
+    assert "writes last" in known(trouble_of(folder)).reason
     assert trouble_of(make("step_1", None)) is None
     folder = make("checkpoint-2")
     (folder / "tokenizer.json").unlink()
-    assert "processing_class" in trouble_of(folder).reason
+    assert "processing_class" in known(trouble_of(folder)).reason
     assert trouble_of(folder, tokenizer=False) is None
     folder = make("checkpoint-3")
     (folder / "config.json").unlink()
-    assert "config.json" in trouble_of(folder).reason
+    assert "config.json" in known(trouble_of(folder)).reason
     folder = make("checkpoint-5")
     (folder / "model.safetensors").unlink()
-    assert "no weights" in trouble_of(folder).reason
+    assert "no weights" in known(trouble_of(folder)).reason
 
 
 @pytest.mark.parametrize(
@@ -118,25 +120,27 @@ def test_what_is_missing_is_named(make):
         ("global_step4/zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_to_fp32"),
     ],
 )
-def test_shards_of_a_trainer_are_refused_with_a_remedy(make, shard, remedy):
+def test_shards_of_a_trainer_are_refused_with_a_remedy(
+    make: Callable[..., Path], shard: str, remedy: str
+) -> None:
     folder = make()
     (folder / "model.safetensors").unlink()
     (folder / shard).parent.mkdir(exist_ok=True)
     (folder / shard).write_bytes(b"x")
-    found = trouble_of(folder)
+    found = known(trouble_of(folder))
     assert found.lasting
     assert remedy in found.reason
 
 
-def test_a_second_save_cut_short_over_a_first(make):
+def test_a_second_save_cut_short_over_a_first(make: Callable[..., Path]) -> None:
     folder = make()
     state = (folder / "trainer_state.json").stat().st_mtime_ns
     os.utime(folder / "model.safetensors", ns=(state + 10**9, state + 10**9))
-    assert "second save" in trouble_of(folder, in_order=True).reason
+    assert "second save" in known(trouble_of(folder, in_order=True)).reason
     assert trouble_of(folder) is None
 
 
-def test_folders_by_name_and_order(make):
+def test_folders_by_name_and_order(make: Callable[..., Path]) -> None:
     out = make("checkpoint-10", 10).parent
     make("checkpoint-9", 9)
     make("step_20", None)
@@ -153,7 +157,7 @@ def test_folders_by_name_and_order(make):
     assert checkpoints_in(out / "nowhere") == []
 
 
-def test_the_last_complete_is_what_a_trainer_can_go_on_from(make):
+def test_the_last_complete_is_what_a_trainer_can_go_on_from(make: Callable[..., Path]) -> None:
     out = make("checkpoint-9", 9).parent
     torn = make("checkpoint-10", 10)
     os.truncate(torn / "model.safetensors", 1000)
@@ -162,7 +166,9 @@ def test_the_last_complete_is_what_a_trainer_can_go_on_from(make):
     assert last_complete(out / "nowhere") is None
 
 
-def test_the_signature_follows_weights_and_configuration_alone(make, tmp_path):
+def test_the_signature_follows_weights_and_configuration_alone(
+    make: Callable[..., Path], tmp_path: Path
+) -> None:
     folder = make()
     before = signature(folder)
     (folder / "lineage.json").write_text("[]")

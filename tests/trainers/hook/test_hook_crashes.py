@@ -8,23 +8,29 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from olmes.trainers.checkpoints.queue import Queue
+from tests.known import known
+
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
 
 KILLS = int(os.environ.get("OLMES_KILLS", "3"))
 pytestmark = pytest.mark.slow
 
 
-def fingerprints(lab) -> dict[int, str]:
+def fingerprints(lab: Lab) -> dict[int, str]:
     return {row["step"]: row["fingerprint"] for row in lab.scores()}
 
 
-def check_whole(lab, steps: list[int]) -> None:
+def check_whole(lab: Lab, steps: list[int]) -> None:
     """Every checkpoint is scored, none twice, and no record is of half a checkpoint."""
     rows = lab.scores()
     assert [row["step"] for row in rows] == steps
@@ -35,7 +41,7 @@ def check_whole(lab, steps: list[int]) -> None:
     assert all(one["tasks"]["echo"]["metrics"]["exact_match"]["n"] == 12 for one in records)
 
 
-def kill_when(process, there: Callable[[], bool], delay: float) -> bool:
+def kill_when(process: subprocess.Popen[str], there: Callable[[], bool], delay: float) -> bool:
     """SIGKILL a process once something is there; False where it ended before."""
     while process.poll() is None:
         if there():
@@ -47,7 +53,7 @@ def kill_when(process, there: Callable[[], bool], delay: float) -> bool:
     return False
 
 
-def half_saved(lab) -> list[str]:
+def half_saved(lab: Lab) -> list[str]:
     """Checkpoints that are being written at this moment."""
     return [
         folder.name
@@ -56,7 +62,7 @@ def half_saved(lab) -> list[str]:
     ]
 
 
-def test_killed_while_it_saves(lab, tmp_path):
+def test_killed_while_it_saves(lab: Lab, tmp_path: Path) -> None:
     count = 4 + KILLS
     hook = lab.hook(keep="none")
     dice = random.Random(1)
@@ -69,7 +75,7 @@ def test_killed_while_it_saves(lab, tmp_path):
             return any(name not in stale for name in half_saved(lab))
 
         assert kill_when(process, saving, dice.random() * 0.03)
-        process.stdout.close()
+        known(process.stdout).close()
         stale = set(half_saved(lab))
         halves += bool(stale)
     print(f"{KILLS} kills, {halves} left half a checkpoint")
@@ -82,7 +88,7 @@ def test_killed_while_it_saves(lab, tmp_path):
     assert fingerprints(calm) == killed
 
 
-def owner_of(lab) -> int | None:
+def owner_of(lab: Lab) -> int | None:
     """The process that scores at this moment."""
     if not (lab.training / "queue.sqlite").exists():
         return None
@@ -98,7 +104,7 @@ def kill(pid: int) -> bool:
     return True
 
 
-def test_killed_while_it_scores(lab):
+def test_killed_while_it_scores(lab: Lab) -> None:
     """Just after a job is taken (imports, loading), when answers begin, when a record is written."""
     dice = random.Random(2)
     count = KILLS + 4
@@ -128,7 +134,7 @@ def test_killed_while_it_scores(lab):
 
 MOMENTS = {"taken": 3.0, "answering": 0.05, "recorded": 0.02}
 """When a scoring process is killed, and how many seconds later at the most."""
-MARKS = {
+MARKS: dict[str, Callable[[Lab], float]] = {
     "taken": lambda lab: time.time(),
     "answering": lambda lab: len(list(lab.runs.glob("out-*"))),
     "recorded": lambda lab: len(list(lab.runs.glob("*/samples/*.jsonl"))),
@@ -142,7 +148,7 @@ def lines(path: Path) -> int:
         return 0
 
 
-def test_killed_while_it_generates(lab):
+def test_killed_while_it_generates(lab: Lab) -> None:
     """Between the first response and the last; what is answered is not asked again."""
     hook = lab.hook(keep="none", settings={"echo.max_tokens": 100}, batch_size=1)
     count = KILLS + 2

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from olmes.errors import OlmesError
 from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.worker import main
+
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
 
 START = "from olmes.cli.serve import command; command()"
 
@@ -52,7 +56,9 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_every_checkpoint_of_a_training_lands_on_the_server(lab, serve, port) -> None:
+def test_every_checkpoint_of_a_training_lands_on_the_server(
+    lab: Lab, serve: Callable[[int], str], port: int
+) -> None:
     url = serve(port)
     lab.train(4, 2, lab.hook(push=url))
     with Client(url) as client:
@@ -63,7 +69,9 @@ def test_every_checkpoint_of_a_training_lands_on_the_server(lab, serve, port) ->
         assert client.running() == []
 
 
-def test_what_a_server_missed_it_gets_the_next_time(lab, serve, port, monkeypatch) -> None:
+def test_what_a_server_missed_it_gets_the_next_time(
+    lab: Lab, serve: Callable[[int], str], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("olmes.trainers.checkpoints.worker.PATIENCE", 0.1)
     url = f"http://127.0.0.1:{port}"
     lab.train(2, 2)
@@ -81,7 +89,9 @@ def test_what_a_server_missed_it_gets_the_next_time(lab, serve, port, monkeypatc
         assert [run["id"] for run in client.runs()] == [lab.scores()[0]["record"]]
 
 
-def test_a_watcher_tells_a_training_where_to_push(lab, monkeypatch) -> None:
+def test_a_watcher_tells_a_training_where_to_push(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.train(2, 2, lab.hook())
     assert Training.read(lab.training).push == ""
     arguments = [

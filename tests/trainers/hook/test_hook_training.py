@@ -9,22 +9,26 @@ import signal
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from olmes.trainers.checkpoints.process import ScoringProcess, scoring_command
 from olmes.trainers.checkpoints.queue import MOST_DEATHS, Queue
 
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
+
 pytestmark = pytest.mark.slow
 
 
-def done(lab) -> list[int]:
+def done(lab: Lab) -> list[int]:
     rows = lab.scores()
     assert all(row["state"] == "done" and row["complete"] for row in rows), rows
     return [row["step"] for row in rows]
 
 
-def test_every_checkpoint_is_scored_although_only_the_last_is_kept(lab):
+def test_every_checkpoint_is_scored_although_only_the_last_is_kept(lab: Lab) -> None:
     printed = lab.train(8, 2, lab.hook())
     assert [path.name for path in lab.output_dir.glob("checkpoint-*")] == ["checkpoint-8"]
     assert done(lab) == [2, 4, 6, 8]
@@ -34,7 +38,7 @@ def test_every_checkpoint_is_scored_although_only_the_last_is_kept(lab):
     (best,) = lab.best()
     assert best["k"] == 4
     # The best stays, whatever the trainer removed; the others are gone.
-    assert lab.asides() == [best["checkpoint"]]
+    assert lab.all_staged() == [best["checkpoint"]]
     assert {one["model"]["family"] for one in lab.records()} == {"out"}
     assert {one["model"]["step"] for one in lab.records()} == {2, 4, 6, 8}
     state = json.loads((lab.training / "trainer_state.json").read_text())
@@ -46,7 +50,7 @@ def test_every_checkpoint_is_scored_although_only_the_last_is_kept(lab):
     }
 
 
-def test_the_same_training_again_scores_nothing_twice(lab):
+def test_the_same_training_again_scores_nothing_twice(lab: Lab) -> None:
     """From the beginning, into the same folders: the weights are the same, so the records stand."""
     lab.train(4, 2, lab.hook())
     times = {path: path.stat().st_mtime_ns for path in lab.runs.glob("*/run.json")}
@@ -55,13 +59,13 @@ def test_the_same_training_again_scores_nothing_twice(lab):
     assert {path: path.stat().st_mtime_ns for path in lab.runs.glob("*/run.json")} == times
 
 
-def test_a_training_that_went_unscored_is_caught_up_with(lab):
+def test_a_training_that_went_unscored_is_caught_up_with(lab: Lab) -> None:
     lab.train(4, 2, LIMIT="5")
     lab.train(6, 2, lab.hook(), RESUME="1", LIMIT="5")
     assert done(lab) == [2, 4, 6]
 
 
-def test_detached_scoring_ends_by_itself(lab):
+def test_detached_scoring_ends_by_itself(lab: Lab) -> None:
     began = time.time()
     lab.train(4, 2, lab.hook(wait_at_end=False))
     while Queue(lab.training).waiting() and time.time() - began < 120:
@@ -72,36 +76,36 @@ def test_detached_scoring_ends_by_itself(lab):
     assert done(lab) == [2, 4]
 
 
-def test_in_the_pause_of_the_training(lab):
+def test_in_the_pause_of_the_training(lab: Lab) -> None:
     printed = lab.train(4, 2, lab.hook(where="pause", device="cpu"))
     assert done(lab) == [2, 4]
-    # The score is there before the training goes on.
+    # The score is there before the training continues.
     assert printed.index("olmes: checkpoint-2") < printed.index("'epoch': '0.09375'")
 
 
-def test_an_adapter_is_scored_merged_into_its_base(lab):
+def test_an_adapter_is_scored_merged_into_its_base(lab: Lab) -> None:
     from peft import PeftModel
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 
     lab.train(4, 2, lab.hook(keep="all"), LORA="1")
     assert done(lab) == [2, 4]
-    aside = lab.aside("checkpoint-4")
-    assert (aside / "adapter_config.json").exists()
-    whole = load_file(aside.parents[1] / "merged/out/checkpoint-4/model.safetensors")
+    staged = lab.staged("checkpoint-4")
+    assert (staged / "adapter_config.json").exists()
+    whole = load_file(staged.parents[1] / "merged/out/checkpoint-4/model.safetensors")
     base = AutoModelForCausalLM.from_pretrained(lab.base)
-    merged = PeftModel.from_pretrained(base, aside).merge_and_unload().state_dict()
+    merged = PeftModel.from_pretrained(base, staged).merge_and_unload().state_dict()
     assert all((whole[name] == merged[name]).all() for name in whole)
     original = load_file(lab.base / "model.safetensors")
     assert any((whole[name] != original[name]).any() for name in whole)
-    lineage = json.loads((aside / "lineage.json").read_text())
+    lineage = json.loads((staged / "lineage.json").read_text())
     assert lineage[-1] == {"training": "out", "step": 4}
     assert lineage[0]["base"] == str(lab.base)
     models = [one["model"] for one in lab.records()]
     assert sorted((one["family"], one["step"]) for one in models) == [("out", 2), ("out", 4)]
 
 
-def test_a_failing_evaluation_is_retried_then_shown_and_can_be_repeated(lab):
+def test_a_failing_evaluation_is_retried_then_shown_and_can_be_repeated(lab: Lab) -> None:
     shutil.move(lab.data / "echo", lab.place / "away")
     printed = lab.train(4, 2, lab.hook(retries=1))
     rows = lab.scores()
@@ -113,7 +117,7 @@ def test_a_failing_evaluation_is_retried_then_shown_and_can_be_repeated(lab):
     assert done(lab) == [2, 4]
 
 
-def test_a_checkpoint_that_kills_every_process_is_given_up(lab):
+def test_a_checkpoint_that_kills_every_process_is_given_up(lab: Lab) -> None:
     """A task whose file ends the scoring process: no error can be caught there."""
     future = "from __future__ import annotations\n"
     deadly = (
@@ -135,7 +139,7 @@ def test_a_checkpoint_that_kills_every_process_is_given_up(lab):
     assert "21 processes died" in job.reason
 
 
-def test_the_command_line_scores_single_jobs(lab):
+def test_the_command_line_scores_single_jobs(lab: Lab) -> None:
     submit = (
         f"{sys.executable} -c 'import subprocess, sys; subprocess.run(sys.argv[1], shell=True)'"
     )
@@ -147,7 +151,7 @@ def test_the_command_line_scores_single_jobs(lab):
     assert done(lab) == [2, 4]
 
 
-def test_stopping_the_trainer_does_not_stop_the_scoring(lab):
+def test_stopping_the_trainer_does_not_stop_the_scoring(lab: Lab) -> None:
     process = lab.start(2000, 2, lab.hook(), LIMIT="2")
     while not (lab.training / "scorer.log").exists():
         time.sleep(0.05)

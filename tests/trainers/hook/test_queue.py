@@ -11,25 +11,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from olmes.tools.locks import Lock
 from olmes.trainers.checkpoints import queue as queues
-from olmes.trainers.checkpoints.queue import Queue
+from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+from tests.known import known
 
-ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
+REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
 
 def put(
-    queue: Queue, step: int, *, sign: str = "a", policy: str = "every", ask: EvalRequest = ASK
+    queue: Queue,
+    step: int,
+    *,
+    sign: str = "a",
+    policy: str = "every",
+    request: EvalRequest = REQUEST,
 ) -> None:
     with queue.changing() as connection:
         queue.insert(
             connection, label=f"checkpoint-{step}", step=step, signature=sign,
-            source=Path("/out"), folder=f"checkpoint-{step}", ask=ask, policy=policy,
+            source=Path("/out"), folder=f"checkpoint-{step}", request=request, policy=policy,
         )  # fmt: skip
 
 
 def states(queue: Queue) -> dict[int, str]:
-    return {job.step: job.state for job in queue.jobs()}
+    return {known(job.step): job.state for job in queue.jobs()}
 
 
 @pytest.fixture
@@ -43,29 +50,30 @@ def drain(queue: Queue) -> list[int]:
         job, lock = taken
         assert queue.finish(job, "done", result={})
         lock.release()
-        done.append(job.step)
+        done.append(known(job.step))
     return done
 
 
-def test_put_twice_is_one_job_and_another_question_another(queue):
+def test_put_twice_is_one_job_and_another_question_another(queue: Queue) -> None:
     put(queue, 1)
     put(queue, 1)
-    put(queue, 1, ask=EvalRequest(target="gsm8k", out="/runs", limit=3))
+    put(queue, 1, request=EvalRequest(target="gsm8k", out="/runs", limit=3))
     assert len(queue.jobs()) == 2
 
 
-def test_device_and_batch_size_make_no_other_question():
+def test_device_and_batch_size_make_no_other_question() -> None:
     same = EvalRequest(
         target="gsm8k", out="/x", limit=2, device="cuda:1", batch_size=3, asked_by="watcher"
     )
-    assert same.hash == ASK.hash
+    assert same.hash == REQUEST.hash
     assert (
-        EvalRequest(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash != ASK.hash
+        EvalRequest(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash
+        != REQUEST.hash
     )
     assert EvalRequest.from_json(same.to_json()) == same
 
 
-def test_order_by_policy(queue):
+def test_order_by_policy(queue: Queue) -> None:
     for step in (1, 2, 3):
         put(queue, step)
     assert drain(queue) == [1, 2, 3]
@@ -74,9 +82,9 @@ def test_order_by_policy(queue):
     assert drain(queue) == [6, 5, 4]
 
 
-def test_one_behind_keeps_what_runs_and_the_newest(queue):
+def test_one_behind_keeps_what_runs_and_the_newest(queue: Queue) -> None:
     put(queue, 1, policy="one_behind")
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     for step in (2, 3, 4):
         put(queue, step, policy="one_behind")
     assert states(queue) == {1: "running", 2: "skipped", 3: "skipped", 4: "queued"}
@@ -86,11 +94,13 @@ def test_one_behind_keeps_what_runs_and_the_newest(queue):
     assert drain(queue) == [4]
 
 
-def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(queue, monkeypatch):
+def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(queues, "MOST_DEATHS", 3)
     put(queue, 1)
     for deaths in range(4):
-        job, lock = queue.take()
+        job, lock = known(queue.take())
         assert job.deaths == deaths
         assert queue.take() is None  # its lock is held
         lock.release()  # as the end of the process does
@@ -99,31 +109,31 @@ def test_a_job_whose_process_died_is_taken_again_and_not_for_ever(queue, monkeyp
     assert "died" in queue.jobs()[0].reason
 
 
-def test_a_retry_waits_and_is_counted(queue):
+def test_a_retry_waits_and_is_counted(queue: Queue) -> None:
     put(queue, 1)
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     queue.finish(job, "queued", reason="no memory", retry_in=60)
     lock.release()
     assert queue.take() is None
     assert [(one.attempts, one.reason) for one in queue.jobs()] == [(1, "no memory")]
 
 
-def test_a_checkpoint_written_anew_is_scored_anew(queue):
+def test_a_checkpoint_written_anew_is_scored_anew(queue: Queue) -> None:
     put(queue, 1)
-    job, lock = queue.take()
+    job, lock = known(queue.take())
     put(queue, 1, sign="b")
     assert not queue.finish(job, "done", result={"value": 1.0})
     lock.release()
-    again, lock = queue.take()
+    again, lock = known(queue.take())
     assert (again.signature, again.result) == ("b", None)
     assert queue.finish(again, "done", result={})
     lock.release()
 
 
-def test_failed_jobs_are_retried_where_their_files_are(queue):
+def test_failed_jobs_are_retried_where_their_files_are(queue: Queue) -> None:
     for step in (1, 2):
         put(queue, step)
-        job, lock = queue.take()
+        job, lock = known(queue.take())
         queue.finish(job, "failed", reason="x")
         lock.release()
     (queue.folder / "checkpoint-2").mkdir()
@@ -141,11 +151,11 @@ def test_failed_jobs_are_retried_where_their_files_are(queue):
         max_size=25,
     )
 )
-def test_whatever_happens_each_checkpoint_ends_once(events):
+def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int, str]]) -> None:
     with tempfile.TemporaryDirectory() as place:
         queue = Queue(Path(place))
         newest: dict[int, str] = {}
-        held = []
+        held: list[tuple[Job, Lock]] = []
         done: list[tuple[int, str]] = []
         for kind, step, sign in events:
             if kind == "put" and newest.get(step) != sign:
@@ -158,7 +168,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events):
             elif held and kind in ("die", "done", "fail"):
                 job, lock = held.pop()
                 if kind == "done" and queue.finish(job, "done", result={}):
-                    done.append((job.step, job.signature))
+                    done.append((known(job.step), job.signature))
                 if kind == "fail":
                     queue.finish(job, "queued", reason="again")
                 lock.release()
@@ -167,7 +177,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events):
         while taken := queue.take():
             job, lock = taken
             assert queue.finish(job, "done", result={})
-            done.append((job.step, job.signature))
+            done.append((known(job.step), job.signature))
             lock.release()
         assert sorted(done) == sorted(newest.items())
 
@@ -186,7 +196,7 @@ while taken := queue.take():
 """
 
 
-def test_two_processes_do_every_job_once(queue):
+def test_two_processes_do_every_job_once(queue: Queue) -> None:
     for step in range(40):
         put(queue, step)
     workers = [

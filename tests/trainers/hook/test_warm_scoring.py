@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from olmes import Record, evaluate
 from olmes.models.checkpoint import folder as files
 from olmes.trainers.checkpoints.request import EvalRequest
+from olmes.trainers.checkpoints.scoring import ScoringOptions
 from olmes.trainers.checkpoints.watch import FolderWatch
 from olmes.trainers.checkpoints.worker import Scorer
 
+if TYPE_CHECKING:
+    from tests.trainers.hook.conftest import Lab
 
-def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
+
+def test_jobs_that_follow_at_once_swap_their_weights(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
     lab.output_dir.mkdir()
-    ask = EvalRequest(
+    request = EvalRequest(
         target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher"
     )
-    watcher = FolderWatch(lab.output_dir, ask, say=lambda _: None)
+    watcher = FolderWatch(lab.output_dir, ScoringOptions(request=request), say=lambda _: None)
     for step in (1, 2, 3):
         folder = lab.output_dir / f"step_{step}"
         shutil.copytree(lab.base, folder)
@@ -29,13 +38,16 @@ def test_jobs_that_follow_at_once_swap_their_weights(lab, monkeypatch) -> None:
             for weight in model.parameters():
                 weight.add_(0.1 * torch.randn_like(weight))
         model.save_pretrained(folder)
-    watcher.look()
-    watcher.look()
+    watcher.scan()
+    watcher.scan()
     loads = []
     load = files.load_weights
-    monkeypatch.setattr(
-        files, "load_weights", lambda name, *rest: (loads.append(name), load(name, *rest))[1]
-    )
+
+    def watched(name: str, *rest: Any) -> Any:
+        loads.append(name)
+        return load(name, *rest)
+
+    monkeypatch.setattr(files, "load_weights", watched)
     monkeypatch.setattr("os.nice", lambda _: 0)  # this process has other tests to run
     scorer = Scorer(lab.training)
     scorer.work(drain=True)

@@ -41,8 +41,8 @@ def settings() -> Callable[..., Any]:
 
     def make(**changes: Any) -> PPOConfig:
         base: dict[str, Any] = {
-            "updates": 4, "batch_size": 8, "learning_rate": 1e-3, "response_length": 4,
-            "generation_batch_size": 4, "micro_batch_size": 4, "epochs": 2,
+            "updates": 4, "batch_size": 8, "learning_rate": 1e-3, "max_completion_length": 4,
+            "generation_batch_size": 4, "micro_batch_size": 4, "updates_per_batch": 2,
         }  # fmt: skip
         return PPOConfig(**base | changes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -10,10 +11,11 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -23,6 +25,9 @@ from olmes.trainers.ppo import train_ppo
 from olmes.trainers.ppo.asynchronous import Asynchronous
 from olmes.trainers.ppo.rollout import Order, Prompts, Rollout
 from olmes.trainers.ppo.weights import SharedWeights
+
+if TYPE_CHECKING:
+    from olmes.trainers.ppo.train import Trained
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -73,7 +78,9 @@ class NoLearner:
 
 
 @pytest.fixture
-def source(rows, char_tokenizer, settings):
+def source(
+    rows: list[dict[str, Any]], char_tokenizer: Any, settings: Callable[..., Any]
+) -> Callable[..., tuple[Asynchronous, Inline]]:
     def make(**changes: Any) -> tuple[Asynchronous, Inline]:
         config = settings(**{"updates": 6} | changes)
         prompts = Prompts(rows, char_tokenizer, 100, config.seed)
@@ -86,7 +93,7 @@ def source(rows, char_tokenizer, settings):
 
 @pytest.mark.parametrize("queue", [1, 2, 3])
 def test_every_batch_has_its_positions_and_is_as_stale_as_the_queue_is_long(
-    source, queue: int
+    source: Callable[..., tuple[Asynchronous, Inline]], queue: int
 ) -> None:
     asynchronous, workers = source(queue_size=queue, max_staleness=3)
     for update in range(6):
@@ -99,7 +106,9 @@ def test_every_batch_has_its_positions_and_is_as_stale_as_the_queue_is_long(
     assert asynchronous.dropped == 0
 
 
-def test_stale_rollouts_are_dropped_and_made_anew_with_other_seeds(source) -> None:
+def test_stale_rollouts_are_dropped_and_made_anew_with_other_seeds(
+    source: Callable[..., tuple[Asynchronous, Inline]],
+) -> None:
     asynchronous, workers = source(queue_size=3, max_staleness=1)
     for update in range(6):
         batch = asynchronous.batch(update)
@@ -116,7 +125,7 @@ def test_stale_rollouts_are_dropped_and_made_anew_with_other_seeds(source) -> No
 # -- weights
 
 
-def test_weights_go_over_whole_and_a_killed_holder_blocks_nobody(policy) -> None:
+def test_weights_go_over_whole_and_a_killed_holder_blocks_nobody(policy: Any) -> None:
     import copy
 
     weights = SharedWeights(policy.state_dict())
@@ -150,16 +159,20 @@ def test_weights_go_over_whole_and_a_killed_holder_blocks_nobody(policy) -> None
 
 
 @pytest.fixture
-def dying(monkeypatch) -> Any:
+def dying(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module of generators that die, under a name a spawned process can import."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "files"))
-    import dying_generators
-
-    return dying_generators
+    return importlib.import_module("dying_generators")
 
 
 @pytest.fixture
-def train(small, rows, evens, char_tokenizer, settings):
+def train(
+    small: Any,
+    rows: list[dict[str, Any]],
+    evens: Callable[[Sequence[Any], Sequence[str]], list[float]],
+    char_tokenizer: Any,
+    settings: Callable[..., Any],
+) -> Callable[..., Trained]:
     def run(folder: Path, config: Any = None, **more: Any) -> Any:
         given = {"policy": small, "tokenizer": char_tokenizer, "rows": rows, "reward": evens}
         given |= {"output_dir": folder, "asynchronous": True}
@@ -174,7 +187,9 @@ def alone() -> bool:
 
 
 @pytest.mark.slow
-def test_the_first_batch_is_the_synchronous_one(train, tmp_path, settings) -> None:
+def test_the_first_batch_is_the_synchronous_one(
+    train: Callable[..., Trained], tmp_path: Path, settings: Callable[..., Any]
+) -> None:
     config = settings(updates=3)
     other = train(tmp_path / "asynchronous", config)
     first = train(tmp_path / "synchronous", config, asynchronous=False).history
@@ -188,7 +203,7 @@ def test_the_first_batch_is_the_synchronous_one(train, tmp_path, settings) -> No
 
 @pytest.mark.slow
 def test_a_generator_killed_while_it_generates_is_replaced(
-    train, tmp_path, settings, dying
+    train: Callable[..., Trained], tmp_path: Path, settings: Callable[..., Any], dying: Any
 ) -> None:
     seen: list[int] = []
 
@@ -207,7 +222,7 @@ def test_a_generator_killed_while_it_generates_is_replaced(
 
 @pytest.mark.slow
 def test_a_generator_that_always_dies_ends_the_run_with_a_word(
-    train, tmp_path, settings, dying
+    train: Callable[..., Trained], tmp_path: Path, settings: Callable[..., Any], dying: Any
 ) -> None:
     with pytest.raises(OlmesError, match=r"died 2 times in a row .*-9.*lower generation_batch"):
         train(tmp_path, settings(restarts=1), make_generator=dying.Hopeless)
@@ -215,14 +230,18 @@ def test_a_generator_that_always_dies_ends_the_run_with_a_word(
 
 
 @pytest.mark.slow
-def test_an_error_in_a_generator_is_raised_with_its_trace(train, tmp_path, dying) -> None:
+def test_an_error_in_a_generator_is_raised_with_its_trace(
+    train: Callable[..., Trained], tmp_path: Path, dying: Any
+) -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError: the seventh token"):
         train(tmp_path, make_generator=dying.Faulty)
     assert alone()
 
 
 @pytest.mark.slow
-def test_an_error_in_the_learner_leaves_no_process(train, tmp_path) -> None:
+def test_an_error_in_the_learner_leaves_no_process(
+    train: Callable[..., Trained], tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="values for 8 responses"):
         train(tmp_path, reward=lambda rows, texts: [])
     assert alone()
@@ -246,8 +265,8 @@ class Tell(TrainerCallback):
 if __name__ == "__main__":
     policy, rows, out = sys.argv[1:]
     config = PPOConfig(
-        updates=6, batch_size=8, learning_rate=1e-3, response_length=4, save_every=2,
-        generation_batch_size=8, micro_batch_size=8, epochs=2,
+        updates=6, batch_size=8, learning_rate=1e-3, max_completion_length=4, save_every=2,
+        generation_batch_size=8, micro_batch_size=8, updates_per_batch=2,
     )
     trained = train_ppo(
         config, policy=policy, tokenizer=AutoTokenizer.from_pretrained(policy),
@@ -277,7 +296,7 @@ def gone(pids: list[int], seconds: float) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
 def test_killed_while_it_generates_the_same_command_goes_on(
-    small, rows, tmp_path, signum: int
+    small: Any, rows: list[dict[str, Any]], tmp_path: Path, signum: int
 ) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
@@ -312,7 +331,7 @@ def test_killed_while_it_generates_the_same_command_goes_on(
 
 
 @pytest.mark.slow  # a ratio of two wall times: beside other work it says little
-def test_asynchronous_is_faster(monkeypatch) -> None:
+def test_asynchronous_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """`bench.async_ppo` in small: the time of twelve updates after the first."""
     monkeypatch.syspath_prepend(str(REPOSITORY))
     from bench.async_ppo import measure
@@ -324,7 +343,9 @@ def test_asynchronous_is_faster(monkeypatch) -> None:
     assert results["synchronous"]["staleness"] == 0
 
 
-def test_ray_that_is_missing_is_said(train, tmp_path, settings) -> None:
+def test_ray_that_is_missing_is_said(
+    train: Callable[..., Trained], tmp_path: Path, settings: Callable[..., Any]
+) -> None:
     if find_spec("ray"):
         pytest.skip("Ray is installed")
     with pytest.raises(OlmesError, match=r"needs Ray: pip install 'olmes\[ray\]'"):
@@ -334,7 +355,11 @@ def test_ray_that_is_missing_is_said(train, tmp_path, settings) -> None:
 
 @pytest.mark.slow
 def test_ray_actors_generate_and_are_replaced(
-    train, tmp_path, settings, dying, monkeypatch
+    train: Callable[..., Trained],
+    tmp_path: Path,
+    settings: Callable[..., Any],
+    dying: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("ray", reason="needs Ray: pip install 'olmes[ray]'")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ def tensor(*rows: list[float]) -> torch.Tensor:
 
 
 @st.composite
-def batches(draw):
+def batches(draw: st.DrawFn) -> tuple[torch.Tensor, Callable[..., torch.Tensor]]:
     """Sequences with one run of response tokens each, and numbers for everything."""
     rows, width = draw(st.integers(1, 4)), draw(st.integers(1, 7))
     mask = torch.zeros(rows, width, dtype=torch.float64)
@@ -185,7 +186,9 @@ def test_explained_variance_by_hand() -> None:
 
 @CASES
 @given(batches(), st.floats(0, 1), st.floats(0, 1))
-def test_advantages_agree_with_the_sum_of_deltas(made, gamma: float, lam: float) -> None:
+def test_advantages_agree_with_the_sum_of_deltas(
+    made: tuple[torch.Tensor, Callable[..., torch.Tensor]], gamma: float, lam: float
+) -> None:
     mask, numbers = made
     rewards, values = numbers(3), numbers()
     advantages, returns = eq.advantages_and_returns(rewards, values, mask, gamma, lam)
@@ -202,7 +205,9 @@ def test_advantages_agree_with_the_sum_of_deltas(made, gamma: float, lam: float)
 
 @CASES
 @given(batches(), st.floats(0, 1))
-def test_rewards_agree_with_a_loop(made, beta: float) -> None:
+def test_rewards_agree_with_a_loop(
+    made: tuple[torch.Tensor, Callable[..., torch.Tensor]], beta: float
+) -> None:
     mask, numbers = made
     new, reference, scores = numbers(), numbers(), numbers()[:, 0]
     rewards = eq.token_rewards(scores, eq.kl_k1(new, reference, mask), mask, beta)
@@ -216,7 +221,9 @@ def test_rewards_agree_with_a_loop(made, beta: float) -> None:
 
 @CASES
 @given(batches(), st.floats(0.01, 0.9))
-def test_losses_agree_with_loops(made, clip: float) -> None:
+def test_losses_agree_with_loops(
+    made: tuple[torch.Tensor, Callable[..., torch.Tensor]], clip: float
+) -> None:
     mask, numbers = made
     new, old, mu, advantages = numbers(0.3), numbers(0.3), numbers(0.3), numbers()
     values, old_values, returns = numbers(), numbers(), numbers()
@@ -237,7 +244,9 @@ def test_losses_agree_with_loops(made, clip: float) -> None:
 
 @CASES
 @given(batches())
-def test_whitened_numbers_have_mean_0_and_variance_1(made) -> None:
+def test_whitened_numbers_have_mean_0_and_variance_1(
+    made: tuple[torch.Tensor, Callable[..., torch.Tensor]],
+) -> None:
     mask, numbers = made
     white = eq.whiten(numbers(5), mask)
     kept = white[mask > 0]
@@ -252,7 +261,9 @@ def test_whitened_numbers_have_mean_0_and_variance_1(made) -> None:
 
 @CASES
 @given(batches())
-def test_masked_tokens_have_no_gradient_and_change_no_loss(made) -> None:
+def test_masked_tokens_have_no_gradient_and_change_no_loss(
+    made: tuple[torch.Tensor, Callable[..., torch.Tensor]],
+) -> None:
     mask, numbers = made
     old, reference, old_values, rewards = (numbers() for _ in range(4))
     # Near enough to what they were that no clip takes a gradient away.
@@ -260,7 +271,14 @@ def test_masked_tokens_have_no_gradient_and_change_no_loss(made) -> None:
     made_of = (new, old, reference, values, old_values, rewards)
     inputs = [x.clone().requires_grad_() for x in made_of]
 
-    def loss(new, old, reference, values, old_values, rewards) -> torch.Tensor:
+    def loss(
+        new: torch.Tensor,
+        old: torch.Tensor,
+        reference: torch.Tensor,
+        values: torch.Tensor,
+        old_values: torch.Tensor,
+        rewards: torch.Tensor,
+    ) -> torch.Tensor:
         shaped = eq.token_rewards(
             rewards[:, 0].detach() * 0 + 1, eq.kl_k1(new, reference, mask), mask, 0.1
         )

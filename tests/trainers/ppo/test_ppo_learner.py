@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -13,16 +16,24 @@ from olmes.trainers.ppo.learner import Learner, collate, distinct_ngrams
 from olmes.trainers.ppo.models import frozen_reference, load_policy, value_model
 from olmes.trainers.ppo.rollout import Prompts, Sampling, TransformersGenerator, orders_of
 
+if TYPE_CHECKING:
+    from olmes.trainers.ppo.config import PPOConfig
+    from olmes.trainers.ppo.rollout import Rollout
+
 
 @pytest.fixture
-def rollouts(policy, rows, char_tokenizer):
+def rollouts(policy: Any, rows: list[dict[str, Any]], char_tokenizer: Any) -> list[Rollout]:
     prompts = Prompts(rows, char_tokenizer, 100, seed=0)
     sampling = Sampling.of(policy, char_tokenizer, 1.0, 4)
     (order,) = orders_of(range(8), prompts, 1, 8, seed=0)
-    return TransformersGenerator(policy, prompts.encoded, sampling).generate(order)
+    generator = TransformersGenerator(policy, prompts.encoded, sampling)
+    found: list[Rollout] = generator.generate(order)
+    return found
 
 
-def learner_of(config, policy, pad: int = 0, value=None, reference=None) -> Learner:
+def learner_of(
+    config: PPOConfig, policy: Any, pad: int = 0, value: Any = None, reference: Any = None
+) -> Learner:
     from accelerate import Accelerator
 
     start = copy.deepcopy(policy)
@@ -38,11 +49,11 @@ VERIFIED = [0.0, 1.0, 0.5, 0.0, 1.0, 1.0, 0.0, 0.25]
 
 
 def test_the_gradient_does_not_depend_on_the_size_of_micro_batches(
-    settings, policy, rollouts
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
 ) -> None:
     results = []
     for size in (1, 3, 8):
-        config = settings(micro_batch_size=size, minibatches=2, epochs=1)
+        config = settings(micro_batch_size=size, minibatches=2, updates_per_batch=1)
         learner = learner_of(config, policy)
         numbers = learner.update(0, rollouts, VERIFIED)
         results.append((parameters(learner), numbers))
@@ -53,7 +64,9 @@ def test_the_gradient_does_not_depend_on_the_size_of_micro_batches(
         assert numbers == pytest.approx(results[0][1], rel=1e-3, abs=1e-5)
 
 
-def test_the_token_that_pads_changes_nothing(settings, policy, rollouts) -> None:
+def test_the_token_that_pads_changes_nothing(
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
+) -> None:
     after = []
     for pad in (0, 55):
         learner = learner_of(settings(), policy, pad)
@@ -62,7 +75,9 @@ def test_the_token_that_pads_changes_nothing(settings, policy, rollouts) -> None
     assert torch.equal(after[0], after[1])
 
 
-def test_checkpointed_gradients_are_the_same(settings, policy, rollouts) -> None:
+def test_checkpointed_gradients_are_the_same(
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
+) -> None:
     after = []
     for flag in (False, True):
         learner = learner_of(settings(gradient_checkpointing=flag), policy)
@@ -72,7 +87,9 @@ def test_checkpointed_gradients_are_the_same(settings, policy, rollouts) -> None
     torch.testing.assert_close(after[0], after[1], atol=1e-6, rtol=0)
 
 
-def test_dropout_is_off_in_every_pass(settings, policy, rollouts) -> None:
+def test_dropout_is_off_in_every_pass(
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
+) -> None:
     policy.config.attention_dropout = 0.5
     for layer in policy.model.layers:
         layer.self_attn.attention_dropout = 0.5
@@ -86,7 +103,7 @@ def test_dropout_is_off_in_every_pass(settings, policy, rollouts) -> None:
 
 
 def test_numbers_of_the_first_update(settings, policy, rollouts) -> None:
-    learner = learner_of(settings(epochs=1, beta=0.1), policy)
+    learner = learner_of(settings(updates_per_batch=1, beta=0.1), policy)
     numbers = learner.update(0, rollouts, VERIFIED)
     scores = [10 * v if r.ended else -10 for r, v in zip(rollouts, VERIFIED, strict=True)]
     assert numbers["score"] == pytest.approx(sum(scores) / 8)
@@ -104,9 +121,9 @@ def test_numbers_of_the_first_update(settings, policy, rollouts) -> None:
 
 
 def test_a_rewarded_response_becomes_likelier_and_a_punished_one_less(
-    settings, policy, rollouts
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
 ) -> None:
-    learner = learner_of(settings(epochs=1, no_end_penalty=None, beta=0.0), policy)
+    learner = learner_of(settings(updates_per_batch=1, missing_end_reward=None, beta=0.0), policy)
     batch = collate(rollouts, 0)
 
     def likelihoods() -> torch.Tensor:
@@ -120,7 +137,9 @@ def test_a_rewarded_response_becomes_likelier_and_a_punished_one_less(
     assert float(change[good == 1].mean()) > 0 > float(change[good == 0].mean())
 
 
-def test_value_model_from_a_reward_model(settings, policy, rollouts, tmp_path) -> None:
+def test_value_model_from_a_reward_model(
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout], tmp_path: Path
+) -> None:
     from transformers import AutoModelForSequenceClassification
 
     config = copy.deepcopy(policy.config)
@@ -142,7 +161,7 @@ def test_value_model_from_a_reward_model(settings, policy, rollouts, tmp_path) -
         value_model(policy, two)
 
 
-def test_the_new_value_head_is_drawn_as_the_papers_reward_model(policy) -> None:
+def test_the_new_value_head_is_drawn_as_the_papers_reward_model(policy: Any) -> None:
     wide = copy.deepcopy(policy)
     head = value_model(wide, seed=4).head.weight
     assert torch.equal(head, value_model(wide, seed=4).head.weight)
@@ -156,13 +175,13 @@ def test_distinct_ngrams() -> None:
     assert distinct_ngrams([[1, 1, 1, 1, 1, 1], [1, 2]], 3) == pytest.approx((0.25 + 1) / 2)
 
 
-def test_a_policy_that_is_not_there(tmp_path) -> None:
+def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OlmesError, match="cannot be loaded"):
         load_policy(tmp_path / "nothing")
 
 
 def test_settings_that_do_not_fit(settings) -> None:
-    with pytest.raises(OlmesError, match="no multiple of minibatches"):
+    with pytest.raises(OlmesError, match="not a multiple of minibatches"):
         settings(minibatches=3)
     with pytest.raises(OlmesError, match="temperature is 0"):
         settings(temperature=0)
@@ -170,7 +189,7 @@ def test_settings_that_do_not_fit(settings) -> None:
         settings(lam=1.5)
 
 
-def test_the_rate_rises_then_falls_to_zero(settings) -> None:
+def test_the_rate_rises_then_falls_to_zero(settings: Callable[..., Any]) -> None:
     config = settings(updates=10, warmup_ratio=0.2, learning_rate=1.0)
     rates = [config.rate(update) for update in range(11)]
     assert rates[:4] == pytest.approx([0.5, 1.0, 1.0, 7 / 8])

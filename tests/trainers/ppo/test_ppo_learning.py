@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,8 @@ def runs(
             for doc in module_from_file(addition_file).training_docs()
         ]
         config = PPOConfig(
-            updates=UPDATES, batch_size=128, learning_rate=3e-4, response_length=5, seed=seed,
-            generation_batch_size=128, micro_batch_size=128, save_every=EVERY, epochs=2,
+            updates=UPDATES, batch_size=128, learning_rate=3e-4, max_completion_length=5, seed=seed,
+            generation_batch_size=128, micro_batch_size=128, save_every=EVERY, updates_per_batch=2,
         )  # fmt: skip
         folder = tmp_path_factory.mktemp("run")
         trained = train_ppo(
@@ -116,7 +116,7 @@ def runs(
     return all_seeds
 
 
-def exact(rows: list[dict[str, str]], texts: list[str]) -> list[float]:
+def exact(rows: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[float]:
     """The task's rule: the sum and nothing else."""
     return [float(text.strip() == row["answer"]) for row, text in zip(rows, texts, strict=True)]
 

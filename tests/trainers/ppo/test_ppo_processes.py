@@ -19,8 +19,8 @@ from olmes.trainers.ppo import PPOConfig, train_ppo
 if __name__ == "__main__":
     policy, rows, out, asynchronous, shard, updates = sys.argv[1:]
     config = PPOConfig(
-        updates=int(updates), batch_size=8, learning_rate=1e-3, response_length=4, minibatches=2,
-        generation_batch_size=4, micro_batch_size=3, epochs=2, shard=shard == "shard",
+        updates=int(updates), batch_size=8, learning_rate=1e-3, max_completion_length=4, minibatches=2,
+        generation_batch_size=4, micro_batch_size=3, updates_per_batch=2, shard=shard == "shard",
         schedule="constant", save_every=2,
     )
     train_ppo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -20,13 +21,13 @@ from olmes.trainers.ppo.rollout import (
 
 
 @pytest.fixture
-def prompts(rows, char_tokenizer) -> Prompts:
+def prompts(rows: list[dict[str, Any]], char_tokenizer: Any) -> Prompts:
     return Prompts(rows, char_tokenizer, 100, seed=3)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_logprobs_are_the_policys_whatever_its_generation_config(
-    policy, prompts, char_tokenizer, temperature: float
+    policy: Any, prompts: Prompts, char_tokenizer: Any, temperature: float
 ) -> None:
     policy.generation_config.update(top_p=0.2, top_k=3, temperature=0.1, repetition_penalty=5.0)
     own = policy.generation_config
@@ -44,7 +45,9 @@ def test_logprobs_are_the_policys_whatever_its_generation_config(
     assert {r.version for r in rollouts} == {7}
 
 
-def test_a_response_ends_with_its_first_end_of_sequence(policy, prompts, char_tokenizer) -> None:
+def test_a_response_ends_with_its_first_end_of_sequence(
+    policy: Any, prompts: Prompts, char_tokenizer: Any
+) -> None:
     sampling = Sampling.of(policy, char_tokenizer, 1.0, 5)
     generator = TransformersGenerator(policy, prompts.encoded, sampling)
     with torch.no_grad():  # the end becomes likely
@@ -64,7 +67,7 @@ def test_a_response_ends_with_its_first_end_of_sequence(policy, prompts, char_to
 
 
 def test_the_same_order_is_sampled_the_same_and_leaves_torchs_seed_alone(
-    policy, prompts, char_tokenizer
+    policy: Any, prompts: Prompts, char_tokenizer: Any
 ) -> None:
     generator = TransformersGenerator(
         policy, prompts.encoded, Sampling.of(policy, char_tokenizer, 1.0, 4)
@@ -81,20 +84,20 @@ def test_the_same_order_is_sampled_the_same_and_leaves_torchs_seed_alone(
     assert generator.generate(again) != rollouts
 
 
-def test_every_epoch_has_every_prompt_once_in_a_new_order(prompts) -> None:
+def test_every_epoch_has_every_prompt_once_in_a_new_order(prompts: Prompts) -> None:
     epochs = [[prompts.row_of(epoch * 12 + i) for i in range(12)] for epoch in range(3)]
     for epoch in epochs:
         assert Counter(epoch) == Counter(range(12))
     assert epochs[0] != epochs[1] != epochs[2]
 
 
-def test_neighbours_share_a_prompt(prompts) -> None:
+def test_neighbours_share_a_prompt(prompts: Prompts) -> None:
     (order,) = orders_of(range(12), prompts, 3, 12, 0)
     assert [len(set(order.rows[i : i + 3])) for i in range(0, 12, 3)] == [1, 1, 1, 1]
     assert len(set(order.rows)) == 4
 
 
-def test_long_prompts_are_left_out(rows, char_tokenizer) -> None:
+def test_long_prompts_are_left_out(rows: list[dict[str, Any]], char_tokenizer: Any) -> None:
     lengths = [len(encode_prompt(row, char_tokenizer)) for row in rows]
     some = Prompts(rows, char_tokenizer, min(lengths), seed=0)
     assert [lengths[i] for i in some.kept] == [min(lengths)] * len(some.kept)
@@ -103,7 +106,7 @@ def test_long_prompts_are_left_out(rows, char_tokenizer) -> None:
         Prompts(rows, char_tokenizer, 1, seed=0)
 
 
-def test_a_prompt_is_text_or_a_chat(char_tokenizer) -> None:
+def test_a_prompt_is_text_or_a_chat(char_tokenizer: Any) -> None:
     plain = encode_prompt({"prompt": "1+1="}, char_tokenizer)
     assert char_tokenizer.decode(plain) == "1+1="
     chat = encode_prompt({"messages": [{"role": "user", "content": "1+1"}]}, char_tokenizer)

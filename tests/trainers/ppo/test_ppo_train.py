@@ -1,12 +1,13 @@
-"""The run: what it writes, that it goes on after any death with the same numbers, whom it tells."""
+"""The run: what it writes, that it resumes after any death with the same numbers, whom it calls."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -15,9 +16,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from olmes.errors import OlmesError
 from olmes.trainers.ppo import checkpoint, train_ppo
 
+if TYPE_CHECKING:
+    from olmes.trainers.ppo.train import Trained
+
 
 @pytest.fixture
-def train(small, rows, evens, char_tokenizer, settings):
+def train(
+    small: Any,
+    rows: list[dict[str, Any]],
+    evens: Callable[[Sequence[Any], Sequence[str]], list[float]],
+    char_tokenizer: Any,
+    settings: Callable[..., Any],
+) -> Callable[..., Trained]:
     def run(folder: Path, config: Any = None, **more: Any) -> Any:
         given = {"policy": small, "tokenizer": char_tokenizer, "rows": rows, "reward": evens}
         return train_ppo(config or settings(), output_dir=folder, **given | more)
@@ -30,7 +40,8 @@ def without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    found: dict[str, torch.Tensor] = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    return found
 
 
 def same(first: Path, second: Path) -> bool:
@@ -38,7 +49,9 @@ def same(first: Path, second: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_checkpoint_is_a_plain_folder_with_the_history(train, small, tmp_path, settings) -> None:
+def test_a_checkpoint_is_a_plain_folder_with_the_history(
+    train: Callable[..., Trained], small: Any, tmp_path: Path, settings: Callable[..., Any]
+) -> None:
     trained = train(tmp_path, settings(save_every=3))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-3", "checkpoint-4"]
     assert trained.checkpoint == tmp_path / "checkpoint-4"
@@ -54,18 +67,20 @@ def test_a_checkpoint_is_a_plain_folder_with_the_history(train, small, tmp_path,
     assert early["log_history"] == trained.history[:3]
 
 
-class Dies(TrainerCallback):
+class Dies(TrainerCallback):  # type: ignore[misc]
     """A callback that ends the run in the middle."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_log(self, args, state, control, **kwargs):
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == self.step:
             raise KeyboardInterrupt
 
 
-def test_a_run_goes_on_with_the_same_numbers(train, tmp_path, settings) -> None:
+def test_a_run_goes_on_with_the_same_numbers(
+    train: Callable[..., Trained], tmp_path: Path, settings: Callable[..., Any]
+) -> None:
     config = settings(save_every=2, updates=5)
     whole = train(tmp_path / "whole", config)
     with pytest.raises(KeyboardInterrupt):
@@ -81,7 +96,11 @@ def test_a_run_goes_on_with_the_same_numbers(train, tmp_path, settings) -> None:
 
 @pytest.mark.parametrize("at", [3, "rename"])
 def test_a_save_that_was_cut_short_is_not_taken_for_one(
-    train, tmp_path, settings, monkeypatch, at: Any
+    train: Callable[..., Trained],
+    tmp_path: Path,
+    settings: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    at: Any,
 ) -> None:
     config = settings(save_every=2, updates=3)
     whole = train(tmp_path / "whole", config)
@@ -106,7 +125,12 @@ def test_a_save_that_was_cut_short_is_not_taken_for_one(
     assert not list((tmp_path / "cut").glob(".partial*"))
 
 
-def test_another_experiment_in_the_folder_is_refused(train, tmp_path, settings, rows) -> None:
+def test_another_experiment_in_the_folder_is_refused(
+    train: Callable[..., Trained],
+    tmp_path: Path,
+    settings: Callable[..., Any],
+    rows: list[dict[str, Any]],
+) -> None:
     train(tmp_path, settings(updates=1))
     with pytest.raises(OlmesError, match=r"holds a run with updates = 1, beta = 0\.05"):
         train(tmp_path, settings(updates=2, beta=0.1))
@@ -115,34 +139,45 @@ def test_another_experiment_in_the_folder_is_refused(train, tmp_path, settings, 
     train(tmp_path, settings(updates=1, micro_batch_size=2, save_every=1))
 
 
-def test_only_so_many_checkpoints_are_kept(train, tmp_path, settings) -> None:
+def test_only_so_many_checkpoints_are_kept(
+    train: Callable[..., Trained], tmp_path: Path, settings: Callable[..., Any]
+) -> None:
     train(tmp_path, settings(save_every=1, save_total_limit=2))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-3", "checkpoint-4"]
 
 
-class Notes(TrainerCallback):
+class Notes(TrainerCallback):  # type: ignore[misc]
     """A callback that writes down what it was told."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
         self.found: list[bool] = []
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.events.append(f"begin {state.max_steps} {kwargs['model'].config.model_type}")
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        self.events.append(f"log {state.global_step} {'verified' in logs}")
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.events.append(f"log {state.global_step} {'verified' in (logs or {})}")
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         self.found.append((folder / "model.safetensors").is_file() and state.is_world_process_zero)
         self.events.append(f"save {state.global_step}")
 
-    def on_train_end(self, args, state, control, **kwargs):
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.events.append("end")
 
 
-def test_callbacks_of_transformers_are_told(train, tmp_path, settings) -> None:
+def test_callbacks_of_transformers_are_told(
+    train: Callable[..., Trained], tmp_path: Path, settings: Callable[..., Any]
+) -> None:
     notes = Notes()
     train(tmp_path, settings(save_every=2, updates=3), callbacks=[notes])
     assert notes.events == [
@@ -151,26 +186,33 @@ def test_callbacks_of_transformers_are_told(train, tmp_path, settings) -> None:
     assert all(notes.found)
 
 
-class Stops(TrainerCallback):
+class Stops(TrainerCallback):  # type: ignore[misc]
     """A callback that wants the run to end after the second update."""
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         control.should_training_stop = state.global_step == 2
         return control
 
 
-def test_a_callback_can_stop_the_run(train, tmp_path) -> None:
+def test_a_callback_can_stop_the_run(train: Callable[..., Trained], tmp_path: Path) -> None:
     assert train(tmp_path, callbacks=[Stops()]).checkpoint == tmp_path / "checkpoint-2"
     assert train(tmp_path).checkpoint == tmp_path / "checkpoint-4"
 
 
 @pytest.mark.parametrize("values", [[0.5], [float("inf")] * 8, [float("nan")] * 8])
-def test_a_reward_that_is_no_reward_stops_the_run(train, tmp_path, values: Any) -> None:
+def test_a_reward_that_is_no_reward_stops_the_run(
+    train: Callable[..., Trained], tmp_path: Path, values: Any
+) -> None:
     with pytest.raises(ValueError, match="values for 8 responses"):
         train(tmp_path, reward=lambda rows, texts: values)
 
 
-def test_the_reward_sees_each_responses_own_row(train, tmp_path, rows, settings) -> None:
+def test_the_reward_sees_each_responses_own_row(
+    train: Callable[..., Trained],
+    tmp_path: Path,
+    rows: list[dict[str, Any]],
+    settings: Callable[..., Any],
+) -> None:
     seen: list[str] = []
 
     def note(given: Any, texts: Any) -> list[float]:
@@ -181,7 +223,12 @@ def test_the_reward_sees_each_responses_own_row(train, tmp_path, rows, settings)
     assert sorted(seen) == sorted(2 * [row["answer"] for row in rows])
 
 
-def test_another_reference_is_where_the_kl_is_from(train, tmp_path, settings, build_chat) -> None:
+def test_another_reference_is_where_the_kl_is_from(
+    train: Callable[..., Trained],
+    tmp_path: Path,
+    settings: Callable[..., Any],
+    build_chat: Callable[..., Path],
+) -> None:
     other = build_chat(tmp_path / "other", seed=5, hidden_size=32, num_hidden_layers=1)
     own = train(tmp_path / "a", settings(updates=1)).history[0]
     far = train(tmp_path / "b", settings(updates=1), reference=other).history[0]
@@ -190,7 +237,9 @@ def test_another_reference_is_where_the_kl_is_from(train, tmp_path, settings, bu
     assert far["reward"] == pytest.approx(far["score"] - 0.05 * far["kl"], abs=1e-4)
 
 
-def test_a_policy_in_memory_is_trained_in_place(train, tmp_path, policy, small) -> None:
+def test_a_policy_in_memory_is_trained_in_place(
+    train: Callable[..., Trained], tmp_path: Path, policy: Any, small: Any
+) -> None:
     trained = train(tmp_path / "memory", policy=policy)
     stored = weights(trained.checkpoint)
     assert all(torch.equal(v, stored[k]) for k, v in policy.state_dict().items())
@@ -214,8 +263,8 @@ if __name__ == "__main__":
 
     checkpoint.flush = flush_or_die
     config = PPOConfig(
-        updates=4, batch_size=8, learning_rate=1e-3, response_length=4, save_every=1,
-        generation_batch_size=4, micro_batch_size=4, epochs=2,
+        updates=4, batch_size=8, learning_rate=1e-3, max_completion_length=4, save_every=1,
+        generation_batch_size=4, micro_batch_size=4, updates_per_batch=2,
     )
     trained = train_ppo(
         config, policy=policy, tokenizer=AutoTokenizer.from_pretrained(policy),
@@ -227,7 +276,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_killed_in_a_save_the_same_command_goes_on(small, rows, tmp_path) -> None:
+def test_killed_in_a_save_the_same_command_goes_on(
+    small: Any, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
 

@@ -1,1 +1,1 @@
-"""Instructions written for `ifeval_ood_fresh`, in no published benchmark."""
+"""Instructions written for the fresh exam, in no published benchmark."""

@@ -41,7 +41,7 @@ class _Reversed(OodConstraint):
         if len(self.answer.split()) != 2:
             raise OlmesError(
                 f"the argument 'answer' must be two words, not {self.answer!r}; "
-                "mend the item's kwargs."
+                "correct the item's kwargs."
             )
 
     @classmethod
@@ -142,7 +142,7 @@ class EuropeanCapitals(OodConstraint):
         if self.latitude not in lists.LATITUDES:
             raise OlmesError(
                 f"the argument 'latitude' must be one of {', '.join(map(str, lists.LATITUDES))}, "
-                f"not {self.latitude}; mend the item's kwargs."
+                f"not {self.latitude}; correct the item's kwargs."
             )
 
     @property
@@ -182,7 +182,7 @@ class Multiples(OodConstraint):
         if not self.wanted:
             raise OlmesError(
                 f"there is no multiple of {self.step} from {self.low} to {self.high}; "
-                "mend the item's kwargs."
+                "correct the item's kwargs."
             )
 
     @property

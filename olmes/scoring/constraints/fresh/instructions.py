@@ -1,4 +1,4 @@
-"""The exam `ifeval_ood_fresh`: Tülu 3's 52 constraint types, drawn onto requests with a seed.
+"""An exam: Tülu 3's 52 constraint types, drawn onto requests with a seed.
 
 Nothing but the seed decides what is drawn: `random.Random` is seeded with a text, which it hashes
 with SHA-512, and `randint`, `choice`, `choices` and `sample` gave the same exams on Python 3.11, 3.12
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.catalog import Catalog
@@ -29,7 +29,7 @@ LATER = frozenset((
 ))  # fmt: skip
 """IFBench's own types, which Tülu 3 does not have."""
 
-FRESH = Catalog(
+FRESH: Catalog[OodConstraint] = Catalog(
     *(kind for kind in KINDS if kind.id not in LATER and not kind.id.startswith("custom:")), *CUSTOM
 )
 """Tülu 3's 52 types (Table 47), judged by what they say; the stand-alone ones take arguments."""
@@ -112,17 +112,31 @@ def read_bases(path: Path) -> tuple[Base, ...]:
     )
 
 
-def draw_exam(bases: Sequence[Base], *, seed: int, per_type: int) -> list[Doc]:
+def draw_exam(name: str, bases: Sequence[Base], *, seed: int, per_type: int) -> list[Doc]:
     """`per_type` items of each of the 52 types, as rows of IFBench's schema.
 
     The items go round the types, so that the first 52 are one of each.
+
+    Args:
+        name: of the exam; another name is another draw.
+        bases: the requests that constraints are put on.
+        seed: which exam is drawn.
+        per_type: prompts of each type.
 
     Raises:
         OlmesError: `per_type` is below 1, or there are not so many different prompts of a type.
     """
     if per_type < 1:
-        raise OlmesError(f"ifeval_ood_fresh.per_type must be 1 or more, not {per_type}.")
-    by_type = [_draw_type(kind, bases, seed, per_type) for kind in FRESH.kinds]
+        raise OlmesError(f"{name}.per_type must be 1 or more, not {per_type}.")
+    by_type = []
+    for kind in FRESH.kinds:
+        rng = Random(f"{name} {seed} {kind}")  # noqa: S311 (an exam, not a secret)
+        by_type.append(_draw_type(rng, kind, bases, per_type))
+        if (there := len(by_type[-1])) < per_type:
+            raise OlmesError(
+                f"there are {there} different prompts for {kind}, too few for per_type={per_type}; "
+                f"set {name}.per_type to {there} or less."
+            )
     rounds = (item for turn in zip(*by_type, strict=True) for item in turn)
     return [
         {
@@ -136,17 +150,14 @@ def draw_exam(bases: Sequence[Base], *, seed: int, per_type: int) -> list[Doc]:
 
 
 def _draw_type(
-    id_: str, bases: Sequence[Base], seed: int, count: int
+    rng: Random, id_: str, bases: Sequence[Base], count: int
 ) -> list[tuple[str, OodConstraint]]:
-    """Prompts of one type with their constraints; a type's draws depend on no other type's."""
-    rng = Random(f"ifeval_ood_fresh {seed} {id_}")  # noqa: S311 (an exam, not a secret)
+    """`count` prompts of one type with their constraints, or as many as there are."""
     if id_ not in FAMILY:
         return _draw_custom(id_, rng, count)
     suitable = [base for base in bases if FAMILY[id_] in base.suits]
-    if len(suitable) < count:
-        raise _too_few(id_, len(suitable), count)
     items = []
-    for base in rng.sample(suitable, count):
+    for base in rng.sample(suitable, min(count, len(suitable))):
         constraint = _fitted(id_, base, rng)
         # An option on a line of its own is not followed by anything on that line.
         joint = "\n\n" if "\n" in base.text else rng.choice(JOINTS)
@@ -155,10 +166,8 @@ def _draw_type(
 
 
 def _draw_custom(id_: str, rng: Random, count: int) -> list[tuple[str, OodConstraint]]:
-    drawn = [cast("OodConstraint", FRESH.kinds[id_].draw(rng)) for _ in range(DRAWS * count)]
+    drawn = [FRESH.kinds[id_].draw(rng) for _ in range(DRAWS * count)]
     different = {constraint.describe(): constraint for constraint in drawn}
-    if len(different) < count:
-        raise _too_few(id_, len(different), count)
     # What a prompt is about is its first argument; a second one about the same comes later.
     seen: Counter[str] = Counter()
     turns: dict[str, int] = {}
@@ -180,11 +189,4 @@ def _fitted(id_: str, base: Base, rng: Random) -> OodConstraint:
         arguments["options"] = base.options
     if "word" in arguments:
         arguments["word"] = rng.choice(base.keywords)
-    return cast("OodConstraint", FRESH.build(id_, arguments))
-
-
-def _too_few(id_: str, there: int, wanted: int) -> OlmesError:
-    return OlmesError(
-        f"there are {there} different prompts for {id_}, so per_type={wanted} cannot be had; "
-        f"set ifeval_ood_fresh.per_type to {there} or less."
-    )
+    return FRESH.build(id_, arguments)

@@ -1,4 +1,4 @@
-"""What the stand-alone prompts of `ifeval_ood_fresh` ask for: questions, dates, closed lists, topics.
+"""What the stand-alone prompts of the fresh exam ask for: questions, dates, closed lists, topics.
 
 Facts and phrases of our own choice. Each pool is larger than an exam takes from it.
 """

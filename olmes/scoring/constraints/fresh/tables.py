@@ -59,7 +59,7 @@ class _Table(OodConstraint):
         if len(self.columns) != 5 or not all(map(str.isalnum, self.columns)):
             raise OlmesError(
                 "the argument 'columns' must be five names of letters and digits, "
-                f"not {', '.join(self.columns)}; mend the item's kwargs."
+                f"not {', '.join(self.columns)}; correct the item's kwargs."
             )
 
     def describe(self) -> str:
@@ -103,7 +103,7 @@ class CsvSpecialCharacter(_Table):
     )
 
     def check(self, text: str) -> bool:
-        """Some quoted field holds what is no letter, digit, underscore or blank."""
+        """Some quoted field holds something other than letters, digits, underscores and blanks."""
         return ood_tables.is_special_table(text, self.columns, self.count)
 
     def example(self) -> str:

@@ -48,7 +48,7 @@ def require_at_least(least: int, **arguments: int) -> None:
         if value < least:
             raise OlmesError(
                 f"the argument '{name}' must be {least} or more, not {value}; "
-                "mend the item's kwargs."
+                "correct the item's kwargs."
             )
 
 
@@ -61,5 +61,5 @@ def require_percentage(percentage: int) -> None:
     if percentage > 100:
         raise OlmesError(
             f"the argument 'percentage' must be at most 100, not {percentage}; "
-            "mend the item's kwargs."
+            "correct the item's kwargs."
         )

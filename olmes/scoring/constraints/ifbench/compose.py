@@ -50,7 +50,7 @@ TOGETHER = {
 }
 
 
-def compose(wanted: Sequence[Constraint], published: Sequence[Constraint]) -> str | None:
+def compose(wanted: Sequence[Constraint], published: Sequence[Constraint] = ()) -> str | None:
     """A text that meets all constraints strictly, or None when none is known.
 
     Args:
@@ -61,7 +61,7 @@ def compose(wanted: Sequence[Constraint], published: Sequence[Constraint]) -> st
     return next((t for t in meeting if meets(published, t)), next(iter(meeting), None))
 
 
-def offend(wanted: Sequence[Constraint], published: Sequence[Constraint]) -> str | None:
+def offend(wanted: Sequence[Constraint], published: Sequence[Constraint] = ()) -> str | None:
     """A text that is not blank and misses one of the constraints in every reading; None if none."""
     missing = [text for text in WRONG if misses(wanted, text)]
     return next((t for t in missing if misses(published, t)), next(iter(missing), None))

@@ -35,7 +35,7 @@ class Conjunctions(OodConstraint):
         if self.small_n > len(CONJUNCTIONS):
             raise OlmesError(
                 f"the argument 'small_n' must be at most {len(CONJUNCTIONS)}, the number of "
-                f"coordinating conjunctions, not {self.small_n}; mend the item's kwargs."
+                f"coordinating conjunctions, not {self.small_n}; correct the item's kwargs."
             )
 
     def check(self, text: str) -> bool:
@@ -101,7 +101,7 @@ class PersonNames(OodConstraint):
         if len(PERSON_NAMES) < self.N:
             raise OlmesError(
                 f"the argument 'N' must be at most {len(PERSON_NAMES)}, the length of the list, "
-                f"not {self.N}; mend the item's kwargs."
+                f"not {self.N}; correct the item's kwargs."
             )
 
     def check(self, text: str) -> bool:

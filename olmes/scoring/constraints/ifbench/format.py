@@ -101,7 +101,7 @@ class Options(OodConstraint):
         if len(self.choices) < 2:
             raise OlmesError(
                 "the argument 'options' must hold two options or more, parted by '/', 'or' or ',', "
-                f"not {self.options!r}; mend the item's kwargs."
+                f"not {self.options!r}; correct the item's kwargs."
             )
 
     @cached_property

@@ -27,7 +27,7 @@ def require_words(least: int, prompt_to_repeat: str) -> None:
     if len(prompt_to_repeat.split()) < least:
         raise OlmesError(
             f"the argument 'prompt_to_repeat' must have {least} words or more, "
-            f"not {prompt_to_repeat!r}; mend the item's kwargs."
+            f"not {prompt_to_repeat!r}; correct the item's kwargs."
         )
 
 

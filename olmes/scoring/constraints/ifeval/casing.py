@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from olmes.scoring.constraints.base import RELATIONS, Constraint, Relation, holds
+from olmes.scoring.constraints.base import RELATIONS, Relation, holds
+from olmes.scoring.constraints.ifeval.base import Draft, IFEvalConstraint, too_much
 from olmes.scoring.language import language
 from olmes.scoring.text import word_tokens
 
@@ -36,7 +37,7 @@ DRAWN_LANGUAGES = (
 
 
 @dataclass(frozen=True)
-class ResponseLanguage(Constraint):
+class ResponseLanguage(IFEvalConstraint):
     """The whole response is in one language, given by its ISO 639-1 code."""
 
     id = "language:response_language"
@@ -55,9 +56,17 @@ class ResponseLanguage(Constraint):
         """A language that the detector knows well."""
         return cls(rng.choice(DRAWN_LANGUAGES))
 
+    def require(self, draft: Draft) -> None:
+        """Sentences of the language."""
+        draft.language = self.language
+
+    def offence(self) -> str:
+        """Korean, or English where Korean is asked for."""
+        return "This is not so." if self.language == "ko" else "그렇지 않습니다."
+
 
 @dataclass(frozen=True)
-class EnglishCapital(Constraint):
+class EnglishCapital(IFEvalConstraint):
     """English without a small letter."""
 
     id = "change_case:english_capital"
@@ -67,9 +76,13 @@ class EnglishCapital(Constraint):
         """At least one letter, no small one, and English as far as can be detected."""
         return text.isupper() and language(text) in ("en", None)
 
+    def require(self, draft: Draft) -> None:
+        """Capitals throughout."""
+        draft.cased = str.upper
+
 
 @dataclass(frozen=True)
-class EnglishLowercase(Constraint):
+class EnglishLowercase(IFEvalConstraint):
     """English without a capital letter."""
 
     id = "change_case:english_lowercase"
@@ -82,9 +95,13 @@ class EnglishLowercase(Constraint):
         """At least one letter, no capital, and English as far as can be detected."""
         return text.islower() and language(text) in ("en", None)
 
+    def require(self, draft: Draft) -> None:
+        """Small letters throughout."""
+        draft.cased = str.lower
+
 
 @dataclass(frozen=True)
-class CapitalWordFrequency(Constraint):
+class CapitalWordFrequency(IFEvalConstraint):
     """Words in capitals occur often enough, or not too often; "I" and "A" are such words."""
 
     id = "change_case:capital_word_frequency"
@@ -105,3 +122,12 @@ class CapitalWordFrequency(Constraint):
     def drawn(cls, rng: Random) -> Self:
         """One to twenty words."""
         return cls(rng.choice(RELATIONS), rng.randint(1, 20))
+
+    def require(self, draft: Draft) -> None:
+        """As many words in capitals; fewer than so many has a text without any."""
+        if self.capital_relation == "at least":
+            draft.items += ["WE"] * self.capital_frequency
+
+    def offence(self) -> str:
+        """Too many words in capitals, or none."""
+        return too_much("WE ", self.capital_relation, self.capital_frequency)

@@ -11,7 +11,7 @@ from functools import cached_property
 from random import Random
 from typing import Self
 
-from olmes.scoring.constraints.base import Constraint
+from olmes.scoring.constraints.ifeval.base import BLANK, Draft, IFEvalConstraint
 from olmes.scoring.constraints.ifeval.keywords import keyword_pattern, not_expressions
 
 # Counts what `\[.*?\]` counts: a closing bracket whose nearest bracket on its line is an opening one.
@@ -26,7 +26,7 @@ CLOSINGS = (
 
 
 @dataclass(frozen=True)
-class NumberPlaceholders(Constraint):
+class NumberPlaceholders(IFEvalConstraint):
     """At least so many placeholders in square brackets."""
 
     id = "detectable_content:number_placeholders"
@@ -46,9 +46,13 @@ class NumberPlaceholders(Constraint):
         """One to four placeholders."""
         return cls(rng.randint(1, 4))
 
+    def require(self, draft: Draft) -> None:
+        """As many placeholders."""
+        draft.items += [f"[{BLANK}]"] * self.num_placeholders
+
 
 @dataclass(frozen=True)
-class Postscript(Constraint):
+class Postscript(IFEvalConstraint):
     """A postscript marker occurs, in any case, at any place."""
 
     id = "detectable_content:postscript"
@@ -76,12 +80,16 @@ class Postscript(Constraint):
 
     @property
     def note(self) -> str:
-        """Whether the marker is no regular expression."""
+        """Whether the marker is not a regular expression."""
         return not_expressions([self.postscript_marker.strip()])
+
+    def require(self, draft: Draft) -> None:
+        """A postscript after its marker."""
+        draft.endings.insert(0, f"{self.postscript_marker} {BLANK}")
 
 
 @dataclass(frozen=True)
-class TwoResponses(Constraint):
+class TwoResponses(IFEvalConstraint):
     """Exactly two different responses, parted by six asterisks."""
 
     id = "combination:two_responses"
@@ -96,9 +104,13 @@ class TwoResponses(Constraint):
         filled = [part for part in parts if part]
         return all(parts[1:-1]) and len(filled) == 2 and filled[0] != filled[1]
 
+    def require(self, draft: Draft) -> None:
+        """A second response."""
+        draft.second = True
+
 
 @dataclass(frozen=True)
-class RepeatPrompt(Constraint):
+class RepeatPrompt(IFEvalConstraint):
     """The response begins with the request, word for word."""
 
     id = "combination:repeat_prompt"
@@ -119,9 +131,13 @@ class RepeatPrompt(Constraint):
         """The request itself."""
         return cls(prompt)
 
+    def require(self, draft: Draft) -> None:
+        """The request at the beginning."""
+        draft.request = self.prompt_to_repeat
+
 
 @dataclass(frozen=True)
-class EndChecker(Constraint):
+class EndChecker(IFEvalConstraint):
     """The response ends with a given phrase."""
 
     id = "startend:end_checker"
@@ -141,9 +157,13 @@ class EndChecker(Constraint):
         """A usual closing phrase."""
         return cls(rng.choice(CLOSINGS))
 
+    def require(self, draft: Draft) -> None:
+        """The phrase at the end."""
+        draft.endings.append(self.end_phrase)
+
 
 @dataclass(frozen=True)
-class Quotation(Constraint):
+class Quotation(IFEvalConstraint):
     """The whole response stands between double quotation marks."""
 
     id = "startend:quotation"
@@ -154,9 +174,13 @@ class Quotation(Constraint):
         text = text.strip()
         return len(text) > 1 and text.startswith('"') and text.endswith('"')
 
+    def require(self, draft: Draft) -> None:
+        """Quotation marks around everything."""
+        draft.wrapped = '"{}"'.format
+
 
 @dataclass(frozen=True)
-class NoComma(Constraint):
+class NoComma(IFEvalConstraint):
     """Not one comma."""
 
     id = "punctuation:no_comma"
@@ -165,3 +189,11 @@ class NoComma(Constraint):
     def check(self, text: str) -> bool:
         """There is no comma."""
         return "," not in text
+
+    def require(self, draft: Draft) -> None:
+        """No made-up word has a comma."""
+        draft.allowed.append(self.check)
+
+    def offence(self) -> str:
+        """A comma."""
+        return "This, that"

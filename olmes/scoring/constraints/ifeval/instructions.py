@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from olmes.scoring.constraints.catalog import Catalog
 from olmes.scoring.constraints.ifeval import casing, content, keywords, layout, length
+from olmes.scoring.constraints.ifeval.base import IFEvalConstraint
 
-IFEVAL = Catalog(
+IFEVAL: Catalog[IFEvalConstraint] = Catalog(
     keywords.Existence,
     keywords.Frequency,
     keywords.ForbiddenWords,

@@ -1,7 +1,7 @@
 """Constraints on single words and letters (docs/protocol.md, section 3.9.1, `keywords:*`).
 
 The reference takes keywords for regular expressions, and so do these; every keyword of the official
-file is a plain word. One that is no valid expression is looked for as it is written.
+file is a plain word. One that is not a valid expression is looked for as it is written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from random import Random
 from typing import Self
 
 from olmes.errors import OlmesError
-from olmes.scoring.constraints.base import RELATIONS, Constraint, Relation, holds
+from olmes.scoring.constraints.base import RELATIONS, Relation, holds
+from olmes.scoring.constraints.ifeval.base import Draft, IFEvalConstraint, too_much
 from olmes.scoring.constraints.vocabulary import draw_words
 
 
@@ -33,7 +34,7 @@ def not_expressions(keywords: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Existence(Constraint):
+class Existence(IFEvalConstraint):
     """Every keyword occurs, anywhere, in any case, also inside other words."""
 
     id = "keywords:existence"
@@ -60,9 +61,13 @@ class Existence(Constraint):
         """Keywords that are no regular expressions."""
         return not_expressions(self.keywords)
 
+    def require(self, draft: Draft) -> None:
+        """Every keyword."""
+        draft.items += self.keywords
+
 
 @dataclass(frozen=True)
-class Frequency(Constraint):
+class Frequency(IFEvalConstraint):
     """A keyword occurs often enough, or not too often; inside other words counts too."""
 
     id = "keywords:frequency"
@@ -88,12 +93,23 @@ class Frequency(Constraint):
 
     @property
     def note(self) -> str:
-        """Whether the keyword is no regular expression."""
+        """Whether the keyword is not a regular expression."""
         return not_expressions([self.keyword.strip()])
+
+    def require(self, draft: Draft) -> None:
+        """The keyword as often as is wanted, or in no made-up word."""
+        if self.relation == "at least":
+            draft.items += [self.keyword.strip()] * self.frequency
+        else:
+            draft.allowed.append(lambda word: not self.pattern.search(word))
+
+    def offence(self) -> str:
+        """The keyword too often, or not at all."""
+        return too_much(f"{self.keyword.strip()} ", self.relation, self.frequency)
 
 
 @dataclass(frozen=True)
-class ForbiddenWords(Constraint):
+class ForbiddenWords(IFEvalConstraint):
     """None of the words occurs as a word of its own, in any case."""
 
     id = "keywords:forbidden_words"
@@ -120,9 +136,17 @@ class ForbiddenWords(Constraint):
         """Words that are no regular expressions."""
         return not_expressions(self.forbidden_words)
 
+    def require(self, draft: Draft) -> None:
+        """No made-up word is a forbidden one."""
+        draft.allowed.append(self.check)
+
+    def offence(self) -> str:
+        """The first forbidden word."""
+        return self.forbidden_words[0]
+
 
 @dataclass(frozen=True)
-class LetterFrequency(Constraint):
+class LetterFrequency(IFEvalConstraint):
     """A character occurs often enough, or not too often; case does not matter.
 
     Any character can be asked for. The reference replaces what is not a letter from a to z by a
@@ -142,7 +166,7 @@ class LetterFrequency(Constraint):
         if len(self.letter.strip()) != 1:
             raise OlmesError(
                 f"the argument 'letter' must be one character, not {self.letter!r}; "
-                "mend the item's kwargs."
+                "correct the item's kwargs."
             )
 
     def check(self, text: str) -> bool:
@@ -163,3 +187,15 @@ class LetterFrequency(Constraint):
         if "a" <= self.letter.strip().lower() <= "z":
             return ""
         return f"{self.letter.strip()!r} is counted as asked; the reference draws a random letter"
+
+    def require(self, draft: Draft) -> None:
+        """The letter as often as is wanted, or in no made-up word."""
+        letter = self.letter.strip().lower()
+        if self.let_relation == "at least":
+            draft.items.append(letter * self.let_frequency)
+        else:
+            draft.allowed.append(lambda word: letter not in word)
+
+    def offence(self) -> str:
+        """The letter too often, or not at all."""
+        return too_much(self.letter, self.let_relation, self.let_frequency)

@@ -13,7 +13,7 @@ from functools import cached_property
 from random import Random
 from typing import Self
 
-from olmes.scoring.constraints.base import Constraint
+from olmes.scoring.constraints.ifeval.base import BLANK, Draft, IFEvalConstraint
 from olmes.scoring.constraints.ifeval.keywords import keyword_pattern
 
 OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
@@ -24,7 +24,7 @@ DOUBLY_HIGHLIGHTED = re.compile(r"\*\*([^\n*]*)\*\*")
 
 
 @dataclass(frozen=True)
-class NumberBulletLists(Constraint):
+class NumberBulletLists(IFEvalConstraint):
     """Exactly so many bullet points: lines that begin with one asterisk or a hyphen."""
 
     id = "detectable_format:number_bullet_lists"
@@ -44,9 +44,17 @@ class NumberBulletLists(Constraint):
         """Two to five bullets."""
         return cls(rng.randint(2, 5))
 
+    def require(self, draft: Draft) -> None:
+        """As many bullets."""
+        draft.lines += [f"- {BLANK}"] * self.num_bullets
+
+    def offence(self) -> str:
+        """No bullet, or one where none is asked for."""
+        return "7" if self.num_bullets else "- 7"
+
 
 @dataclass(frozen=True)
-class ConstrainedResponse(Constraint):
+class ConstrainedResponse(IFEvalConstraint):
     """One of three fixed sentences occurs."""
 
     id = "detectable_format:constrained_response"
@@ -56,9 +64,13 @@ class ConstrainedResponse(Constraint):
         """Some option is found, whatever stands around it."""
         return any(option in text for option in OPTIONS)
 
+    def require(self, draft: Draft) -> None:
+        """The first of the three answers."""
+        draft.lines.append(OPTIONS[0])
+
 
 @dataclass(frozen=True)
-class NumberHighlightedSections(Constraint):
+class NumberHighlightedSections(IFEvalConstraint):
     """At least so many passages between asterisks on one line."""
 
     id = "detectable_format:number_highlighted_sections"
@@ -79,9 +91,13 @@ class NumberHighlightedSections(Constraint):
         """One to four highlights."""
         return cls(rng.randint(1, 4))
 
+    def require(self, draft: Draft) -> None:
+        """As many highlighted words."""
+        draft.items += [f"*{BLANK}*"] * self.num_highlights
+
 
 @dataclass(frozen=True)
-class MultipleSections(Constraint):
+class MultipleSections(IFEvalConstraint):
     """At least so many headings made of a word and a number, such as "Section 2"."""
 
     id = "detectable_format:multiple_sections"
@@ -111,9 +127,14 @@ class MultipleSections(Constraint):
         """Two to five sections."""
         return cls(rng.choice(("Section", "SECTION", "Part", "Day")), rng.randint(2, 5))
 
+    def require(self, draft: Draft) -> None:
+        """As many sections with their headings."""
+        word = self.section_spliter.strip()
+        draft.lines += [f"{word} {n}\n{BLANK}" for n in range(1, self.num_sections + 1)]
+
 
 @dataclass(frozen=True)
-class JsonFormat(Constraint):
+class JsonFormat(IFEvalConstraint):
     """The whole response is JSON, if need be in a Markdown code block."""
 
     id = "detectable_format:json_format"
@@ -132,9 +153,17 @@ class JsonFormat(Constraint):
             return False
         return True
 
+    def require(self, draft: Draft) -> None:
+        """Everything as one JSON string."""
+        draft.wrapped = json.dumps
+
+    def offence(self) -> str:
+        """An object that is not closed."""
+        return "{"
+
 
 @dataclass(frozen=True)
-class Title(Constraint):
+class Title(IFEvalConstraint):
     """A title in double angular brackets on one line."""
 
     id = "detectable_format:title"
@@ -151,3 +180,7 @@ class Title(Constraint):
             if title.lstrip("<").rstrip(">").strip():
                 return True
         return False
+
+    def require(self, draft: Draft) -> None:
+        """A title."""
+        draft.title = True

@@ -8,7 +8,8 @@ from random import Random
 from typing import Self
 
 from olmes.errors import OlmesError
-from olmes.scoring.constraints.base import RELATIONS, Constraint, Relation, holds
+from olmes.scoring.constraints.base import RELATIONS, Relation, holds
+from olmes.scoring.constraints.ifeval.base import Draft, IFEvalConstraint, too_much
 from olmes.scoring.constraints.vocabulary import draw_words
 from olmes.scoring.text import sentences, words
 
@@ -17,7 +18,7 @@ ENDS_FIRST_WORD = re.compile(r"[.,?!'\"]")
 
 
 @dataclass(frozen=True)
-class NumberSentences(Constraint):
+class NumberSentences(IFEvalConstraint):
     """Long or short enough in sentences, as Punkt's English model finds them."""
 
     id = "length_constraints:number_sentences"
@@ -35,9 +36,18 @@ class NumberSentences(Constraint):
         """Up to 20 sentences."""
         return cls(rng.choice(RELATIONS), rng.randint(2, 20))
 
+    def require(self, draft: Draft) -> None:
+        """As many sentences."""
+        if self.relation == "at least":
+            draft.sentences = max(draft.sentences, self.num_sentences)
+
+    def offence(self) -> str:
+        """Too many sentences, or too few."""
+        return too_much("This is so. ", self.relation, self.num_sentences)
+
 
 @dataclass(frozen=True)
-class NumberWords(Constraint):
+class NumberWords(IFEvalConstraint):
     """Long or short enough in words: runs of letters, digits and underscores."""
 
     id = "length_constraints:number_words"
@@ -55,9 +65,18 @@ class NumberWords(Constraint):
         """100 to 500 words."""
         return cls(rng.choice(RELATIONS), rng.randint(100, 500))
 
+    def require(self, draft: Draft) -> None:
+        """As many words."""
+        if self.relation == "at least":
+            draft.words = max(draft.words, self.num_words)
+
+    def offence(self) -> str:
+        """Too many words, or too few."""
+        return too_much("we ", self.relation, self.num_words)
+
 
 @dataclass(frozen=True)
-class NumberParagraphs(Constraint):
+class NumberParagraphs(IFEvalConstraint):
     """Exactly so many paragraphs between `***` dividers; an empty one in the middle fails."""
 
     id = "length_constraints:number_paragraphs"
@@ -79,9 +98,13 @@ class NumberParagraphs(Constraint):
         """Two to five paragraphs."""
         return cls(rng.randint(2, 5))
 
+    def require(self, draft: Draft) -> None:
+        """As many paragraphs, divided by asterisks."""
+        draft.paragraphs, draft.divider = self.num_paragraphs, "\n***\n"
+
 
 @dataclass(frozen=True)
-class NthParagraphFirstWord(Constraint):
+class NthParagraphFirstWord(IFEvalConstraint):
     """Exactly so many paragraphs between blank lines, one of which begins with a given word."""
 
     id = "length_constraints:nth_paragraph_first_word"
@@ -99,7 +122,7 @@ class NthParagraphFirstWord(Constraint):
         if not 1 <= self.nth_paragraph <= self.num_paragraphs:
             raise OlmesError(
                 f"the argument 'nth_paragraph' must be 1 to {self.num_paragraphs}, "
-                f"not {self.nth_paragraph}; mend the item's kwargs."
+                f"not {self.nth_paragraph}; correct the item's kwargs."
             )
 
     def check(self, text: str) -> bool:
@@ -120,3 +143,8 @@ class NthParagraphFirstWord(Constraint):
         """Two to five paragraphs, a noun at the head of one."""
         count = rng.randint(2, 5)
         return cls(count, rng.randint(1, count), draw_words(rng, 1)[0])
+
+    def require(self, draft: Draft) -> None:
+        """As many paragraphs, and how the one begins."""
+        draft.paragraphs, draft.divider = self.num_paragraphs, "\n\n"
+        draft.openers[self.nth_paragraph - 1] = self.first_word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ WORDS = "length_constraints:number_words"
         ("keywords:none_such", {}, "there is no instruction 'keywords:none_such'"),
     ],
 )
-def test_bad_arguments_are_named(id_: str, arguments: dict, said: str) -> None:
+def test_bad_arguments_are_named(id_: str, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(OlmesError) as error:
         IFEVAL.item([id_], [arguments], key=1234)
     assert said in str(error.value)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from olmes.scoring.constraints.ifeval.instructions import IFEVAL
 from olmes.scoring.constraints.judging import judge
 
 
-def nth(num_paragraphs: int, nth_paragraph: int, first_word: str) -> dict:
+def nth(num_paragraphs: int, nth_paragraph: int, first_word: str) -> dict[str, Any]:
     return {
         "num_paragraphs": num_paragraphs,
         "nth_paragraph": nth_paragraph,
@@ -17,7 +19,7 @@ def nth(num_paragraphs: int, nth_paragraph: int, first_word: str) -> dict:
 
 
 # arguments | text | strict | loose, by instruction
-CASES: dict[str, list[tuple[dict, str, int, int]]] = {
+CASES: dict[str, list[tuple[dict[str, Any], str, int, int]]] = {
     "keywords:existence": [
         ({"keywords": ["rock", "Tree"]}, "Trees rOCK.", 1, 1),
         ({"keywords": ["rock", "tree"]}, "Trees.", 0, 0),
@@ -175,7 +177,7 @@ CASES: dict[str, list[tuple[dict, str, int, int]]] = {
     ("id_", "arguments", "text", "strict", "loose"),
     [(id_, *case) for id_, cases in CASES.items() for case in cases],
 )
-def test_verdict(id_: str, arguments: dict, text: str, strict: int, loose: int) -> None:
+def test_verdict(id_: str, arguments: dict[str, Any], text: str, strict: int, loose: int) -> None:
     part = judge([IFEVAL.build(id_, arguments)], text)[0]
     assert (part["id"], part["strict"], part["loose"]) == (id_, bool(strict), bool(loose))
 
@@ -213,7 +215,9 @@ def test_a_blank_response_meets_nothing(id_: str, text: str) -> None:
         ),
     ],
 )
-def test_unusual_arguments_are_noted_in_the_verdict(id_: str, arguments: dict, note: str) -> None:
+def test_unusual_arguments_are_noted_in_the_verdict(
+    id_: str, arguments: dict[str, Any], note: str
+) -> None:
     assert note in judge([IFEVAL.build(id_, arguments)], "text")[0]["note"]
 
 

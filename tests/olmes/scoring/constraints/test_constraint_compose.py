@@ -6,9 +6,8 @@ from random import Random
 
 import pytest
 
-from olmes.scoring.constraints.ifeval.compose import compose
+from olmes.scoring.constraints.ifeval.compose import compose, offend
 from olmes.scoring.constraints.ifeval.instructions import IFEVAL
-from olmes.scoring.constraints.ifeval.offend import offend
 from olmes.scoring.constraints.judging import judge
 
 

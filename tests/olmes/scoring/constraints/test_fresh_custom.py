@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ HOSTILE = (
 )
 
 # arguments | text | verdict, by constraint
-CASES: dict[str, list[tuple[dict, str, int]]] = {
+CASES: dict[str, list[tuple[dict[str, Any], str, int]]] = {
     "custom:character_reverse": [
         (WHALE, ".elahw eulb eht si tI", 1),
         (WHALE, "ELAHW EULB", 1),
@@ -158,7 +159,7 @@ CASES: dict[str, list[tuple[dict, str, int]]] = {
     ("id_", "arguments", "text", "stated"),
     [(id_, *case) for id_, cases in CASES.items() for case in cases],
 )
-def test_verdicts(id_: str, arguments: dict, text: str, stated: int) -> None:
+def test_verdicts(id_: str, arguments: dict[str, Any], text: str, stated: int) -> None:
     assert FRESH.build(id_, arguments).check(text) == stated
 
 
@@ -243,7 +244,7 @@ def test_events_have_years_and_groups_members() -> None:
         ("custom:csv_city", {**BOOKS, "count": 0}, "'count' must be 1"),
     ],
 )
-def test_bad_arguments_are_named(id_: str, arguments: dict, said: str) -> None:
+def test_bad_arguments_are_named(id_: str, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(OlmesError, match=id_) as error:
         FRESH.item([id_], [arguments], key="7-1")
     assert said in str(error.value)

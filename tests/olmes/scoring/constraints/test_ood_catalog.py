@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -140,7 +141,7 @@ def test_every_check_says_what_it_does(id_: str) -> None:
         ),
     ],
 )
-def test_bad_arguments_are_named(id_: str, arguments: dict, said: str) -> None:
+def test_bad_arguments_are_named(id_: str, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(OlmesError) as error:
         IFBENCH.item([id_], [arguments], key=1234)
     assert said in str(error.value)

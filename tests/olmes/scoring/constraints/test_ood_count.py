@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
@@ -9,7 +11,7 @@ from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_R
 KEYWORDS = {f"keyword{n}": word for n, word in enumerate("abcde", 1)}
 
 # arguments | text | as stated | by the published check, by constraint
-CASES: dict[str, list[tuple[dict, str, int, int]]] = {
+CASES: dict[str, list[tuple[dict[str, Any], str, int, int]]] = {
     "count:conjunctions": [
         ({"small_n": 2}, "Rain and snow, but no wind.", 1, 1),
         ({"small_n": 3}, "AND so YET", 1, 1),
@@ -93,7 +95,9 @@ CASES: dict[str, list[tuple[dict, str, int, int]]] = {
     ("id_", "arguments", "text", "stated", "published"),
     [(id_, *case) for id_, cases in CASES.items() for case in cases],
 )
-def test_verdicts(id_: str, arguments: dict, text: str, stated: int, published: int) -> None:
+def test_verdicts(
+    id_: str, arguments: dict[str, Any], text: str, stated: int, published: int
+) -> None:
     assert IFBENCH.build(id_, arguments).check(text) == stated
     assert IFBENCH_BY_REFERENCE.build(id_, arguments).check(text) == published
 

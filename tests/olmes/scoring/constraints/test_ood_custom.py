@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from olmes.scoring.constraints.ifbench.countries import AFRICA
@@ -31,7 +33,7 @@ GROWING = ("Who?", "Who was it?", "Who was it then?", "Who was it then and there
 SHARED = {"reference_text": "The river is calm.", "N": 3}
 
 # arguments | text | as stated | by the published check, by constraint
-CASES: dict[str, list[tuple[dict, str, int, int]]] = {
+CASES: dict[str, list[tuple[dict[str, Any], str, int, int]]] = {
     "custom:character_reverse": [
         ({}, ".elgae dlab eht si SU eht fo lobmys lanoitan ehT", 1, 1),
         ({}, "elgae dlab ehT", 1, 1),
@@ -177,7 +179,9 @@ CASES: dict[str, list[tuple[dict, str, int, int]]] = {
     ("id_", "arguments", "text", "stated", "published"),
     [(id_, *case) for id_, cases in CASES.items() for case in cases],
 )
-def test_verdicts(id_: str, arguments: dict, text: str, stated: int, published: int) -> None:
+def test_verdicts(
+    id_: str, arguments: dict[str, Any], text: str, stated: int, published: int
+) -> None:
     assert IFBENCH.build(id_, arguments).check(text) == stated
     assert IFBENCH_BY_REFERENCE.build(id_, arguments).check(text) == published
 

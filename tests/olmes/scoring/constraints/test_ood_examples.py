@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from olmes.scoring.constraints.ifbench.base import OodConstraint
 from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 from olmes.scoring.constraints.judging import judge
 
-Case = tuple[dict, str, int, int]
+Case = tuple[dict[str, Any], str, int, int]
 TABLES = (
     "test_ood_count.py",
     "test_ood_custom.py",
@@ -55,7 +56,8 @@ def test_every_type_is_in_a_table_and_no_other() -> None:
 
 @pytest.mark.parametrize("id_", TYPES)
 def test_three_different_texts_pass_and_three_fail(id_: str) -> None:
-    passing, failing = set(), set()
+    passing: set[tuple[str, str]] = set()
+    failing: set[tuple[str, str]] = set()
     for arguments, text, stated, _ in EXAMPLES[id_]:
         verdict = IFBENCH.build(id_, arguments).check(text)
         assert verdict == stated
@@ -75,7 +77,7 @@ def test_where_the_published_check_is_another_an_example_shows_it(id_: str) -> N
 
 # The vacuous and partial checks (docs/protocol.md, section 4.6.1), with texts that are in no table:
 # id | arguments | text | as stated | by the published check
-WEAK: list[tuple[str, dict, str, int, int]] = [
+WEAK: list[tuple[str, dict[str, Any], str, int, int]] = [
     ("format:sub-bullets", {}, "Plain prose without a single bullet.", 0, 1),
     ("format:sub-bullets", {}, "* apples - red and green\n* pears - yellow", 0, 1),
     ("format:sub-bullets", {}, "* apples\n* pears", 0, 0),
@@ -116,7 +118,7 @@ WEAK: list[tuple[str, dict, str, int, int]] = [
 
 @pytest.mark.parametrize(("id_", "arguments", "text", "stated", "published"), WEAK)
 def test_weak_checks_are_repeated_by_reference_only(
-    id_: str, arguments: dict, text: str, stated: int, published: int
+    id_: str, arguments: dict[str, Any], text: str, stated: int, published: int
 ) -> None:
     assert IFBENCH.build(id_, arguments).check(text) == stated
     assert IFBENCH_BY_REFERENCE.build(id_, arguments).check(text) == published

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 
 # arguments | text | as stated | by the published check, by constraint
-CASES: dict[str, list[tuple[dict, str, int, int]]] = {
+CASES: dict[str, list[tuple[dict[str, Any], str, int, int]]] = {
     "format:emoji": [
         ({}, "I row 🚣. You sail! ⛵", 1, 1),
         ({}, "Hello there! 😀 How are you? 😀", 1, 1),
@@ -143,7 +145,9 @@ CASES: dict[str, list[tuple[dict, str, int, int]]] = {
     ("id_", "arguments", "text", "stated", "published"),
     [(id_, *case) for id_, cases in CASES.items() for case in cases],
 )
-def test_verdicts(id_: str, arguments: dict, text: str, stated: int, published: int) -> None:
+def test_verdicts(
+    id_: str, arguments: dict[str, Any], text: str, stated: int, published: int
+) -> None:
     assert IFBENCH.build(id_, arguments).check(text) == stated
     assert IFBENCH_BY_REFERENCE.build(id_, arguments).check(text) == published
 

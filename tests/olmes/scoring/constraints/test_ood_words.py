@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
@@ -10,7 +12,7 @@ PALINDROMES = "level radar civic kayak refer rotor madam tenet stats solos"
 SPAN = {"prompt_to_repeat": "Name a long river there.", "n_start": 1, "n_end": 3}
 
 # arguments | text | as stated | by the published check, by constraint
-CASES: dict[str, list[tuple[dict, str, int, int]]] = {
+CASES: dict[str, list[tuple[dict[str, Any], str, int, int]]] = {
     "words:alphabet": [
         ({}, "Young zebras always bite", 1, 1),
         ({}, "A - big, cat", 1, 1),
@@ -145,7 +147,9 @@ CASES: dict[str, list[tuple[dict, str, int, int]]] = {
     ("id_", "arguments", "text", "stated", "published"),
     [(id_, *case) for id_, cases in CASES.items() for case in cases],
 )
-def test_verdicts(id_: str, arguments: dict, text: str, stated: int, published: int) -> None:
+def test_verdicts(
+    id_: str, arguments: dict[str, Any], text: str, stated: int, published: int
+) -> None:
     assert IFBENCH.build(id_, arguments).check(text) == stated
     assert IFBENCH_BY_REFERENCE.build(id_, arguments).check(text) == published
 

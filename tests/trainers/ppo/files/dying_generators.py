@@ -17,7 +17,7 @@ class Once(TransformersGenerator):
     mark = Path()
 
     def generate(self, order: Order) -> list[Rollout]:
-        rollouts = super().generate(order)
+        rollouts: list[Rollout] = super().generate(order)
         if order.positions[0] == 8 and not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -51,4 +51,5 @@ class Slow(TransformersGenerator):
 
     def generate(self, order: Order) -> list[Rollout]:
         time.sleep(1)
-        return super().generate(order)
+        rollouts: list[Rollout] = super().generate(order)
+        return rollouts

@@ -1,8 +1,9 @@
 """The small training data that olmes brings: made by rule, in this project's own words.
 
-`python -m olmes.trainers.small_data` writes `data/small-{sft,dpo,rlvr}.jsonl` anew, the same bytes
-every time. Half of it is arithmetic in words, half are short facts told under a constraint that a
-program can verify. Nothing is taken from a benchmark, and nothing of it is in the samples.
+`python tests/trainers/files/small_data.py` writes `trainers/data/small-{sft,dpo,rlvr}.jsonl` again,
+the same bytes every time. Half of it is arithmetic in words, half are short facts told under a
+constraint that a program can verify. Nothing is taken from a benchmark, and nothing of it is in the
+samples.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from olmes.scoring.constraints.ifeval.instructions import IFEVAL
 from olmes.tools import jsonl
 
-FOLDER = Path(__file__).parent / "data"
+FOLDER = Path(__file__).parents[3] / "trainers/data"
 SEED = 2411
 NAMES = ("Ada", "Bruno", "Chidi", "Dilek", "Emil", "Farah", "Goro", "Hanna", "Ines", "Jonas")
 THINGS = ("pears", "stamps", "marbles", "pencils", "shells", "buttons", "cards", "plums")
@@ -78,7 +79,7 @@ def share(rng: Random, name: str, thing: str) -> Sum:
     )
 
 
-def walk(rng: Random, name: str, thing: str) -> Sum:  # noqa: ARG001 (all are called alike)
+def walk(rng: Random, name: str, thing: str) -> Sum:
     """A x b x 2."""
     a, b = rng.randint(2, 9), rng.randint(3, 7)
     return Sum(
@@ -183,7 +184,7 @@ def constrained() -> Iterator[tuple[Topic, str, dict[str, Any]]]:
     pairs = [
         (topic, id_, given) for topic in TOPICS for id_ in SHAPES for given in GIVEN.get(id_, ({},))
     ]
-    Random(SEED).shuffle(pairs)  # noqa: S311 (nothing secret)
+    Random(SEED).shuffle(pairs)
     yield from pairs
 
 
@@ -208,7 +209,7 @@ def user(text: str) -> list[dict[str, str]]:
 
 def small_sft() -> list[dict[str, Any]]:
     """120 word problems and 80 facts under a constraint, answered."""
-    rng = Random(SEED)  # noqa: S311 (nothing secret)
+    rng = Random(SEED)
     chats = [(one.question, solved(one)) for one, _ in zip(sums(rng), range(120), strict=False)]
     chats += [(asked(*one), SHAPES[one[1]](one[0], one[2])) for one in list(constrained())[:80]]
     rng.shuffle(chats)
@@ -217,7 +218,7 @@ def small_sft() -> list[dict[str, Any]]:
 
 def small_dpo() -> list[dict[str, Any]]:
     """50 word problems, right and wrong; 30 instructions, met and not."""
-    rng = Random(SEED + 1)  # noqa: S311 (nothing secret)
+    rng = Random(SEED + 1)
     pairs = [
         (one.question, solved(one), solved(one, one.answer + rng.choice((-2, -1, 1, 10))))
         for one, _ in zip(sums(rng), range(50), strict=False)
@@ -232,7 +233,7 @@ def small_dpo() -> list[dict[str, Any]]:
 
 def small_rlvr() -> list[dict[str, Any]]:
     """60 word problems with GSM8K's verifier, 40 facts with IFEval's."""
-    rng = Random(SEED + 2)  # noqa: S311 (nothing secret)
+    rng = Random(SEED + 2)
     rows: list[dict[str, Any]] = []
     for one, _ in zip(sums(rng), range(60), strict=False):
         doc: dict[str, Any] = {

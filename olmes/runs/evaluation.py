@@ -1,0 +1,160 @@
+"""The one road from a target to records: options, plan, model, run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
+from olmes.errors import OlmesError
+from olmes.judging.judge import Judge
+from olmes.models.base import Model
+from olmes.models.hf.warm import WarmMemory
+from olmes.models.ray.model import load_model_on_ray
+from olmes.models.replay import ReplayModel
+from olmes.models.spec import load_model
+from olmes.records.record import Record
+from olmes.requests.callbacks import RunCallback
+from olmes.requests.plan import Plan
+from olmes.runs.options import RunOptions
+from olmes.runs.planning import Target, load_judge, plan_run, tasks_of, to_stderr
+from olmes.runs.run import run
+from olmes.scoring.process.shared_pool import SharedPool
+from olmes.seal.look import check_look
+
+
+class Evaluation:
+    """A suite or tasks, and how they are run on any number of models.
+
+    The command, `evaluate`, sequences of checkpoints, the hook and the watcher all go this way.
+
+    Args:
+        tasks: what is run.
+        suite: the suite they are, if they are one.
+        options: how.
+        say: called with what a user should know while data are looked for.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        suite: Suite | None,
+        options: RunOptions,
+        *,
+        say: Callable[[str], None] = to_stderr,
+    ) -> None:
+        self.tasks = tasks
+        self.suite = suite
+        self.options = options
+        self.say = say
+        self.shared: Plan | None = None
+        """The plan of every model but recordings, made for the first."""
+
+    @classmethod
+    def of(
+        cls, target: Target, options: RunOptions, *, say: Callable[[str], None] = to_stderr
+    ) -> Evaluation:
+        """The evaluation of a target as a user names it.
+
+        Raises:
+            OlmesError: a name is unknown.
+        """
+        suite, tasks = tasks_of(target)
+        return cls(tasks, suite, options, say=say)
+
+    def check(self) -> None:
+        """Refuse at once what every run would refuse, before data or weights are fetched.
+
+        Raises:
+            OlmesError: held-out tasks are asked for without a reason, or by a hook before the end.
+        """
+        check_look(self.tasks, self.suite, self.options.look)
+
+    @cached_property
+    def judge_model(self) -> Model | None:
+        """The model that judges, loaded once for all runs.
+
+        Raises:
+            OlmesError: its name cannot be parsed.
+        """
+        judge = self.options.judge
+        if isinstance(judge, str):
+            return load_judge(judge)
+        return judge.model if judge else None
+
+    def judge(self) -> Judge | None:
+        """Who judges in the next run, with a budget of its own."""
+        if isinstance(self.options.judge, Judge):
+            return self.options.judge
+        model = self.judge_model
+        return Judge(model=model, budget=self.options.judge_budget) if model else None
+
+    def load(self, name: str, *, warm: WarmMemory | None = None) -> Model:
+        """The model of a name, with the options' engine.
+
+        Raises:
+            OlmesError: as `load_model` and `load_model_on_ray`.
+        """
+        options = self.options
+        if not options.on_ray:
+            return load_model(name, warm=warm, **options.engine)
+        return load_model_on_ray(name, ray=options.ray, workers=options.workers, **options.engine)
+
+    def plan(self, model: Model) -> Plan:
+        """Every request of a run on a model; made once for all models but recordings.
+
+        Raises:
+            OlmesError: a setting does not fit, or the data or the recording cannot be found.
+        """
+        if self.shared is not None and not isinstance(model, ReplayModel):
+            return self.shared
+        options = self.options
+        plan = plan_run(
+            self.tasks,
+            model,
+            suite=self.suite,
+            limit=options.limit,
+            data=options.data,
+            settings=options.settings,
+            judged=options.judge is not None,
+            say=self.say,
+        )
+        if not isinstance(model, ReplayModel):
+            self.shared = plan
+        return plan
+
+    def run(
+        self,
+        model: str | Model,
+        *,
+        callback: RunCallback | None = None,
+        scorers: SharedPool | None = None,
+    ) -> Record:
+        """Run it on one model.
+
+        Raises:
+            OlmesError: as `run`, or the options do not fit the model.
+        """
+        if isinstance(model, str):
+            model = self.load(model)
+        elif self.options.on_ray:
+            raise OlmesError("ray and workers need a model's name; give the model as a string.")
+        return self.run_loaded(model, callback=callback, scorers=scorers)
+
+    def run_loaded(
+        self,
+        model: Model,
+        *,
+        callback: RunCallback | None = None,
+        scorers: SharedPool | None = None,
+    ) -> Record:
+        """Run it on a model that `load` gave, or that was made otherwise."""
+        return run(
+            self.plan(model),
+            model,
+            self.options,
+            judge=self.judge(),
+            callback=callback,
+            scorers=scorers,
+        )

@@ -1,0 +1,68 @@
+"""How something is run: the one set of options of command, `evaluate`, sequences, hook and watcher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from olmes.judging.judge import Judge
+from olmes.seal.look import Look
+from olmes.types import EngineOptions
+
+DEFAULT_MODEL = "smollm2"
+DEFAULT_OUT = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a suite or tasks are run on a model, whoever asks for it."""
+
+    limit: int | None = None
+    """Items a task, drawn with a fixed seed and spread over its sub-tasks; None runs all."""
+    data: Path | None = None
+    """A folder of benchmark files; None looks where `olmes data list` says."""
+    out: Path = DEFAULT_OUT
+    """The store: the folder of the runs' folders and of the ledger."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Changes to formulations, such as `{"gsm8k.shots": 4}`."""
+    judge: str | Judge | None = None
+    """Who answers for tasks that need a judge, written as a model is; without one such tasks are not
+    run, and the record says so."""
+    judge_budget: int | None = None
+    """Tokens the judge may read and write in one run; None sets no limit."""
+    look: Look | None = None
+    """Why held-out tasks are looked at, which they must not be without a reason; each model is a look
+    of its own."""
+    use_cache: bool = True
+    """Whether responses are taken from and put into the cache shared by all runs."""
+    ray: str | None = None
+    """A Ray cluster to spread the requests over: HOST:PORT of its head, or `auto`."""
+    workers: int | None = None
+    """Engines on Ray; without `ray` on this machine."""
+    scoring_processes: int | None = None
+    """How many; None takes half of the processors."""
+    dtype: str | None = None
+    """Precision of a model's weights; None takes float32 on a CPU, the checkpoint's own on a GPU."""
+    device: str | None = None
+    """`cpu`, `cuda`, `cuda:1`, `mps`; None takes the best there is."""
+    batch_size: int | None = None
+    """Responses generated together; None takes as many as fit into memory."""
+    max_length: int | None = None
+    """Window in tokens; at most the model's, which None takes."""
+
+    @property
+    def engine(self) -> EngineOptions:
+        """The options of the model."""
+        return EngineOptions(
+            dtype=self.dtype,
+            device=self.device,
+            batch_size=self.batch_size,
+            max_length=self.max_length,
+        )
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether engines on Ray are asked for."""
+        return self.ray is not None or self.workers is not None

@@ -1,0 +1,149 @@
+"""What is asked, from how a user names it: targets to tasks, settings applied, requests planned."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from olmes.benchmark.registry import load_suite, load_task, members, suite_names
+from olmes.benchmark.suite import Suite
+from olmes.benchmark.task import Task
+from olmes.data.resolve import resolve
+from olmes.errors import OlmesError
+from olmes.judging.replayed import replayed_judge
+from olmes.models.base import Model
+from olmes.models.replay import RecordedResponses, ReplayModel
+from olmes.models.spec import load_model, parse_spec
+from olmes.requests.plan import Plan, make_plan
+from olmes.requests.recorded import index_recorded, set_answers
+from olmes.seal.held_out import held_out_tasks
+from olmes.types import JsonObject
+
+Target = str | Task | Suite | Sequence[str | Task]
+"""A suite's or a task's name, the path of a suite (.toml) or task (.py) file, a `Task`, a `Suite`, or
+several tasks."""
+
+
+def to_stderr(line: str) -> None:
+    """Print a line for the user where it does not mix with output."""
+    print(line, file=sys.stderr)
+
+
+def load_judge(spec: str) -> Model:
+    """The model that judges: as `load_model`, but `replay:FILE` gives stored judgements back.
+
+    Raises:
+        OlmesError: the name cannot be parsed, or the file holds no judgement.
+    """
+    parsed = parse_spec(spec)
+    if parsed.backend == "replay":
+        return replayed_judge(spec, Path(parsed.target).expanduser())
+    return load_model(spec)
+
+
+def tasks_of(target: Target) -> tuple[Suite | None, list[Task]]:
+    """The suite, if the target is one, and its tasks."""
+    if isinstance(target, str) and (target.endswith(".toml") or target in suite_names()):
+        target = load_suite(target)
+    if isinstance(target, Suite):
+        return members(target)
+    if isinstance(target, (str, Task)):
+        target = [target]
+    return None, [task_of(member) for member in target]
+
+
+def task_of(member: str | Task) -> Task:
+    """A task by name, or the task itself when a scoring process can find it too.
+
+    Raises:
+        OlmesError: the task was defined where no other process can import it.
+    """
+    if isinstance(member, str):
+        return load_task(member)
+    if not member.reference:
+        module = sys.modules[type(member).__module__]
+        file = getattr(module, "__file__", None)
+        if module.__name__ == "__main__" or getattr(module, "TASK", None) is not member:
+            raise OlmesError(
+                f"the task {member.name} is scored in processes of its own, which must find it: "
+                f"end its file ({file or 'a notebook'}) with `TASK = ...` and give the file's path."
+            )
+        member.reference = module.__name__
+    return member
+
+
+def plan_run(
+    tasks: Sequence[Task],
+    model: Model,
+    *,
+    suite: Suite | None = None,
+    limit: int | None = None,
+    data: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    judged: bool = False,
+    say: Callable[[str], None] = to_stderr,
+) -> Plan:
+    """Resolve the tasks' data and make every request. Nothing is asked of the model.
+
+    A recording (`replay:FILE`) gets its answers here, and a limit draws from the items it answers.
+    Tasks that need a judge are planned only when there is one (`judged`).
+
+    Raises:
+        OlmesError: a setting does not fit, or the data or the recording cannot be found.
+    """
+    chosen = with_settings(tasks, settings or {})
+    not_run = {
+        task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
+        f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
+        for task in chosen
+        if task.judged and not judged
+    }
+    chosen = [task for task in chosen if task.name not in not_run]
+    folder = Path(data) if data is not None else None
+    said: set[str] = set()
+
+    def say_once(line: str) -> None:
+        """Without the task's name, a network that is away is the same news for every task."""
+        news = line.partition(": ")[2]
+        if news not in said:
+            said.add(news)
+            say(line)
+
+    datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
+    if not chosen or not isinstance(model, ReplayModel):
+        return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run)
+    recorded = index_recorded(RecordedResponses(model.path), chosen, datasets)
+    plan = make_plan(
+        chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run
+    )
+    set_answers(model, plan, recorded)
+    return plan
+
+
+def judged_command(task: Task, model: str, suite: Suite | None = None) -> str:
+    """The command that runs a judged task on a model, once a judge is written into it."""
+    name = task.reference if task.reference.endswith(".py") else task.name
+    words = ["olmes", "run", "--task", name, "--model", model, "--judge", "openai:NAME@URL"]
+    reason = ' --reason "..."' if held_out_tasks([task], suite) else ""
+    return shlex.join(words) + reason
+
+
+def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Task]:
+    """The tasks with `TASK.FIELD` settings applied.
+
+    Raises:
+        OlmesError: a key names no task of this run, or no field.
+    """
+    by_task: dict[str, JsonObject] = {task.name: {} for task in tasks}
+    for key, value in settings.items():
+        name, _, field = key.partition(".")
+        if not field or name not in by_task:
+            raise OlmesError(
+                f"--set {key}: write TASK.FIELD=VALUE with a task of this run "
+                f"({', '.join(by_task) or 'there is none'})."
+            )
+        by_task[name][field] = value
+    return [task.with_settings(by_task[task.name]) for task in tasks]

@@ -51,7 +51,7 @@ class Service:
             The run, and whether it is new.
 
         Raises:
-            RefusedError: the upload is not whole or not in order; then it is dropped unless bytes are missing.
+            RefusedError: the upload is not in order, and is dropped unless bytes are missing.
         """
         files = await to_thread.run_sync(self.uploads.sync, upload)
         try:

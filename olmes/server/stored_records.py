@@ -9,13 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from olmes.records.check import FieldError, run_record
 from olmes.records.record import Record
+from olmes.records.schema import RunRecord
 from olmes.server.artifacts import Artifacts, rejoined
+from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import RunFilter, Store
+from olmes.server.table_rows import TaskColumns
 from olmes.tools import jsonl
 
 MOST_UNPACKED = 1 << 30
@@ -23,19 +28,34 @@ MOST_UNPACKED = 1 << 30
 
 
 class StoredRecord(Record):
-    """A record whose samples are artifacts. Its folder lies where the links of pages lead."""
+    """A record whose samples are artifacts. Its folder lies where the links of pages lead.
+
+    Args:
+        folder: of its page and its samples.
+        run: the record.
+        artifacts: where its samples are kept.
+        task_rows: asks for the rows of its tasks; called when a sample is asked for.
+    """
 
     def __init__(
-        self, folder: Path, data: dict[str, Any], tasks: list[dict[str, Any]], artifacts: Artifacts
+        self,
+        folder: Path,
+        run: RunRecord,
+        artifacts: Artifacts,
+        task_rows: Callable[[str], list[TaskColumns]],
     ) -> None:
-        super().__init__(folder, data)
-        self.rows = {row["task"]: row for row in tasks}
+        super().__init__(folder, run)
         self.artifacts = artifacts
+        self.task_rows = task_rows
+
+    @cached_property
+    def rows(self) -> Mapping[str, TaskColumns]:
+        """The rows of its tasks by name."""
+        return {row.task: row for row in self.task_rows(self.id)}
 
     def sealed(self, task: str) -> bool:
         """Whether a task's samples are under seal: the store says, not what lies in the folder."""
-        row = self.rows[task]
-        return bool(row["sealed"] and not row["opened"])
+        return self.rows[task].closed
 
     def samples_path(self, task: str) -> Path:
         """Where a task's samples are; they are put there first."""
@@ -47,18 +67,18 @@ class StoredRecord(Record):
             return path
         mark = path.with_suffix(".from")
         known = mark.read_text("utf-8") if mark.exists() else ""
-        if not path.exists() or known != row["artifact"]:
+        if not path.exists() or known != row.artifact:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".writing")
             with temporary.open("wb") as stream:
-                stream.writelines(rejoined(self.artifacts.lines(row["artifact"])))
+                stream.writelines(rejoined(self.artifacts.lines(row.artifact)))
             temporary.replace(path)
-            mark.write_text(row["artifact"], "utf-8")
+            mark.write_text(row.artifact, "utf-8")
         return path
 
 
-class Shelf:
-    """The folder of stored records, laid out as the server's addresses are."""
+class StoredRecords:
+    """Every stored record, in a folder that is laid out as the server's addresses are."""
 
     def __init__(self, settings: Settings) -> None:
         self.store = Store(settings)
@@ -69,22 +89,23 @@ class Shelf:
         """A run, whole.
 
         Raises:
-            RefusedError: there is none of this name.
+            RefusedError: there is none of this name, or an older olmes took it that checked less.
         """
-        text = self.store.run_row(run)["data"]
+        text = self.store.run_text(run)
         folder = self.place(run)
         jsonl.write_atomically(folder / "run.json", text)
-        return StoredRecord(
-            folder, json.loads(text), self.store.task_rows(run), self.store.artifacts
-        )
+        try:
+            return self.stored(run_record(json.loads(text)))
+        except FieldError as error:
+            raise RefusedError(422, f"the record of {run} cannot be read: {error}.") from None
 
     def records(self, wanted: RunFilter) -> list[StoredRecord]:
         """Runs without the texts that no table of many runs shows."""
-        found = []
-        for run, text in self.store.slim_records(wanted):
-            data = json.loads(text)
-            found.append(LazyRecord(self.place(run), data, self.store))
-        return list(found)
+        return [self.stored(run) for run in self.store.slim_records(wanted)]
+
+    def stored(self, run: RunRecord) -> StoredRecord:
+        """A run with the way to its samples."""
+        return StoredRecord(self.place(run.id), run, self.store.artifacts, self.store.task_rows)
 
     def place(self, run: str) -> Path:
         """A run's folder, with the page's name in it, by which other pages know that they can link."""
@@ -112,18 +133,3 @@ class Shelf:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108 (one call, no second look at the file)
             total -= size
-
-
-class LazyRecord(StoredRecord):
-    """A stored record that asks for its tasks' rows when a comparison needs them."""
-
-    def __init__(self, folder: Path, data: dict[str, Any], store: Store) -> None:
-        Record.__init__(self, folder, data)
-        self.store = store
-        self.artifacts = store.artifacts
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "rows":
-            raise AttributeError(name)
-        self.rows = {row["task"]: row for row in self.store.task_rows(self.id)}
-        return self.rows

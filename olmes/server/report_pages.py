@@ -9,22 +9,24 @@ from __future__ import annotations
 import functools
 import gzip
 import html
-import importlib
 import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import TemplateError
 
-from olmes.server import boards
+import olmes
+from olmes.client.types import Leaderboard
+from olmes.comparison.compare import Comparison, compare_runs
+from olmes.server.leaderboard import leaderboard
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import RunFilter
-from olmes.server.stored import Shelf
+from olmes.server.stored_records import StoredRecords
 from olmes.tools.hashing import sha256
+from olmes.types import JsonObject
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">\n?')
 PLACES = (
@@ -34,6 +36,8 @@ PLACES = (
     ("ledger.html", "Ledger"),
 )
 CURRENT = ' aria-current="true"'
+MADE_WITH = ("comparison", "records", "reports", "seal", "server", "stats")
+"""Rooms of olmes that pages are made with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +53,17 @@ class Page:
 
 
 @functools.cache
-def shelf(settings: Settings) -> Shelf:
+def stored_records(settings: Settings) -> StoredRecords:
     """The stored records, for as long as the process lives."""
-    return Shelf(settings)
+    return StoredRecords(settings)
 
 
 @functools.cache
 def pages_version() -> str:
     """A hash of everything that pages are made with: another olmes makes other pages."""
     digest = []
-    for package in ("olmes.reports", "olmes.server"):
-        folder = Path(str(importlib.import_module(package).__file__)).parent
-        for path in sorted(folder.rglob("*")):
+    for room in MADE_WITH:
+        for path in sorted((Path(olmes.__path__[0]) / room).resolve().rglob("*")):
             if path.is_file() and path.suffix in (".py", ".jinja", ".js", ".css"):
                 digest.append(sha256(path.read_bytes()))
     return sha256("".join(digest).encode())[:16]
@@ -108,7 +111,7 @@ def server_policy(policy: str) -> str:
     return "; ".join(f"{name} {value}".strip() for name, value in rules.items())
 
 
-def render(write: Callable[[Path], Any], folder: Path, depth: int, current: str) -> Page:
+def render(write: Callable[[Path], object], folder: Path, depth: int, current: str) -> Page:
     """What a function writes, as the server sends it.
 
     Args:
@@ -130,13 +133,14 @@ def render(write: Callable[[Path], Any], folder: Path, depth: int, current: str)
 
 def run_page(settings: Settings, run: str) -> Page:
     """The page of a run."""
-    found = shelf(settings)
+    from olmes.reports.run_page import write_run_page
+
+    found = stored_records(settings)
     record = found.record(run)
     for task in record.tasks:
         record.samples_path(task)
-    module = importlib.import_module("olmes.reports.run_page")
     page = render(
-        lambda output: module.write_run_page(record.folder, output),
+        lambda output: write_run_page(record.folder, output),
         record.folder,
         depth=2,
         current="runs.html",
@@ -147,10 +151,12 @@ def run_page(settings: Settings, run: str) -> Page:
 
 def board_page(settings: Settings) -> Page:
     """The page of the leaderboard."""
-    found = shelf(settings)
+    from olmes.reports.leaderboard_page import write_leaderboard_page
+
+    found = stored_records(settings)
     records = found.records(RunFilter())
     page = render(
-        lambda output: boards.write_board_page(records, output),
+        lambda output: write_leaderboard_page(records, output),
         found.folder,
         depth=0,
         current="leaderboard.html",
@@ -159,18 +165,14 @@ def board_page(settings: Settings) -> Page:
     return page
 
 
-def board_numbers(settings: Settings) -> dict[str, Any]:
+def board_numbers(settings: Settings) -> Leaderboard:
     """The leaderboard as numbers."""
-    return boards.board_json(shelf(settings).records(RunFilter()))
+    return leaderboard(stored_records(settings).records(RunFilter()))
 
 
-def compare(
-    settings: Settings, names: Sequence[str], *, margin: float, force: bool
-) -> dict[str, Any]:
+def compare(settings: Settings, names: Sequence[str], *, margin: float, force: bool) -> Comparison:
     """Two runs compared, the second held against the first."""
-    from olmes.comparison import compare_runs
-
-    found = shelf(settings)
+    found = stored_records(settings)
     first, second = (found.record(name) for name in names)
     comparison = compare_runs(first, second, force=force, margin=margin)
     found.tidy()
@@ -179,23 +181,24 @@ def compare(
 
 def comparison_numbers(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """A comparison for the API: without places on the server's disk."""
-    comparison = compare(settings, names, margin=margin, force=force)
-    for run in comparison["runs"]:
+    found = compare(settings, names, margin=margin, force=force).to_json()
+    for run in found["runs"]:
         del run["folder"]
-    return comparison
+    return found
 
 
 def comparison_page(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> Page:
     """The page of a comparison."""
+    from olmes.reports.comparison_page import write_comparison_page
+
     comparison = compare(settings, names, margin=margin, force=force)
-    module = importlib.import_module("olmes.reports.comparison_page")
     return render(
-        lambda output: module.write_comparison_page(comparison, output),
-        shelf(settings).folder,
+        lambda output: write_comparison_page(comparison, output),
+        stored_records(settings).folder,
         depth=0,
         current="runs.html",
     )
@@ -203,21 +206,19 @@ def comparison_page(
 
 def checkpoints_page(settings: Settings, family: str) -> Page:
     """The page of a training."""
-    found = shelf(settings)
+    from olmes.reports.checkpoints_page import write_checkpoints_page
+
+    found = stored_records(settings)
     found.write_ledger()
     records = found.records(RunFilter(family=family))
-    steps = [(float(r.data["model"]["step"]), r) for r in records if has_step(r.data)]
+    steps = [
+        (float(step), record) for record in records if (step := record.run.model.step) is not None
+    ]
     if not steps:
         raise RefusedError(404, f"no run of {family[:80]!r} says its training step.", "family")
-    module = importlib.import_module("olmes.reports.checkpoints_page")
     return render(
-        lambda output: module.write_checkpoints_page(steps, output, title=family),
+        lambda output: write_checkpoints_page(steps, output, title=family),
         found.folder,
         depth=0,
         current="checkpoints.html",
     )
-
-
-def has_step(data: dict[str, Any]) -> bool:
-    """Whether a record says its training step."""
-    return data["model"].get("step") is not None

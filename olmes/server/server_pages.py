@@ -4,42 +4,66 @@ from __future__ import annotations
 
 import functools
 import gzip
-import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from olmes.client.types import Number, Primary, UnderWay
+from olmes.records.shown import MISSING, interval, shown
 from olmes.seal.ledger import Entry
 from olmes.seal.look import LOOKS
-from olmes.server.looks import with_looks
-from olmes.server.rendering import Page, served
+from olmes.server.look_lines import look_lines
+from olmes.server.report_pages import Page, served
 from olmes.server.store import RunFilter, Store
+from olmes.server.table_rows import FamilyRow, RunRow
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = Path(__file__).parent / "templates"
 RUNS_A_PAGE = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What a run is of, and its score as it is written."""
+
+    what: str
+    """The suite or the tasks."""
+    score: str
+    """The suite's mean, or the number of the one task."""
+    interval: str
+    """Its 95 % interval; '' where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A line of the list of runs."""
+
+    run: RunRow
+    head: Headline
+    look: str
+    """Which look at held-out tasks it was; '' for others."""
+
+
 @functools.cache
-def environment() -> Any:
+def environment() -> Environment:
     """The server's templates above those of the reports."""
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
-    reports = importlib.import_module("olmes.reports.page")
+    from olmes.reports import page as frame
+    from olmes.reports.dates import date
+
     found = Environment(
-        loader=ChoiceLoader([FileSystemLoader(HERE), FileSystemLoader(reports.HERE / "templates")]),
+        loader=ChoiceLoader([FileSystemLoader(HERE), FileSystemLoader(frame.HERE / "templates")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["percent"] = percent
-    found.filters["date"] = importlib.import_module("olmes.reports.dates").date
+    found.filters["date"] = date
     return found
-
-
-def percent(value: float | None) -> str:
-    """A share in percent."""
-    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def own_page(template: str, current: str, **context: Any) -> Page:
@@ -52,14 +76,15 @@ def own_page(template: str, current: str, **context: Any) -> Page:
     """
     from markupsafe import Markup
 
-    reports = importlib.import_module("olmes.reports.page")
-    style, theme = reports.asset("report.css"), reports.asset("theme.js")
+    from olmes.reports.page import asset, content_policy
+
+    style, theme = asset("report.css"), asset("theme.js")
     text = (
         environment()
         .get_template(template)
         .render(
             **context,
-            policy=reports.content_policy(style, [theme]),
+            policy=content_policy(style, [theme]),
             style=Markup(style),  # noqa: S704 (the reports' own files)
             theme=Markup(theme),  # noqa: S704
             scripts=[],
@@ -77,7 +102,7 @@ def unpacked(page: Page) -> bytes:
 
 def runs_page(
     store: Store,
-    running: Sequence[Any],
+    running: Sequence[UnderWay],
     asked: Mapping[str, str | None],
     after: str | None,
     address: str,
@@ -88,7 +113,7 @@ def runs_page(
         store: where they are.
         running: the evaluations under way.
         asked: the filter.
-        after: a place in the list to go on from.
+        after: a place in the list to resume from.
         address: of the server, for whoever has no run yet.
     """
     from olmes.server.routes.runs import cursor, place
@@ -100,15 +125,18 @@ def runs_page(
     rows = store.find_runs(wanted, limit=RUNS_A_PAGE + 1, before=place(after), by="arrived")
     more, rows = len(rows) > RUNS_A_PAGE, rows[:RUNS_A_PAGE]
     count, samples = store.count_runs()
-    numbers = store.primaries([row["seq"] for row in rows])
+    numbers = store.primaries([row.seq for row in rows])
+    looks = look_lines(store, rows)
     return own_page(
         "runs.html.jinja",
         "runs.html",
         address=address,
-        runs=[row | headline(row, numbers[row["seq"]]) for row in with_looks(store.database, rows)],
+        runs=[
+            ListedRun(row, headline(row, numbers[row.seq]), looks.get(row.seq, "")) for row in rows
+        ],
         running=running,
         asked=asked,
-        following=cursor(rows[-1]["created"], rows[-1]["seq"]) if more else "",
+        following=cursor(rows[-1].created, rows[-1].seq) if more else "",
         first=after is None and not any(asked.values()),
         since=since,
         count=count,
@@ -116,16 +144,20 @@ def runs_page(
     )
 
 
-def headline(row: Mapping[str, Any], tasks: Mapping[str, Any]) -> dict[str, Any]:
+def headline(row: RunRow, tasks: Mapping[str, Primary]) -> Headline:
     """What a run is of, and its score: the suite's mean, or that of its one task."""
-    if row["suite"]:
-        return {"what": row["suite"], "score": row}
-    one = next(iter(tasks.values())) if len(tasks) == 1 else None
-    none = {"value": None, "ci_low": None}
-    return {"what": ", ".join(tasks), "score": one or none}
+    what = row.suite or ", ".join(tasks)
+    number: Number | None = row.suite_mean
+    if number is None and len(tasks) == 1:
+        [number] = tasks.values()
+    if number is None:
+        return Headline(what, MISSING, "")
+    unit, low, high = number["unit"], number["ci_low"], number["ci_high"]
+    ends = "" if low is None else interval(low, high, unit)
+    return Headline(what, shown(number["value"], unit), ends)
 
 
-def families_page(families: Sequence[Any]) -> Page:
+def families_page(families: Sequence[FamilyRow]) -> Page:
     """The list of trainings."""
     return own_page("families.html.jinja", "checkpoints.html", families=families)
 

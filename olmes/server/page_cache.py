@@ -13,9 +13,9 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
-from olmes.server import rendering
+from olmes.server import report_pages
 from olmes.server.observe import log
-from olmes.server.rendering import Page, pages_version
+from olmes.server.report_pages import Page, pages_version
 from olmes.server.service import Service
 from olmes.tools.hashing import content_hash
 
@@ -34,8 +34,8 @@ THREADS = 4
 """Threads that look for pages, so that these do not queue behind the API's questions."""
 
 
-class Pages:
-    """Every page of a service."""
+class PageCache:
+    """Every page of a service, made once."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -58,7 +58,7 @@ class Pages:
             run = await self.arrived.get()
             try:
                 await self.run(run)
-            except Exception as error:  # a reader who asks for it is told; the server goes on
+            except Exception as error:  # a reader who asks for it gets the reason
                 facts = {"run": run, "why": f"{type(error).__name__}: {error}"}
                 log.warning("the page of a run was not made", extra={"facts": facts})
 
@@ -115,7 +115,7 @@ class Pages:
         """The page of a run."""
         key = content_hash(["run", run, *await self.hash_of(run), pages_version()])
         return await self.kept(
-            key, lambda: self.work(rendering.run_page, self.service.settings, run)
+            key, lambda: self.work(report_pages.run_page, self.service.settings, run)
         )
 
     async def comparison(self, a: str, b: str, margin: float, *, force: bool) -> Page:
@@ -124,7 +124,11 @@ class Pages:
         return await self.kept(
             key,
             lambda: self.work(
-                rendering.comparison_page, self.service.settings, (a, b), margin=margin, force=force
+                report_pages.comparison_page,
+                self.service.settings,
+                (a, b),
+                margin=margin,
+                force=force,
             ),
         )
 
@@ -136,7 +140,7 @@ class Pages:
     async def leaderboard(self) -> Page:
         """The page of the leaderboard."""
         page: Page = await self.newest(
-            "leaderboard", lambda: self.work(rendering.board_page, self.service.settings)
+            "leaderboard", lambda: self.work(report_pages.board_page, self.service.settings)
         )
         return page
 
@@ -144,7 +148,7 @@ class Pages:
         """The page of a training."""
         page: Page = await self.newest(
             f"checkpoints {family}",
-            lambda: self.work(rendering.checkpoints_page, self.service.settings, family),
+            lambda: self.work(report_pages.checkpoints_page, self.service.settings, family),
         )
         return page
 
@@ -175,7 +179,7 @@ class Pages:
     async def newest(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
         """What depends on the whole store: made anew when the store has changed.
 
-        While it is made, readers get the one before; the live updates tell them of what is new.
+        While it is made, readers get the one before; the live updates say what is new.
         """
         generation = await self.generation()
         known = self.latest.get(name)

@@ -39,15 +39,8 @@ class FolderIndex:
         for path in await to_thread.run_sync(self.changed):
             try:
                 await self.take(path.parent)
-            except (
-                OlmesError,
-                RefusedError,
-                OSError,
-                KeyError,
-                TypeError,
-                AttributeError,
-            ) as error:
-                # A record of an older olmes, or half a copy: said once, looked at again when changed.
+            except (OlmesError, RefusedError, OSError, KeyError, TypeError) as error:
+                # Half a copy or a strange ledger, say: said once, looked at again when changed.
                 facts = {"run": path.parent.name, "why": getattr(error, "message", str(error))}
                 log.warning("a run of the folder was left out", extra={"facts": facts})
         ledger = self.folder / "ledger.jsonl"

@@ -163,8 +163,9 @@ def test_two_runs_are_compared_as_olmes_compare_does(
     client.push(a)
     client.push(b)
     found = client.compare("one", "two", force=True)
-    expected = compare_runs(Record.load(a), Record.load(b), force=True)
+    expected = compare_runs(Record.load(a), Record.load(b), force=True).to_json()
     assert found["tasks"][0]["difference"] == pytest.approx(expected["tasks"][0]["difference"])
+    assert (found["tasks"][0]["unit"], found["tasks"][0]["higher_is_better"]) == ("share", True)
     assert len(found["tasks"][0]["flips"]) == 12
     assert "folder" not in found["runs"][0]
 

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
+from olmes.records.check import run_record
+from olmes.records.schema import FLAGS
 from olmes.reports.notices import run_notices
 from olmes.reports.page import HERE, asset
 from olmes.reports.run_page import ISSUES, write_run_page
-from olmes.runs.score_sheet import FLAGS
 from olmes.tools import jsonl
 
 SCRIPTS = sorted(path.name for path in (HERE / "assets").glob("*.js"))
@@ -122,8 +123,8 @@ def test_a_run_of_single_tasks_has_no_mean(clean_run: Path, tmp_path: Path) -> N
     assert "smollm2 on tasks chosen one by one" in words
 
 
-def sample_data(run: dict[str, Any]) -> None:
-    run["tasks"]["gsm8k"]["data"] |= {"origin": "sample", "official": False}
+def demo_data(run: dict[str, Any]) -> None:
+    run["tasks"]["gsm8k"]["data"] |= {"origin": "demo", "official": False}
 
 
 def other_data(run: dict[str, Any]) -> None:
@@ -147,7 +148,7 @@ def judged(run: dict[str, Any]) -> None:
 
 
 NOTICES: list[tuple[Change, str, str]] = [
-    (sample_data, "stop", "Sample data: not comparable GSM8K: scored on the built-in sample"),
+    (demo_data, "stop", "Demo data: not comparable GSM8K: scored on the built-in demo data"),
     (lambda run: run.update(complete=False), "stop", "Incomplete run"),
     (lambda run: run["suite"].update(complete=False), "stop", "Incomplete run"),
     (count_of("failed"), "stop", "Failed requests GSM8K: 3 requests got no response"),
@@ -191,10 +192,10 @@ def test_the_gravest_notice_stands_first(clean_run: Path) -> None:
     run = json.loads((clean_run / "run.json").read_text())
     run["limit"] = 8
     count_of("unjudged")(run)
-    assert [notice.level for notice in run_notices(run)] == ["stop", "caution"]
+    assert [notice.level for notice in run_notices(run_record(run))] == ["stop", "caution"]
     count_of("timeout")(run)
     changed_formulation(run)
-    levels = [notice.level for notice in run_notices(run)]
+    levels = [notice.level for notice in run_notices(run_record(run))]
     assert levels == ["stop", "caution", "caution", "caution"]
 
 
@@ -299,7 +300,7 @@ def test_hostile_texts_are_escaped(hostile_page: str) -> None:
     for _, attributes in PageText(hostile_page).tags:
         assert "onerror" not in attributes
     scripts = re.findall(r"<script(.*?)>", hostile_page)
-    assert scripts.count("") == 3  # every other one is data
+    assert scripts.count("") == 4  # every other one is data
     assert all(not found or "type=" in found for found in scripts)
 
 
@@ -313,8 +314,8 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_later_schema_is_refused(clean_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(OlmesError, match="schema 2"):
-        render(clean_run, tmp_path, lambda run: run.update(schema=2))
+    with pytest.raises(OlmesError, match="newer than this olmes reads"):
+        render(clean_run, tmp_path, lambda run: run.update(schema=3))
 
 
 def test_damaged_samples_are_refused_by_file_and_line(clean_run: Path, tmp_path: Path) -> None:

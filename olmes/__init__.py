@@ -73,11 +73,11 @@ PUBLIC = {
 }
 """Each public name with the module that holds it, or is it."""
 
-__all__ = [*PUBLIC]
+if not TYPE_CHECKING:  # a checker that saw these would take any name for a public one
+    __all__ = [*PUBLIC]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in PUBLIC:
-        raise AttributeError(f"module 'olmes' has no attribute '{name}'")
-    module = importlib.import_module(PUBLIC[name])
-    return module if PUBLIC[name].endswith(f".{name}") else getattr(module, name)
+    def __getattr__(name: str) -> Any:
+        if name not in PUBLIC:
+            raise AttributeError(f"module 'olmes' has no attribute '{name}'")
+        module = importlib.import_module(PUBLIC[name])
+        return module if PUBLIC[name].endswith(f".{name}") else getattr(module, name)

@@ -39,7 +39,7 @@ class Member:
     trouble: str = ""
     """Why there is no record; a sentence."""
     trace: str = ""
-    """Of an error that is a fault of the program."""
+    """Of an internal error."""
 
     @property
     def complete(self) -> bool:
@@ -130,7 +130,7 @@ def run_sequence(
         evaluation.plan(model)  # what cannot be asked of one can be asked of none
         try:
             record = evaluation.run_loaded(model, callback=callback(), scorers=scorers)
-        except Exception as error:  # reported, and the others go on
+        except Exception as error:  # reported; the others are run all the same
             return failed(name, error)
         return Member(name, record)
 
@@ -148,7 +148,7 @@ def failed(name: str, error: Exception) -> Member:
     """A model whose run broke off."""
     if isinstance(error, OlmesError):
         return Member(name, None, str(error))
-    reason = f"{type(error).__name__}: {error} (a fault of the program)."
+    reason = f"{type(error).__name__}: {error} (internal error)."
     return Member(name, None, reason, "".join(traceback.format_exception(error)))
 
 

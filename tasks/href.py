@@ -133,7 +133,7 @@ class HREF(Task):
         The formulation, its hash and the record hold the text of a prompt; `settings` its file.
 
         Raises:
-            OlmesError: there is no such field, the value does not fit, or a file is no prompt.
+            OlmesError: there is no such field, the value does not fit, or a file is not a prompt.
         """
         if not settings:
             return self

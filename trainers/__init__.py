@@ -1,4 +1,4 @@
-"""Trainers whose every checkpoint is scored by itself: SFT, DPO, RLVR, and the hook."""
+"""Trainers whose every checkpoint is scored automatically: SFT, DPO, RLVR, and the hook."""
 
 from __future__ import annotations
 

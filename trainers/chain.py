@@ -12,7 +12,7 @@
     suite = "unseen"
     reason = "end of the demo"
 
-The same command again goes on at the stage and step where it stopped.
+The same command again resumes at the stage and step where it stopped.
 """
 
 from __future__ import annotations
@@ -21,19 +21,24 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.trainers import tables
 from olmes.trainers.launch import launch, launched
-from olmes.trainers.recipe import STAGES, Recipe, Stage, find_recipe, make_recipe, near
-from olmes.trainers.reward_watch import ALARMS, MET
+from olmes.trainers.recipe import STAGES, Recipe, Scoring, Stage, find_recipe, make_recipe, near
+from olmes.trainers.reward_watch import MET, read_alarms
 from olmes.trainers.stage import Say, finished, is_first, say_aloud
 from olmes.trainers.starting_model import model_folder
+from olmes.trainers.tables import TomlTable, TomlValue
 from olmes.trainers.train import train
 from olmes.trainers.train_log import FILE as LOG
-from olmes.trainers.train_log import read_log
+from olmes.trainers.train_log import LogRow, read_log, step_of
+
+if TYPE_CHECKING:
+    from olmes.records.record import Record
+    from olmes.seal.look import Look
 
 STORE = "runs"
 UNSEEN = "unseen.json"
@@ -103,7 +108,7 @@ def read_chain(name: str | Path, settings: Mapping[str, str] | None = None) -> C
     )
 
 
-def stage_recipe(stage: Stage, given: Any, shared: Mapping[str, Any], path: Path) -> Recipe:
+def stage_recipe(stage: Stage, given: TomlValue, shared: TomlTable, path: Path) -> Recipe:
     """One stage: its base recipe, under the keys for all stages, under its own.
 
     Raises:
@@ -112,31 +117,32 @@ def stage_recipe(stage: Stage, given: Any, shared: Mapping[str, Any], path: Path
     if not isinstance(given, Mapping):
         raise OlmesError(f"{path}: '{stage}' must be a table, not {given!r}; write [{stage}].")
     own = {key: value for key, value in given.items() if key != "recipe"}
-    base: dict[str, Any] = {}
-    where = path
+    base: TomlTable = {}
     if "recipe" in given:
         base_path = find_recipe(near(path.parent, str(given["recipe"])))
         base = tables.read_toml(base_path)
-        said = base.pop("stage", stage)
-        if said != stage:
-            raise OlmesError(f"{path}: '{stage}.recipe' is a recipe for {said}; name another.")
+        meant = base.pop("stage", stage)
+        if meant != stage:
+            raise OlmesError(f"{path}: '{stage}.recipe' is a recipe for {meant}; name another.")
         base.pop("name", None)
-        if "data" in base and "data" not in own:
-            # Data files of a base lie beside the base.
-            base["data"] = {near(base_path.parent, name): s for name, s in base["data"].items()}
+        data = base.get("data")
+        if isinstance(data, dict) and "data" not in own:
+            # Data files of a base lie in the base's folder.
+            base["data"] = {near(base_path.parent, name): size for name, size in data.items()}
     if "data" in own:
         base.pop("data", None)  # a mixture is replaced whole: what is left out is left out
     merged = merge(merge(base, shared), own)
-    return make_recipe(stage, {"name": stage, **merged}, str(where))
+    return make_recipe(stage, {"name": stage, **merged}, str(path))
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: TomlTable, above: TomlTable) -> TomlTable:
     """Tables with those above taking precedence, key by key."""
     merged = dict(below)
     for key, value in above.items():
         inner = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        merged[key] = merge(inner, value) if both else value  # type: ignore[arg-type]
+        if isinstance(value, dict) and isinstance(inner, dict):
+            value = merge(inner, value)
+        merged[key] = value
     return merged
 
 
@@ -180,8 +186,8 @@ def check_names(chain: Chain) -> None:
     """
     from olmes.runs.planning import tasks_of
 
-    asked = [recipe.scoring.target for recipe in chain.stages]
-    for target in (*asked, chain.unseen.target if chain.unseen else ""):
+    scored = [recipe.scoring.target for recipe in chain.stages]
+    for target in (*scored, chain.unseen.target if chain.unseen else ""):
         if target:
             tasks_of(target)
 
@@ -194,14 +200,14 @@ def run_stage(
     Raises:
         OlmesError: there is no such stage, the one before it is not done, or as `train`.
     """
-    place = {recipe.stage: number for number, recipe in enumerate(chain.stages)}
-    if stage not in place:
-        raise OlmesError(f"the chain {chain.name} has no {stage}; it has {', '.join(place)}.")
-    recipe = chain.stages[place[stage]]
+    position = {recipe.stage: number for number, recipe in enumerate(chain.stages)}
+    if stage not in position:
+        raise OlmesError(f"the chain {chain.name} has no {stage}; it has {', '.join(position)}.")
+    recipe = chain.stages[position[stage]]
     scoring = dataclasses.replace(recipe.scoring, out=recipe.scoring.out or str(out / STORE))
     recipe = dataclasses.replace(recipe, scoring=scoring)
-    if place[stage]:
-        before = chain.stages[place[stage] - 1]
+    if position[stage]:
+        before = chain.stages[position[stage] - 1]
         start = finished(before, out / before.stage)
         if start is None:
             raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
@@ -226,22 +232,23 @@ def score_start(chain: Chain, out: Path, say: Say) -> None:
     if not first.scoring.target or marker.is_file() or not is_first():
         return
     say("scoring the model to start from ...")
-    record = evaluated(first.scoring, model_folder(first.model), out, {})
+    record = evaluated(first.scoring, model_folder(first.model), out)
     jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder)}) + "\n")
 
 
-def evaluated(asked: Any, model: Path, out: Path, more: dict[str, Any]) -> Any:
-    """A record of a model on what `asked` (a `Scoring` or `Unseen`) names, in the chain's store."""
+def evaluated(scored: Scoring | Unseen, model: Path, out: Path, look: Look | None = None) -> Record:
+    """A record of a model on what a recipe or a chain names, in the chain's store."""
     from olmes.api import evaluate
 
+    own_store = scored.out if isinstance(scored, Scoring) else ""
     return evaluate(
-        asked.target,
+        scored.target,
         model=str(model),
-        limit=asked.limit,
-        data=asked.data,
-        settings=asked.settings,
-        out=getattr(asked, "out", "") or out / STORE,
-        **more,
+        limit=scored.limit,
+        data=scored.data,
+        settings=scored.settings,
+        out=own_store or out / STORE,
+        look=look,
     )
 
 
@@ -261,7 +268,7 @@ def look_once(chain: Chain, model: Path, out: Path, say: Say) -> None:
         final=True,
         family=chain.name,
     )
-    record = evaluated(chain.unseen, model, out, {"look": look})
+    record = evaluated(chain.unseen, model, out, look)
     jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder)}) + "\n")
 
 
@@ -274,8 +281,8 @@ def write_page(chain: Chain, out: Path) -> Path | None:
     from olmes.reports.checkpoints_page import write_checkpoints_page
     from olmes.trainers.train_log import scored_rows
 
-    points: list[tuple[float, Any]] = []
-    log: list[dict[str, Any]] = []
+    points: list[tuple[float, Record]] = []
+    log: list[LogRow] = []
     alarms: list[str] = []
     stages: list[tuple[str, float]] = []
     offset = 0
@@ -288,8 +295,8 @@ def write_page(chain: Chain, out: Path) -> Path | None:
         for step, record in scored_rows(folder, store):
             points.append((offset + step, Record.load(record)))
         log += [renamed(row, recipe.stage, offset) for row in rows]
-        alarms += [f"{recipe.stage}: {row['text']}." for row in read_log(folder / ALARMS)]
-        offset += max((row["step"] for row in rows), default=0)
+        alarms += [f"{recipe.stage}: {row['text']}." for row in read_alarms(folder)]
+        offset += max(map(step_of, rows), default=0)
         stages.append((recipe.stage.upper(), offset))
     if (out / UNSEEN).is_file():
         points.append((offset, Record.load(next(jsonl.read(out / UNSEEN))["record"])))
@@ -300,8 +307,8 @@ def write_page(chain: Chain, out: Path) -> Path | None:
     )
 
 
-def renamed(row: Mapping[str, Any], stage: str, offset: int) -> dict[str, Any]:
+def renamed(row: LogRow, stage: str, offset: int) -> LogRow:
     """A row of a stage's log among those of the chain: `sft/loss`, steps counted on."""
     left = ("step", "epoch", "stderr")
     kept = {f"{stage}/{key}": value for key, value in row.items() if key not in left}
-    return {"step": row["step"] + offset, **kept}
+    return {"step": step_of(row) + offset, **kept}

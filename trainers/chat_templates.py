@@ -1,7 +1,7 @@
-"""Chat templates in pairs: the one a model is asked with, and its training twin.
+"""Chat templates in pairs: the one a model is prompted with, and its training template.
 
-The twin renders the same text and marks what the assistant says (`{% generation %}`), from which the
-labels of supervised training are made. A checkpoint keeps the plain one.
+The training template renders the same text and marks what the assistant says (`{% generation %}`),
+from which the labels of supervised training are made. A checkpoint keeps the plain one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PROBES: tuple[list[dict[str, str]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """A template and its twin."""
+    """A template and its training template."""
 
     plain: str
     training: str
@@ -45,7 +45,7 @@ def bundled_templates() -> tuple[str, ...]:
 
 
 def read_pair(plain: Path) -> ChatTemplate:
-    """The template of a file, and its twin: `NAME.training.jinja` beside it, or itself if marked.
+    """The template of a file and its training template: `NAME.training.jinja`, or itself if marked.
 
     Raises:
         OlmesError: there is no such file.
@@ -56,9 +56,9 @@ def read_pair(plain: Path) -> ChatTemplate:
             f"{', '.join(bundled_templates())}."
         )
     text = plain.read_text("utf-8").rstrip("\n")
-    twin = plain.with_name(plain.name.removesuffix(".jinja") + ".training.jinja")
-    if twin.is_file():
-        return ChatTemplate(text, twin.read_text("utf-8").rstrip("\n"))
+    training = plain.with_name(plain.name.removesuffix(".jinja") + ".training.jinja")
+    if training.is_file():
+        return ChatTemplate(text, training.read_text("utf-8").rstrip("\n"))
     return ChatTemplate(text, text if marked(text) else "")
 
 
@@ -72,8 +72,8 @@ def find_template(name: str, tokenizer: Any) -> ChatTemplate:
 
     Args:
         name: "model" for the tokenizer's own, a bundled name, or a .jinja file.
-        tokenizer: of transformers; its own template's twin is a bundled one that renders the same,
-            or one that TRL has for the model's family.
+        tokenizer: of transformers; its own template's training template is a bundled one that
+            renders the same, or one that TRL has for the model's family.
 
     Raises:
         OlmesError: there is no such template, or the tokenizer has none; or the pair does not
@@ -94,10 +94,10 @@ def find_template(name: str, tokenizer: Any) -> ChatTemplate:
         pair = read_pair(FOLDER / f"{bundled}.jinja")
         if same(own, pair.training, tokenizer):
             return ChatTemplate(own, pair.training)
-    return ChatTemplate(own, twin_of_trl(own, tokenizer))
+    return ChatTemplate(own, training_template_of_trl(own, tokenizer))
 
 
-def twin_of_trl(own: str, tokenizer: Any) -> str:
+def training_template_of_trl(own: str, tokenizer: Any) -> str:
     """TRL's training template for the tokenizer's family; '' when it has none."""
     from trl.chat_template_utils import get_training_chat_template
 
@@ -116,7 +116,8 @@ def checked(pair: ChatTemplate, tokenizer: Any, name: str) -> ChatTemplate:
     """
     if pair.training and not same(pair.plain, pair.training, tokenizer):
         raise OlmesError(
-            f"the template {name} and its training twin render different texts; mend the twin."
+            f"the template {name} and its training template render different texts; fix the "
+            "training template."
         )
     return pair
 
@@ -149,7 +150,7 @@ def encode(tokenizer: Any, chat: Sequence[Any], template: str) -> tuple[list[int
     Args:
         tokenizer: a fast one; the marks are found by character offsets.
         chat: turns with role and content.
-        template: a training twin.
+        template: a training template.
     """
     coded = tokenizer.apply_chat_template(
         list(chat),

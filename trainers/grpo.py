@@ -15,6 +15,7 @@ from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipe import RLVRRecipe
 from olmes.trainers.rewards import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.training_rows import RLVRRow
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
@@ -66,7 +67,7 @@ def fitting(prepared: Prepared[RLVRRecipe]) -> Any:
         prepared.tokenizer,
     )
 
-    def fits(row: dict[str, Any]) -> bool:
+    def fits(row: RLVRRow) -> bool:
         text = tokenizer.apply_chat_template(
             row["prompt"], add_generation_prompt=True, tokenize=False
         )

@@ -1,4 +1,4 @@
-"""Training to the end: from the last whole checkpoint, to `final/` and `done.json`."""
+"""Training to the end: from the last complete checkpoint, to `final/` and `done.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from olmes.trainers.stage import DONE, FINAL, Prepared, about, is_first
 
 
 def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
-    """Train, from the last whole checkpoint if there is one, and write `final/`.
+    """Train, from the last complete checkpoint if there is one, and write `final/`.
 
     Returns:
         The folder of the last state, a plain checkpoint.
@@ -24,7 +24,7 @@ def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
 
     start = last_complete(prepared.out)
     if start is not None:
-        prepared.say(f"going on from {start.name}")
+        prepared.say(f"resumes from {start.name}")
     # It prints every row of the log as it is; TrainLog shows the numbers that matter.
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(start) if start else None)

@@ -92,8 +92,8 @@ def launch(recipe: Recipe, arguments: Sequence[str], *, say: Callable[[str], Non
     """
     if MARK in os.environ:
         raise OlmesError(
-            f"the launcher started no {recipe.hardware.processes} processes; check hardware.processes "
-            "against this machine."
+            f"the launcher did not start {recipe.hardware.processes} processes; compare "
+            "hardware.processes with this machine."
         )
     line = launch_line(recipe, arguments)
     say(f"launching: {shown(line)}")
@@ -107,7 +107,7 @@ def launch(recipe: Recipe, arguments: Sequence[str], *, say: Callable[[str], Non
     ended = subprocess.run(command, check=False, env={**os.environ, MARK: "1"})
     if ended.returncode:
         raise OlmesError(
-            "a process of the training failed (its lines are above); the same command goes on from "
+            "a process of the training failed (its lines are above); the same command resumes from "
             "the last checkpoint."
         )
 

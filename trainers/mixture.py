@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools.hashing import canonical_json, sha256
 from olmes.trainers.published_rlvr import NotExpressibleError
-from olmes.trainers.recipe import DataSource, Recipe
-from olmes.trainers.training_rows import READERS, rewarded_constraints
+from olmes.trainers.recipe import DataSource, Recipe, RLVRRecipe
+from olmes.trainers.training_rows import READERS, TrainingRow, rewarded_constraints
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,9 +35,17 @@ class MixturePart:
     """Rows whose verifier cannot be expressed here, or whose constraint is held out."""
     revision: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, str | int]:
         """A JSON object with every field."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return asdict(self)
+
+
+class MixtureJson(TypedDict):
+    """What `recipe.json` keeps of a mixture."""
+
+    hash: str
+    rows: int
+    parts: list[dict[str, str | int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +57,8 @@ class Mixture:
     hash: str
     """64 hex digits over the rows in their order."""
 
-    def to_json(self) -> dict[str, Any]:
-        """What is kept beside the checkpoints: everything but the rows."""
+    def to_json(self) -> MixtureJson:
+        """What is kept with the checkpoints: everything but the rows."""
         return {
             "hash": self.hash,
             "rows": len(self.rows),
@@ -80,8 +88,8 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
         part = MixturePart(
             name=name, rows=size, of=len(whole), left_out=left_out.total(), revision=source.revision
         )
-        beside = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
-        say(f"data: {name}: {size} of {len(whole)} rows{beside}")
+        without = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
+        say(f"data: {name}: {size} of {len(whole)} rows{without}")
         drawn.append(chosen)
         parts.append(part)
     mixed = concatenate_datasets(drawn)
@@ -139,8 +147,8 @@ def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset,
     else:
         numbered, where = jsonl.read_numbered(file), str(file)
     read = READERS[recipe.stage]
-    held_out = set(getattr(recipe, "held_out_constraints", ()))
-    rows: list[dict[str, Any]] = []
+    held_out = set(recipe.held_out_constraints) if isinstance(recipe, RLVRRecipe) else set()
+    rows: list[TrainingRow] = []
     left_out: Counter[str] = Counter()
     for number, row in numbered:
         try:
@@ -151,7 +159,7 @@ def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset,
             left_out["their verifier is not here"] += 1
         except OlmesError as error:
             problem = str(error).rstrip(".")
-            raise OlmesError(f"{where}, row {number}: {problem}; mend the row.") from None
+            raise OlmesError(f"{where}, row {number}: {problem}; fix the row.") from None
         else:
             kept_out = sorted(held_out & rewarded_constraints(made)) if held_out else []
             if kept_out:
@@ -207,7 +215,7 @@ def hub_rows(name: str, source: DataSource) -> Sequence[Any]:
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise OlmesError(
-            f"the data set '{name}' cannot be had from the hub ({reason}); check its name, split "
+            f"the data set '{name}' cannot be fetched from the hub ({reason}); check its name, split "
             "and revision, or give a .jsonl file."
         ) from None
     return found

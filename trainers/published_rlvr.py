@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.types import Doc
 
 Given = Mapping[str, Any]
-Instruction = tuple[str, dict[str, Any]]
+Instruction = tuple[str, Doc]
 """An instruction id and its arguments."""
 
 
@@ -136,7 +137,7 @@ def from_published(row: Given) -> Given:
         return row
     kind, truth = str(row["dataset"]).lower(), row["ground_truth"]
     if kind == "gsm8k":
-        doc: dict[str, Any] = {"question": "", "answer": f"#### {truth}"}
+        doc: Doc = {"question": "", "answer": f"#### {truth}"}
         verifier = {"task": "gsm8k", "doc": doc}
     elif kind == "math":
         doc = {"problem": "", "level": "", "type": "", "solution": f"\\boxed{{{truth}}}"}
@@ -148,7 +149,7 @@ def from_published(row: Given) -> Given:
     return {"messages": row["messages"], "verifiers": [verifier]}
 
 
-def ifeval_doc(truth: Any) -> dict[str, Any]:
+def ifeval_doc(truth: Any) -> Doc:
     """An item of IFEval for one published constraint.
 
     Raises:

@@ -1,7 +1,7 @@
 """Recipes: one documented, typed dataclass a stage; a TOML file says what differs from it.
 
 The defaults are Tülu 3's 8B settings (arXiv:2411.15124, Tables 11, 20 and 21). A recipe is frozen;
-resolved, it is written beside the checkpoints it led to, with its hash.
+resolved, it is written into the folder of the checkpoints it led to, with its hash.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class DataSource:
     def __post_init__(self) -> None:
         sizes = (self.fraction, self.count, self.weight)
         given = [size for size in sizes if size is not None]
-        # Every field has a default, so that a table can be built on it; `Mixture` asks for a size.
+        # Every field has a default, so that a table can be built on it; `check_recipe` wants a size.
         if len(given) > 1:
             raise OlmesError("give one of fraction, count and weight, not several.")
         if given and given[0] <= 0:
@@ -218,7 +218,7 @@ class RLVRRecipe(Recipe):
     """GRPO: completions of one prompt, whose rewards are compared."""
     temperature: float = 1.0
     max_prompt_length: int = 2048
-    """Tokens; prompts that are longer are left out, with a word."""
+    """Tokens; prompts that are longer are left out, and counted."""
     max_completion_length: int = 2048
     """Tokens; a completion that reaches it has no end."""
     updates_per_batch: int = 1
@@ -230,8 +230,8 @@ class RLVRRecipe(Recipe):
     reward_scale: float = 10.0
     """What a right answer is worth (Tülu 3: 10)."""
     held_out_constraints: tuple[str, ...] = ()
-    """Kinds of instructions (`punctuation:no_comma`) that no reward is given for: rows that ask for
-    one are left out, and the watch follows how often checkpoints meet them."""
+    """Kinds of instructions (`punctuation:no_comma`) that no reward is given for: rows with one
+    are left out, and the watch follows how often checkpoints meet them."""
     vllm: Literal["off", "colocate", "server"] = "off"
     """Generate with vLLM, on the training's GPUs or on a server's."""
     ppo: PPOTable = field(default_factory=PPOTable)
@@ -289,7 +289,7 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
 
 
 def near(folder: Path, name: str) -> str:
-    """A file's path from the folder of the recipe; names that are no files of ours stay."""
+    """A file's path from the folder of the recipe; other names stay as they are."""
     if not name.endswith(FILES) or Path(name).is_absolute():
         return name
     return str((folder / name).resolve())
@@ -357,7 +357,7 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
 def recipe_hash(recipe: Recipe) -> str:
     """16 hex digits over what the trained weights depend on.
 
-    Left out are the name, the place of the model (its content is compared apart), how checkpoints
+    Left out are the name, the path of the model (its content is compared apart), how checkpoints
     are kept and scored, and how often is logged.
     """
     kept = to_json(recipe)

@@ -1,6 +1,6 @@
 """The watch for a policy that games its reward: the reward rises, and what it stands for falls.
 
-After each checkpoint the log is held against the scores: the mean that the recipe scores by, each
+After each checkpoint the log is compared with the scores: the mean that the recipe scores by, each
 task of it, and the constraints that no reward is given for (kinds of instructions that no row of the
 training asks for; Tülu 3, appendix B.4).
 """
@@ -12,29 +12,47 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypedDict
 
 from transformers import TrainerCallback
 
 from olmes.records.record import Record
 from olmes.tools import jsonl
-from olmes.trainers.train_log import FILE, read_log, scored
+from olmes.trainers.train_log import (
+    FILE,
+    LogRow,
+    ScoreRow,
+    read_log,
+    read_rows,
+    scored,
+    step_of,
+)
 
 ALARMS = "alarms.jsonl"
 MET = "held_out_constraints.jsonl"
 HELD_OUT = "the share of held-out constraints met"
 MEAN = "the score"
 SURE = 0.95
-BESIDE = {
+OTHERS = {
     "length": ("completions/mean_length", "response_tokens"),
     "KL": ("kl",),
     "different runs of three": ("completions/distinct_3", "distinct_3grams"),
 }
-"""What an alarm tells beside, and the names of it in the logs of GRPO and PPO."""
+"""What else an alarm reports, and its names in the logs of GRPO and PPO."""
 
 Scores = list[tuple[int, float, float]]
 """Step, score and standard error of checkpoints."""
-Log = Sequence[Mapping[str, Any]]
+Log = Sequence[LogRow]
+
+
+class AlarmRow(TypedDict):
+    """A row of `alarms.jsonl`."""
+
+    step: int
+    """At which the alarm was raised."""
+    what: str
+    since: int
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +67,15 @@ class Hacking:
     reward_to: float
     score_from: float
     score_to: float
-    beside: Mapping[str, tuple[float, float]]
+    others: Mapping[str, tuple[float, float]]
     """Length, KL and repetition, before and since, as far as the log has them."""
 
     def __str__(self) -> str:
-        others = "".join(f", {name} {a:.3g} -> {b:.3g}" for name, (a, b) in self.beside.items())
+        others = "".join(f", {name} {a:.3g} -> {b:.3g}" for name, (a, b) in self.others.items())
         return (
             f"since step {self.since} the reward rises ({self.reward_from:.3g} -> "
             f"{self.reward_to:.3g}) while {self.what} falls ({self.score_from:.3g} -> "
-            f"{self.score_to:.3g}){others}: read some responses before training goes on"
+            f"{self.score_to:.3g}){others}: read some responses before the training continues"
         )
 
 
@@ -70,22 +88,27 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
         out: the stage's folder.
         store: where the records of its checkpoints lie.
         trained: the kinds of instructions that rewards are given for.
-        ask: hash of the question whose scores are looked at.
+        request_hash: of the evaluation request whose scores are compared.
         say: gets a line an alarm.
     """
 
     def __init__(
-        self, out: Path, store: Path, trained: frozenset[str], ask: str, say: Callable[[str], None]
+        self,
+        out: Path,
+        store: Path,
+        trained: frozenset[str],
+        request_hash: str,
+        say: Callable[[str], None],
     ) -> None:
         self.out = out
         self.store = store
         self.trained = trained
-        self.ask = ask
+        self.request_hash = request_hash
         self.say = say
         self.met: dict[str, tuple[float, float] | None] = {}
 
-    def look(self, state: Any) -> None:
-        """Hold log against scores."""
+    def check(self, state: Any) -> None:
+        """Compare the log with the scores."""
         if not state.is_world_process_zero:
             return
         series = self.series()
@@ -95,7 +118,7 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
         ]
         if met:
             jsonl.write(self.out / MET, met)
-        raised = {(row["what"], row["since"]) for row in read_log(self.out / ALARMS)}
+        raised = {(row["what"], row["since"]) for row in read_alarms(self.out)}
         for found in watch_rewards(read_log(self.out / FILE), series):
             if (found.what, found.since) in raised:
                 continue
@@ -106,20 +129,25 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
 
     def series(self) -> dict[str, Scores]:
         """What is watched, by name."""
-        rows = [row for row in scored(self.out, self.store) if row["ask"] == self.ask]
+        rows = [row for row in scored(self.out, self.store) if row["ask"] == self.request_hash]
         return series_of(rows, self.trained, self.met)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Look at the scores that have come in."""
-        self.look(state)
+        """Check the scores that have come in."""
+        self.check(state)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Look at all of them."""
-        self.look(state)
+        """Check all of them."""
+        self.check(state)
+
+
+def read_alarms(out: Path) -> list[AlarmRow]:
+    """The alarms that were raised in a stage's folder."""
+    return read_rows(out / ALARMS)
 
 
 def series_of(
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[ScoreRow],
     trained: frozenset[str],
     met: dict[str, tuple[float, float] | None],
 ) -> dict[str, Scores]:
@@ -133,12 +161,12 @@ def series_of(
     """
     found: dict[str, Scores] = {}
 
-    def add(name: str, row: Mapping[str, Any], value: float, stderr: float | None) -> None:
+    def add(name: str, row: ScoreRow, value: float, stderr: float | None) -> None:
         found.setdefault(name, []).append((row["step"], value, stderr or 0.0))
 
     for row in rows:
-        if row.get("value") is not None:
-            add(MEAN, row, row["value"], row.get("stderr"))
+        if (value := row.get("value")) is not None:
+            add(MEAN, row, value, row.get("stderr"))
         tasks = row.get("tasks") or {}
         for name, task in tasks.items() if len(tasks) > 1 else ():
             if task["value"] is not None:
@@ -210,23 +238,23 @@ def watch_reward(
     after = between(log, ("reward",), best_step, step)
     if before is None or after is None or after <= before:
         return None
-    beside = {}
-    for name, keys in BESIDE.items():
+    others = {}
+    for name, keys in OTHERS.items():
         ends = between(log, keys, 0, best_step), between(log, keys, best_step, step)
         if ends[0] is not None and ends[1] is not None:
-            beside[name] = (ends[0], ends[1])
+            others[name] = (ends[0], ends[1])
     return Hacking(
         what=what, since=best_step, reward_from=before, reward_to=after, score_from=best,
-        score_to=last, beside=beside,
+        score_to=last, others=others,
     )  # fmt: skip
 
 
 def between(log: Log, names: Sequence[str], after: int, until: int) -> float | None:
     """The mean of a number, under whichever of its names, over the steps in (after, until]."""
     found = [
-        row[name]
+        value
         for row in log
         for name in names
-        if row.get(name) is not None and after < row["step"] <= until
+        if isinstance(value := row.get(name), int | float) and after < step_of(row) <= until
     ]
     return sum(found) / len(found) if found else None

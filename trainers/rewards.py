@@ -1,6 +1,6 @@
 """Rewards that can be verified: the tasks' own scorers, in the killable processes of evaluation.
 
-A row says which verifiers judge a response and what they hold it against:
+A row says which verifiers score a response, and by which item of a benchmark:
 
     {"verifiers": [{"task": "gsm8k", "doc": {...}, "weight": 1.0, "metric": "exact_match"}]}
 
@@ -23,7 +23,8 @@ from olmes.benchmark.registry import load_task
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.scoring.process.pool import Outcome, ScoringPool
-from olmes.types import Response
+from olmes.trainers.training_rows import VerifierJson
+from olmes.types import Doc, Response
 
 Row = Mapping[str, Any]
 
@@ -33,7 +34,7 @@ class Verifier:
     """One scorer of a row."""
 
     task: str
-    doc: dict[str, Any]
+    doc: Doc
     weight: float
     metric: str
 
@@ -49,11 +50,11 @@ class RewardedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewarded:
-    """The rewards of a batch, and what happened beside."""
+    """The rewards of a batch, and what else happened."""
 
     rewards: list[float]
     by_task: dict[str, float]
-    """Mean value of each task's verifiers, unweighted, over the responses they judged."""
+    """Mean value of each task's verifiers, unweighted, over the responses they scored."""
     timeouts: int
     crashes: int
 
@@ -89,9 +90,7 @@ class VerifierRewards:
         for reference, metrics in wanted(rows).items():
             task = load_task(reference)
             if task.judged:
-                raise OlmesError(
-                    f"{task.name} needs a judge, so it is no verifier; choose another."
-                )
+                raise OlmesError(f"{task.name} needs a judge, so it cannot verify; choose another.")
             known = {metric.name for metric in task.metrics}
             if unknown := sorted(metrics - known - {""}):
                 raise OlmesError(
@@ -138,15 +137,15 @@ class VerifierRewards:
         Raises:
             OlmesError: a scorer crashed on every response of the batch, or none could be started.
         """
-        asked = [self.verifiers(row) for row in rows]
-        judged = [[RewardedResponse() for _ in verifiers] for verifiers in asked]
-        for index, verifiers in enumerate(asked):
+        by_row = [self.verifiers(row) for row in rows]
+        results = [[RewardedResponse() for _ in verifiers] for verifiers in by_row]
+        for index, verifiers in enumerate(by_row):
             done = ended is None or ended[index]
-            for verifier, sink in zip(verifiers, judged[index], strict=True):
+            for verifier, sink in zip(verifiers, results[index], strict=True):
                 response = self.response(verifier.task, texts[index], done)
                 self.pool.submit(verifier.task, verifier.doc, response, self.filler(sink))
         self.pool.join()
-        return self.rewarded(rows, asked, judged)
+        return self.rewarded(rows, by_row, results)
 
     def response(self, task: str, text: str, ended: bool) -> Response:
         """A completion as evaluation would have given it to the scorer."""
@@ -170,17 +169,20 @@ class VerifierRewards:
         return fill
 
     def rewarded(
-        self, rows: Sequence[Row], asked: list[list[Verifier]], judged: list[list[RewardedResponse]]
+        self,
+        rows: Sequence[Row],
+        by_row: list[list[Verifier]],
+        results: list[list[RewardedResponse]],
     ) -> Rewarded:
         """Verdicts as rewards.
 
         Raises:
-            OlmesError: no response of the batch could be judged.
+            OlmesError: no response of the batch could be scored.
         """
         rewards: list[float | None] = []
         by_task: dict[str, list[float]] = {}
         happened: Counter[str] = Counter()
-        for verifiers, sinks in zip(asked, judged, strict=True):
+        for verifiers, sinks in zip(by_row, results, strict=True):
             total: float | None = 0.0
             for verifier, sink in zip(verifiers, sinks, strict=True):
                 value = self.value(verifier, sink, happened)
@@ -221,7 +223,7 @@ class VerifierRewards:
 
 
 def wanted(rows: Iterable[Row]) -> dict[str, set[str]]:
-    """The metrics that rows ask of each task, '' standing for its primary one."""
+    """The metrics of each task that rows name, '' standing for its primary one."""
     found: dict[str, set[str]] = {}
     for row in rows:
         for verifier in listed(row):
@@ -229,10 +231,10 @@ def wanted(rows: Iterable[Row]) -> dict[str, set[str]]:
     return found
 
 
-def listed(row: Row) -> list[Any]:
+def listed(row: Row) -> list[VerifierJson]:
     """A row's verifiers, which a data set holds as JSON text."""
     held = row["verifiers"]
-    found: list[Any] = json.loads(held) if isinstance(held, str) else list(held)
+    found: list[VerifierJson] = json.loads(held) if isinstance(held, str) else list(held)
     return found
 
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from olmes.errors import OlmesError
 from olmes.trainers.chat_templates import IGNORED, check_labels, encode
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipe import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.training_rows import SFTRow
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 CHECKED = 32
 """Chats whose labels are decoded and held against what the assistant says, before any training."""
 
 
+class LabelledRow(TypedDict):
+    """A chat as tokens, and which of them are learned."""
+
+    input_ids: list[int]
+    labels: list[int]
+    length: int
+
+
 def train_sft(prepared: Prepared[SFTRecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
-        OlmesError: the template has no training twin, or its marks are wrong.
+        OlmesError: there is no training template, or its marks are wrong.
     """
     return run_trainer(build_sft(prepared), prepared)
 
@@ -56,18 +66,18 @@ def labelled(prepared: Prepared[SFTRecipe]) -> Any:
     what is trained on is decoded and checked first.
 
     Raises:
-        OlmesError: there is no training twin, its marks are wrong, or nothing fits `max_length`.
+        OlmesError: there is no training template, its marks are wrong, or nothing fits `max_length`.
     """
     recipe, tokenizer = prepared.recipe, prepared.tokenizer
-    twin = prepared.template.training
-    if not twin:
+    template = prepared.template.training
+    if not template:
         raise OlmesError(
             f"the template '{recipe.template}' does not mark what the assistant says; choose "
-            "'tulu', or put NAME.training.jinja with {% generation %} marks beside it."
+            "'tulu', or put NAME.training.jinja with {% generation %} marks into its folder."
         )
 
-    def encoded(row: dict[str, Any]) -> dict[str, Any]:
-        ids, labels = encode(tokenizer, row["messages"], twin)
+    def encoded(row: SFTRow) -> LabelledRow:
+        ids, labels = encode(tokenizer, row["messages"], template)
         return {"input_ids": ids, "labels": labels, "length": len(ids)}
 
     chats = prepared.mixture.rows
@@ -103,7 +113,7 @@ def trainer_class(reduction: str) -> Any:
         def compute_loss(
             self,
             model: Any,
-            inputs: dict[str, Any],
+            inputs: Mapping[str, Any],
             return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:

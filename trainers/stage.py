@@ -2,7 +2,7 @@
 
 A stage's folder holds `recipe.json` (the recipe as resolved, its hash, the data's), `checkpoint-N`
 as a Hugging Face trainer writes them, `train_log.jsonl`, and at the end `final/`, a plain checkpoint
-whatever was trained (adapters merged), with `done.json` beside it.
+whatever was trained (adapters merged), and `done.json`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, write_atomically
@@ -21,6 +21,12 @@ from olmes.trainers.chat_templates import ChatTemplate, find_template
 from olmes.trainers.mixture import Mixture, load_mixture
 from olmes.trainers.recipe import Recipe, recipe_hash, to_json
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
+    from olmes.trainers.checkpoints.lineage import LineageValue
 
 Say = Callable[[str], None]
 RECIPE = "recipe.json"
@@ -60,15 +66,15 @@ class Prepared(Generic[R_co]):
 
 
 def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
-    """Find model and data, and write the recipe beside what will be trained.
+    """Find model and data, and write the recipe into the folder of what will be trained.
 
     Args:
         recipe: what is trained.
-        out: the stage's folder; one that holds a stopped training of the same recipe goes on.
+        out: the stage's folder; a stopped training of the same recipe in it is resumed.
         say: gets a line for everything a user should know.
 
     Raises:
-        OlmesError: the model, the template or the data cannot be had, or `out` holds a training of
+        OlmesError: the model, the template or the data cannot be loaded, or `out` holds a training of
             another recipe.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -83,11 +89,11 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     tokenizer.chat_template = template.plain
     mixture = load_mixture(recipe, say=say)
     if is_first():
-        told = {
+        stored = {
             "hash": recipe_hash(recipe), "recipe": to_json(recipe), "data": mixture.to_json(),
             "model": content,
         }  # fmt: skip
-        write_atomically(out / RECIPE, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(out / RECIPE, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     return Prepared(
         recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
         mixture=mixture, say=say,
@@ -95,17 +101,17 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
 
 
 def check_folder(recipe: Recipe, out: Path) -> None:
-    """Refuse to go on with a training of another recipe.
+    """Refuse to resume a training of another recipe.
 
     Raises:
         OlmesError: `out` holds one; the message names a key that differs.
     """
     if not (out / RECIPE).is_file():
         return
-    told = json.loads((out / RECIPE).read_text("utf-8"))
-    if told.get("hash") == recipe_hash(recipe):
+    stored = json.loads((out / RECIPE).read_text("utf-8"))
+    if stored.get("hash") == recipe_hash(recipe):
         return
-    now, then = json.loads(dumps(to_json(recipe))), told.get("recipe", {})
+    now, then = json.loads(dumps(to_json(recipe))), stored.get("recipe", {})
     changed = [key for key in now if now[key] != then.get(key)] or ["recipe"]
     raise OlmesError(
         f"{out} holds a training of another recipe ('{changed[0]}' differs); give another --out, "
@@ -114,40 +120,40 @@ def check_folder(recipe: Recipe, out: Path) -> None:
 
 
 def check_start(out: Path, model: str) -> None:
-    """Refuse to go on with a training that began from another model.
+    """Refuse to resume a training that began from another model.
 
     Raises:
         OlmesError: it did.
     """
     if (out / RECIPE).is_file():
-        told = json.loads((out / RECIPE).read_text("utf-8"))
-        if told.get("model") != model:
+        stored = json.loads((out / RECIPE).read_text("utf-8"))
+        if stored.get("model") != model:
             raise OlmesError(
                 f"{out} holds a training that began from another model; give another --out, or "
                 "remove the folder."
             )
 
 
-def callbacks(prepared: Prepared[Recipe]) -> list[Any]:
+def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
     """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
     from olmes.trainers.train_log import TrainLog
 
-    found: list[Any] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
+    found: list[TrainerCallback] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
     if hook := scoring_hook(prepared):
         found.append(hook)
         if prepared.recipe.stage == "rlvr":
             # After the hook, which waits for the last score.
-            found.append(reward_watch(prepared, hook.ask.hash))
+            found.append(reward_watch(prepared, hook.options.request.hash))
     return found
 
 
-def reward_watch(prepared: Prepared[Recipe], ask: str) -> Any:
-    """The callback that holds the reward against the checkpoints' scores of a question."""
+def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallback:
+    """The callback that compares the reward with the checkpoints' scores of a request."""
     from olmes.trainers.reward_watch import RewardWatch
     from olmes.trainers.training_rows import rewarded_constraints
 
     trained = frozenset[str]().union(*map(rewarded_constraints, prepared.mixture.rows))
-    return RewardWatch(prepared.out, store_of(prepared), trained, ask, prepared.say)
+    return RewardWatch(prepared.out, store_of(prepared), trained, request_hash, prepared.say)
 
 
 def store_of(prepared: Prepared[Recipe]) -> Path:
@@ -156,7 +162,7 @@ def store_of(prepared: Prepared[Recipe]) -> Path:
     return Path(chosen) if chosen else prepared.out / "scores"
 
 
-def scoring_hook(prepared: Prepared[Recipe]) -> Any:
+def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
     """`ScoreCheckpoints` as the recipe's [scoring] says; None when it names no suite."""
     recipe = prepared.recipe
     if not recipe.scoring.target:
@@ -174,8 +180,8 @@ def scoring_hook(prepared: Prepared[Recipe]) -> Any:
         raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
 
 
-def about(prepared: Prepared[Recipe]) -> dict[str, Any]:
-    """What a lineage tells of a training."""
+def about(prepared: Prepared[Recipe]) -> dict[str, LineageValue]:
+    """What a lineage says of a training."""
     recipe = prepared.recipe
     return {
         "method": recipe.stage,

@@ -12,7 +12,7 @@ def model_folder(name: str) -> Path:
     """The local folder of a model, fetched or converted if need be.
 
     Raises:
-        OlmesError: there is no such model, or it is no local or hub checkpoint.
+        OlmesError: there is no such model, or it is neither a local nor a hub checkpoint.
     """
     from olmes.models.spec import EMBEDDED, find_checkpoint, parse_spec
 
@@ -30,7 +30,7 @@ def load_tokenizer(name: str, folder: Path) -> Any:
     """The tokenizer; one without a padding token pads with its end of sequence.
 
     Raises:
-        OlmesError: it cannot be loaded, or cannot tell characters' places (it is not a fast one).
+        OlmesError: it cannot be loaded, or is not a fast one, which gives offsets of characters.
     """
     from olmes.models.checkpoint.folder import load_tokenizer as load
 

@@ -13,16 +13,21 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from olmes.errors import OlmesError
 
 T = TypeVar("T")
+TomlValue: TypeAlias = (
+    "bool | int | float | str | datetime | date | time | list[TomlValue] | dict[str, TomlValue]"
+)
+TomlTable: TypeAlias = "dict[str, TomlValue]"
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> TomlTable:
     """The tables of a TOML file.
 
     Raises:
@@ -33,10 +38,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise OlmesError(f"{path} does not exist; check the path of the recipe.") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OlmesError(f"{path} is not TOML ({error}); mend the file.") from None
+        raise OlmesError(f"{path} is not TOML ({error}); fix the file.") from None
 
 
-def build(default: T, table: Mapping[str, Any], where: str, key: str = "") -> T:
+def build(default: T, table: Mapping[str, TomlValue], where: str, key: str = "") -> T:
     """`default` with the fields that a table gives replaced.
 
     Args:
@@ -120,47 +125,40 @@ def convert_mapping(value: Any, member: Any, where: str, key: str) -> dict[str, 
     """A table of names, each with a table of its own when `member` is a dataclass.
 
     Raises:
-        OlmesError: it is no table, or a member is none.
+        OlmesError: it, or a member, is not a table.
     """
     if not isinstance(value, Mapping):
         raise OlmesError(f"{where}: '{key}' must be a table, not {value!r}; write [{key}].")
     if not dataclasses.is_dataclass(member):
         return dict(value)
-    made: dict[str, Any] = {}
     for name, given in value.items():
         if not isinstance(given, Mapping):
             hint = getattr(member, "HINT", "write a table")
             raise OlmesError(
                 f"{where}: '{key}.{name}' is {given!r}, which could mean two things; {hint}."
             )
-        make: Any = member
-        made[name] = build(make(), given, where, f"{key}.{name}")
-    return made
+    make: Any = member
+    return {name: build(make(), given, where, f"{key}.{name}") for name, given in value.items()}
 
 
-def override(
-    table: dict[str, Any], pairs: Mapping[str, str], where: str = "--set"
-) -> dict[str, Any]:
+def override(table: TomlTable, pairs: Mapping[str, str], where: str = "--set") -> TomlTable:
     """The tables of a file with `a.b.c = value` put in; values are read as TOML, else as text.
 
     Keys with dots of their own are quoted as in TOML: `data."my.jsonl".count=3`.
 
     Raises:
-        OlmesError: a key cannot be read, or leads through something that is no table.
+        OlmesError: a key cannot be read, or leads through something that is not a table.
     """
-    changed = {
-        name: dict(part) if isinstance(part, Mapping) else part for name, part in table.items()
-    }
+    changed = dict(table)
     for key, text in pairs.items():
         path = key_parts(key, where)
-        place: Any = changed
+        inner = changed
         for part in path[:-1]:
-            inner = place.get(part, {})
-            if not isinstance(inner, Mapping):
-                raise OlmesError(f"{where} {key}={text}: '{part}' is no table; check the key.")
-            place[part] = dict(inner)
-            place = place[part]
-        place[path[-1]] = read_value(text)
+            found = inner.get(part, {})
+            if not isinstance(found, dict):
+                raise OlmesError(f"{where} {key}={text}: '{part}' is not a table; check the key.")
+            inner[part] = inner = dict(found)
+        inner[path[-1]] = read_value(text)
     return changed
 
 
@@ -183,9 +181,10 @@ def key_parts(key: str, where: str) -> list[str]:
     return parts
 
 
-def read_value(text: str) -> Any:
+def read_value(text: str) -> TomlValue:
     """`text` as TOML reads a value, or the text itself."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value: TomlValue = tomllib.loads(f"value = {text}")["value"]
+        return value
     except tomllib.TOMLDecodeError:
         return text

@@ -7,20 +7,35 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transformers import TrainerCallback
 
 from olmes.tools import jsonl
+from olmes.trainers.checkpoints.queue import ScoreResult
+from olmes.trainers.checkpoints.request import training_folder
 from olmes.trainers.recipe import Recipe
 
 FILE = "train_log.jsonl"
+LogValue = float | int | str | None
+LogRow = Mapping[str, LogValue]
+"""`step`, and the numbers of a trainer by its own names."""
 SHOWN = (
     "loss", "loss_per_token", "normalized_margin", "normalized_accuracy", "reward", "verified", "kl",
     "completions/mean_length", "response_tokens", "completions/distinct_3", "distinct_3grams",
     "grad_norm", "mean_token_accuracy",
 )  # fmt: skip
 """What a line on the screen holds of a row, where the row has it."""
+
+
+class ScoreRow(ScoreResult):
+    """A row of `scores.jsonl` of a checkpoint that has a score."""
+
+    checkpoint: str
+    step: int
+    state: Literal["done"]
+    ask: str
+    """Hash of the evaluation request."""
 
 
 class TrainLog(TrainerCallback):  # type: ignore[misc]
@@ -36,9 +51,9 @@ class TrainLog(TrainerCallback):  # type: ignore[misc]
         self.say = say
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Forget rows after the step that training goes on from."""
+        """Forget rows after the step that training resumes from."""
         if state.is_world_process_zero:
-            kept = [row for row in read_log(self.path) if row["step"] <= state.global_step]
+            kept = [row for row in read_log(self.path) if step_of(row) <= state.global_step]
             jsonl.write(self.path, kept)
 
     def on_log(
@@ -46,7 +61,7 @@ class TrainLog(TrainerCallback):  # type: ignore[misc]
         args: Any,  # noqa: ARG002
         state: Any,
         control: Any,  # noqa: ARG002
-        logs: Mapping[str, Any] | None = None,
+        logs: LogRow | None = None,
         **_: Any,
     ) -> None:
         """Keep one row."""
@@ -70,24 +85,32 @@ def scored_rows(out: Path, store: Path) -> list[tuple[int, str]]:
     return [(row["step"], row["folder"]) for row in scored(out, store)]
 
 
-def scored(out: Path, store: Path) -> list[dict[str, Any]]:
+def scored(out: Path, store: Path) -> list[ScoreRow]:
     """The rows of checkpoints that have a score.
 
     Of `scores.jsonl`, which the checkpoint hook writes (docs/checkpoints.md).
     """
-    from olmes.trainers.checkpoints.request import training_folder
-
-    rows = read_log(training_folder(store, out) / "scores.jsonl")
+    rows = read_rows(training_folder(store, out) / "scores.jsonl")
     return [row for row in rows if row.get("state") == "done" and row.get("step") is not None]
 
 
-def finite(value: Any) -> Any:
+def finite(value: LogValue) -> LogValue:
     """The value, or None for what JSON has no number for."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log; a last line that a killed training left half written is passed over."""
+def read_log(path: Path) -> list[LogRow]:
+    """The rows of a trainer's log."""
+    return read_rows(path)
+
+
+def step_of(row: LogRow) -> int:
+    """The update that a row of a log is about."""
+    return int(row["step"] or 0)
+
+
+def read_rows(path: Path) -> list[Any]:
+    """The rows of a JSON lines file; a last line that a killed training left torn is skipped."""
     if not path.is_file():
         return []
     rows = []

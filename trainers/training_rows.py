@@ -5,17 +5,54 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from olmes.errors import OlmesError
 from olmes.trainers.published_rlvr import from_published
 from olmes.trainers.recipe import Stage
+from olmes.types import Doc, Message
 
 Row = Mapping[str, Any]
+"""A row as a file or the hub has it."""
+
+
+class SFTRow(TypedDict):
+    """A chat whose assistant's turns are learned."""
+
+    messages: list[Message]
+
+
+class DPORow(TypedDict):
+    """A preference between two answers, each a list of one turn."""
+
+    prompt: list[Message]
+    chosen: list[Message]
+    rejected: list[Message]
+
+
+class VerifierJson(TypedDict):
+    """Which scorer judges a response, and by what."""
+
+    task: str
+    doc: Doc
+    weight: NotRequired[float]
+    metric: NotRequired[str]
+
+
+class RLVRRow(TypedDict):
+    """A prompt and who verifies the responses."""
+
+    prompt: list[Message]
+    verifiers: str
+    """JSON text of a list of `VerifierJson`: their documents have different fields, which a column of
+    a data set cannot hold."""
+
+
+TrainingRow = SFTRow | DPORow | RLVRRow
 ROLES = ("system", "user", "assistant")
 
 
-def chat(value: Any, name: str) -> list[dict[str, str]]:
+def chat(value: Any, name: str) -> list[Message]:
     """A chat, each turn a role and a text; a bare text is one user turn.
 
     Raises:
@@ -23,8 +60,9 @@ def chat(value: Any, name: str) -> list[dict[str, str]]:
     """
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
+    turns: list[Message]
     try:
-        turns = [{"role": turn["role"], "content": turn["content"]} for turn in value]
+        turns = [Message(role=turn["role"], content=turn["content"]) for turn in value]
     except (TypeError, KeyError):
         turns = []
     good = all(t["role"] in ROLES and isinstance(t["content"], str) for t in turns)
@@ -33,8 +71,8 @@ def chat(value: Any, name: str) -> list[dict[str, str]]:
     return turns
 
 
-def sft_row(row: Row, folder: Path | None = None) -> dict[str, Any]:  # noqa: ARG001
-    """`{"messages": chat}`; the last turn is the assistant's.
+def sft_row(row: Row, folder: Path | None = None) -> SFTRow:  # noqa: ARG001
+    """The chat of a row; some turn is the assistant's.
 
     Raises:
         OlmesError: there are no messages, or nobody answers.
@@ -47,43 +85,44 @@ def sft_row(row: Row, folder: Path | None = None) -> dict[str, Any]:  # noqa: AR
     return {"messages": messages}
 
 
-def dpo_row(row: Row, folder: Path | None = None) -> dict[str, Any]:  # noqa: ARG001
-    """`{"prompt": chat, "chosen": [turn], "rejected": [turn]}`.
+def dpo_row(row: Row, folder: Path | None = None) -> DPORow:  # noqa: ARG001
+    """The preference of a row.
 
-    Read as well: whole chats under `chosen` and `rejected` that differ in their last turn only.
+    Read as well: entire chats under `chosen` and `rejected` that differ in their last turn only.
 
     Raises:
         OlmesError: a part is missing, or the two chats have different beginnings.
     """
     if not {"chosen", "rejected"} <= row.keys():
         raise OlmesError("a row for DPO has 'prompt', 'chosen' and 'rejected'")
-    answers = {}
-    for side in ("chosen", "rejected"):
-        given = row[side]
-        answers[side] = (
-            [{"role": "assistant", "content": given}]
-            if isinstance(given, str)
-            else chat(given, side)
-        )
-    if len(answers["chosen"]) > 1:
-        prompt = answers["chosen"][:-1]
-        if answers["rejected"][:-1] != prompt:
+    chosen, rejected = (answer(row[side], side) for side in ("chosen", "rejected"))
+    if len(chosen) > 1:
+        prompt = chosen[:-1]
+        if rejected[:-1] != prompt:
             raise OlmesError("'chosen' and 'rejected' must be equal but for their last turn")
-        answers = {side: turns[-1:] for side, turns in answers.items()}
+        chosen, rejected = chosen[-1:], rejected[-1:]
     elif "prompt" in row:
         prompt = chat(row["prompt"], "prompt")
     else:
         raise OlmesError("a row for DPO has 'prompt', 'chosen' and 'rejected'")
-    if any(turns[-1]["role"] != "assistant" for turns in answers.values()):
+    if any(turns[-1]["role"] != "assistant" for turns in (chosen, rejected)):
         raise OlmesError("the last turn of 'chosen' and 'rejected' must be the assistant's")
-    return {"prompt": prompt, **answers}
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
 
 
-def rlvr_row(row: Row, folder: Path | None = None) -> dict[str, Any]:
-    """`{"prompt": chat, "verifiers": JSON text}`; which keys a row has says docs/training.md.
+def answer(value: Any, name: str) -> list[Message]:
+    """A chat that ends with an answer; a bare text is the answer alone.
 
-    The verifiers stay one text, because their documents have different fields, which a column of a
-    data set cannot hold.
+    Raises:
+        OlmesError: it is something else.
+    """
+    return (
+        [{"role": "assistant", "content": value}] if isinstance(value, str) else chat(value, name)
+    )
+
+
+def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
+    """The prompt of a row and its verifiers; docs/training.md says which keys a row has.
 
     Raises:
         OlmesError: a part is missing or has no such shape.
@@ -99,19 +138,21 @@ def rlvr_row(row: Row, folder: Path | None = None) -> dict[str, Any]:
             raise OlmesError("the 'doc' of a verifier is an object, an item of the benchmark")
         if unknown := sorted(verifier.keys() - {"task", "doc", "weight", "metric"}):
             raise OlmesError(f"a verifier has no '{unknown[0]}'; it has task, doc, weight, metric")
-    placed = [{**verifier, "task": place(str(verifier["task"]), folder)} for verifier in verifiers]
+    resolved = [
+        {**verifier, "task": task_path(str(verifier["task"]), folder)} for verifier in verifiers
+    ]
     if "messages" in row:
         prompt = chat(row["messages"], "messages")
-    else:  # as the benchmark itself asks
+    else:  # as the benchmark itself is asked
         from olmes.benchmark.registry import load_task
 
-        asked = load_task(placed[0]["task"]).request(placed[0]["doc"])
-        prompt = [{"role": t["role"], "content": t["content"]} for t in asked.messages]
+        request = load_task(resolved[0]["task"]).request(resolved[0]["doc"])
+        prompt = [{"role": t["role"], "content": t["content"]} for t in request.messages]
     while prompt and prompt[-1]["role"] == "assistant":
         prompt = prompt[:-1]  # an answer in the data is not shown
     if not prompt:
         raise OlmesError("'messages' has no turn before the answer")
-    return {"prompt": prompt, "verifiers": json.dumps(placed)}
+    return {"prompt": prompt, "verifiers": json.dumps(resolved)}
 
 
 def rewarded_constraints(row: Row) -> set[str]:
@@ -123,14 +164,14 @@ def rewarded_constraints(row: Row) -> set[str]:
     }
 
 
-def place(task: str, folder: Path | None) -> str:
+def task_path(task: str, folder: Path | None) -> str:
     """A task's name, or its file's path from where the data lies."""
     if task.endswith(".py") and folder is not None and not Path(task).is_absolute():
         return str((folder / task).resolve())
     return task
 
 
-READERS: Mapping[Stage, Callable[..., dict[str, Any]]] = {
+READERS: Mapping[Stage, Callable[[Row, Path | None], TrainingRow]] = {
     "sft": sft_row,
     "dpo": dpo_row,
     "rlvr": rlvr_row,

@@ -1,8 +1,7 @@
-"""What TRL and peft are told: a recipe in their own words."""
+"""What TRL and peft are given: a recipe in their own words."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import Any
 
@@ -10,10 +9,14 @@ from olmes.errors import OlmesError
 from olmes.trainers.recipe import Recipe
 from olmes.trainers.stage import Prepared
 
+Argument = bool | int | float | str | None
+
 
 def trl() -> Any:
     """TRL, imported when it is needed, because that takes seconds."""
-    return importlib.import_module("trl")
+    import trl as found
+
+    return found
 
 
 def load_model(prepared: Prepared[Recipe]) -> Any:
@@ -23,15 +26,16 @@ def load_model(prepared: Prepared[Recipe]) -> Any:
 
     from olmes.models.checkpoint.folder import loading
 
-    options: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True}
-    if attention := prepared.recipe.hardware.attention:
-        options["attn_implementation"] = attention
+    attention = prepared.recipe.hardware.attention
+    options = {"attn_implementation": attention} if attention else {}
     with loading("weights", prepared.recipe.model):
-        return AutoModelForCausalLM.from_pretrained(prepared.model, **options)
+        return AutoModelForCausalLM.from_pretrained(
+            prepared.model, dtype=torch.float32, local_files_only=True, **options
+        )
 
 
-def arguments(prepared: Prepared[Recipe]) -> dict[str, Any]:
-    """What TRL's configurations of all stages are told.
+def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
+    """What TRL's configurations of all stages are given.
 
     Raises:
         OlmesError: the batch does not divide among the processes that run.

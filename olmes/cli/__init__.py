@@ -75,7 +75,7 @@ def fail(message: str, status: int, *, verbose: bool) -> NoReturn:
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point of `olmes`: every failure is one line; `-v` shows the trace.
 
-    Exit status: 0 done, 1 something failed on the way (failed requests, a fault of olmes), 2 the
+    Exit status: 0 done, 1 something failed (requests, or olmes itself), 2 the
     input needs mending, 130 stopped by Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         sys.exit(olmes.main(arguments, prog_name="olmes", standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):  # click turns Ctrl-C into the former
-        fail("stopped; the same command goes on where this one was.", 130, verbose=verbose)
+        fail("stopped; the same command resumes the run.", 130, verbose=verbose)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
@@ -95,4 +95,4 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(0)
     except Exception as error:
         again = "" if verbose else "; add -v to see the trace, and please report it"
-        fail(f"a fault of olmes: {type(error).__name__}: {error}{again}.", 1, verbose=verbose)
+        fail(f"internal error: {type(error).__name__}: {error}{again}.", 1, verbose=verbose)

@@ -21,8 +21,8 @@ TITLES = {
     "task": "the task",
     "data": "the data",
     "prompt": "prompts",
-    "perfect": "right responses that did not score so",
-    "corrupted": "wrong responses that did not score so",
+    "perfect": "perfect responses",
+    "corrupted": "corrupted responses",
 }
 
 
@@ -94,7 +94,7 @@ def print_check(found: TaskCheck) -> None:
         screen.rule("the first prompt", align="left")
         print_messages(screen, found.first)
         screen.rule()
-    print_findings(screen, "To know", found.notices, "yellow")
+    print_findings(screen, "Notes", found.notices, "yellow")
     print_findings(screen, "Problems", found.problems, "red")
     if count := len(found.problems):
         screen.print(f"{task.name}: {count} {'problem' if count == 1 else 'problems'}", style="red")
@@ -120,7 +120,7 @@ def metrics_table(found: TaskCheck) -> Table:
     """Each metric with how often the oracle's responses scored as they must."""
     from olmes.cli.tables import blank_table
 
-    table = blank_table("metric", "unit", "right as right", "not checked", "wrong as wrong")
+    table = blank_table("metric", "unit", "perfect", "not checked", "corrupted")
     for name, check in found.metrics.items():
         primary = name == found.task.primary
         tried = check.perfect + check.not_perfect
@@ -137,8 +137,8 @@ def metrics_table(found: TaskCheck) -> Table:
 
 
 def of(right: int, wrong: int) -> str:
-    """So many of so many."""
-    return f"{right} of {right + wrong}"
+    """How many of how many scored as they must."""
+    return f"{right} of {right + wrong} ok"
 
 
 def print_findings(screen: Console, title: str, findings: list[Finding], style: str) -> None:
@@ -153,5 +153,5 @@ def print_findings(screen: Console, title: str, findings: list[Finding], style: 
             screen.print(f"  {item}{finding.message}", soft_wrap=True)
         if len(same) > SHOWN:
             screen.print(
-                f"  and {len(same) - SHOWN} more of {words}; --json lists all", style="dim"
+                f"  and {len(same) - SHOWN} more about {words}; --json lists all", style="dim"
             )

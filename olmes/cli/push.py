@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Upload RUNS (folders of runs, or folders that hold some).
 
-    What is there already is not sent again, and an upload that was cut off goes on. Samples under
+    What is there already is not sent again, and an upload that was cut off is resumed. Samples under
     seal are sent as they are; after `olmes unseal` push again, and the server opens them.
     """
     from olmes.client.client import Client

@@ -85,7 +85,7 @@ def command(
 ) -> int:
     """Run a suite or tasks on a model; write the record and its HTML report.
 
-    The same command again goes on with a run that was stopped, and prints one that is finished.
+    The same command again resumes a run that was stopped, and prints one that is finished.
     Several models are run one after another; one that fails does not stop the others. With --push
     runs are shown live on a results server, and their records are sent there.
     """

@@ -77,7 +77,7 @@ def members_table(members: Sequence[Member]) -> Table:
 
 
 def short(model: str) -> str:
-    """The last two folders of a path, by which checkpoints are told apart."""
+    """The last two folders of a path, which tell checkpoints apart."""
     return "/".join(model.split("/")[-2:])
 
 

@@ -75,7 +75,7 @@ def command(
     """Serve runs: leaderboard, samples, comparison, live. Without options: the runs in ./runs.
 
     Open to this machine alone until there is a token (`olmes token create`); from then on everybody
-    needs one. Stop it with Ctrl-C: uploads under way are finished, or go on at the next start.
+    needs one. Stop it with Ctrl-C: uploads in progress are finished, or resumed at the next start.
     """
     from olmes.errors import OlmesError
 
@@ -84,7 +84,7 @@ def command(
         from olmes.server.serving import serve
         from olmes.server.settings import Settings
     if runs is not None and not runs.is_dir():
-        raise OlmesError(f"{runs} is no folder; check the path, or make it first.")
+        raise OlmesError(f"{runs} is not a folder; check the path, or create it first.")
     serve(
         Settings(store=store, artifacts=artifacts, work=work),
         host=host,

@@ -80,6 +80,7 @@ def command(
     # Imported here: `olmes --help` imports no trainer.
     from olmes.errors import OlmesError
     from olmes.trainers.checkpoints.request import EvalRequest, absolute
+    from olmes.trainers.checkpoints.scoring import ScoringOptions
     from olmes.trainers.checkpoints.watch import FolderWatch
 
     if suite and tasks:
@@ -97,9 +98,13 @@ def command(
         **engine,
     )
     watch = FolderWatch(
-        folder, request, policy=policy, keep=keep, interval=interval, tokenizer=tokenizer,
-        push=push or "", say=lambda line: click.echo(line, err=as_json),
-    )  # fmt: skip
+        folder,
+        ScoringOptions(
+            request=request, policy=policy, keep=keep, tokenizer=tokenizer, push=push or ""
+        ),
+        interval=interval,
+        say=lambda line: click.echo(line, err=as_json),
+    )
     if not once:
         click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)
         watch.forever()

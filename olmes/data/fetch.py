@@ -148,7 +148,7 @@ def finish(fetched: Path, file: DataFile, place: str) -> None:
         OlmesError: its bytes are not the official ones.
     """
     if place.endswith(".gz"):
-        # What is no gzip is left as it came: the hash says that these are not the official bytes.
+        # What is not gzip is left as it came: the hash says that these are not the official bytes.
         with suppress(gzip.BadGzipFile, EOFError, zlib.error):
             fetched.write_bytes(gzip.decompress(fetched.read_bytes()))
     found = file_sha256(fetched)

@@ -94,7 +94,7 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
     folder = data_folder(data_dir)
     if folder is not None and task.source.files:
         if unpublished(task.source) and not in_folder(task.source, folder):
-            # Nobody could have fetched it into the folder, so that its absence is no mistake.
+            # Nobody could have fetched it into the folder, so that its absence is not a mistake.
             say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
         else:
             return _dataset(task, _from_folder(task, folder), say)

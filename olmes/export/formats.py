@@ -42,7 +42,7 @@ def export(records: Sequence[Record], form: Format, output: Path | None) -> str 
         frame = number_frame(records)
         if form == "parquet":
             if output is None:
-                raise OlmesError("parquet is no text; name a file with -o FILE.parquet.")
+                raise OlmesError("parquet is a binary format; name a file with -o FILE.parquet.")
             output.parent.mkdir(parents=True, exist_ok=True)
             frame.to_parquet(output, index=False)
             return None

@@ -76,7 +76,7 @@ class SimilarityEncoder:
         except OlmesError:
             raise OlmesError(
                 f"embedding similarity needs the encoder '{self.name}', which is neither a folder "
-                "nor to be had from the Hugging Face hub; name the folder of a local copy with "
+                "nor on the Hugging Face hub; name the folder of a local copy with "
                 "--set TASK.encoder=FOLDER, or unset HF_HUB_OFFLINE where there is a network."
             ) from None
 

@@ -63,7 +63,7 @@ class Judging:
         if self.judge and self.judge.unasked:
             said.append(
                 f"{self.judge.unasked} questions did not fit into the judge's budget of "
-                f"{self.judge.budget} tokens; the same command with a larger --judge-budget goes on."
+                f"{self.judge.budget} tokens; resume with the same command and a larger --judge-budget."
             )
         return said
 
@@ -121,7 +121,7 @@ def judge_responses(
         judge: who answers requests.
         journal: keeps each answer as it comes, so that a killed run does not pay twice.
         cache: keeps answers over runs.
-        judged: told of each response whose questions are all answered, or failed.
+        judged: called for each response whose questions are all answered, or failed.
 
     Returns:
         Who judged: the encoders that answered, and why others could not.
@@ -157,13 +157,13 @@ def judge_responses(
             cache,
             lambda position, response, _: answered(asks[position].place, from_response(response)),
         )
-    told = Judging(judge)
+    found = Judging(judge)
     for name, pairs in likenesses.items():
         try:
-            told.encoders[name] = weigh(name, pairs, answered)
+            found.encoders[name] = weigh(name, pairs, answered)
         except OlmesError as error:
-            told.lacking.append(str(error))
-    return told
+            found.lacking.append(str(error))
+    return found
 
 
 def from_response(response: Response) -> Judgement:
@@ -184,7 +184,7 @@ def weigh(
     """Have an encoder answer, and describe it.
 
     Raises:
-        OlmesError: it cannot be loaded; its questions were told as failed, others stand.
+        OlmesError: it cannot be loaded; its questions failed, others stand.
     """
     from olmes.judging.similarity import SimilarityEncoder
 

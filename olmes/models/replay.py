@@ -205,7 +205,7 @@ class RecordedResponses:
 class ReplayModel(Model):
     """Gives recorded responses back.
 
-    A model sees requests and a recording names items, so whoever makes requests of items sets `find`
+    A model sees requests and a recording names items, so the maker of the requests sets `find`
     before it generates.
     """
 

@@ -19,7 +19,7 @@ from olmes.errors import OlmesError
 from olmes.models.base import Done
 from olmes.models.checkpoint import folder as files
 from olmes.models.hf.generation_rows import GenerationRow, check_settings, cut_at_stop, fit
-from olmes.models.hf.model import CheckpointModel, answered_alone
+from olmes.models.hf.model import CheckpointModel, report_unanswerable
 from olmes.types import Generation, JsonObject, Request, Response
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class VLLMModel(CheckpointModel):
             check_settings(generation)
         rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 rows.append(fit(index, request, self.encoder.encode(request), self.window))
         stops: dict[Generation, list[int]] = {
             g: sorted(self.ends | self.encoder.stop_tokens(g.stop))
@@ -182,7 +182,7 @@ class VLLMModel(CheckpointModel):
         # The engine reads a continuation's last token too, and always gives one token more.
         window = None if self.window is None else self.window - 2
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 waiting[index] = candidates(index, request, self.encoder, window)
 
         def settle(indexes: Iterable[int]) -> None:

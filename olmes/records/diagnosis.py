@@ -17,7 +17,7 @@ LATEX = re.compile(r"\\[A-Za-z]+|\\[(\[]|\$")
 TAIL = 300
 """Characters of a response's end in which the form of its answer is looked for."""
 WHY_WRONG = ("truncated", "refusal", "empty", "unparsed")
-"""Flags by which answers that no reading calls right are told apart."""
+"""Flags that tell apart the answers which no reading calls right."""
 
 
 class Diagnosis:

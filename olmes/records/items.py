@@ -17,7 +17,7 @@ def key_of(row: ResponseRow) -> Key:
 
 
 def cluster_of(row: ResponseRow) -> tuple[str, str]:
-    """What a row's error is clustered by, told apart by sub-task.
+    """What a row's error is clustered by, within its sub-task.
 
     The label the task gave the item (`Task.cluster`: a passage, a template); without one the item
     itself, so that its responses (repeats, parts) are one cluster either way. A sub-task that is

@@ -262,7 +262,7 @@ class DevScore(Score, frozen=True, kw_only=True):
 class LedgerLine(Struct, frozen=True, kw_only=True):
     """A line of the ledger, as a record names it."""
 
-    # Defaults, so that a record from which they were edited away is told as changed, not as unreadable.
+    # Defaults, so that a record from which they were edited away counts as changed, not as unreadable.
     number: Annotated[Count, Meta(description="from 1")] = 0
     hash: Annotated[str, Meta(description="of the line, over the one before")] = ""
 

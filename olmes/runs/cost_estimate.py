@@ -1,4 +1,4 @@
-"""What a run would cost, told before it starts: requests, tokens, time, memory for the weights.
+"""What a run would cost, before it starts: requests, tokens, time, memory for the weights.
 
 Nothing is asked of the model, no weights are loaded, nothing is written into the store, and held-out
 tasks are not looked at: only prompts are made. Speed and the length of answers come from earlier

@@ -33,7 +33,7 @@ class Evaluation:
         tasks: what is run.
         suite: the suite they are, if they are one.
         options: how.
-        say: told what a user should know while data are looked for.
+        say: called with what a user should know while data are looked for.
     """
 
     def __init__(

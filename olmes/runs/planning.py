@@ -92,7 +92,7 @@ def plan_run(
     Tasks that need a judge are planned only when there is one (`judged`).
 
     Raises:
-        OlmesError: a setting does not fit, or the data or the recording cannot be had.
+        OlmesError: a setting does not fit, or the data or the recording cannot be found.
     """
     chosen = with_settings(tasks, settings or {})
     not_run = {

@@ -1,4 +1,4 @@
-"""The rows of a run's samples (docs/record.md), on disk while the run goes on, and their sheet.
+"""The rows of a run's samples (docs/record.md), on disk until the run is finished, and their sheet.
 
 A row says nothing that differs from one undisturbed run to the next: no times, no cache hits.
 """

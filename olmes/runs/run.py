@@ -158,9 +158,9 @@ def have_judged(
     judges = Judging(judge)
     to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
     while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
-        told = partial(judged_one, wave, pool, callback)
+        judged = partial(judged_one, wave, pool, callback)
         cases = [case.questions(number) for number, case in enumerate(wave)]
-        judges.add(judge_responses(cases, judge, journal, cache, told))
+        judges.add(judge_responses(cases, judge, journal, cache, judged))
     return judges
 
 

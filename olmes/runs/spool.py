@@ -1,7 +1,7 @@
 """What a run would otherwise hold in memory until its end: a file without a name, read by number.
 
-The file is gone when the process is, however it ends; a run that goes on makes its rows anew from the
-journal. What is under seal lies in it compressed.
+The file is gone when the process is, however it ends; a run that is resumed makes its rows again
+from the journal. What is under seal lies in it compressed.
 """
 
 from __future__ import annotations

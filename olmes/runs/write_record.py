@@ -113,7 +113,7 @@ def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Coun
 @contextlib.contextmanager
 def open_samples(folder: Path, task: Task) -> Iterator[Callable[[bytes], object]]:
     """Where the samples of a task go that is not held out. Gives the file's `write`."""
-    with jsonl.written_atomically(folder / samples_file(task)) as stream:
+    with jsonl.atomic_writer(folder / samples_file(task)) as stream:
         yield stream.write
 
 

@@ -118,7 +118,7 @@ class Ledger:
         except OSError as error:
             raise OlmesError(
                 f"{self.path} cannot be written ({error}); a look at held-out tasks must be "
-                "written down first, so mend the folder or name another with --out."
+                "written down first, so fix the folder or name another with --out."
             ) from None
         return entry
 

@@ -78,7 +78,7 @@ def take_look(
 ) -> TakenLook | None:
     """Write a run's look into the store's ledger; None for a run without held-out tasks.
 
-    A run that goes on after a stop is still the same look.
+    A run that is resumed is still the same look.
 
     Raises:
         OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger
@@ -178,14 +178,17 @@ def check_all_are_there(
     Raises:
         OlmesError: it does; the number of looks before would be too small.
     """
-    for record in records:
-        held = record.run.held_out
-        if held and look_of(held, entries) is None:
-            raise OlmesError(
-                f"{ledger.path} lacks line {held.ledger.number}, the look that "
-                f"{record.folder.name} was; restore the ledger from a copy, move that run out of "
-                "the folder, or begin another store with --out."
-            )
+    lacking = [
+        (held.ledger.number, record.folder.name)
+        for record in records
+        if (held := record.run.held_out) and look_of(held, entries) is None
+    ]
+    if lacking:
+        number, name = min(lacking)
+        raise OlmesError(
+            f"{ledger.path} lacks line {number}, the look that {name} was; restore the ledger from a "
+            "copy, move that run out of the folder, or begin another store with --out."
+        )
 
 
 def check_none_is_hidden(

@@ -14,7 +14,7 @@ from olmes.records.schema import SealedFile
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.look import SEALED, look_of, looks_of, who
 from olmes.tools.hashing import file_sha256
-from olmes.tools.jsonl import write_atomically, written_atomically
+from olmes.tools.jsonl import atomic_writer, write_atomically
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object
     """Where the samples of a held-out task go: a compressed file put aside. Gives its `write`."""
     # As gzip does it; without a time in it the same samples make the same file.
     packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    with written_atomically(sealed_file(folder, task)) as stream:
+    with atomic_writer(sealed_file(folder, task)) as stream:
         yield lambda content: stream.write(packer.compress(content))
         stream.write(packer.flush())
     (folder / "samples" / f"{task}.jsonl").unlink(missing_ok=True)

@@ -99,10 +99,10 @@ PUBLIC = {
 }
 """Each public name with the module that holds it."""
 
-__all__ = [*PUBLIC]
+if not TYPE_CHECKING:  # a checker that saw these would take any name for a public one
+    __all__ = [*PUBLIC]
 
-
-def __getattr__(name: str) -> Any:
-    if name in PUBLIC:
-        return getattr(importlib.import_module(f"olmes.stats.{PUBLIC[name]}"), name)
-    raise AttributeError(f"module 'olmes.stats' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        if name in PUBLIC:
+            return getattr(importlib.import_module(f"olmes.stats.{PUBLIC[name]}"), name)
+        raise AttributeError(f"module 'olmes.stats' has no attribute '{name}'")

@@ -77,7 +77,7 @@ def regression_alarm(
         clusters: label of what an item shares with others, (n,).
         strata: label of the sub-task, (n,).
         sizes: parts of an item, (n,).
-        margin: a fall below it is no fall.
+        margin: a smaller fall does not count.
         higher_is_better: which way is better.
         looks: how often the alarm is asked for; k - 1 when not given.
 

@@ -39,7 +39,7 @@ def resampled_variance(
 def design_effect(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
     """How many times larger clustering makes the variance of the mean (Kish 1965).
 
-    1 where it cannot be told: one cluster, or values that are all the same.
+    1 where it is not known: one cluster, or values that are all the same.
     """
     clustered, alone = mean(values, clusters).stderr, mean(values).stderr
     return (clustered / alone) ** 2 if clustered is not None and alone else 1.0

@@ -83,7 +83,7 @@ def stratified_mean(
 
     Args:
         values: one a item, (n,); where `sizes` are given, an item's mean over its parts.
-        clusters: label of what an item shares with others, (n,); labels are told apart by stratum.
+        clusters: label of what an item shares with others, (n,); in two strata a label is two clusters.
         strata: label of an item's sub-task, (n,).
         sizes: parts of an item, (n,); 1 when not given.
 

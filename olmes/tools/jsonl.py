@@ -166,7 +166,7 @@ def parse_nonstandard_line(line: bytes, where: str) -> Any:
 
 
 @contextlib.contextmanager
-def written_atomically(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """A file to write into, which is at `path` once the block has ended without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -184,12 +184,12 @@ def written_atomically(path: Path) -> Iterator[BinaryIO]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader sees the old file or the whole new one."""
-    with written_atomically(path) as stream:
+    with atomic_writer(path) as stream:
         stream.write(text.encode("utf-8"))
 
 
 def write(path: Path, rows: Iterable[Any]) -> None:
     """Write rows as JSON lines, atomically."""
-    with written_atomically(path) as stream:
+    with atomic_writer(path) as stream:
         for row in rows:
             stream.write(line_of(row))

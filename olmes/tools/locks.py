@@ -76,9 +76,9 @@ def held(path: Path) -> bool:
     """Whether a process has locked a file."""
     if not path.exists():
         return False
-    if (taken := Lock.take(path)) is None:
+    if (lock := Lock.take(path)) is None:
         return True
-    taken.release()
+    lock.release()
     return False
 
 

@@ -31,7 +31,7 @@ def test_every_public_name_is_there_and_is_shown_to_type_checkers(package) -> No
     for name in package.PUBLIC:
         assert getattr(package, name) is not None
     source = Path(package.__file__).read_text("utf-8")
-    [block] = [node for node in ast.parse(source).body if isinstance(node, ast.If)]
+    block = next(node for node in ast.parse(source).body if isinstance(node, ast.If))
     shown = set()
     for node in block.body:
         assert isinstance(node, ast.ImportFrom)

@@ -18,7 +18,7 @@ from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 
 TASK = load_task("agieval")
-SAMPLE = Path(__file__).parents[2] / "tasks/demo/agieval.jsonl"
+DEMO = Path(__file__).parents[2] / "tasks/demo/agieval.jsonl"
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -26,8 +26,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]
+def demo_docs() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in DEMO.read_text("utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_oracle_over_the_whole_data(docs: dict[str, list[dict[str, Any]]]) -> No
 
 
 def test_sample_covers_what_the_data_has() -> None:
-    items = sample()
+    items = demo_docs()
     check_oracle(items)
     assert len(items) >= 26
     assert {doc["subtask"] for doc in items} == {file.subtask for file in TASK.source.files}

@@ -20,7 +20,7 @@ from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.tools import jsonl
 
 TASK = load_task("deepmind_math")
-SAMPLE = Path(__file__).parents[2] / "tasks/demo/deepmind_math.jsonl"
+DEMO = Path(__file__).parents[2] / "tasks/demo/deepmind_math.jsonl"
 
 Place = tuple[str, int]
 
@@ -41,8 +41,8 @@ def category(subtask: str) -> str:
     return subtask.removeprefix("deepmind_math_").partition(":")[0]
 
 
-def sample() -> list[dict[str, Any]]:
-    return list(jsonl.read(SAMPLE))
+def demo_docs() -> list[dict[str, Any]]:
+    return list(jsonl.read(DEMO))
 
 
 def doc(gold: str, kind: str = "algebra__linear_1d", question: str = "Solve it.") -> dict[str, Any]:
@@ -123,15 +123,15 @@ def test_oracle_over_the_whole_data(docs: dict[Place, dict[str, Any]]) -> None:
     assert_oracle(list(docs.values()))
 
 
-def test_oracle_over_the_sample() -> None:
-    assert len(sample()) >= 60
-    assert {item["subtask"] for item in sample()} == {file.subtask for file in TASK.source.files}
-    assert_oracle(sample())
+def test_oracle_over_the_demo_data() -> None:
+    assert len(demo_docs()) >= 60
+    assert {item["subtask"] for item in demo_docs()} == {file.subtask for file in TASK.source.files}
+    assert_oracle(demo_docs())
 
 
-def test_the_sample_is_not_the_official_set(docs: dict[Place, dict[str, Any]]) -> None:
+def test_the_demo_data_is_not_the_official_set(docs: dict[Place, dict[str, Any]]) -> None:
     official = {item["question"] for item in docs.values()}
-    assert not official & {item["question"] for item in sample()}
+    assert not official & {item["question"] for item in demo_docs()}
 
 
 def test_another_items_answer_is_wrong(docs: dict[Place, dict[str, Any]]) -> None:

@@ -22,7 +22,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict]:
+def demo_docs() -> list[dict]:
     path = Path(__file__).parents[2] / "tasks/demo/gsm8k.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
@@ -62,9 +62,9 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
         assert set(TASK.score(doc, corrupt).values.values()) == {0.0}
 
 
-def test_oracle_over_the_sample() -> None:
-    assert len(sample()) >= 24
-    for doc in sample():
+def test_oracle_over_the_demo_data() -> None:
+    assert len(demo_docs()) >= 24
+    for doc in demo_docs():
         assert set(TASK.score(doc, TASK.perfect_response(doc)).values.values()) == {1.0}
         corrupt = TASK.perfect_response(doc, corrupt=True)
         assert set(TASK.score(doc, corrupt).values.values()) == {0.0}

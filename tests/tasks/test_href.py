@@ -33,7 +33,7 @@ BY_SIMILARITY = {"Open QA", "Fact Checking or Attributed QA"}
 SYSTEM = "You are a helpful assistant that helps us rate an AI model's responses to instructions."
 
 
-def sample() -> list[dict]:
+def demo_docs() -> list[dict]:
     lines = (FOLDER / "demo/href.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
@@ -89,19 +89,31 @@ def win_rate(task: Any, item: dict[str, Any], text: str) -> float:
 # The data.
 
 
-def test_the_sample_covers_every_category() -> None:
-    found = Counter(item["category"] for item in sample())
+def test_the_demo_data_covers_every_category() -> None:
+    found = Counter(item["category"] for item in demo_docs())
     assert len(found) == 11
     assert min(found.values()) >= 2
     assert sum(found.values()) >= 24
-    for item in sample():
+    for item in demo_docs():
         assert all(item[field].strip() for field in TASK.source.fields)
         assert item["generator"] == "olmes-sample"
 
 
-def test_oracle_over_the_sample_with_the_test_judge() -> None:
+def test_a_judge_without_faults_agrees_with_the_oracle() -> None:
+    for item in demo_docs():
+        for task in (TASK, BOTH):
+            for corrupt in (False, True):
+                response = task.perfect_response(item, corrupt=corrupt)
+                questions = task.questions(item, response)
+                judgements = task.perfect_judgements(item, questions, corrupt=corrupt)
+                assert judgements is not None
+                values = task.score(item, response, judgements).values
+                assert values == ({"win_rate": 0.0} if corrupt else task.perfect_values(item))
+
+
+def test_oracle_over_the_demo_data_with_the_test_judge() -> None:
     ties = 0
-    for item in sample():
+    for item in demo_docs():
         wanted = TASK.perfect_values(item)["win_rate"]
         ties += wanted == 0.5
         for task in (TASK, BOTH):
@@ -110,7 +122,7 @@ def test_oracle_over_the_sample_with_the_test_judge() -> None:
     assert ties == 3  # where there is one right answer, the baseline may have it too
 
 
-def test_a_folder_goes_first_and_the_sample_last(
+def test_a_folder_goes_first_and_the_demo_data_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLMES_OFFLINE", "1")
@@ -119,7 +131,7 @@ def test_a_folder_goes_first_and_the_sample_last(
         monkeypatch.delenv(name, raising=False)
     said: list[str] = []
     dataset = resolve(TASK, say=said.append)
-    assert (dataset.origin, len(dataset.instances)) == ("demo", len(sample()))
+    assert (dataset.origin, len(dataset.instances)) == ("demo", len(demo_docs()))
     assert "has no single public original" in said[0]
     assert any("OLMES_OFFLINE" in line for line in said)
 
@@ -185,7 +197,7 @@ def test_the_instruction_is_the_one_turn() -> None:
     assert TASK.gold(doc()) == {"baseline": doc()["output"], "reference": doc()["reference"]}
 
 
-@pytest.mark.parametrize("category", sorted({item["category"] for item in sample()}))
+@pytest.mark.parametrize("category", sorted({item["category"] for item in demo_docs()}))
 def test_each_category_is_judged_as_the_protocol_says(category: str) -> None:
     item = doc(category)
     questions = TASK.questions(item, Response(text="ours {output_1} {reference}"))

@@ -35,7 +35,7 @@ def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifeval/input_data.jsonl.gz"))
 
 
-def sample() -> list[dict]:
+def demo_docs() -> list[dict]:
     return list(jsonl.read(Path(__file__).parents[2] / "tasks/demo/ifeval.jsonl"))
 
 
@@ -182,13 +182,13 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
         assert_oracle(doc)
 
 
-def test_oracle_over_the_sample() -> None:
-    for doc in sample():
+def test_oracle_over_the_demo_data() -> None:
+    for doc in demo_docs():
         assert_oracle(doc)
 
 
-def test_the_sample_covers_every_instruction_and_relation() -> None:
-    docs = sample()
+def test_the_demo_data_covers_every_instruction_and_relation() -> None:
+    docs = demo_docs()
     kwargs = [given for doc in docs for given in doc["kwargs"]]
     assert len(docs) >= 26
     assert [doc["key"] for doc in docs] == list(range(900001, 900001 + len(docs)))
@@ -197,8 +197,8 @@ def test_the_sample_covers_every_instruction_and_relation() -> None:
         assert {given[name] for given in kwargs if name in given} == {"less than", "at least"}
 
 
-def test_the_sample_is_not_the_benchmark(shared_data: Path) -> None:
-    assert not {doc["prompt"] for doc in sample()} & {
+def test_the_demo_data_is_not_the_benchmark(shared_data: Path) -> None:
+    assert not {doc["prompt"] for doc in demo_docs()} & {
         doc["prompt"] for doc in official(shared_data)
     }
 

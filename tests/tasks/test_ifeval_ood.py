@@ -38,7 +38,7 @@ def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifbench/IFBench_test.jsonl.gz"))
 
 
-def sample(name: str = "ifeval_ood") -> list[dict]:
+def demo_docs(name: str = "ifeval_ood") -> list[dict]:
     return list(jsonl.read(Path(__file__).parents[2] / f"tasks/demo/{name}.jsonl"))
 
 
@@ -141,22 +141,32 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
             assert_oracle(doc, by_reference=key not in NO_TEXT_MEETS_BOTH)
 
 
-def test_oracle_over_the_sample() -> None:
-    for doc in sample():
+def test_what_the_oracle_expects_leaves_out_what_no_text_can_meet(shared_data: Path) -> None:
+    docs = {doc["key"]: doc for doc in official(shared_data)}
+    for key in NOT_COMPOSED:
+        assert TASK.perfect_values(docs[key]) == {}
+    for key in NO_TEXT_MEETS_BOTH:
+        assert METRICS - set(TASK.perfect_values(docs[key])) == {"prompt_level_loose_reference"}
+        assert BY_REFERENCE.perfect_values(docs[key]) == {}
+    assert TASK.perfect_values(docs["1"]) == dict.fromkeys(METRICS, 1.0)
+
+
+def test_oracle_over_the_demo_data() -> None:
+    for doc in demo_docs():
         capitals = doc["instruction_id_list"] == ["custom:european_capitals_sort"]
         assert_oracle(doc, by_reference=not capitals)
 
 
-def test_the_sample_covers_every_type_and_pairs() -> None:
-    docs = sample()
+def test_the_demo_data_covers_every_type_and_pairs() -> None:
+    docs = demo_docs()
     assert demo.find(SAME) == demo.find(TASK)
     assert [doc["key"] for doc in docs] == [str(900001 + n) for n in range(len(docs))]
     assert len({id_ for doc in docs for id_ in doc["instruction_id_list"]}) == 58
     assert sum(len(doc["instruction_id_list"]) == 2 for doc in docs) >= 6
 
 
-def test_the_sample_is_not_the_benchmark(shared_data: Path) -> None:
-    assert not {doc["prompt"] for doc in sample()} & {
+def test_the_demo_data_is_not_the_benchmark(shared_data: Path) -> None:
+    assert not {doc["prompt"] for doc in demo_docs()} & {
         doc["prompt"] for doc in official(shared_data)
     }
 
@@ -224,7 +234,7 @@ def test_a_missing_argument_is_an_error_that_names_item_and_argument() -> None:
 def test_preparing_loads_what_scoring_needs(
     opened_while_scoring: Callable[..., list[str]],
 ) -> None:
-    docs = sample()
+    docs = demo_docs()
     pairs = [(doc, TASK.perfect_response(doc).text) for doc in docs]
     assert opened_while_scoring("ifeval_ood", pairs) == []
 

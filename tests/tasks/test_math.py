@@ -23,7 +23,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-def sample() -> list[dict]:
+def demo_docs() -> list[dict]:
     path = Path(__file__).parents[2] / "tasks/demo/math.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
@@ -172,10 +172,10 @@ def check_oracle(items: list[dict[str, Any]]) -> None:
         assert set(values(item, wrong).values()) == {0.0}, TASK.gold(item)
 
 
-def test_oracle_over_the_sample() -> None:
-    assert len(sample()) >= 28
-    assert len({TASK.subtask(item) for item in sample()}) == 7
-    check_oracle(sample())
+def test_oracle_over_the_demo_data() -> None:
+    assert len(demo_docs()) >= 28
+    assert len({TASK.subtask(item) for item in demo_docs()}) == 7
+    check_oracle(demo_docs())
 
 
 def test_oracle_over_a_part_of_the_data(shared_data: Path) -> None:
@@ -191,8 +191,8 @@ def test_oracle_over_the_whole_data(shared_data: Path) -> None:
     assert unreadable == 263
 
 
-def test_the_solutions_of_the_sample_are_right() -> None:
-    for item in sample():
+def test_the_solutions_of_the_demo_data_are_right() -> None:
+    for item in demo_docs():
         found = values(item, item["solution"])
         assert found["exact_match_flex"] == found["math_verify"] == 1.0
 

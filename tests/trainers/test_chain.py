@@ -1,4 +1,4 @@
-"""The chain: three stages from one file, stopped and gone on with, every checkpoint scored."""
+"""The chain: three stages from one file, stopped and resumed, every checkpoint scored."""
 
 from __future__ import annotations
 

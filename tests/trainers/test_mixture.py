@@ -103,7 +103,7 @@ def test_sources_that_do_not_exist(tmp_path: Path) -> None:
 
 def test_a_hub_set_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
     """The suite runs with HF_HUB_OFFLINE=1, which the hub's library reports as it does a real gap."""
-    with pytest.raises(OlmesError, match=r"cannot be had from the hub \("):
+    with pytest.raises(OlmesError, match=r"cannot be fetched from the hub \("):
         mix(tmp_path, {"nobody/nothing": {"count": 1}})
 
 

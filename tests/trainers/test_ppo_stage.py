@@ -99,6 +99,7 @@ def test_the_table_has_every_setting_and_keeps_the_older_names() -> None:
     newer |= {"max_completion_length": 7, "lam": 1}
     again = make_recipe("rlvr", {"data": DATA, "ppo": newer}, "x.toml")
     assert recipe_hash(again) == recipe_hash(recipe)
+    assert set(config.to_json()) > {"reward", "no_end_penalty", "epochs", "response_length"}
     # As it was hashed when the table was a plain mapping: a stopped training resumes.
     assert to_json(recipe)["ppo"] == older
     assert json.dumps(to_json(recipe)["ppo"]["lam"]) == "1"

@@ -166,7 +166,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(workshop: Any, tmp_path: 
     (stopped / "checkpoint-3/trainer_state.json").unlink()
     said: list[str] = []
     again = train(recipe, stopped, say=said.append)
-    assert "going on from checkpoint-2" in said
+    assert "resumes from checkpoint-2" in said
     for name, tensor in weights(whole).items():
         assert tensor.equal(weights(again)[name]), name
     log = [json.loads(line) for line in (stopped / "train_log.jsonl").read_text().splitlines()]
@@ -200,7 +200,7 @@ def test_nothing_within_the_length_is_refused(workshop: Any) -> None:
         build_sft(workshop.prepared("sft", max_length=3))
 
 
-def test_a_template_without_a_twin_is_refused(workshop: Any, tmp_path: Path) -> None:
+def test_a_template_without_a_training_template_is_refused(workshop: Any, tmp_path: Path) -> None:
     (tmp_path / "own.jinja").write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}")
     with pytest.raises(OlmesError, match="does not mark what the assistant says"):
         build_sft(workshop.prepared("sft", template="own.jinja"))

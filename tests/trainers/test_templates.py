@@ -1,4 +1,4 @@
-"""Templates and their training twins: the same text, and marks on the answer and its end alone."""
+"""Templates and their training templates: the same text, and marks on the answer and its end alone."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ chats = st.builds(
 @pytest.mark.parametrize("name", bundled_templates())
 @given(turns=chats, prompt=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_a_twin_renders_the_same(
+def test_a_training_template_renders_the_same(
     char_tokenizer: Any, name: str, turns: list[dict[str, str]], prompt: bool
 ) -> None:
     pair = read_pair(FOLDER / f"{name}.jinja")
@@ -89,13 +89,15 @@ def test_labels_that_teach_the_question_are_refused(char_tokenizer: Any) -> None
         check_labels(char_tokenizer, turns, without_end)
 
 
-def test_the_models_own_template_gets_the_twin_that_renders_the_same(char_tokenizer: Any) -> None:
+def test_the_models_own_template_gets_the_training_one_that_renders_the_same(
+    char_tokenizer: Any,
+) -> None:
     pair = find_template("model", char_tokenizer)
     assert pair.plain == char_tokenizer.chat_template
     assert pair.training == read_pair(FOLDER / "tulu.jinja").training
 
 
-def test_a_template_without_a_twin_has_none(char_tokenizer: Any) -> None:
+def test_a_template_without_a_training_template_has_none(char_tokenizer: Any) -> None:
     import copy
 
     other = copy.copy(char_tokenizer)
@@ -112,8 +114,8 @@ def test_templates_from_files(tmp_path: Any, char_tokenizer: Any) -> None:
         find_template(str(plain), char_tokenizer)
     plain.write_text("{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
     assert find_template(str(plain), char_tokenizer).training == ""
-    twin = tmp_path / "mine.training.jinja"
-    twin.write_text("{% for m in messages %}({{ m['content'] }}){% endfor %}")
+    training = tmp_path / "mine.training.jinja"
+    training.write_text("{% for m in messages %}({{ m['content'] }}){% endfor %}")
     with pytest.raises(OlmesError, match="render different texts"):
         find_template(str(plain), char_tokenizer)
 

@@ -1,4 +1,4 @@
-"""An adapter checkpoint made whole: base model and adapter, merged beside it, once."""
+"""The whole model of an adapter checkpoint: base model and adapter, merged once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NAME = "merged"
 def merged(folder: Path) -> Path:
     """The folder of the whole model; made now if it is not there.
 
-    It lies at `merged/TRAINING/LABEL` beside the adapter's `TRAINING/LABEL`, so that it is of the
+    It lies at `merged/TRAINING/LABEL`, the adapter at `TRAINING/LABEL`, so that it is of the
     same family.
 
     The base is merged in its own precision, on the CPU. Its vocabulary grows where the adapter's
     tokenizer is larger, and never shrinks.
 
     Raises:
-        OlmesError: the base model cannot be had, or peft is not installed.
+        OlmesError: the base model cannot be found, or peft is not installed.
     """
     unit = folder.parent.parent
     target = unit / NAME / folder.parent.name / folder.name

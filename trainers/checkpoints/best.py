@@ -1,6 +1,6 @@
 """What a training's checkpoints scored, and which is best: `scores.jsonl` and `best.json`.
 
-Both are written anew from the queue and the records after each scoring, so nothing in them can be
+Both are written again from the queue and the records after each scoring, so nothing in them can be
 torn or doubled.
 """
 
@@ -17,39 +17,48 @@ from olmes.comparison.boards import higher_is_better
 from olmes.comparison.items import SharedItems
 from olmes.records.aggregate import suite_mean, suite_unit
 from olmes.records.record import Record
-from olmes.records.schema import Score
+from olmes.records.schema import Score, TaskResult
 from olmes.tools.jsonl import dumps, write, write_atomically
 from olmes.trainers.checkpoints.manifest import Training
-from olmes.trainers.checkpoints.queue import Job, Queue
-
-NUMBERS = ("value", "stderr", "ci_low", "ci_high", "n")
+from olmes.trainers.checkpoints.queue import Job, Queue, ScoreResult, TaskScore
 
 
-def outcome(record: Record) -> dict[str, Any]:
+def outcome(record: Record) -> ScoreResult:
     """What the queue keeps of a record: its name and its headline numbers."""
     run, suite = record.run, record.run.suite
     total = suite or Score.of(suite_mean(record.tasks))
-    return {
-        "record": record.id,
-        "folder": str(record.folder.resolve()),
-        "suite": run.what,
-        "complete": record.complete and (suite is None or suite.complete),
-        "held_out": run.held_out is not None,
-        "demo_data": bool(run.demo_tasks),
-        **{key: getattr(total, key) for key in NUMBERS},
-        "unit": suite.unit if suite else suite_unit(record.tasks.values()),
-        "higher_is_better": higher_is_better(record),
-        "tasks": {
-            name: {
-                "metric": task.primary,
-                **{key: getattr(task.score, key) for key in NUMBERS},
-                "unit": task.score.unit,
-                "higher_is_better": task.score.higher_is_better,
-            }
-            for name, task in record.tasks.items()
-        },
-        "missing": suite.missing if suite else [],
-    }
+    return ScoreResult(
+        record=record.id,
+        folder=str(record.folder.resolve()),
+        suite=run.what,
+        complete=record.complete and (suite is None or suite.complete),
+        held_out=run.held_out is not None,
+        demo_data=bool(run.demo_tasks),
+        value=total.value,
+        stderr=total.stderr,
+        ci_low=total.ci_low,
+        ci_high=total.ci_high,
+        n=total.n,
+        unit=suite.unit if suite else suite_unit(record.tasks.values()),
+        higher_is_better=higher_is_better(record),
+        tasks={name: task_score(task) for name, task in record.tasks.items()},
+        missing=suite.missing if suite else [],
+    )
+
+
+def task_score(task: TaskResult) -> TaskScore:
+    """What the queue keeps of a task: its primary metric."""
+    score = task.score
+    return TaskScore(
+        metric=task.primary,
+        value=score.value,
+        stderr=score.stderr,
+        ci_low=score.ci_low,
+        ci_high=score.ci_high,
+        n=score.n,
+        unit=score.unit,
+        higher_is_better=score.higher_is_better,
+    )
 
 
 def publish(queue: Queue, training: Training, items: SharedItems) -> set[str]:
@@ -63,8 +72,8 @@ def publish(queue: Queue, training: Training, items: SharedItems) -> set[str]:
     jobs = sorted(queue.jobs(), key=lambda job: (job.step is None, job.step or 0, job.number))
     write(queue.folder / "scores.jsonl", (row_of(job) for job in jobs if job.over))
     found = []
-    for ask_hash in dict.fromkeys(job.ask_hash for job in jobs):
-        candidates = [job for job in jobs if job.ask_hash == ask_hash and eligible(job)]
+    for request_hash in dict.fromkeys(job.request_hash for job in jobs):
+        candidates = [job for job in jobs if job.request_hash == request_hash and eligible(job)]
         if candidates:
             found.append(best_among(candidates, items))
     best = [one.to_json(queue.folder) for one in found]
@@ -81,8 +90,8 @@ def row_of(job: Job) -> dict[str, Any]:
         "state": job.state,
         "reason": job.reason,
         "source": job.source,
-        "ask": job.ask_hash,
-        "limit": job.ask["limit"],
+        "ask": job.request_hash,
+        "limit": job.request.limit,
         "fingerprint": job.fingerprint or None,
         "queued": job.created,
         "ended": job.updated,
@@ -91,7 +100,7 @@ def row_of(job: Job) -> dict[str, Any]:
 
 
 def eligible(job: Job) -> bool:
-    """Whether a checkpoint may be the best: wholly scored, on tasks that one may choose by."""
+    """Whether a checkpoint may be the best: completely scored, on tasks that one may choose by."""
     result = job.result
     return bool(
         job.state == "done"
@@ -105,7 +114,7 @@ def eligible(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best of a training's checkpoints at one question."""
+    """The best of a training's checkpoints at one evaluation request."""
 
     job: Job
     numbers: dict[str, Any]
@@ -113,16 +122,16 @@ class Best:
 
     def to_json(self, training: Path) -> dict[str, Any]:
         """An entry of `best.json`."""
-        result = self.job.result or {}
-        aside = training / self.job.folder
+        result = self.job.score
+        staged = training / self.job.folder
         return {
             "suite": result["suite"],
-            "ask": self.job.ask_hash,
-            "limit": self.job.ask["limit"],
+            "ask": self.job.request_hash,
+            "limit": self.job.request.limit,
             "checkpoint": self.job.label,
             "step": self.job.step,
             "source": self.job.source,
-            "aside": str(aside) if aside.is_dir() else None,
+            "aside": str(staged) if staged.is_dir() else None,
             "record": result["record"],
             "folder": result["folder"],
             **self.numbers,
@@ -136,13 +145,14 @@ def best_among(jobs: Sequence[Job], items: SharedItems) -> Best:
     The correction is `olmes.comparison.best` over the items that all checkpoints have. Where it
     cannot be made, the score stands uncorrected and the note says why.
     """
-    results = [job.result or {} for job in jobs]
+    results = [job.score for job in jobs]
     records = [Record.load(Path(result["folder"])) for result in results]
     directions = {
         task.score.higher_is_better for record in records for task in record.tasks.values()
     }
     best = max if True in directions else min
-    top = best(range(len(jobs)), key=lambda at: results[at]["value"])
+    means = [result["value"] or 0.0 for result in results]  # of eligible jobs; none is missing
+    top = best(range(len(jobs)), key=means.__getitem__)
     plain = {
         "score": results[top]["value"],
         "stderr": results[top]["stderr"],
@@ -161,7 +171,7 @@ def best_among(jobs: Sequence[Job], items: SharedItems) -> Best:
         return Best(jobs[top], plain, "not corrected: the checkpoints share too few items")
     found = shared.best()
     note = ""
-    if not math.isclose(results[found.index]["value"], found.score, abs_tol=1e-6):
+    if not math.isclose(means[found.index], found.score, abs_tol=1e-6):
         note = f"over the {found.n} items that all checkpoints have a value for"
     names = ("score", "stderr", "corrected", "bias", "ci_low", "ci_high", "n")
     numbers = {name: getattr(found, name) for name in names}

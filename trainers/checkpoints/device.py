@@ -1,4 +1,4 @@
-"""On which device a checkpoint is scored while a training goes on."""
+"""On which device a checkpoint is scored while the training runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def free_device(kind: str, local_index: int) -> str | None:
-    """A device beside a training: the CPU beside the CPU, or a GPU nobody trains on; None if none.
+    """A device for scoring during a training: its CPU, or a GPU no process trains on; None if none.
 
     Args:
         kind: what the training runs on (`cpu`, `cuda`, `mps`).

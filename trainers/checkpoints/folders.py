@@ -16,12 +16,12 @@ FOLDER = re.compile(
 )
 """Folder names of one checkpoint among several of the same training."""
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
-"""Configuration, tokenizer, chat template and the trainer's log, beside the weights."""
+"""Configuration, tokenizer, chat template and the trainer's log: what is kept with the weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFolder:
-    """A folder that is named like a checkpoint; it need not be whole."""
+    """A folder that is named like a checkpoint; it need not be complete."""
 
     folder: Path
     step: int | None
@@ -33,16 +33,16 @@ class CheckpointFolder:
         return self.folder.name
 
 
-def checkpoints_in(place: Path) -> list[CheckpointFolder]:
-    """The folders in `place` that are named like checkpoints, and `place` itself when it holds a
+def checkpoints_in(folder: Path) -> list[CheckpointFolder]:
+    """The folders in `folder` that are named like checkpoints, and itself when it holds a
     model, in the order of their steps.
     """  # noqa: D205 (one sentence)
     try:
-        found = [path for path in place.iterdir() if FOLDER.match(path.name) and path.is_dir()]
+        found = [path for path in folder.iterdir() if FOLDER.match(path.name) and path.is_dir()]
     except OSError:
         return []
-    if any((place / name).is_file() for name in ("config.json", ADAPTERS[0])):
-        found.append(place)
+    if any((folder / name).is_file() for name in ("config.json", ADAPTERS[0])):
+        found.append(folder)
     named = [checkpoint_at(path) for path in found]
     return sorted(named, key=lambda one: (one.step is None, one.step or 0, one.label))
 
@@ -59,10 +59,10 @@ def checkpoint_at(folder: Path) -> CheckpointFolder:
 
 
 def last_complete(output_dir: str | Path) -> Path | None:
-    """The newest whole checkpoint, to go on from: `train(resume_from_checkpoint=...)`.
+    """The newest complete checkpoint, to resume from: `train(resume_from_checkpoint=...)`.
 
     `resume_from_checkpoint=True` takes the newest folder, which a trainer that was killed while it
-    saved left half written.
+    saved left incomplete.
     """
     for one in reversed(checkpoints_in(Path(output_dir))):
         if (

@@ -1,54 +1,43 @@
-"""The checkpoint hook: every checkpoint a Hugging Face trainer writes is scored by itself.
+"""The checkpoint hook: every checkpoint a Hugging Face trainer writes is scored automatically.
 
 ```python
 trainer = Trainer(..., callbacks=[ScoreCheckpoints(suite="dev", limit=200)])
 ```
 
-The trainer hard-links the model's files aside, puts a line into a queue and goes on; another process
-scores. docs/checkpoints.md says where everything lies.
+The trainer hard-links the model's files into a staging folder, adds a job to a queue and continues;
+another process scores. docs/checkpoints.md says where everything lies.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from transformers import TrainerCallback
 
-from olmes.client.client import check_url
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.tools.locks import Presence
-from olmes.trainers.checkpoints import staging as aside
-from olmes.trainers.checkpoints.device import free_device, free_memory
+from olmes.trainers.checkpoints import staging
+from olmes.trainers.checkpoints.device import free_device
 from olmes.trainers.checkpoints.folders import CheckpointFolder, checkpoint_at, checkpoints_in
-from olmes.trainers.checkpoints.lineage import Steps, add_lineage, base_of, steps_of
-from olmes.trainers.checkpoints.manifest import KEEPS, Keep, Training
-from olmes.trainers.checkpoints.process import ScoringProcess, environment, submission
-from olmes.trainers.checkpoints.queue import Job, Queue
-from olmes.trainers.checkpoints.reporting import Teller
-from olmes.trainers.checkpoints.request import (
-    POLICIES,
-    EvalRequest,
-    Policy,
-    absolute,
-    training_folder,
-)
+from olmes.trainers.checkpoints.lineage import LineageValue, Steps, add_lineage, base_of, steps_of
+from olmes.trainers.checkpoints.manifest import Keep
+from olmes.trainers.checkpoints.process import JobSubmission
+from olmes.trainers.checkpoints.request import EvalRequest, Policy, absolute
+from olmes.trainers.checkpoints.scoring import CheckpointScoring, HookOptions, Where
 
-Where = Literal["process", "pause", "command"]
-WHERES: tuple[Where, ...] = ("process", "pause", "command")
 POLL_SECONDS = 0.5
 Method = TypeVar("Method", bound=Callable[..., None])
 
 
 def never_raises(method: Method) -> Method:
-    """Say what went wrong and let the training go on; count the time it cost."""
+    """Say what went wrong and let the training continue; count the time it cost."""
 
     @functools.wraps(method)
     def guarded(self: ScoreCheckpoints, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -57,7 +46,7 @@ def never_raises(method: Method) -> Method:
             if state.is_world_process_zero:
                 method(self, args, state, control, **kwargs)
         except Exception as error:
-            say(f"{method.__name__}: {type(error).__name__}: {error}; the training goes on")
+            say(f"{method.__name__}: {type(error).__name__}: {error}; the training continues")
         finally:
             self.seconds += time.perf_counter() - began
 
@@ -76,29 +65,25 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         data: folder of benchmark files.
         settings: changes to formulations, `{"gsm8k.shots": 4}`.
         judge: who answers for tasks that need a judge.
-        policy: `every` checkpoint in turn; the `latest` first, the others later; or `one_behind`:
-            one runs, the newest waits, those between are skipped.
-        where: in a `process` beside the training; in the `pause` that the training makes for it; or
-            through a `command` that hands each job to a scheduler.
-        device: where the process runs the model (`cuda:1`, `cpu`). Without one it takes a GPU that no
-            trainer uses; where there is none, scoring waits for the end of the training.
-        command: what submits a job, with `{job}` for the command that scores it.
+        device: where the scoring process runs the model (`cuda:1`, `cpu`). Without one it takes a GPU
+            that no trainer uses; where there is none, scoring waits for the end of the training.
         dtype: precision, as in `olmes run`.
         batch_size: responses generated together.
         max_length: window in tokens.
-        tokenizer: folder of a tokenizer for checkpoints that are saved without one.
         reason: why a held-out suite is asked for.
         final: say that the last checkpoint is the end of the work: a held-out suite is then put to
             it alone, when the training ends.
-        retries: how often a scoring that raised an error is tried again.
-        retry_delay: seconds before the first of them, doubled for each further one.
-        keep: which checkpoints stay set aside once scored: the `best`, `all` or `none`.
-        threads: processor threads of the scoring process; by default 1 beside a training on the CPU.
-        wait_at_end: whether the end of the training waits for the scores. With several training
-            processes it never does: the others would run into their time limit.
-        about: what the lineage says of this training (`{"method": "sft", "recipe": ...}`).
-        push: address of a results server that shows the scoring live and gets the records; the token
-            is $OLMES_TOKEN's.
+        policy: of `ScoringOptions`, which says what each of these means, as do the next ones.
+        tokenizer: of `ScoringOptions`.
+        retries: of `ScoringOptions`.
+        retry_delay: of `ScoringOptions`.
+        keep: of `ScoringOptions`.
+        push: of `ScoringOptions`.
+        where: of `HookOptions`, as are the next ones.
+        command: of `HookOptions`.
+        threads: of `HookOptions`.
+        wait_at_end: of `HookOptions`.
+        about: of `HookOptions`.
 
     Raises:
         OlmesError: an argument does not fit, a name is unknown, or a held-out suite is asked for
@@ -129,19 +114,10 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         keep: Keep = "best",
         threads: int | None = None,
         wait_at_end: bool = True,
-        about: Mapping[str, Any] | None = None,
+        about: Mapping[str, LineageValue] | None = None,
         push: str = "",
     ) -> None:
-        one_of("policy", policy, POLICIES)
-        one_of("where", where, WHERES)
-        one_of("keep", keep, KEEPS)
-        if (where == "command") != (command is not None):
-            raise OlmesError('where="command" and command="... {job} ..." go together; give both.')
-        if command is not None:
-            submission(command, Path(), "")
-        if push:
-            check_url(push)
-        self.ask = EvalRequest(
+        request = EvalRequest(
             target=absolute(suite) if isinstance(suite, str) else tuple(map(absolute, suite)),
             out=str(Path(out).resolve()),
             limit=limit,
@@ -155,224 +131,182 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             reason=reason,
             final=final,
         )
-        self.ask.check()
-        self.policy, self.where, self.command = policy, where, command
-        self.tokenizer = None if tokenizer is None else Path(tokenizer)
-        self.retries, self.retry_delay, self.keep = retries, retry_delay, keep
-        self.threads, self.wait_at_end, self.about = threads, wait_at_end, dict(about or {})
-        self.push = push
+        self.options = HookOptions(
+            request=request,
+            policy=policy,
+            tokenizer=None if tokenizer is None else Path(tokenizer),
+            retries=retries,
+            retry_delay=retry_delay,
+            keep=keep,
+            push=push,
+            where=where,
+            command=command,
+            threads=threads,
+            wait_at_end=wait_at_end,
+            about=dict(about or {}),
+        )
+        self.options.check()
         self.seconds = 0.0
         """What this callback has cost the training so far, without what it waited for scores."""
         self.base = ""
+        """The model that the training began from."""
         self.deferred = False
-        self.queue: Queue | None = None
+        """Whether scoring waits for the end of the training."""
+        self.scoring: CheckpointScoring | None = None
+        self.submission: JobSubmission | None = None
         self.presence: Presence | None = None
-        self.scorer: ScoringProcess | None = None
-        self.submitted: dict[str, subprocess.Popen[bytes]] = {}
-        self.teller = Teller(say)
 
     @never_raises
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Open the queue, and queue what an earlier process saved and did not come to queue."""
-        queue = self.open(args, kwargs.get("model"))
-        self.choose_place(args)
-        self.presence = Presence(queue.folder / "present")
-        self.teller.pass_over(queue)
+        scoring = self.open(args, kwargs.get("model"))
+        self.presence = Presence(scoring.folder / "present")
+        scoring.reporter.skip_what_ended()
         written = checkpoints_in(Path(args.output_dir))
         for one in written:
             # What lies ahead is about to be written again, into the very files that are linked.
             if (one.step or 0) > state.global_step:
-                aside.own_copies(queue, one.label)
-        queue.retry_failed()
+                staging.own_copies(scoring.queue, one.label)
+        scoring.queue.retry_failed()
         if str(getattr(args.save_strategy, "value", args.save_strategy)) == "no":
             say('save_strategy is "no": no checkpoint will be written, so none will be scored')
-        if not self.ask.held_out:
+        if not self.options.request.held_out:
             behind = [
                 one
                 for one in written
                 if one.folder.parent == Path(args.output_dir).resolve()
                 and one.step is not None
                 and 0 < one.step <= state.global_step
-                and trouble_of(one.folder, tokenizer=self.tokenizer is None, in_order=True) is None
+                and trouble_of(one.folder, tokenizer=self.wants_tokenizer, in_order=True) is None
             ]
-            for one in behind[-1:] if self.policy == "one_behind" else behind:
-                self.put(queue, one)
-        self.serve(queue)
+            for one in behind[-1:] if self.options.policy == "one_behind" else behind:
+                self.put(scoring, one)
+        self.serve(scoring)
 
     @never_raises
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Set the checkpoint aside and queue it."""
-        queue = self.queue or self.open(args, kwargs.get("model"))
-        if self.ask.held_out:
+        """Stage the checkpoint and queue it."""
+        scoring = self.scoring or self.open(args, kwargs.get("model"))
+        if self.options.request.held_out:
             return
         saved = checkpoint_at(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         with contextlib.suppress(OSError):  # a checkpoint that cannot be written to is scored too
             # Here alone: a later change would make the folder the newest one to a trainer.
-            add_lineage(saved.folder, self.lineage(saved))
-        self.put(queue, saved)
-        self.serve(queue)
-        if self.where == "pause" and not self.deferred:
-            self.wait(queue)
-        self.teller.tell(queue)
+            add_lineage(saved.folder, self.lineage(scoring, saved))
+        self.put(scoring, saved)
+        self.serve(scoring)
+        if self.options.where == "pause" and not self.deferred:
+            self.wait(scoring)
+        scoring.reporter.report()
 
     @never_raises
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Queue the last checkpoint for a held-out suite; wait for the scores, or leave them."""
-        queue = self.queue or self.open(args, kwargs.get("model"))
+        scoring = self.scoring or self.open(args, kwargs.get("model"))
         try:
-            if self.ask.held_out:
-                self.put_last(queue, args)
+            if self.options.request.held_out:
+                self.put_last(scoring)
             self.deferred = False
-            self.serve(queue)
-            if self.wait_at_end and self.where != "command" and args.world_size == 1:
-                self.wait(queue)
+            self.serve(scoring)
+            waits = self.options.wait_at_end and self.options.where != "command"
+            if waits and args.world_size == 1:
+                self.wait(scoring)
         finally:
             if self.presence is not None:
                 self.presence.leave()
                 self.presence = None
-        self.teller.tell(queue)
-        if waiting := queue.waiting():
-            say(f"still to be scored: {len(waiting)}; results come to {queue.folder}")
+        scoring.reporter.report()
+        if waiting := scoring.queue.waiting():
+            say(f"still to be scored: {len(waiting)}; results come to {scoring.folder}")
         else:
-            self.teller.tell_best(queue)
+            scoring.reporter.report_best()
 
-    def open(self, args: Any, model: Any) -> Queue:
-        """The training's queue."""
-        folder = training_folder(Path(self.ask.out), Path(args.output_dir))
-        self.queue = Queue(folder)
-        self.base = base_of(model)
-        self.training = Training(
-            name=Path(args.output_dir).resolve().name,
-            output_dir=str(Path(args.output_dir).resolve()),
-            cwd=str(Path.cwd()),
-            retries=self.retries,
-            retry_delay=self.retry_delay,
-            keep=self.keep,
-            push=self.push,
-        )
-        self.training.write(folder)
-        return self.queue
-
-    def choose_place(self, args: Any) -> None:
-        """Where the model runs, so that it never takes memory that the trainer counts on."""
+    def open(self, args: Any, model: Any) -> CheckpointScoring:
+        """The scoring of this training; the model runs where it takes no memory the trainer needs."""
+        options = self.options
         kind = getattr(args.device, "type", "cpu")
-        threads = self.threads
-        if threads is None and kind == "cpu" and self.where == "process":
+        threads = options.threads
+        if threads is None and kind == "cpu" and options.where == "process":
             threads = 1
-        folder = training_folder(Path(self.ask.out), Path(args.output_dir))
-        pause = self.where == "pause"
+        paused = options.where == "pause"
         alone = args.world_size == 1
-        self.scorer = ScoringProcess(
-            folder, threads=threads, detached=not (pause and alone), drain=pause
-        )
-        if self.where == "process" and self.ask.device is None:
+        self.base = base_of(model)
+        scoring = CheckpointScoring(
+            options, Path(args.output_dir), say=say, threads=threads,
+            detached=not (paused and alone), paused=paused,
+        )  # fmt: skip
+        scoring.write_training()
+        if options.command is not None:
+            self.submission = JobSubmission(options.command, scoring.queue, say)
+        if options.where == "process" and options.request.device is None:
             device = free_device(kind, getattr(args, "local_process_index", 0))
             if device is None:
                 self.deferred = True
                 say(
                     "there is no other device, so checkpoints are scored when the training ends; "
-                    'where="pause" scores them at once, device="cpu" beside the training'
+                    'where="pause" scores them at once, device="cpu" during the training'
                 )
             else:
-                self.ask = self.ask.on_device(device)
-        elif pause and not alone:
+                scoring.run_on(device)
+        elif paused and not alone:
             self.deferred = True  # the other processes would run into their time limit
             say('where="pause" is for one training process; checkpoints are scored at the end')
-        elif pause and self.ask.device is None:
-            self.ask = self.ask.on_device(str(args.device))
+        elif paused and options.request.device is None:
+            scoring.run_on(str(args.device))
+        self.scoring = scoring
+        return scoring
 
-    def put(self, queue: Queue, checkpoint: CheckpointFolder) -> None:
-        """Set a checkpoint aside and queue it, or write down why it cannot be scored."""
-        trouble = trouble_of(checkpoint.folder, tokenizer=self.tokenizer is None)
+    @property
+    def wants_tokenizer(self) -> bool:
+        """Whether a checkpoint must have a tokenizer of its own."""
+        return self.options.tokenizer is None
+
+    def put(self, scoring: CheckpointScoring, checkpoint: CheckpointFolder) -> None:
+        """Stage a checkpoint and queue it, or keep why it cannot be scored."""
+        trouble = trouble_of(checkpoint.folder, tokenizer=self.wants_tokenizer)
         reason = trouble.reason if trouble else ""
         if trouble is None:
             try:
-                aside.put(
-                    queue, checkpoint, self.ask, self.policy, training=self.training.name,
-                    tokenizer=self.tokenizer,
-                    write_beside=lambda folder: add_lineage(folder, self.lineage(checkpoint)),
-                )  # fmt: skip
+                scoring.put(checkpoint, lambda: self.lineage(scoring, checkpoint))
             except (OlmesError, OSError) as error:  # no room, or the folder is gone already
-                reason = f"it could not be set aside: {error}"
+                reason = f"its files could not be staged: {error}"
         if reason:
-            known = queue.find(checkpoint.label, self.ask)
-            if known is None or known.reason != reason:
-                queue.refuse(
-                    label=checkpoint.label, step=checkpoint.step, source=checkpoint.folder,
-                    ask=self.ask, reason=reason,
-                )  # fmt: skip
+            scoring.refuse(checkpoint, reason)
 
-    def lineage(self, checkpoint: CheckpointFolder) -> Steps:
+    def lineage(self, scoring: CheckpointScoring, checkpoint: CheckpointFolder) -> Steps:
         """What a checkpoint of this training descends from."""
-        return steps_of(self.base, self.training.name, checkpoint.step, self.about)
+        return steps_of(self.base, scoring.training, checkpoint.step, self.options.about)
 
-    def put_last(self, queue: Queue, args: Any) -> None:
-        """Queue the last whole checkpoint: what a held-out suite is put to."""
-        whole = [
+    def put_last(self, scoring: CheckpointScoring) -> None:
+        """Queue the last complete checkpoint: what a held-out suite is put to."""
+        complete = [
             one
-            for one in checkpoints_in(Path(args.output_dir))
+            for one in checkpoints_in(scoring.output_dir)
             if one.step is not None and trouble_of(one.folder, tokenizer=False) is None
         ]
-        if whole:
-            self.put(queue, whole[-1])
+        if complete:
+            self.put(scoring, complete[-1])
         else:
-            say("there is no whole checkpoint that the held-out suite could be put to")
+            say("there is no complete checkpoint that the held-out suite could be put to")
 
-    def serve(self, queue: Queue) -> None:
+    def serve(self, scoring: CheckpointScoring) -> None:
         """See to it that somebody scores what waits."""
-        waiting = queue.waiting()
-        if self.where == "command":
-            self.submit(queue, waiting)
-        elif waiting and not self.deferred and self.scorer is not None:
-            if self.where == "pause":
-                free_memory()
-            self.scorer.keep_alive(queue.progress())
+        if self.submission is not None:
+            self.submission.submit()
+        elif not self.deferred:
+            scoring.serve()
 
-    def submit(self, queue: Queue, waiting: list[Job]) -> None:
-        """Hand the jobs that nobody has been given to the scheduler; not waited for."""
-        for job in waiting:
-            before = self.submitted.get(f"{job.id}/{job.signature}")
-            if before is not None and before.poll() in (None, 0):
-                continue
-            if before is not None:
-                say(f"the command for {job.label} failed; it is given again (see submit.log)")
-            with (queue.folder / "submit.log").open("ab") as log:
-                self.submitted[f"{job.id}/{job.signature}"] = subprocess.Popen(
-                    submission(str(self.command), queue.folder, job.id),
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    env=environment(None), start_new_session=True,
-                )  # fmt: skip
-
-    def wait(self, queue: Queue) -> None:
+    def wait(self, scoring: CheckpointScoring) -> None:
         """Wait for the scores, which is not counted as a cost: it was asked for."""
         began = time.perf_counter()
         try:
-            self.wait_until_scored(queue)
+            if not scoring.wait(POLL_SECONDS):
+                say(
+                    f"the scoring process does not start, so {len(scoring.queue.waiting())} "
+                    f"checkpoints are not scored; see {scoring.folder}/scorer.log"
+                )
         finally:
             self.seconds -= time.perf_counter() - began
-
-    def wait_until_scored(self, queue: Queue) -> None:
-        """Until nothing waits, starting the scoring process again should it die."""
-        while waiting := queue.waiting():
-            self.serve(queue)
-            self.teller.tell(queue)
-            if self.scorer is None or self.scorer.hopeless:
-                say(
-                    f"the scoring process does not come up, so {len(waiting)} checkpoints are not "
-                    f"scored; see {queue.folder}/scorer.log"
-                )
-                return
-            time.sleep(POLL_SECONDS)
-
-
-def one_of(name: str, value: str, known: Sequence[str]) -> None:
-    """Refuse an unknown word.
-
-    Raises:
-        OlmesError: it is none of those known.
-    """
-    if value not in known:
-        raise OlmesError(f"{name}={value!r} is unknown; choose one of {', '.join(known)}.")
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""`lineage.json` beside a checkpoint: what it was trained from, oldest first.
+"""`lineage.json` in a checkpoint's folder: what it was trained from, oldest first.
 
 A list of objects: `{"base": NAME}` first, then one `{"training": NAME, "step": N, ...}` a training,
 each with whatever its recipe says of itself (`method`, `recipe`, `data`).
@@ -16,7 +16,8 @@ from olmes.models.checkpoint.lineage import LINEAGE_FILE, lineage
 from olmes.models.hf.model import HFModel
 from olmes.tools.jsonl import dumps, write_atomically
 
-Steps = list[dict[str, Any]]
+LineageValue = str | int | float | bool | None
+Steps = list[dict[str, LineageValue]]
 
 
 def origin_of(base: str) -> Steps:
@@ -27,14 +28,14 @@ def origin_of(base: str) -> Steps:
     """
     folder = Path(base).expanduser()
     if folder.is_dir():
-        told: Steps = lineage(HFModel(base, LocalCheckpoint(folder)))
-        if told:
-            return told if "training" in told[-1] else [*told, {"base": base}]
+        earlier: Steps = lineage(HFModel(base, LocalCheckpoint(folder)))
+        if earlier:
+            return earlier if "training" in earlier[-1] else [*earlier, {"base": base}]
     return [{"base": base}] if base else []
 
 
 def steps_of(
-    base: str, training: str, step: int | None, about: Mapping[str, Any] | None = None
+    base: str, training: str, step: int | None, about: Mapping[str, LineageValue] | None = None
 ) -> Steps:
     """The lineage of a checkpoint.
 
@@ -42,7 +43,7 @@ def steps_of(
         base: what the training began from; '' when it began from nothing.
         training: its name.
         step: optimizer steps, where they are known.
-        about: what else is to be known of it.
+        about: what else its lineage says.
     """
     return [*origin_of(base), {"training": training, "step": step, **(about or {})}]
 

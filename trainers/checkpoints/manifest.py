@@ -1,4 +1,4 @@
-"""What a scoring process must know of a training beside its queue: `training.json`."""
+"""What a scoring process must know of a training, besides its queue: `training.json`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Training:
     retry_delay: float = 10.0
     """Seconds before the first of them; twice as many before each further one."""
     keep: Keep = "best"
-    """Which checkpoints stay set aside once they are scored."""
+    """Which checkpoints keep their staged files once they are scored."""
     push: str = ""
     """Address of the results server that shows the scoring live and gets the records."""
 

@@ -1,4 +1,4 @@
-"""Starting the process that scores, in such a way that it cannot disturb the training."""
+"""Starting the process that scores, or submitting its jobs, without disturbing the training."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from olmes.errors import OlmesError
 from olmes.tools.locks import held
+from olmes.trainers.checkpoints.queue import Queue
 
 DISTRIBUTED = re.compile(
     r"(RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|GROUP_RANK|ROLE_RANK|NODE_RANK|MASTER_ADDR"
     r"|MASTER_PORT|TORCHELASTIC_.*|ACCELERATE_.*|FSDP_.*|DEEPSPEED_.*|OMPI_COMM_.*|PMI_.*)$"
 )
-"""Variables by which a process takes itself for one of several that train."""
+"""Variables by which a process recognizes itself as one of several that train."""
 MODULE = "olmes.trainers.checkpoints.worker"
 FASTEST_RESTART = 2.0
 SLOWEST_RESTART = 60.0
@@ -64,7 +66,7 @@ class ScoringProcess:
 
     @property
     def running(self) -> bool:
-        """Whether ours runs, or somebody else's."""
+        """Whether ours runs, or another program's."""
         ours = self.process is not None and self.process.poll() is None
         return ours or held(self.training / "scorer.lock")
 
@@ -103,10 +105,41 @@ class ScoringProcess:
             )
 
     def stop(self) -> None:
-        """End ours; what it was at goes on with the next one."""
+        """End ours; the next one resumes what it was working on."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
+
+
+class JobSubmission:
+    """Hands jobs to a scheduler by a command; nothing waits for the command.
+
+    Args:
+        command: a template, as of `submission`.
+        queue: of the training.
+        say: gets a line where a command failed.
+    """
+
+    def __init__(self, command: str, queue: Queue, say: Callable[[str], None]) -> None:
+        self.command = command
+        self.queue = queue
+        self.say = say
+        self.submitted: dict[str, subprocess.Popen[bytes]] = {}
+
+    def submit(self) -> None:
+        """Run the command for each waiting job that it was not run for, or where it failed."""
+        for job in self.queue.waiting():
+            before = self.submitted.get(f"{job.id}/{job.signature}")
+            if before is not None and before.poll() in (None, 0):
+                continue
+            if before is not None:
+                self.say(f"the command for {job.label} failed; it is run again (see submit.log)")
+            with (self.queue.folder / "submit.log").open("ab") as log:
+                self.submitted[f"{job.id}/{job.signature}"] = subprocess.Popen(
+                    submission(self.command, self.queue.folder, job.id),
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                    env=environment(None), start_new_session=True,
+                )  # fmt: skip
 
 
 def submission(template: str, training: Path, job: str) -> list[str]:

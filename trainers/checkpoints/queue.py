@@ -1,9 +1,9 @@
 """The queue of checkpoints to be scored: one SQLite file a training, which outlives every process.
 
-A job is one checkpoint and one question. It is `queued`, `running`, and then `done`, `failed` or
-`skipped`. Who runs a job holds a lock on a file of its own; the lock ends with the process, so a job
-whose process was killed is taken up by the next one. The file uses SQLite's rollback journal and not
-its write-ahead log, so that processes on several machines may share it.
+A job is one checkpoint and one evaluation request. It is `queued`, `running`, and then `done`, `failed`
+or `skipped`. Who runs a job holds a lock on a file of its own; the lock ends with the process, so a
+job whose process was killed is taken by the next one. The file uses SQLite's rollback journal and
+not its write-ahead log, so that processes on several machines may share it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import Lock
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
+from olmes.types import Unit
 
 State = Literal["queued", "running", "done", "failed", "skipped"]
 WAITING = ("queued", "running")
@@ -42,9 +43,50 @@ CREATE TABLE IF NOT EXISTS jobs (
 """
 
 
+class TaskScore(TypedDict):
+    """The primary metric of a task."""
+
+    metric: str
+    value: float | None
+    stderr: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    unit: NotRequired[Unit]
+    higher_is_better: NotRequired[bool]
+
+
+class ScoreResult(TypedDict):
+    """What the queue keeps of a record: its name and its headline numbers."""
+
+    record: str
+    folder: str
+    suite: str
+    complete: bool
+    held_out: bool
+    demo_data: NotRequired[bool]
+    """Whether it ran on built-in demo data."""
+    value: float | None
+    """The suite's mean."""
+    stderr: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    unit: NotRequired[Unit]
+    """Of the mean, and its direction."""
+    higher_is_better: NotRequired[bool]
+    tasks: dict[str, TaskScore]
+    missing: list[str]
+    """Tasks without a number."""
+    same_as: NotRequired[str]
+    """The checkpoint with the same weights whose record it shares."""
+    seconds: NotRequired[float]
+    """How long the scoring took."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One checkpoint and one question."""
+    """One checkpoint and one evaluation request."""
 
     number: int
     id: str
@@ -52,12 +94,12 @@ class Job:
     """The checkpoint's name: `checkpoint-500`."""
     step: int | None
     signature: str
-    """Of the files that were set aside."""
+    """Of the staged files."""
     source: str
     folder: str
-    """Name of the folder they were set aside in, below the training's."""
-    ask_hash: str
-    ask: dict[str, Any]
+    """The folder they are staged in, below the training's."""
+    request_hash: str
+    request: EvalRequest
     policy: Policy
     state: State
     attempts: int
@@ -70,7 +112,7 @@ class Job:
     owner: str
     fingerprint: str
     """Of the model, once it is scored."""
-    result: dict[str, Any] | None
+    result: ScoreResult | None
     created: float
     updated: float
 
@@ -78,6 +120,17 @@ class Job:
     def over(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state not in WAITING
+
+    @property
+    def score(self) -> ScoreResult:
+        """The result of a job that is done.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if self.result is None:
+            raise ValueError(f"{self.label} has no score: it is {self.state}")
+        return self.result
 
 
 class Queue:
@@ -103,7 +156,7 @@ class Queue:
         finally:
             connection.close()  # rolls back what was not committed
 
-    def jobs(self, where: str = "1", values: tuple[Any, ...] = ()) -> list[Job]:
+    def jobs(self, where: str = "1", values: tuple[str, ...] = ()) -> list[Job]:
         """The jobs that a condition holds for, in the order they were put."""
         connection = sqlite3.connect(self.folder / "queue.sqlite", timeout=BUSY_SECONDS)
         connection.row_factory = sqlite3.Row
@@ -121,9 +174,9 @@ class Queue:
         """Something that changes whenever a job does."""
         return [(job.id, job.state, job.attempts, job.deaths, job.signature) for job in self.jobs()]
 
-    def find(self, label: str, ask: EvalRequest) -> Job | None:
-        """The job of a checkpoint and a question."""
-        return next(iter(self.jobs("id = ?", (job_id(label, ask),))), None)
+    def find(self, label: str, request: EvalRequest) -> Job | None:
+        """The job of a checkpoint and a request."""
+        return next(iter(self.jobs("id = ?", (job_id(label, request),))), None)
 
     def insert(
         self,
@@ -134,12 +187,12 @@ class Queue:
         signature: str,
         source: Path,
         folder: str,
-        ask: EvalRequest,
+        request: EvalRequest,
         policy: Policy,
     ) -> None:
-        """Put a job; one that is there for older files of the same name begins anew.
+        """Put a job; one that is there for older files of the same name is queued again.
 
-        With the policy `one_behind` the older jobs of the same question that nobody runs yet are
+        With the policy `one_behind` the older jobs of the same request that nobody runs yet are
         skipped.
         """
         now = time.time()
@@ -151,29 +204,29 @@ class Queue:
             " policy = excluded.policy, state = 'queued', attempts = 0, deaths = 0, not_before = 0,"
             " reason = '', fingerprint = '', result = 'null', updated = excluded.updated",
             (
-                *(job_id(label, ask), label, step, signature, str(source), folder),
-                *(ask.hash, dumps(ask.to_json()), policy, now, now),
+                *(job_id(label, request), label, step, signature, str(source), folder),
+                *(request.hash, dumps(request.to_json()), policy, now, now),
             ),
         )
         if policy == "one_behind":
             connection.execute(
                 "UPDATE jobs SET state = 'skipped', reason = ?, updated = ?"
                 " WHERE ask_hash = ? AND state = 'queued' AND id != ?",
-                (f"{label} came before it was begun", now, ask.hash, job_id(label, ask)),
+                (f"{label} came before it was begun", now, request.hash, job_id(label, request)),
             )
 
     def refuse(
-        self, *, label: str, step: int | None, source: Path, ask: EvalRequest, reason: str
+        self, *, label: str, step: int | None, source: Path, request: EvalRequest, reason: str
     ) -> None:
-        """Write down that a checkpoint cannot be scored, so that it is shown."""  # fmt: skip
+        """Record that a checkpoint cannot be scored, so that it is shown."""  # fmt: skip
         with self.changing() as connection:
             self.insert(
                 connection, label=label, step=step, signature="", source=source, folder="",
-                ask=ask, policy="every",
+                request=request, policy="every",
             )  # fmt: skip
             connection.execute(
                 "UPDATE jobs SET state = 'failed', reason = ? WHERE id = ?",
-                (reason, job_id(label, ask)),
+                (reason, job_id(label, request)),
             )
 
     def take(self, only: str | None = None) -> tuple[Job, Lock] | None:
@@ -224,12 +277,12 @@ class Queue:
         *,
         reason: str = "",
         fingerprint: str = "",
-        result: dict[str, Any] | None = None,
+        result: ScoreResult | None = None,
         retry_in: float = 0.0,
     ) -> bool:
-        """Write down how a job ended, or (`queued`) that it is tried again after some seconds.
+        """Record how a job ended, or (`queued`) that it is tried again after some seconds.
 
-        False where the checkpoint was written anew meanwhile: what was found is of older files.
+        False where the checkpoint was written again meanwhile: the result is of older files.
         """
         with self.changing() as connection:
             changed = connection.execute(
@@ -245,7 +298,7 @@ class Queue:
             return changed.rowcount == 1
 
     def retry_failed(self) -> int:
-        """Queue the failed jobs whose files are still there once more; how many there are."""
+        """Queue again the failed jobs whose files are still there; how many there are."""
         again = [job for job in self.jobs("state = 'failed'") if job.folder]
         again = [job for job in again if (self.folder / job.folder).is_dir()]
         with self.changing() as connection:
@@ -258,15 +311,18 @@ class Queue:
         return len(again)
 
 
-def job_id(label: str, ask: EvalRequest) -> str:
-    """The same checkpoint and question are the same job, however often they are put."""
-    return content_hash([label, ask.hash])[:12]
+def job_id(label: str, request: EvalRequest) -> str:
+    """The same checkpoint and request are the same job, however often they are put."""
+    return content_hash([label, request.hash])[:12]
 
 
 def job_of(row: sqlite3.Row) -> Job:
-    """A row of the table."""
-    values = dict(row)
-    return Job(**{**values, "ask": json.loads(row["ask"]), "result": json.loads(row["result"])})
+    """A row of the table, whose columns have kept their first names."""
+    columns = dict(row)
+    columns["request_hash"] = columns.pop("ask_hash")
+    columns["request"] = EvalRequest.from_json(json.loads(columns.pop("ask")))
+    columns["result"] = json.loads(columns["result"])
+    return Job(**columns)
 
 
 def me() -> str:

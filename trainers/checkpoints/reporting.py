@@ -1,41 +1,56 @@
-"""Telling how jobs ended, each once, to whoever waits for them."""
+"""Reporting how jobs ended, each once, to whoever waits for them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
-from olmes.trainers.checkpoints.queue import Job, Queue
+from olmes.trainers.checkpoints.queue import Job, Queue, ScoreResult
 
 
-class Teller:
-    """Remembers what it has told.
+class BestEntry(TypedDict):
+    """The keys of an entry of `best.json` that are reported."""
+
+    suite: str
+    checkpoint: str
+    k: int
+    score: float
+    corrected: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+class ScoreReporter:
+    """Reports the jobs of a queue, and remembers which it has reported.
 
     Args:
+        queue: of the training.
         say: where the lines go.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, queue: Queue, say: Callable[[str], None]) -> None:
+        self.queue = queue
         self.say = say
-        self.told: set[tuple[str, str, str, int]] = set()
+        self.reported: set[tuple[str, str, str, int]] = set()
 
-    def pass_over(self, queue: Queue) -> None:
-        """Take what is over already for told."""
-        self.told.update(key_of(job) for job in queue.jobs())
+    def skip_what_ended(self) -> None:
+        """Do not report what has ended before now."""
+        self.reported.update(key_of(job) for job in self.queue.jobs())
 
-    def tell(self, queue: Queue) -> list[Job]:
-        """Tell what has ended since, and give it."""
-        ended = [job for job in queue.jobs() if job.over and key_of(job) not in self.told]
-        for job in ended:
-            self.told.add(key_of(job))
-            self.say(sentence(job))
-        return ended
+    def report(self) -> None:
+        """Report what has ended since the last time."""
+        for job in self.queue.jobs():
+            if job.over and key_of(job) not in self.reported:
+                self.reported.add(key_of(job))
+                self.say(sentence(job))
 
-    def tell_best(self, queue: Queue) -> None:
-        """Tell which checkpoint is best, where there is a choice."""
+    def report_best(self) -> None:
+        """Report which checkpoint is best, where there is a choice."""
         try:
-            best = json.loads((queue.folder / "best.json").read_text("utf-8"))["best"]
+            best: list[BestEntry] = json.loads(
+                (self.queue.folder / "best.json").read_text("utf-8")
+            )["best"]
         except (OSError, ValueError, KeyError):
             return
         for one in best:
@@ -54,30 +69,31 @@ def sentence(job: Job) -> str:
         return f"{job.label} could not be scored: {job.reason}"
     if job.state == "skipped":
         return f"{job.label} was not scored: {job.reason}"
-    result = job.result or {}
-    whole = "" if result["complete"] else " (incomplete)"
-    twin = f", the same weights as {result['same_as']}" if "same_as" in result else ""
-    return f"{job.label}: {result['suite']} {number(result)}{whole}{twin}, {result['folder']}"
+    result = job.score
+    complete = "" if result["complete"] else " (incomplete)"
+    same = f", duplicate of {result['same_as']}" if "same_as" in result else ""
+    return f"{job.label}: {result['suite']} {number(result)}{complete}{same}, {result['folder']}"
 
 
-def number(result: dict[str, Any]) -> str:
+def number(result: ScoreResult) -> str:
     """A score in percent with its interval."""
     if result["value"] is None:
         return "has no number"
-    text = f"{100 * result['value']:.1f}"
-    if result["ci_low"] is not None:
-        text += f" [{100 * result['ci_low']:.1f}, {100 * result['ci_high']:.1f}]"
-    return text
+    return f"{100 * result['value']:.1f}{interval(result['ci_low'], result['ci_high'])}"
 
 
-def best_sentence(best: dict[str, Any]) -> str:
+def interval(low: float | None, high: float | None) -> str:
+    """An interval in percent, where there is one."""
+    return "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def best_sentence(best: BestEntry) -> str:
     """Which checkpoint is best, and what its score is worth."""
     text = (
         f"best of {best['k']} on {best['suite']}: {best['checkpoint']} with "
         f"{100 * best['score']:.1f}"
     )
     if best["corrected"] is not None:
-        text += f", {100 * best['corrected']:.1f} after the choosing"
-        if best["ci_low"] is not None:
-            text += f" [{100 * best['ci_low']:.1f}, {100 * best['ci_high']:.1f}]"
+        text += f", {100 * best['corrected']:.1f} corrected for the choice"
+        text += interval(best["ci_low"], best["ci_high"])
     return text

@@ -1,4 +1,4 @@
-"""What a checkpoint is asked: suite, settings and model options, fixed before training begins."""
+"""What is run on a checkpoint: suite, settings and model options, fixed before training begins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICIES: tuple[Policy, ...] = ("every", "latest", "one_behind")
 
 @dataclass(frozen=True, kw_only=True)
 class EvalRequest:
-    """One question put to every checkpoint of a training, as another process can read it."""
+    """The evaluation of every checkpoint of a training, as another process can read it."""
 
     target: str | tuple[str, ...]
     """A suite, a task, or several tasks: names or absolute paths of their files."""
@@ -79,7 +79,7 @@ class EvalRequest:
     def hash(self) -> str:
         """16 hex digits over what decides the score: formulations, limit, data, precision.
 
-        Not the device or the batch size; a hook and a watcher that ask the same have the same hash.
+        Not the device or the batch size; the same request of a hook and a watcher has one hash.
         """
         suite, tasks = self.members
         formulations = {task.name: task.formulation_hash for task in tasks}
@@ -87,7 +87,7 @@ class EvalRequest:
         return content_hash([suite.name if suite else None, formulations, decides])[:16]
 
     def on_device(self, device: str) -> EvalRequest:
-        """The same question, its model run elsewhere."""
+        """The same request, its model run elsewhere."""
         return replace(self, device=device)
 
     def options(self, family: str) -> RunOptions:
@@ -106,9 +106,7 @@ class EvalRequest:
 
     def look(self, family: str) -> Look:
         """How held-out tasks are asked for."""
-        return Look(
-            reason=self.reason, asked_by=self.asked_by, final=self.final, family=family
-        )  # fmt: skip
+        return Look(reason=self.reason, asked_by=self.asked_by, final=self.final, family=family)
 
     def check(self) -> None:
         """Refuse at once what would be refused at every checkpoint.
@@ -132,6 +130,6 @@ def training_folder(out: Path, output_dir: Path) -> Path:
     The hash is of where the trainer writes, so that two trainings of one name stay apart, and a
     training that is started again, or watched from outside, finds its own.
     """
-    place = output_dir.resolve()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", place.name).strip("-.") or "training"
-    return out.resolve() / "checkpoints" / f"{name}-{content_hash(str(place))[:8]}"
+    path = output_dir.resolve()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).strip("-.") or "training"
+    return out.resolve() / "checkpoints" / f"{name}-{content_hash(str(path))[:8]}"

@@ -1,4 +1,4 @@
-"""Setting a checkpoint's files aside, so that a trainer may remove or rewrite its own.
+"""Staging a checkpoint's files, so that a trainer may remove or rewrite its own.
 
 Hard links cost no space and no time; where the store is on another file system, files are copied.
 """
@@ -29,39 +29,39 @@ FAILED_KEPT = 2
 """Checkpoints kept of those that could not be scored, the newest, for `--retry-failed`."""
 FILES = "files"
 """Below it each checkpoint has a folder of its own, `LABEL-SIGNATURE/TRAINING/LABEL`: the last two
-are what the seal tells a family and a step by.
+are what the seal recognizes a family and a step by.
 """
 
 
-def put(
+def stage(
     queue: Queue,
     checkpoint: CheckpointFolder,
-    ask: EvalRequest,
+    request: EvalRequest,
     policy: Policy,
     *,
     training: str,
     tokenizer: Path | None = None,
-    write_beside: Callable[[Path], None] = lambda _: None,
+    add_files: Callable[[Path], None] = lambda _: None,
 ) -> bool:
-    """Set a whole checkpoint aside and queue it; False where it has been queued before.
+    """Stage a complete checkpoint and queue it; False where it has been queued before.
 
     A process killed at any moment leaves either a job whose files are all there, or none.
 
     Args:
         queue: of the training.
-        checkpoint: a whole one.
-        ask: what it is asked.
+        checkpoint: a complete one.
+        request: what is run on it.
         policy: which jobs go first.
         training: the training's name.
         tokenizer: a folder whose tokenizer is used where the checkpoint has none.
-        write_beside: writes further files into the new folder.
+        add_files: writes further files into the new folder.
 
     Raises:
-        OlmesError: the files would have to be copied and there is no room.
+        OlmesError: the files would have to be copied and the disk is too full.
         OSError: they cannot be read or written.
     """
     sign = signature(checkpoint.folder)
-    known = queue.find(checkpoint.label, ask)
+    known = queue.find(checkpoint.label, request)
     if known is not None and known.signature == sign:
         lost = known.state == "failed" and not (queue.folder / known.folder).is_dir()
         if not lost:
@@ -78,8 +78,8 @@ def put(
         if tokenizer is not None and not has_tokenizer(inner):
             add_tokenizer(tokenizer, inner)
         if signature(checkpoint.folder) != sign or signature(inner) != sign:
-            raise OlmesError(f"{checkpoint.folder} changed while it was set aside; try again.")
-        write_beside(inner)
+            raise OlmesError(f"{checkpoint.folder} changed while it was staged; try again.")
+        add_files(inner)
         with queue.changing() as connection:
             if not (files / unit).exists():
                 temporary.rename(files / unit)
@@ -90,7 +90,7 @@ def put(
                 signature=sign,
                 source=checkpoint.folder,
                 folder=f"{FILES}/{unit}/{training}/{checkpoint.label}",
-                ask=ask,
+                request=request,
                 policy=policy,
             )
         keep_log(checkpoint, queue.folder)
@@ -103,7 +103,7 @@ def gather(source: Path, target: Path) -> None:
     """Link the model's files into a folder, or copy them.
 
     Raises:
-        OlmesError: there is no room for copies.
+        OlmesError: the disk is too full for copies.
     """
     for file in model_files(source):
         try:
@@ -114,7 +114,7 @@ def gather(source: Path, target: Path) -> None:
             size = file.stat().st_size
             if shutil.disk_usage(target).free < SPARE * size + (1 << 20):
                 raise OlmesError(
-                    f"{file} would have to be copied to {target.parent} and there is no room; "
+                    f"{file} would have to be copied to {target.parent}, and the disk is too full; "
                     "give an `out` on the checkpoints' file system."
                 ) from None
             shutil.copy2(file, target / file.name)
@@ -131,7 +131,7 @@ def add_tokenizer(source: Path, target: Path) -> None:
 def own_copies(queue: Queue, label: str) -> None:
     """Replace a checkpoint's linked files by copies, before a trainer writes into its own again.
 
-    A trainer that saves into a folder that is there writes into the very files, not beside them.
+    A trainer that saves into a folder that is there writes into the very files.
     """
     for file in (queue.folder / FILES).glob(f"{label}-*/*/{label}/*"):
         if file.is_file() and file.stat().st_nlink > 1:
@@ -141,7 +141,7 @@ def own_copies(queue: Queue, label: str) -> None:
 
 
 def keep_log(checkpoint: CheckpointFolder, training: Path) -> None:
-    """Keep the trainer's own log (loss, rewards) of the newest checkpoint beside the scores."""
+    """Keep the trainer's own log (loss, rewards) of the newest checkpoint with the scores."""
     ours = training / STATE
     theirs = checkpoint.folder / STATE
     if theirs.is_file() and (checkpoint.step or 0) >= (state_of(training).get("global_step") or 0):

@@ -1,37 +1,31 @@
 """Scoring checkpoints from outside: whatever writes them knows nothing of it.
 
-A folder is looked at again and again. A checkpoint is taken when it is whole and did not change between
-two looks; from there on it goes the way of the hook's: files set aside, a line in the queue, a process
-that scores. A hook and a watcher of the same folder share that queue, so nothing is scored twice.
+A folder is scanned again and again. A checkpoint is taken when it is complete and did not change
+between two scans; from there on everything is as with the hook: files staged, a job in the queue, a
+process that scores. A hook and a watcher of one folder share that queue, so nothing is scored twice.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from olmes.client.client import check_url
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.checkpoint.lineage import LINEAGE_FILE, lineage, read_json
 from olmes.models.hf.model import HFModel
 from olmes.tools.locks import Presence
-from olmes.trainers.checkpoints import staging as aside
 from olmes.trainers.checkpoints.folders import CheckpointFolder, checkpoints_in
-from olmes.trainers.checkpoints.lineage import add_lineage
-from olmes.trainers.checkpoints.manifest import FILE, Keep, Training
-from olmes.trainers.checkpoints.process import ScoringProcess
+from olmes.trainers.checkpoints.lineage import Steps
 from olmes.trainers.checkpoints.queue import Job, Queue
-from olmes.trainers.checkpoints.reporting import Teller
-from olmes.trainers.checkpoints.request import EvalRequest, Policy, training_folder
+from olmes.trainers.checkpoints.scoring import CheckpointScoring, ScoringOptions
 
 Sizes = tuple[tuple[str, int, int], ...]
 """Name, size and time of every file of a folder."""
 SETTLE_SECONDS = 2.0
-"""Between the two looks of `once`."""
+"""Between the two scans of `once`."""
 TICK_SECONDS = 0.5
 
 
@@ -39,13 +33,9 @@ class FolderWatch:
     """Watches the folder a trainer writes its checkpoints into.
 
     Args:
-        place: the folder.
-        ask: what every checkpoint is asked.
-        policy: which checkpoints go first.
-        tokenizer: a folder whose tokenizer is used for checkpoints without one.
-        keep: which checkpoints stay set aside.
-        interval: seconds between two looks.
-        push: address of a results server that shows the scoring live and gets the records.
+        folder: the trainer's.
+        options: what is run on which checkpoints.
+        interval: seconds between two scans.
         say: where lines go.
 
     Raises:
@@ -54,61 +44,48 @@ class FolderWatch:
 
     def __init__(
         self,
-        place: Path,
-        ask: EvalRequest,
+        folder: Path,
+        options: ScoringOptions,
         *,
-        policy: Policy = "every",
-        tokenizer: Path | None = None,
-        keep: Keep = "best",
         interval: float = 10.0,
-        push: str = "",
         say: Callable[[str], None] = print,
     ) -> None:
-        if not place.is_dir():
-            raise OlmesError(f"there is no folder {place}; give the one the trainer writes to.")
-        ask.check()
-        self.place, self.ask, self.policy = place.resolve(), ask, policy
-        self.tokenizer, self.interval, self.say = tokenizer, interval, say
-        folder = training_folder(Path(ask.out), place)
-        self.queue = Queue(folder)
-        if push:
-            check_url(push)
-        if not (folder / FILE).exists():
-            Training(
-                name=self.place.name, output_dir=str(self.place), cwd=str(Path.cwd()), keep=keep,
-                push=push,
-            ).write(folder)  # fmt: skip
-        elif push:
-            replace(Training.read(folder), push=push).write(folder)
-        self.scorer = ScoringProcess(folder, threads=None, detached=False)
-        self.teller = Teller(say)
+        if not folder.is_dir():
+            raise OlmesError(f"there is no folder {folder}; give the one the trainer writes to.")
+        options.check()
+        self.folder = folder.resolve()
+        self.interval, self.say = interval, say
+        self.scoring = CheckpointScoring(options, folder, say=say)
+        self.scoring.join_training()
         self.seen: dict[Path, Sizes] = {}
         self.refused: dict[Path, tuple[Sizes, str]] = {}
-        """Folders that are whole enough to be judged, and why they cannot be scored."""
+        """Folders that have settled, and why they cannot be scored."""
 
-    def look(self) -> None:
-        """Queue what is whole and has not changed since the last look; say once what is refused."""
-        for one in checkpoints_in(self.place):
+    @property
+    def queue(self) -> Queue:
+        """The training's jobs."""
+        return self.scoring.queue
+
+    def scan(self) -> None:
+        """Queue what is complete and has not changed since the last scan; report a refusal once."""
+        for one in checkpoints_in(self.folder):
             sizes = sizes_of(one.folder)
             settled = self.seen.get(one.folder) == sizes
             self.seen[one.folder] = sizes
             if not settled or self.refused.get(one.folder, (None, ""))[0] == sizes:
                 continue
-            trouble = trouble_of(one.folder, tokenizer=self.tokenizer is None)
+            trouble = trouble_of(one.folder, tokenizer=self.scoring.options.tokenizer is None)
             if trouble is None:
                 self.take(one)
             else:
                 self.refused[one.folder] = sizes, trouble.reason
-                waits = "" if trouble.lasting else "; it is looked at again when it changes"
-                self.say(f"{one.label} is not taken: {trouble.reason}{waits}")
+                again = "" if trouble.lasting else "; it is checked again when it changes"
+                self.say(f"{one.label} is not taken: {trouble.reason}{again}")
 
     def take(self, one: CheckpointFolder) -> None:
-        """Set a checkpoint aside and queue it; tell where that fails."""
+        """Stage a checkpoint and queue it; report where that fails."""
         try:
-            new = aside.put(
-                self.queue, one, self.ask, self.policy, training=self.place.name,
-                tokenizer=self.tokenizer, write_beside=lambda folder: self.inherit(one, folder),
-            )  # fmt: skip
+            new = self.scoring.put(one, lambda: self.lineage(one))
         except (OlmesError, OSError) as error:  # removed or rewritten just now, or no room
             self.say(f"{one.label} is not taken: {error}")
             self.seen.pop(one.folder, None)
@@ -117,54 +94,51 @@ class FolderWatch:
         if new:
             self.say(f"{one.label} is queued")
 
-    def inherit(self, one: CheckpointFolder, folder: Path) -> None:
-        """Write a checkpoint's lineage, where it has none: what is told here, and its own step."""
-        told = read_json(self.place / LINEAGE_FILE)
-        if not isinstance(told, list):
-            told = lineage(HFModel("", LocalCheckpoint(one.folder)))
-        earlier = [step for step in told if step.get("training") != self.place.name]
-        own = {"training": self.place.name, "step": one.step}
-        add_lineage(folder, [*earlier, own])
+    def lineage(self, one: CheckpointFolder) -> Steps:
+        """What a checkpoint descends from: what the watched folder says, and its own step."""
+        earlier = read_json(self.folder / LINEAGE_FILE)
+        if not isinstance(earlier, list):
+            earlier = lineage(HFModel("", LocalCheckpoint(one.folder)))
+        name = self.scoring.training
+        others = [step for step in earlier if step.get("training") != name]
+        return [*others, {"training": name, "step": one.step}]
 
     def once(self) -> list[Job]:
-        """Score everything that is there, wait for it, and give how each job ended."""
-        self.look()
+        """Score everything that is there, wait for it, and give how each job ended.
+
+        Raises:
+            OlmesError: the scoring process does not start.
+        """
+        self.scan()
         time.sleep(min(SETTLE_SECONDS, self.interval))
-        self.look()
+        self.scan()
         try:
-            while self.queue.waiting() and not self.scorer.hopeless:
-                self.tend()
-                time.sleep(TICK_SECONDS)
+            scored = self.scoring.wait(TICK_SECONDS)
         finally:
-            self.scorer.stop()
-        self.teller.tell(self.queue)
-        self.teller.tell_best(self.queue)
-        if self.scorer.hopeless:
+            self.scoring.process.stop()
+        self.scoring.reporter.report()
+        self.scoring.reporter.report_best()
+        if not scored:
             raise OlmesError(
-                f"the scoring process does not come up; see {self.queue.folder}/scorer.log."
+                f"the scoring process does not start; see {self.scoring.folder}/scorer.log."
             )
         return self.queue.jobs()
 
     def forever(self) -> None:
-        """Watch until the process is stopped; what is being scored then goes on the next time."""
-        presence = Presence(self.queue.folder / "present")
-        next_look = 0.0
+        """Watch until the process is stopped; a checkpoint in the middle is resumed the next time."""
+        presence = Presence(self.scoring.folder / "present")
+        next_scan = 0.0
         try:
             while True:
-                if time.monotonic() >= next_look:
-                    self.look()
-                    next_look = time.monotonic() + self.interval
-                self.tend()
+                if time.monotonic() >= next_scan:
+                    self.scan()
+                    next_scan = time.monotonic() + self.interval
+                self.scoring.serve()
+                self.scoring.reporter.report()
                 time.sleep(TICK_SECONDS)
         finally:
             presence.leave()
-            self.scorer.stop()
-
-    def tend(self) -> None:
-        """See to it that what waits is scored, and tell what has ended."""
-        if self.queue.waiting():
-            self.scorer.keep_alive(self.queue.progress())
-        self.teller.tell(self.queue)
+            self.scoring.process.stop()
 
 
 def sizes_of(folder: Path) -> Sizes:

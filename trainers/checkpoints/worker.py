@@ -3,9 +3,9 @@
 `python -m olmes.trainers.checkpoints.worker OUT/checkpoints/NAME`
 
 It takes one job after another out of a training's queue and stays warm between them: plans, tokens and
-scoring processes are kept, and weights are swapped in place where jobs follow at once. It goes when
-nobody who could bring more is there and nothing waits. Killed at any moment and started again, it goes
-on within the checkpoint it was at: the run's own journal has every response.
+scoring processes are kept, and weights are swapped in place where jobs follow at once. It ends when
+nothing waits and no process is there that could queue more. Killed at any moment and started again, it
+resumes within the checkpoint it was at: the run's own journal has every response.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from olmes.client.live import LiveProgress, push_record
 from olmes.comparison.items import SharedItems
@@ -37,7 +36,7 @@ from olmes.trainers.checkpoints.adapters import merged
 from olmes.trainers.checkpoints.best import outcome, publish
 from olmes.trainers.checkpoints.folders import signature
 from olmes.trainers.checkpoints.manifest import Training
-from olmes.trainers.checkpoints.queue import Job, Queue
+from olmes.trainers.checkpoints.queue import Job, Queue, ScoreResult
 from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.staging import sweep
 
@@ -141,7 +140,7 @@ class Scorer:
                 raise OlmesError(
                     "some responses failed or could not be scored (counts in its run.json)."
                 )
-        # Anything else than the end of this process: one checkpoint's fault must not stop the rest.
+        # Anything else than the end of this process: one checkpoint's error must not stop the rest.
         except Exception as error:
             known = isinstance(error, OlmesError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
@@ -160,21 +159,21 @@ class Scorer:
             if self.queue.finish(job, "done", fingerprint=fingerprint, result=result):
                 say(f"{job.label}: {result['suite']} {result['value']} ({result['record']})")
             else:
-                say(f"{job.label}: was written anew meanwhile, so this score is not kept")
+                say(f"{job.label}: was written again meanwhile, so this score is not kept")
         self.publish()
 
-    def result_of(self, job: Job) -> tuple[dict[str, Any], str]:
+    def result_of(self, job: Job) -> tuple[ScoreResult, str]:
         """A job's numbers and the model's fingerprint.
 
         Raises:
-            OlmesError: the files are not whole any more, or the run cannot be made.
+            OlmesError: the files are not complete any more, or the run cannot be made.
         """
-        ask = EvalRequest.from_json(job.ask)
+        request = job.request
         folder = self.queue.folder / job.folder
         if trouble := trouble_of(folder):
             raise OlmesError(f"{folder}: {trouble.reason}.")
         changed = OlmesError(
-            f"the files of {job.label} were written anew after they were set aside; they are scored "
+            f"the files of {job.label} were written again after they were staged; they are scored "
             "when the trainer saves again."
         )
         if signature(folder) != job.signature:
@@ -184,35 +183,39 @@ class Scorer:
         model = HFModel(
             f"{self.training.name}/{job.label}",
             LocalCheckpoint(folder),
-            dtype=ask.dtype,
-            device=ask.device,
-            batch_size=ask.batch_size,
-            max_length=ask.max_length,
+            dtype=request.dtype,
+            device=request.device,
+            batch_size=request.batch_size,
+            max_length=request.max_length,
             warm=self.warm,
         )
-        if twin := self.twin(job, model.fingerprint):
-            return {**(twin.result or {}), "same_as": twin.label}, model.fingerprint
-        record = self.run(ask, job.ask_hash, model)
+        if duplicate := self.duplicate(job, model.fingerprint):
+            return duplicate, model.fingerprint
+        record = self.run(request, job.request_hash, model)
         if signature(self.queue.folder / job.folder) != job.signature:
             raise changed
         return outcome(record), model.fingerprint
 
-    def twin(self, job: Job, fingerprint: str) -> Job | None:
-        """A checkpoint with the same weights that was asked the same and is wholly scored."""
+    def duplicate(self, job: Job, fingerprint: str) -> ScoreResult | None:
+        """The score of a checkpoint with the same weights, where it is complete."""
         same = self.queue.jobs(
             "state = 'done' AND ask_hash = ? AND fingerprint = ? AND id != ?",
-            (job.ask_hash, fingerprint, job.id),
+            (job.request_hash, fingerprint, job.id),
         )
-        return next((one for one in same if one.result and one.result["complete"]), None)
+        for one in same:
+            if one.result and one.result["complete"]:
+                return {**one.result, "same_as": one.label}
+        return None
 
-    def run(self, ask: EvalRequest, ask_hash: str, model: HFModel) -> Record:
-        """Run the suite, going on where an earlier process was killed; write the record's page."""
-        if ask_hash not in self.evaluations:
-            suite, tasks = ask.members
-            options = ask.options(self.training.name)
-            self.evaluations[ask_hash] = Evaluation(tasks, suite, options)
+    def run(self, request: EvalRequest, request_hash: str, model: HFModel) -> Record:
+        """Run the suite, resuming where an earlier process was killed; write the record's page."""
+        if request_hash not in self.evaluations:
+            suite, tasks = request.members
+            options = request.options(self.training.name)
+            self.evaluations[request_hash] = Evaluation(tasks, suite, options)
         live = LiveProgress(self.training.push, say=say) if self.training.push else None
-        record = self.evaluations[ask_hash].run_loaded(model, callback=live, scorers=self.scorers)
+        evaluation = self.evaluations[request_hash]
+        record = evaluation.run_loaded(model, callback=live, scorers=self.scorers)
         page = record.folder / "report.html"
         if not page.exists():
             # Imported here, so that the process starts without the reports.
@@ -224,7 +227,7 @@ class Scorer:
     def publish(self) -> None:
         """Write the scores and the best, and remove what nobody needs any more.
 
-        A fault here is said and does not stop the scoring; the next call writes everything anew.
+        An error here is logged and does not stop the scoring; the next call writes everything again.
         """
         try:
             best = publish(self.queue, self.training, self.items)

@@ -1,6 +1,6 @@
 """RLVR by PPO, the algorithm of the published Tülu 3 models, synchronous and asynchronous.
 
-Read in this order, beside the paper: `config` (Table 21), `equations`, `rollout`, `learner`,
+Read in this order, with the paper at hand: `config` (Table 21), `equations`, `rollout`, `learner`,
 `train`; then `asynchronous`. docs/ppo.md says what each number in the log means.
 """
 

@@ -4,7 +4,7 @@ Paper, section 6.3; the scheme is that of Noukhovitch et al. 2024 (arXiv 2410.18
 from rollouts of policy version v <= u; u - v is their staleness. Before update u is learned from, the
 orders for the `queue_size` batches after it are out, so a generator is never idle while the learner
 works, and never more than `queue_size` batches ahead. Rollouts staler than `max_staleness` are made
-anew; for the rest the policy loss is weighted by min(cap, pi_old / mu) (`equations`).
+again; for the rest the policy loss is weighted by min(cap, pi_old / mu) (`equations`).
 
 Positions, and with them prompts, are the same as in synchronous training, whoever is late or dies.
 """
@@ -33,7 +33,7 @@ class Asynchronous:
         self.learner = learner
         self.prompts = prompts
         self.workers = workers
-        self.asked = start * config.batch_size
+        self.ordered = start * config.batch_size
         self.ready: dict[int, Rollout] = {}
         self.dropped = 0
 
@@ -41,20 +41,20 @@ class Asynchronous:
         """The batch's rollouts, none staler than `max_staleness`; waits for what is missing."""
         from accelerate.utils import broadcast_object_list
 
-        told: list[Any] = [None]
+        shared: list[Any] = [None]
         if self.workers is not None:
-            told = [self.collect(self.workers, update)]
+            shared = [self.collect(self.workers, update)]
         if self.learner.accelerator.num_processes > 1:
-            broadcast_object_list(told)
-        rollouts: list[Rollout] = told[0]
+            broadcast_object_list(shared)
+        rollouts: list[Rollout] = shared[0]
         return rollouts
 
     def collect(self, workers: Workers, update: int) -> list[Rollout]:
-        """Ask ahead, then receive until every position of the batch has a fresh rollout."""
+        """Order ahead, then receive until every position of the batch has a fresh rollout."""
         config = self.config
         ahead = min(update + 1 + config.queue_size, config.updates) * config.batch_size
-        self.order(workers, range(self.asked, ahead))
-        self.asked = max(self.asked, ahead)
+        self.order(workers, range(self.ordered, ahead))
+        self.ordered = max(self.ordered, ahead)
         wanted = range(update * config.batch_size, (update + 1) * config.batch_size)
         while True:
             stale = [
@@ -72,7 +72,7 @@ class Asynchronous:
             self.ready |= {rollout.position: rollout for rollout in workers.receive()}
 
     def order(self, workers: Workers, positions: Any) -> None:
-        """Submit orders for positions; those made anew get new seeds."""
+        """Submit orders for positions; those made again get new seeds."""
         config = self.config
         for order in orders_of(
             positions, self.prompts, config.generations, config.generation_batch_size,

@@ -1,4 +1,4 @@
-"""Checkpoints: plain Hugging Face folders, with what a run needs to go on in a subfolder.
+"""Checkpoints: plain Hugging Face folders, with what a run needs to resume in a subfolder.
 
     checkpoint-N/             the policy after N updates, its tokenizer, trainer_state.json
     checkpoint-N/ppo/         value.safetensors, optimizer.pt, run.json
@@ -45,9 +45,9 @@ def save(
         output_dir: the run's folder.
         policy: the policy.
         states: of `Learner.states`: its weights where they are cut, value model and optimizer.
-        tokenizer: saved beside the policy.
+        tokenizer: saved with the policy.
         state: the `TrainerState` whose `log_history` has every update's numbers.
-        config: stored, to be compared when the run goes on.
+        config: stored, to be compared when the run resumes.
         data: hash of the prompts, likewise.
     """
     from safetensors.torch import save_file
@@ -92,7 +92,7 @@ def remove_leftovers(output_dir: Path) -> None:
 
 
 def latest(output_dir: Path, config: PPOConfig, data: str) -> Path | None:
-    """The checkpoint a run goes on from; None for a new run.
+    """The checkpoint a run resumes from; None for a new run.
 
     Raises:
         OlmesError: the folder holds another experiment.

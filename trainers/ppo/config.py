@@ -78,7 +78,7 @@ class PPOConfig:
     learning_rate: float = 3e-7
     """AdamW's peak rate."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How it goes on from there: to 0 over the updates, or not at all."""
+    """How the rate falls from there: to 0 over the updates, or not at all."""
     warmup_ratio: float = 0.0
     """Share of the updates over which the rate first rises (70B: 0.1)."""
     weight_decay: float = 0.0
@@ -104,9 +104,9 @@ class PPOConfig:
     """Rollouts generated together."""
 
     queue_size: int = 1
-    """Asynchronous: batches that may be asked for ahead of the one being learned from."""
+    """Asynchronous: batches that may be ordered ahead of the one being learned from."""
     max_staleness: int = 1
-    """Asynchronous: updates a rollout's policy may lie behind; older rollouts are made anew.
+    """Asynchronous: updates a rollout's policy may lie behind; older rollouts are made again.
 
     A queue no longer than this never wastes one.
     """
@@ -141,7 +141,7 @@ class PPOConfig:
         for part in ("generations", "minibatches"):
             if self.batch_size % getattr(self, part):
                 raise OlmesError(
-                    f"batch_size {self.batch_size} is no multiple of {part} "
+                    f"batch_size {self.batch_size} is not a multiple of {part} "
                     f"{getattr(self, part)}; change one of the two."
                 )
 

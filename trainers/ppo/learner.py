@@ -73,7 +73,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the losses need beside the models' outputs; all (B, T)."""
+    """What the losses need besides the models' outputs; all (B, T)."""
 
     old_logprobs: Tensor
     old_values: Tensor
@@ -84,7 +84,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """What must be kept to go on; empty on all processes but the first where weights are cut."""
+    """What must be kept to resume; empty on all processes but the first where weights are cut."""
 
     policy: Mapping[str, Tensor] | None
     """None where the policy itself has its weights whole."""
@@ -108,7 +108,7 @@ class Learner:
     ) -> None:  # fmt: skip
         if config.batch_size % (config.minibatches * accelerator.num_processes):
             raise OlmesError(
-                f"batch_size {config.batch_size} is no multiple of minibatches "
+                f"batch_size {config.batch_size} is not a multiple of minibatches "
                 f"{config.minibatches} x {accelerator.num_processes} processes; change one."
             )
         self.config = config
@@ -147,12 +147,12 @@ class Learner:
         return model
 
     def policy_weights(self) -> Mapping[str, Tensor]:
-        """The policy's weights, whole, on the first process; all processes must ask."""
+        """The policy's weights, whole, on the first process; all processes must call it."""
         weights: Mapping[str, Tensor] = sharding.whole_weights(self.policy)
         return weights
 
     def states(self) -> States:
-        """What a checkpoint holds, on the first process; all processes must ask."""
+        """What a checkpoint holds, on the first process; all processes must call it."""
         return States(
             self.policy_weights() if self.sharded else None,
             sharding.whole_weights(self.value),
@@ -160,7 +160,7 @@ class Learner:
         )
 
     def restore(self, value: Mapping[str, Tensor], optimizer: Mapping[str, Any]) -> None:
-        """Put back what `states` gave, beside a policy that was loaded already."""
+        """Restore what `states` gave, with a policy that was loaded already."""
         sharding.load_whole_weights(self.value, value)
         sharding.load_whole_optimizer(self.model, self.optimizer, optimizer, sharded=self.sharded)
 
@@ -176,7 +176,7 @@ class Learner:
         """
         config, device = self.config, self.accelerator.device
         batch = collate(rollouts, self.pad, device)
-        before = self.look(batch)
+        before = self.evaluate(batch)
         verdicts = torch.tensor(verified, dtype=torch.float32, device=device)
         ended = torch.tensor([r.ended for r in rollouts], device=device)
         scores = eq.sequence_scores(verdicts, ended, config.reward_scale, config.missing_end_reward)
@@ -215,7 +215,7 @@ class Learner:
         }
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def look(self, batch: LearnerBatch) -> Before:
+    def evaluate(self, batch: LearnerBatch) -> Before:
         """Log-probabilities, values and entropy of the models as they are, for the whole batch."""
         mine = torch.arange(len(batch.ids))[self.accelerator.process_index :: self.processes]
         shape = (len(mine), batch.mask.shape[1])

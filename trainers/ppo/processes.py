@@ -1,4 +1,4 @@
-"""Generator processes on this machine: started, watched, and started anew when one dies."""
+"""Generator processes on this machine: started, watched, and restarted when one dies."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ProcessWorker:
     """One generator process, and the thread that reads from it and replaces it.
 
     Each process has a pipe of its own, so that one killed in the middle of a message leaves nothing
-    locked or half-read behind: its pipe ends, and what it owed is asked of its successor.
+    locked or half-read behind: its pipe ends, and what it owed is ordered from its successor.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ProcessWorker:
         self.thread.start()
 
     def start(self) -> None:
-        """Start a process and ask it for everything that is owed."""
+        """Start a process and order everything that is owed."""
         ours, theirs = self.context.Pipe()
         process = self.context.Process(
             target=serve, args=(theirs, self.recipe, self.weights), daemon=True
@@ -127,7 +127,7 @@ class ProcessWorker:
             self.deliver(answer)
 
     def close(self) -> None:
-        """Kill the process: it holds nothing that is not asked for again."""
+        """Kill the process: it holds nothing that is not ordered again."""
         with self.lock:
             self.closing = True
             self.process.kill()

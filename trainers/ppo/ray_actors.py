@@ -21,10 +21,10 @@ NEWS = "news"
 
 
 class Actor:
-    """A `GenerationWorker` that keeps the newest reference to weights it was told of.
+    """A `GenerationWorker` that keeps the newest reference to weights it was given.
 
     `notice` runs in a thread of its own and is heard while `generate` is at work: an order is made
-    with the weights of the moment it is begun, not of the moment it was asked for.
+    with the weights of the moment it is begun, not of the moment it was ordered.
     """
 
     def __init__(self, recipe: GeneratorRecipe, version: int, boxed: list[Any]) -> None:

@@ -55,7 +55,7 @@ class Reporter:
         self.last_checkpoint = output_dir / f"checkpoint-{len(history)}"
 
     def call(self, event: str, **more: Any) -> None:
-        """Tell every callback; one that returns a control replaces it, as in transformers."""
+        """Call every callback; one that returns a control replaces it, as in transformers."""
         for callback in self.callbacks:
             answer = getattr(callback, event)(
                 self.arguments, self.state, self.control, model=self.learner.policy,
@@ -98,7 +98,7 @@ class Reporter:
         self.call("on_log", logs=numbers)
 
     def save(self, data: str) -> None:
-        """Write a checkpoint, then tell the callbacks; one process writes."""
+        """Write a checkpoint, then call the callbacks; one process writes."""
         accelerator = self.learner.accelerator
         self.last_checkpoint = self.output_dir / f"checkpoint-{self.state.global_step}"
         states = self.learner.states()

@@ -1,7 +1,7 @@
 """Prompts in, rollouts out: what was sampled, how likely it was, and by which policy.
 
-A rollout is asked for by its position in the run. Everything random about it follows from the seed,
-the position and the attempt, so that a run that goes on after a crash samples what it would have.
+A rollout is ordered by its position in the run. Everything random about it follows from the seed,
+the position and the attempt, so that a run that resumes after a crash samples what it would have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Rollout:
     """One response and the policy it is from."""
 
     position: int
-    """Which rollout of the run this is: update * batch_size + its place in the batch."""
+    """Which rollout of the run this is: update * batch_size + its index in the batch."""
     row: int
     """Index of its prompt in the data."""
     prompt: tuple[int, ...]
@@ -82,11 +82,11 @@ class Prompts:
 
     def row_of(self, turn: int) -> int:
         """Index of the row that has this turn: every epoch has each prompt once, newly shuffled."""
-        epoch, place = divmod(turn, len(self.kept))
+        epoch, position = divmod(turn, len(self.kept))
         if self.shuffled[0] != epoch:
             order = torch.Generator().manual_seed(derived_seed(self.seed, 1, epoch))
             self.shuffled = (epoch, torch.randperm(len(self.kept), generator=order).tolist())
-        return self.kept[self.shuffled[1][place]]
+        return self.kept[self.shuffled[1][position]]
 
 
 def encode_prompt(row: Mapping[str, Any], tokenizer: Any) -> list[int]:

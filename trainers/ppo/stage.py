@@ -52,7 +52,7 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
 
 
 class StageReward:
-    """The verifiers of the rows, and what they tell of a batch besides."""
+    """The verifiers of the rows, and what else they report of a batch."""
 
     def __init__(self, rewards: VerifierRewards) -> None:
         self.rewards = rewards

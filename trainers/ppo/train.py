@@ -31,7 +31,7 @@ from olmes.trainers.ppo.worker import MakeGenerator
 Row = Mapping[str, Any]
 Reward = Callable[[Sequence[Row], Sequence[str]], Sequence[float]]
 """Rows and the texts of their responses in, the verifier's value for each out: 0..1, more where a
-row's weights sum to more. Each row holds `ended` besides: whether the response came to its end. What a
+row's weights sum to more. Each row also holds `ended`: whether the response came to its end. What a
 reward has as `numbers` after a call, a name to a number, is logged."""
 
 
@@ -53,7 +53,7 @@ class PromptSource(Protocol):
         ...
 
     def publish(self, version: int) -> None:
-        """Say that the policy has changed."""
+        """Publish that the policy has changed."""
         ...
 
     def counters(self) -> dict[str, float]:
@@ -148,7 +148,7 @@ def train_ppo(
     asynchronous: bool = False,
     make_generator: MakeGenerator = TransformersGenerator,
 ) -> Trained:
-    """Train a policy by PPO on verifiable rewards; called again, it goes on where it was killed.
+    """Train a policy by PPO on verifiable rewards; called again, it resumes where it was killed.
 
     Args:
         config: the settings.
@@ -157,13 +157,13 @@ def train_ppo(
         rows: one mapping a prompt, with `prompt` (chat messages or text) and whatever `reward` reads.
         reward: the verifier (`Reward`). It is called with the rows and the response texts of one
             batch, special tokens left out, and must not run what a model wrote in this process.
-        output_dir: where checkpoint-N folders go. Complete ones from the same settings are gone on
-            from; from others they are refused.
+        output_dir: where checkpoint-N folders go. From complete ones of the same settings the
+            run resumes; those of others are refused.
         callbacks: transformers `TrainerCallback`s: on_train_begin, on_step_begin, on_step_end,
             on_log, on_save and on_train_end are called.
         value: a reward model to make the value model of; None: the policy's backbone.
         reference: the model the KL is from; None: the policy as it was at the start of the run.
-        asynchronous: whether other processes generate while this one learns. A script that asks for
+        asynchronous: whether other processes generate while this one learns. A script that sets
             it must have the usual `if __name__ == "__main__":`, because those processes import it.
         make_generator: what samples; asynchronous, it is pickled to the generators.
 
@@ -246,7 +246,7 @@ def run(
 
 
 class Rewarder:
-    """Decodes responses and asks the reward about them, once a batch."""
+    """Decodes responses and calls the reward with them, once a batch."""
 
     def __init__(self, rows: Sequence[Row], reward: Reward, tokenizer: Any) -> None:
         self.rows = rows
@@ -255,11 +255,11 @@ class Rewarder:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """What the reward tells of its last batch besides."""
+        """What else the reward reports of its last batch."""
         return dict(getattr(self.reward, "numbers", {}))
 
     def __call__(self, rollouts: Sequence[Rollout], accelerator: Any) -> list[float]:
-        """The verifier's value for each rollout; one process asks and tells the others.
+        """The verifier's value for each rollout; one process computes it and shares it with the others.
 
         Raises:
             ValueError: the reward gave another number of values than it got texts, or one that is
@@ -267,15 +267,15 @@ class Rewarder:
         """
         from accelerate.utils import broadcast_object_list
 
-        told: list[Any] = [None]
+        shared: list[Any] = [None]
         if accelerator.is_main_process:
             responses = [list(r.response) for r in rollouts]
             texts = self.tokenizer.batch_decode(responses, skip_special_tokens=True)
             rows = [{**self.rows[r.row], "ended": r.ended} for r in rollouts]
-            told = [[float(x) for x in self.reward(rows, texts)]]
+            shared = [[float(x) for x in self.reward(rows, texts)]]
         if accelerator.num_processes > 1:
-            broadcast_object_list(told)
-        values: list[float] = told[0]
+            broadcast_object_list(shared)
+        values: list[float] = shared[0]
         if len(values) != len(rollouts) or not all(map(math.isfinite, values)):
             raise ValueError(
                 f"the reward gave {len(values)} values for {len(rollouts)} responses, or one "

@@ -19,7 +19,7 @@ MakeGenerator = Callable[[Any, Sequence[tuple[int, ...]], Sampling, int], Genera
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailure:
-    """An error in a generator that would come again: it is raised where learning goes on."""
+    """An error in a generator that would come again: it is raised in the learner's process."""
 
     trace: str
 

@@ -196,27 +196,27 @@ def load_weights(name: str, folder: Path, dtype: str, device: str) -> PreTrained
     return model.eval()
 
 
-def choose_device(wanted: str | None) -> str:
+def choose_device(requested: str | None) -> str:
     """The device asked for, or the best there is: cuda, mps, cpu; `auto` spreads over all GPUs.
 
     Raises:
         OlmesError: there is no such device.
     """
-    if wanted == "cpu" or (wanted is None and cpu_alone()):
+    if requested == "cpu" or (requested is None and cpu_alone()):
         return "cpu"
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if wanted is None:
+    if requested is None:
         return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, _, index = wanted.partition(":")
+    kind, _, index = requested.partition(":")
     there = {"cpu": True, "cuda": cuda, "mps": mps, "auto": True}.get(kind, False)
     if there and index:
         there = kind == "cuda" and index.isdigit() and int(index) < torch.cuda.device_count()
     if not there:
         usable = ", ".join(["auto", *["cuda"] * cuda, *["mps"] * mps, "cpu"])
-        raise OlmesError(f"there is no device '{wanted}' here; choose one of {usable}.")
-    return wanted
+        raise OlmesError(f"there is no device '{requested}' here; choose one of {usable}.")
+    return requested
 
 
 def cpu_alone() -> bool:
@@ -240,7 +240,7 @@ def describe_device(device: str) -> str:
     return "cpu" if device == "auto" else device
 
 
-def choose_dtype(wanted: str | None, device: str, config: Callable[[], PretrainedConfig]) -> str:
+def choose_dtype(requested: str | None, device: str, config: Callable[[], PretrainedConfig]) -> str:
     """The precision asked for; by default float32 on a CPU and the checkpoint's own on a GPU.
 
     A CPU without native bfloat16 is ten times slower in it, and its outputs differ. A checkpoint
@@ -249,12 +249,14 @@ def choose_dtype(wanted: str | None, device: str, config: Callable[[], Pretraine
     Raises:
         OlmesError: there is no such precision.
     """
-    if wanted in DTYPES:
-        return str(wanted)
-    if wanted not in (None, "auto"):
-        raise OlmesError(f"there is no dtype '{wanted}'; choose one of auto, {', '.join(DTYPES)}.")
+    if requested in DTYPES:
+        return str(requested)
+    if requested not in (None, "auto"):
+        raise OlmesError(
+            f"there is no dtype '{requested}'; choose one of auto, {', '.join(DTYPES)}."
+        )
     on_cpu = describe_device(device) == "cpu"
-    if wanted is None and on_cpu:
+    if requested is None and on_cpu:
         return "float32"
     own: torch.dtype | str | None = getattr(config(), "dtype", None)
     return str(own).removeprefix("torch.") if own is not None else "float32"

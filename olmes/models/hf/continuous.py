@@ -35,7 +35,7 @@ GROWTH = 256
 
 
 @dataclass(slots=True, eq=False)
-class Running:
+class RunningRow:
     """A row in a slot."""
 
     row: GenerationRow
@@ -113,13 +113,13 @@ class GenerationBatch:
         self.limits = limits
         self.endings = endings
         self.store = SlotStore()
-        self.active: list[Running] = []
+        self.active: list[RunningRow] = []
         self.most = 0  # rows that ran at once
         on_cpu = model.device.type == "cpu"
         self.fill_tokens = FILL_TOKENS_ON_CPU if on_cpu else FILL_TOKENS_ON_GPU
 
     def run(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> None:
-        """Answer the waiting rows; those taken from the queue and not finished are `active`."""
+        """Answer the waiting rows; those off the queue and not finished are `active`."""
         while waiting or self.active:
             # A fill among few steps is cheap; filling one by one on a large batch is not.
             if waiting and self.limits.rows - len(self.active) >= max(1, self.limits.rows // 16):
@@ -127,9 +127,9 @@ class GenerationBatch:
                     self.start(chosen)
             self.step()
 
-    def admit(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> list[Running]:
+    def admit(self, waiting: deque[tuple[GenerationRow, PrefixGroup | None]]) -> list[RunningRow]:
         """Take the next rows of one group that a fill and the limits have room for."""
-        chosen: list[Running] = []
+        chosen: list[RunningRow] = []
         tokens = 0
         need = max((one.need for one in self.active), default=0)
         while waiting:
@@ -145,14 +145,14 @@ class GenerationBatch:
             waiting.popleft()
             sampled = row.generation.temperature > 0
             sampler = GumbelSampler([row], self.model.device) if sampled else None
-            one = Running(row, group, own, sampler)
+            one = RunningRow(row, group, own, sampler)
             self.active.append(one)
             chosen.append(one)
             tokens += own
         return chosen
 
-    def start(self, chosen: list[Running]) -> None:
-        """Compute the prompts of newly admitted rows, which stand last, and their first tokens."""
+    def start(self, chosen: list[RunningRow]) -> None:
+        """Compute the prompts of newly admitted rows, which are the last, and their first tokens."""
         self.most = max(self.most, len(self.active))
         tree = TokenTree()
         for one in chosen:
@@ -160,9 +160,9 @@ class GenerationBatch:
         group = chosen[0].group
         keep = sorted({path[-1] for path in tree.paths})
         prefill, logits = fill(self.model, tree, group, keep)
-        wanted = max(one.own + min(one.row.max_tokens, GROWTH) for one in chosen)
+        capacity = max(one.own + min(one.row.max_tokens, GROWTH) for one in chosen)
         slots = max(len(self.active), min(self.limits.rows, 2 * self.store.slots))
-        self.store.reserve(slots, wanted, prefill.states)
+        self.store.reserve(slots, capacity, prefill.states)
         first = len(self.active) - len(chosen)
         self.store.write(prefill, range(first, len(self.active)), tree.paths)
         offsets = {node: at for at, node in enumerate(keep)}
@@ -186,7 +186,7 @@ class GenerationBatch:
         ]
         self.extend(list(self.active), forward(self.model, current, tokens, positions))
 
-    def extend(self, chosen: list[Running], logits: torch.Tensor) -> None:
+    def extend(self, chosen: list[RunningRow], logits: torch.Tensor) -> None:
         """Append each row's token by its logits, `[rows, vocabulary]`; drop the rows that end."""
         tokens = logits.argmax(-1).tolist()
         for at, one in enumerate(chosen):
@@ -200,7 +200,7 @@ class GenerationBatch:
                 self.drop(slot)
 
     def drop(self, slot: int) -> None:
-        """Free a slot; the last row moves into it, so that the running rows stand together."""
+        """Free a slot; the last row moves into it, so that the running rows are contiguous."""
         ended, last = self.active[slot], self.active.pop()
         if ended is not last:
             self.store.move(len(self.active), slot, last.length)

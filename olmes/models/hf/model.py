@@ -208,7 +208,7 @@ class HFModel(CheckpointModel):
             check_settings(generation)
         rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 rows.append(fit(index, request, self.encoder.encode(request), self.window))
 
         def report(row: GenerationRow, response: Response) -> None:
@@ -244,7 +244,7 @@ class HFModel(CheckpointModel):
 
         waiting: dict[int, list[Candidate]] = {}
         for index, request in enumerate(requests):
-            with answered_alone(index, done):
+            with report_unanswerable(index, done):
                 waiting[index] = candidates(index, request, self.encoder, self.window)
 
         def settle(indexes: Iterable[int]) -> None:
@@ -287,7 +287,7 @@ class HFModel(CheckpointModel):
 
 
 @contextmanager
-def answered_alone(index: int, done: Done) -> Iterator[None]:
+def report_unanswerable(index: int, done: Done) -> Iterator[None]:
     """Report a request that cannot be answered, and continue with the others."""
     try:
         yield

@@ -45,7 +45,7 @@ class Fill(Cache):  # type: ignore[misc]  # untyped base
 
     Args:
         tree: the tokens.
-        group: whose prefix stands before all of them; its states are computed.
+        group: whose prefix is before all of them; its states are computed.
         device: where the model runs.
     """
 
@@ -226,7 +226,7 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
         """Attention output `[1, rows, heads, head size]`.
 
         The scores of the prefix's tokens and of the row's own are computed apart and go through one
-        softmax in float32. The query heads that share a key-value head stand side by side, so
+        softmax in float32. The query heads that share a key-value head are neighbours, so
         that keys and values are not repeated for them.
         """
         rows, heads, size = self.rows, key.shape[1], query.shape[-1]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LOOKUP_TRIES = 3
 GIVEN_UP_IN_A_ROW = 20
-"""Requests given up with no success between them, after which the server is taken for broken."""
+"""Requests given up with no success between them, after which the server counts as broken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class PassingError(Exception):
 
     Args:
         reason: what happened, in a few words.
-        overload: whether the server had too much to do.
+        overload: whether the server was overloaded.
         counted: whether it counts as a try; not when the server never read the request.
         retry_after: seconds the server asks to wait.
     """

@@ -97,7 +97,7 @@ class Pace:
         self.admit()
 
     def overloaded(self, entered: int) -> None:
-        """Note that the server had too much to do, by a request that entered in that round."""
+        """Note that the server was overloaded, by a request that entered in that round."""
         if entered == self.round:
             self.limit = max(1.0, self.limit / 2)
             self.round += 1

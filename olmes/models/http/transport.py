@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from olmes.models.http.wire import RequestBody
 
 LARGEST_ANSWER = 64 << 20
-"""Bytes; more is no answer to a request for text."""
+"""Bytes; more is not an answer to a request for text."""
 KEEP_ALIVE_SECONDS = 3.0
 """How long an idle connection is used again: shorter than the five seconds after which servers
 close it, since a request that crosses with the closing is lost."""
@@ -67,7 +67,7 @@ async def send(
 
     Raises:
         UnreachableError: no connection, or it broke before an answer.
-        PassingError: the answer broke off, took too long or is not HTTP.
+        PassingError: the answer was cut off, took too long or is not HTTP.
         OlmesError: the server cannot prove who it is.
     """
     import aiohttp
@@ -92,11 +92,13 @@ async def send(
     except aiohttp.ClientConnectorError as error:
         raise UnreachableError(plain_reason(error.os_error), counted=False) from None
     except TimeoutError:
-        raise PassingError(f"no whole answer within {patience.answer:g} s", overload=True) from None
+        raise PassingError(
+            f"no complete answer within {patience.answer:g} s", overload=True
+        ) from None
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
         raise UnreachableError(f"the connection broke ({plain_reason(error)})") from None
     except aiohttp.ClientPayloadError:
-        raise PassingError("the answer broke off before its end") from None
+        raise PassingError("the answer was cut off before its end") from None
     except (aiohttp.ClientError, ValueError) as error:
         raise PassingError(f"the answer is not HTTP ({type(error).__name__})") from None
 

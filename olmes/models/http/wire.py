@@ -137,14 +137,14 @@ def first_choice(answer: Any) -> Choice:
     """The one choice of an answer.
 
     Raises:
-        ValueError: there is none, or the server broke off.
+        ValueError: there is none, or the server aborted it.
     """
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("it has no choices")
     choice: Choice = answer["choices"][0]
     if choice.get("finish_reason") in ("abort", "error"):
-        raise ValueError("the server broke the generation off")
+        raise ValueError("the server aborted the generation")
     return choice
 
 
@@ -271,10 +271,10 @@ def token_starts(tokens: Sequence[str], offsets: Any, text: str) -> list[int]:
 
     Where the tokens spell the text, their lengths are added up, since not every server's
     `text_offset` is right. They do not where a character is spread over tokens; then the offsets
-    are taken.
+    are used.
 
     Raises:
-        UnanswerableError: neither tells.
+        UnanswerableError: neither is possible.
     """
     added = len(tokens[0]) if tokens and not text.startswith(tokens[0]) else 0
     if "".join(tokens)[added:].startswith(text):

@@ -11,8 +11,8 @@ import olmes
 from olmes.models.base import Model
 from olmes.types import JsonObject, Request, Response
 
-Arrived = tuple[int, Response]
-"""A request's position among those that were asked together, and its response."""
+PositionedResponse = tuple[int, Response]
+"""A request's position in its portion, and its response."""
 
 
 class Report(TypedDict):
@@ -62,11 +62,13 @@ class Engine:
 
         return self.thread.submit(make_report).result()
 
-    def answer(self, requests: list[Request], *, loglikelihood: bool) -> Iterator[list[Arrived]]:
+    def answer(
+        self, requests: list[Request], *, loglikelihood: bool
+    ) -> Iterator[list[PositionedResponse]]:
         """Answer every request; whatever is finished is handed on at once."""
         assert self.model is not None, "the report comes first"
         ask = self.model.loglikelihood if loglikelihood else self.model.generate
-        arrived: SimpleQueue[Arrived | None] = SimpleQueue()
+        arrived: SimpleQueue[PositionedResponse | None] = SimpleQueue()
 
         def work() -> None:
             try:
@@ -88,9 +90,11 @@ class Engine:
             self.thread.submit(self.model.close).result()
 
 
-def gather(arrived: SimpleQueue[Arrived | None]) -> tuple[list[Arrived], bool]:
+def gather(
+    arrived: SimpleQueue[PositionedResponse | None],
+) -> tuple[list[PositionedResponse], bool]:
     """Wait for a response, take those that are there with it, and say whether it was the last."""
-    batch: list[Arrived] = []
+    batch: list[PositionedResponse] = []
     one = arrived.get()
     while one is not None:
         batch.append(one)

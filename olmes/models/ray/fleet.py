@@ -17,7 +17,7 @@ import olmes
 from olmes.errors import OlmesError
 from olmes.models.base import Done, Model
 from olmes.models.ray.cluster import Cluster, Shape, one_line
-from olmes.models.ray.engine import Arrived, Engine, Report
+from olmes.models.ray.engine import Engine, PositionedResponse, Report
 from olmes.types import Request
 
 TRIES = 3
@@ -145,7 +145,7 @@ class Fleet:
         sent = {id(one) for one in ready}
         return [life for life in self.lives if id(life.awaited) in sent]
 
-    def hear(self, life: Life) -> list[Arrived]:
+    def hear(self, life: Life) -> list[PositionedResponse]:
         """The next responses of an engine.
 
         Raises:
@@ -161,7 +161,7 @@ class Fleet:
         except StopIteration:
             life.awaited = None
             return []
-        arrived: list[Arrived] = self.get(reference)
+        arrived: list[PositionedResponse] = self.get(reference)
         life.fruitful = True
         return arrived
 
@@ -250,10 +250,10 @@ def portion(total: int, left: int, engines: int, smallest: int) -> int:
 
 def take(pile: deque[int], size: int, deaths: Counter[int]) -> list[int]:
     """The next requests: at most `size`, a quarter of that for each engine that died at them."""
-    taken: list[int] = []
-    while pile and len(taken) < max(1, size >> (2 * deaths[pile[0]])):
-        taken.append(pile.popleft())
-    return taken
+    positions: list[int] = []
+    while pile and len(positions) < max(1, size >> (2 * deaths[pile[0]])):
+        positions.append(pile.popleft())
+    return positions
 
 
 def say(line: str) -> None:

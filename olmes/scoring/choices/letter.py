@@ -4,7 +4,7 @@ Two ways stand side by side. `first_match` and `last_match` are what the protoco
 made of (docs/protocol.md, sections 4.0 to 4.3), faults included; a task puts them in its order.
 `stated_letter` is ours: it finds the option a response evidently answers with, however that is
 written, and finds none where the response names none. A capital letter that merely occurs (the
-article "A", an initial) is no answer.
+article "A", an initial) is not an answer.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Options:
         return self.whole(max(fitting, key=len)) if fitting else None
 
     def opens_with(self, letter: str, text: str) -> bool:
-        """Whether `text` goes on with the first word of the option that `letter` labels."""
+        """Whether `text` continues with the first word of the option that `letter` labels."""
         own = self.texts[letter].split(" ", 1)[0]
         return bool(own) and comparable(text[: len(own) + 40]).startswith(own)
 

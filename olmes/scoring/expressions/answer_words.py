@@ -186,6 +186,6 @@ def same_quantity(gold: str, answer: str, question: str) -> bool:
 
 def unit(word: str) -> str:
     """One name for a unit's spellings and abbreviation; empty when it is none."""
-    # A capital would change an abbreviation: Mm is no millimetre.
+    # A capital would change an abbreviation: Mm is not a millimetre.
     word = word if len(word) < 3 else word.lower()
     return SPELLINGS.get(word) or SPELLINGS.get(word.removesuffix("s"), "")

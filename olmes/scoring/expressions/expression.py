@@ -94,7 +94,7 @@ TOKEN = re.compile(
     rf"(?P<decimal>{DECIMAL})|(?P<whole>{WHOLE})|(?P<name>[A-Za-z_][A-Za-z_0-9]*)"
     r"|(?P<operator>\*\*|//|[-+*/%^(),])|(?P<factorial>!!?(?!=))|(?P<nothing>[ \t]+|\#.*$)"
 )
-"""Python's numbers and names. `05` is two numbers side by side, which is no expression."""
+"""Python's numbers and names. `05` is two numbers side by side, which is not an expression."""
 
 
 class UnreadableExpressionError(Exception):

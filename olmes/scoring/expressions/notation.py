@@ -96,7 +96,7 @@ def tidied(text: str) -> str:
 def stripped(text: str) -> str:
     """`text` without quotes, and the punctuation and emphasis around it.
 
-    Three dots stay: what they follow goes on.
+    Three dots stay: what they follow continues.
     """
     text = re.sub(r"^(?:[ ,;:!']|\.(?!\d))+", "", text.replace('"', " ").replace("\t", " "))
     text = text.removeprefix("**").removesuffix("**").rstrip()
@@ -232,7 +232,7 @@ def read(text: str, names: Collection[str] = ()) -> Expression:
         names: the letters it may hold, in lower case; the text's case does not matter.
 
     Raises:
-        UnreadableExpressionError: it is no expression, or holds other letters.
+        UnreadableExpressionError: it is not an expression, or holds other letters.
     """
     source: list[str] = []
     before = ""

@@ -34,7 +34,7 @@ class Comparison:
 
     equal: bool
     unread: str = ""
-    """Why the answer (or the gold one) is no expression; empty when both were compared."""
+    """Why the answer (or the gold one) is not an expression; empty when both were compared."""
 
 
 def compare(gold: str, answer: str) -> Comparison:

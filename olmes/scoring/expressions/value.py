@@ -30,7 +30,7 @@ from olmes.scoring.expressions.expression import (
 DIGITS = 60
 TOLERANCE_DIGITS = 40
 MOST_BITS = 20_000
-"""Of an exact numerator or denominator; a larger one goes on as a rounded number."""
+"""Of an exact numerator or denominator; a larger one continues as a rounded number."""
 MOST_MAGNITUDE = 100_000
 """Bits before the point of a rounded number."""
 LARGEST_FACTORIAL = 1000

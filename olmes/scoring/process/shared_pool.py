@@ -21,13 +21,13 @@ class SharedPool:
         self, tasks: Mapping[str, Task], scoring_processes: int | None
     ) -> Iterator[ScoringPool]:
         """The pool for a run's tasks; one whose run broke off is not used again."""
-        wanted = ScoringPool(tasks, scoring_processes)
+        requested = ScoringPool(tasks, scoring_processes)
         if self.pool is None or (self.pool.setup, self.scoring_processes) != (
-            wanted.setup,
+            requested.setup,
             scoring_processes,
         ):
             self.close()
-            self.pool, self.scoring_processes = wanted.__enter__(), scoring_processes
+            self.pool, self.scoring_processes = requested.__enter__(), scoring_processes
         try:
             yield self.pool
         except BaseException:  # jobs of the broken run must not be waited for by the next

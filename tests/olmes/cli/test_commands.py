@@ -170,7 +170,7 @@ def test_a_failed_request_makes_the_exit_status_1(
         (("run", "--task", "gsm8k", "--set", "gsm8k.colour=red"), "no setting 'colour'"),
         (("run", "--task", "gsm8k", "--set", "math.shots=1"), "a task of this run"),
         (("run", "--task", "gsm8k", "--set", "gsm8k.shots"), "write TASK.FIELD=VALUE"),
-        (("run", "--task", "gsm8k", "--data", "/no/such/folder"), "no folder"),
+        (("run", "--task", "gsm8k", "--data", "/no/such/folder"), "not a folder"),
         (("run", "--task", "gsm8k", "--model", "/no/such/model"), "model"),
         (("show", "gsm8k", "--docs", "99999", "--json"), "there is no document 99999"),
         (("show", "gsm8k", "--docs", "x", "--json"), "write row numbers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -13,9 +14,12 @@ from scipy.stats import binomtest
 
 from olmes import Record, evaluate
 from olmes.cli.compare import command as compare_command
-from olmes.comparison import compare_runs
+from olmes.comparison.compare import Comparison, RefusedTask, compare_runs
 from olmes.comparison.power_words import power_words
 from olmes.seal.look import Look
+from olmes.tools.hashing import content_hash
+from tests.factories import with_fields
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench
@@ -44,24 +48,24 @@ def run(
     )
 
 
-def kinds(found: dict[str, Any]) -> set[str]:
-    return {cause["kind"] for cause in found["why"]}
+def kinds(found: Comparison) -> set[str]:
+    return {cause.kind for cause in found.why}
 
 
 def test_the_difference_is_paired_and_exact(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, set(range(4)))
     b = run(echo, tmp_path, set(range(1, 12)), name="b")
     found = compare_runs(a, b)
-    [task] = found["tasks"]
-    difference = task["difference"]
-    assert difference["difference"] == pytest.approx(7 / N)
-    assert (difference["wins"], difference["losses"]) == (8, 1)
-    assert difference["p_value"] == pytest.approx(binomtest(1, 9).pvalue)
-    assert difference["verdict"] == "better"
+    [task] = found.tasks
+    difference = known(task.difference)
+    assert difference.difference == pytest.approx(7 / N)
+    assert (difference.wins, difference.losses) == (8, 1)
+    assert difference.p_value == pytest.approx(binomtest(1, 9).pvalue)
+    assert difference.verdict == "better"
     per_item = [1] * 8 + [-1] + [0] * 3
     mean = sum(per_item) / N
     spread = math.sqrt(sum((d - mean) ** 2 for d in per_item) / (N - 1) / N)
-    assert difference["stderr"] == pytest.approx(spread)
+    assert difference.stderr == pytest.approx(spread)
     assert kinds(found) == {"model"}
 
 
@@ -69,32 +73,37 @@ def test_flips_are_listed_with_both_responses_gains_first(echo: EchoBench, tmp_p
     found = compare_runs(
         run(echo, tmp_path, {0, 1, 2}), run(echo, tmp_path, {1, 2, 3, 4}, name="b")
     )
-    flips = found["tasks"][0]["flips"]
-    assert [(flip["doc_id"], flip["a"], flip["b"]) for flip in flips] == [
+    flips = found.tasks[0].flips
+    assert [(flip.doc_id, flip.a, flip.b) for flip in flips] == [
         (3, 0.0, 1.0),
         (4, 0.0, 1.0),
         (0, 1.0, 0.0),
     ]
-    assert flips[0]["row_a"]["response"]["text"] == "no"
-    assert flips[0]["row_b"]["response"]["text"] == "word3"
+    assert known(flips[0].row_a["response"])["text"] == "no"
+    assert known(flips[0].row_b["response"])["text"] == "word3"
 
 
 def test_one_win_alone_is_not_enough_data(echo: EchoBench, tmp_path: Path) -> None:
     found = compare_runs(run(echo, tmp_path, {0}), run(echo, tmp_path, {0, 1}, name="b"))
-    assert found["tasks"][0]["difference"]["p_value"] == 1
-    assert found["tasks"][0]["difference"]["verdict"] == "not enough data"
+    assert known(found.tasks[0].difference).p_value == 1
+    assert known(found.tasks[0].difference).verdict == "not enough data"
 
 
 def test_not_enough_data_says_what_would_be(echo: EchoBench, tmp_path: Path) -> None:
     few = compare_runs(run(echo, tmp_path, {0}), run(echo, tmp_path, {0, 1}, name="b"))
-    difference = few["tasks"][0]["difference"]
-    assert 0.3 < difference["detectable"] < 1
-    assert difference["needed"] > N
+    difference = known(few.tasks[0].difference)
+    assert 0.3 < known(difference.detectable) < 1
+    assert known(difference.needed) > N
     words = power_words(difference)
-    assert words.startswith(f"12 items show a difference of {100 * difference['detectable']:.1f} ")
-    assert words.endswith(f"one of 8.3 needs about {difference['needed']:,}")
-    none = power_words(difference | {"detectable": 1.2, "needed": None, "n": 1})
-    assert none == "too few items (1) to show any difference"
+    shown = 100 * known(difference.detectable)
+    assert words.startswith(f"12 items show a difference of {shown:.1f} ")
+    assert words.endswith(f"one of 8.3 needs about {difference.needed:,}")
+    wide = dataclasses.replace(difference, n=1, difference=0.0, ci_low=-0.9, ci_high=0.9)
+    assert known(wide.detectable) >= 1
+    assert wide.needed is None
+    no_interval = dataclasses.replace(difference, n=1, ci_low=None, ci_high=None)
+    for none in (wide, no_interval):
+        assert power_words(none) == "too few items (1) to show any difference"
 
 
 def test_runs_without_a_common_task_are_not_compared(echo: EchoBench, tmp_path: Path) -> None:
@@ -113,27 +122,27 @@ def test_runs_without_a_common_task_are_not_compared(echo: EchoBench, tmp_path: 
 def test_equal_runs_differ_in_nothing(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, {0, 1})
     found = compare_runs(a, a)
-    assert found["why"] == []
-    assert found["tasks"][0]["difference"]["difference"] == 0
+    assert found.why == []
+    assert known(found.tasks[0].difference).difference == 0
 
 
 def test_another_formulation_is_refused_and_named(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, {0, 1})
     b = run(echo, tmp_path, {0, 1}, settings={"echo.question": "Please say {word}."})
     found = compare_runs(a, b)
-    assert found["tasks"] == []
-    assert found["refused"] == [
-        {"name": "echo", "title": "Echo", "reasons": ["the formulations differ"]}
+    assert found.tasks == []
+    assert found.refused == [
+        RefusedTask(name="echo", title="Echo", reasons=["the formulations differ"])
     ]
-    [cause] = [cause for cause in found["why"] if cause["kind"] == "formulation"]
-    assert (cause["field"], cause["a"], cause["b"]) == (
+    [cause] = [cause for cause in found.why if cause.kind == "formulation"]
+    assert (cause.field, cause.a, cause.b) == (
         "question",
         "Say {word}.",
         "Please say {word}.",
     )
     forced = compare_runs(a, b, force=True)
-    assert forced["tasks"][0]["mismatch"] == ["the formulations differ"]
-    assert forced["tasks"][0]["difference"]["verdict"] == "not enough data"
+    assert forced.tasks[0].mismatch == ["the formulations differ"]
+    assert known(forced.tasks[0].difference).verdict == "not enough data"
 
 
 def test_other_data_are_refused(echo: EchoBench, tmp_path: Path) -> None:
@@ -142,20 +151,20 @@ def test_other_data_are_refused(echo: EchoBench, tmp_path: Path) -> None:
     path.write_text(path.read_text("utf-8").replace("word11", "other11"), "utf-8")
     b = run(echo, tmp_path, {0, 1}, name="b")
     found = compare_runs(a, b)
-    assert found["refused"][0]["reasons"] == ["the data differ"]
+    assert found.refused[0].reasons == ["the data differ"]
     # Forced, the items that are the same in both are compared, and no others.
-    forced = compare_runs(a, b, force=True)["tasks"][0]
-    assert (forced["n"], forced["only_a"], forced["only_b"]) == (11, 1, 1)
+    forced = compare_runs(a, b, force=True).tasks[0]
+    assert (forced.n, forced.only_a, forced.only_b) == (11, 1, 1)
 
 
 def test_a_limited_run_is_compared_on_the_items_of_both(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, set(range(N)))
     b = run(echo, tmp_path, set(), name="b", limit=5)
     found = compare_runs(a, b)
-    task = found["tasks"][0]
-    assert (task["n"], task["only_a"], task["only_b"]) == (5, 7, 0)
-    assert task["difference"]["baseline"] == 1
-    assert task["difference"]["candidate"] == 0
+    task = found.tasks[0]
+    assert (task.n, task.only_a, task.only_b) == (5, 7, 0)
+    assert known(task.difference).baseline == 1
+    assert known(task.difference).candidate == 0
     assert "limit" in kinds(found)
 
 
@@ -166,8 +175,8 @@ def test_tasks_of_one_run_alone_are_named(echo: EchoBench, tmp_path: Path) -> No
     found = compare_runs(
         run(echo, tmp_path, {0}), run(echo, tmp_path, {0}, name="b", target=str(other))
     )
-    assert found["only"] == [["echo"], ["other"]]
-    assert found["suite"] is None
+    assert found.only == [["echo"], ["other"]]
+    assert found.suite is None
 
 
 def test_samples_under_seal_are_not_paired(echo: EchoBench, tmp_path: Path) -> None:
@@ -177,11 +186,12 @@ def test_samples_under_seal_are_not_paired(echo: EchoBench, tmp_path: Path) -> N
     a = run(echo, tmp_path, {0, 1}, target=str(suite), look=look)
     b = run(echo, tmp_path, {0, 1, 2, 3}, name="b", target=str(suite), look=look)
     found = compare_runs(a, b)
-    assert found["tasks"] == []
-    [task] = found["unpaired"]
-    assert task["difference"]["value"] == pytest.approx(2 / N)
-    assert task["difference"]["ci_low"] < 2 / N < task["difference"]["ci_high"]
-    assert "flips" not in task
+    assert found.tasks == []
+    [task] = found.unpaired
+    difference = known(task.difference)
+    assert difference.value == pytest.approx(2 / N)
+    assert known(difference.ci_low) < 2 / N < known(difference.ci_high)
+    assert "flips" not in found.to_json()["unpaired"][0]
 
 
 def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) -> None:
@@ -217,10 +227,10 @@ def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) 
         )
     found = compare_runs(*records)
     alone = binomtest(0, 9).pvalue
-    assert [task["difference"]["p_value"] for task in found["tasks"]] == [pytest.approx(alone)] * 3
-    assert found["tasks"][0]["difference"]["p_adjusted"] == pytest.approx(3 * alone)
-    assert found["suite"]["tasks"] == ["echo", "second", "third"]
-    assert found["suite"]["difference"]["value"] == pytest.approx(0.75)
+    assert [known(task.difference).p_value for task in found.tasks] == [pytest.approx(alone)] * 3
+    assert known(found.tasks[0].difference).p_adjusted == pytest.approx(3 * alone)
+    assert known(found.suite).tasks == ["echo", "second", "third"]
+    assert known(found.suite).difference.value == pytest.approx(0.75)
 
 
 # --- why ------------------------------------------------------------------------------------------
@@ -241,30 +251,25 @@ def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) 
     ],
 )
 def test_each_thing_that_can_change_a_number_is_named(
-    echo: EchoBench, tmp_path: Path, path: tuple[Any, ...], value: int | str, kind: str
+    echo: EchoBench, tmp_path: Path, path: tuple[str, ...], value: int | str, kind: str
 ) -> None:
     a = run(echo, tmp_path, {0})
-    data = json.loads(json.dumps(a.data))
-    place = data
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    found = compare_runs(a, Record(a.folder, data))
+    found = compare_runs(a, with_fields(a, {path: value}))
     assert kinds(found) == {kind}
-    assert found["why"][0]["field"].endswith(path[-1])
-    assert found["why"][0]["b"] == str(value)
+    assert found.why[0].field.endswith(path[-1])
+    assert found.why[0].b == str(value)
 
 
 def test_chat_template_and_weights_are_told_apart(echo: EchoBench, tmp_path: Path) -> None:
     a = run(echo, tmp_path, {0})
 
     def with_parts(**parts: str) -> Record:
-        data = json.loads(json.dumps(a.data))
-        data["model"] |= {"fingerprint": str(parts), "parts": {"weights": "w", **parts}}
-        return Record(a.folder, data)
+        fingerprint = content_hash(parts)
+        parts = {"weights": "w", **parts}
+        return with_fields(a, {"model.fingerprint": fingerprint, "model.parts": parts})
 
     one, other = with_parts(chat_template="x"), with_parts(chat_template="y")
     assert kinds(compare_runs(one, other)) == {"chat template"}
     other = with_parts(chat_template="x", weights="v")
-    [cause] = compare_runs(one, other)["why"]
-    assert (cause["kind"], cause["field"]) == ("model", "weights")
+    [cause] = compare_runs(one, other).why
+    assert (cause.kind, cause.field) == ("model", "weights")

@@ -16,6 +16,7 @@ from olmes import OlmesError, Record, evaluate
 from olmes.cli.report import command
 from olmes.export.formats import export
 from olmes.seal.look import Look
+from tests.factories import with_fields
 
 if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench
@@ -49,8 +50,7 @@ def official(
             options.pop("target", str(echo.task)), model=f"replay:{recording}", data=echo.data,
             out=tmp_path / "runs", scoring_processes=1, **options,
         )  # fmt: skip
-        record.data["model"]["name"] = name
-        return record
+        return with_fields(record, {"model.name": name})
 
     return run
 
@@ -60,8 +60,8 @@ def test_load_has_a_row_a_number_with_what_it_rests_on(run: Record) -> None:
     assert list(frame["metric"]) == ["exact_match", "length_match"]
     row = frame.iloc[0]
     assert (row["value"], row["n"], row["primary"]) == (run.value("echo"), 12, True)
-    assert row["formulation_hash"] == run.tasks["echo"]["formulation_hash"]
-    assert row["data_hash"] == run.tasks["echo"]["data"]["content_hash"]
+    assert row["formulation_hash"] == run.tasks["echo"].formulation_hash
+    assert row["data_hash"] == run.tasks["echo"].data.content_hash
     assert not frame[["run", "model", "fingerprint", "task"]].isna().any().any()
 
 
@@ -155,8 +155,7 @@ def test_what_is_not_comparable_is_left_out_with_the_reason(
 
 
 def test_names_cannot_break_out_of_their_cell(official: Callable[..., Record]) -> None:
-    record = official("plain", 5)
-    record.data["model"]["name"] = "m|x\\y_%&$#{}~^\nz"
+    record = with_fields(official("plain", 5), {"model.name": "m|x\\y_%&$#{}~^\nz"})
     assert r"| m\|x\\y_%&amp;$#{}~^ z |" in str(export([record], "md", None))
     [line] = [t for t in str(export([record], "latex", None)).splitlines() if t.startswith("m\\t")]
     assert line.startswith(
@@ -180,11 +179,9 @@ def test_hostile_names_are_text_in_every_format(
 ) -> None:
     from markdown_it import MarkdownIt
 
-    record = official("plain", 5)
-    record.data["model"]["name"] = text
-    record.tasks["echo"]["title"] = text
-    found = [record, official("limited", 5, limit=3)]
-    found[1].data["model"]["name"] = text  # named in the notes
+    record = with_fields(official("plain", 5), {"model.name": text, "tasks.echo.title": text})
+    # The second is named in the notes.
+    found = [record, with_fields(official("limited", 5, limit=3), {"model.name": text})]
     table = str(export(found, "md", None))
     assert table.count("\n") == str(export([official("plain", 5), found[1]], "md", None)).count(
         "\n"
@@ -206,8 +203,7 @@ def test_hostile_names_are_text_in_every_format(
 def test_a_spreadsheet_computes_nothing(official: Callable[..., Record], text: str) -> None:
     import csv
 
-    record = official("plain", 5)
-    record.data["model"]["name"] = text
+    record = with_fields(official("plain", 5), {"model.name": text})
     rows = list(csv.DictReader(str(export([record], "csv", None)).splitlines()))
     assert {row["model"][0] for row in rows} == {"'"}
     assert float(rows[0]["value"]) == pytest.approx(5 / 12)
@@ -226,7 +222,7 @@ def test_a_held_out_score_stands_with_its_looks(
     table = str(export([record], "latex", None))
     assert f"\n{{\\footnotesize {said}\\par}}\n" in table.split(r"\end{tabular}")[1]
     assert r"{\footnotesize Percent $\pm$ half of the 95 \% interval; $^\dagger$ no" in table
-    record.data["held_out"]["looks_before"] = 1
+    record = with_fields(record, {"held_out.looks_before": 1})
     assert "after 1 earlier look of the family" in str(export([record], "md", None))
 
 

@@ -13,6 +13,7 @@ from olmes import OlmesError, Record, Request, Response, evaluate
 from olmes.judging.judge import Judge
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.runs.planning import load_judge
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench
@@ -84,19 +85,19 @@ def run(bench: Path, judge: Judge | str | None, out: str = "runs") -> Record:
 def test_wins_ties_and_what_cannot_be_read(bench: Path) -> None:
     record = run(bench, Judge(model=RuleJudge()))
     task = record.tasks["taste"]
-    assert task["metrics"]["win_rate"]["value"] == pytest.approx(1.5 / 3)
-    assert task["metrics"]["win_rate"]["n"] == 3
-    assert task["counts"]["unparsed"] == 1
+    assert task.metrics["win_rate"].value == pytest.approx(1.5 / 3)
+    assert task.metrics["win_rate"].n == 3
+    assert task.counts["unparsed"] == 1
     assert record.complete
-    assert any("1 judgements could not be read" in line for line in record.data["warnings"])
+    assert any("1 judgements could not be read" in line for line in record.run.warnings)
 
 
 def test_every_judgement_is_stored_with_question_answer_judge_and_price(bench: Path) -> None:
     record = run(bench, Judge(model=RuleJudge(tokens=40)))
-    judge = record.tasks["taste"]["judge"]
-    assert judge["model"]["fingerprint"] == RuleJudge.fingerprint
-    assert judge["judgements"] == 4
-    assert judge["tokens"] == {"prompt": 160, "completion": 4}
+    judge = known(record.tasks["taste"].judge)
+    assert known(judge.model).fingerprint == RuleJudge.fingerprint
+    assert judge.judgements == 4
+    assert judge.tokens == {"prompt": 160, "completion": 4}
     row = list(record.samples("taste"))[3]
     [judgement] = row["judgements"]
     assert judgement["messages"] == [{"role": "user", "content": "A: odd\nB: word3"}]
@@ -110,14 +111,14 @@ def test_a_judgement_is_paid_for_once(bench: Path) -> None:
     again = run(bench, Judge(model=second), out="elsewhere")
     assert len(first.asked) == 4
     assert second.asked == []
-    assert again.tasks["taste"]["metrics"]["win_rate"]["value"] == pytest.approx(0.5)
+    assert again.tasks["taste"].metrics["win_rate"].value == pytest.approx(0.5)
 
 
 def test_stored_judgements_judge_again(bench: Path) -> None:
     record = run(bench, Judge(model=RuleJudge()))
     samples = record.samples_path("taste")
     again = run(bench, f"replay:{samples}", out="elsewhere")
-    assert again.data["tasks"]["taste"]["metrics"] == record.data["tasks"]["taste"]["metrics"]
+    assert again.tasks["taste"].metrics == record.tasks["taste"].metrics
     assert again.id != record.id
     with pytest.raises(OlmesError, match="holds no judgement"):
         load_judge(f"replay:{bench / 'said.jsonl'}")
@@ -128,16 +129,16 @@ def test_a_budget_is_not_overdrawn_and_the_rest_is_counted(bench: Path) -> None:
     judge = Judge(model=RuleJudge(tokens=10), budget=2 * cost + 3)
     record = run(bench, judge)
     assert judge.spent <= 2 * cost + 3
-    counts = record.tasks["taste"]["counts"]
+    counts = record.tasks["taste"].counts
     assert 0 < counts["unjudged"] < 4
     assert not record.complete
-    assert record.tasks["taste"]["metrics"]["win_rate"]["n"] + counts["unjudged"] <= 4
+    assert record.tasks["taste"].metrics["win_rate"].n + counts["unjudged"] <= 4
     notes = [row["note"] for row in record.samples("taste") if "unjudged" in row["flags"]]
     assert all(f"budget of {judge.budget} tokens is used up" in note for note in notes)
     said = (
         "questions did not fit into the judge's budget of 25 tokens; the same command with a larger"
     )
-    assert any(f"{counts['unjudged']} {said}" in line for line in record.data["warnings"])
+    assert any(f"{counts['unjudged']} {said}" in line for line in record.run.warnings)
     # With more to spend the same run goes on, and asks only what was not asked yet.
     rest = RuleJudge(tokens=10)
     assert run(bench, Judge(model=rest, budget=10_000)).complete
@@ -146,8 +147,8 @@ def test_a_budget_is_not_overdrawn_and_the_rest_is_counted(bench: Path) -> None:
 
 def test_a_failed_judgement_is_no_verdict(bench: Path) -> None:
     record = run(bench, Judge(model=RuleJudge(fails="bad")))
-    assert record.tasks["taste"]["counts"]["unjudged"] == 1
-    assert record.tasks["taste"]["metrics"]["win_rate"]["n"] == 2
+    assert record.tasks["taste"].counts["unjudged"] == 1
+    assert record.tasks["taste"].metrics["win_rate"].n == 2
     row = list(record.samples("taste"))[1]
     assert row["values"] == {}
     assert "the server is gone" in row["note"]
@@ -162,7 +163,7 @@ def test_an_encoder_that_cannot_be_had_fails_its_questions_alone(bench: Path) ->
     assert rows[3]["flags"] == ["unjudged"]
     assert "no-encoder" in rows[3]["note"]
     # Said beside the score too: of a held-out task nobody sees the rows.
-    assert any("needs the encoder" in line for line in record.data["warnings"])
+    assert any("needs the encoder" in line for line in record.run.warnings)
 
 
 def test_an_encoder_that_judged_is_named_in_record_page_and_server(
@@ -174,12 +175,12 @@ def test_an_encoder_that_judged_is_named_in_record_page_and_server(
     write(bench, ["", "", "", str(roberta)])
     record = run(bench, Judge(model=RuleJudge()))
     assert record.complete
-    encoders = record.tasks["taste"]["judge"]["encoders"]
+    encoders = known(known(record.tasks["taste"].judge).encoders)
     assert list(encoders) == [str(roberta)]
     assert encoders[str(roberta)]["engine"]["backend"] == "bertscore"
     page = write_run_page(record.folder, bench / "page.html").read_text("utf-8")
     assert encoders[str(roberta)]["fingerprint"] in page
-    check_record(record.data)
+    check_record(record.to_json())
 
 
 def test_without_a_judge_the_task_is_not_run_and_the_suite_says_so(
@@ -193,12 +194,12 @@ def test_without_a_judge_the_task_is_not_run_and_the_suite_says_so(
         str(suite), model=f"replay:{echo.recording}", data=echo.data, out=bench, scoring_processes=1
     )
     assert list(record.tasks) == ["echo"]
-    assert "--judge" in record.data["not_run"]["taste"]
-    mean = record.data["suite"]
-    assert not mean["complete"]
-    assert mean["missing"] == ["taste"]
-    assert mean["value"] == record.value("echo")
-    assert any(line.startswith("taste: not run") for line in record.data["warnings"])
+    assert "--judge" in record.run.not_run["taste"]
+    mean = known(record.run.suite)
+    assert not mean.complete
+    assert mean.missing == ["taste"]
+    assert mean.value == record.value("echo")
+    assert any(line.startswith("taste: not run") for line in record.run.warnings)
 
 
 def test_scoring_a_recording_of_a_judged_task_says_what_to_run(bench: Path) -> None:

@@ -22,6 +22,7 @@ from olmes.models.hf.warm import WarmMemory
 from olmes.sequence import expand
 from olmes.tools.hashing import file_sha256
 from olmes.types import Generation, Message, Request
+from tests.factories import lasting
 
 if TYPE_CHECKING:
     from olmes.models.base import Done
@@ -93,7 +94,7 @@ def test_each_record_is_that_of_a_single_run(
         alone = evaluate("gsm8k", model=member.model, out=tmp_path / "alone", **OPTIONS)
         assert member.record is not None
         assert member.record.id == alone.id
-        assert member.record.without_volatile() == alone.without_volatile()
+        assert lasting(member.record) == lasting(alone)
         samples = [record.samples_path("gsm8k").read_bytes() for record in (member.record, alone)]
         assert samples[0] == samples[1]
         responses.add(samples[0])
@@ -109,7 +110,7 @@ def test_another_architecture_in_between_is_loaded_anew(
     for member in members:
         alone = evaluate("gsm8k", model=member.model, out=tmp_path / "b", **OPTIONS)
         assert member.record is not None
-        assert member.record.without_volatile() == alone.without_volatile()
+        assert lasting(member.record) == lasting(alone)
 
 
 def test_swapped_weights_are_the_files(checkpoints: Path) -> None:

@@ -16,6 +16,8 @@ from olmes.runs.cost_estimate import CostEstimate, estimate_all
 from olmes.runs.evaluation import Evaluation
 from olmes.runs.options import RunOptions
 from olmes.runs.planning import plan_run, tasks_of
+from tests.factories import lasting
+from tests.known import known
 
 if TYPE_CHECKING:
     pass
@@ -73,17 +75,17 @@ def test_an_estimate_is_near_the_truth(tiny_folder: Path, tmp_path: Path) -> Non
 
     told = estimated(tiny_folder, out, 24, use_cache=False)
     record = run(tiny_folder, out, 24, use_cache=False)
-    cost = record.data["cost"]
+    cost = known(record.run.cost)
     assert told.run == record.id
-    assert told.asked == cost["requests"] == 24
-    assert told.prompt_tokens == cost["prefill_tokens"] + cost["shared_tokens"]
-    assert told.prompt_tokens == record.tasks["gsm8k"]["tokens"]["prompt"]
-    assert told.shared_tokens == pytest.approx(cost["shared_tokens"], rel=0.02)
-    assert told.new_tokens == pytest.approx(cost["decode_tokens"], rel=0.25)
-    assert cost["decode_tokens"] <= told.new_tokens_limit
+    assert told.asked == cost.requests == 24
+    assert told.prompt_tokens == cost.prefill_tokens + known(cost.shared_tokens)
+    assert told.prompt_tokens == record.tasks["gsm8k"].tokens["prompt"]
+    assert told.shared_tokens == pytest.approx(known(cost.shared_tokens), rel=0.02)
+    assert told.new_tokens == pytest.approx(cost.decode_tokens, rel=0.25)
+    assert cost.decode_tokens <= told.new_tokens_limit
     assert told.seconds is not None
     # Twice as many rows at once are faster, and a shared machine is slower.
-    assert cost["model_s"] / 8 < told.seconds < 8 * cost["model_s"]
+    assert cost.model_s / 8 < told.seconds < 8 * cost.model_s
     parameters = 4 * 60_000
     assert told.weights_bytes is not None
     assert parameters < told.weights_bytes < 2 * parameters
@@ -102,11 +104,11 @@ def test_log_likelihoods_are_counted_as_they_are_computed(
         scoring_processes=1,
         use_cache=False,
     )
-    cost = record.data["cost"]
-    assert cost["decode_tokens"] == told.new_tokens_limit == 0
-    assert told.prompt_tokens == cost["prefill_tokens"] + cost["shared_tokens"]
-    assert told.shared_tokens == pytest.approx(cost["shared_tokens"], rel=0.02)
-    assert cost["shared_tokens"] > cost["prefill_tokens"] > 0
+    cost = known(record.run.cost)
+    assert cost.decode_tokens == told.new_tokens_limit == 0
+    assert told.prompt_tokens == cost.prefill_tokens + known(cost.shared_tokens)
+    assert told.shared_tokens == pytest.approx(known(cost.shared_tokens), rel=0.02)
+    assert known(cost.shared_tokens) > cost.prefill_tokens > 0
 
 
 def test_an_estimate_loads_no_weights_and_writes_nothing(
@@ -156,10 +158,10 @@ def test_a_second_run_from_the_cache_loads_no_weights(
     first = run(tiny_folder, tmp_path / "a", 4)
     monkeypatch.setattr(files, "load_weights", lambda *_: pytest.fail("weights were loaded"))
     second = run(tiny_folder, tmp_path / "b", 4)
-    cost = second.data["cost"]
-    assert second.without_volatile() == first.without_volatile()
-    assert (cost["requests"], cost["reused"], cost["prefill_tokens"]) == (0, 4, 0)
-    assert (cost["load_s"], cost["model_s"]) == (0, 0)
+    cost = known(second.run.cost)
+    assert lasting(second) == lasting(first)
+    assert (cost.requests, cost.reused, cost.prefill_tokens) == (0, 4, 0)
+    assert (cost.load_s, cost.model_s) == (0, 0)
 
 
 def test_the_command_prints_an_estimate(tiny_folder: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from olmes import evaluate
 from olmes.judging.judge import Judge
 from olmes.models.hf.model import HFModel
 from olmes.runs.planning import load_judge
+from tests.known import known
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 
@@ -54,17 +55,17 @@ def test_href_is_judged_over_the_wire(
     for row in by_encoder:
         assert row["flags"][-1] == "unjudged" or "unjudged" in row["flags"]
         assert "roberta-large" in row["note"]
-    assert task["metrics"]["win_rate"]["n"] == 9 - task["counts"]["unparsed"]
-    assert task["judge"]["tokens"]["prompt"] == sum(
+    assert task.metrics["win_rate"].n == 9 - task.counts["unparsed"]
+    assert known(task.judge).tokens["prompt"] == sum(
         judgement["prompt_tokens"] for row in by_model for judgement in row["judgements"]
     )
     assert not record.complete
-    assert any("needs the encoder 'roberta-large'" in line for line in record.data["warnings"])
+    assert any("needs the encoder 'roberta-large'" in line for line in record.run.warnings)
     # The stored judgements give the same result without the server.
     stored = tmp_path / "stored.jsonl"
     stored.write_text("".join(line + "\n" for line in lines(rows)), "utf-8")
     again = run(f"replay:{stored}", "again")
-    assert again.tasks["href"]["metrics"] == task["metrics"]
+    assert again.tasks["href"].metrics == task.metrics
 
 
 PROMPT = "{instruction}\nA: {output_1}\nB: {output_2}\nHuman: {output_human}\nA, B or tie?"

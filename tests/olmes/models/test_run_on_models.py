@@ -11,6 +11,7 @@ import pytest
 
 from olmes import Record, evaluate
 from olmes.models.hf.model import HFModel
+from tests.known import known
 
 if TYPE_CHECKING:
     from olmes.models.base import Done
@@ -71,7 +72,7 @@ def test_the_cache_serves_a_model_and_never_another(
     assert counted == [4, 2], "a larger limit asks only for what is new"
     different = run(other, "a", limit=4)
     assert counted == [4, 2, 4], "another model's answers came from the cache"
-    assert different.data["model"]["fingerprint"] != first.data["model"]["fingerprint"]
+    assert different.run.model.fingerprint != first.run.model.fingerprint
     assert different.folder != first.folder
     run(tiny_folder, "d", limit=4, use_cache=False)
     assert counted == [4, 2, 4, 4]
@@ -118,7 +119,7 @@ def test_the_embedded_model_answers_the_dev_suite(
     )
     assert record.complete
     assert set(record.tasks) == {"gsm8k", "math", "ifeval"}
-    assert record.data["suite"]["n"] == 3
+    assert known(record.run.suite).n == 3
     for name in record.tasks:
         [row] = record.samples(name)
         assert row["response"]["completion_tokens"] > 0

@@ -24,6 +24,7 @@ from olmes.models.ray.model import RayModel, load_model_on_ray, portable
 from olmes.models.spec import parse_spec
 from olmes.requests.callbacks import RunCallback
 from olmes.types import Generation, Request, Response
+from tests.factories import lasting
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
 
@@ -120,7 +121,7 @@ def same(left: Record, right: Record) -> bool:
     samples = "samples/gsm8k.jsonl"
     assert (left.folder / samples).read_bytes() == (right.folder / samples).read_bytes()
     assert left.folder.name == right.folder.name
-    assert left.without_volatile() == right.without_volatile()
+    assert lasting(left) == lasting(right)
     return True
 
 

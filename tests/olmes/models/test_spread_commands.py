@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from olmes import Record
+from tests.factories import lasting
 
 pytest.importorskip("ray", reason="needs Ray; pip install 'olmes[ray]'")
 pytestmark = pytest.mark.slow
@@ -132,7 +133,7 @@ def same(left: Record, right: Record) -> bool:
     samples = "samples/gsm8k.jsonl"
     assert (left.folder / samples).read_bytes() == (right.folder / samples).read_bytes()
     assert left.folder.name == right.folder.name
-    assert left.without_volatile() == right.without_volatile()
+    assert lasting(left) == lasting(right)
     return True
 
 

@@ -26,7 +26,7 @@ model, out, shots = sys.argv[1:]
 settings = {"gsm8k.shots": int(shots), "gsm8k.max_tokens": 6}
 record = evaluate("gsm8k", model=model, settings=settings, out=out, limit=3, scoring_processes=1)
 loaded = [name for name in ("torch", "transformers", "tokenizers") if name in sys.modules]
-print(json.dumps({"folder": str(record.folder), "loaded": loaded, "cost": record.data["cost"]}))
+print(json.dumps({"folder": str(record.folder), "loaded": loaded, "cost": record.to_json()["cost"]}))
 """
 
 

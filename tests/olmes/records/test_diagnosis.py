@@ -7,21 +7,29 @@ from typing import Any
 import pytest
 
 from olmes.benchmark.registry import load_task
-from olmes.records.diagnosis import diagnose
-from olmes.runs.score_sheet import REFUSAL, ScoreSheet, unanswered
+from olmes.benchmark.task import Task
+from olmes.records.diagnosis import Diagnosis
+from olmes.records.schema import DiagnosisCounts, ResponseRow
+from olmes.runs.score_sheet import REFUSAL, ScoreSheet
 from olmes.scoring.process.pool import Outcome
 from olmes.types import Response
+from tests.factories import response_row
 
 DEEPMIND = {"question": "What is 1/2 + 1/4?", "answer": "3/4", "subtask": "arithmetic__add_sub"}
 
 
-def rows_of(name: str, docs: list[dict[str, Any]], texts: list[str]) -> list[dict[str, Any]]:
+def diagnose(task: Task, rows: list[ResponseRow]) -> DiagnosisCounts:
+    """What a record would say of the rows."""
+    diagnosis = Diagnosis(task)
+    for row in rows:
+        diagnosis.add(row)
+    return diagnosis.counted()
+
+
+def rows_of(name: str, docs: list[dict[str, Any]], texts: list[str]) -> list[ResponseRow]:
     """Sample rows as a run would have them, scored by the task itself."""
     task = load_task(name)
-    rows = [
-        {"doc_id": i, "subtask": "", "doc_hash": "", "gold": task.gold(doc), **unanswered()}
-        for i, doc in enumerate(docs)
-    ]
+    rows = [response_row(doc_id=i, gold=task.gold(doc)) for i, doc in enumerate(docs)]
     sheet = ScoreSheet(task, docs, rows)
     for i, text in enumerate(texts):
         truncated = text.endswith("...")
@@ -44,25 +52,27 @@ def test_answers_lost_to_the_format_by_reason() -> None:
         "",
     ]
     found = diagnose(load_task("deepmind_math"), rows_of("deepmind_math", [DEEPMIND] * 7, texts))
-    assert found["n"] == 7
-    assert found["flags"] == {"truncated": 1, "refusal": 1, "empty": 1, "unparsed": 3}
-    assert found["lost"] == sum(found["lost_by"].values())
-    assert found["lost_by"]["latex"] == 1
+    assert found.n == 7
+    assert found.flags == {"truncated": 1, "refusal": 1, "empty": 1, "unparsed": 3}
+    assert found.lost == sum(found.lost_by.values())
+    assert found.lost_by["latex"] == 1
 
 
 def test_gold_in_latex_is_not_lost_to_latex() -> None:
     doc = {"problem": "?", "solution": r"so $\boxed{\frac34}$", "level": "", "type": ""}
     text = r"We get $\frac{3}{4}$, that is, the answer is $\frac{3}{4}$"
     found = diagnose(load_task("math"), rows_of("math", [doc], [text]))
-    assert "latex" not in found["lost_by"]
+    assert "latex" not in found.lost_by
 
 
 def test_a_task_without_a_lenient_reading_says_so() -> None:
     task = load_task("ifeval")
-    row = {"values": {task.primary: 0.0}, "flags": ["truncated"], "response": {"text": "x"}}
-    found = diagnose(task, [row, {"values": {}, "flags": ["failed"], "response": None}])
-    assert found["lost"] is None
-    assert (found["n"], found["wrong"], found["flags"]["truncated"]) == (1, 1, 1)
+    row = response_row(
+        values={task.primary: 0.0}, flags=["truncated"], response=Response(text="x").to_json()
+    )
+    found = diagnose(task, [row, response_row(flags=["failed"])])
+    assert found.lost is None
+    assert (found.n, found.wrong, found.flags["truncated"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

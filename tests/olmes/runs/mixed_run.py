@@ -137,17 +137,18 @@ def left(record: Record) -> dict[str, str]:
     for name in record.tasks:
         raw = record.samples_path(name).read_bytes() if not record.sealed(name) else b""
         if record.sealed(name):
-            place = record.folder / record.data["held_out"]["sealed"][name]["file"]
+            place = record.folder / record.run.sealed[name].file
             raw = gzip.decompress(place.read_bytes())
             assert place.read_bytes() == gzip.compress(raw, mtime=0)
         # A scorer that broke is told of with its place, which is another in every checkout.
         found[f"{name}.jsonl"] = raw.decode("utf-8").replace(str(FILES), "FILES")
+    data = record.to_json()
     numbers = {
         name: {key: value for key, value in task.items() if key not in ("data", "scorer_hash")}
-        for name, task in record.tasks.items()
+        for name, task in data["tasks"].items()
     }
-    suite = {**record.data["suite"], "held_out": None}
+    suite = {**data["suite"], "held_out": None}
     kept = {"tasks": numbers, "suite": suite, "complete": record.complete}
-    kept["warnings"] = [line for line in record.data["warnings"] if "content hash" not in line]
+    kept["warnings"] = [line for line in record.run.warnings if "content hash" not in line]
     found["numbers.json"] = json.dumps(kept, indent=1, sort_keys=True) + "\n"
     return found

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from olmes import Record, evaluate
@@ -19,6 +20,8 @@ from olmes.models.replay import ReplayModel
 from olmes.reports.cost import run_cost
 from olmes.requests.callbacks import RunCallback
 from olmes.runs.cost import FILE_NAME, Cost
+from tests.factories import lasting, with_fields
+from tests.known import known
 
 if TYPE_CHECKING:
     from olmes.models.base import Done
@@ -35,22 +38,20 @@ def run(echo: EchoBench, out: Path, **options: Any) -> Record:
 
 def test_a_record_says_what_it_cost(echo: EchoBench, tmp_path: Path) -> None:
     record = run(echo, tmp_path / "runs")
-    cost = record.data["cost"]
-    assert cost["sessions"] == 1
-    assert cost["requests"] == 12
-    assert cost["decode_tokens"] == 12  # one a recorded response
-    assert cost["shared_tokens"] is None  # a recording does not know
-    assert 0 <= cost["model_s"] <= cost["wall_s"]
-    assert cost["idle_s"] == pytest.approx(
-        cost["wall_s"] - cost["model_s"] - cost["load_s"], abs=0.002
-    )
-    assert cost["scoring_cpu_s"] > 0
-    assert cost["peak_rss_bytes"] > 10_000_000
-    assert cost["gpu_s"] == 0
-    assert "cost" not in record.without_volatile()
+    cost = known(record.run.cost)
+    assert cost.sessions == 1
+    assert cost.requests == 12
+    assert cost.decode_tokens == 12  # one a recorded response
+    assert cost.shared_tokens is None  # a recording does not know
+    assert 0 <= cost.model_s <= cost.wall_s
+    assert cost.idle_s == pytest.approx(cost.wall_s - cost.model_s - cost.load_s, abs=0.002)
+    assert cost.scoring_cpu_s > 0
+    assert cost.peak_rss_bytes > 10_000_000
+    assert cost.gpu_s == 0
+    assert "cost" not in lasting(record)
     assert not (record.folder / FILE_NAME).exists()
     assert "12 requests" in cost_line(record)
-    assert ("Requests to the model", "12") in run_cost(record.data).computed
+    assert ("Requests to the model", "12") in run_cost(record.run).computed
 
 
 class Stopped(RunCallback):
@@ -83,12 +84,12 @@ def test_a_run_that_was_stopped_costs_the_sum_of_its_sessions(
         with pytest.raises(KeyboardInterrupt):
             run(echo, tmp_path / "runs", callback=Stopped(after))
     record = run(echo, tmp_path / "runs")
-    cost = record.data["cost"]
-    assert cost["sessions"] == 3
-    assert cost["requests"] == 12
-    assert cost["decode_tokens"] == 12
-    assert cost["model_s"] >= 0.12  # the sleeps of all sessions
-    assert record.without_volatile() == undisturbed.without_volatile()
+    cost = known(record.run.cost)
+    assert cost.sessions == 3
+    assert cost.requests == 12
+    assert cost.decode_tokens == 12
+    assert cost.model_s >= 0.12  # the sleeps of all sessions
+    assert lasting(record) == lasting(undisturbed)
 
 
 SCRIPT = """
@@ -126,14 +127,14 @@ def test_a_killed_session_is_counted(echo: EchoBench, tmp_path: Path) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    before = Cost.from_json(json.loads(written.read_text("utf-8")))
+    before = msgspec.json.decode(written.read_bytes(), type=Cost)
     journaled = (written.parent / "journal.jsonl").read_bytes().count(b"\n")
     assert 0 < before.requests <= journaled < len(words)
-    cost = run(echo, tmp_path / "runs").data["cost"]
-    assert cost["sessions"] == 2
+    cost = known(run(echo, tmp_path / "runs").run.cost)
+    assert cost.sessions == 2
     # The last response before the kill may be in the journal and not yet in the sum.
-    assert 0 <= len(words) - cost["requests"] <= journaled - before.requests <= 1
-    assert cost["model_s"] > before.model_s
+    assert 0 <= len(words) - cost.requests <= journaled - before.requests <= 1
+    assert cost.model_s > before.model_s
 
 
 def test_sums() -> None:
@@ -144,11 +145,11 @@ def test_sums() -> None:
     assert (Cost() + one).shared_tokens == 5
     assert (one + two).peak_rss_bytes == 9
     assert (one + two).model_s == 2.0
-    assert Cost.from_json(one.to_json()) == one
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Cost) == one
 
 
 def test_an_older_record_says_nothing(echo: EchoBench, tmp_path: Path) -> None:
     record = run(echo, tmp_path / "runs")
-    del record.data["cost"]
+    record = with_fields(record, {"cost": None})
     assert cost_line(record) == ""
-    assert run_cost(record.data).computed == ()
+    assert run_cost(record.run).computed == ()

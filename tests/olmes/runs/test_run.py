@@ -15,6 +15,8 @@ import pytest
 
 from olmes import OlmesError, Record, evaluate
 from olmes.requests.journal import FILE_NAME as JOURNAL
+from tests.factories import lasting
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench
@@ -35,15 +37,15 @@ def test_record_holds_numbers_with_their_origin(echo: EchoBench, tmp_path: Path)
     record = run(echo, tmp_path / "runs")
     task = record.tasks["echo"]
     assert record.complete
-    assert task["metrics"]["exact_match"]["value"] == pytest.approx(10 / 12)
-    for numbers in task["metrics"].values():
-        assert numbers["n"] == 12
-        assert numbers["ci_low"] < numbers["value"] < numbers["ci_high"]
-        assert numbers["stderr"] > 0
-    assert len(task["formulation_hash"]) == 16
-    assert len(task["data"]["content_hash"]) == 64
+    assert task.metrics["exact_match"].value == pytest.approx(10 / 12)
+    for numbers in task.metrics.values():
+        assert numbers.n == 12
+        assert known(numbers.ci_low) < known(numbers.value) < known(numbers.ci_high)
+        assert known(numbers.stderr) > 0
+    assert len(task.formulation_hash) == 16
+    assert len(task.data.content_hash) == 64
     assert not (record.folder / JOURNAL).exists()
-    assert Record.load(record.folder).data == record.data
+    assert Record.load(record.folder).run == record.run
     rows = list(record.samples("echo"))
     assert [row["doc_id"] for row in rows] == list(range(12))
     assert rows[11]["values"] == {"exact_match": 0.0, "length_match": 0.0}
@@ -61,8 +63,8 @@ def test_another_setting_limit_or_recording_is_another_run(echo: EchoBench, tmp_
     out = tmp_path / "runs"
     folders = {run(echo, out).folder, run(echo, out, limit=3).folder}
     changed = run(echo, out, settings={"echo.question": "Please say {word}."})
-    assert not changed.tasks["echo"]["standard"]
-    assert any("not the standard formulation" in line for line in changed.data["warnings"])
+    assert not changed.tasks["echo"].standard
+    assert any("not the standard formulation" in line for line in changed.run.warnings)
     folders.add(changed.folder)
     echo.record([{"response": "other", "doc_id": i} for i in range(12)])
     folders.add(run(echo, out).folder)
@@ -91,9 +93,9 @@ def test_failed_requests_are_counted_and_asked_again(echo: EchoBench, tmp_path: 
     record = run(echo, tmp_path / "runs")
     task = record.tasks["echo"]
     assert not record.complete
-    assert task["counts"]["failed"] == 1
-    assert task["metrics"]["exact_match"]["n"] == 11
-    assert task["metrics"]["exact_match"]["value"] == 1.0
+    assert task.counts["failed"] == 1
+    assert task.metrics["exact_match"].n == 11
+    assert task.metrics["exact_match"].value == 1.0
     assert (record.folder / JOURNAL).exists()
     failed = [row for row in record.samples("echo") if "failed" in row["flags"]]
     assert [row["doc_id"] for row in failed] == [4]
@@ -109,14 +111,14 @@ def test_hostile_responses_are_counted_beside_the_score(echo: EchoBench, tmp_pat
         "".join(json.dumps({"word": word}) + "\n" for word in ("word0", *"bcde", "word5")), "utf-8"
     )
     record = run(echo, tmp_path / "runs")
-    counts = record.tasks["echo"]["counts"]
+    counts = record.tasks["echo"].counts
     assert counts == {
         "failed": 0, "empty": 1, "refusal": 0, "truncated": 6, "prompt_truncated": 0,
         "unparsed": 1, "misformatted": 0, "unjudged": 0, "timeout": 2, "crashed": 1,
     }  # fmt: skip
     # A response that could not be scored is in no score; one that hit a limit is wrong.
-    assert record.tasks["echo"]["metrics"]["exact_match"]["n"] == 5
-    assert record.tasks["echo"]["metrics"]["exact_match"]["value"] == pytest.approx(2 / 5)
+    assert record.tasks["echo"].metrics["exact_match"].n == 5
+    assert record.tasks["echo"].metrics["exact_match"].value == pytest.approx(2 / 5)
     assert not record.complete
 
 
@@ -205,6 +207,6 @@ def test_killed_at_20_random_points_the_run_ends_with_the_same_record(
     subprocess.run(command, check=True, capture_output=True)
     [folder] = (tmp_path / "killed").iterdir()
     resumed = Record.load(folder)
-    assert resumed.without_volatile() == undisturbed.without_volatile()
+    assert lasting(resumed) == lasting(undisturbed)
     samples = "samples/echo.jsonl"
     assert (folder / samples).read_bytes() == (undisturbed.folder / samples).read_bytes()

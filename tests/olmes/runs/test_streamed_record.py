@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from olmes.types import Response
     from tests.olmes.conftest import EchoBench
 
+from tests.known import known
 from tests.olmes.runs.mixed_run import FILES, RuleModel, left, mixed_run
 
 GOLDEN = {path.name: path.read_text("utf-8") for path in (FILES / "mixed_run").iterdir()}
@@ -54,11 +55,11 @@ def test_a_run_with_everything_in_it_leaves_the_record_it_always_left(tmp_path: 
 def test_so_does_one_under_seal(tmp_path: Path) -> None:
     record = mixed_run(tmp_path, held_out=True)
     same(left(record))
-    for sealed in record.data["held_out"]["sealed"].values():
-        raw = (record.folder / sealed["file"]).read_bytes()
+    for sealed in known(record.run.held_out).sealed.values():
+        raw = (record.folder / sealed.file).read_bytes()
         text = zlib.decompress(raw, wbits=31)
         assert raw == zlib.compress(text, 9, wbits=31)
-        assert sealed["rows"] == text.count(b"\n")
+        assert sealed.rows == text.count(b"\n")
 
 
 class StoppedError(Exception):
@@ -129,7 +130,7 @@ record = evaluate(
     task, model=f"replay:{recording}", data=folder, out=folder / "runs",
     settings={"echo.n": repeats}, scoring_processes=1,
 )
-assert record.tasks["echo"]["n"] == 100 * repeats
+assert record.tasks["echo"].n == 100 * repeats
 from olmes.reports.run_page import write_run_page
 write_run_page(record.folder, folder / f"page{repeats}.html")
 print(peak())

@@ -14,6 +14,7 @@ from olmes import OlmesError, evaluate
 from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
+from tests.known import known
 
 if TYPE_CHECKING:
     from olmes import Record
@@ -114,7 +115,7 @@ def test_no_look_is_counted_where_the_ledger_was_thrown_away(
         take_exam(store, "as if it were the first", limit=2)
     for path in list(store.glob("*/run.json")):
         shutil.rmtree(path.parent)
-    assert take_exam(store, limit=2).data["held_out"]["looks_before"] == 0
+    assert known(take_exam(store, limit=2).run.held_out).looks_before == 0
 
 
 def test_a_last_line_without_its_line_break_is_kept(
@@ -127,7 +128,7 @@ def test_a_last_line_without_its_line_break_is_kept(
     record = take_exam(store, "after an editor", limit=2)
     assert verify(store) == []
     assert len(Ledger(store).entries()) == 6
-    assert record.data["held_out"]["looks_before"] == 2
+    assert known(record.run.held_out).looks_before == 2
 
 
 @pytest.mark.parametrize(
@@ -162,9 +163,8 @@ def test_a_record_edited_to_hide_its_look_is_told(
     path.write_text(json.dumps(data), "utf-8")
     said = verify(store)
     assert any("was changed" in problem for problem in said)
-    if held:
-        with pytest.raises(OlmesError, match="the look that"):
-            take_exam(store, "another", limit=2)
+    with pytest.raises(OlmesError, match="the look that"):
+        take_exam(store, "another", limit=2)
 
 
 def test_a_run_that_goes_on_needs_no_other_look(

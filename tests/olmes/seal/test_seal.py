@@ -21,6 +21,7 @@ from olmes.seal.look import Asker, Look
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
 from olmes.types import Response
+from tests.known import known
 
 if TYPE_CHECKING:
     from olmes.models.base import Done, Model
@@ -57,7 +58,7 @@ def test_a_hook_or_watcher_is_refused_unless_this_is_the_end(
         run(echo, exam, tmp_path / "runs", Look(reason="every checkpoint", asked_by=asker))
     assert not (tmp_path / "runs").exists()
     record = run(echo, exam, tmp_path / "runs", Look(reason="the end", asked_by=asker, final=True))
-    assert record.data["held_out"]["asked_by"] == asker
+    assert known(record.run.held_out).asked_by == asker
 
 
 def test_the_look_is_in_the_ledger_before_the_model_is_asked(
@@ -123,21 +124,21 @@ def test_looks_are_counted_by_family_and_weights(
 ) -> None:
     runs = tmp_path / "runs"
     first = run(echo, exam, runs)
-    assert first.data["held_out"]["looks_before"] == 0
+    assert known(first.run.held_out).looks_before == 0
     # The same weights under another family's name are still the same weights.
     second = run(echo, exam, runs, Look(reason="again", family="renamed"), limit=5)
-    assert second.data["held_out"]["looks_before"] == 1
+    assert known(second.run.held_out).looks_before == 1
     echo.record([{"response": f"word{i}", "doc_id": i} for i in range(12)])
     third = run(echo, exam, runs, Look(reason="next checkpoint", family="renamed"))
-    assert third.data["held_out"]["looks_before"] == 1
+    assert known(third.run.held_out).looks_before == 1
     echo.record([{"response": "other", "doc_id": i} for i in range(12)])
     fourth = run(echo, exam, runs, Look(reason="another model", family="other"))
-    assert fourth.data["held_out"]["looks_before"] == 0
+    assert known(fourth.run.held_out).looks_before == 0
 
 
 def test_the_dev_score_at_that_time_is_kept(echo: EchoBench, exam: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    assert run(echo, exam, runs, limit=3).data["held_out"]["dev"] is None
+    assert known(run(echo, exam, runs, limit=3).run.held_out).dev is None
     other = tmp_path / "other_task.py"
     source = echo.task.read_text("utf-8").replace('name = "echo"', 'name = "open_echo"')
     other.write_text(source, "utf-8")
@@ -154,19 +155,19 @@ def test_the_dev_score_at_that_time_is_kept(echo: EchoBench, exam: Path, tmp_pat
         limit=4,
         scoring_processes=1,
     )
-    found = run(echo, exam, runs).data["held_out"]["dev"]
-    assert (found["run"], found["suite"]) == (tuned.id, "mydev")
-    assert found["value"] == tuned.data["suite"]["value"]
-    assert found["stderr"] == tuned.data["suite"]["stderr"]
+    found = known(known(run(echo, exam, runs).run.held_out).dev)
+    assert (found.run, found.suite) == (tuned.id, "mydev")
+    assert found.value == known(tuned.run.suite).value
+    assert found.stderr == known(tuned.run.suite).stderr
     # Where only single tasks were run, their mean stands for the suite's.
     shutil.rmtree(tuned.folder)
-    found = run(echo, exam, runs, limit=5).data["held_out"]["dev"]
-    assert (found["run"], found["suite"], found["n"]) == (single.id, "open_echo", 4)
-    assert found["value"] == single.value("open_echo")
-    # A score on the built-in sample says nothing of a model that is held against real data.
+    found = known(known(run(echo, exam, runs, limit=5).run.held_out).dev)
+    assert (found.run, found.suite, found.n) == (single.id, "open_echo", 4)
+    assert found.value == single.value("open_echo")
+    # A score on the built-in demo data says nothing of a model that is held against real data.
     path = single.folder / "run.json"
-    path.write_text(path.read_text("utf-8").replace('"origin": "folder"', '"origin": "sample"'))
-    assert run(echo, exam, runs, limit=6).data["held_out"]["dev"] is None
+    path.write_text(path.read_text("utf-8").replace('"origin": "folder"', '"origin": "demo"'))
+    assert known(run(echo, exam, runs, limit=6).run.held_out).dev is None
 
 
 def test_a_held_out_task_is_held_out_alone_and_under_another_name() -> None:
@@ -233,7 +234,10 @@ def test_swapped_doubled_and_foreign_lines_show(store: Path) -> None:
     ("spoil", "said"),
     [
         (lambda lines: [lines[0].replace("final", "trial"), *lines[1:]], "was tampered with"),
-        (lambda lines: lines[1:], "lacks line 1, the look that"),
+        (
+            lambda lines: lines[1:],
+            "lacks line [13], the look that",
+        ),  # of whichever run is read first
         (lambda lines: lines[:-1], "was tampered with"),
     ],
 )

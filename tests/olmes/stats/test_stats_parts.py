@@ -20,7 +20,10 @@ from scipy import stats as reference
 
 from olmes import stats
 from olmes.errors import OlmesError
-from olmes.records.aggregate import Clusters, Sums, cluster_of
+from olmes.records.aggregate import Clusters, Sums
+from olmes.records.items import cluster_of, parts_of
+from olmes.records.schema import ResponseRow
+from tests.factories import response_row
 from tests.known import known
 
 
@@ -353,24 +356,27 @@ def test_best_of_one_and_of_one_item_is_not_corrected() -> None:
     assert known(low.ci_low) <= low.score <= low.corrected <= known(low.ci_high)
 
 
-def row(subtask: str, doc: int, value: float, cluster: str = "") -> dict[str, Any]:
-    hashed = f"{doc:08x}"
-    made = {"subtask": subtask, "doc_id": doc, "doc_hash": hashed, "values": {"right": value}}
-    return made | ({"cluster": cluster} if cluster else {})
+def row(subtask: str, doc: int, value: float, cluster: str = "") -> ResponseRow:
+    made = response_row(
+        subtask=subtask, doc_id=doc, doc_hash=f"{doc:08x}", values={"right": value}, cluster=cluster
+    )
+    if not cluster:
+        del made["cluster"]
+    return made
 
 
-def estimated(rows: list[dict[str, Any]]) -> stats.Estimate | None:
+def estimated(rows: list[ResponseRow]) -> stats.Estimate | None:
     clusters = Clusters()
     sums = Sums(clusters)
     for each in rows:
-        sums.add(clusters.number(each), each["values"]["right"])
+        sums.add(clusters.number(each), parts_of(each, "right"), over_parts=False)
     return sums.estimated()
 
 
 def test_rows_are_clustered_by_their_label_or_their_item() -> None:
     draw = random.Random(6)
     rows = [row("a", i // 2, float(draw.random() < 0.5), f"passage {i // 6}") for i in range(60)]
-    values = [r["values"]["right"] for r in rows]
+    values = [part for r in rows for part in parts_of(r, "right")]
     labelled = stats.mean(values, [i // 6 for i in range(60)])
     assert estimated(rows) == labelled
     for r in rows:

@@ -78,15 +78,15 @@ class Lab:
 
         return training_folder(self.runs, self.output_dir)
 
-    def aside(self, label: str) -> Path:
-        """Where a checkpoint's files were set aside last."""
+    def staged(self, label: str) -> Path:
+        """Where a checkpoint's files were staged last."""
         from olmes.trainers.checkpoints.queue import Queue
 
         jobs = [job for job in Queue(self.training).jobs() if job.label == label]
         return self.training / jobs[-1].folder
 
-    def asides(self) -> list[str]:
-        """The checkpoints that are set aside now."""
+    def all_staged(self) -> list[str]:
+        """The checkpoints that are staged now."""
         return [path.name for path in self.training.glob(f"files/[!.]*/{self.output_dir.name}/*")]
 
     def hook(self, **options: Any) -> str:

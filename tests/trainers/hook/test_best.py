@@ -37,7 +37,7 @@ def scored(lab: Lab) -> Queue:
     """Three checkpoints that are done."""
     queue = Queue(lab.training)
     Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.place)).write(lab.training)
-    ask = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
+    request = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
     for step, right in RIGHT.items():
         recording = lab.place / f"{step}.jsonl"
         rows = [
@@ -55,7 +55,7 @@ def scored(lab: Lab) -> Queue:
         with queue.changing() as connection:
             queue.insert(
                 connection, label=f"checkpoint-{step}", step=step, signature="a",
-                source=lab.output_dir / f"checkpoint-{step}", ask=ask, policy="every",
+                source=lab.output_dir / f"checkpoint-{step}", request=request, policy="every",
                 folder=f"files/x/out/checkpoint-{step}",
             )  # fmt: skip
         job, lock = known(queue.take())

@@ -1,4 +1,4 @@
-"""Which folders are whole checkpoints, on folders as transformers writes them."""
+"""Which folders are complete checkpoints, on folders as transformers writes them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_every_checkpoint_is_scored_although_only_the_last_is_kept(lab: Lab) -> 
     (best,) = lab.best()
     assert best["k"] == 4
     # The best stays, whatever the trainer removed; the others are gone.
-    assert lab.asides() == [best["checkpoint"]]
+    assert lab.all_staged() == [best["checkpoint"]]
     assert {one["model"]["family"] for one in lab.records()} == {"out"}
     assert {one["model"]["step"] for one in lab.records()} == {2, 4, 6, 8}
     state = json.loads((lab.training / "trainer_state.json").read_text())
@@ -79,7 +79,7 @@ def test_detached_scoring_ends_by_itself(lab: Lab) -> None:
 def test_in_the_pause_of_the_training(lab: Lab) -> None:
     printed = lab.train(4, 2, lab.hook(where="pause", device="cpu"))
     assert done(lab) == [2, 4]
-    # The score is there before the training goes on.
+    # The score is there before the training continues.
     assert printed.index("olmes: checkpoint-2") < printed.index("'epoch': '0.09375'")
 
 
@@ -90,15 +90,15 @@ def test_an_adapter_is_scored_merged_into_its_base(lab: Lab) -> None:
 
     lab.train(4, 2, lab.hook(keep="all"), LORA="1")
     assert done(lab) == [2, 4]
-    aside = lab.aside("checkpoint-4")
-    assert (aside / "adapter_config.json").exists()
-    whole = load_file(aside.parents[1] / "merged/out/checkpoint-4/model.safetensors")
+    staged = lab.staged("checkpoint-4")
+    assert (staged / "adapter_config.json").exists()
+    whole = load_file(staged.parents[1] / "merged/out/checkpoint-4/model.safetensors")
     base = AutoModelForCausalLM.from_pretrained(lab.base)
-    merged = PeftModel.from_pretrained(base, aside).merge_and_unload().state_dict()
+    merged = PeftModel.from_pretrained(base, staged).merge_and_unload().state_dict()
     assert all((whole[name] == merged[name]).all() for name in whole)
     original = load_file(lab.base / "model.safetensors")
     assert any((whole[name] != original[name]).any() for name in whole)
-    lineage = json.loads((aside / "lineage.json").read_text())
+    lineage = json.loads((staged / "lineage.json").read_text())
     assert lineage[-1] == {"training": "out", "step": 4}
     assert lineage[0]["base"] == str(lab.base)
     models = [one["model"] for one in lab.records()]

@@ -14,19 +14,24 @@ from hypothesis import strategies as st
 from olmes.tools.locks import Lock
 from olmes.trainers.checkpoints import queue as queues
 from olmes.trainers.checkpoints.queue import Job, Queue
-from olmes.trainers.checkpoints.request import EvalRequest, Policy
+from olmes.trainers.checkpoints.request import EvalRequest
 from tests.known import known
 
-ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
+REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
 
 def put(
-    queue: Queue, step: int, *, sign: str = "a", policy: Policy = "every", ask: EvalRequest = ASK
+    queue: Queue,
+    step: int,
+    *,
+    sign: str = "a",
+    policy: str = "every",
+    request: EvalRequest = REQUEST,
 ) -> None:
     with queue.changing() as connection:
         queue.insert(
             connection, label=f"checkpoint-{step}", step=step, signature=sign,
-            source=Path("/out"), folder=f"checkpoint-{step}", ask=ask, policy=policy,
+            source=Path("/out"), folder=f"checkpoint-{step}", request=request, policy=policy,
         )  # fmt: skip
 
 
@@ -52,7 +57,7 @@ def drain(queue: Queue) -> list[int]:
 def test_put_twice_is_one_job_and_another_question_another(queue: Queue) -> None:
     put(queue, 1)
     put(queue, 1)
-    put(queue, 1, ask=EvalRequest(target="gsm8k", out="/runs", limit=3))
+    put(queue, 1, request=EvalRequest(target="gsm8k", out="/runs", limit=3))
     assert len(queue.jobs()) == 2
 
 
@@ -60,9 +65,10 @@ def test_device_and_batch_size_make_no_other_question() -> None:
     same = EvalRequest(
         target="gsm8k", out="/x", limit=2, device="cuda:1", batch_size=3, asked_by="watcher"
     )
-    assert same.hash == ASK.hash
+    assert same.hash == REQUEST.hash
     assert (
-        EvalRequest(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash != ASK.hash
+        EvalRequest(target="gsm8k", out="/x", limit=2, settings={"gsm8k.shots": 4}).hash
+        != REQUEST.hash
     )
     assert EvalRequest.from_json(same.to_json()) == same
 

@@ -10,6 +10,7 @@ import pytest
 from olmes import Record, evaluate
 from olmes.models.checkpoint import folder as files
 from olmes.trainers.checkpoints.request import EvalRequest
+from olmes.trainers.checkpoints.scoring import ScoringOptions
 from olmes.trainers.checkpoints.watch import FolderWatch
 from olmes.trainers.checkpoints.worker import Scorer
 
@@ -24,10 +25,10 @@ def test_jobs_that_follow_at_once_swap_their_weights(
     from transformers import AutoModelForCausalLM
 
     lab.output_dir.mkdir()
-    ask = EvalRequest(
+    request = EvalRequest(
         target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher"
     )
-    watcher = FolderWatch(lab.output_dir, ask, say=lambda _: None)
+    watcher = FolderWatch(lab.output_dir, ScoringOptions(request=request), say=lambda _: None)
     for step in (1, 2, 3):
         folder = lab.output_dir / f"step_{step}"
         shutil.copytree(lab.base, folder)
@@ -37,9 +38,9 @@ def test_jobs_that_follow_at_once_swap_their_weights(
             for weight in model.parameters():
                 weight.add_(0.1 * torch.randn_like(weight))
         model.save_pretrained(folder)
-    watcher.look()
-    watcher.look()
-    loads: list[str] = []
+    watcher.scan()
+    watcher.scan()
+    loads = []
     load = files.load_weights
 
     def watched(name: str, *rest: Any) -> Any:

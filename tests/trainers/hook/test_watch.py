@@ -16,6 +16,7 @@ import pytest
 from olmes.cli.watch import command
 from olmes.errors import OlmesError
 from olmes.trainers.checkpoints.request import EvalRequest
+from olmes.trainers.checkpoints.scoring import ScoringOptions
 from olmes.trainers.checkpoints.watch import FolderWatch
 from tests.known import known
 
@@ -30,10 +31,11 @@ def watch(lab: Lab) -> Callable[..., tuple[FolderWatch, list[str]]]:
 
     def make(**options: Any) -> tuple[FolderWatch, list[str]]:
         said: list[str] = []
-        ask = EvalRequest(
+        request = EvalRequest(
             target=str(lab.suite), out=str(lab.runs), data=str(lab.data), asked_by="watcher"
         )
-        return FolderWatch(lab.output_dir, ask, say=said.append, **options), said
+        scoring = ScoringOptions(request=request, **options)
+        return FolderWatch(lab.output_dir, scoring, say=said.append), said
 
     return make
 
@@ -51,16 +53,16 @@ def test_a_checkpoint_is_taken_once_it_has_settled(
 ) -> None:
     watcher, said = watch()
     folder = save(lab, "checkpoint-2", 2)
-    watcher.look()
+    watcher.scan()
     assert watcher.queue.jobs() == []
     (folder / "optimizer.pt").write_bytes(b"x")  # still being written
-    watcher.look()
+    watcher.scan()
     assert watcher.queue.jobs() == []
-    watcher.look()
-    watcher.look()
+    watcher.scan()
+    watcher.scan()
     assert [(job.label, job.state) for job in watcher.queue.jobs()] == [("checkpoint-2", "queued")]
     assert said == ["checkpoint-2 is queued"]
-    assert watcher.queue.jobs()[0].ask["asked_by"] == "watcher"
+    assert watcher.queue.jobs()[0].request.asked_by == "watcher"
 
 
 def test_half_a_checkpoint_is_named_once_and_taken_when_it_is_whole(
@@ -69,12 +71,12 @@ def test_half_a_checkpoint_is_named_once_and_taken_when_it_is_whole(
     watcher, said = watch()
     folder = save(lab, "checkpoint-2")
     for _ in range(4):
-        watcher.look()
+        watcher.scan()
     assert len(said) == 1
     assert "trainer_state.json" in said[0]
     (folder / "trainer_state.json").write_text('{"global_step": 2}')
-    watcher.look()
-    watcher.look()
+    watcher.scan()
+    watcher.scan()
     assert said[1:] == ["checkpoint-2 is queued"]
     assert watcher.refused == {}
 
@@ -85,16 +87,16 @@ def test_folders_of_other_trainers(
 ) -> None:
     watcher, said = watch()
     save(lab, name)
-    watcher.look()
-    watcher.look()
+    watcher.scan()
+    watcher.scan()
     assert said == [f"{name} is queued"]
 
 
 def test_the_folder_itself(lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]) -> None:
     watcher, said = watch()
     shutil.copytree(lab.base, lab.output_dir, dirs_exist_ok=True)
-    watcher.look()
-    watcher.look()
+    watcher.scan()
+    watcher.scan()
     assert said == ["out is queued"]
 
 
@@ -106,7 +108,7 @@ def test_shards_are_refused_with_the_remedy(
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model_fsdp_0").mkdir()
     for _ in range(3):
-        watcher.look()
+        watcher.scan()
     assert len(said) == 1
     assert "FULL_STATE_DICT" in said[0]
 
@@ -116,12 +118,12 @@ def test_torn_weights_wait(lab: Lab, watch: Callable[..., tuple[FolderWatch, lis
     weights = save(lab, "step_5") / "model.safetensors"
     whole = weights.read_bytes()
     os.truncate(weights, len(whole) - 1)
-    watcher.look()
-    watcher.look()
+    watcher.scan()
+    watcher.scan()
     assert "cut short" in said[0]
     weights.write_bytes(whole)
-    watcher.look()
-    watcher.look()
+    watcher.scan()
+    watcher.scan()
     assert said[1:] == ["step_5 is queued"]
 
 
@@ -132,35 +134,33 @@ def test_the_lineage_of_the_folder_is_passed_on(
     told = [{"base": "x"}, {"training": "sft", "step": 9}]
     (lab.output_dir / "lineage.json").write_text(json.dumps(told))
     save(lab, "checkpoint-2", 2)
-    watcher.look()
-    watcher.look()
-    written = json.loads((lab.aside("checkpoint-2") / "lineage.json").read_text())
+    watcher.scan()
+    watcher.scan()
+    written = json.loads((lab.staged("checkpoint-2") / "lineage.json").read_text())
     assert written == [*told, {"training": "out", "step": 2}]
 
 
-def test_a_hook_and_a_watcher_share_a_job(
-    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]
-) -> None:
-    from olmes.trainers.checkpoints import staging as aside
+def test_a_hook_and_a_watcher_share_a_job(lab, watch):
+    from olmes.trainers.checkpoints import staging
     from olmes.trainers.checkpoints.folders import checkpoint_at
 
     folder = save(lab, "checkpoint-2", 2)
     watcher, said = watch()
     hook = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data), device="cpu")
-    assert aside.put(watcher.queue, checkpoint_at(folder), hook, "every", training="out")
-    watcher.look()
-    watcher.look()
+    assert staging.stage(watcher.queue, checkpoint_at(folder), hook, "every", training="out")
+    watcher.scan()
+    watcher.scan()
     assert said == []
     assert len(watcher.queue.jobs()) == 1
 
 
 def test_a_held_out_suite_is_refused(lab: Lab) -> None:
     lab.output_dir.mkdir()
-    ask = EvalRequest(target="unseen", out=str(lab.runs), reason="why not", asked_by="watcher")
+    request = EvalRequest(target="unseen", out=str(lab.runs), reason="why not", asked_by="watcher")
     with pytest.raises(OlmesError, match="cannot be scored by a watcher"):
-        FolderWatch(lab.output_dir, ask)
+        FolderWatch(lab.output_dir, ScoringOptions(request=request))
     with pytest.raises(OlmesError, match="no folder"):
-        FolderWatch(lab.place / "nowhere", ask)
+        FolderWatch(lab.place / "nowhere", ScoringOptions(request=request))
 
 
 CLI = "import sys; from olmes.cli.watch import command; sys.exit(command(standalone_mode=False))"
@@ -226,8 +226,8 @@ def test_watching_on_is_stopped_and_started_again(lab: Lab) -> None:
         assert known(process.stdout).readline() == "checkpoint-2 is queued\n"
         assert "checkpoint-2: mini" in known(process.stdout).readline()
         shutil.copytree(lab.base, lab.output_dir / "step_4")
-        assert known(process.stdout).readline() == "step_4 is queued\n"
-        assert "the same weights as checkpoint-2" in known(process.stdout).readline()
+        assert process.stdout.readline() == "step_4 is queued\n"
+        assert "duplicate of checkpoint-2" in process.stdout.readline()
     finally:
         process.terminate()
         process.communicate()

@@ -180,8 +180,8 @@ def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
         load_policy(tmp_path / "nothing")
 
 
-def test_settings_that_do_not_fit(settings: Callable[..., Any]) -> None:
-    with pytest.raises(OlmesError, match="no multiple of minibatches"):
+def test_settings_that_do_not_fit(settings) -> None:
+    with pytest.raises(OlmesError, match="not a multiple of minibatches"):
         settings(minibatches=3)
     with pytest.raises(OlmesError, match="temperature is 0"):
         settings(temperature=0)

@@ -1,4 +1,4 @@
-"""The run: what it writes, that it goes on after any death with the same numbers, whom it tells."""
+"""The run: what it writes, that it resumes after any death with the same numbers, whom it calls."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class CsvSpecialCharacter(_Table):
     )
 
     def check(self, text: str) -> bool:
-        """Some quoted field holds what is no letter, digit, underscore or blank."""
+        """Some quoted field holds something other than letters, digits, underscores and blanks."""
         return ood_tables.is_special_table(text, self.columns, self.count)
 
     def example(self) -> str:

@@ -15,7 +15,7 @@ from olmes.scoring.constraints.ifbench.text import ending
 from olmes.scoring.text import sentences
 
 SEPARATORS = ("...", "SEPARATOR", "!?!?", "-")
-# A line in bold begins with two asterisks and is no bullet.
+# A line in bold begins with two asterisks and is not a bullet.
 STAR_BULLET = re.compile(r"\s*\*(?!\*)")
 DASH_BULLET = re.compile(r"\s*-(?!-)")
 USUAL_BULLET = re.compile(r"\s*[*•‣◦▪+-](?=\s)")
@@ -179,7 +179,7 @@ class Thesis(OodConstraint):
     )
 
     def check(self, text: str) -> bool:
-        """Each section begins with `<i>` or `<em>`, closed, not blank, and goes on after it.
+        """Each section begins with `<i>` or `<em>`, closed, not blank, with text after it.
 
         Sections are what stands after a heading and before the first; without headings the text is
         one section.

@@ -80,7 +80,7 @@ class Overlap(OodConstraint):
 def overlapping(constraint: Overlap, before: str = "") -> str:
     """A text that begins with `before` and meets the constraint by words and by characters.
 
-    It goes on with the reference text, and ends with made-up words. Where no such text is found,
+    It continues with the reference text, and ends with made-up words. Where no such text is found,
     as with a reference text of two words, the last that was tried.
     """
     return _first(constraint, before, constraint.reference_text, clusters=False)

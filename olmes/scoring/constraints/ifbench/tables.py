@@ -42,7 +42,7 @@ def has_header(text: str, names: Sequence[str], between: str) -> bool:
 def has_special(field: str) -> bool:
     """Whether a field begins with a quoted text that holds a special character.
 
-    Special is what is no letter, digit, underscore or blank; the text is on one line.
+    Special is what is not a letter, digit, underscore or blank; the text is on one line.
     """
     line = field.split("\n")[0]
     return line.startswith('"') and bool(SPECIAL.search(line[1 : max(line.rfind('"'), 1)]))
@@ -121,7 +121,7 @@ class CsvSpecialCharacter(OodConstraint):
     )
 
     def check(self, text: str) -> bool:
-        """Some quoted field holds what is no letter, digit, underscore or blank; all rows have five."""
+        """Some quoted field holds other than word characters and blanks; all rows have five."""
         return is_special_table(text, PRODUCT, 14)
 
     def reference(self, text: str) -> bool:

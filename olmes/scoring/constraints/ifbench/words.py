@@ -150,7 +150,7 @@ class StartVerb(OodConstraint):
         return any("VB" in first_tag([spelled, *after]) for spelled in (word, word.lower()))
 
     def reference(self, text: str) -> bool:
-        """A mark at the beginning is no verb, nor "Use" in "Use the bridge", taken for a name."""
+        """A mark at the beginning is not a verb, nor "Use" in "Use the bridge", taken for a name."""
         tokens = treebank_tokens(text)
         return bool(tokens) and "VB" in first_tag(tokens[:3])
 

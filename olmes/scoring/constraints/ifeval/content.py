@@ -80,7 +80,7 @@ class Postscript(IFEvalConstraint):
 
     @property
     def note(self) -> str:
-        """Whether the marker is no regular expression."""
+        """Whether the marker is not a regular expression."""
         return not_expressions([self.postscript_marker.strip()])
 
     def require(self, draft: Draft) -> None:

@@ -1,7 +1,7 @@
 """Constraints on single words and letters (docs/protocol.md, section 3.9.1, `keywords:*`).
 
 The reference takes keywords for regular expressions, and so do these; every keyword of the official
-file is a plain word. One that is no valid expression is looked for as it is written.
+file is a plain word. One that is not a valid expression is looked for as it is written.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Frequency(IFEvalConstraint):
 
     @property
     def note(self) -> str:
-        """Whether the keyword is no regular expression."""
+        """Whether the keyword is not a regular expression."""
         return not_expressions([self.keyword.strip()])
 
     def require(self, draft: Draft) -> None:

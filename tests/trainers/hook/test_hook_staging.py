@@ -1,4 +1,4 @@
-"""Files set aside outlive what a trainer does to its own."""
+"""Staged files outlive what a trainer does to its own."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import trouble_of
-from olmes.trainers.checkpoints import staging as aside
+from olmes.trainers.checkpoints import staging
 from olmes.trainers.checkpoints.folders import checkpoint_at, signature
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
 from tests.known import known
 
-ASK = EvalRequest(target="gsm8k", out="/runs", limit=2)
+REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
 
 @pytest.fixture
@@ -36,24 +35,24 @@ def saved(base: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def put(queue: Queue, folder: Path, ask: EvalRequest = ASK, **options: Any) -> bool:
-    return aside.put(queue, checkpoint_at(folder), ask, "every", training="out", **options)
+def put(queue: Queue, folder: Path, request: EvalRequest = REQUEST, **options) -> bool:
+    return staging.stage(queue, checkpoint_at(folder), request, "every", training="out", **options)
 
 
-def aside_of(queue: Queue) -> Path:
+def staged_of(queue: Queue) -> Path:
     return queue.folder / queue.jobs()[0].folder
 
 
 def test_links_that_a_rotation_does_not_touch(queue: Queue, saved: Path) -> None:
     assert put(queue, saved)
-    kept = aside_of(queue)
+    kept = staged_of(queue)
     assert (kept / "model.safetensors").stat().st_nlink == 2
     assert not (kept / "optimizer.pt").exists()
     shutil.rmtree(saved)
     assert trouble_of(kept) is None
     assert json.loads((queue.folder / "trainer_state.json").read_text())["global_step"] == 4
     sign = signature(kept)[:8]
-    assert aside_of(queue) == queue.folder / f"files/checkpoint-4-{sign}/out/checkpoint-4" == kept
+    assert staged_of(queue) == queue.folder / f"files/checkpoint-4-{sign}/out/checkpoint-4" == kept
 
 
 def test_the_same_checkpoint_is_queued_once_and_shared_by_two_questions(
@@ -68,7 +67,7 @@ def test_the_same_checkpoint_is_queued_once_and_shared_by_two_questions(
 
 def test_a_checkpoint_written_anew_goes_beside_the_older_one(queue: Queue, saved: Path) -> None:
     put(queue, saved)
-    older = aside_of(queue)
+    older = staged_of(queue)
     weights = saved / "model.safetensors"
     new = weights.read_bytes()
     weights.unlink()
@@ -88,12 +87,12 @@ def test_another_file_system_gets_copies_where_there_is_room(
 
     monkeypatch.setattr(os, "link", refuse)
     assert put(queue, saved)
-    assert (aside_of(queue) / "model.safetensors").stat().st_nlink == 1
-    assert queue.jobs()[0].signature == signature(aside_of(queue))
-    monkeypatch.setattr(aside, "SPARE", 1e15)
-    with pytest.raises(OlmesError, match="no room"):
+    assert (staged_of(queue) / "model.safetensors").stat().st_nlink == 1
+    assert queue.jobs()[0].signature == signature(staged_of(queue))
+    monkeypatch.setattr(staging, "SPARE", 1e15)
+    with pytest.raises(OlmesError, match="disk is too full"):
         put(queue, saved, EvalRequest(target="gsm8k", out="/runs", limit=3))
-    assert not list(queue.folder.glob(f"files/{aside.TEMPORARY}*"))
+    assert not list(queue.folder.glob(f"files/{staging.TEMPORARY}*"))
     assert len(queue.jobs()) == 1
 
 
@@ -101,9 +100,9 @@ def test_links_become_copies_before_a_trainer_writes_over_its_files(
     queue: Queue, saved: Path
 ) -> None:
     put(queue, saved)
-    kept = aside_of(queue)
+    kept = staged_of(queue)
     before = (kept / "model.safetensors").read_bytes()
-    aside.own_copies(queue, "checkpoint-4")
+    staging.own_copies(queue, "checkpoint-4")
     with (saved / "model.safetensors").open("r+b") as stream:
         stream.write(b"\xff" * 100)
     assert (kept / "model.safetensors").read_bytes() == before
@@ -116,8 +115,8 @@ def test_a_tokenizer_is_lent_to_a_checkpoint_without_one(
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         (saved / name).unlink()
     assert put(queue, saved, tokenizer=base)
-    assert trouble_of(aside_of(queue)) is None
-    assert (aside_of(queue) / "chat_template.jinja").exists()
+    assert trouble_of(staged_of(queue)) is None
+    assert (staged_of(queue) / "chat_template.jinja").exists()
 
 
 def test_what_nobody_waits_for_is_removed(queue: Queue, saved: Path) -> None:
@@ -130,14 +129,14 @@ def test_what_nobody_waits_for_is_removed(queue: Queue, saved: Path) -> None:
     job, lock = known(queue.take())
     queue.finish(job, "done", result={})
     lock.release()
-    aside.sweep(queue, {job.folder})
+    staging.sweep(queue, {job.folder})
     assert (queue.folder / job.folder).is_dir()
-    aside.sweep(queue)
+    staging.sweep(queue)
     assert not (queue.folder / job.folder).exists()
     assert (queue.folder / queue.jobs()[1].folder).is_dir()
     assert (queue.folder / "files/.new-abc").is_dir(), "somebody may be filling it"
     os.utime(queue.folder / "files/.new-abc", (0, 0))
-    aside.sweep(queue)
+    staging.sweep(queue)
     assert not (queue.folder / "files/.new-abc").exists()
 
 

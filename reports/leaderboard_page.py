@@ -77,7 +77,7 @@ class BoardView:
     title: str
     version: str
     tags: tuple[str, ...]
-    """Why the whole board cannot be set beside published numbers."""
+    """Why the whole board cannot be compared with published numbers."""
     columns: tuple[BoardColumn, ...]
     legend: str
     """What the signs of the columns mean."""

@@ -58,7 +58,9 @@ def test_the_search_for_sealed_texts_finds_those_that_are_open(sealed_run: Path,
     rows = list(Record.load(sealed_run).samples("gsm8k"))
     assert len(rows) == 30
     for row in rows:
-        assert json.dumps(row["response"]["text"], ensure_ascii=False)[1:-1] in text
+        response = row["response"]
+        assert response is not None
+        assert json.dumps(response["text"], ensure_ascii=False)[1:-1] in text
 
 
 def test_the_look_stands_in_the_head_and_in_its_section(sealed_run: Path, page: str) -> None:

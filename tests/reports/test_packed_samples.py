@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import math
-from typing import Any, cast
+from typing import Any
 
 from olmes.records.check import converted
 from olmes.records.schema import ResponseRow, TaskResult
@@ -20,6 +20,7 @@ from olmes.reports.samples import (
     pack,
     pack_task,
 )
+from tests.factories import response_row, score_json, task_json
 
 
 def unpack(blob: str) -> Any:
@@ -28,17 +29,12 @@ def unpack(blob: str) -> Any:
 
 def task(*metrics: str, honest: str = "", number: str = "") -> TaskResult:
     """A task whose primary metric is `em`."""
-    names = {name: {"honest": name == honest} for name in ("em", *metrics, honest) if name}
-    found: dict[str, Any] = {
-        "value": None, "stderr": None, "ci_low": None, "ci_high": None, "n": 0,
-    }  # fmt: skip
-    described = {name: found | about for name, about in names.items()}
+    described = {name: score_json(0.5) for name in ("em", *metrics)}
+    if honest:
+        described[honest] = score_json(0.5) | {"honest": True}
     if number:
-        described[number] = found | {"unit": "number"}
-    data = {"origin": "folder", "content_hash": "ab" * 32, "official": True, "n": 1}
-    fields = {"primary": "em", "metrics": described, "data": data, "n": 1, "counts": {}}
-    hashes = {"formulation_hash": "ab" * 8, "scorer_hash": "cd" * 8}
-    return converted(fields | hashes, TaskResult)
+        described[number] = score_json(0.5) | {"unit": "number"}
+    return converted(task_json(primary="em", metrics=described), TaskResult)
 
 
 def packed(
@@ -48,15 +44,8 @@ def packed(
 
 
 def row(doc_id: int, content: str = "Question: why?", **fields: Any) -> ResponseRow:
-    found: Any = {
-        "doc_id": doc_id,
-        "doc_hash": f"{doc_id:016x}",
-        "flags": [],
-        "messages": [{"role": "user", "content": content}],
-        "values": {"em": 1.0},
-        **fields,
-    }
-    return cast("ResponseRow", found)
+    messages = [{"role": "user", "content": content}]
+    return response_row(**{"doc_id": doc_id, "messages": messages, "values": {"em": 1.0}} | fields)
 
 
 def turns(text: str) -> list[dict[str, str]]:

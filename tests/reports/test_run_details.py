@@ -6,48 +6,35 @@ import html
 import json
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from olmes.benchmark.registry import load_task
-from olmes.records.check import converted
+from olmes.records.check import converted, run_record
 from olmes.records.diagnosis import Diagnosis
-from olmes.records.schema import DiagnosisCounts, ResponseRow, RunRecord, TaskResult
+from olmes.records.schema import DiagnosisCounts, TaskResult
 from olmes.reports.cost import run_cost
 from olmes.reports.format_cost import flag_lost, format_cost
 from olmes.reports.lengths import BINS, ResponseLengths, length_view
 from olmes.reports.links import samples_link
 from olmes.reports.run_page import write_run_page
-from olmes.tools.as_json import as_json
+from tests.factories import response_row, run_json, score_json, task_json
 
 
 def task(*, honest: str = "", **fields: Any) -> TaskResult:
-    nothing: dict[str, Any] = dict.fromkeys(("value", "stderr", "ci_low", "ci_high"))
-    metrics = {"exact_match": {**nothing, "n": 0}}
+    metrics = {"exact_match": score_json(0.5)}
     if honest:
-        metrics[honest] = {**nothing, "n": 0, "honest": True}
+        metrics[honest] = score_json(0.5) | {"honest": True}
     described = {
-        "primary": "exact_match",
         "metrics": metrics,
         "n": 4,
         "tokens": {"prompt": 900, "completion": 160},
         "counts": {"truncated": 2},
         "formulation": {"generation": {"max_tokens": 100}},
-        "formulation_hash": "ab" * 8,
-        "scorer_hash": "cd" * 8,
-        "data": {"origin": "folder", "content_hash": "ab" * 32, "official": True, "n": 4},
     }
-    return converted(described | fields, TaskResult)
-
-
-def run_of(**fields: Any) -> RunRecord:
-    model = {"name": "m", "fingerprint": "ab" * 32}
-    run = {"schema": 2, "id": "r", "complete": True, "created": "2026-11-22T10:00:00Z"}
-    return replace(
-        converted(run | {"model": model, "tasks": {"a": as_json(task())}}, RunRecord), **fields
-    )
+    return converted(task_json(**described | fields), TaskResult)
 
 
 def test_lengths_and_their_histogram() -> None:
@@ -79,7 +66,7 @@ def test_lengths_are_counted_as_rows_pass_without_what_failed() -> None:
     responses += [None, {"text": "", "completion_tokens": 1, "error": "reset"}]
     lengths = ResponseLengths()
     for response in responses:
-        lengths.see("a", cast("ResponseRow", {"response": response}))
+        lengths.see("a", response_row(response=response))
     assert lengths.of("a") == {7: 3}
     assert lengths.of("under seal") == {}
 
@@ -92,7 +79,7 @@ def test_cost_adds_up() -> None:
         "tokens": {"prompt": 50, "completion": 5},
     }
     tasks = {"a": task(), "b": task(judge=judge)}
-    cost = run_cost(run_of(tasks=tasks, timing={"answer_s": 32.0}))
+    cost = run_cost(replace(run_record(run_json()), tasks=tasks, timing={"answer_s": 32.0}))
     assert [(line.prompt, line.completion, line.judge) for line in (*cost.lines, cost.total)] == [
         ("900", "160", "–"),
         ("900", "160", "55"),
@@ -131,16 +118,14 @@ ROWS: list[tuple[float, float, list[str], str]] = [
 
 def test_the_numbers_of_the_diagnosis_lead_to_as_many_samples() -> None:
     names = ("exact_match", "exact_match_numeric")
-    rows: list[ResponseRow] = [
-        {
-            "doc_id": number,
-            "doc_hash": f"{number:016x}",
-            "values": {names[0]: strict, names[1]: lenient},
-            "flags": flags,
-            "gold": "3",
-            "response": {"text": text},
-        }
-        for number, (strict, lenient, flags, text) in enumerate(ROWS)
+    rows = [
+        response_row(
+            values={names[0]: strict, names[1]: lenient},
+            flags=flags,
+            gold="3",
+            response={"text": text},
+        )
+        for strict, lenient, flags, text in ROWS
     ]
     found = Diagnosis(load_task("gsm8k"))
     for row in rows:

@@ -27,7 +27,7 @@ def task(*, honest: str = "", **fields: Any) -> TaskResult:
     metrics = {"exact_match": score_json(0.5)}
     if honest:
         metrics[honest] = score_json(0.5) | {"honest": True}
-    described = {
+    described: dict[str, Any] = {
         "metrics": metrics,
         "n": 4,
         "tokens": {"prompt": 900, "completion": 160},

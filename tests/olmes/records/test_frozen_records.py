@@ -132,13 +132,11 @@ def test_its_samples_come_to_its_numbers(label: str) -> None:
         assert [row["doc_id"] for row in rows] == [row["doc_id"] for row in record.verdicts(name)]
         for metric, score in task.metrics.items():
             if not task.macro:
-                values = [row["values"].get(metric) for row in rows]
-                parts = [
-                    float(part)
-                    for value in values
-                    if value is not None
-                    for part in (value if isinstance(value, list) else [value])
-                ]
+                values: list[Any] = [row["values"].get(metric) for row in rows]
+                parts: list[float] = []
+                for value in values:
+                    if value is not None:
+                        parts += value if isinstance(value, list) else [value]
                 assert len(parts) == score.n
                 if parts:
                     assert sum(parts) / len(parts) == pytest.approx(known(score.value))

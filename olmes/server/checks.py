@@ -19,6 +19,7 @@ from msgspec import Struct
 from olmes.records.check import FieldError, NewerSchemaError, bare, converted, run_record
 from olmes.records.schema import (
     LARGEST,
+    Cost,
     DevScore,
     HeldOut,
     Hex,
@@ -34,7 +35,6 @@ from olmes.records.schema import (
     Time,
 )
 from olmes.server.refusals import RefusedError
-from olmes.types import JsonObject
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,99}$"
 """Names of tasks, metrics and suites."""
@@ -172,7 +172,7 @@ def check_run(run: RunRecord) -> None:
         check_score(suite, "suite")
         if suite.complete and suite.value is None:
             refuse("suite.value", "is missing although the suite is complete")
-    costs: JsonObject = msgspec.to_builtins(run.cost) if run.cost else {}
+    costs = {name: getattr(run.cost, name) for name in Cost.__struct_fields__} if run.cost else {}
     for part, numbers in (("timing", run.timing), ("cost", costs)):
         for key, number in numbers.items():
             if number is not None and not 0 <= number < math.inf:

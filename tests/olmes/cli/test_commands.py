@@ -210,7 +210,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     errors = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert "the same command goes on" in errors
+    assert "the same command resumes the run" in errors
     assert "Traceback" not in errors
     [journal] = tmp_path.glob("runs/*/journal.jsonl")
     assert 0 < len(journal.read_bytes().splitlines()) < len(words) + 1

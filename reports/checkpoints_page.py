@@ -65,7 +65,7 @@ class Fall:
     """What has become of a score since its best, in words."""
 
     step: str
-    """Of the earlier checkpoint that the latest is held against."""
+    """Of the earlier checkpoint that the latest is compared with."""
     score: str
     link: str
     difference: str

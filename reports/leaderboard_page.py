@@ -77,10 +77,14 @@ class BoardView:
     title: str
     version: str
     tags: tuple[str, ...]
-    """Why the whole board cannot be set beside published numbers."""
+    """Why the whole board cannot be compared with published numbers."""
     columns: tuple[BoardColumn, ...]
     legend: str
     """What the signs of the columns mean."""
+    shares: bool
+    """Whether any column is one of percentages."""
+    points: bool
+    """Whether runs are compared in percentage points."""
     lines: tuple[Line, ...]
     matrix: tuple[tuple[BoardCell | None, ...], ...]
     """Row less column; empty where nothing was compared."""
@@ -143,6 +147,8 @@ def _board(board: Board, output: Path) -> BoardView:
             for name, metric in _columns(board.records[0])
         ),
         legend=legend_of(metrics),
+        shares=any(metric.unit == "share" for metric in metrics),
+        points=unit_of(board.records[0]) == "share",
         lines=tuple(
             _line(index, record, verdicts, output) for index, record in enumerate(board.records)
         ),

@@ -99,5 +99,5 @@ def lasting(record: Record) -> dict[str, Any]:
 
 def response_row(**fields: Any) -> ResponseRow:
     """A row of samples with every field, the given ones replaced."""
-    row: Any = copy.deepcopy(ROW) | fields
+    row: ResponseRow = copy.deepcopy(ROW) | fields  # type: ignore[assignment]
     return row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def imported(source: str) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("package", [olmes, olmes.stats], ids=lambda package: package.__name__)
-def test_every_public_name_is_there_and_is_shown_to_type_checkers(package) -> None:
+def test_every_public_name_is_there_and_is_shown_to_type_checkers(package: Any) -> None:
     assert sorted(package.__all__) == sorted(package.PUBLIC)
     for name in package.PUBLIC:
         assert getattr(package, name) is not None

@@ -33,7 +33,7 @@ BY_SIMILARITY = {"Open QA", "Fact Checking or Attributed QA"}
 SYSTEM = "You are a helpful assistant that helps us rate an AI model's responses to instructions."
 
 
-def demo_docs() -> list[dict]:
+def demo_docs() -> list[dict[str, Any]]:
     lines = (FOLDER / "demo/href.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 

@@ -35,7 +35,7 @@ def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifeval/input_data.jsonl.gz"))
 
 
-def demo_docs() -> list[dict]:
+def demo_docs() -> list[dict[str, Any]]:
     return list(jsonl.read(Path(__file__).parents[2] / "tasks/demo/ifeval.jsonl"))
 
 

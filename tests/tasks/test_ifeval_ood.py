@@ -38,7 +38,7 @@ def official(shared_data: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(shared_data / "ifbench/IFBench_test.jsonl.gz"))
 
 
-def demo_docs(name: str = "ifeval_ood") -> list[dict]:
+def demo_docs(name: str = "ifeval_ood") -> list[dict[str, Any]]:
     return list(jsonl.read(Path(__file__).parents[2] / f"tasks/demo/{name}.jsonl"))
 
 

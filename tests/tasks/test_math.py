@@ -23,7 +23,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-def demo_docs() -> list[dict]:
+def demo_docs() -> list[dict[str, Any]]:
     path = Path(__file__).parents[2] / "tasks/demo/math.jsonl"
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 

@@ -91,7 +91,9 @@ def test_the_names_read_from_the_files_are_those_the_tasks_declare() -> None:
         assert name in (task.name, *dict(task.aliases))
 
 
-def test_another_package_names_each_alias_in_an_entry_point(tmp_path, monkeypatch) -> None:
+def test_another_package_names_each_alias_in_an_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entries = "[olmes.tasks]\nparrot = parrots\nloud = parrots\n"
     install(tmp_path, monkeypatch, "parrots", entries)
     source = (tmp_path / "parrots.py").read_text("utf-8")
@@ -102,7 +104,9 @@ def test_another_package_names_each_alias_in_an_entry_point(tmp_path, monkeypatc
     assert registry.load_task("parrot").name == "echo"
 
 
-def test_another_package_brings_tasks_and_suites(tmp_path, monkeypatch) -> None:
+def test_another_package_brings_tasks_and_suites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entries = "[olmes.tasks]\ntheirs = theirpackage\n[olmes.suites]\nmine = theirpackage:mine\n"
     install(tmp_path, monkeypatch, "theirpackage", entries)
     assert "theirs" in registry.task_names()
@@ -169,7 +173,9 @@ def test_scorer_hash_follows_the_code_that_judges(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_scorer_hash_covers_the_modules_a_task_names(tmp_path, monkeypatch) -> None:
+def test_scorer_hash_covers_the_modules_a_task_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     source = ECHO.read_text("utf-8")
     title = 'title = "Echo"\n'

@@ -136,7 +136,7 @@ def test_score_takes_inline_documents_and_several_answers_to_one(
     ]
 
 
-def test_sample_data_says_so_on_the_screen_and_in_the_record(
+def test_demo_data_say_so_on_the_screen_and_in_the_record(
     olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     path = tmp_path / "recorded.jsonl"

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes import OlmesError, Record, evaluate
+from olmes.records.schema import Asker
 from olmes.requests.journal import FILE_NAME as JOURNAL
 from olmes.requests.journal import Journal
 from olmes.seal.ledger import Ledger
-from olmes.seal.look import Asker, Look
+from olmes.seal.look import Look
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
 from olmes.types import Response

@@ -19,6 +19,7 @@ from olmes.trainers.checkpoints.device import free_device
 from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+from tests.known import known
 
 if TYPE_CHECKING:
     from tests.trainers.hook.conftest import Lab
@@ -155,7 +156,12 @@ def test_a_sharded_checkpoint_is_shown_as_failed(
     assert "checkpoint-2 could not be scored" in capsys.readouterr().err
 
 
-def test_a_checkpoint_that_cannot_be_staged_is_shown_and_made_good(lab, save, call, monkeypatch):
+def test_a_checkpoint_that_cannot_be_staged_is_shown_and_made_good(
+    lab: Lab,
+    save: Callable[[int], Path],
+    call: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(*_: object) -> None:  # a mock: a disk cannot be filled in a test
         raise OSError(28, "No space left on device")
 
@@ -205,8 +211,8 @@ def test_the_command_gets_each_job_once_and_again_where_it_fails(
     call: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    log = lab.place / "submitted"
-    script = lab.place / "submit.py"
+    log = lab.folder / "submitted"
+    script = lab.folder / "submit.py"
     script.write_text(
         "import sys\n"
         f"log = open({str(log)!r}, 'a'); log.write(sys.argv[1] + '\\n'); log.close()\n"
@@ -217,10 +223,10 @@ def test_the_command_gets_each_job_once_and_again_where_it_fails(
     for step in (2, 4):
         save(step)
         call(hook, "on_save", step)
-        for process in hook.submission.submitted.values():
+        for process in known(hook.submission).submitted.values():
             process.wait()
     call(hook, "on_train_end", 4)
-    for process in hook.submission.submitted.values():
+    for process in known(hook.submission).submitted.values():
         process.wait()
     jobs = Queue(lab.training).jobs()
     lines = log.read_text().splitlines()
@@ -258,7 +264,7 @@ def test_without_another_device_scoring_waits_for_the_end(
     hook = make(lab, wait_at_end=False)
     started = []
     call(hook, "on_train_begin", 0, device="mps")
-    monkeypatch.setattr(hook.scoring.process, "start", lambda: started.append(time.time()))
+    monkeypatch.setattr(known(hook.scoring).process, "start", lambda: started.append(time.time()))
     assert "when the training ends" in capsys.readouterr().err
     save(2)
     call(hook, "on_save", 2, device="mps")
@@ -276,7 +282,7 @@ def test_the_end_does_not_wait_with_several_processes(
 ) -> None:
     hook = make(lab)
     call(hook, "on_train_begin", 0, world_size=2)
-    monkeypatch.setattr(hook.scoring.process, "start", lambda: None)
+    monkeypatch.setattr(known(hook.scoring).process, "start", lambda: None)
     save(2)
     call(hook, "on_save", 2, world_size=2)
     began = time.perf_counter()
@@ -294,7 +300,7 @@ def test_no_checkpoints_no_scores(
     call(hook, "on_train_end", 0)
 
 
-def test_a_request_survives_the_queue(lab):
+def test_a_request_survives_the_queue(lab: Lab) -> None:
     request = make(lab, limit=3, settings={"echo.max_tokens": 8}, judge="smollm2").options.request
     assert EvalRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
 

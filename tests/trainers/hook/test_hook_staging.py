@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from olmes.trainers.checkpoints.folders import checkpoint_at, signature
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
 from tests.known import known
+from tests.trainers.hook.results import some_result
 
 REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
@@ -35,7 +37,7 @@ def saved(base: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def put(queue: Queue, folder: Path, request: EvalRequest = REQUEST, **options) -> bool:
+def put(queue: Queue, folder: Path, request: EvalRequest = REQUEST, **options: Any) -> bool:
     return staging.stage(queue, checkpoint_at(folder), request, "every", training="out", **options)
 
 
@@ -127,7 +129,7 @@ def test_what_nobody_waits_for_is_removed(queue: Queue, saved: Path) -> None:
     put(queue, other)
     (queue.folder / "files/.new-abc").mkdir()
     job, lock = known(queue.take())
-    queue.finish(job, "done", result={})
+    queue.finish(job, "done", result=some_result())
     lock.release()
     staging.sweep(queue, {job.folder})
     assert (queue.folder / job.folder).is_dir()

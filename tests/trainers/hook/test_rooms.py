@@ -21,11 +21,11 @@ def imported(file: Path) -> set[str]:
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: a relative import hides what it imports"
-            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+            found |= {str(node.module), *(f"{node.module}.{name.name}" for name in node.names)}
     return found
 
 
-def test_the_checkpoints_room_imports_nothing_of_the_training_room():
+def test_the_checkpoints_room_imports_nothing_of_the_training_room() -> None:
     assert FILES
     for file in FILES:
         ours = {name for name in imported(file) if name.startswith(f"{ROOM}.")}
@@ -34,7 +34,7 @@ def test_the_checkpoints_room_imports_nothing_of_the_training_room():
         assert "trl" not in {name.split(".")[0] for name in imported(file)}, file.name
 
 
-def test_the_command_line_imports_no_trainer_before_it_trains():
+def test_the_command_line_imports_no_trainer_before_it_trains() -> None:
     code = (
         "import sys, olmes.cli.train, olmes.cli.watch; "
         "print([n for n in ('torch', 'transformers', 'trl', 'olmes.trainers.recipe') "

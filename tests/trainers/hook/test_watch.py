@@ -140,7 +140,9 @@ def test_the_lineage_of_the_folder_is_passed_on(
     assert written == [*told, {"training": "out", "step": 2}]
 
 
-def test_a_hook_and_a_watcher_share_a_job(lab, watch):
+def test_a_hook_and_a_watcher_share_a_job(
+    lab: Lab, watch: Callable[..., tuple[FolderWatch, list[str]]]
+) -> None:
     from olmes.trainers.checkpoints import staging
     from olmes.trainers.checkpoints.folders import checkpoint_at
 
@@ -160,7 +162,7 @@ def test_a_held_out_suite_is_refused(lab: Lab) -> None:
     with pytest.raises(OlmesError, match="cannot be scored by a watcher"):
         FolderWatch(lab.output_dir, ScoringOptions(request=request))
     with pytest.raises(OlmesError, match="no folder"):
-        FolderWatch(lab.place / "nowhere", ScoringOptions(request=request))
+        FolderWatch(lab.folder / "nowhere", ScoringOptions(request=request))
 
 
 CLI = "import sys; from olmes.cli.watch import command; sys.exit(command(standalone_mode=False))"
@@ -226,8 +228,8 @@ def test_watching_on_is_stopped_and_started_again(lab: Lab) -> None:
         assert known(process.stdout).readline() == "checkpoint-2 is queued\n"
         assert "checkpoint-2: mini" in known(process.stdout).readline()
         shutil.copytree(lab.base, lab.output_dir / "step_4")
-        assert process.stdout.readline() == "step_4 is queued\n"
-        assert "duplicate of checkpoint-2" in process.stdout.readline()
+        assert known(process.stdout).readline() == "step_4 is queued\n"
+        assert "duplicate of checkpoint-2" in known(process.stdout).readline()
     finally:
         process.terminate()
         process.communicate()

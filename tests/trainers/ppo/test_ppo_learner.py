@@ -102,7 +102,9 @@ def test_dropout_is_off_in_every_pass(
     assert numbers["importance_ratio_max"] == pytest.approx(1, abs=1e-4)
 
 
-def test_numbers_of_the_first_update(settings, policy, rollouts) -> None:
+def test_numbers_of_the_first_update(
+    settings: Callable[..., Any], policy: Any, rollouts: Any
+) -> None:
     learner = learner_of(settings(updates_per_batch=1, beta=0.1), policy)
     numbers = learner.update(0, rollouts, VERIFIED)
     scores = [10 * v if r.ended else -10 for r, v in zip(rollouts, VERIFIED, strict=True)]
@@ -180,7 +182,7 @@ def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
         load_policy(tmp_path / "nothing")
 
 
-def test_settings_that_do_not_fit(settings) -> None:
+def test_settings_that_do_not_fit(settings: Callable[..., Any]) -> None:
     with pytest.raises(OlmesError, match="not a multiple of minibatches"):
         settings(minibatches=3)
     with pytest.raises(OlmesError, match="temperature is 0"):

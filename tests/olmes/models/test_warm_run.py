@@ -17,7 +17,8 @@ from olmes.models.hf.model import HFModel
 from olmes.types import Request
 
 if TYPE_CHECKING:
-    pass
+    from olmes.types import Request
+
 
 SCRIPT = """
 import json, sys

@@ -14,7 +14,7 @@ from olmes.comparison.compare import (
     UnpairedTask,
 )
 from olmes.comparison.power_words import power_words
-from olmes.records.shown import metric_label, shown, shown_difference
+from olmes.records.shown import NUMBER, difference_interval, metric_label, shown, shown_difference
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.flips import pack_flips
@@ -91,6 +91,8 @@ class SuiteLine:
     """The mean over the tasks."""
 
     tasks: int
+    sign: str
+    """`#` where the tasks are not all shares."""
     difference: DifferenceView
 
 
@@ -250,13 +252,13 @@ def _difference(
     if found is None:
         return DifferenceView(
             value=shown_difference(None, unit),
-            interval=numbers.difference_interval(None, None, unit),
+            interval=difference_interval(None, None, unit),
             span=None,
         )
     value = _value(found)
     return DifferenceView(
         value=shown_difference(value, unit),
-        interval=numbers.difference_interval(found.ci_low, found.ci_high, unit),
+        interval=difference_interval(found.ci_low, found.ci_high, unit),
         span=_span(value, found.ci_low, found.ci_high, reach) if unit == "share" else None,
     )
 
@@ -274,10 +276,11 @@ def _span(value: float, low: float | None, high: float | None, reach: float) -> 
 def _suite(data: Comparison, reach: float) -> SuiteLine | None:
     if data.suite is None:
         return None
-    of = [task for task in data.tasks if task.name in data.suite.tasks]
+    unit = _common_unit([task for task in data.tasks if task.name in data.suite.tasks])
     return SuiteLine(
         tasks=len(data.suite.tasks),
-        difference=_difference(data.suite.difference, _common_unit(of), reach),
+        sign=f" {NUMBER}" if unit == "number" else "",
+        difference=_difference(data.suite.difference, unit, reach),
     )
 
 

@@ -17,8 +17,7 @@ from olmes.comparison.boards import (
 )
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
-from olmes.records.shown import shown_difference, signs_of
-from olmes.reports import numbers
+from olmes.records.shown import difference_interval, shown_difference, signs_of
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
@@ -77,10 +76,14 @@ class BoardView:
     title: str
     version: str
     tags: tuple[str, ...]
-    """Why the whole board cannot be set beside published numbers."""
+    """Why the whole board cannot be compared with published numbers."""
     columns: tuple[BoardColumn, ...]
     legend: str
     """What the signs of the columns mean."""
+    shares: bool
+    """Whether any column is one of percentages."""
+    points: bool
+    """Whether runs are compared in percentage points."""
     lines: tuple[Line, ...]
     matrix: tuple[tuple[BoardCell | None, ...], ...]
     """Row less column; empty where nothing was compared."""
@@ -143,6 +146,8 @@ def _board(board: Board, output: Path) -> BoardView:
             for name, metric in _columns(board.records[0])
         ),
         legend=legend_of(metrics),
+        shares=any(metric.unit == "share" for metric in metrics),
+        points=unit_of(board.records[0]) == "share",
         lines=tuple(
             _line(index, record, verdicts, output) for index, record in enumerate(board.records)
         ),
@@ -229,7 +234,7 @@ def _matrix(
         low, high = ends
         words = (
             f"{records[row].run.model.name} less {records[column].run.model.name}: "
-            f"{text}{points} {numbers.difference_interval(low, high, unit)}, "
+            f"{text}{points} {difference_interval(low, high, unit)}, "
             f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {verdict}"
         )
         return BoardCell(glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words)

@@ -81,7 +81,7 @@ def score_chart(
         unit: of the scores and the looks; shares are drawn from 0 to 100 at most.
         looks: the same for unseen scores.
         best: index of the best checkpoint among `scores`.
-        caption: what is said below.
+        caption: the line below the title.
     """
     drawn = [*scores, *looks]
     scale = numbers.scale_of(unit)

@@ -13,7 +13,7 @@ from olmes.reports.numbers import count
 Level = Literal["stop", "caution"]
 
 DEMO = "Demo data: not comparable"
-"""The title of what is said of numbers that are not the benchmark's."""
+"""The title of the banner over numbers that are not the benchmark's."""
 DEMO_DATA = "the built-in demo data, a few dozen items written for this project"
 ONLY_RUNS = "These numbers show that the program runs and nothing else."
 
@@ -32,7 +32,7 @@ class Notice:
 def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:
     """What the fields of a record say against its numbers, the gravest first.
 
-    `run.json` has `warnings` besides: sentences that may say the same again.
+    `run.json` has `warnings` besides: sentences that may repeat this.
 
     Args:
         run: the record.
@@ -93,7 +93,7 @@ def _incomplete(run: RunRecord) -> list[Notice]:
     if missing:
         text = (
             f"The mean is that of the other tasks, without {', '.join(missing)}. "
-            "It cannot be set beside the mean of the whole suite."
+            "It cannot be compared with the mean of the whole suite."
         )
         found.append(Notice("stop", "Suite incomplete", text))
     # A suite that lacks nothing but whole tasks has all of its responses.
@@ -142,7 +142,7 @@ def _formulation(run: RunRecord) -> list[Notice]:
     which = f" ({', '.join(changed)})" if changed else ""
     text = (
         f"{titles}: settings differ from the published formulation{which}, "
-        "so these numbers cannot be set beside published ones."
+        "so these numbers cannot be compared with published ones."
     )
     return [Notice("caution", "Formulation not standard", text)]
 

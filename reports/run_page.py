@@ -104,7 +104,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     run = record.run
     sealed = [name for name in run.tasks if record.sealed(name)]
     lengths = ResponseLengths()
-    packed = {name: _pack(record, name, [lengths]) for name in run.tasks}
+    packed = {name: pack(record, name, [lengths]) for name in run.tasks}
     browsable = {name: own for name, own in packed.items() if name not in sealed}
     mean = suite_score(record)
     metrics = [metric for task in run.tasks.values() for metric in task.metrics.values()]
@@ -151,7 +151,7 @@ def _averaged(run: RunRecord) -> int:
     return sum(name not in missing for name in members)
 
 
-def _pack(record: Record, name: str, collectors: Sequence[RowCollector]) -> PackedTask:
+def pack(record: Record, name: str, collectors: Sequence[RowCollector]) -> PackedTask:
     """The task's samples, shown to the collectors; nothing of them where they are under seal."""
     task = record.tasks[name]
     if record.sealed(name):

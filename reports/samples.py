@@ -103,7 +103,7 @@ def javascript_safe(value: Any) -> Any:
 def pack_task(
     rows: Iterable[ResponseRow], task: TaskResult, shown: ShownSamples = ALL
 ) -> PackedTask:
-    """The samples of one task, packed; rows are read one by one, and only what is packed is held.
+    """The samples of one task, packed; rows are read one by one, and only packed ones stay in memory.
 
     Args:
         rows: the task's samples. One on which an honest metric differs from the primary one is

@@ -10,7 +10,7 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from olmes import Record
 from olmes.records.check import run_record
@@ -99,5 +99,5 @@ def lasting(record: Record) -> dict[str, Any]:
 
 def response_row(**fields: Any) -> ResponseRow:
     """A row of samples with every field, the given ones replaced."""
-    row: Any = copy.deepcopy(ROW) | fields
-    return cast("ResponseRow", row)
+    row: ResponseRow = copy.deepcopy(ROW) | fields  # type: ignore[assignment]
+    return row

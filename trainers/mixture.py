@@ -82,14 +82,14 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
     drawn: list[Dataset] = []
     parts: list[MixturePart] = []
     for name, source in recipe.data.items():
-        whole, left_out = load_source(name, source, recipe)
-        size = rows_wanted(source, len(whole), recipe)
-        chosen = whole.select(draw(len(whole), size, seed=source.seed))
+        found, left_out = load_source(name, source, recipe)
+        size = rows_wanted(source, len(found), recipe)
+        chosen = found.select(draw(len(found), size, seed=source.seed))
         part = MixturePart(
-            name=name, rows=size, of=len(whole), left_out=left_out.total(), revision=source.revision
+            name=name, rows=size, of=len(found), left_out=left_out.total(), revision=source.revision
         )
         without = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
-        say(f"data: {name}: {size} of {len(whole)} rows{without}")
+        say(f"data: {name}: {size} of {len(found)} rows{without}")
         drawn.append(chosen)
         parts.append(part)
     mixed = concatenate_datasets(drawn)

@@ -18,10 +18,10 @@ from transformers import TrainerCallback
 
 from olmes.records.record import Record
 from olmes.tools import jsonl
+from olmes.trainers.checkpoints.results import ScoreRow
 from olmes.trainers.train_log import (
     FILE,
     LogRow,
-    ScoreRow,
     read_log,
     read_rows,
     scored,
@@ -162,7 +162,7 @@ def series_of(
     found: dict[str, Scores] = {}
 
     def add(name: str, row: ScoreRow, value: float, stderr: float | None) -> None:
-        found.setdefault(name, []).append((row["step"], value, stderr or 0.0))
+        found.setdefault(name, []).append((row["step"] or 0, value, stderr or 0.0))
 
     for row in rows:
         if (value := row.get("value")) is not None:
@@ -200,7 +200,7 @@ def constraints_met(record: Record, trained: frozenset[str]) -> tuple[float, flo
 
 
 def samples_with_parts(record: Record) -> Iterator[Mapping[str, Any]]:
-    """The rows of a record whose responses were judged on several things."""
+    """The rows of a record whose responses were scored on several parts."""
     for name in record.tasks:
         if not record.sealed(name):
             yield from (row for row in record.samples(name) if row.get("parts"))

@@ -15,7 +15,7 @@ from olmes.trainers.training_rows import SFTRow
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 CHECKED = 32
-"""Chats whose labels are decoded and held against what the assistant says, before any training."""
+"""Chats whose labels are decoded and compared with what the assistant says, before any training."""
 
 
 class LabelledRow(TypedDict):

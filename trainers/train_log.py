@@ -7,13 +7,13 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from transformers import TrainerCallback
 
 from olmes.tools import jsonl
-from olmes.trainers.checkpoints.queue import ScoreResult
 from olmes.trainers.checkpoints.request import training_folder
+from olmes.trainers.checkpoints.results import ScoreRow
 from olmes.trainers.recipe import Recipe
 
 FILE = "train_log.jsonl"
@@ -26,16 +26,6 @@ SHOWN = (
     "grad_norm", "mean_token_accuracy",
 )  # fmt: skip
 """What a line on the screen holds of a row, where the row has it."""
-
-
-class ScoreRow(ScoreResult):
-    """A row of `scores.jsonl` of a checkpoint that has a score."""
-
-    checkpoint: str
-    step: int
-    state: Literal["done"]
-    ask: str
-    """Hash of the evaluation request."""
 
 
 class TrainLog(TrainerCallback):  # type: ignore[misc]
@@ -82,7 +72,7 @@ class TrainLog(TrainerCallback):  # type: ignore[misc]
 
 def scored_rows(out: Path, store: Path) -> list[tuple[int, str]]:
     """Step and folder of the record of each scored checkpoint."""
-    return [(row["step"], row["folder"]) for row in scored(out, store)]
+    return [(row["step"] or 0, row["folder"]) for row in scored(out, store)]
 
 
 def scored(out: Path, store: Path) -> list[ScoreRow]:

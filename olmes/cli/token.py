@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -64,11 +65,11 @@ def list_(store: str, as_json: bool) -> None:
 
     found = list_tokens(opened(store))
     if as_json:
-        click.echo(jsonl.dumps({"tokens": found}))
+        click.echo(jsonl.dumps({"tokens": [asdict(one) for one in found]}))
         return
     table = blank_table("name", "role", "created", "revoked")
     for one in found:
-        table.add_row(one["name"], one["role"], one["created"], one["revoked"] or "–")
+        table.add_row(one.name, one.role, one.created, one.revoked or "–")
     console().print(table if found else "no tokens: the server answers its own machine alone")
 
 

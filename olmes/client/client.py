@@ -13,7 +13,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,21 +24,32 @@ import requests
 
 from olmes.client.types import (
     CheckpointScore,
+    Committed,
+    Event,
     EventKind,
+    FileState,
     Leaderboard,
+    Manifest,
     RunDetail,
     RunSummary,
     UnderWay,
+    UploadState,
 )
 from olmes.errors import OlmesError
 from olmes.records.record import Record
+from olmes.records.schema import ResponseRow
 from olmes.tools.hashing import file_sha256
+from olmes.types import JsonObject
 
 CHUNK = 4 << 20
 """Bytes of one request of an upload."""
 PASSING = (429, 500, 502, 503, 504)
 """Answers after which the same request is made again."""
-Json = dict[str, Any]
+UNREACHABLE = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,  # the server ended within its answer
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +63,7 @@ class Pushed:
     new: bool
     """False if it was there before."""
 
-    def to_json(self) -> Json:
+    def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
 
@@ -127,7 +138,7 @@ class Client:
             OlmesError: the record is not whole, or the server refuses it or cannot be reached.
         """
         files = files_of(Path(folder))
-        manifest = {
+        manifest: Manifest = {
             "files": [
                 {"name": name, "size": path.stat().st_size, "sha256": file_sha256(path)}
                 for name, path in files.items()
@@ -137,31 +148,32 @@ class Client:
         deadline = time.monotonic() + self.patience
         while True:
             try:
-                answer = self._upload(manifest, list(files.values()))
+                run, new = self._upload(manifest, list(files.values()))
                 break
             except AnswerError as error:
                 # The upload is over: another process of ours finished it, or it was too old.
                 if error.field != "upload" or time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 (spreads clients, hides nothing)
-        run = answer["run"]
-        if "ledger.jsonl" in files and not answer.get("new") and not run["opened"]:
+        if "ledger.jsonl" in files and not new and not run["opened"]:
             self._call("POST", "/ledger", data=files["ledger.jsonl"].read_bytes())
         return Pushed(
             id=run["id"],
             content_hash=run["content_hash"],
             url=f"{self.url}/runs/{quote(run['id'])}/report.html",
-            new=bool(answer.get("new")),
+            new=new,
         )
 
-    def _upload(self, manifest: Json, paths: list[Path]) -> Json:
-        begun = self._call("POST", "/uploads", json=manifest)
-        if begun["state"] == "present":
-            return dict(begun)
+    def _upload(self, manifest: Manifest, paths: list[Path]) -> tuple[RunSummary, bool]:
+        """Upload a run; what the server says of it, and whether it is new there."""
+        begun: UploadState = self._call("POST", "/uploads", json=manifest)
+        if begun["run"] is not None:
+            return begun["run"], False
         place = f"/uploads/{begun['upload']}"
         for number, (file, path) in enumerate(zip(begun["files"], paths, strict=True)):
             self._send(f"{place}/files/{number}", path, file["size"], file["received"])
-        return dict(self._call("POST", f"{place}/commit"))
+        done: Committed = self._call("POST", f"{place}/commit")
+        return done["run"], done["new"]
 
     def _send(self, place: str, path: Path, size: int, received: int) -> None:
         """Send a file from where the server has it."""
@@ -170,17 +182,17 @@ class Client:
             while received < size:
                 stream.seek(received)
                 try:
-                    answer = self._call(
+                    received = self._call(
                         "PUT", place, params={"offset": received}, data=stream.read(CHUNK)
-                    )
+                    )["received"]
                     deadline = time.monotonic() + self.patience
                 except AnswerError as error:
                     if error.field != "offset" or time.monotonic() > deadline:
                         raise
                     # Bytes of a request that was cut off are there, or another process sends too.
                     upload, _, number = place.rpartition("/files/")
-                    answer = self._call("GET", upload)["files"][int(number)]
-                received = answer["received"]
+                    state: FileState = self._call("GET", upload)["files"][int(number)]
+                    received = state["received"]
 
     def progress(
         self, run: str, done: int, total: int, *, task: str = "", model: str = "",
@@ -221,7 +233,7 @@ class Client:
         found: RunDetail = self._call("GET", f"/runs/{quote(run, safe='')}")
         return found
 
-    def samples(self, run: str, task: str, **filters: Any) -> Iterator[Json]:
+    def samples(self, run: str, task: str, **filters: Any) -> Iterator[ResponseRow]:
         """The rows of a task (docs/record.md).
 
         Args:
@@ -245,8 +257,8 @@ class Client:
         found: Leaderboard = self._call("GET", "/leaderboard")
         return found
 
-    def compare(self, a: str, b: str, *, margin: float = 0.01, force: bool = False) -> Json:
-        """Run `b` held against run `a`, as `olmes.comparison.compare_runs` answers."""
+    def compare(self, a: str, b: str, *, margin: float = 0.01, force: bool = False) -> JsonObject:
+        """Run `b` held against run `a`: `to_json` of the `Comparison` of `compare_runs`."""
         params = plain({"a": a, "b": b, "margin": margin, "force": force})
         return dict(self._call("GET", "/compare", params=params))
 
@@ -257,9 +269,9 @@ class Client:
         ]
         return found
 
-    def ledger(self) -> list[Json]:
+    def ledger(self) -> list[JsonObject]:
         """Every line of the ledgers that came with runs."""
-        found: list[Json] = self._call("GET", "/ledger")["entries"]
+        found: list[JsonObject] = self._call("GET", "/ledger")["entries"]
         return found
 
     def running(self) -> list[UnderWay]:
@@ -267,7 +279,7 @@ class Client:
         found: list[UnderWay] = self._call("GET", "/progress")["running"]
         return found
 
-    def events(self) -> Iterator[tuple[EventKind, Json]]:
+    def events(self) -> Iterator[Event]:
         """What happens, from now on: kind (`run`, `progress`) and facts. Ends with the server."""
         address = f"{self.url}/api/v1/events"
         with self.session.get(address, stream=True, timeout=(10, 60)) as answer:
@@ -278,7 +290,8 @@ class Client:
                 if name == "event":
                     kind = "run" if value == "run" else "progress"
                 elif name == "data":
-                    yield kind, json.loads(value)
+                    facts = json.loads(value)
+                    yield ("run", facts) if kind == "run" else ("progress", facts)
 
     def _call(self, method: str, place: str, **arguments: Any) -> Any:
         """Make a request, again and again while the server cannot be reached or is busy.
@@ -298,7 +311,7 @@ class Client:
                 if answer.status_code not in PASSING or time.monotonic() > deadline:
                     check(answer)
                     return answer.json() if answer.content else None
-            except (requests.ConnectionError, requests.Timeout) as error:
+            except UNREACHABLE as error:
                 why = type(error).__name__
                 if self.say and not said:
                     self.say(f"{self.url} does not answer; trying for {self.patience:g} seconds")
@@ -318,10 +331,10 @@ def check_url(url: str) -> None:
         OlmesError: it cannot.
     """
     if not url.startswith(("http://", "https://")):
-        raise OlmesError(f"{url} is no address of a server; write http://HOST:PORT.")
+        raise OlmesError(f"{url} is not the address of a server; write http://HOST:PORT.")
 
 
-def plain(filters: Json) -> Json:
+def plain(filters: Mapping[str, str | float | None]) -> dict[str, str | float | None]:
     """Filters as a query holds them."""
     return {key: str(v).lower() if isinstance(v, bool) else v for key, v in filters.items()}
 
@@ -348,7 +361,7 @@ def files_of(folder: Path) -> dict[str, Path]:
         OlmesError: there is no record, or a file it names is missing or a link.
     """
     record = Record.load(folder)
-    sealed = (record.data.get("held_out") or {}).get("sealed") or {}
+    sealed = record.run.sealed
     files = {"run.json": record.folder / "run.json"}
     for task in record.tasks:
         name = f"sealed/{task}.jsonl.gz" if task in sealed else f"samples/{task}.jsonl"

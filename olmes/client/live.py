@@ -1,4 +1,4 @@
-"""A run that is told to a results server: how far it is while it goes on, its record when it is over.
+"""A run that a results server is told of: how far it is while it runs, its record when it is over.
 
 What the server does, or does not, never slows a run and never ends it.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from olmes.client.client import Client, Pushed
 from olmes.errors import OlmesError
@@ -21,11 +21,22 @@ from olmes.types import Response
 INTERVAL = 1.0
 """Seconds between two reports of a run."""
 KEEPALIVE = 120.0
-"""Seconds after which a run that stands still is told of again; the server forgets it after 600."""
+"""Seconds after which a run that stands still is reported again; the server forgets it after 600."""
 PAUSE = 30.0
 """Seconds of silence after a report that failed."""
 PATIENCE = 10.0
 """Seconds a report may take; the end of a run waits for the one under way and its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is."""
+
+    run: str
+    done: int
+    total: int
+    suite: str
+    task: str = ""
 
 
 class LiveProgress(RunCallback):
@@ -39,34 +50,36 @@ class LiveProgress(RunCallback):
     def __init__(self, url: str, *, say: Callable[[str], None]) -> None:
         self.client = Client(url, patience=0.0, timeout=PATIENCE)
         self.say = say
-        self.facts: dict[str, Any] = {}
-        self.told: dict[str, Any] = {}
+        self.progress: Progress | None = None
+        self.reported: Progress | None = None
         self.over = threading.Event()
         self.thread: threading.Thread | None = None
 
     def started(self, plan: Plan, folder: Path) -> None:
-        """Begin to tell."""
-        self.facts = {
-            "run": folder.name,
-            "done": 0,
-            "total": len(plan.items),
-            "suite": plan.suite.name if plan.suite else "",
-            "task": "",
-        }
-        self.thread = threading.Thread(target=self.tell, name="olmes-live", daemon=True)
+        """Begin to report."""
+        self.progress = Progress(
+            run=folder.name,
+            done=0,
+            total=len(plan.items),
+            suite=plan.suite.name if plan.suite else "",
+        )
+        self.thread = threading.Thread(target=self.report, name="olmes-live", daemon=True)
         self.thread.start()
 
     def answered(self, task: str, response: Response, origin: Origin) -> None:  # noqa: ARG002
         """Count a response."""
-        self.facts = {**self.facts, "done": self.facts["done"] + 1, "task": task}
+        if self.progress:
+            self.progress = replace(self.progress, done=self.progress.done + 1, task=task)
 
     def judging(self, responses: int) -> None:
         """Count anew: the judge's answers."""
-        self.facts = {**self.facts, "done": 0, "total": responses, "task": "judge"}
+        if self.progress:
+            self.progress = replace(self.progress, done=0, total=responses, task="judge")
 
     def judged(self) -> None:
         """Count a judged response."""
-        self.facts = {**self.facts, "done": self.facts["done"] + 1}
+        if self.progress:
+            self.progress = replace(self.progress, done=self.progress.done + 1)
 
     def ended(self) -> None:
         """Say that it is over."""
@@ -74,19 +87,19 @@ class LiveProgress(RunCallback):
         if self.thread is not None:
             self.thread.join(2 * PATIENCE)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """What the thread does: report what is new, once in a while."""
         said = False
         silent_until = last = 0.0
         while True:
             over = self.over.wait(INTERVAL)
             now = time.monotonic()
-            due = over or self.facts != self.told or now - last > KEEPALIVE
-            if due and now >= silent_until:
-                facts = self.facts
+            due = over or self.progress != self.reported or now - last > KEEPALIVE
+            progress = self.progress
+            if progress and due and now >= silent_until:
                 try:
-                    self.client.progress(**facts, finished=over)
-                    self.told, last = facts, now
+                    self.client.progress(**asdict(progress), finished=over)
+                    self.reported, last = progress, now
                 except OlmesError as error:
                     silent_until = now + PAUSE
                     if not said:

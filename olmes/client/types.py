@@ -1,29 +1,42 @@
-"""What a results server answers, as types; the server's own are in `olmes.server.routes.shapes`."""
+"""What a results server answers, as types: the client's, and those of the server's API document.
+
+Of `typing_extensions`, because pydantic reads no other TypedDict before Python 3.12; the texts below
+the fields are their descriptions in the document.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from olmes.types import JsonObject, Unit
 
 
-class Mean(TypedDict):
+class Number(TypedDict):
+    """A number with its error and 95 % interval, and how it is read."""
+
+    value: float | None
+    stderr: float | None
+    ci_low: float | None
+    ci_high: float | None
+    unit: Unit
+    """`share`: 0 to 1, shown as a percentage; `number`: shown as it is."""
+    higher_is_better: bool
+
+
+class SuiteMean(Number):
     """The mean of a suite."""
 
     name: str
-    value: float | None
-    stderr: float | None
-    ci_low: float | None
-    ci_high: float | None
 
 
-class Primary(TypedDict):
+class Primary(Number):
     """The primary metric of a task."""
 
     metric: str
-    value: float | None
-    stderr: float | None
-    ci_low: float | None
-    ci_high: float | None
     n: int
+    """Values it is a mean of."""
 
 
 class RunSummary(TypedDict):
@@ -43,18 +56,119 @@ class RunSummary(TypedDict):
     held_out: bool
     opened: bool
     """Whether the samples of a held-out run were unsealed."""
-    sample_data: bool
+    demo_data: bool
+    """Whether a task ran on built-in demo data."""
     samples: int
-    suite: Mean | None
+    suite: SuiteMean | None
     tasks: dict[str, Primary]
+    """The primary metric of each task."""
+
+
+class Arrival(RunSummary):
+    """A run that arrived, with what the list of runs writes of it."""
+
+    look: str
+    """Which look at held-out tasks it was, in words; '' for runs that are none."""
+    what: str
+    """The suite or the tasks."""
+    score: str
+    """The suite's mean, or the number of the one task."""
+    interval: str
+    """Its 95 % interval."""
+
+
+class FileEntry(TypedDict):
+    """A file of a run that is about to be uploaded."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """The files of a run that is about to be uploaded."""
+
+    files: list[FileEntry]
+    replace: bool
+
+
+class FileState(TypedDict):
+    """How far a file is."""
+
+    name: str
+    size: int
+    received: int
+    """Bytes that are here: where to resume."""
+
+
+class UploadState(TypedDict):
+    """An upload, or the run that has its content already."""
+
+    state: Literal["open", "present"]
+    upload: str | None
+    content_hash: str
+    files: list[FileState]
+    run: RunSummary | None
+
+
+class Received(TypedDict):
+    """How far a file is."""
+
+    received: int
+
+
+class Committed(TypedDict):
+    """A run that is here now."""
+
+    new: bool
+    """False if its content was here before."""
+    run: RunSummary
+
+
+class Opened(TypedDict):
+    """What a ledger changed."""
+
+    opened: list[str]
+    """Runs whose samples may be read from now on."""
+
+
+class RunList(TypedDict):
+    """A part of a list of runs."""
+
+    runs: list[RunSummary]
+    next: str | None
+    """What to give as `after` for the next part."""
 
 
 class RunDetail(TypedDict):
     """A run."""
 
     run: RunSummary
-    record: dict[str, Any]
-    """run.json, as docs/record.md describes it."""
+    record: JsonObject
+    """run.json as it was uploaded; docs/record.md describes it."""
+
+
+class Sample(TypedDict):
+    """A response."""
+
+    place: int
+    """Its place in the samples file, from 0."""
+    row: JsonObject
+    """The row as it was uploaded; docs/record.md describes it."""
+
+
+class SampleList(TypedDict):
+    """A part of a task's samples."""
+
+    samples: list[Sample]
+    next: int | None
+    """What to give as `start` for the next part."""
+
+
+class BoardMean(Number):
+    """What a run is ranked by."""
+
+    n: int
 
 
 class RankedRun(TypedDict):
@@ -63,9 +177,40 @@ class RankedRun(TypedDict):
     id: str
     model: str
     created: str
-    mean: dict[str, Any]
-    """`value`, `stderr`, `ci_low`, `ci_high` and `n`."""
+    mean: BoardMean
     tasks: dict[str, Primary]
+
+
+class RankedPair(TypedDict):
+    """Two runs of a board on the same items, as `olmes.stats.PairedDifference` has it."""
+
+    a: int
+    """Places in the board's `runs`; the difference is `a` less `b`."""
+    b: int
+    n: int
+    clusters: int
+    baseline: float
+    candidate: float
+    difference: float
+    stderr: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float
+    p_adjusted: float
+    """By Holm over the pairs of the board."""
+    test: str
+    wins: int
+    losses: int
+    margin: float
+    is_share: bool
+    higher_is_better: bool
+    verdict: Literal["better", "worse", "tied", "not enough data"]
+    sentence: str
+    """The verdict with its numbers."""
+    detectable: float | None
+    """The smallest true difference that so many items show 4 times in 5."""
+    needed: int | None
+    """Items that would show a difference as large as this one 4 times in 5."""
 
 
 class Board(TypedDict):
@@ -76,8 +221,8 @@ class Board(TypedDict):
     standard: bool
     official: bool
     runs: list[RankedRun]
-    pairs: list[dict[str, Any]] | None
-    """Differences between places in `runs`: `a` less `b`; None where nothing could be compared."""
+    pairs: list[RankedPair] | None
+    """None where nothing could be compared."""
 
 
 class NotRanked(TypedDict):
@@ -95,17 +240,43 @@ class Leaderboard(TypedDict):
     not_ranked: list[NotRanked]
 
 
-class CheckpointScore(TypedDict):
-    """A run of a training that says its step."""
+class CheckpointScore(Number):
+    """A run of a training that says its step, with its suite's mean."""
 
     step: float
     run: str
     created: str
     suite: str
     held_out: bool
-    value: float | None
-    stderr: float | None
     tasks: dict[str, Primary]
+
+
+class Checkpoints(TypedDict):
+    """A training over its steps."""
+
+    family: str
+    checkpoints: list[CheckpointScore]
+
+
+class Family(TypedDict):
+    """A training that has checkpoints here."""
+
+    family: str
+    runs: int
+    steps: int
+    last_step: float
+
+
+class Families(TypedDict):
+    """Every training."""
+
+    families: list[Family]
+
+
+class LedgerLines(TypedDict):
+    """Every line of every ledger: who looked at held-out tasks, when and why."""
+
+    entries: list[JsonObject]
 
 
 class UnderWay(TypedDict):
@@ -120,5 +291,39 @@ class UnderWay(TypedDict):
     finished: bool
 
 
+class Running(TypedDict):
+    """Evaluations under way."""
+
+    running: list[UnderWay]
+
+
+class AuditEntry(TypedDict):
+    """A line of the audit log."""
+
+    seq: int
+    time: str
+    who: str
+    address: str
+    action: str
+    target: str
+    detail: str
+
+
+class AuditLog(TypedDict):
+    """A part of the audit log."""
+
+    entries: list[AuditEntry]
+    next: int | None
+    """What to give as `before` for the next part."""
+
+
+class Health(TypedDict):
+    """That the server answers."""
+
+    status: Literal["ok"]
+    version: str
+
+
 EventKind = Literal["run", "progress"]
-"""`run` comes with a `RunSummary`, `progress` with an `UnderWay`."""
+Event = tuple[Literal["run"], Arrival] | tuple[Literal["progress"], UnderWay]
+"""What happens: kind and facts."""

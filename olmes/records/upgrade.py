@@ -70,7 +70,7 @@ def suite_unit(suite: JsonObject, tasks: JsonObject) -> Unit:
     for name in members if isinstance(members, list) else ():
         task = tasks.get(name) if isinstance(name, str) else None
         if isinstance(task, dict) and isinstance(task.get("metrics"), dict):
-            primary = task["metrics"].get(task.get("primary"))
+            primary = task["metrics"].get(str(task.get("primary")))
             if isinstance(primary, dict) and primary.get("unit") == "number":
                 return "number"
     return guessed_unit(suite)

@@ -203,7 +203,8 @@ def check_data(found: TaskCheck, data: Path | None) -> None:
         declared = sum(file.rows for file in source.files)
         if declared != len(dataset.instances):
             found.notice(
-                "data", f"the files declare {declared} rows; there are {len(dataset.instances)}"
+                "data",
+                f"`rows` declares {declared} in total; the data has {len(dataset.instances)}",
             )
     folder = data_folder(data)
     if dataset.origin == "folder" and folder is not None:
@@ -211,16 +212,19 @@ def check_data(found: TaskCheck, data: Path | None) -> None:
             path = files.find(folder, file.path)
             if path is not None and not file.sha256:
                 digest = sha256(files.uncompressed(path))
-                found.notice("data", f"{file.path} declares no `sha256`; this file has {digest}")
+                found.notice(
+                    "data", f"no `sha256` is declared for {file.path}; this file's is {digest}"
+                )
     if dataset.origin != "demo" and not source.content_hash:
         found.notice(
             "data",
-            "the task declares no `content_hash`, so that no data count as official; "
-            f"for these data it is {dataset.content_hash}",
+            "no `content_hash` is declared, so no data counts as official; "
+            f"this data's is {dataset.content_hash}",
         )
     elif dataset.origin != "demo" and not dataset.official:
         found.notice(
-            "data", f"these are not the declared data ({source.content_hash[:16]} is the hash)"
+            "data",
+            f"the data differs from the declared set, whose hash is {source.content_hash[:16]}",
         )
 
 
@@ -251,7 +255,7 @@ def check_prompts(found: TaskCheck) -> None:
         if other is not item:
             found.duplicates += 1
             same = other.doc_hash == item.doc_hash
-            message = "is the same item as" if same else "is another item with the prompt of"
+            message = "is a duplicate of" if same else "has other content but the same prompt as"
             found.notice("prompt", f"{message} {other.id}", item.id)
     hosts = {"github.com": any(file.github for file in task.source.files)}
     hosts["huggingface.co"] = bool(task.source.hub)

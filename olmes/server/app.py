@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
@@ -14,15 +13,16 @@ from starlette.exceptions import HTTPException
 
 from olmes import __version__
 from olmes.errors import OlmesError
-from olmes.server.answers import refusal
 from olmes.server.folder import FolderIndex
 from olmes.server.guard import Guard, Rates
 from olmes.server.observe import Observe, log
-from olmes.server.pages import Pages
+from olmes.server.page_cache import PageCache
+from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
 from olmes.server.routes import boards, live, operations, pages, runs, uploads
 from olmes.server.service import Service
 from olmes.server.settings import Settings
+from olmes.types import JsonObject
 
 DEFAULT_RATES = Rates()
 THREADS = 16
@@ -47,7 +47,7 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         swept = service.uploads.sweep()
-        service.last_told = service.store.newest_seq()
+        service.last_announced = service.store.newest_seq()
         log.info("started", extra={"facts": {"swept": swept}})
         async with anyio.create_task_group() as group:
             group.start_soon(service.tidy)
@@ -69,7 +69,7 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
         lifespan=lifespan,
     )
     app.state.service = service
-    app.state.pages = Pages(service)
+    app.state.pages = PageCache(service)
     for module in (uploads, runs, boards, live, operations, pages):
         app.include_router(module.router)
     add_handlers(app)
@@ -98,7 +98,7 @@ def add_handlers(app: FastAPI) -> None:
         return refusal(RefusedError(error.status_code, str(error.detail)), error.headers)
 
     @app.exception_handler(OlmesError)
-    async def mendable(request: Request, error: OlmesError) -> Response:  # noqa: ARG001
+    async def refused_by_olmes(request: Request, error: OlmesError) -> Response:  # noqa: ARG001
         return refusal(RefusedError(422, str(error)))
 
     @app.exception_handler(OperationalError)
@@ -111,7 +111,7 @@ def describe_tokens(app: FastAPI) -> None:
     """Say in the OpenAPI document that a bearer token may be needed."""
     made = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> JsonObject:
         document = made()
         schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
         schemes["token"] = {"type": "http", "scheme": "bearer"}

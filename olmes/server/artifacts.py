@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.records.record import Row
-from olmes.server.rows import checked_row, holds, value_of
+from olmes.records.items import mean_value
+from olmes.records.schema import ResponseRow
+from olmes.server.refusals import utf8
+from olmes.server.sample_rows import checked_row, holds
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 8 << 20
 """A row group is closed at either: what is unpacked to read one row."""
 MOST_SEARCHED = 20_000
-"""Rows that one request reads through; the next goes on."""
+"""Rows that one request reads through; the next resumes after them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +185,7 @@ class Artifacts:
         """Rows from the place `start` on that pass a filter.
 
         Returns:
-            At most `limit` places and lines, and the place to go on from, None at the end.
+            At most `limit` places and lines, and the place to resume from, None at the end.
         """
         import pyarrow.parquet as pq
 
@@ -223,19 +225,14 @@ LIGHT = ("doc_id", "subtask", "value", "flags")
 FIELDS = ("line", "doc_id", "subtask", "repeat", "value", "flags")
 
 
-def add_row(columns: dict[str, list[Any]], line: bytes, row: Row, metric: str) -> None:
+def add_row(columns: dict[str, list[Any]], line: bytes, row: ResponseRow, metric: str) -> None:
     """Put a row into the columns."""
     entry = (
-        line, row["doc_id"], clean(row.get("subtask", "")), row.get("repeat", 0),
-        value_of(row, metric), [clean(flag) for flag in row["flags"]],
+        line, row["doc_id"], utf8(row.get("subtask", "")), row.get("repeat", 0),
+        mean_value(row["values"].get(metric)), [utf8(flag) for flag in row["flags"]],
     )  # fmt: skip
     for field, value in zip(FIELDS, entry, strict=True):
         columns[field].append(value)
-
-
-def clean(text: str) -> str:
-    """A text that UTF-8 can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def groups(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

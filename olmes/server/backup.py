@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import Connection, Table, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from olmes.errors import OlmesError
@@ -24,6 +24,7 @@ from olmes.server.settings import Settings
 from olmes.server.store import Store
 from olmes.tools import jsonl
 from olmes.tools.hashing import file_sha256
+from olmes.types import JsonObject
 
 FILE = "backup.json"
 VERSION = "SELECT version_num FROM alembic_version"
@@ -33,7 +34,19 @@ ROWS = 500
 """Rows written at a time."""
 
 
-def kept_tables() -> list[Any]:
+class BackupFacts(TypedDict):
+    """`backup.json`."""
+
+    time: str
+    schema: str
+    """Revision of the database's schema."""
+    tables: dict[str, str]
+    """SHA-256 by table."""
+    artifacts: dict[str, str]
+    """SHA-256 by artifact."""
+
+
+def kept_tables() -> list[Table]:
     """The tables of a back-up, those that others refer to first."""
     return [table for table in schema.metadata.sorted_tables if table.name not in LEFT_OUT]
 
@@ -81,8 +94,8 @@ def make_backup(settings: Settings, target: Path) -> dict[str, int]:
         table.name: file_sha256(target / "tables" / f"{table.name}.jsonl")
         for table in kept_tables()
     }
-    facts = {"time": now(), "schema": revision, "tables": tables, "artifacts": hashes}
-    # Written last: a folder without it is no back-up.
+    facts: BackupFacts = {"time": now(), "schema": revision, "tables": tables, "artifacts": hashes}
+    # Written last: a folder without it is not a back-up.
     jsonl.write_atomically(target / FILE, jsonl.dumps(facts) + "\n")
     store.database.close()
     return counts | {"artifacts": len(hashes)}
@@ -95,7 +108,7 @@ def restore_backup(settings: Settings, source: Path) -> dict[str, int]:
         Rows by table, and `artifacts`.
 
     Raises:
-        OlmesError: it is no whole back-up, or the store holds something.
+        OlmesError: it is not a whole back-up, or the store holds something.
     """
     facts = read_facts(source)
     store = Store(settings)
@@ -137,16 +150,16 @@ def restore_backup(settings: Settings, source: Path) -> dict[str, int]:
     return counts | {"artifacts": len(facts["artifacts"])}
 
 
-def read_facts(source: Path) -> dict[str, Any]:
+def read_facts(source: Path) -> BackupFacts:
     """`backup.json`, with every file held against it.
 
     Raises:
         OlmesError: a file is missing or is not as it was written.
     """
     try:
-        facts: dict[str, Any] = json.loads((source / FILE).read_text("utf-8"))
+        facts: BackupFacts = json.loads((source / FILE).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
-        raise OlmesError(f"{source} is no whole back-up: it has no {FILE}.") from None
+        raise OlmesError(f"{source} is not a whole back-up: it has no {FILE}.") from None
     files = {f"tables/{name}.jsonl": sha for name, sha in facts["tables"].items()}
     files |= {f"artifacts/{name}": sha for name, sha in facts["artifacts"].items()}
     for name, sha in files.items():
@@ -156,7 +169,7 @@ def read_facts(source: Path) -> dict[str, Any]:
     return facts
 
 
-def pieces(path: Path) -> Iterator[list[dict[str, Any]]]:
+def pieces(path: Path) -> Iterator[list[JsonObject]]:
     """The rows of a table's file, some at a time."""
     rows = []
     with path.open(encoding="utf-8") as file:
@@ -169,7 +182,7 @@ def pieces(path: Path) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def count_on(connection: Any, table: Any) -> None:
+def count_on(connection: Connection, table: Table) -> None:
     """Let PostgreSQL count on from the numbers that were restored; SQLite does so by itself."""
     for column in table.columns:
         if column.autoincrement is True and connection.dialect.name == "postgresql":

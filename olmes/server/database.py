@@ -34,7 +34,7 @@ def store_url(store: str) -> URL:
     try:
         url = make_url(store)
     except ArgumentError:
-        raise OlmesError(f"{store} is no database URL; write postgresql+psycopg://...") from None
+        raise OlmesError(f"{store} is not a database URL; write postgresql+psycopg://...") from None
     if url.get_backend_name() == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite":

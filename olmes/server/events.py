@@ -1,4 +1,4 @@
-"""What happens, told to everybody who listens (server-sent events), and evaluations under way."""
+"""What happens, sent to everybody who listens (server-sent events), and evaluations under way."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from typing import Any
 
+from olmes.client.types import Arrival, EventKind, UnderWay
 from olmes.server.refusals import RefusedError
 from olmes.tools.jsonl import dumps
 
@@ -26,10 +26,10 @@ class Hub:
 
     def __init__(self) -> None:
         self.listeners: set[asyncio.Queue[str | None]] = set()
-        self.under_way: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+        self.under_way: OrderedDict[str, tuple[float, UnderWay]] = OrderedDict()
         self.closed = False
 
-    def tell(self, kind: str, facts: dict[str, Any], number: int | None = None) -> None:
+    def send(self, kind: EventKind, facts: Arrival | UnderWay, number: int | None = None) -> None:
         """Send an event to everybody who listens."""
         mark = f"id: {number}\n" if number is not None else ""
         text = f"{mark}event: {kind}\ndata: {dumps(facts)}\n\n"
@@ -40,23 +40,23 @@ class Hub:
             else:
                 queue.put_nowait(text)
 
-    def progress(self, who: str, facts: dict[str, Any]) -> None:
-        """Note how far an evaluation is, and tell it."""
+    def progress(self, who: str, facts: UnderWay) -> None:
+        """Note how far an evaluation is, and send it."""
         key = f"{who} {facts['run']}"
         self.under_way.pop(key, None)
-        if not facts.get("finished"):
+        if not facts["finished"]:
             self.under_way[key] = (time.monotonic(), facts)
             if len(self.under_way) > MOST_UNDER_WAY:
                 self.under_way.popitem(last=False)
-        self.tell("progress", facts)
+        self.send("progress", facts)
 
-    def arrived(self, number: int, facts: dict[str, Any]) -> None:
-        """A run is here: tell it, and forget that it was under way."""
-        for key in [key for key, (_, told) in self.under_way.items() if told["run"] == facts["id"]]:
+    def arrived(self, number: int, facts: Arrival) -> None:
+        """A run is here: send it, and forget that it was under way."""
+        for key in [key for key, (_, one) in self.under_way.items() if one["run"] == facts["id"]]:
             del self.under_way[key]
-        self.tell("run", facts, number)
+        self.send("run", facts, number)
 
-    def running(self) -> list[dict[str, Any]]:
+    def running(self) -> list[UnderWay]:
         """Evaluations under way, the one heard of last first."""
         limit = time.monotonic() - FORGOTTEN
         for key in [key for key, (heard, _) in self.under_way.items() if heard < limit]:

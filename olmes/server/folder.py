@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from olmes.client.client import files_of
 from olmes.errors import OlmesError
+from olmes.records.record import RUN_FILE, record_folders
 from olmes.server.audit import LOCAL
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
@@ -39,15 +40,8 @@ class FolderIndex:
         for path in await to_thread.run_sync(self.changed):
             try:
                 await self.take(path.parent)
-            except (
-                OlmesError,
-                RefusedError,
-                OSError,
-                KeyError,
-                TypeError,
-                AttributeError,
-            ) as error:
-                # A record of an older olmes, or half a copy: said once, looked at again when changed.
+            except (OlmesError, RefusedError, OSError, KeyError, TypeError) as error:
+                # Half a copy or a strange ledger, say: said once, looked at again when changed.
                 facts = {"run": path.parent.name, "why": getattr(error, "message", str(error))}
                 log.warning("a run of the folder was left out", extra={"facts": facts})
         ledger = self.folder / "ledger.jsonl"
@@ -61,7 +55,7 @@ class FolderIndex:
     def changed(self) -> list[Path]:
         """Records that are new or written anew, the oldest first."""
         found = []
-        for path in self.folder.glob("*/run.json"):
+        for path in (folder / RUN_FILE for folder in record_folders(self.folder)):
             try:
                 mark = stamp(path)
             except FileNotFoundError:

@@ -17,10 +17,10 @@ from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from olmes.server.answers import refusal
 from olmes.server.audit import Caller, write_audit
 from olmes.server.database import Database
 from olmes.server.limits import RateLimit
+from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
 from olmes.server.tokens import ROLES, Known, any_token, find_token, token_hash
 
@@ -30,7 +30,7 @@ ADMIN_PATHS = ("/api/v1/audit",)
 FRESH = 2.0
 """Seconds for which a token that was looked up is believed: the longest a revoked one lives."""
 MOST_JSON = 1 << 20
-"""Bytes of a body that is no file."""
+"""Bytes of a body that is not a file."""
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -41,7 +41,7 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-"""The content security policy of an answer that is no page."""
+"""The content security policy of an answer that is not a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Guard:
         self.app = app
         self.database = database
         self.limit = RateLimit(rates.rate, rates.burst)
-        # Ten tries, then one every ten seconds: nobody guesses, and a wrong script is told.
+        # Ten tries, then one every ten seconds: nobody guesses, and a wrong script notices.
         self.failures = RateLimit(0.1, 10)
         self.known: OrderedDict[str, tuple[float, Known | None]] = OrderedDict()
         self.locked = (0.0, True)
@@ -122,7 +122,7 @@ class Guard:
         """The caller that a token names.
 
         Raises:
-            RefusedError: there is no token, or it is none.
+            RefusedError: there is no token, or it is not one of this server.
         """
         token = token_of(headers, method)
         if not token:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from olmes.records.schema import LedgerLine
 from olmes.seal.ledger import Entry, Ledger
 from olmes.server import schema
 from olmes.server.refusals import RefusedError
@@ -73,7 +73,7 @@ def keep_ledger(connection: Connection, entries: Sequence[Entry]) -> int:
     return len(added)
 
 
-def unsealed_by(entries: Sequence[Entry], run: str, look: dict[str, Any]) -> bool:
+def unsealed_by(entries: Sequence[Entry], run: str, look: LedgerLine) -> bool:
     """Whether a ledger says that a run's samples were opened.
 
     Args:
@@ -81,8 +81,8 @@ def unsealed_by(entries: Sequence[Entry], run: str, look: dict[str, Any]) -> boo
         run: its id.
         look: `held_out.ledger` of the run, which has to be a line of this ledger.
     """
-    at = look["number"]
-    if not (at <= len(entries) and entries[at - 1]["hash"] == look["hash"]):
+    at = look.number
+    if not (at <= len(entries) and entries[at - 1]["hash"] == look.hash):
         return False
     return any(
         entry["event"] == "unseal" and entry["run"] == run and str(entry.get("reason", "")).strip()

@@ -8,10 +8,11 @@ import sys
 import time
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from olmes.types import JsonObject
 
 log = logging.getLogger("olmes.server")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60)
@@ -65,7 +66,7 @@ class Observe:
             await self.app(scope, receive, noted)
         except Exception:
             status = 500
-            log.exception("a fault of olmes", extra={"facts": {"request": request}})
+            log.exception("internal error", extra={"facts": {"request": request}})
             raise
         finally:
             route = getattr(scope.get("route"), "path", "other")
@@ -89,7 +90,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        line: dict[str, Any] = {
+        line: JsonObject = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,

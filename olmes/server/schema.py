@@ -1,5 +1,7 @@
 """The tables. Numbers in rows; `run.json` as it came; samples elsewhere (`artifacts`).
 
+What a row holds as a type is in `olmes.server.table_rows`.
+
 A change here needs a migration beside `migrations/versions/`; a test holds the two together.
 """
 
@@ -18,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 metadata = MetaData(
@@ -61,17 +64,22 @@ runs = Table(
     Column("ci_high", Float),
     Column("held_out", Boolean, nullable=False),
     Column("opened", Boolean, nullable=False),
-    Column("sample_data", Boolean, nullable=False),
+    Column("demo_data", Boolean, nullable=False),
     Column("samples", BigInteger, nullable=False),
     Column("data", Text, nullable=False),
     Column("slim", Text, nullable=False),
+    Column("unit", String(20), nullable=False, server_default="share"),
+    Column("higher_is_better", Boolean, nullable=False, server_default=true()),
     Index("ix_runs_created_seq", "created", "seq"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_family_step", "family", "step"),
     Index("ix_runs_suite", "suite"),
     sqlite_autoincrement=True,
 )
-"""`data` is run.json as it came; `slim` is it without the texts that no table of numbers needs."""
+"""`data` is run.json as it came; `slim` is it in today's schema without what tables do not show.
+
+`unit` and `higher_is_better` are of the suite's mean.
+"""
 
 tasks = Table(
     "tasks",
@@ -103,6 +111,8 @@ metrics = Table(
     Column("ci_low", Float),
     Column("ci_high", Float),
     Column("n", BigInteger, nullable=False),
+    Column("unit", String(20), nullable=False, server_default="share"),
+    Column("higher_is_better", Boolean, nullable=False, server_default=true()),
 )
 
 uploads = Table(

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from anyio import to_thread
 from fastapi import Request
 
+from olmes.client.types import Arrival, Primary, RunSummary
 from olmes.server.artifacts import sealed_name
 from olmes.server.audit import Caller
 from olmes.server.events import Hub
 from olmes.server.intake import open_sealed, take_in
 from olmes.server.ledgers import read_ledger
-from olmes.server.looks import with_looks
+from olmes.server.look_lines import look_lines
 from olmes.server.observe import ServerMetrics, log
 from olmes.server.refusals import RefusedError
+from olmes.server.server_pages import headline
 from olmes.server.settings import Settings
 from olmes.server.store import Store
+from olmes.server.table_rows import RunRow
 from olmes.server.uploads import Upload, Uploads
 from olmes.server.workers import WorkerPool
 
@@ -39,17 +41,17 @@ class Service:
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(1, seconds=PAGE_SECONDS)
         self.locks: dict[str, asyncio.Lock] = {}
-        self.last_told = 0
+        self.last_announced = 0
         self.on_run: list[Callable[[str], None]] = []
 
-    async def commit(self, upload: Upload, caller: Caller) -> tuple[dict[str, Any], bool]:
+    async def commit(self, upload: Upload, caller: Caller) -> tuple[RunRow, bool]:
         """Make an upload a run, whole and visible at once.
 
         Returns:
             The run, and whether it is new.
 
         Raises:
-            RefusedError: the upload is not whole or not in order; then it is dropped unless bytes lack.
+            RefusedError: the upload is not in order, and is dropped unless bytes are missing.
         """
         files = await to_thread.run_sync(self.uploads.sync, upload)
         try:
@@ -101,31 +103,32 @@ class Service:
         entries = await self.intake.run(read_ledger, path)
         closed = await to_thread.run_sync(self.store.unsealed_runs, entries)
         opened: dict[tuple[int, str], str] = {}
-        for run in closed:
-            for task, sealed in run["held_out"]["sealed"].items():
-                packed = sealed_name(sealed["sha256"])
-                metric = run["tasks"][task]["primary"]
-                opened[run["seq"], task] = await self.intake.run(
+        for one in closed:
+            for task, sealed in one.run.sealed.items():
+                packed = sealed_name(sealed.sha256)
+                metric = one.run.tasks[task].primary
+                opened[one.seq, task] = await self.intake.run(
                     open_sealed, self.settings, packed, metric
                 )
         await to_thread.run_sync(self.store.extend_ledger, entries, opened, caller)
         await self.announce()
-        return [run["id"] for run in closed]
+        return [one.run.id for one in closed]
 
     async def announce(self) -> None:
         """Tell listeners of every run that came since the last time, whoever brought it."""
-        for run in await to_thread.run_sync(self.arrivals, self.last_told):
-            if run["seq"] > self.last_told:
-                self.last_told = run["seq"]
-                self.hub.arrived(run["seq"], arrival(run))
-                for tell in self.on_run:
-                    tell(run["id"])
+        for seq, run in await to_thread.run_sync(self.arrivals, self.last_announced):
+            if seq > self.last_announced:
+                self.last_announced = seq
+                self.hub.arrived(seq, run)
+                for listener in self.on_run:
+                    listener(run["id"])
 
-    def arrivals(self, seq: int, limit: int = 1000) -> list[dict[str, Any]]:
-        """Runs that came after another, with their tasks' primary metrics and the look each was."""
-        runs = with_looks(self.store.database, self.store.runs_since(seq, limit))
-        numbers = self.store.primaries([run["seq"] for run in runs])
-        return [run | {"tasks": numbers[run["seq"]]} for run in runs]
+    def arrivals(self, seq: int, limit: int = 1000) -> list[tuple[int, Arrival]]:
+        """Runs that came after another, each with its `seq`."""
+        rows = self.store.runs_since(seq, limit)
+        numbers = self.store.primaries([row.seq for row in rows])
+        looks = look_lines(self.store, rows)
+        return [(row.seq, arrival(row, numbers[row.seq], looks.get(row.seq, ""))) for row in rows]
 
     def lock(self, upload: str) -> asyncio.Lock:
         """One request at a time works on an upload."""
@@ -149,20 +152,34 @@ class Service:
         self.store.database.close()
 
 
-def summary(run: dict[str, Any]) -> dict[str, Any]:
-    """A run in a list; `tasks` as it is given."""
-    numbers = {key: run[key] for key in ("value", "stderr", "ci_low", "ci_high")}
-    kept = (
-        "id", "content_hash", "created", "arrived", "uploaded_by", "complete", "model", "fingerprint",
-        "family", "step", "held_out", "opened", "sample_data", "samples",
-    )  # fmt: skip
-    suite = {"name": run["suite"], **numbers} if run["suite"] else None
-    return {key: run[key] for key in kept} | {"suite": suite, "tasks": run.get("tasks", {})}
+def summary(run: RunRow, tasks: Mapping[str, Primary]) -> RunSummary:
+    """A run in a list, with the primary metrics of its tasks."""
+    return RunSummary(
+        id=run.id,
+        content_hash=run.content_hash,
+        created=run.created,
+        arrived=run.arrived,
+        uploaded_by=run.uploaded_by,
+        complete=run.complete,
+        model=run.model,
+        fingerprint=run.fingerprint,
+        family=run.family,
+        step=run.step,
+        held_out=run.held_out,
+        opened=run.opened,
+        demo_data=run.demo_data,
+        samples=run.samples,
+        suite=run.suite_mean,
+        tasks=dict(tasks),
+    )
 
 
-def arrival(run: dict[str, Any]) -> dict[str, Any]:
-    """A run as listeners are told of it: its summary and the look that it was."""
-    return summary(run) | {"look": run["look"]}
+def arrival(run: RunRow, tasks: Mapping[str, Primary], look: str) -> Arrival:
+    """A run as listeners get it: its summary, and what the list of runs writes."""
+    head = headline(run, tasks)
+    return Arrival(
+        **summary(run, tasks), look=look, what=head.what, score=head.score, interval=head.interval
+    )
 
 
 def service_of(request: Request) -> Service:

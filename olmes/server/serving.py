@@ -18,11 +18,11 @@ from olmes.server.settings import Settings
 from olmes.server.tokens import any_token
 
 GRACE = 60
-"""Seconds that requests under way may take when the server is told to end."""
+"""Seconds that requests under way may take when the server is asked to end."""
 
 
 class Server(uvicorn.Server):
-    """Ends its event streams when it is told to end; they would go on for ever."""
+    """Ends its event streams when it is asked to end; they would never end by themselves."""
 
     def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
         super().__init__(config)
@@ -64,10 +64,10 @@ def serve(
     quiet: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until told to end (SIGINT, SIGTERM).
+    """Serve until SIGINT or SIGTERM.
 
     Raises:
-        OlmesError: the store cannot be opened, or the address cannot be had.
+        OlmesError: the store cannot be opened, or the address cannot be used.
     """
     check_host(settings, host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -77,7 +77,7 @@ def serve(
         listener.bind((host, port))
     except OSError as error:
         raise OlmesError(
-            f"{host}:{port} cannot be had ({error.strerror}); name another with --port."
+            f"{host}:{port} cannot be used ({error.strerror}); name another with --port."
         ) from None
     listener.listen(1024)
     configure_log(quiet=quiet)

@@ -24,7 +24,7 @@ class Limits:
     open_uploads: int = 200
     """Uploads under way, of everybody."""
     upload_age: int = 24 * 3600
-    """Seconds after which an upload that nobody goes on with is dropped at the next start."""
+    """Seconds after which an upload that nobody resumes is dropped at the next start."""
     artifact_age: int = 24 * 3600
     """Seconds after which samples that no run names are removed at the next start."""
 

@@ -5,10 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
+from olmes.client.types import AuditEntry, Primary
+from olmes.records.check import FieldError, run_record
+from olmes.records.schema import RunRecord
 from olmes.seal.ledger import Entry
 from olmes.server import schema
 from olmes.server.artifacts import Artifacts, sealed_name
@@ -16,11 +30,22 @@ from olmes.server.audit import Caller, write_audit
 from olmes.server.database import Database, now
 from olmes.server.intake import Intake
 from olmes.server.ledgers import keep_ledger, stored_entries, unsealed_by
+from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
+from olmes.server.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
 
 SUMMARY = tuple(column for column in schema.runs.c if column.name not in ("data", "slim"))
-PRIMARY = ("value", "stderr", "ci_low", "ci_high", "n")
+TASK = tuple(column for column in schema.tasks.c if column.name != "run")
+METRIC = tuple(column for column in schema.metrics.c if column.name != "run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlimRun:
+    """A run and its record without what no table of many runs shows."""
+
+    seq: int
+    run: RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +108,15 @@ class Store:
                 return False
             old = connection.execute(
                 select(table.c.seq, table.c.complete, table.c.held_out).where(
-                    table.c.id == intake.run["id"]
+                    table.c.id == intake.run.id
                 )
             ).first()
             if old:
-                self._replace(connection, intake, old, replace=replace)
+                self._replace(connection, intake.run.id, old, replace=replace)
             seq = connection.execute(
                 insert(table)
                 .values(
-                    **intake.run,
+                    **columns_of(intake.run),
                     content_hash=intake.content_hash,
                     arrived=now(),
                     uploaded_by=caller.name,
@@ -100,13 +125,16 @@ class Store:
             ).scalar_one()
             for rows, target in ((intake.tasks, schema.tasks), (intake.metrics, schema.metrics)):
                 if rows:
-                    connection.execute(insert(target), [row | {"run": seq} for row in rows])
+                    connection.execute(
+                        insert(target), [columns_of(row) | {"run": seq} for row in rows]
+                    )
             action = "run replaced" if old else "run added"
-            write_audit(connection, caller, action, intake.run["id"], intake.content_hash)
+            write_audit(connection, caller, action, intake.run.id, intake.content_hash)
         return True
 
-    def _replace(self, connection: Connection, intake: Intake, old: Any, *, replace: bool) -> None:
-        name = intake.run["id"]
+    def _replace(
+        self, connection: Connection, name: str, old: Row[int, bool, bool], *, replace: bool
+    ) -> None:
         if old.held_out:
             raise RefusedError(
                 409, f"id: {name} was a look at held-out tasks; its record is not replaced.", "id"
@@ -181,19 +209,23 @@ class Store:
             named = set(connection.execute(select(table.c.artifact)).scalars())
             return named | {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
 
-    def unsealed_runs(self, entries: Sequence[Entry]) -> list[dict[str, Any]]:
-        """The records still closed here that a ledger says were opened, each with its `seq`."""
+    def unsealed_runs(self, entries: Sequence[Entry]) -> list[SlimRun]:
+        """The runs still closed here that a ledger says were opened."""
         table = schema.runs
-        with self.database.reading() as connection:
-            rows = connection.execute(
-                select(table.c.seq, table.c.slim).where(table.c.held_out, ~table.c.opened)
-            ).all()
-        closed = [json.loads(row.slim) | {"seq": row.seq} for row in rows]
-        return [r for r in closed if unsealed_by(entries, r["id"], r["held_out"]["ledger"])]
+        return [
+            one
+            for one in self.slim_runs(table.c.held_out, ~table.c.opened)
+            if (held := one.run.held_out) and unsealed_by(entries, one.run.id, held.ledger)
+        ]
 
     def find_runs(
-        self, wanted: RunFilter, *, limit: int, before: tuple[str, int] | None, by: str
-    ) -> list[dict[str, Any]]:
+        self,
+        wanted: RunFilter,
+        *,
+        limit: int,
+        before: tuple[str, int] | None,
+        by: Literal["arrived", "created"],
+    ) -> list[RunRow]:
         """Runs, the newest first.
 
         Args:
@@ -213,14 +245,14 @@ class Store:
             if before:
                 query = query.where(table.c.seq < before[1])
         with self.database.reading() as connection:
-            return [dict(row._mapping) for row in connection.execute(query.limit(limit))]
+            return [RunRow(**row._mapping) for row in connection.execute(query.limit(limit))]
 
-    def runs_since(self, seq: int, limit: int = 1000) -> list[dict[str, Any]]:
+    def runs_since(self, seq: int, limit: int = 1000) -> list[RunRow]:
         """Runs that came after another, in the order in which they came."""
         table = schema.runs
         query = select(*SUMMARY).where(table.c.seq > seq).order_by(table.c.seq).limit(limit)
         with self.database.reading() as connection:
-            return [dict(row._mapping) for row in connection.execute(query)]
+            return [RunRow(**row._mapping) for row in connection.execute(query)]
 
     def newest_seq(self) -> int:
         """The number of the run that came last; 0 where there is none."""
@@ -237,17 +269,30 @@ class Store:
             ).one()
         return int(row[0]), int(row[1])
 
-    def run_row(self, run: str) -> dict[str, Any]:
-        """The row of a run, all of it.
+    def run_row(self, run: str) -> RunRow:
+        """The row of a run.
 
         Raises:
             RefusedError: there is none of this name.
         """
         with self.database.reading() as connection:
-            row = connection.execute(select(schema.runs).where(schema.runs.c.id == run)).first()
+            row = connection.execute(select(*SUMMARY).where(schema.runs.c.id == run)).first()
         if row is None:
             raise no_run(run)
-        return dict(row._mapping)
+        return RunRow(**row._mapping)
+
+    def run_text(self, run: str) -> str:
+        """`run.json` of a run, as it was uploaded.
+
+        Raises:
+            RefusedError: there is none of this name.
+        """
+        table = schema.runs
+        with self.database.reading() as connection:
+            text = connection.execute(select(table.c.data).where(table.c.id == run)).scalar()
+        if text is None:
+            raise no_run(run)
+        return str(text)
 
     def run_hash(self, run: str) -> tuple[str, bool]:
         """A run's content hash, and whether its seal was opened: what its page depends on.
@@ -264,37 +309,37 @@ class Store:
             raise no_run(run)
         return str(row.content_hash), bool(row.opened)
 
-    def by_hash(self, content_hash: str) -> dict[str, Any] | None:
+    def by_hash(self, content_hash: str) -> RunRow | None:
         """The run with this content."""
         with self.database.reading() as connection:
             row = connection.execute(
                 select(*SUMMARY).where(schema.runs.c.content_hash == content_hash)
             ).first()
-        return dict(row._mapping) if row else None
+        return RunRow(**row._mapping) if row else None
 
-    def task_rows(self, run: str) -> list[dict[str, Any]]:
+    def task_rows(self, run: str) -> list[TaskColumns]:
         """The tasks of a run, in its order."""
         table = schema.tasks
         with self.database.reading() as connection:
             rows = connection.execute(
-                select(table)
+                select(*TASK)
                 .join(schema.runs, schema.runs.c.seq == table.c.run)
                 .where(schema.runs.c.id == run)
                 .order_by(table.c.place)
             )
-            return [dict(row._mapping) for row in rows]
+            return [TaskColumns(**row._mapping) for row in rows]
 
-    def samples_of(self, run: str, task: str) -> dict[str, Any]:
+    def samples_of(self, run: str, task: str) -> TaskColumns:
         """The row of a task whose samples may be read.
 
         Raises:
             RefusedError: there is no such run or task, or its samples are under seal.
         """
-        found = next((row for row in self.task_rows(run) if row["task"] == task), None)
+        found = next((row for row in self.task_rows(run) if row.task == task), None)
         if found is None:
             self.run_hash(run)
             raise RefusedError(404, f"{run} has no task {task}.", "task")
-        if found["sealed"] and not found["opened"]:
+        if found.closed:
             raise RefusedError(
                 403,
                 f"the samples of {task} in {run} are under seal; `olmes unseal` opens them, and a "
@@ -303,29 +348,57 @@ class Store:
             )
         return found
 
-    def primaries(self, seqs: Sequence[int]) -> dict[int, dict[str, dict[str, Any]]]:
+    def primaries(self, seqs: Sequence[int]) -> dict[int, dict[str, Primary]]:
         """The primary metric of every task of some runs, by run and task."""
         table = schema.metrics
-        found: dict[int, dict[str, dict[str, Any]]] = {seq: {} for seq in seqs}
+        found: dict[int, dict[str, Primary]] = {seq: {} for seq in seqs}
+        query = select(table.c.run, *METRIC).where(table.c.run.in_(seqs), table.c.is_primary)
         with self.database.reading() as connection:
-            rows = connection.execute(
-                select(table).where(table.c.run.in_(seqs), table.c.is_primary)
-            )
-            for row in rows:
-                entry = {key: getattr(row, key) for key in ("metric", *PRIMARY)}
-                found[row.run][row.task] = entry
+            for seq, *columns in connection.execute(query):
+                names = (column.name for column in METRIC)
+                metric = MetricColumns(**dict(zip(names, columns, strict=True)))
+                found[seq][metric.task] = metric.primary
         return found
 
-    def slim_records(self, wanted: RunFilter) -> list[tuple[str, str]]:
-        """Id and slim record (JSON) of the runs that pass a filter."""
-        table = schema.runs
-        with self.database.reading() as connection:
-            rows = connection.execute(
-                select(table.c.id, table.c.slim).where(*conditions(wanted)).order_by(table.c.seq)
-            )
-            return [(row.id, row.slim) for row in rows]
+    def primary_of(self, run: str, task: str) -> MetricColumns:
+        """The primary metric of a task of a run.
 
-    def families(self) -> list[dict[str, Any]]:
+        Raises:
+            RefusedError: there is none of this name.
+        """
+        table = schema.metrics
+        query = (
+            select(*METRIC)
+            .join(schema.runs, schema.runs.c.seq == table.c.run)
+            .where(schema.runs.c.id == run, table.c.task == task, table.c.is_primary)
+        )
+        with self.database.reading() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise no_run(run)
+        return MetricColumns(**row._mapping)
+
+    def slim_records(self, wanted: RunFilter) -> list[RunRecord]:
+        """The slim records of the runs that pass a filter."""
+        return [one.run for one in self.slim_runs(*conditions(wanted))]
+
+    def slim_runs(self, *where: ColumnElement[bool]) -> list[SlimRun]:
+        """The slim records of some runs, in the order in which these came."""
+        table = schema.runs
+        query = select(table.c.seq, table.c.id, table.c.slim).where(*where).order_by(table.c.seq)
+        with self.database.reading() as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for row in rows:
+            try:
+                found.append(SlimRun(seq=row.seq, run=run_record(json.loads(row.slim))))
+            except FieldError as error:
+                # One that an older olmes took: it must not take everybody else's page away.
+                facts = {"run": row.id, "why": str(error)}
+                log.warning("a record cannot be read", extra={"facts": facts})
+        return found
+
+    def families(self) -> list[FamilyRow]:
         """Trainings: families of models with at least one run that says its step."""
         table = schema.runs
         with self.database.reading() as connection:
@@ -340,27 +413,40 @@ class Store:
                 .group_by(table.c.family)
                 .order_by(table.c.family)
             )
-            return [dict(row._mapping) for row in rows]
+            return [FamilyRow(**row._mapping) for row in rows]
 
     def ledger_entries(self) -> list[Entry]:
         """Every line of every ledger."""
         with self.database.reading() as connection:
             return stored_entries(connection)
 
-    def audit_entries(self, *, limit: int, before: int | None) -> list[dict[str, Any]]:
+    def audit_entries(self, *, limit: int, before: int | None) -> list[AuditEntry]:
         """The audit log, newest first."""
         table = schema.audit
         query = select(table).order_by(table.c.seq.desc()).limit(limit)
         if before is not None:
             query = query.where(table.c.seq < before)
         with self.database.reading() as connection:
-            return [dict(row._mapping) for row in connection.execute(query)]
+            return [audit_entry(row) for row in connection.execute(query)]
 
 
-def conditions(wanted: RunFilter) -> list[Any]:
+def audit_entry(row: Row[*tuple[Any, ...]]) -> AuditEntry:
+    """A line of the audit log as the API says it."""
+    return AuditEntry(
+        seq=row.seq,
+        time=row.time,
+        who=row.who,
+        address=row.address,
+        action=row.action,
+        target=row.target,
+        detail=row.detail,
+    )
+
+
+def conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     """A filter as SQL."""
     table = schema.runs
-    found: list[Any] = []
+    found: list[ColumnElement[bool]] = []
     for name in ("model", "fingerprint", "family", "suite", "complete", "held_out"):
         value = getattr(wanted, name)
         if value is not None:

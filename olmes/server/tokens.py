@@ -9,7 +9,6 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +17,7 @@ from olmes.errors import OlmesError
 from olmes.server import schema
 from olmes.server.audit import LOCAL, write_audit
 from olmes.server.database import Database, now
+from olmes.server.table_rows import TokenRow
 
 ROLES = ("read", "write", "admin")
 """Each may what the ones before it may."""
@@ -79,7 +79,7 @@ def revoke_token(database: Database, name: str) -> None:
         write_audit(connection, LOCAL, "token revoked", name)
 
 
-def list_tokens(database: Database) -> list[dict[str, Any]]:
+def list_tokens(database: Database) -> list[TokenRow]:
     """Every token there is or was, without its hash."""
     table = schema.tokens
     with database.reading() as connection:
@@ -88,11 +88,11 @@ def list_tokens(database: Database) -> list[dict[str, Any]]:
                 table.c.created, table.c.name
             )
         )
-        return [dict(row._mapping) for row in rows]
+        return [TokenRow(**row._mapping) for row in rows]
 
 
 def find_token(database: Database, token: str) -> Known | None:
-    """The token that this text is, unless it is revoked or none."""
+    """The token that this text is, unless it is revoked or unknown."""
     table = schema.tokens
     with database.reading() as connection:
         row = connection.execute(

@@ -1,7 +1,7 @@
 """Uploads under way: a manifest in the database, the bytes in a staging folder.
 
 A file of an upload lies at `staging/<upload>/<place in the manifest>`: both are the server's own
-names. How far a file is, is its size; so a server that was killed goes on where it was.
+names. How far a file is, is its size; so a server that was killed resumes where it was.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from olmes.server import schema
 from olmes.server.audit import Caller
+from olmes.server.checks import TASK_NAME
 from olmes.server.database import Database, now
 from olmes.server.intake import FILE_NAME, run_content_hash
-from olmes.server.record_schema import TASK_NAME
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 
@@ -68,7 +68,7 @@ class Uploads:
         """Begin an upload, or find the one that the same caller began with the same content.
 
         Raises:
-            RefusedError: a name is none of a record's, the run is too large, or too many are under way.
+            RefusedError: a name is not a record's, the run is too large, or too many are under way.
         """
         check_manifest(files, self.limits.file, self.limits.record, self.limits.upload)
         content_hash = run_content_hash({file.name: file.sha256 for file in files})
@@ -99,7 +99,7 @@ class Uploads:
                             content_hash=content_hash,
                             who=caller.name,
                             replace=replace,
-                            manifest=json.dumps([vars_of(file) for file in files]),
+                            manifest=json.dumps([asdict(file) for file in files]),
                             started=now(),
                         )
                     )
@@ -115,7 +115,7 @@ class Uploads:
             row = connection.execute(
                 select(table).where(table.c.content_hash == content_hash, table.c.who == who)
             ).first()
-        return upload_of(dict(row._mapping)) if row else None
+        return upload_of(row) if row else None
 
     def get(self, upload: str, caller: Caller) -> Upload:
         """An upload of this caller.
@@ -128,7 +128,7 @@ class Uploads:
             row = connection.execute(select(table).where(table.c.id == upload)).first()
         if row is None or (row.who != caller.name and caller.role != "admin"):
             raise RefusedError(404, "there is no such upload; begin it again.", "upload")
-        return upload_of(dict(row._mapping))
+        return upload_of(row)
 
     def path(self, upload: Upload, place: int) -> Path:
         """Where a file of an upload lies."""
@@ -156,7 +156,7 @@ class Uploads:
         have = self.received(upload, place)
         if offset != have:
             raise RefusedError(
-                409, f"{have} bytes of this file are here; go on from there.", "offset"
+                409, f"{have} bytes of this file are here; resume from there.", "offset"
             )
         start = have
         # Without truncation and not through a link: the name is the server's own.
@@ -207,7 +207,7 @@ class Uploads:
         shutil.rmtree(self.folder / upload, ignore_errors=True)
 
     def sweep(self) -> int:
-        """Remove what nobody goes on with: bytes without an upload, and uploads too old.
+        """Remove what nobody resumes: bytes without an upload, and uploads too old.
 
         Returns:
             How many were removed.
@@ -230,23 +230,22 @@ def age(written: str) -> float:
     return time.time() - datetime.fromisoformat(written).timestamp()
 
 
-def vars_of(file: UploadFile) -> dict[str, Any]:
-    """A file as JSON."""
-    return {"name": file.name, "size": file.size, "sha256": file.sha256}
-
-
-def upload_of(row: dict[str, Any]) -> Upload:
-    """An upload out of its row."""
-    files = tuple(UploadFile(**file) for file in json.loads(row["manifest"]))
-    kept = {key: row[key] for key in ("id", "content_hash", "who", "replace")}
-    return Upload(**kept, files=files)
+def upload_of(row: Row[*tuple[Any, ...]]) -> Upload:
+    """An upload out of its row of the table of uploads."""
+    return Upload(
+        id=row.id,
+        content_hash=row.content_hash,
+        who=row.who,
+        replace=row.replace,
+        files=tuple(UploadFile(**file) for file in json.loads(row.manifest)),
+    )
 
 
 def check_manifest(files: list[UploadFile], most_file: int, most_record: int, most: int) -> None:
     """Hold the files of an upload against what a record can have.
 
     Raises:
-        RefusedError: a name is none of a record's or comes twice, run.json lacks, or it is too much.
+        RefusedError: a name is not a record's or comes twice, run.json is missing, or it is too much.
     """
     names = [file.name for file in files]
     for place, name in enumerate(names):
@@ -254,7 +253,7 @@ def check_manifest(files: list[UploadFile], most_file: int, most_record: int, mo
         match = FILE_NAME.fullmatch(name)
         task = match and (match["open"] or match["sealed"])
         if match is None or (task and not re.fullmatch(TASK_NAME, task)) or "\n" in name:
-            raise RefusedError(422, f"{path}: {name[:80]!r} is no file of a record.", path)
+            raise RefusedError(422, f"{path}: {name[:80]!r} is not a file of a record.", path)
         if names.count(name) > 1:
             raise RefusedError(422, f"{path}: {name} comes twice.", path)
     if "run.json" not in names:

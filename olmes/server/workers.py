@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from olmes.server.refusals import RefusedError
 
@@ -41,15 +42,13 @@ class WorkerPool:
         """
         # One at a time for each process, so that the time limit counts work and not the wait for it.
         async with self.free:
-            return await self._run(function, args, kwargs)
+            return await self._run(partial(function, *args, **kwargs))
 
-    async def _run(
-        self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> T:
+    async def _run(self, work: Callable[[], T]) -> T:
         if self.pool is None:
             self.pool = start(self.count)
         pool = self.pool
-        task = asyncio.wrap_future(pool.submit(call, function, args, kwargs))
+        task = asyncio.wrap_future(pool.submit(work))
         try:
             return await asyncio.wait_for(asyncio.shield(task), self.seconds)
         except TimeoutError:
@@ -100,8 +99,3 @@ def prepare() -> None:
     threading.Thread(target=watch, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-
-
-def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a worker runs."""
-    return function(*args, **kwargs)

@@ -52,13 +52,13 @@
   }
 
   function side(letter, row, value, nodes) {
-    const said = row.extracted === undefined ? "none found" : asText(row.extracted);
+    const answer = row.extracted === undefined ? "none found" : asText(row.extracted);
     return make(
       "section", { className: "side", "aria-label": `Run ${letter}` },
       heading(`${letter}: ${page.names[letter === "A" ? 0 : 1]}`),
       block("response", ...nodes),
       make("dl", { className: "facts" },
-        ...[["answer", said], ["value", asText(value)], ["flags", (row.flags ?? []).join(", ") || "–"], ["not followed", (row.parts ?? []).filter((part) => !part.loose).map((part) => part.id).join(", ")], ["note", row.note ?? ""]]
+        ...[["answer", answer], ["value", asText(value)], ["flags", (row.flags ?? []).join(", ") || "–"], ["not followed", (row.parts ?? []).filter((part) => !part.loose).map((part) => part.id).join(", ")], ["note", row.note ?? ""]]
           .filter(([, text]) => text)
           .map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, visible(text))))),
     );

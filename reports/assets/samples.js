@@ -196,11 +196,11 @@
         : [...(one.messages ?? []).map(turnOf), one.prompt ? block("", visible(one.prompt)) : ""];
       const fold = make("details", {}, make("summary", {}, one.candidates ? plain(`Compared by ${one.encoder}`) : "Question to the judge"));
       fold.addEventListener("toggle", () => fold.append(...turns), { once: true });
-      const said = one.similarities?.length ? one.similarities.map((value) => Number(value).toFixed(3)).join(", ") : one.text ?? "";
+      const answer = one.similarities?.length ? one.similarities.map((value) => Number(value).toFixed(3)).join(", ") : one.text ?? "";
       return [
         heading(`Judgement ${judgements.length > 1 ? `${at + 1} of ${judgements.length}` : ""}`),
         fold,
-        one.error ? make("p", { className: "notice caution" }, visible(one.error)) : block("response", visible(said)),
+        one.error ? make("p", { className: "notice caution" }, visible(one.error)) : block("response", visible(answer)),
         note(`${one.prompt_tokens ?? 0} tokens read, ${one.completion_tokens ?? 0} written by the judge`),
       ];
     });

@@ -16,12 +16,12 @@ const olmes = (() => {
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   }
 
-  const held = new Map(); // at most 256 unpacked texts by number, least recently used first
+  const cache = new Map(); // at most 256 unpacked texts by number, least recently used first
   function unpacked(number) {
-    const value = held.get(number) ?? unpack(number);
-    held.delete(number);
-    held.set(number, value);
-    if (held.size > 256) held.delete(held.keys().next().value);
+    const value = cache.get(number) ?? unpack(number);
+    cache.delete(number);
+    cache.set(number, value);
+    if (cache.size > 256) cache.delete(cache.keys().next().value);
     return value;
   }
 

@@ -10,9 +10,9 @@
       return null; // a browser may keep nothing for files
     }
   };
-  const kept = store((storage) => storage.getItem(KEY));
+  const stored = store((storage) => storage.getItem(KEY));
   for (const input of inputs) {
-    if (input.value === kept) input.checked = true;
+    if (input.value === stored) input.checked = true;
     input.addEventListener("change", () => store((storage) => storage.setItem(KEY, input.value)));
   }
 })();

@@ -1,7 +1,7 @@
-"""Runs written as records (schema 1), for the pages to read, and a browser to open the pages in.
+"""Runs written as records, for the pages to read, and a browser to open the pages in.
 
 The records are made here and not by a run: the pages must show what no run would bring together,
-such as hostile texts, a failed request and sample data on one page.
+such as hostile texts, a failed request and demo data on one page.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from olmes.runs.score_sheet import FLAGS
+from olmes.records.schema import FLAGS
 from olmes.seal.ledger import Ledger
 from olmes.seal.look import TakenLook
-from olmes.seal.sealing import sealed_entries, sealed_samples
+from olmes.seal.sealing import sealed_files, sealed_samples
+from olmes.tools.as_json import as_json
 from olmes.tools.jsonl import line_of
 
 HOSTILE = (
@@ -182,6 +183,7 @@ class RecordBuilder:
                 "help": HELP[metric],
                 "honest": metric == "exact_match_numeric",
                 "higher_is_better": True,
+                "unit": "share",
             }
             for metric in metrics
         }
@@ -218,6 +220,7 @@ class RecordBuilder:
                 "n": len(rows),
             },
             "n": len(rows),
+            "items": sum(row["repeat"] == 0 for row in rows),
             "metrics": described,
             "subtasks": subtasks,
             "counts": {kind: sum(kind in row["flags"] for row in rows) for kind in FLAGS},
@@ -236,7 +239,7 @@ class RecordBuilder:
         """Write run.json; `fields` replace its own."""
         value = sum(task["metrics"][task["primary"]]["value"] for task in tasks.values())
         run = {
-            "schema": 1,
+            "schema": 2,
             "id": "smollm2-dev-1a2b3c4d",
             "created": "2026-11-22T10:00:00Z",
             "complete": True,
@@ -251,6 +254,7 @@ class RecordBuilder:
                 "title": "Development suite",
                 "held_out": False,
                 "complete": True,
+                "unit": "share",
                 **interval(value / len(tasks), sum(task["n"] for task in tasks.values())),
             },
             "limit": None,
@@ -326,7 +330,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows[13] |= {"doc_id": 12, "repeat": 3}
     gsm8k = build.task("gsm8k", f"GSM8K {HOSTILE[1]}", "exact_match", rows)
     gsm8k |= {"standard": False, "settings": {"shots": "2"}}
-    gsm8k["data"] |= {"origin": "sample", "official": False, "notes": [HOSTILE[0]]}
+    gsm8k["data"] |= {"origin": "demo", "official": False, "notes": [HOSTILE[0]]}
     bbh_rows = build.bbh(30)
     for row in bbh_rows[::2]:
         row["subtask"] = HOSTILE[4]
@@ -385,13 +389,13 @@ def write_sealed_run(folder: Path, n: int = 30, seed: int = 1, **fields: Any) ->
         "dev": DEV,
     }
     entry = Ledger(store).append("run", folder.name, look)
-    taken = TakenLook({"agieval": ["unseen"], "deepmind_math": ["unseen"]}, entry)
+    taken = TakenLook.of({"agieval": ["unseen"], "deepmind_math": ["unseen"]}, entry)
     for name in taken.tasks:
         with sealed_samples(folder, name) as write:
             for row in rows[name]:
                 write(line_of(row))
     counts = {name: len(rows[name]) for name in taken.tasks}
-    held_out = taken.to_json() | sealed_entries(folder, counts)
+    held_out = as_json(taken.held_out) | {"sealed": as_json(sealed_files(folder, counts))}
     why = {"href": "it needs a judge; add --judge openai:NAME@URL to the command."}
     run = {"id": folder.name, "suite": suite, "held_out": held_out, "not_run": why}
     return build.write(tasks, **(run | fields))

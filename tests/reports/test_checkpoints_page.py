@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from olmes import stats
+from olmes.comparison.best import shared_by_suite, shared_by_task
 from olmes.comparison.items import SharedItems
 from olmes.records.record import Record
+from olmes.records.schema import MetricScore
 from olmes.reports import checkpoint_scores as series
 from olmes.reports.charts import round_axis, tick_labels
 from olmes.reports.checkpoints_page import write_checkpoints_page
@@ -57,12 +59,14 @@ def test_every_number_of_every_step_is_in_the_table(
     (table,) = re.findall(r'<table class="grid">.*?</table>', page, re.DOTALL)
     lines = {words.split()[0]: words for words in map(words_of, table.split("<tr>")[2:])}
     for step, record in training:
-        for name in (
-            record.tasks if not record.data.get("held_out") else record.data["held_out"]["tasks"]
-        ):
-            found = record.tasks[name]["metrics"][record.tasks[name]["primary"]]
-            low, high = 100 * found["ci_low"], 100 * found["ci_high"]
-            assert f"{100 * found['value']:.1f} [{low:.1f}, {high:.1f}]" in lines[f"{step:g}"]
+        look = record.run.held_out
+        for name in look.tasks if look else record.tasks:
+            found = record.tasks[name].score.estimate
+            assert found is not None
+            assert found.ci_low is not None
+            assert found.ci_high is not None
+            low, high = 100 * found.ci_low, 100 * found.ci_high
+            assert f"{100 * found.value:.1f} [{low:.1f}, {high:.1f}]" in lines[f"{step:g}"]
 
 
 def test_the_best_is_that_of_the_statistics_and_close_to_the_record(
@@ -72,19 +76,20 @@ def test_the_best_is_that_of_the_statistics_and_close_to_the_record(
     tasks = series.task_series(steps, held_out=False)
     assert set(tasks) == {"gsm8k", "bbh", "ifeval"}
     for name, points in tasks.items():
-        shared = series.shared_by_task(name, points, SharedItems())
+        shared = shared_by_task(name, [point.record for point in points], SharedItems())
         assert shared is not None
         best = shared.best()
         assert best.checkpoints == 4
-        values = [point.estimate["value"] for point in points]
+        values = [point.score.value or 0 for point in points]
         assert best.index == values.index(max(values))
         assert best.score == pytest.approx(max(values))
         assert best.corrected < best.score
     points = series.suite_series(steps, held_out=False)
-    shared = series.shared_by_suite(points, SharedItems())
+    records = [point.record for point in points]
+    shared = shared_by_suite(list(records[-1].tasks), records, SharedItems())
     assert shared is not None
     best = shared.best()
-    assert best.score == pytest.approx(max(point.estimate["value"] for point in points))
+    assert best.score == pytest.approx(max(point.score.value or 0 for point in points))
     rows = [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
     assert stats.best_of(rows).score == pytest.approx(2 / 3)
 
@@ -125,7 +130,7 @@ def test_an_unseen_score_without_its_look_in_the_ledger_is_not_drawn(copied: Pat
 def test_another_formulation_under_way_is_not_drawn_on(copied: Path) -> None:
     for step in (100, 200):
         tasks = json.loads((copied / f"{step}-dev" / "run.json").read_text())["tasks"]
-        tasks["gsm8k"]["formulation_hash"] = "another"
+        tasks["gsm8k"]["formulation_hash"] = "ff" * 8
         change(copied / f"{step}-dev", tasks=tasks)
     steps, _ = series.checkpoints_of(checkpoints(copied))
     found = series.task_series(steps, held_out=False)
@@ -147,9 +152,10 @@ def test_sealed_samples_and_missing_ones_leave_the_best_out(copied: Path) -> Non
     shutil.rmtree(copied / "200-dev" / "samples")
     steps, _ = series.checkpoints_of(checkpoints(copied))
     tasks = series.task_series(steps, held_out=False)
-    assert series.shared_by_task("gsm8k", tasks["gsm8k"], SharedItems()) is None
     unseen = series.task_series(steps, held_out=True)
-    assert series.shared_by_task("agieval", unseen["agieval"], SharedItems()) is None
+    for name, points in (("gsm8k", tasks["gsm8k"]), ("agieval", unseen["agieval"])):
+        records = [point.record for point in points]
+        assert shared_by_task(name, records, SharedItems()) is None
     write_checkpoints_page(checkpoints(copied), copied / "page.html")
 
 
@@ -182,14 +188,25 @@ def test_ticks_are_all_in_one_unit(ends: tuple[float, float], words: str) -> Non
 
 
 def test_a_score_stands_where_its_axis_says() -> None:
-    estimate = {"value": 0.5, "ci_low": 0.25, "ci_high": 0.75}
-    chart = score_chart("x", step_axis([0, 100]), [(0, estimate, ""), (100, estimate, "")], best=1)
-    ticks = {tick.label: tick.place for tick in chart.y_ticks}
+    score = MetricScore(value=0.5, stderr=0.1, ci_low=0.25, ci_high=0.75, n=9)
+    chart = score_chart("x", step_axis([0, 100]), [(0, score, ""), (100, score, "")], best=1)
+    ticks = {tick.label: tick.position for tick in chart.y_ticks}
     assert [point.x for point in chart.points] == [FRAME.left, FRAME.x_end]
     assert chart.points[0].y == pytest.approx((ticks["40"] + ticks["60"]) / 2, abs=0.2)
     assert chart.points[0].y_high < chart.points[0].y < chart.points[0].y_low
     assert chart.best == chart.points[1]
     assert chart.points[0].words == "step 0: 50.0 [25.0, 75.0]"
+
+
+def test_numbers_have_an_axis_of_their_own() -> None:
+    scores = [MetricScore(value=v, stderr=1, ci_low=v, ci_high=v, n=9) for v in (0.5, 40.0)]
+    points = [(float(step), score, "") for step, score in enumerate(scores)]
+    chart = score_chart("words", step_axis([0, 1]), points, unit="number")
+    assert [tick.label for tick in chart.y_ticks] == ["0", "10", "20", "30", "40"]
+    assert [point.words for point in chart.points] == [
+        "step 0: 0.500 [0.500, 0.500]",
+        "step 1: 40.0 [40.0, 40.0]",
+    ]
 
 
 def test_runs_of_two_trainings_are_called_so(copied: Path) -> None:

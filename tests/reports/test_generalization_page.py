@@ -5,17 +5,25 @@ from __future__ import annotations
 import html
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from olmes.comparison.generalization import generalization
+from olmes.comparison.generalization import (
+    Generalization,
+    ReadModel,
+    SideBySide,
+    generalization,
+    over_models,
+)
 from olmes.records.record import Record
 from olmes.reports import generalization_charts as charts
 from olmes.reports.charts import round_axis
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.run_page import write_run_page
+from olmes.stats import CarryOver, Estimate
+from olmes.types import Unit
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +33,7 @@ def records(store: Path) -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def data(records: list[Record]) -> dict[str, Any]:
+def data(records: list[Record]) -> Generalization:
     return generalization(records)
 
 
@@ -34,27 +42,31 @@ def words_of(page: Path) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
-def test_every_pair_and_every_model_stand_there(data: dict[str, Any], tmp_path: Path) -> None:
+def test_every_pair_and_every_model_stand_there(data: Generalization, tmp_path: Path) -> None:
     words = words_of(write_generalization_page(data, tmp_path / "page.html"))
-    for pair in data["pairs"]:
-        assert f"{', '.join(pair['dev'])} → {pair['unseen']}" in words
-        assert pair["in_words"] in words
-        for row in pair["rows"]:
-            gap = row["gap"]
+    for pair in data.pairs:
+        assert f"{', '.join(pair.dev)} → {pair.unseen}" in words
+        assert pair.in_words in words
+        for row in pair.rows:
+            assert row.gap is not None
             low, high = (
-                f"{100 * gap[end]:+.1f}".replace("-", "−") for end in ("ci_low", "ci_high")
+                f"{100 * (end or 0):+.1f}".replace("-", "−")
+                for end in (row.gap.ci_low, row.gap.ci_high)
             )
             assert f"[{low}, {high}]" in words
-            for side in ("dev", "unseen"):
-                low, high = (100 * row[side][end] for end in ("ci_low", "ci_high"))
-                assert f"{100 * row[side]['value']:.1f} [{low:.1f}, {high:.1f}]" in words
+            for side in (row.dev, row.unseen):
+                assert side is not None
+                assert side.ci_low is not None
+                assert side.ci_high is not None
+                ends = f"[{100 * side.ci_low:.1f}, {100 * side.ci_high:.1f}]"
+                assert f"{100 * side.value:.1f} {ends}" in words
     assert "without math" in words
     assert words.count("Look 3 of the family tulu-8b; dev score then 45.2 [42.0, 48.5]") == 4
     assert "deepmind_math, tulu-8b/400" in words
 
 
 def test_runs_with_a_page_are_linked(
-    data: dict[str, Any], records: list[Record], tmp_path: Path
+    data: Generalization, records: list[Record], tmp_path: Path
 ) -> None:
     write_run_page(records[0].folder, records[0].folder / "report.html")
     folders = {record.id: record.folder for record in records}
@@ -65,7 +77,7 @@ def test_runs_with_a_page_are_linked(
 
 
 def test_scores_and_lost_answers_lead_to_the_samples_or_the_seal(
-    data: dict[str, Any], records: list[Record], tmp_path: Path
+    data: Generalization, records: list[Record], tmp_path: Path
 ) -> None:
     run, unseen = records[0], records[1]
     for record in (run, unseen):
@@ -78,21 +90,23 @@ def test_scores_and_lost_answers_lead_to_the_samples_or_the_seal(
     assert (f"{run.folder.name}/report.html#task=bbh", f"{bbh:.1f}") in links
     held = f"{unseen.folder.name}/report.html#held-out"
     assert (held, f"{100 * unseen.value('agieval'):.1f}") in links
-    first = page.partition(f"agieval, {unseen.data['model']['name']}")[2].partition("</tr>")[0]
+    first = page.partition(f"agieval, {unseen.run.model.name}")[2].partition("</tr>")[0]
     assert first.count(f'href="{held}"') == len(re.findall(r">\d+</a>", first)) == 4
 
 
 def test_a_model_without_one_side_has_a_dash_and_no_line(
-    data: dict[str, Any], tmp_path: Path
+    data: Generalization, tmp_path: Path
 ) -> None:
-    model = data["models"][0] | {"looks": []}
-    pair = data["pairs"][0]
-    alone = [{**pair["rows"][0], "unseen": None, "gap": None, "left_out": ["math"]}]
-    one = {
-        "models": [model],
-        "pairs": [pair | {"rows": alone, "carry_over": None, "in_words": ""}],
-        "diagnosis": [{}],
-    }
+    model = replace(data.models[0], looks=[])
+    pair = data.pairs[0]
+    alone = [replace(pair.rows[0], unseen=None, gap=None, left_out=["math"])]
+    one = replace(
+        data,
+        models=[model],
+        suites=over_models(alone),
+        pairs=[replace(pair, rows=alone, in_words="")],
+        diagnosis=[{}],
+    )
     page = write_generalization_page(one, tmp_path / "page.html")
     words = words_of(page)
     assert "No model has both scores." in words
@@ -101,10 +115,10 @@ def test_a_model_without_one_side_has_a_dash_and_no_line(
     assert "<figure>" not in page.read_text()
 
 
-def test_three_models_are_the_fewest_with_a_scatter(data: dict[str, Any]) -> None:
-    rows, names = data["pairs"][0]["rows"], ["a", "b", "c", "d"]
+def test_three_models_are_the_fewest_with_a_scatter(data: Generalization) -> None:
+    rows, names = data.pairs[0].rows, ["a", "b", "c", "d"]
     assert charts.scatter("x", names[:2], rows[:2], None) is None
-    drawn = charts.scatter("x", names, rows, data["pairs"][0]["carry_over"])
+    drawn = charts.scatter("x", names, rows, data.pairs[0].carry_over)
     assert drawn is not None
     assert len(drawn.marks) == 4
     assert drawn.line is not None
@@ -114,12 +128,29 @@ def test_three_models_are_the_fewest_with_a_scatter(data: dict[str, Any]) -> Non
         assert charts.SCATTER.top <= y <= charts.SCATTER.y_end
 
 
-def test_the_line_has_the_slope_of_the_record() -> None:
-    def row(dev: float, unseen: float) -> dict[str, Any]:
-        return {"dev": {"value": dev}, "unseen": {"value": unseen}}
+def row(dev: float, unseen: float, unit: Unit = "share") -> SideBySide:
+    sides = (Estimate(value, None, None, None, 9) for value in (dev, unseen))
+    return SideBySide(
+        dev=next(sides), unseen=next(sides), gap=None, left_out=[], runs={}, units=(unit, unit)
+    )
 
+
+def test_numbers_are_drawn_on_an_axis_of_their_own_and_not_among_shares() -> None:
+    numbers = [row(value, 2 * value, "number") for value in (10.0, 20.0, 30.0)]
+    drawn = charts.slope_chart("x", ["a", "b", "c"], numbers)
+    assert drawn is not None
+    assert drawn.unit == ""
+    assert drawn.slopes[0].words == "a: dev 10.0 –, unseen 20.0 –"
+    assert drawn.ticks[-1].label == "60"
+    mixed = charts.slope_chart("x", ["a", "b", "c"], [row(0.2, 0.3), *numbers[1:]])
+    assert mixed is not None
+    assert [slope.number for slope in mixed.slopes] == [1]
+
+
+def test_the_line_has_the_slope_of_the_record() -> None:
     rows = [row(0.2, 0.1), row(0.4, 0.2), row(0.6, 0.3)]
-    drawn = charts.scatter("x", ["a", "b", "c"], rows, {"slope": 0.5})
+    carried = CarryOver(checkpoints=3, reason="", slope=0.5)
+    drawn = charts.scatter("x", ["a", "b", "c"], rows, carried)
     assert drawn is not None
     assert drawn.line is not None
     x1, y1, x2, y2 = drawn.line
@@ -151,14 +182,15 @@ def test_axes_have_round_ends(values: list[float | None], ticks: tuple[float, ..
     assert all(axis.low <= v <= axis.high for v in values if v is not None and not math.isnan(v))
 
 
-def test_scores_on_the_sample_are_said_to_be_no_scores(tmp_path: Path) -> None:
-    model = {
-        "name": "m", "fingerprint": "ab" * 32, "runs": [], "looks": [], "sample_data": ["gsm8k"],
-    }  # fmt: skip
-    data = {"models": [model], "pairs": [], "diagnosis": [{}]}
+def test_scores_on_demo_data_are_said_not_to_be_comparable(tmp_path: Path) -> None:
+    model = ReadModel(
+        name="m", fingerprint="ab" * 32, runs=[], run_of={}, demo_data=["gsm8k"], looks=[]
+    )
+    rows = [SideBySide(dev=None, unseen=None, gap=None, left_out=[], runs={})]
+    data = Generalization(models=[model], suites=over_models(rows), pairs=[], diagnosis=[{}])
     page = write_generalization_page(data, tmp_path / "page.html").read_text("utf-8")
-    assert "Sample data: not comparable" in page
-    assert "m: gsm8k: scored on the built-in sample" in page
-    model["sample_data"] = []
+    assert "Demo data: not comparable" in page
+    assert "m: gsm8k: scored on the built-in demo data" in page
+    data = replace(data, models=[replace(model, demo_data=[])])
     page = write_generalization_page(data, tmp_path / "page.html").read_text("utf-8")
     assert "not comparable" not in page

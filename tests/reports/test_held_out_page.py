@@ -36,8 +36,8 @@ def everything(page: str) -> str:
 
 def sealed_rows(run: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     record = Record.load(run)
-    for task, sealed in record.data["held_out"]["sealed"].items():
-        text = gzip.decompress((run / sealed["file"]).read_bytes()).decode()
+    for task, sealed in record.run.sealed.items():
+        text = gzip.decompress((run / sealed.file).read_bytes()).decode()
         for line in text.splitlines():
             yield task, json.loads(line)
 
@@ -58,14 +58,17 @@ def test_the_search_for_sealed_texts_finds_those_that_are_open(sealed_run: Path,
     rows = list(Record.load(sealed_run).samples("gsm8k"))
     assert len(rows) == 30
     for row in rows:
-        assert json.dumps(row["response"]["text"], ensure_ascii=False)[1:-1] in text
+        response = row["response"]
+        assert response is not None
+        assert json.dumps(response["text"], ensure_ascii=False)[1:-1] in text
 
 
 def test_the_look_stands_in_the_head_and_in_its_section(sealed_run: Path, page: str) -> None:
     words = " ".join(re.sub(r"<[^>]+>", " ", html.unescape(page.split("<body>")[1])).split())
     line = "Look 3 of the family tulu-8b; dev score then 45.2 [42.0, 48.5]"
     assert line in words.split("Scores")[0]
-    held = Record.load(sealed_run).data["held_out"]
+    held = Record.load(sealed_run).run.held_out
+    assert held is not None
     section = words[words.index("Held out Look 3", words.index("What the words mean")) :]
     for fact in (
         "reason the final checkpoint",
@@ -73,13 +76,9 @@ def test_the_look_stands_in_the_head_and_in_its_section(sealed_run: Path, page: 
         "looks before 2",
         "lineage base llama → training tulu-8b, step 400",
         "dev run tulu-8b-dev-1a2b3c4d, suite dev",
-        f"line 1, hash {held['ledger']['hash']}",
+        f"line 1, hash {held.ledger.hash}",
         'olmes unseal RUNS/tulu-8b-unseen-5e6f7a8b --reason "..."',
-        *(
-            file
-            for sealed in held["sealed"].values()
-            for file in (sealed["file"], sealed["sha256"])
-        ),
+        *(file for sealed in held.sealed.values() for file in (sealed.file, sealed.sha256)),
     ):
         assert fact in section, fact
 
@@ -111,7 +110,7 @@ def test_once_opened_the_samples_are_there(sealed_run: Path, tmp_path: Path) -> 
     store = tmp_path / "store"
     shutil.copytree(sealed_run.parent, store)
     record = Record.load(store / sealed_run.name)
-    for task in record.data["held_out"]["sealed"]:
+    for task in record.run.sealed:
         path, text = open_samples(record, task)
         jsonl.write_atomically(path, text)
     page = write_run_page(record.folder, tmp_path / "report.html").read_text()
@@ -132,6 +131,20 @@ def test_a_look_without_a_dev_score_says_so(sealed_run: Path, tmp_path: Path) ->
     path.write_text(json.dumps(run))
     page = write_run_page(path.parent, tmp_path / "report.html").read_text()
     assert "Look 1 of the family tulu-8b; no dev score of these weights was known then" in page
+
+
+def test_a_dev_score_that_is_not_a_share_is_not_shown_as_one_in_an_older_look(
+    sealed_run: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(sealed_run.parent, store)
+    path = store / sealed_run.name / "run.json"
+    run = json.loads(path.read_text())
+    run["schema"] = 1  # which had no units
+    run["held_out"]["dev"] |= {"value": 5.69, "ci_low": 4.67, "ci_high": 6.71}
+    path.write_text(json.dumps(run))
+    page = write_run_page(path.parent, tmp_path / "report.html").read_text()
+    assert "dev score then 5.69 [4.67, 6.71]" in page
 
 
 def test_what_the_format_cost(page: str) -> None:

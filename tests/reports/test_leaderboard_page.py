@@ -7,12 +7,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from olmes.comparison import boards
+from olmes.records.items import mean_value
 from olmes.records.record import Record
 from olmes.reports.leaderboard_page import write_leaderboard_page
 
@@ -36,7 +38,7 @@ def change(run: Path, action: Change) -> None:
 
 def test_the_best_mean_comes_first(store: Path) -> None:
     (board,), left_out = boards.boards_of(records(store))
-    means = [record.data["suite"]["value"] for record in board.records]
+    means = [boards.value_of(record) for record in board.records]
     assert means == sorted(means, reverse=True)
     assert len(means) == 4
     assert left_out == []
@@ -50,7 +52,7 @@ def limited(run: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("action", "why"),
     [
-        (lambda run: run["tasks"]["bbh"]["data"].update(origin="sample"), "sample data in bbh"),
+        (lambda run: run["tasks"]["bbh"]["data"].update(origin="demo"), "demo data in bbh"),
         (lambda run: run.update(complete=False), "incomplete: some responses"),
         (lambda run: run["suite"].update(complete=False), "incomplete suite"),
         (lambda run: run["suite"].update(complete=False, missing=["math"]), "no number for math"),
@@ -74,9 +76,9 @@ def test_what_cannot_be_ranked_stands_apart_with_the_reason(
 def test_versions_stand_on_boards_of_their_own(copied: Path, part: str) -> None:
     def other(run: dict[str, Any]) -> None:
         if part == "data":
-            run["tasks"]["bbh"]["data"]["content_hash"] = "other"
+            run["tasks"]["bbh"]["data"]["content_hash"] = "ff" * 32
         else:
-            run["tasks"]["bbh"][part] = "other"
+            run["tasks"]["bbh"][part] = "ff" * 8
 
     change(copied / "100-dev", other)
     found, _ = boards.boards_of(records(copied))
@@ -86,7 +88,7 @@ def test_versions_stand_on_boards_of_their_own(copied: Path, part: str) -> None:
 
 def test_a_board_of_other_data_or_settings_is_marked(copied: Path) -> None:
     def other(run: dict[str, Any]) -> None:
-        run["tasks"]["bbh"]["data"] |= {"content_hash": "other", "official": False}
+        run["tasks"]["bbh"]["data"] |= {"content_hash": "ff" * 32, "official": False}
         run["tasks"]["gsm8k"]["standard"] = False
 
     change(copied / "100-dev", other)
@@ -112,9 +114,14 @@ def test_a_pair_differs_by_what_the_means_differ_by(store: Path) -> None:
     assert found is not None
     assert len(found) == 6
     for (one, other), difference in found.items():
-        means = [board.records[place].data["suite"]["value"] for place in (one, other)]
+        means = [boards.value_of(board.records[at]) for at in (one, other)]
         assert difference.difference == pytest.approx(means[0] - means[1], abs=1e-9)
         assert difference.p_adjusted >= difference.p_value
+
+
+def only_bbh_as_macro(run: dict[str, Any]) -> None:
+    run["tasks"] = {"bbh": run["tasks"]["bbh"]}
+    run["tasks"]["bbh"]["formulation"]["aggregate"] = "macro"
 
 
 def test_a_macro_average_weighs_sub_tasks_alike(copied: Path) -> None:
@@ -124,32 +131,57 @@ def test_a_macro_average_weighs_sub_tasks_alike(copied: Path) -> None:
         rows = [r for r in record.samples("bbh") if r["subtask"] != "snarks" or r["doc_id"] < 3]
         path = record.samples_path("bbh")
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        record.tasks["bbh"]["formulation"]["aggregate"] = "macro"
-        record.data["tasks"] = {"bbh": record.tasks["bbh"]}
+        change(record.folder, only_bbh_as_macro)
+    chosen = [Record.load(record.folder) for record in chosen]
     found = boards.pairwise(chosen)
     assert found is not None
     means = []
     for record in chosen:
         groups: dict[str, list[float]] = {}
         for row in record.samples("bbh"):
-            groups.setdefault(row["subtask"], []).append(row["values"]["exact_match"])
+            value = mean_value(row["values"]["exact_match"])
+            groups.setdefault(row["subtask"], []).append(value or 0.0)
         means.append(sum(sum(g) / len(g) for g in groups.values()) / len(groups))
     assert found[0, 1].difference == pytest.approx(means[0] - means[1])
+
+
+def set_to(number: float, run: dict[str, Any]) -> None:
+    for task in run["tasks"].values():
+        task["metrics"][task["primary"]]["value"] = number
+    run["suite"]["value"] = number
+
+
+def test_numbers_of_which_less_is_better_begin_with_the_lowest_and_say_so(copied: Path) -> None:
+    def in_words(run: dict[str, Any]) -> None:
+        step = int(run["id"].partition("-")[0])
+        task = run["tasks"]["gsm8k"]
+        task["metrics"]["exact_match"] |= {
+            "value": float(step), "unit": "number", "higher_is_better": False,
+        }  # fmt: skip
+        run |= {"tasks": {"gsm8k": task}, "suite": None}
+
+    for step in (100, 200, 300):
+        change(copied / f"{step}-dev", in_words)
+    (copied / "400-dev" / "run.json").unlink()
+    page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
+    heads = page.partition('<table class="board">')[2].partition("</thead>")[0]
+    assert 'data-first="ascending"' in heads
+    assert "GSM8K ↓ #" in " ".join(re.sub(r"<[^>]+>", "", heads).split())
+    assert "↓ lower is better; # a number, not a percentage." in page
+    assert re.findall(r'data-value="([\d.]+00.0)"', page) == ["100.0", "200.0", "300.0"]
 
 
 def test_a_clear_difference_is_found_and_shown_both_ways(copied: Path) -> None:
     for number, step in ((1.0, 200), (0.0, 300)):
         record = Record.load(copied / f"{step}-dev")
-        for name, task in record.tasks.items():
+        for name in record.tasks:
             rows = [
                 row | {"values": dict.fromkeys(row["values"], number)}
                 for row in record.samples(name)
             ]
             text = "".join(json.dumps(row) + "\n" for row in rows)
             record.samples_path(name).write_text(text)
-            task["metrics"][task["primary"]]["value"] = number
-        record.data["suite"]["value"] = number
-        (record.folder / "run.json").write_text(json.dumps(record.data))
+        change(record.folder, partial(set_to, number))
     page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
     matrix = page.split('<table class="matrix">')[1].split("</table>")[0]
     words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", matrix)).split())
@@ -159,10 +191,11 @@ def test_a_clear_difference_is_found_and_shown_both_ways(copied: Path) -> None:
     assert '<span class="ci">2 to 3</span>' in page
 
 
-def test_sealed_samples_are_not_compared(store: Path, tmp_path: Path) -> None:
-    sealed = [Record.load(path.parent) for path in sorted(store.glob("*-unseen/run.json"))]
+def test_sealed_samples_are_not_compared(copied: Path, tmp_path: Path) -> None:
+    sealed = [Record.load(path.parent) for path in sorted(copied.glob("*-unseen/run.json"))]
     for record in sealed:
-        record.data["suite"] |= {"missing": [], "complete": True}
+        change(record.folder, lambda run: run["suite"].update(missing=[], complete=True))
+    sealed = [Record.load(record.folder) for record in sealed]
     (board,), _ = boards.boards_of(sealed)
     assert boards.pairwise(board.records) is None
     page = write_leaderboard_page(sealed, tmp_path / "page.html").read_text()

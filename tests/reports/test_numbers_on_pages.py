@@ -6,29 +6,29 @@ import math
 
 import pytest
 
+from olmes.records.shown import difference_interval
 from olmes.reports import numbers
+from olmes.types import Unit
 
 
 @pytest.mark.parametrize(
-    ("value", "share", "text"),
+    ("ends", "unit", "text"),
     [
-        (0.25, True, "25.0"),
-        (0.12345, True, "12.3"),
-        (1.0, True, "100.0"),
-        (-0.0001, False, "0.0"),
-        (1234.56, False, "1,234.6"),
-        (None, True, "–"),
-        (math.nan, True, "–"),
-        (math.inf, False, "–"),
+        ((-0.0712, 0.5907), "share", "[−7.1, +59.1]"),
+        ((-0.0712, 25.907), "number", "[−0.1, +25.9]"),
+        ((0.0, 0.00001), "share", "[0.0, 0.0]"),
+        ((None, 0.5), "share", "–"),
+        ((0.5, math.nan), "number", "–"),
     ],
 )
-def test_plain(value: float | None, share: bool, text: str) -> None:
-    assert numbers.plain(value, share=share) == text
+def test_an_interval_of_a_difference_has_signs(
+    ends: tuple[float | None, float | None], unit: Unit, text: str
+) -> None:
+    assert difference_interval(*ends, unit) == text
 
 
-def test_interval() -> None:
-    assert numbers.interval(0.0712, 0.5907, share=True) == "[7.1, 59.1]"
-    assert numbers.interval(None, 0.5, share=True) == "–"
+def test_a_count_that_is_not_known_is_a_dash() -> None:
+    assert (numbers.count(1319), numbers.count(None)) == ("1,319", "–")
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,19 @@ def test_seconds(value: float, text: str) -> None:
 
 
 def test_bar_is_clipped_to_its_axis() -> None:
-    assert numbers.bar(0.02, -0.04, 0.08) == numbers.Bar(0.0, 8.0, 2.0)
-    assert numbers.bar(0.98, 0.9, 1.3) == numbers.Bar(90.0, 100.0, 98.0)
+    assert numbers.bar(0.02, -0.04, 0.08, "share") == numbers.Bar(0.0, 8.0, 2.0)
+    assert numbers.bar(0.98, 0.9, 1.3, "share") == numbers.Bar(90.0, 100.0, 98.0)
 
 
 def test_bar_without_an_interval_is_a_point() -> None:
-    assert numbers.bar(0.5, None, None) == numbers.Bar(50.0, 50.0, 50.0)
+    assert numbers.bar(0.5, None, None, "share") == numbers.Bar(50.0, 50.0, 50.0)
 
 
-@pytest.mark.parametrize("value", [None, 37.5, math.nan, True])
-def test_what_is_no_share_is_not_drawn(value: float | None) -> None:
-    assert numbers.bar(value, 0.1, 0.9) is None
+@pytest.mark.parametrize("value", [None, math.nan])
+def test_what_has_no_value_is_not_drawn(value: float | None) -> None:
+    assert numbers.bar(value, 0.1, 0.9, "share") is None
+
+
+@pytest.mark.parametrize("value", [0.83, 37.5])
+def test_a_number_is_not_drawn_though_it_could_be_a_share(value: float) -> None:
+    assert numbers.bar(value, 0.1, 0.9, "number") is None

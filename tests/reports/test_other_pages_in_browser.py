@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -32,14 +33,17 @@ def pages(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     """A page of each kind over the checkpoints, a hostile text in each place that names a thing."""
     place = Path(shutil.copytree(store, tmp_path_factory.mktemp("pages") / "store"))
     records = [Record.load(path.parent) for path in sorted(place.glob("*/run.json"))]
-    records[0].data["model"]["name"] = HOSTILE
+    first = records[0].folder / "run.json"
+    run = json.loads(first.read_text())
+    first.write_text(json.dumps(run | {"model": run["model"] | {"name": HOSTILE}}))
+    records[0] = Record.load(records[0].folder)
     for record in records:
         write_run_page(record.folder, record.folder / "report.html")
     compared = compare_runs(records[0], Record.load(place / "400-dev"))
-    for task in compared["tasks"]:
-        for flip in task["flips"][:3]:
-            flip["row_a"]["response"]["text"] = f"one two {HOSTILE} four"
-            flip["row_b"]["response"]["text"] = "one three four"
+    for task in compared.tasks:
+        for flip in task.flips[:3]:
+            flip.row_a["response"] = {"text": f"one two {HOSTILE} four"}
+            flip.row_b["response"] = {"text": "one three four"}
     steps = [(float(record.folder.name.split("-")[0]), record) for record in records]
     log = [{"step": step, "loss": 1 / step} for step in range(1, 400)]
     return {

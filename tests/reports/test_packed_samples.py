@@ -8,7 +8,10 @@ import json
 import math
 from typing import Any
 
+from olmes.records.check import converted
+from olmes.records.schema import ResponseRow, TaskResult
 from olmes.reports.samples import (
+    ALL,
     CHUNK_CHARS,
     SHOWN,
     PackedTask,
@@ -17,23 +20,32 @@ from olmes.reports.samples import (
     pack,
     pack_task,
 )
+from tests.factories import response_row, score_json, task_json
 
 
 def unpack(blob: str) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(blob)))
 
 
-def packed(rows: list[dict[str, Any]], **options: Any) -> PackedTask:
-    return pack_task(rows, **{"primary": "em", "honest": [], "shared": [], **options})
+def task(*metrics: str, honest: str = "", number: str = "") -> TaskResult:
+    """A task whose primary metric is `em`."""
+    described = {name: score_json(0.5) for name in ("em", *metrics)}
+    if honest:
+        described[honest] = score_json(0.5) | {"honest": True}
+    if number:
+        described[number] = score_json(0.5) | {"unit": "number"}
+    return converted(task_json(primary="em", metrics=described), TaskResult)
 
 
-def row(doc_id: int, content: str = "Question: why?", **fields: Any) -> dict[str, Any]:
-    return {
-        "doc_id": doc_id,
-        "messages": [{"role": "user", "content": content}],
-        "values": {"em": 1.0},
-        **fields,
-    }
+def packed(
+    rows: list[ResponseRow], of: TaskResult | None = None, shown: ShownSamples = ALL
+) -> PackedTask:
+    return pack_task(rows, of or task(), shown)
+
+
+def row(doc_id: int, content: str = "Question: why?", **fields: Any) -> ResponseRow:
+    messages = [{"role": "user", "content": content}]
+    return response_row(**{"doc_id": doc_id, "messages": messages, "values": {"em": 1.0}} | fields)
 
 
 def turns(text: str) -> list[dict[str, str]]:
@@ -63,13 +75,11 @@ def test_turns_before_the_last_are_kept_once_a_chunk() -> None:
 
 def test_of_many_samples_the_first_responses_to_each_item_are_held_and_all_are_counted() -> None:
     rows = [row(at, repeat=repeat, flags=["empty"]) for at in range(30) for repeat in range(10)]
-    for one in rows:
-        one["response"] = {"completion_tokens": 7}
-    made = packed(rows, kept=ShownSamples(rows=50, repeats=2))
+    made = packed(rows, shown=ShownSamples(rows=50, repeats=2))
     index = unpack(made.index)
     assert index["doc"] == [at for at in range(25) for _ in range(2)]
     assert index["repeat"] == [0, 1] * 25
-    assert (made.rows, made.flags, made.lengths) == (50, {"empty": 300}, {7: 300})
+    assert (made.rows, made.flags) == (50, {"empty": 300})
     held = [each for chunk in made.chunks for each in unpack(chunk)["rows"]]
     assert [each["doc_id"] for each in held] == index["doc"]
     assert ShownSamples.of(SHOWN, 10).has(row(0, repeat=9), SHOWN)
@@ -85,14 +95,14 @@ def test_no_samples_make_no_chunk() -> None:
 
 def test_the_index_holds_what_is_filtered_by() -> None:
     rows = [
-        row(0, values={"em": 1.0, "parts": [True, False], "length": 37.0}, flags=["truncated"]),
+        row(0, values={"em": 1.0, "parts": [True, False], "length": 0.5}, flags=["truncated"]),
         row(1, values={"em": False, "parts": [], "length": 1.0}, subtask="algebra", repeat=2),
         row(2, values={}),
     ]
-    made = packed(rows)
+    made = packed(rows, task("parts", number="length"))
     index = unpack(made.index)
     assert index["values"] == {"em": [1.0, 0.0, None], "parts": [0.5, None, None]}
-    assert made.values == ("em", "parts")  # a length is no verdict
+    assert made.values == ("em", "parts")  # a length is not a verdict, not even where it is 1
     assert index["flags"] == [["truncated"], [], []]
     assert (index["doc"], index["subtask"], index["repeat"]) == (
         [0, 1, 2],
@@ -105,8 +115,8 @@ def test_the_index_holds_what_is_filtered_by() -> None:
 def test_disputed_samples_are_those_on_which_an_honest_metric_differs() -> None:
     verdicts = [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, None)]
     rows = [row(at, values={"em": em, "fair": fair}) for at, (em, fair) in enumerate(verdicts)]
-    assert packed(rows).flags == {}
-    made = packed(rows, honest=["fair"])
+    assert packed(rows, task("fair")).flags == {}
+    made = packed(rows, task(honest="fair"))
     assert unpack(made.index)["flags"] == [[], ["disputed"], ["disputed"], []]
     assert made.flags == {"disputed": 2}
 

@@ -9,21 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from olmes.benchmark.registry import load_task
-from olmes.records.diagnosis import diagnose
+from olmes.records.check import converted, run_record
+from olmes.records.diagnosis import Diagnosis
+from olmes.records.schema import DiagnosisCounts, TaskResult
 from olmes.reports.cost import run_cost
 from olmes.reports.format_cost import flag_lost, format_cost
-from olmes.reports.lengths import BINS, length_view
+from olmes.reports.lengths import BINS, ResponseLengths, length_view
 from olmes.reports.links import samples_link
 from olmes.reports.run_page import write_run_page
+from tests.factories import response_row, run_json, score_json, task_json
 
 
-def task(**fields: Any) -> dict[str, Any]:
-    generation = {"generation": {"max_tokens": 100}}
-    counts = {"truncated": 2}
-    tokens = {"prompt": 900, "completion": 160}
-    return {"n": 4, "tokens": tokens, "counts": counts, "formulation": generation} | fields
+def task(*, honest: str = "", **fields: Any) -> TaskResult:
+    metrics = {"exact_match": score_json(0.5)}
+    if honest:
+        metrics[honest] = score_json(0.5) | {"honest": True}
+    described: dict[str, Any] = {
+        "metrics": metrics,
+        "n": 4,
+        "tokens": {"prompt": 900, "completion": 160},
+        "counts": {"truncated": 2},
+        "formulation": {"generation": {"max_tokens": 100}},
+    }
+    return converted(task_json(**described | fields), TaskResult)
 
 
 def test_lengths_and_their_histogram() -> None:
@@ -50,10 +61,25 @@ def test_what_is_not_generated_has_no_length() -> None:
     assert length_view("truthfulqa", task(tokens=nothing), {}, samples_link) is None
 
 
+def test_lengths_are_counted_as_rows_pass_without_what_failed() -> None:
+    responses: list[Any] = [{"text": "", "completion_tokens": 7}] * 3
+    responses += [None, {"text": "", "completion_tokens": 1, "error": "reset"}]
+    lengths = ResponseLengths()
+    for response in responses:
+        lengths.see("a", response_row(response=response))
+    assert lengths.of("a") == {7: 3}
+    assert lengths.of("under seal") == {}
+
+
 def test_cost_adds_up() -> None:
-    judge = {"tokens": {"prompt": 50, "completion": 5}}
-    run = {"tasks": {"a": task(), "b": task(judge=judge)}, "timing": {"answer_s": 32.0}}
-    cost = run_cost(run)
+    judge = {
+        "model": None,
+        "budget": None,
+        "judgements": 1,
+        "tokens": {"prompt": 50, "completion": 5},
+    }
+    tasks = {"a": task(), "b": task(judge=judge)}
+    cost = run_cost(replace(run_record(run_json()), tasks=tasks, timing={"answer_s": 32.0}))
     assert [(line.prompt, line.completion, line.judge) for line in (*cost.lines, cost.total)] == [
         ("900", "160", "–"),
         ("900", "160", "55"),
@@ -79,7 +105,7 @@ def test_every_sub_task_is_a_tile_with_its_number_and_its_samples(
         assert html.unescape(link) == samples_link(task="bbh", subtask=name, metric="exact_match")
 
 
-ROWS = [
+ROWS: list[tuple[float, float, list[str], str]] = [
     # values by the protocol and leniently, flags, response
     (1.0, 1.0, [], "The answer is 3."),
     (0.0, 1.0, [], "so \\boxed{3}"),
@@ -93,17 +119,19 @@ ROWS = [
 def test_the_numbers_of_the_diagnosis_lead_to_as_many_samples() -> None:
     names = ("exact_match", "exact_match_numeric")
     rows = [
-        {
-            "values": dict(zip(names, values, strict=True)),
-            "flags": flags,
-            "gold": "3",
-            "response": {"text": text},
-        }
-        for *values, flags, text in ROWS
+        response_row(
+            values={names[0]: strict, names[1]: lenient},
+            flags=flags,
+            gold="3",
+            response={"text": text},
+        )
+        for strict, lenient, flags, text in ROWS
     ]
-    found = diagnose(load_task("gsm8k"), rows)
-    flagged = [flag_lost(row, names[0], [names[1]]) for row in rows]
-    view = format_cost("GSM8K", found, samples_link, task="gsm8k")
+    found = Diagnosis(load_task("gsm8k"))
+    for row in rows:
+        found.add(row)
+    flagged = [flag_lost(row, task(honest=names[1])) for row in rows]
+    view = format_cost("GSM8K", found.counted(), samples_link, task="gsm8k")
     assert view.lost is not None
     assert (view.n, view.wrong.text, view.lost.text, view.lost.share) == ("6", "5", "4", "66.7 %")
     assert len(view.reasons) == 4
@@ -118,7 +146,7 @@ def test_the_numbers_of_the_diagnosis_lead_to_as_many_samples() -> None:
 
 @pytest.mark.parametrize("lost", [None, 0])
 def test_nothing_lost_and_nothing_known_are_told_apart(lost: int | None) -> None:
-    diagnosis: dict[str, Any] = {"n": 0, "wrong": 0, "lost": lost, "lost_by": {}, "flags": {}}
+    diagnosis = DiagnosisCounts(n=0, wrong=0, lost=lost, lost_by={}, flags={})
     view = format_cost("X", diagnosis, samples_link)
     assert (view.lost is None) == (lost is None)
     assert view.bar is None

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
+from olmes.records.check import run_record
+from olmes.records.record import Record
+from olmes.records.schema import FLAGS, ResponseRow
 from olmes.reports.notices import run_notices
 from olmes.reports.page import HERE, asset
-from olmes.reports.run_page import ISSUES, write_run_page
-from olmes.runs.score_sheet import FLAGS
+from olmes.reports.run_page import ISSUES, pack, write_run_page
 from olmes.tools import jsonl
 
 SCRIPTS = sorted(path.name for path in (HERE / "assets").glob("*.js"))
@@ -108,6 +110,37 @@ def test_the_mean_of_the_suite_is_the_headline(clean_run: Path, clean_page: str)
     assert "22 November 2026, 10:00 UTC" in words
 
 
+def in_words(run: dict[str, Any]) -> None:
+    """The metric is words, of which fewer are better; each of 12 items has 5 responses."""
+    metric = {"value": 466.7, "stderr": 73.2, "ci_low": 323.2, "ci_high": 610.1, "n": 60}
+    task = run["tasks"]["gsm8k"]
+    task["metrics"]["exact_match"] |= {**metric, "unit": "number", "higher_is_better": False}
+    task["items"] = 12
+    run["suite"] |= metric | {"unit": "number"}
+    run["tasks"] = {"gsm8k": task}
+
+
+def test_a_number_is_written_as_it_is_with_its_signs(clean_run: Path, tmp_path: Path) -> None:
+    page = render(clean_run, tmp_path, in_words)
+    words = PageText(page.replace("<wbr>", "")).words
+    assert "exact_match ↓ # 466.7 [323.2, 610.1] 73.2 60" in words
+    assert "Mean of 1 task ↓ # 466.7 95 % CI [323.2, 610.1], SE 73.2, n = 60" in words
+    assert "↓ lower is better; # a number, not a percentage." in words
+    assert page.count('<abbr class="sign" title="lower is better">↓</abbr>') == 2
+    (row,) = re.findall(r'<tr class="primary">.*?</tr>', page, re.DOTALL)
+    assert "<svg" not in row
+    data = json.loads(re.findall(r'id="page-data">(.*?)</script>', page)[0])
+    assert data["tasks"][0]["metrics"] == ["exact_match_numeric"], "a number is not a verdict"
+    assert data["tasks"][0]["labels"] == {"exact_match": "exact_match ↓ #"}
+
+
+def test_items_and_responses_are_two_numbers_where_items_repeat(
+    clean_run: Path, clean_page: str, tmp_path: Path
+) -> None:
+    assert "12 items, 60 responses; " in PageText(render(clean_run, tmp_path, in_words)).words
+    assert " items, " not in clean_page.partition("<main")[2].partition("<script")[0]
+
+
 def test_no_number_without_its_hashes(clean_run: Path, clean_page: str) -> None:
     words = PageText(clean_page).words
     for task in json.loads((clean_run / "run.json").read_text())["tasks"].values():
@@ -122,8 +155,8 @@ def test_a_run_of_single_tasks_has_no_mean(clean_run: Path, tmp_path: Path) -> N
     assert "smollm2 on tasks chosen one by one" in words
 
 
-def sample_data(run: dict[str, Any]) -> None:
-    run["tasks"]["gsm8k"]["data"] |= {"origin": "sample", "official": False}
+def demo_data(run: dict[str, Any]) -> None:
+    run["tasks"]["gsm8k"]["data"] |= {"origin": "demo", "official": False}
 
 
 def other_data(run: dict[str, Any]) -> None:
@@ -147,7 +180,7 @@ def judged(run: dict[str, Any]) -> None:
 
 
 NOTICES: list[tuple[Change, str, str]] = [
-    (sample_data, "stop", "Sample data: not comparable GSM8K: scored on the built-in sample"),
+    (demo_data, "stop", "Demo data: not comparable GSM8K: scored on the built-in demo data"),
     (lambda run: run.update(complete=False), "stop", "Incomplete run"),
     (lambda run: run["suite"].update(complete=False), "stop", "Incomplete run"),
     (count_of("failed"), "stop", "Failed requests GSM8K: 3 requests got no response"),
@@ -191,10 +224,10 @@ def test_the_gravest_notice_stands_first(clean_run: Path) -> None:
     run = json.loads((clean_run / "run.json").read_text())
     run["limit"] = 8
     count_of("unjudged")(run)
-    assert [notice.level for notice in run_notices(run)] == ["stop", "caution"]
+    assert [notice.level for notice in run_notices(run_record(run))] == ["stop", "caution"]
     count_of("timeout")(run)
     changed_formulation(run)
-    levels = [notice.level for notice in run_notices(run)]
+    levels = [notice.level for notice in run_notices(run_record(run))]
     assert levels == ["stop", "caution", "caution", "caution"]
 
 
@@ -299,8 +332,22 @@ def test_hostile_texts_are_escaped(hostile_page: str) -> None:
     for _, attributes in PageText(hostile_page).tags:
         assert "onerror" not in attributes
     scripts = re.findall(r"<script(.*?)>", hostile_page)
-    assert scripts.count("") == 3  # every other one is data
+    assert scripts.count("") == 4  # every other one is data
     assert all(not found or "type=" in found for found in scripts)
+
+
+def test_a_collector_sees_every_row_of_what_is_not_sealed(sealed_run: Path) -> None:
+    class Ids:
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, int]] = []
+
+        def see(self, task: str, row: ResponseRow) -> None:
+            self.seen.append((task, row["doc_id"]))
+
+    record, ids = Record.load(sealed_run), Ids()
+    for name in record.tasks:
+        pack(record, name, [ids])
+    assert ids.seen == [("gsm8k", row["doc_id"]) for row in record.samples("gsm8k")]
 
 
 def test_the_page_is_the_same_every_time(clean_run: Path, clean_page: str, tmp_path: Path) -> None:
@@ -313,8 +360,8 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_later_schema_is_refused(clean_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(OlmesError, match="schema 2"):
-        render(clean_run, tmp_path, lambda run: run.update(schema=2))
+    with pytest.raises(OlmesError, match="newer than this olmes reads"):
+        render(clean_run, tmp_path, lambda run: run.update(schema=3))
 
 
 def test_damaged_samples_are_refused_by_file_and_line(clean_run: Path, tmp_path: Path) -> None:

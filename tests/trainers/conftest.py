@@ -201,7 +201,7 @@ class Workshop:
         from olmes.trainers.recipe import make_recipe
         from olmes.trainers.tables import override
 
-        small = {
+        small: dict[str, Any] = {
             "model": str(self.model),
             "template": "tulu",
             "max_length": 64,
@@ -209,7 +209,12 @@ class Workshop:
             "data": {f"{stage}.jsonl": {"fraction": 1.0}},
             "hardware": {"device": "cpu"},
         }
-        step = {"learning_rate": 1e-3, "batch_size": 8, "micro_batch_size": 4, "max_steps": 4}
+        step: dict[str, Any] = {
+            "learning_rate": 1e-3,
+            "batch_size": 8,
+            "micro_batch_size": 4,
+            "max_steps": 4,
+        }
         step["warmup_ratio"] = 0.0
         if stage == "rlvr":
             small |= {"generations": 4, "max_prompt_length": 32, "max_completion_length": 6}

@@ -11,6 +11,7 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.trainers.grpo import build_grpo, fitting, reward_function, train_grpo
 from olmes.trainers.rewards import VerifierRewards
+from tests.known import known
 
 ECHO = Path(__file__).parents[1] / "olmes/files/echo_task.py"
 
@@ -193,13 +194,14 @@ def test_a_toy_taught_to_add_half_the_time_adds_better_after_grpo(
             checkpoints={"every": 120},
         )
         final = train_grpo(prepared)
-        [task] = compare_runs(scored(start), scored(final))["tasks"]
-        print(f"seed {seed}: {task['difference']['sentence']}")
-        assert task["difference"]["verdict"] == "better"
+        [task] = compare_runs(scored(start), scored(final)).tasks
+        difference = known(task.difference)
+        print(f"seed {seed}: {difference.sentence}")
+        assert difference.verdict == "better"
         # The reward (sampled, training sums) and the dev score (greedy, held-out ones) agree.
         log = [json.loads(line) for line in (prepared.out / "train_log.jsonl").open()]
         early, late = (sum(row["reward"] for row in rows) / 10 for rows in (log[:10], log[-10:]))
-        print(f"  reward {early:.3f} -> {late:.3f}, score {task['a']['value']:.3f} -> ", end="")
-        print(f"{task['b']['value']:.3f}")
+        print(f"  reward {early:.3f} -> {late:.3f}, score {known(task.a.value):.3f} -> ", end="")
+        print(f"{known(task.b.value):.3f}")
         assert late > early
-        assert abs(late - task["b"]["value"]) < 0.3
+        assert abs(late - known(task.b.value)) < 0.3

@@ -52,10 +52,12 @@ def test_every_setting_of_a_recipe_reaches_ppo() -> None:
             "hardware.precision": "float32", "hardware.device": "cpu",
         },
     )  # fmt: skip
+    assert isinstance(recipe, RLVRRecipe)
     config = ppo_config(recipe, 1)
     assert (config.max_grad_norm, config.schedule) == (0.5, "constant")
     assert (config.mixed_precision, config.device) == ("no", "cpu")
     endless = read_recipe("tulu3-8b-rlvr", "rlvr", {"optimization.max_grad_norm": "none"})
+    assert isinstance(endless, RLVRRecipe)
     assert ppo_config(endless, 1).max_grad_norm == math.inf
 
 
@@ -141,9 +143,10 @@ def test_shards_and_other_engines_are_refused(workshop: Any, tmp_path: Any) -> N
         with pytest.raises(OlmesError, match="cuts weights by itself"):
             check_launcher(SimpleNamespace(distributed_type=kind))
     check_launcher(SimpleNamespace(distributed_type=DistributedType.MULTI_GPU))
-    zero = {"hardware.strategy": "zero3"}
+    sharded = read_recipe("tulu3-8b-rlvr", "rlvr", {"hardware.strategy": "zero3"})
+    assert isinstance(sharded, RLVRRecipe)
     with pytest.raises(OlmesError, match="PPO shards by FSDP"):
-        check_stage(read_recipe("tulu3-8b-rlvr", "rlvr", zero))
+        check_stage(sharded)
     with pytest.raises(OlmesError, match="PPO generates with transformers"):
         train(workshop.recipe("rlvr", **SMALL, vllm="server"), tmp_path / "v", say=lambda _: None)
 
@@ -155,7 +158,13 @@ def test_adapters_are_refused(workshop: Any, tmp_path: Any) -> None:
 
 
 def test_algorithm_ppo_is_trained_by_ppo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("olmes.trainers.train.prepare", lambda recipe, out, say: (recipe, out))
-    monkeypatch.setattr("olmes.trainers.ppo.stage.train_ppo_stage", lambda prepared: prepared)
-    recipe = read_recipe("tulu3-8b-rlvr", "rlvr")
-    assert train_stage(recipe, tmp_path, say=print) == (recipe, tmp_path)
+    trained: list[str] = []
+
+    def note(prepared: str) -> Path:
+        trained.append(prepared)
+        return tmp_path
+
+    monkeypatch.setattr("olmes.trainers.train.prepare", lambda recipe, out, say: recipe.algorithm)
+    monkeypatch.setattr("olmes.trainers.ppo.stage.train_ppo_stage", note)
+    assert train_stage(read_recipe("tulu3-8b-rlvr", "rlvr"), tmp_path, say=print) == tmp_path
+    assert trained == ["ppo"]

@@ -145,7 +145,7 @@ def test_held_out_constraints_are_a_series(monkeypatch: pytest.MonkeyPatch) -> N
         return Answers([[("kept", folder.name == "early")] * 4])
 
     monkeypatch.setattr("olmes.trainers.reward_watch.Record.load", load)
-    rows = [
+    rows: Any = [
         {**scores_row(2, 0.5, {}), "folder": "early"},
         {**scores_row(4, 0.5, {}), "folder": "late"},
     ]

@@ -10,7 +10,7 @@ import pytest
 from olmes.benchmark.registry import load_task, module_from_file
 from olmes.tools import jsonl
 from olmes.trainers.mixture import bundled_data
-from olmes.types import Response
+from olmes.types import Doc, Response
 
 small_data = module_from_file(Path(__file__).parent / "files/small_data.py")
 
@@ -27,7 +27,7 @@ def test_bundled_answers_are_right_and_rejected_ones_wrong() -> None:
         return ifeval.score(doc, Response(text=text)).values["prompt_level_strict"]
 
     for topic, id_, given in small_data.constrained():
-        doc = {"instruction_id_list": [id_], "kwargs": [given]}
+        doc: Doc = {"instruction_id_list": [id_], "kwargs": [given]}
         assert strict(doc, small_data.SHAPES[id_](topic, given)) == 1.0
         assert strict(doc, small_data.broken(topic, id_)) == 0.0
     sums = small_data.sums(small_data.Random(5))

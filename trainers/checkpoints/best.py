@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from olmes.comparison.best import shared_by_suite
 from olmes.comparison.boards import higher_is_better
@@ -20,7 +19,15 @@ from olmes.records.record import Record
 from olmes.records.schema import Score, TaskResult
 from olmes.tools.jsonl import dumps, write, write_atomically
 from olmes.trainers.checkpoints.manifest import Training
-from olmes.trainers.checkpoints.queue import Job, Queue, ScoreResult, TaskScore
+from olmes.trainers.checkpoints.queue import Job, Queue
+from olmes.trainers.checkpoints.results import (
+    BestEntry,
+    BestNumbers,
+    JobRow,
+    ScoreResult,
+    ScoreRow,
+    TaskScore,
+)
 
 
 def outcome(record: Record) -> ScoreResult:
@@ -82,9 +89,9 @@ def publish(queue: Queue, training: Training, items: SharedItems) -> set[str]:
     return {one.job.folder for one in found}
 
 
-def row_of(job: Job) -> dict[str, Any]:
+def row_of(job: Job) -> JobRow | ScoreRow:
     """One line of `scores.jsonl`."""
-    return {
+    row: JobRow = {
         "checkpoint": job.label,
         "step": job.step,
         "state": job.state,
@@ -95,8 +102,8 @@ def row_of(job: Job) -> dict[str, Any]:
         "fingerprint": job.fingerprint or None,
         "queued": job.created,
         "ended": job.updated,
-        **(job.result or {}),
     }
+    return row if job.result is None else {**row, **job.result}
 
 
 def eligible(job: Job) -> bool:
@@ -117,10 +124,10 @@ class Best:
     """The best of a training's checkpoints at one evaluation request."""
 
     job: Job
-    numbers: dict[str, Any]
+    numbers: BestNumbers
     note: str
 
-    def to_json(self, training: Path) -> dict[str, Any]:
+    def to_json(self, training: Path) -> BestEntry:
         """An entry of `best.json`."""
         result = self.job.score
         staged = training / self.job.folder
@@ -135,25 +142,26 @@ class Best:
             "record": result["record"],
             "folder": result["folder"],
             **self.numbers,
+            "unit": result.get("unit", "share"),
             "note": self.note,
         }
 
 
 def best_among(jobs: Sequence[Job], items: SharedItems) -> Best:
-    """The checkpoint with the best mean, and what that mean is worth after the choosing.
+    """The checkpoint with the best mean, and what that mean is worth, given the choice.
 
     The correction is `olmes.comparison.best` over the items that all checkpoints have. Where it
     cannot be made, the score stands uncorrected and the note says why.
     """
     results = [job.score for job in jobs]
+    means = [result["value"] or 0.0 for result in results]  # of eligible jobs; none is missing
     records = [Record.load(Path(result["folder"])) for result in results]
     directions = {
         task.score.higher_is_better for record in records for task in record.tasks.values()
     }
     best = max if True in directions else min
-    means = [result["value"] or 0.0 for result in results]  # of eligible jobs; none is missing
     top = best(range(len(jobs)), key=means.__getitem__)
-    plain = {
+    plain: BestNumbers = {
         "score": results[top]["value"],
         "stderr": results[top]["stderr"],
         "corrected": None,
@@ -173,6 +181,14 @@ def best_among(jobs: Sequence[Job], items: SharedItems) -> Best:
     note = ""
     if not math.isclose(means[found.index], found.score, abs_tol=1e-6):
         note = f"over the {found.n} items that all checkpoints have a value for"
-    names = ("score", "stderr", "corrected", "bias", "ci_low", "ci_high", "n")
-    numbers = {name: getattr(found, name) for name in names}
-    return Best(jobs[found.index], {**numbers, "k": found.checkpoints}, note)
+    numbers: BestNumbers = {
+        "score": found.score,
+        "stderr": found.stderr,
+        "corrected": found.corrected,
+        "bias": found.bias,
+        "ci_low": found.ci_low,
+        "ci_high": found.ci_high,
+        "n": found.n,
+        "k": found.checkpoints,
+    }
+    return Best(jobs[found.index], numbers, note)

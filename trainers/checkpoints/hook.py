@@ -237,7 +237,10 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         )  # fmt: skip
         scoring.write_training()
         if options.command is not None:
+            before = self.submission
             self.submission = JobSubmission(options.command, scoring.queue, say)
+            if before is not None:  # the same callback in a second training of the script
+                self.submission.submitted = before.submitted
         if options.where == "process" and options.request.device is None:
             device = free_device(kind, getattr(args, "local_process_index", 0))
             if device is None:

@@ -17,15 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
 
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import Lock
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
-from olmes.types import Unit
+from olmes.trainers.checkpoints.results import ScoreResult, State
 
-State = Literal["queued", "running", "done", "failed", "skipped"]
 WAITING = ("queued", "running")
 MOST_DEATHS = 20
 """Processes that may die over one job before it counts as failed; a raised error is not a death."""
@@ -41,47 +39,6 @@ CREATE TABLE IF NOT EXISTS jobs (
     result TEXT NOT NULL DEFAULT 'null', created REAL NOT NULL, updated REAL NOT NULL
 )
 """
-
-
-class TaskScore(TypedDict):
-    """The primary metric of a task."""
-
-    metric: str
-    value: float | None
-    stderr: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-    unit: NotRequired[Unit]
-    higher_is_better: NotRequired[bool]
-
-
-class ScoreResult(TypedDict):
-    """What the queue keeps of a record: its name and its headline numbers."""
-
-    record: str
-    folder: str
-    suite: str
-    complete: bool
-    held_out: bool
-    demo_data: NotRequired[bool]
-    """Whether it ran on built-in demo data."""
-    value: float | None
-    """The suite's mean."""
-    stderr: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-    unit: NotRequired[Unit]
-    """Of the mean, and its direction."""
-    higher_is_better: NotRequired[bool]
-    tasks: dict[str, TaskScore]
-    missing: list[str]
-    """Tasks without a number."""
-    same_as: NotRequired[str]
-    """The checkpoint with the same weights whose record it shares."""
-    seconds: NotRequired[float]
-    """How long the scoring took."""
 
 
 @dataclass(frozen=True, slots=True)

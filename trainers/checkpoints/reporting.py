@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypedDict
 
-from olmes.trainers.checkpoints.queue import Job, Queue, ScoreResult
-
-
-class BestEntry(TypedDict):
-    """The keys of an entry of `best.json` that are reported."""
-
-    suite: str
-    checkpoint: str
-    k: int
-    score: float
-    corrected: float | None
-    ci_low: float | None
-    ci_high: float | None
+from olmes.records.shown import interval, shown
+from olmes.trainers.checkpoints.queue import Job, Queue
+from olmes.trainers.checkpoints.results import BestEntry, ScoreResult
+from olmes.types import Unit
 
 
 class ScoreReporter:
@@ -76,24 +66,26 @@ def sentence(job: Job) -> str:
 
 
 def number(result: ScoreResult) -> str:
-    """A score in percent with its interval."""
+    """A score with its interval, where there is one."""
     if result["value"] is None:
         return "has no number"
-    return f"{100 * result['value']:.1f}{interval(result['ci_low'], result['ci_high'])}"
+    unit = result.get("unit") or "share"
+    return shown(result["value"], unit) + in_brackets(result["ci_low"], result["ci_high"], unit)
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """An interval in percent, where there is one."""
-    return "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+def in_brackets(low: float | None, high: float | None, unit: Unit) -> str:
+    """An interval behind a number; nothing where there is none."""
+    return "" if low is None or high is None else f" {interval(low, high, unit)}"
 
 
 def best_sentence(best: BestEntry) -> str:
     """Which checkpoint is best, and what its score is worth."""
+    unit = best["unit"]
     text = (
         f"best of {best['k']} on {best['suite']}: {best['checkpoint']} with "
-        f"{100 * best['score']:.1f}"
+        f"{shown(best['score'], unit)}"
     )
     if best["corrected"] is not None:
-        text += f", {100 * best['corrected']:.1f} corrected for the choice"
-        text += interval(best["ci_low"], best["ci_high"])
+        text += f", {shown(best['corrected'], unit)} corrected for the choice"
+        text += in_brackets(best["ci_low"], best["ci_high"], unit)
     return text

@@ -36,8 +36,9 @@ from olmes.trainers.checkpoints.adapters import merged
 from olmes.trainers.checkpoints.best import outcome, publish
 from olmes.trainers.checkpoints.folders import signature
 from olmes.trainers.checkpoints.manifest import Training
-from olmes.trainers.checkpoints.queue import Job, Queue, ScoreResult
+from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+from olmes.trainers.checkpoints.results import ScoreResult
 from olmes.trainers.checkpoints.staging import sweep
 
 POLL_SECONDS = 0.5
@@ -214,8 +215,9 @@ class Scorer:
             options = request.options(self.training.name)
             self.evaluations[request_hash] = Evaluation(tasks, suite, options)
         live = LiveProgress(self.training.push, say=say) if self.training.push else None
-        evaluation = self.evaluations[request_hash]
-        record = evaluation.run_loaded(model, callback=live, scorers=self.scorers)
+        record = self.evaluations[request_hash].run_loaded(
+            model, callback=live, scorers=self.scorers
+        )
         page = record.folder / "report.html"
         if not page.exists():
             # Imported here, so that the process starts without the reports.

@@ -9,24 +9,34 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from olmes.server.record_schema import LARGEST
-from olmes.server.routes.shapes import ERRORS, Progress, Running
-from olmes.server.service import arrival, caller_of, service_of
+from olmes.client.types import Running, UnderWay
+from olmes.records.schema import LARGEST
+from olmes.server.routes.shapes import ERRORS, Progress
+from olmes.server.service import caller_of, service_of
 from olmes.tools.jsonl import dumps
 
 router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS)
 
 
 @router.post("/progress", status_code=204)
-async def tell_progress(request: Request, progress: Annotated[Progress, Body()]) -> None:
+async def report_progress(request: Request, progress: Annotated[Progress, Body()]) -> None:
     """Say how far an evaluation is. It is forgotten after ten minutes of silence."""
-    service_of(request).hub.progress(caller_of(request).name, progress.model_dump())
+    facts = UnderWay(
+        run=progress.run,
+        model=progress.model,
+        suite=progress.suite,
+        task=progress.task,
+        done=progress.done,
+        total=progress.total,
+        finished=progress.finished,
+    )
+    service_of(request).hub.progress(caller_of(request).name, facts)
 
 
 @router.get("/progress")
 async def running(request: Request) -> Running:
     """Evaluations under way."""
-    return Running.model_validate({"running": service_of(request).hub.running()})
+    return Running(running=service_of(request).hub.running())
 
 
 @router.get(
@@ -41,7 +51,7 @@ async def events(
 ) -> StreamingResponse:
     """Server-sent events: `run` for each that arrives, `progress` of those under way.
 
-    With `Last-Event-ID` (or `since`, the same number), the runs that came since are told first.
+    With `Last-Event-ID` (or `since`, the same number), the runs that came since are sent first.
     """
     service = service_of(request)
     stream = service.hub.listen()
@@ -50,15 +60,15 @@ async def events(
     if seen is not None:
         missed = await to_thread.run_sync(service.arrivals, seen, 200)
 
-    async def told() -> AsyncIterator[str]:
+    async def missed_and_new() -> AsyncIterator[str]:
         service.numbers.listeners.inc()
         try:
-            for run in missed:
-                yield f"id: {run['seq']}\nevent: run\ndata: {dumps(arrival(run))}\n\n"
+            for seq, run in missed:
+                yield f"id: {seq}\nevent: run\ndata: {dumps(run)}\n\n"
             async for text in stream:
                 yield text
         finally:
             service.numbers.listeners.dec()
 
     headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(missed_and_new(), media_type="text/event-stream", headers=headers)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from olmes import __version__
-from olmes.server.record_schema import LARGEST
+from olmes.client.types import AuditLog, Health
+from olmes.records.schema import LARGEST
 from olmes.server.routes.shapes import ERRORS, Limit
 from olmes.server.service import service_of
 
@@ -16,10 +17,10 @@ router = APIRouter(tags=["operations"])
 
 
 @router.get("/healthz")
-def health(request: Request) -> dict[str, str]:
+def health(request: Request) -> Health:
     """Whether the server answers and its database does; open to everybody."""
     service_of(request).store.generation()
-    return {"status": "ok", "version": __version__}
+    return Health(status="ok", version=__version__)
 
 
 @router.get("/metrics", response_class=Response, responses=ERRORS)
@@ -39,7 +40,8 @@ def audit(
     request: Request,
     before: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
     limit: Limit = 100,
-) -> dict[str, Any]:
+) -> AuditLog:
     """The audit log, newest first; needs the role admin."""
     entries = service_of(request).store.audit_entries(limit=limit, before=before)
-    return {"entries": entries, "next": entries[-1]["seq"] if len(entries) == limit else None}
+    following = entries[-1]["seq"] if len(entries) == limit else None
+    return AuditLog(entries=entries, next=following)

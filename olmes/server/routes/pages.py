@@ -9,10 +9,10 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from olmes.server import own_pages
-from olmes.server.pages import Pages
+from olmes.server import server_pages
+from olmes.server.page_cache import PageCache
 from olmes.server.refusals import RefusedError
-from olmes.server.rendering import Page
+from olmes.server.report_pages import Page
 from olmes.server.routes.shapes import RunId, RunQuery, Text
 from olmes.server.service import service_of
 
@@ -21,9 +21,9 @@ STATIC = {"live.js": "text/javascript", "server.css": "text/css"}
 FOLDER = Path(__file__).parent.parent / "static"
 
 
-def pages_of(request: Request) -> Pages:
+def pages_of(request: Request) -> PageCache:
     """The pages of the server that is asked."""
-    pages: Pages = request.app.state.pages
+    pages: PageCache = request.app.state.pages
     return pages
 
 
@@ -41,7 +41,7 @@ def answer(request: Request, page: Page) -> Response:
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["content-encoding"] = "gzip"
     else:
-        body = own_pages.unpacked(page)
+        body = server_pages.unpacked(page)
     return Response(body, headers=headers, media_type="text/html; charset=utf-8")
 
 
@@ -81,7 +81,7 @@ async def checkpoints(request: Request, family: Text = None) -> Response:
     if family:
         return answer(request, await pages_of(request).checkpoints(family))
     found = await to_thread.run_sync(service_of(request).store.families)
-    return answer(request, await to_thread.run_sync(own_pages.families_page, found))
+    return answer(request, await to_thread.run_sync(server_pages.families_page, found))
 
 
 @router.get("/runs.html")
@@ -98,7 +98,7 @@ async def runs(
     def make() -> Page:
         asked = {"q": q, "suite": suite, "model": model}
         address = str(request.base_url).rstrip("/")
-        return own_pages.runs_page(service.store, service.hub.running(), asked, after, address)
+        return server_pages.runs_page(service.store, service.hub.running(), asked, after, address)
 
     return answer(request, await to_thread.run_sync(make))
 
@@ -107,7 +107,7 @@ async def runs(
 async def ledger(request: Request) -> Response:
     """Every look at held-out tasks."""
     entries = await to_thread.run_sync(service_of(request).store.ledger_entries)
-    return answer(request, await to_thread.run_sync(own_pages.ledger_page, entries))
+    return answer(request, await to_thread.run_sync(server_pages.ledger_page, entries))
 
 
 @router.get("/static/{name}")

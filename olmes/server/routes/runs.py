@@ -10,21 +10,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from olmes.client.types import RunDetail, RunList, Sample, SampleList
+from olmes.records.schema import LARGEST
 from olmes.server.artifacts import SampleFilter
-from olmes.server.record_schema import LARGEST
 from olmes.server.refusals import RefusedError
-from olmes.server.routes.shapes import (
-    ERRORS,
-    Limit,
-    RunDetail,
-    RunId,
-    RunList,
-    RunSummary,
-    Sample,
-    SampleList,
-    TaskName,
-    Text,
-)
+from olmes.server.routes.shapes import ERRORS, Limit, RunId, TaskName, Text
 from olmes.server.service import caller_of, service_of, summary
 from olmes.server.store import RunFilter
 
@@ -42,7 +32,7 @@ def place(text: str | None) -> tuple[str, int] | None:
     """The place that a text is.
 
     Raises:
-        RefusedError: it is none that this server gave.
+        RefusedError: it is not one that this server gave.
     """
     if text is None:
         return None
@@ -52,7 +42,7 @@ def place(text: str | None) -> tuple[str, int] | None:
         found = None
     good = isinstance(found, list) and [type(part) for part in found] == [str, int]
     if not good or not re.fullmatch(r"[0-9TZ:.+-]{0,40}", found[0]) or abs(found[1]) > LARGEST:
-        raise RefusedError(422, "after: is no place of this list.", "after")
+        raise RefusedError(422, "after: is not a place in this list.", "after")
     return found[0], found[1]
 
 
@@ -79,11 +69,11 @@ def list_runs(
     store = service_of(request).store
     rows = store.find_runs(wanted, limit=limit + 1, before=place(after), by=sort)
     more, rows = len(rows) > limit, rows[:limit]
-    numbers = store.primaries([row["seq"] for row in rows])
-    runs = [
-        RunSummary.model_validate(summary(row) | {"tasks": numbers[row["seq"]]}) for row in rows
-    ]
-    return RunList(runs=runs, next=cursor(rows[-1]["created"], rows[-1]["seq"]) if more else None)
+    numbers = store.primaries([row.seq for row in rows])
+    return RunList(
+        runs=[summary(row, numbers[row.seq]) for row in rows],
+        next=cursor(rows[-1].created, rows[-1].seq) if more else None,
+    )
 
 
 @router.get("/runs/{run}")
@@ -91,15 +81,14 @@ def one_run(request: Request, run: RunId) -> RunDetail:
     """A run: its summary and the whole record."""
     store = service_of(request).store
     row = store.run_row(run)
-    numbers = store.primaries([row["seq"]])[row["seq"]]
-    found = RunSummary.model_validate(summary(row) | {"tasks": numbers})
-    return RunDetail(run=found, record=json.loads(row["data"]))
+    numbers = store.primaries([row.seq])[row.seq]
+    return RunDetail(run=summary(row, numbers), record=json.loads(store.run_text(run)))
 
 
 @router.get("/runs/{run}/run.json", response_class=Response)
 def run_file(request: Request, run: RunId) -> Response:
     """The record, byte for byte as it was uploaded."""
-    text = service_of(request).store.run_row(run)["data"]
+    text = service_of(request).store.run_text(run)
     return Response(text.encode(), media_type="application/json")
 
 
@@ -119,11 +108,10 @@ def list_samples(
     """Samples of a task, in the order of its file. Samples under seal are not served to anybody."""
     store = service_of(request).store
     row = store.samples_of(run, task)
-    record = json.loads(store.run_row(run)["slim"])["tasks"][task]
-    good = record["metrics"][record["primary"]].get("higher_is_better", True)
+    good = store.primary_of(run, task).higher_is_better
     wanted = SampleFilter(subtask=subtask, flag=flag, verdict=verdict, doc_id=doc_id, words=q or "")
     found, following = store.artifacts.select(
-        row["artifact"], wanted, start=start, limit=limit, good=good
+        row.artifact, wanted, start=start, limit=limit, good=good
     )
     samples: list[Sample] = []
     size = 0
@@ -140,10 +128,10 @@ def one_sample(request: Request, run: RunId, task: TaskName, at: int) -> Sample:
     """The sample at a place of a task's file."""
     store = service_of(request).store
     row = store.samples_of(run, task)
-    if not 0 <= at < row["rows"]:
-        raise RefusedError(404, f"{task} has {row['rows']} samples.", "at")
+    if not 0 <= at < row.rows:
+        raise RefusedError(404, f"{task} has {row.rows} samples.", "at")
     [(found, line)], _ = store.artifacts.select(
-        row["artifact"], SampleFilter(), start=at, limit=1, good=True
+        row.artifact, SampleFilter(), start=at, limit=1, good=True
     )
     return Sample(place=found, row=json.loads(line))
 

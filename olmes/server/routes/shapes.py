@@ -1,13 +1,24 @@
-"""What the API takes and answers, as types; the OpenAPI document is made of them."""
+"""What the API takes, as types; the OpenAPI document is made of them and of what the client gets.
+
+What it answers is in `olmes.client.types`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, with_config
+from typing_extensions import is_typeddict
 
-from olmes.server.record_schema import LARGEST, NAME, RUN_ID, TASK_NAME
+from olmes.client import types as answers
+from olmes.records.schema import LARGEST
+from olmes.server.checks import NAME, RUN_ID, TASK_NAME
+
+for answer in vars(answers).values():
+    if is_typeddict(answer):
+        # The texts below their fields stand in the document.
+        with_config(ConfigDict(use_attribute_docstrings=True))(answer)
 
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 RunId = Annotated[str, Path(pattern=RUN_ID, examples=["smollm2-dev-033f3874"])]
@@ -35,7 +46,7 @@ class Error(BaseModel):
                 {
                     "error": {
                         "field": "tasks.gsm8k.n",
-                        "message": "run.json: tasks.gsm8k.n: input should be a valid integer.",
+                        "message": "run.json: tasks.gsm8k.n: must be int, not str.",
                     }
                 }
             ]
@@ -75,98 +86,6 @@ class Manifest(BaseModel):
     )
 
 
-class FileState(BaseModel):
-    """How far a file is."""
-
-    name: str
-    size: int
-    received: int = Field(description="Bytes that are here: where to go on.")
-
-
-class SuiteMean(BaseModel):
-    """The mean of a suite."""
-
-    name: str
-    value: float | None
-    stderr: float | None
-    ci_low: float | None
-    ci_high: float | None
-
-
-class RunSummary(BaseModel):
-    """A run in a list."""
-
-    id: str
-    content_hash: str = Field(description="SHA-256 over names and hashes of the run's files.")
-    created: str
-    arrived: str
-    uploaded_by: str
-    complete: bool
-    model: str
-    fingerprint: str
-    family: str
-    step: float | None
-    held_out: bool
-    opened: bool = Field(description="Whether the samples of a held-out run were unsealed.")
-    sample_data: bool
-    samples: int
-    suite: SuiteMean | None
-    tasks: dict[str, dict[str, Any]] = Field(
-        default={}, description="The primary metric of each task."
-    )
-
-
-class UploadState(BaseModel):
-    """An upload, or the run that has its content already."""
-
-    state: Literal["open", "present"]
-    upload: str | None = None
-    content_hash: str
-    files: list[FileState] = []
-    run: RunSummary | None = None
-
-
-class Received(BaseModel):
-    """How far a file is."""
-
-    received: int
-
-
-class Committed(BaseModel):
-    """A run that is here now."""
-
-    new: bool = Field(description="False if its content was here before.")
-    run: RunSummary
-
-
-class RunList(BaseModel):
-    """A part of a list of runs."""
-
-    runs: list[RunSummary]
-    next: str | None = Field(description="What to give as `after` for the next part.")
-
-
-class RunDetail(BaseModel):
-    """A run."""
-
-    run: RunSummary
-    record: dict[str, Any] = Field(description="run.json, as docs/record.md describes it.")
-
-
-class Sample(BaseModel):
-    """A response."""
-
-    place: int = Field(description="Its place in the samples file, from 0.")
-    row: dict[str, Any] = Field(description="As docs/record.md describes it.")
-
-
-class SampleList(BaseModel):
-    """A part of a task's samples."""
-
-    samples: list[Sample]
-    next: int | None = Field(description="What to give as `start` for the next part.")
-
-
 class Progress(BaseModel):
     """How far an evaluation is."""
 
@@ -187,18 +106,6 @@ class Progress(BaseModel):
     finished: bool = False
 
 
-class Running(BaseModel):
-    """Evaluations under way."""
-
-    running: list[Progress]
-
-
-class Opened(BaseModel):
-    """What a ledger changed."""
-
-    opened: list[str] = Field(description="Runs whose samples may be read from now on.")
-
-
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": Error, "description": words}
     for status, words in {
@@ -212,7 +119,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 UPLOAD_ERRORS: dict[int | str, dict[str, Any]] = ERRORS | {
     409: {
         "model": Error,
-        "description": "Not the state this goes on from; the message says which.",
+        "description": "Not the state that this continues; the message says which.",
     },
     413: {"model": Error, "description": "Too large."},
 }

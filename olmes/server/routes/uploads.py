@@ -9,22 +9,14 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
+from olmes.client.types import Committed, FileState, Opened, Received, RunSummary, UploadState
+from olmes.records.schema import LARGEST
 from olmes.server.audit import Caller
 from olmes.server.intake import run_content_hash
-from olmes.server.record_schema import LARGEST
 from olmes.server.refusals import RefusedError
-from olmes.server.routes.shapes import (
-    UPLOAD_ERRORS,
-    Committed,
-    FileState,
-    Manifest,
-    Opened,
-    Received,
-    RunSummary,
-    UploadId,
-    UploadState,
-)
+from olmes.server.routes.shapes import UPLOAD_ERRORS, Manifest, UploadId
 from olmes.server.service import Service, caller_of, service_of, summary
+from olmes.server.table_rows import RunRow
 from olmes.server.uploads import Upload, UploadFile, check_manifest
 
 router = APIRouter(prefix="/api/v1", tags=["uploads"], responses=UPLOAD_ERRORS)
@@ -40,7 +32,7 @@ BYTES = {
 async def begin_upload(
     request: Request, response: Response, manifest: Annotated[Manifest, Body()]
 ) -> UploadState:
-    """Begin an upload, or go on with the one that was begun with the same files.
+    """Begin an upload, or resume the one that was begun with the same files.
 
     A run whose content is here already is `present`: there is nothing to do.
     """
@@ -56,8 +48,13 @@ def begin(service: Service, caller: Caller, manifest: Manifest, response: Respon
     content_hash = run_content_hash({file.name: file.sha256 for file in files})
     if present := service.store.by_hash(content_hash):
         response.status_code = 200
-        run = RunSummary.model_validate(summary(present))
-        return UploadState(state="present", content_hash=content_hash, run=run)
+        return UploadState(
+            state="present",
+            upload=None,
+            content_hash=content_hash,
+            files=[],
+            run=summarised(service, present),
+        )
     upload = service.uploads.begin(files, caller, replace=manifest.replace)
     return state_of(service, upload)
 
@@ -74,7 +71,13 @@ def state_of(service: Service, upload: Upload) -> UploadState:
             )
             for place, file in enumerate(upload.files)
         ],
+        run=None,
     )
+
+
+def summarised(service: Service, row: RunRow) -> RunSummary:
+    """A run with the numbers of its tasks."""
+    return summary(row, service.store.primaries([row.seq])[row.seq])
 
 
 @router.get("/uploads/{upload}")
@@ -114,7 +117,7 @@ async def commit_upload(request: Request, response: Response, upload: UploadId) 
         run, new = await service.commit(found, caller)
     request.app.state.pages.expire()
     response.status_code = 201 if new else 200
-    return Committed(new=new, run=RunSummary.model_validate(summary(run)))
+    return Committed(new=new, run=await to_thread.run_sync(summarised, service, run))
 
 
 @router.delete("/uploads/{upload}", status_code=204)

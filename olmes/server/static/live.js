@@ -1,5 +1,5 @@
 // Live updates: runs that arrive and evaluations under way, without a reload.
-// Whatever the server tells reaches the page as text nodes only.
+// Whatever the server sends reaches the page as text nodes only; numbers come as they are written.
 "use strict";
 (() => {
   const root = document.body.dataset.root;
@@ -8,8 +8,6 @@
   const running = document.getElementById("running");
   const own = decodeURIComponent(location.pathname).match(/\/runs\/([^/]+)\/report\.html$/)?.[1];
   let arrived = 0;
-
-  const share = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(1));
 
   function make(name, fields, ...children) {
     const node = document.createElement(name);
@@ -30,31 +28,20 @@
   function rowOf(run) {
     const tags = [
       run.held_out && (run.opened ? "unsealed" : "under seal"),
-      run.sample_data && "sample data",
+      run.demo_data && "demo data",
       !run.complete && "incomplete",
     ].filter(Boolean);
     const link = make("a", { href: `${root}runs/${encodeURIComponent(run.id)}/report.html` }, run.id);
     const marks = tags.flatMap((tag) => [" ", make("span", { className: "tag" }, tag)]);
     const notes = [run.model, run.look].filter(Boolean).map((text) => make("div", { className: "note" }, text));
-    const [what, score] = headline(run);
-    const number = make("td", { className: "number" }, share(score?.value));
-    if (typeof score?.ci_low === "number") {
-      const ends = `[${share(score.ci_low)}, ${share(score.ci_high)}]`;
-      number.append(" ", make("span", { className: "ci" }, ends));
-    }
+    const number = make("td", { className: "number" }, run.score);
+    if (run.interval) number.append(" ", make("span", { className: "ci" }, run.interval));
     return make(
       "tr", { "data-run": run.id, className: "arrived" }, choice("A", run), choice("B", run),
       make("th", { scope: "row" }, link, ...marks, ...notes),
-      number, make("td", {}, what), make("td", {}, date(run.created)),
+      number, make("td", {}, run.what), make("td", {}, date(run.created)),
       make("td", { className: "number" }, run.samples.toLocaleString("en")),
     );
-  }
-
-  /** What a run is of, and its score: the suite's mean, or that of its one task. */
-  function headline(run) {
-    if (run.suite) return [run.suite.name, run.suite];
-    const tasks = Object.entries(run.tasks);
-    return [tasks.map(([name]) => name).join(", "), tasks.length === 1 ? tasks[0][1] : null];
   }
 
   function date(text) {

@@ -136,7 +136,7 @@ def test_score_takes_inline_documents_and_several_answers_to_one(
     ]
 
 
-def test_sample_data_says_so_on_the_screen_and_in_the_record(
+def test_demo_data_say_so_on_the_screen_and_in_the_record(
     olmes: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     path = tmp_path / "recorded.jsonl"
@@ -210,7 +210,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     errors = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert "the same command goes on" in errors
+    assert "the same command resumes the run" in errors
     assert "Traceback" not in errors
     [journal] = tmp_path.glob("runs/*/journal.jsonl")
     assert 0 < len(journal.read_bytes().splitlines()) < len(words) + 1

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench
 
 N = 12
+SCORE_FIRST = """\
+    def score_first(self, doc: Doc, response: Response) -> Verdict:
+        return Verdict(values={"first_letter": float(response.text[:1] == doc["word"][:1])})
+"""
 
 
 def run(
@@ -258,6 +262,40 @@ def test_each_thing_that_can_change_a_number_is_named(
     assert kinds(found) == {kind}
     assert found.why[0].field.endswith(path[-1])
     assert found.why[0].b == str(value)
+
+
+def test_a_further_metric_leaves_runs_comparable_and_is_named(
+    echo: EchoBench, tmp_path: Path
+) -> None:
+    more = tmp_path / "more_metrics.py"
+    length = 'Metric(name="length_match", help="as many letters"),'
+    source = (
+        echo.task.read_text("utf-8")
+        .replace(length, f'{length} Metric(name="first_letter", help="its first letter"),')
+        .replace('"score_length")', '"score_length", "score_first")')
+        .replace("    def perfect_response", f"{SCORE_FIRST}\n    def perfect_response")
+    )
+    more.write_text(source, "utf-8")
+    a = run(echo, tmp_path, {0, 1})
+    b = run(echo, tmp_path, {0, 1, 2}, target=str(more), name="b")
+    assert b.tasks["echo"].metrics["first_letter"].value == pytest.approx(3 / N)
+    assert a.tasks["echo"].formulation_hash == b.tasks["echo"].formulation_hash
+    for one, other in ((a, b), (b, a)):
+        found = compare_runs(one, other)
+        assert found.refused == []
+        [task] = found.tasks
+        assert task.mismatch == []
+        assert abs(known(task.difference).difference) == pytest.approx(1 / N)
+        assert kinds(found) == {"metrics", "scorer", "model"}
+    [cause] = [cause for cause in compare_runs(a, b).why if cause.kind == "metrics"]
+    assert (cause.a, cause.b, cause.task) == (
+        "exact_match, length_match",
+        "exact_match, length_match, first_letter",
+        "echo",
+    )
+    # Another primary metric is another number.
+    other = with_fields(b, {"tasks.echo.primary": "length_match"})
+    assert compare_runs(a, other).refused[0].reasons == ["the primary metrics differ"]
 
 
 def test_chat_template_and_weights_are_told_apart(echo: EchoBench, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from olmes import HubSplit, Source
 from olmes.data.resolve import Dataset, resolve
 from olmes.errors import OlmesError
+from olmes.tools.as_json import as_json
 
 ROWS = [{"country": "Österreich", "capital": "Wien"}, {"country": "Chile", "capital": "Santiago"}]
 Kept = Callable[[], list[str]]
@@ -281,7 +282,7 @@ class TestDemoData:
     ) -> None:
         task = make_task(replace(official.source, files=()), put_demo_data(tmp_path, ROWS[:1]))
         dataset = resolve(task, say=said.append)
-        assert dataset.to_json() == {
+        assert as_json(dataset.recorded()) == {
             "origin": "demo",
             "location": "demo/capitals.jsonl",
             "content_hash": dataset.content_hash,

@@ -136,7 +136,7 @@ def test_a_budget_is_not_overdrawn_and_the_rest_is_counted(bench: Path) -> None:
     notes = [row["note"] for row in record.samples("taste") if "unjudged" in row["flags"]]
     assert all(f"budget of {judge.budget} tokens is used up" in note for note in notes)
     said = (
-        "questions did not fit into the judge's budget of 25 tokens; the same command with a larger"
+        "questions did not fit into the judge's budget of 25 tokens; resume with the same command"
     )
     assert any(f"{counts['unjudged']} {said}" in line for line in record.run.warnings)
     # With more to spend the same run goes on, and asks only what was not asked yet.
@@ -170,7 +170,7 @@ def test_an_encoder_that_judged_is_named_in_record_page_and_server(
     bench: Path, roberta: Path
 ) -> None:
     from olmes.reports.run_page import write_run_page
-    from olmes.server.record_schema import check_record
+    from olmes.server.checks import checked_record
 
     write(bench, ["", "", "", str(roberta)])
     record = run(bench, Judge(model=RuleJudge()))
@@ -180,7 +180,7 @@ def test_an_encoder_that_judged_is_named_in_record_page_and_server(
     assert encoders[str(roberta)]["engine"]["backend"] == "bertscore"
     page = write_run_page(record.folder, bench / "page.html").read_text("utf-8")
     assert encoders[str(roberta)]["fingerprint"] in page
-    check_record(record.to_json())
+    assert checked_record(record.to_json()) == record.run
 
 
 def test_without_a_judge_the_task_is_not_run_and_the_suite_says_so(

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,9 +18,6 @@ from olmes.runs.options import RunOptions
 from olmes.runs.planning import plan_run, tasks_of
 from tests.factories import lasting
 from tests.known import known
-
-if TYPE_CHECKING:
-    pass
 
 SETTINGS = {"gsm8k.shots": 1, "gsm8k.max_tokens": 12}
 

@@ -43,15 +43,16 @@ def test_rows_are_read_in_order_with_their_fields(recording: Callable[..., Path]
         {"response": "", "doc": {"q": 2}, "doc_id": 9, "finish": "error", "subtask": None},
     )
     rows = read_recorded(path)
-    places = [f"{path}, line {number}" for number in (1, 3, 4, 5)]  # an editor's: blank ones count
-    assert rows == [
-        RecordedResponse(source=places[0], text="a", doc_id=0),
-        RecordedResponse(
-            source=places[1], text="", doc_id=0, task="bbh", subtask="navigate", repeat=2
+    expected: list[tuple[str, dict[str, Any]]] = [
+        (f"{path}, line 1", {"text": "a", "doc_id": 0}),
+        (
+            f"{path}, line 3",  # the line of an editor: blank ones count
+            {"text": "", "doc_id": 0, "task": "bbh", "subtask": "navigate", "repeat": 2},
         ),
-        RecordedResponse(source=places[2], text="b\ud800", doc={"q": 1}, finish="length", tokens=7),
-        RecordedResponse(source=places[3], text="", doc_id=9, doc={"q": 2}, finish="error"),
+        (f"{path}, line 4", {"text": "b\ud800", "doc": {"q": 1}, "finish": "length", "tokens": 7}),
+        (f"{path}, line 5", {"text": "", "doc_id": 9, "doc": {"q": 2}, "finish": "error"}),
     ]
+    assert rows == [RecordedResponse(source=source, **fields) for source, fields in expected]
     assert rows[2].to_response() == Response(text="b\ud800", finish="length", completion_tokens=7)
     assert rows[3].to_response().error
 

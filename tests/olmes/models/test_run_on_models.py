@@ -123,7 +123,8 @@ def test_the_embedded_model_answers_the_dev_suite(
     assert known(record.run.suite).n == 3
     for name in record.tasks:
         [row] = record.samples(name)
-        assert known(row["response"])["completion_tokens"] > 0
-        assert known(row["response"])["text"].strip()
+        response = known(row["response"])
+        assert response["completion_tokens"] > 0
+        assert response["text"].strip()
     data = json.loads((record.folder / "run.json").read_text("utf-8"))
     assert data["model"]["engine"]["dtype"] == "float32"

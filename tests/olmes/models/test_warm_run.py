@@ -14,6 +14,7 @@ import pytest
 from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.folder import LocalCheckpoint, load_config, window_of
 from olmes.models.hf.model import HFModel
+from olmes.types import Request
 
 if TYPE_CHECKING:
     from olmes.types import Request

@@ -17,10 +17,12 @@ import pytest
 from olmes import Record, evaluate
 from olmes.cli.cost import cost_line
 from olmes.models.replay import ReplayModel
+from olmes.records.check import run_record
+from olmes.records.schema import Cost
 from olmes.reports.cost import run_cost
 from olmes.requests.callbacks import RunCallback
-from olmes.runs.cost import FILE_NAME, Cost
-from tests.factories import lasting, with_fields
+from olmes.runs.cost import FILE_NAME, summed
+from tests.factories import lasting, run_json, with_fields
 from tests.known import known
 
 if TYPE_CHECKING:
@@ -140,16 +142,17 @@ def test_a_killed_session_is_counted(echo: EchoBench, tmp_path: Path) -> None:
 def test_sums() -> None:
     one = Cost(sessions=1, requests=2, shared_tokens=5, model_s=1.5, peak_rss_bytes=7)
     two = Cost(sessions=1, requests=1, shared_tokens=None, model_s=0.5, peak_rss_bytes=9)
-    assert (one + two).shared_tokens is None
-    assert (one + Cost(sessions=1)).shared_tokens == 5  # a session that asked nothing knows it all
-    assert (Cost() + one).shared_tokens == 5
-    assert (one + two).peak_rss_bytes == 9
-    assert (one + two).model_s == 2.0
-    assert msgspec.json.decode(msgspec.json.encode(one), type=Cost) == one
+    assert summed(one, two).shared_tokens is None
+    assert (
+        summed(one, Cost(sessions=1)).shared_tokens == 5
+    )  # a session that asked nothing knows it all
+    assert summed(Cost(), one).shared_tokens == 5
+    assert summed(one, two).peak_rss_bytes == 9
+    assert summed(one, two).model_s == 2.0
+    assert run_record(run_json(cost=msgspec.to_builtins(one))).cost == one
 
 
 def test_an_older_record_says_nothing(echo: EchoBench, tmp_path: Path) -> None:
-    record = run(echo, tmp_path / "runs")
-    record = with_fields(record, {"cost": None})
+    record = with_fields(run(echo, tmp_path / "runs"), {"cost": None})
     assert cost_line(record) == ""
     assert run_cost(record.run).computed == ()

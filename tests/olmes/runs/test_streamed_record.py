@@ -158,6 +158,7 @@ def test_scoring_processes_that_outlive_a_run_serve_the_next(
 ) -> None:
     from olmes.benchmark.registry import load_task
     from olmes.models.spec import load_model
+    from olmes.runs.options import RunOptions
     from olmes.runs.planning import plan_run
     from olmes.runs.run import run
     from olmes.scoring.process.shared_pool import SharedPool
@@ -170,7 +171,7 @@ def test_scoring_processes_that_outlive_a_run_serve_the_next(
         for out in ("one", "two"):
             model = load_model(f"replay:{echo.recording}")
             plan = plan_run([task], model, data=echo.data)
-            records.append(run(plan, model, out=tmp_path / out, scorers=scorers))
+            records.append(run(plan, model, RunOptions(out=tmp_path / out), scorers=scorers))
             pools.append(scorers.pool)
     finally:
         scorers.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import requests
 from olmes import OlmesError
 from olmes.client import types as client_types
 from olmes.client.client import AnswerError, Client, files_of
+from olmes.client.types import Event
 from olmes.seal.sealing import unseal
 from olmes.tools.hashing import content_hash, file_sha256
 
@@ -163,8 +165,9 @@ def test_two_runs_are_compared_as_olmes_compare_does(
     client.push(a)
     client.push(b)
     found = client.compare("one", "two", force=True)
-    expected = compare_runs(Record.load(a), Record.load(b), force=True)
+    expected = compare_runs(Record.load(a), Record.load(b), force=True).to_json()
     assert found["tasks"][0]["difference"] == pytest.approx(expected["tasks"][0]["difference"])
+    assert (found["tasks"][0]["unit"], found["tasks"][0]["higher_is_better"]) == ("share", True)
     assert len(found["tasks"][0]["flips"]) == 12
     assert "folder" not in found["runs"][0]
 
@@ -235,15 +238,15 @@ def test_a_run_is_removed_and_its_samples_with_it(
 def test_events_tell_of_runs_and_progress(
     client: Client, server: Running, copy_run: Callable[..., Path]
 ) -> None:
-    heard = []
+    heard: list[Event] = []
     ready = threading.Event()
 
     def listen() -> None:
         with Client(server.url) as other:
-            for kind, facts in other.events():
+            for event in other.events():
                 ready.set()
-                heard.append((kind, facts.get("id") or facts["done"]))
-                if kind == "run":
+                heard.append(event)
+                if event[0] == "run":
                     return
 
     thread = threading.Thread(target=listen)
@@ -252,7 +255,14 @@ def test_events_tell_of_runs_and_progress(
         client.progress("heard", 3, 12)
     client.push(copy_run("heard"))
     thread.join(30)
-    assert heard[-1] == ("run", "heard")
+    last = heard[-1]
+    assert last[0] == "run"
+    assert (last[1]["id"], last[1]["what"], last[1]["look"]) == ("heard", "echo", "")
+    # As the page writes it: the share without its sign, and the interval.
+    assert last[1]["score"] == "83.3"
+    assert re.fullmatch(r"\[\d+\.\d, \d+\.\d\]", last[1]["interval"])
+    page = requests.get(f"{client.url}/runs.html?q=heard", timeout=60).text
+    assert f'83.3 <span class="ci">{last[1]["interval"]}</span>' in page
     assert client.running() == []  # it arrived, so it is over
     client.progress("other", 3, 12)
     assert [one["run"] for one in client.running()] == ["other"]
@@ -317,6 +327,8 @@ def test_the_client_s_types_are_what_the_server_answers(
     assert set(detail) == keys(client_types.RunDetail)
     assert set(detail["run"]) == set(listed) == keys(client_types.RunSummary)
     assert set(listed["tasks"]["echo"]) == keys(client_types.Primary)
+    assert listed["tasks"]["echo"]["unit"] == "share"
+    assert listed["tasks"]["echo"]["higher_is_better"]
     assert set(point) == keys(client_types.CheckpointScore)
     assert set(under_way) == keys(client_types.UnderWay)
     assert set(board) == keys(client_types.Leaderboard)

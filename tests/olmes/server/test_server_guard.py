@@ -53,7 +53,7 @@ def test_a_token_is_kept_as_a_hash_and_shown_once(database: Database, store: str
         create_token(database, "../ann", "read")
     revoke_token(database, "ann")
     assert find_token(database, token) is None
-    assert [one["name"] for one in list_tokens(database)] == ["ann"]
+    assert [one.name for one in list_tokens(database)] == ["ann"]
     with pytest.raises(OlmesError, match="no token ann to revoke"):
         revoke_token(database, "ann")
 

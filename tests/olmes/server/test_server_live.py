@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -17,6 +17,7 @@ import requests
 from olmes import OlmesError, evaluate
 from olmes.client.client import AnswerError, Client
 from olmes.client.live import LiveProgress, push_record
+from olmes.client.types import Event
 from olmes.requests.callbacks import CallbackList, RunCallback
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
 ) -> None:
     running = launch()
     monkeypatch.setattr("olmes.client.live.INTERVAL", 0.1)
-    heard: list[tuple[str, dict[str, Any]]] = []
+    heard: list[Event] = []
 
     def listen() -> None:
         with Client(running.url) as client:
@@ -66,12 +67,14 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
     pushed = push_record(record.folder, running.url, say=pytest.fail)
     listener.join(30)
     assert pushed.new
-    told = [facts for kind, facts in heard if kind == "progress"]
+    told = [event[1] for event in heard if event[0] == "progress"]
     assert all((one["run"], one["total"]) == (record.id, 12) for one in told)
     assert [one["done"] for one in told] == sorted(one["done"] for one in told)
     assert any(0 < one["done"] < 12 and one["task"] == "echo" for one in told)
     assert [one["finished"] for one in told] == [False] * (len(told) - 1) + [True]
-    assert (heard[-1][0], heard[-1][1]["id"]) == ("run", record.id)
+    last = heard[-1]
+    assert last[0] == "run"
+    assert last[1]["id"] == record.id
 
 
 def test_a_server_that_is_away_neither_ends_nor_holds_up_a_run(

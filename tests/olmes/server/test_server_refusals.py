@@ -14,13 +14,25 @@ import pytest
 import requests
 
 from olmes.client.client import AnswerError, Client, files_of
+from olmes.client.types import Manifest, RunSummary
+from olmes.server.checks import checked_record
 from olmes.server.intake import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Limits, Settings
 from olmes.tools.hashing import file_sha256, sha256
+from olmes.types import JsonObject
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import Running
+
+ECHO = "tasks.echo.metrics.exact_match"
+
+
+def echo(data: JsonObject) -> JsonObject:
+    """The number of the echo task."""
+    found: JsonObject = data["tasks"]["echo"]["metrics"]["exact_match"]
+    return found
+
 
 FREE = {
     "environment",
@@ -128,13 +140,14 @@ def test_mutated_records_are_refused_with_the_field(
         assert names_it(refused.value.field, said, path, how), (path, how, said)
 
 
-def upload(client: Client, files: dict[str, Path]) -> dict[str, Any]:
+def upload(client: Client, files: dict[str, Path]) -> tuple[RunSummary, bool]:
     """Upload files as they are, without what the client checks."""
-    manifest = {
+    manifest: Manifest = {
         "files": [
             {"name": name, "size": path.stat().st_size, "sha256": file_sha256(path)}
             for name, path in files.items()
-        ]
+        ],
+        "replace": False,
     }
     return client._upload(manifest, list(files.values()))
 
@@ -153,6 +166,45 @@ def test_the_server_refuses_them_over_the_wire(
         assert names_it(refused.value.field, str(refused.value), path, how), (path, how)
     assert {run["id"] for run in client.runs()} == before
     assert not list((server.work / "staging").iterdir())
+
+
+def broken_in(real_run: Path, change: Callable[[JsonObject], object]) -> RefusedError:
+    """What is said of the real run after a change to its record."""
+    data = json.loads((real_run / "run.json").read_text("utf-8"))
+    change(data)
+    with pytest.raises(RefusedError) as refused:
+        checked_record(data)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "why"),
+    [
+        (lambda data: data.update(schema=3), "schema", "update the server"),
+        (lambda data: echo(data).update(value=float("inf")), f"{ECHO}.value", "is not finite"),
+        (lambda data: echo(data).update(value=10**400), f"{ECHO}.value", ""),
+        (lambda data: echo(data).update(stderr=-0.1), f"{ECHO}.stderr", "is negative"),
+        (lambda data: echo(data).update(ci_low=0.9, ci_high=0.1), f"{ECHO}.ci_low", "lies above"),
+        (lambda data: echo(data).update(n=0), f"{ECHO}.n", "is 0 although there is a value"),
+        (lambda data: echo(data).update(unit="inch"), f"{ECHO}.unit", ""),
+        (lambda data: data["timing"].update(total_s=-1.0), "timing.total_s", "0 or more"),
+        (lambda data: data["cost"].update(wall_s=-1.0), "cost.wall_s", "0 or more"),
+        (lambda data: data["model"].update(step=float("nan")), "model.step", "finite"),
+        (lambda data: data["model"].update(name="x" * 501), "model.name", "longer than 500"),
+        (lambda data: data.update(created="2026-11-29T00:00:00Z\n"), "created", "line end"),
+        (lambda data: data["tasks"].update({"../x": data["tasks"]["echo"]}), "tasks.../x", "name"),
+        (lambda data: data.update(limit=0), "limit", "between 1"),
+        (lambda data: data["tasks"]["echo"].update(primary="\ud800"), "tasks.echo.primary", "(?)"),
+        (lambda data: data["model"].update(name="\ud800"), "model.name", "lone surrogate"),
+    ],
+)
+def test_what_no_type_says_is_refused_with_the_field(
+    real_run: Path, change: Callable[[JsonObject], object], field: str, why: str
+) -> None:
+    refused = broken_in(real_run, change)
+    assert refused.field == field
+    assert f"run.json: {field}: " in refused.message
+    assert why in refused.message
 
 
 @pytest.mark.parametrize(
@@ -232,7 +284,7 @@ def test_a_record_that_names_another_place_is_refused(
         data["tasks"]["echo"]["samples"] = where
         (folder / "run.json").write_text(json.dumps(data))
         files = files_of(folder)
-        with pytest.raises(RefusedError, match="has to be samples/echo.jsonl"):
+        with pytest.raises(RefusedError, match="must be samples/echo.jsonl"):
             take_in(Settings(store=str(tmp_path / "s")), files, hashes_of(files))
 
 

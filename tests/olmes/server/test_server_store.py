@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable
@@ -15,17 +16,21 @@ from sqlalchemy import MetaData, text
 
 from olmes import OlmesError
 from olmes.client.client import files_of
+from olmes.records.check import run_record
+from olmes.records.schema import SCHEMA
 from olmes.server import schema
 from olmes.server.artifacts import Artifacts
 from olmes.server.audit import LOCAL
 from olmes.server.backup import make_backup, restore_backup
+from olmes.server.checks import checked_record
 from olmes.server.database import Database, store_url
 from olmes.server.intake import take_in
-from olmes.server.record_schema import check_record
+from olmes.server.server_pages import headline
 from olmes.server.settings import Limits, Settings
 from olmes.server.store import RunFilter, Store
 from olmes.server.tokens import create_token, list_tokens
 from olmes.tools.hashing import file_sha256
+from olmes.types import JsonObject
 
 FILES = Path(__file__).parent / "files"
 
@@ -39,6 +44,23 @@ def add(store: Store, folder: Path) -> None:
     files = files_of(folder)
     hashes = {name: file_sha256(path) for name, path in files.items()}
     store.add(take_in(store.settings, files, hashes), LOCAL, replace=False)
+
+
+def frozen_rows(revision: str) -> list[JsonObject]:
+    """The rows of a back-up that the first olmes of a schema made, each with its table."""
+    lines = (FILES / f"schema_{revision}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def fill(database: Database, rows: list[JsonObject]) -> None:
+    """Put rows into the tables that a database has now."""
+    released = MetaData()
+    released.reflect(database.engine)
+    with database.writing() as connection:
+        connection.execute(released.tables["state"].delete())
+        for table in released.sorted_tables:
+            if own := [row["row"] for row in rows if row["table"] == table.name]:
+                connection.execute(table.insert(), own)
 
 
 def test_the_migrations_make_the_tables_of_the_schema(store: str) -> None:
@@ -61,35 +83,91 @@ def test_a_store_of_every_released_schema_is_brought_to_the_newest(
     """
     database = Database(store)
     database.migrate(revision)
-    frozen = FILES / f"schema_{revision}.jsonl"
-    rows = [json.loads(line) for line in frozen.read_text("utf-8").splitlines()]
-    released = MetaData()
-    released.reflect(database.engine)
-    with database.writing() as connection:
-        connection.execute(released.tables["state"].delete())
-        for table in released.sorted_tables:
-            if own := [row["row"] for row in rows if row["table"] == table.name]:
-                connection.execute(table.insert(), own)
+    rows = frozen_rows(revision)
+    fill(database, rows)
     database.migrate()
     with database.reading() as connection:
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     assert found == revisions()[-1]
-    assert [one["name"] for one in list_tokens(database)] == ["ann", "bob"]
+    assert [one.name for one in list_tokens(database)] == ["ann", "bob"]
     database.close()
     opened = Store(Settings(store=store, work=str(tmp_path / "work")))
     kept = {row["row"]["id"]: row["row"] for row in rows if row["table"] == "runs"}
     listed = opened.find_runs(RunFilter(), limit=9, before=None, by="arrived")
-    assert {run["id"]: run["content_hash"] for run in listed} == {
+    assert {run.id: run.content_hash for run in listed} == {
         name: run["content_hash"] for name, run in kept.items()
     }
     for name, run in kept.items():
-        data = json.loads(opened.run_row(name)["data"])
-        check_record(data)  # a record that was taken once stays one
-        assert data == json.loads(run["data"])
+        assert opened.run_text(name) == run["data"]  # to the byte
+        checked_record(json.loads(run["data"]))  # a record that was taken once stays one
         [task] = opened.task_rows(name)
-        assert (task["rows"], task["sealed"]) == (3, run["held_out"])
+        assert (task.rows, task.sealed) == (3, run["held_out"])
     assert [entry["event"] for entry in opened.ledger_entries()] == ["run", "result"]
     assert len(opened.slim_records(RunFilter(held_out=True))) == 1
+    opened.database.close()
+
+
+def counting_words(rows: list[JsonObject]) -> list[JsonObject]:
+    """The first run there once more: on demo data, by a number of which less is better."""
+    copies = copy.deepcopy(
+        [row for row in rows if row["row"].get("run", row["row"].get("seq")) == 1]
+    )
+    copies = [row for row in copies if row["table"] in ("runs", "tasks", "metrics")]
+    for row in (one["row"] for one in copies):
+        row["seq" if "seq" in row else "run"] = 3
+        if row.get("metric") == "exact_match":
+            row |= {"value": 466.7, "ci_low": 323.2, "ci_high": 610.1}
+        if "origin" in row:
+            row["origin"] = "sample"
+        if "slim" in row:
+            row |= {"id": "words", "content_hash": "c" * 64, "sample_data": True}
+            for text in ("data", "slim"):
+                data = json.loads(row[text]) | {"id": "words"}
+                task = data["tasks"]["echo"]
+                task["data"]["origin"] = "sample"
+                task["metrics"]["exact_match"] |= {
+                    "value": 466.7, "ci_low": 323.2, "ci_high": 610.1, "higher_is_better": False,
+                }  # fmt: skip
+                row[text] = json.dumps(data)
+    return copies
+
+
+def test_runs_of_the_first_schema_show_the_same_numbers_and_say_their_units(
+    store: str, tmp_path: Path
+) -> None:
+    database = Database(store)
+    database.migrate("0001")
+    rows = frozen_rows("0001")
+    rows += counting_words(rows)
+    fill(database, rows)
+    database.migrate()
+    database.close()
+    opened = Store(Settings(store=store, work=str(tmp_path / "work")))
+    listed = opened.find_runs(RunFilter(), limit=9, before=None, by="arrived")
+    numbers = opened.primaries([run.seq for run in listed])
+    assert {
+        run.id: (run.demo_data, headline(run, numbers[run.seq]).score, run.suite) for run in listed
+    } == {
+        "words": (True, "466.7", ""),
+        "rec.jsonl-exam-a1b24ad5": (False, "100.0", "exam"),
+        "rec.jsonl-echo-a8583903": (False, "100.0", ""),
+    }
+    words = opened.primary_of("words", "echo")
+    assert (words.unit, words.higher_is_better, words.ci_low) == ("number", False, 323.2)
+    share = opened.primary_of("rec.jsonl-echo-a8583903", "echo")
+    assert (share.unit, share.higher_is_better, share.value) == ("share", True, 1.0)
+    old = {row["row"]["run"]: row["row"] for row in rows if row["table"] == "tasks"}
+    for one in opened.slim_runs():
+        whole = run_record(json.loads(opened.run_text(one.run.id)))
+        [task] = opened.task_rows(one.run.id)
+        # Hashed anew without the names of the metrics, as runs of today are.
+        assert task.formulation_hash == whole.tasks["echo"].formulation_hash
+        assert task.formulation_hash != old[one.seq]["formulation_hash"]
+        assert task.origin == whole.tasks["echo"].data.origin
+        assert (one.run.schema, one.run.suite, one.run.held_out) == (
+            SCHEMA, whole.suite, whole.held_out,
+        )  # fmt: skip
+        assert one.run.tasks["echo"].metrics == whole.tasks["echo"].metrics
     opened.database.close()
 
 
@@ -133,15 +211,16 @@ def test_a_backup_restores_everything_to_either_database(
         assert len(store_.find_runs(everything, limit=9, before=None, by="arrived")) == 2
     for run in ("saved", sealed_run.name):
         assert second.run_row(run) == first.run_row(run)
+        assert second.run_text(run) == first.run_text(run)
         assert second.task_rows(run) == first.task_rows(run)
-    lines = list(second.artifacts.lines(second.samples_of("saved", "echo")["artifact"]))
+    lines = list(second.artifacts.lines(second.samples_of("saved", "echo").artifact))
     assert (
         b"".join(line + b"\n" for line in lines)
         == (tmp_path / "copies/saved/samples/echo.jsonl").read_bytes()
     )
     assert second.ledger_entries() == first.ledger_entries()
     add(second, copy_run("after"))
-    assert second.run_row("after")["seq"] > second.run_row("saved")["seq"]
+    assert second.run_row("after").seq > second.run_row("saved").seq
     for one in (first, second):
         one.database.close()
 
@@ -158,7 +237,7 @@ def test_a_changed_backup_is_not_restored(tmp_path: Path, copy_run: Callable[...
     with pytest.raises(OlmesError, match="missing or was changed"):
         restore_backup(target, tmp_path / "backup")
     (tmp_path / "backup/backup.json").unlink()
-    with pytest.raises(OlmesError, match="no whole back-up"):
+    with pytest.raises(OlmesError, match="is not a whole back-up"):
         restore_backup(target, tmp_path / "backup")
 
 
@@ -175,7 +254,7 @@ def test_a_sqlite_store_moves_to_postgresql(
     moved = Store(target)
     assert moved.run_row("moved") == store.run_row("moved")
     add(moved, copy_run("next"))
-    assert moved.run_row("next")["seq"] == moved.run_row("moved")["seq"] + 1
+    assert moved.run_row("next").seq == moved.run_row("moved").seq + 1
     moved.database.close()
 
 
@@ -214,7 +293,7 @@ def test_samples_that_no_run_names_are_swept_once_they_are_old(
     assert opened.sweep() == 2
     after = {path.name for path in place.rglob("*") if path.is_file()}
     assert after == opened.artifact_names()
-    assert len(list(opened.artifacts.lines(opened.samples_of("kept", "echo")["artifact"]))) == 12
+    assert len(list(opened.artifacts.lines(opened.samples_of("kept", "echo").artifact))) == 12
     opened.database.close()
 
 

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from olmes.trainers.checkpoints.results import BestEntry
 
 FILES = Path(__file__).parent / "files"
 ECHO = Path(__file__).parents[2] / "olmes/files/echo_task.py"
@@ -57,7 +60,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Lab:
     """A training with everything around it, in a folder of its own."""
 
-    place: Path
+    folder: Path
     base: Path
     suite: Path
     data: Path
@@ -65,11 +68,11 @@ class Lab:
 
     @property
     def runs(self) -> Path:
-        return self.place / "runs"
+        return self.folder / "runs"
 
     @property
     def output_dir(self) -> Path:
-        return self.place / "out"
+        return self.folder / "out"
 
     @property
     def training(self) -> Path:
@@ -118,9 +121,9 @@ class Lab:
         text = (self.training / "scores.jsonl").read_text("utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
-    def best(self) -> list[dict[str, Any]]:
+    def best(self) -> list[BestEntry]:
         text = (self.training / "best.json").read_text("utf-8")
-        found: list[dict[str, Any]] = json.loads(text)["best"]
+        found: list[BestEntry] = json.loads(text)["best"]
         return found
 
     def records(self) -> list[dict[str, Any]]:

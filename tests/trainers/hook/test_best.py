@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from olmes import evaluate
+from olmes.comparison.items import SharedItems, TaskItems
 from olmes.stats import best_of, stratified_mean
-from olmes.trainers.checkpoints.best import (
-    ItemValue,
-    best_among,
-    eligible,
-    outcome,
-    publish,
-    sizes_of,
-)
+from olmes.trainers.checkpoints.best import best_among, eligible, outcome, publish
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.reporting import best_sentence
@@ -36,10 +29,10 @@ RIGHT = {2: 3, 4: 9, 6: 8}
 def scored(lab: Lab) -> Queue:
     """Three checkpoints that are done."""
     queue = Queue(lab.training)
-    Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.place)).write(lab.training)
+    Training(name="out", output_dir=str(lab.output_dir), cwd=str(lab.folder)).write(lab.training)
     request = EvalRequest(target=str(lab.suite), out=str(lab.runs), data=str(lab.data))
     for step, right in RIGHT.items():
-        recording = lab.place / f"{step}.jsonl"
+        recording = lab.folder / f"{step}.jsonl"
         rows = [
             {"response": f"word{i}" if i < right else "no", "doc_id": i, "tokens": 1}
             for i in range(12)
@@ -66,18 +59,19 @@ def scored(lab: Lab) -> Queue:
 
 def test_best_and_scores_are_written(lab: Lab, scored: Queue) -> None:
     (lab.training / "files/x/out/checkpoint-4").mkdir(parents=True)
-    values: dict[str, Any] = {}
-    kept = publish(scored, Training.read(lab.training), values)
+    items = SharedItems(each=True)
+    kept = publish(scored, Training.read(lab.training), items)
     assert kept == {"files/x/out/checkpoint-4"}
-    assert len(values) == 3
+    assert len(items.runs or ()) == 3
     (best,) = lab.best()
     assert (best["checkpoint"], best["step"], best["k"], best["n"]) == ("checkpoint-4", 4, 3, 12)
     assert best["aside"] == str(lab.training / "files/x/out/checkpoint-4")
     columns = [[float(i < right) for right in RIGHT.values()] for i in range(12)]
     wanted = best_of(columns)
+    found = dict(best)
     for name in ("score", "stderr", "corrected", "bias", "ci_low", "ci_high"):
-        assert math.isclose(best[name], getattr(wanted, name), abs_tol=1e-12), name
-    assert best["corrected"] < best["score"] == 0.75
+        assert found[name] == pytest.approx(getattr(wanted, name), abs=1e-12), name
+    assert known(best["corrected"]) < known(best["score"]) == 0.75
     assert best["note"] == ""
     assert "checkpoint-4 with 75.0" in best_sentence(best)
     rows = lab.scores()
@@ -99,24 +93,25 @@ def test_what_is_not_whole_or_held_out_is_not_chosen_from(scored: Queue) -> None
 
 
 def test_one_checkpoint_needs_no_correction(scored: Queue) -> None:
-    best = best_among(scored.jobs()[:1], {})
+    best = best_among(scored.jobs()[:1], SharedItems())
     assert best.numbers["corrected"] == best.numbers["score"] == 0.25
 
 
 def test_weights_give_the_mean_of_the_suite() -> None:
     """A plain task, one over parts, and one that averages its sub-tasks, as a suite does."""
-    keys, values = [], {}
-    for task, subtask, row, value, parts in [
-        ("plain", "", 0, 1.0, 1), ("plain", "", 1, 0.0, 1), ("plain", "", 2, 0.0, 1),
-        ("parts", "", 0, 1.0, 3), ("parts", "", 1, 0.0, 1),
-        ("macro", "a", 0, 1.0, 1), ("macro", "b", 1, 1.0, 1), ("macro", "b", 2, 0.0, 1),
-        ("macro", "b", 3, 0.0, 1),
-    ]:  # fmt: skip
-        keys.append((task, subtask, row, "hash"))
-        values[keys[-1]] = ItemValue(value, parts, str(row))
-    mean = stratified_mean(
-        [values[key].value for key in keys],
-        strata=[key[0] for key in keys],
-        sizes=sizes_of(keys, values, {"plain": False, "parts": False, "macro": True}),
-    )
-    assert mean.value == pytest.approx((1 / 3 + 3 / 4 + (1 + 1 / 3) / 2) / 3)
+    tasks = {
+        "plain": ([1.0, 0.0, 0.0], ["", "", ""], [1, 1, 1]),
+        "parts": ([1.0, 0.0], ["", ""], [3, 1]),
+        "macro": ([1.0, 1.0, 0.0, 0.0], ["a", "b", "b", "b"], [1, 1, 1, 1]),
+    }
+    values: list[float] = []
+    strata: list[str] = []
+    sizes: list[float] = []
+    for name, (numbers, subtasks, parts) in tasks.items():
+        clusters = [(name, str(row)) for row in range(len(numbers))]
+        items = TaskItems([[number] for number in numbers], clusters, subtasks, parts)
+        values += numbers
+        strata += [name] * len(numbers)
+        sizes += items.shares(macro=name == "macro")
+    mean = stratified_mean(values, strata=strata, sizes=sizes)
+    assert known(mean).value == pytest.approx((1 / 3 + 3 / 4 + (1 + 1 / 3) / 2) / 3)

@@ -211,8 +211,8 @@ def test_the_command_gets_each_job_once_and_again_where_it_fails(
     call: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    log = lab.place / "submitted"
-    script = lab.place / "submit.py"
+    log = lab.folder / "submitted"
+    script = lab.folder / "submit.py"
     script.write_text(
         "import sys\n"
         f"log = open({str(log)!r}, 'a'); log.write(sys.argv[1] + '\\n'); log.close()\n"

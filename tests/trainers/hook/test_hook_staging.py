@@ -18,6 +18,7 @@ from olmes.trainers.checkpoints.folders import checkpoint_at, signature
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
 from tests.known import known
+from tests.trainers.hook.results import some_result
 
 REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
@@ -128,7 +129,7 @@ def test_what_nobody_waits_for_is_removed(queue: Queue, saved: Path) -> None:
     put(queue, other)
     (queue.folder / "files/.new-abc").mkdir()
     job, lock = known(queue.take())
-    queue.finish(job, "done", result=None)
+    queue.finish(job, "done", result=some_result())
     lock.release()
     staging.sweep(queue, {job.folder})
     assert (queue.folder / job.folder).is_dir()

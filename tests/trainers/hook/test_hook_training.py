@@ -106,13 +106,13 @@ def test_an_adapter_is_scored_merged_into_its_base(lab: Lab) -> None:
 
 
 def test_a_failing_evaluation_is_retried_then_shown_and_can_be_repeated(lab: Lab) -> None:
-    shutil.move(lab.data / "echo", lab.place / "away")
+    shutil.move(lab.data / "echo", lab.folder / "away")
     printed = lab.train(4, 2, lab.hook(retries=1))
     rows = lab.scores()
     assert [(row["step"], row["state"]) for row in rows] == [(2, "failed"), (4, "failed")]
     assert [job.attempts for job in Queue(lab.training).jobs()] == [2, 2]
     assert "checkpoint-2 could not be scored" in printed
-    shutil.move(lab.place / "away", lab.data / "echo")
+    shutil.move(lab.folder / "away", lab.data / "echo")
     subprocess.run(scoring_command(lab.training, "--retry-failed"), check=True, timeout=120)
     assert done(lab) == [2, 4]
 
@@ -123,7 +123,7 @@ def test_a_checkpoint_that_kills_every_process_is_given_up(lab: Lab) -> None:
     deadly = (
         "import os, sys\nif 'olmes.trainers.checkpoints.worker' in sys.orig_argv: os._exit(9)\n"
     )
-    task = lab.place / "deadly.py"
+    task = lab.folder / "deadly.py"
     task.write_text(lab.task.read_text("utf-8").replace(future, future + deadly), "utf-8")
     lab.train(2, 2, lab.hook(suite=str(task), where="command", command="true {job}"))
     queue = Queue(lab.training)

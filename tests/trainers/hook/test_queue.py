@@ -16,6 +16,7 @@ from olmes.trainers.checkpoints import queue as queues
 from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
 from tests.known import known
+from tests.trainers.hook.results import some_result
 
 REQUEST = EvalRequest(target="gsm8k", out="/runs", limit=2)
 
@@ -48,7 +49,7 @@ def drain(queue: Queue) -> list[int]:
     done = []
     while taken := queue.take():
         job, lock = taken
-        assert queue.finish(job, "done", result=None)
+        assert queue.finish(job, "done", result=some_result())
         lock.release()
         done.append(known(job.step))
     return done
@@ -89,7 +90,7 @@ def test_one_behind_keeps_what_runs_and_the_newest(queue: Queue) -> None:
         put(queue, step, policy="one_behind")
     assert states(queue) == {1: "running", 2: "skipped", 3: "skipped", 4: "queued"}
     assert "checkpoint-4" in queue.jobs()[2].reason
-    queue.finish(job, "done", result=None)
+    queue.finish(job, "done", result=some_result())
     lock.release()
     assert drain(queue) == [4]
 
@@ -122,11 +123,11 @@ def test_a_checkpoint_written_anew_is_scored_anew(queue: Queue) -> None:
     put(queue, 1)
     job, lock = known(queue.take())
     put(queue, 1, sign="b")
-    assert not queue.finish(job, "done", result=None)
+    assert not queue.finish(job, "done", result=some_result())
     lock.release()
     again, lock = known(queue.take())
     assert (again.signature, again.result) == ("b", None)
-    assert queue.finish(again, "done", result=None)
+    assert queue.finish(again, "done", result=some_result())
     lock.release()
 
 
@@ -152,8 +153,8 @@ def test_failed_jobs_are_retried_where_their_files_are(queue: Queue) -> None:
     )
 )
 def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int, str]]) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        queue = Queue(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        queue = Queue(Path(folder))
         newest: dict[int, str] = {}
         held: list[tuple[Job, Lock]] = []
         done: list[tuple[int, str]] = []
@@ -167,7 +168,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int,
                 held.append(taken)
             elif held and kind in ("die", "done", "fail"):
                 job, lock = held.pop()
-                if kind == "done" and queue.finish(job, "done", result=None):
+                if kind == "done" and queue.finish(job, "done", result=some_result()):
                     done.append((known(job.step), job.signature))
                 if kind == "fail":
                     queue.finish(job, "queued", reason="again")
@@ -176,7 +177,7 @@ def test_whatever_happens_each_checkpoint_ends_once(events: list[tuple[str, int,
             lock.release()
         while taken := queue.take():
             job, lock = taken
-            assert queue.finish(job, "done", result=None)
+            assert queue.finish(job, "done", result=some_result())
             done.append((known(job.step), job.signature))
             lock.release()
         assert sorted(done) == sorted(newest.items())
@@ -190,7 +191,7 @@ queue = Queue(Path(sys.argv[1]))
 while taken := queue.take():
     job, lock = taken
     time.sleep(random.random() / 200)
-    assert queue.finish(job, "done", result=None)
+    assert queue.finish(job, "done")
     print(job.step)
     lock.release()
 """

@@ -21,8 +21,7 @@ def imported(file: Path) -> set[str]:
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: a relative import hides what it imports"
-            module = node.module or ""
-            found |= {module, *(f"{module}.{name.name}" for name in node.names)}
+            found |= {str(node.module), *(f"{node.module}.{name.name}" for name in node.names)}
     return found
 
 

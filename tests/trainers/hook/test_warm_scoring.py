@@ -40,7 +40,7 @@ def test_jobs_that_follow_at_once_swap_their_weights(
         model.save_pretrained(folder)
     watcher.scan()
     watcher.scan()
-    loads = []
+    loads: list[str] = []
     load = files.load_weights
 
     def watched(name: str, *rest: Any) -> Any:
@@ -57,10 +57,10 @@ def test_jobs_that_follow_at_once_swap_their_weights(
     assert scorer.warm.module is None, "the weights stay in memory when nothing waits"
     assert scorer.scorers.pool is None
     for record in map(Record.load, lab.runs.glob("*mini*")):
-        step = record.data["model"]["step"]
+        trained = record.run.model.step
         alone = evaluate(
-            str(lab.suite), model=str(lab.output_dir / f"step_{step}"), data=lab.data,
-            out=lab.place / "alone", use_cache=False, scoring_processes=1,
+            str(lab.suite), model=str(lab.output_dir / f"step_{trained}"), data=lab.data,
+            out=lab.folder / "alone", use_cache=False, scoring_processes=1,
         )  # fmt: skip
         samples = [one.samples_path("echo").read_bytes() for one in (record, alone)]
         assert samples[0] == samples[1]

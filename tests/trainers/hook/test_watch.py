@@ -162,7 +162,7 @@ def test_a_held_out_suite_is_refused(lab: Lab) -> None:
     with pytest.raises(OlmesError, match="cannot be scored by a watcher"):
         FolderWatch(lab.output_dir, ScoringOptions(request=request))
     with pytest.raises(OlmesError, match="no folder"):
-        FolderWatch(lab.place / "nowhere", ScoringOptions(request=request))
+        FolderWatch(lab.folder / "nowhere", ScoringOptions(request=request))
 
 
 CLI = "import sys; from olmes.cli.watch import command; sys.exit(command(standalone_mode=False))"

@@ -103,7 +103,7 @@ def test_dropout_is_off_in_every_pass(
 
 
 def test_numbers_of_the_first_update(
-    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
+    settings: Callable[..., Any], policy: Any, rollouts: Any
 ) -> None:
     learner = learner_of(settings(updates_per_batch=1, beta=0.1), policy)
     numbers = learner.update(0, rollouts, VERIFIED)

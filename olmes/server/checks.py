@@ -1,0 +1,300 @@
+"""What the types of a record do not say and a store must hold before it takes one.
+
+`olmes.records.check` reads `run.json` and rows as their types; here is what a hostile or damaged file
+could hold all the same: names that are paths or no UTF-8, numbers that are not finite, fields that
+were left out, parts that do not fit together.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Set
+from typing import Any, NoReturn, get_args
+
+import msgspec
+from msgspec import Struct
+
+from olmes.records.check import FieldError, NewerSchemaError, bare, converted, run_record
+from olmes.records.schema import (
+    LARGEST,
+    Cost,
+    DevScore,
+    HeldOut,
+    Hex,
+    MetricScore,
+    RecordedModel,
+    RunRecord,
+    Score,
+    Sha256,
+    SuiteResult,
+    TaskData,
+    TaskJudge,
+    TaskResult,
+    Time,
+)
+from olmes.server.refusals import RefusedError
+
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,99}$"
+"""Names of tasks, metrics and suites."""
+RUN_ID = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,119}$"
+TASK_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_:+-]*(\.[A-Za-z0-9_:+-]+)*$"
+"""A task's name is also a file's below the samples: no dots at its ends, no `..`."""
+LONGEST_TASK = 100
+LONGEST_MARK = 64
+"""Characters of a hash or a time."""
+MOST_TASKS = 1000
+DEEPEST = 60
+"""Levels of nesting in any JSON that is taken."""
+OPTIONAL: dict[type[Struct], set[str]] = {
+    RunRecord: {"held_out", "not_run", "cost"},
+    RecordedModel: {"parts", "family", "step", "lineage"},
+    SuiteResult: {"missing", "pairs"},
+    DevScore: {"unit"},
+    TaskResult: {"diagnosis", "judge"},
+    TaskData: {"location", "notes"},
+    TaskJudge: {"encoders"},
+    MetricScore: {"help", "honest", "higher_is_better"},
+}
+"""Fields that an upload may leave out, as records of some olmes do. All others olmes writes always."""
+FREE = {"olmes", "environment", "cost"}
+"""Parts of a run that may lack anything: no number depends on them."""
+SINCE_SCHEMA_2 = {"unit", "items"}
+"""Fields that records of schema 1 do not have."""
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """JSON from a client.
+
+    Raises:
+        RefusedError: it is not UTF-8 or not JSON, is nested too deeply, or holds NaN.
+    """
+
+    def constant(word: str) -> float:
+        raise ValueError(f"{word} is not JSON")
+
+    try:
+        value = json.loads(content.decode("utf-8"), parse_constant=constant)
+    except RecursionError:
+        raise RefusedError(422, f"{name} is nested too deeply.", name) from None
+    except ValueError as error:
+        raise RefusedError(422, f"{name} is not JSON ({error}).", name) from None
+    if too_deep(value):
+        raise RefusedError(422, f"{name} is nested deeper than {DEEPEST} levels.", name)
+    return value
+
+
+def too_deep(value: Any) -> bool:
+    """Whether JSON is nested deeper than `DEEPEST`."""
+    layer = [value]
+    for _ in range(DEEPEST):
+        layer = [
+            item
+            for one in layer
+            if isinstance(one, (dict, list))
+            for item in (one.values() if isinstance(one, dict) else one)
+            if isinstance(item, (dict, list))
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def checked_record(data: Any) -> RunRecord:
+    """`run.json` of an upload as its type, of this schema or an older one.
+
+    Raises:
+        RefusedError: a field is missing or not what it should be; the first one is named, dotted.
+    """
+    if isinstance(data, dict) and "schema" not in data:
+        refuse("schema", "is missing")
+    try:
+        run = run_record(data)
+    except NewerSchemaError as error:
+        refuse(error.field, f"{error.why}; update the server")
+    except FieldError as error:
+        refuse(error.field, error.why)
+    unknown = SINCE_SCHEMA_2 if run.schema == 1 else set()
+    for path in left_out(data, RunRecord, unknown):
+        refuse(path, "is missing")
+    check_run(run)
+    if run.held_out:
+        check_look(run.held_out, run.tasks)
+    return run
+
+
+def left_out(value: Any, kind: Any, unknown: Set[str], path: str = "") -> Iterator[str]:
+    """The fields that JSON of a type lacks, although olmes always writes them.
+
+    Args:
+        value: the JSON, known to fit.
+        kind: its type.
+        unknown: fields that its schema did not have.
+        path: where it stands, dotted.
+    """
+    kind = bare(kind)
+    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, Struct):
+        for field in msgspec.structs.fields(kind):
+            place = f"{path}.{field.name}" if path else field.name
+            if field.name in value:
+                if not (kind is RunRecord and field.name in FREE):
+                    yield from left_out(value[field.name], field.type, unknown, place)
+            elif field.name not in unknown | OPTIONAL.get(kind, set()):
+                yield place
+    elif isinstance(value, dict) and get_args(kind):
+        for key, member in value.items():
+            yield from left_out(member, get_args(kind)[1], unknown, f"{path}.{key}")
+    elif isinstance(value, list) and get_args(kind):
+        for number, member in enumerate(value):
+            yield from left_out(member, get_args(kind)[0], unknown, f"{path}.{number}")
+
+
+def check_run(run: RunRecord) -> None:
+    """Hold the parts of a record against each other and against what a database takes.
+
+    Raises:
+        RefusedError: a field is not in order.
+    """
+    if not re.fullmatch(RUN_ID, run.id):
+        refuse("id", "is not a run's name: letters, digits, . _ -, at most 120")
+    if run.limit is not None and not 1 <= run.limit <= LARGEST:
+        refuse("limit", f"must be between 1 and {LARGEST}")
+    check_mark(run.created, Time, "created")
+    check_model(run.model)
+    if len(run.tasks) > MOST_TASKS:
+        refuse("tasks", f"holds {len(run.tasks)} tasks; {MOST_TASKS} is the most")
+    for name, task in run.tasks.items():
+        check_task(name, task)
+    if suite := run.suite:
+        check_words(suite.name, "suite.name", 200)
+        check_words(suite.title, "suite.title")
+        check_score(suite, "suite")
+        if suite.complete and suite.value is None:
+            refuse("suite.value", "is missing although the suite is complete")
+    costs = {name: getattr(run.cost, name) for name in Cost.__struct_fields__} if run.cost else {}
+    for part, numbers in (("timing", run.timing), ("cost", costs)):
+        for key, number in numbers.items():
+            if number is not None and not 0 <= number < math.inf:
+                refuse(f"{part}.{key}", "must be 0 or more, and finite")
+
+
+def check_model(model: RecordedModel) -> None:
+    """Hold the model's names against what a database takes.
+
+    Raises:
+        RefusedError: one does not fit.
+    """
+    check_words(model.name, "model.name")
+    check_mark(model.fingerprint, Sha256, "model.fingerprint")
+    check_words(model.family or "", "model.family")
+    if model.step is not None and not abs(model.step) <= LARGEST:
+        refuse("model.step", f"must be finite, and at most {LARGEST}")
+
+
+def check_task(name: str, task: TaskResult) -> None:
+    """Hold a task's names and numbers against what a store can keep.
+
+    Raises:
+        RefusedError: one is not in order.
+    """
+    path = f"tasks.{name}"
+    if len(name) > LONGEST_TASK or not re.fullmatch(TASK_NAME, name):
+        refuse(path, f"is not a task's name: letters, digits, _ : + - ., at most {LONGEST_TASK}")
+    check_words(task.title, f"{path}.title")
+    check_mark(task.formulation_hash, Hex, f"{path}.formulation_hash")
+    check_mark(task.data.content_hash, Hex, f"{path}.data.content_hash")
+    if task.samples != f"samples/{name}.jsonl":
+        refuse(f"{path}.samples", f"must be samples/{name}.jsonl")
+    check_scores(task.metrics, f"{path}.metrics")
+    for subtask, found in task.subtasks.items():
+        check_scores(found.metrics, f"{path}.subtasks.{subtask}.metrics")
+
+
+def check_look(held: HeldOut, tasks: Mapping[str, TaskResult]) -> None:
+    """Hold a look at held-out tasks against the run.
+
+    Raises:
+        RefusedError: a task is not under seal, or a file is not where it belongs.
+    """
+    if not held.reason:
+        refuse("held_out.reason", "is empty: a look needs a reason")
+    check_mark(held.time, Time, "held_out.time")
+    check_words(held.family, "held_out.family")
+    if held.ledger.number < 1:
+        refuse("held_out.ledger.number", "must be 1 or more")
+    check_mark(held.ledger.hash, Sha256, "held_out.ledger.hash")
+    if held.dev:
+        check_score(held.dev, "held_out.dev")
+    for name in held.tasks:
+        if name not in tasks:
+            refuse(f"held_out.tasks.{name}", "is not a task of this run")
+        if name not in held.sealed:
+            refuse(f"held_out.sealed.{name}", "is missing: the samples have to be under seal")
+    for name, sealed in held.sealed.items():
+        if name not in held.tasks:
+            refuse(f"held_out.sealed.{name}", "is not a held-out task of this run")
+        if sealed.file != f"sealed/{name}.jsonl.gz":
+            refuse(f"held_out.sealed.{name}.file", f"must be sealed/{name}.jsonl.gz")
+        check_mark(sealed.sha256, Sha256, f"held_out.sealed.{name}.sha256")
+
+
+def check_scores(scores: Mapping[str, Score], path: str) -> None:
+    """Hold the numbers of a task's metrics, and their names, against what they must be.
+
+    Raises:
+        RefusedError: one is not in order.
+    """
+    for name, score in scores.items():
+        check_words(name, f"{path}.{name}", 200)
+        check_score(score, f"{path}.{name}")
+
+
+def check_score(score: Score, path: str) -> None:
+    """A number's own sense: finite, an interval with its ends in order, an n for a value.
+
+    Raises:
+        RefusedError: it has none.
+    """
+    for part in ("value", "stderr", "ci_low", "ci_high"):
+        number = getattr(score, part)
+        if number is not None and not math.isfinite(number):
+            refuse(f"{path}.{part}", "is not finite")
+    if score.stderr is not None and score.stderr < 0:
+        refuse(f"{path}.stderr", "is negative")
+    if score.ci_low is not None and score.ci_high is not None and score.ci_low > score.ci_high:
+        refuse(f"{path}.ci_low", "lies above ci_high")
+    if score.value is not None and not score.n:
+        refuse(f"{path}.n", "is 0 although there is a value")
+
+
+def check_words(text: str, path: str, most: int = 500) -> None:
+    """A text that a database is to hold: neither NUL nor a lone surrogate, and not too long.
+
+    Raises:
+        RefusedError: it does not fit.
+    """
+    if len(text) > most:
+        refuse(path, f"is longer than {most} characters")
+    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        refuse(path, "holds a character that no name has (NUL or a lone surrogate)")
+
+
+def check_mark(text: str, kind: Any, path: str) -> None:
+    """A time or a hash: it has its form, which lets a line end pass, and no line end.
+
+    Raises:
+        RefusedError: it does not.
+    """
+    try:
+        converted(text, kind)
+    except FieldError as error:
+        refuse(path, error.why)
+    if len(text) > LONGEST_MARK or text.endswith("\n"):
+        refuse(path, f"holds a line end or more than {LONGEST_MARK} characters")
+
+
+def refuse(path: str, why: str) -> NoReturn:
+    """Refuse a record for one of its fields; '' is the whole."""
+    where = f"run.json: {path}:" if path else "run.json"
+    raise RefusedError(422, f"{where} {why}.", path or "run.json")

@@ -1,0 +1,24 @@
+"""What stands beside a held-out score in a list of runs: which look it was, the dev score then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from olmes.server import schema
+from olmes.server.store import Store
+from olmes.server.table_rows import RunRow
+
+
+def look_lines(store: Store, rows: Sequence[RunRow]) -> dict[int, str]:
+    """A line in words by `seq`, for those of some runs that are looks at held-out tasks."""
+    held = [row.seq for row in rows if row.held_out]
+    if not held:
+        return {}
+    # Here, because the pages' modules take their time to load.
+    from olmes.reports.held_out import look_line
+
+    return {
+        one.seq: look_line(one.run.held_out)
+        for one in store.slim_runs(schema.runs.c.seq.in_(held))
+        if one.run.held_out
+    }

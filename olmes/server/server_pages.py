@@ -1,0 +1,168 @@
+"""The pages that no static report has: runs, trainings, ledger. Same frame, same style."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olmes.client.types import Number, Primary, UnderWay
+from olmes.records.shown import MISSING, interval, shown
+from olmes.seal.ledger import Entry
+from olmes.seal.look import LOOKS
+from olmes.server.look_lines import look_lines
+from olmes.server.report_pages import Page, served
+from olmes.server.store import RunFilter, Store
+from olmes.server.table_rows import FamilyRow, RunRow
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent / "templates"
+RUNS_A_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What a run is of, and its score as it is written."""
+
+    what: str
+    """The suite or the tasks."""
+    score: str
+    """The suite's mean, or the number of the one task."""
+    interval: str
+    """Its 95 % interval; '' where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A line of the list of runs."""
+
+    run: RunRow
+    head: Headline
+    look: str
+    """Which look at held-out tasks it was; '' for others."""
+
+
+@functools.cache
+def environment() -> Environment:
+    """The server's templates above those of the reports."""
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+
+    from olmes.reports import page as frame
+    from olmes.reports.dates import date
+
+    found = Environment(
+        loader=ChoiceLoader([FileSystemLoader(HERE), FileSystemLoader(frame.HERE / "templates")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["date"] = date
+    return found
+
+
+def own_page(template: str, current: str, **context: Any) -> Page:
+    """A page from one of the server's templates.
+
+    Args:
+        template: its name.
+        current: which entry of the bar it is.
+        context: what the template shows.
+    """
+    from markupsafe import Markup
+
+    from olmes.reports.page import asset, content_policy
+
+    style, theme = asset("report.css"), asset("theme.js")
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            **context,
+            policy=content_policy(style, [theme]),
+            style=Markup(style),  # noqa: S704 (the reports' own files)
+            theme=Markup(theme),  # noqa: S704
+            scripts=[],
+            data=None,
+            blobs=[],
+        )
+    )
+    return served(text, depth=0, current=current)
+
+
+def unpacked(page: Page) -> bytes:
+    """A page's HTML."""
+    return gzip.decompress(page.body)
+
+
+def runs_page(
+    store: Store,
+    running: Sequence[UnderWay],
+    asked: Mapping[str, str | None],
+    after: str | None,
+    address: str,
+) -> Page:
+    """The list of runs, with the evaluations under way and a form that compares two.
+
+    Args:
+        store: where they are.
+        running: the evaluations under way.
+        asked: the filter.
+        after: a place in the list to resume from.
+        address: of the server, for whoever has no run yet.
+    """
+    from olmes.server.routes.runs import cursor, place
+
+    wanted = RunFilter(
+        words=asked["q"] or "", suite=asked["suite"] or None, model=asked["model"] or None
+    )
+    since = store.newest_seq()
+    rows = store.find_runs(wanted, limit=RUNS_A_PAGE + 1, before=place(after), by="arrived")
+    more, rows = len(rows) > RUNS_A_PAGE, rows[:RUNS_A_PAGE]
+    count, samples = store.count_runs()
+    numbers = store.primaries([row.seq for row in rows])
+    looks = look_lines(store, rows)
+    return own_page(
+        "runs.html.jinja",
+        "runs.html",
+        address=address,
+        runs=[
+            ListedRun(row, headline(row, numbers[row.seq]), looks.get(row.seq, "")) for row in rows
+        ],
+        running=running,
+        asked=asked,
+        following=cursor(rows[-1].created, rows[-1].seq) if more else "",
+        first=after is None and not any(asked.values()),
+        since=since,
+        count=count,
+        samples=samples,
+    )
+
+
+def headline(row: RunRow, tasks: Mapping[str, Primary]) -> Headline:
+    """What a run is of, and its score: the suite's mean, or that of its one task."""
+    what = row.suite or ", ".join(tasks)
+    number: Number | None = row.suite_mean
+    if number is None and len(tasks) == 1:
+        [number] = tasks.values()
+    if number is None:
+        return Headline(what, MISSING, "")
+    unit, low, high = number["unit"], number["ci_low"], number["ci_high"]
+    ends = "" if low is None else interval(low, high, unit)
+    return Headline(what, shown(number["value"], unit), ends)
+
+
+def families_page(families: Sequence[FamilyRow]) -> Page:
+    """The list of trainings."""
+    return own_page("families.html.jinja", "checkpoints.html", families=families)
+
+
+def ledger_page(entries: Sequence[Entry]) -> Page:
+    """Every look at held-out tasks."""
+    looks = [entry for entry in entries if entry.get("event") in LOOKS]
+    return own_page("looks.html.jinja", "ledger.html", looks=looks, lines=len(entries))

@@ -1,0 +1,135 @@
+"""Stored runs as records, for everything that reads records: pages, comparison, leaderboard.
+
+`run.json` lies in a folder as a run leaves it; a samples file is written there when it is asked for,
+out of its artifact, and removed when the folder grows too large.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from olmes.records.check import FieldError, run_record
+from olmes.records.record import Record
+from olmes.records.schema import RunRecord
+from olmes.server.artifacts import Artifacts, rejoined
+from olmes.server.refusals import RefusedError
+from olmes.server.settings import Settings
+from olmes.server.store import RunFilter, Store
+from olmes.server.table_rows import TaskColumns
+from olmes.tools import jsonl
+
+MOST_UNPACKED = 1 << 30
+"""Bytes of samples files that are kept beside their artifacts."""
+
+
+class StoredRecord(Record):
+    """A record whose samples are artifacts. Its folder lies where the links of pages lead.
+
+    Args:
+        folder: of its page and its samples.
+        run: the record.
+        artifacts: where its samples are kept.
+        task_rows: asks for the rows of its tasks; called when a sample is asked for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run: RunRecord,
+        artifacts: Artifacts,
+        task_rows: Callable[[str], list[TaskColumns]],
+    ) -> None:
+        super().__init__(folder, run)
+        self.artifacts = artifacts
+        self.task_rows = task_rows
+
+    @cached_property
+    def rows(self) -> Mapping[str, TaskColumns]:
+        """The rows of its tasks by name."""
+        return {row.task: row for row in self.task_rows(self.id)}
+
+    def sealed(self, task: str) -> bool:
+        """Whether a task's samples are under seal: the store says, not what lies in the folder."""
+        return self.rows[task].closed
+
+    def samples_path(self, task: str) -> Path:
+        """Where a task's samples are; they are put there first."""
+        # By content: a replaced run's samples do not pass for the new one's.
+        row = self.rows[task]
+        path = self.folder / "samples" / f"{task}.jsonl"
+        if self.sealed(task):
+            path.unlink(missing_ok=True)
+            return path
+        mark = path.with_suffix(".from")
+        known = mark.read_text("utf-8") if mark.exists() else ""
+        if not path.exists() or known != row.artifact:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".writing")
+            with temporary.open("wb") as stream:
+                stream.writelines(rejoined(self.artifacts.lines(row.artifact)))
+            temporary.replace(path)
+            mark.write_text(row.artifact, "utf-8")
+        return path
+
+
+class StoredRecords:
+    """Every stored record, in a folder that is laid out as the server's addresses are."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.store = Store(settings)
+        self.folder = settings.work_folder / "pages"
+        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+
+    def record(self, run: str) -> StoredRecord:
+        """A run, whole.
+
+        Raises:
+            RefusedError: there is none of this name, or an older olmes took it that checked less.
+        """
+        text = self.store.run_text(run)
+        folder = self.place(run)
+        jsonl.write_atomically(folder / "run.json", text)
+        try:
+            return self.stored(run_record(json.loads(text)))
+        except FieldError as error:
+            raise RefusedError(422, f"the record of {run} cannot be read: {error}.") from None
+
+    def records(self, wanted: RunFilter) -> list[StoredRecord]:
+        """Runs without the texts that no table of many runs shows."""
+        return [self.stored(run) for run in self.store.slim_records(wanted)]
+
+    def stored(self, run: RunRecord) -> StoredRecord:
+        """A run with the way to its samples."""
+        return StoredRecord(self.place(run.id), run, self.store.artifacts, self.store.task_rows)
+
+    def place(self, run: str) -> Path:
+        """A run's folder, with the page's name in it, by which other pages know that they can link."""
+        folder = self.folder / "runs" / run
+        if not (folder / "report.html").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "report.html").touch()
+        return folder
+
+    def write_ledger(self) -> None:
+        """Put the ledgers' lines where a record's page looks for them: beside the runs' folders."""
+        jsonl.write(self.folder / "runs" / "ledger.jsonl", self.store.ledger_entries())
+
+    def tidy(self) -> None:
+        """Remove the samples files not used for longest, until the rest is small enough."""
+        found = []
+        for path in (self.folder / "runs").glob("*/samples/*.jsonl"):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((status.st_atime, status.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found, key=lambda one: one[0]):
+            if total <= MOST_UNPACKED:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108 (one call, no second look at the file)
+            total -= size

@@ -1,0 +1,229 @@
+"""Rows of the database's tables as types, and how they are made of a record.
+
+The names are those of the columns in `olmes.server.schema`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import msgspec
+
+from olmes.client.types import Primary, SuiteMean
+from olmes.records.schema import SCHEMA, Environment, RunRecord, TaskResult
+from olmes.tools.jsonl import dumps
+from olmes.types import Unit
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NumberColumns:
+    """A number with its error and how it is read."""
+
+    value: float | None
+    stderr: float | None
+    ci_low: float | None
+    ci_high: float | None
+    unit: Unit
+    higher_is_better: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunColumns(NumberColumns):
+    """What a record says of a run; the number is the suite's mean."""
+
+    id: str
+    created: str
+    complete: bool
+    model: str
+    fingerprint: str
+    family: str
+    step: float | None
+    suite: str
+    """'' for single tasks."""
+    held_out: bool
+    opened: bool
+    demo_data: bool
+    samples: int
+
+    @property
+    def suite_mean(self) -> SuiteMean | None:
+        """The suite's mean as the API says it."""
+        if not self.suite:
+            return None
+        return SuiteMean(
+            name=self.suite,
+            value=self.value,
+            stderr=self.stderr,
+            ci_low=self.ci_low,
+            ci_high=self.ci_high,
+            unit=self.unit,
+            higher_is_better=self.higher_is_better,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun(RunColumns):
+    """A run about to be added."""
+
+    data: str
+    slim: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow(RunColumns):
+    """A run that is here."""
+
+    seq: int
+    content_hash: str
+    arrived: str
+    uploaded_by: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TaskColumns:
+    """A task of a run, and where its samples are."""
+
+    task: str
+    place: int
+    formulation_hash: str
+    data_hash: str
+    origin: str
+    sealed: bool
+    opened: bool
+    sha256: str
+    rows: int
+    artifact: str
+
+    @property
+    def closed(self) -> bool:
+        """Whether its samples are under seal."""
+        return self.sealed and not self.opened
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MetricColumns(NumberColumns):
+    """A metric of a task."""
+
+    task: str
+    metric: str
+    is_primary: bool
+    n: int
+
+    @property
+    def primary(self) -> Primary:
+        """The same as the API says it."""
+        return Primary(
+            metric=self.metric,
+            value=self.value,
+            stderr=self.stderr,
+            ci_low=self.ci_low,
+            ci_high=self.ci_high,
+            n=self.n,
+            unit=self.unit,
+            higher_is_better=self.higher_is_better,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyRow:
+    """A training that has checkpoints here."""
+
+    family: str
+    runs: int
+    steps: int
+    last_step: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A token, without its hash."""
+
+    name: str
+    role: str
+    created: str
+    revoked: str | None
+
+
+def columns_of(row: Any) -> dict[str, Any]:
+    """A row (a dataclass) as SQLAlchemy takes it: by column."""
+    return {one.name: getattr(row, one.name) for one in dataclasses.fields(row)}
+
+
+def new_run(run: RunRecord, text: str, samples: int, *, opened: bool) -> NewRun:
+    """The row of the table of runs.
+
+    Args:
+        run: the record.
+        text: `run.json` as it was uploaded.
+        samples: how many there are.
+        opened: whether the samples of a held-out run were unsealed.
+    """
+    suite, held = run.suite, run.held_out
+    return NewRun(
+        id=run.id,
+        created=run.created,
+        complete=run.complete and (suite is None or suite.complete),
+        model=run.model.name,
+        fingerprint=run.model.fingerprint,
+        family=(held.family if held else "") or run.model.family or "",
+        step=run.model.step,
+        suite=suite.name if suite else "",
+        value=suite.value if suite else None,
+        stderr=suite.stderr if suite else None,
+        ci_low=suite.ci_low if suite else None,
+        ci_high=suite.ci_high if suite else None,
+        unit=suite.unit if suite else "share",
+        higher_is_better=more_is_better(run),
+        held_out=held is not None,
+        opened=opened,
+        demo_data=bool(run.demo_tasks),
+        samples=samples,
+        data=text,
+        slim=slim_text(run),
+    )
+
+
+def more_is_better(run: RunRecord) -> bool:
+    """Whether more of a run's mean is better: unless less of every task's metric is."""
+    return any(task.score.higher_is_better for task in run.tasks.values())
+
+
+def slim_text(run: RunRecord) -> str:
+    """A record as JSON of today's schema, without what no table of many runs needs."""
+    tasks = {name: slim_task(task) for name, task in run.tasks.items()}
+    slim = msgspec.structs.replace(
+        run, schema=SCHEMA, tasks=tasks, environment=Environment(), timing={}, cost=None
+    )
+    return dumps(msgspec.to_builtins(slim))
+
+
+def slim_task(task: TaskResult) -> TaskResult:
+    """A task without its texts; of the formulation stays how it is averaged."""
+    return msgspec.structs.replace(
+        task,
+        formulation={"aggregate": task.formulation.get("aggregate", "micro")},
+        settings={},
+        shared_messages=[],
+        diagnosis=None,
+    )
+
+
+def metric_rows(run: RunRecord) -> list[MetricColumns]:
+    """The rows of the table of metrics."""
+    return [
+        MetricColumns(
+            task=name,
+            metric=metric,
+            is_primary=metric == task.primary,
+            value=score.value,
+            stderr=score.stderr,
+            ci_low=score.ci_low,
+            ci_high=score.ci_high,
+            n=score.n,
+            unit=score.unit,
+            higher_is_better=score.higher_is_better,
+        )
+        for name, task in run.tasks.items()
+        for metric, score in task.metrics.items()
+    ]

@@ -127,9 +127,9 @@ def run_sequence(
             check_whole(model)
         except OlmesError as error:
             return failed(name, error)
-        evaluation.plan(model)  # what cannot be asked of one can be asked of none
+        plan = evaluation.plan(model)  # what cannot be asked of one can be asked of none
         try:
-            record = evaluation.run_loaded(model, callback=callback(), scorers=scorers)
+            record = evaluation.run_loaded(model, plan=plan, callback=callback(), scorers=scorers)
         except Exception as error:  # reported; the others are run all the same
             return failed(name, error)
         return Member(name, record)

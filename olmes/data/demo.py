@@ -27,8 +27,10 @@ def find(task: Task) -> Traversable | None:
         folder = Path(source).parent if source else None
     if folder is None:
         return None
-    file = folder / "demo" / f"{task.demo_data or type(task).name}.jsonl"
-    return file if file.is_file() else None
+    # Tasks of other packages may have them where they were first looked for.
+    name = f"{task.demo_data or getattr(task, 'sample', '') or type(task).name}.jsonl"
+    files = (folder / place / name for place in ("demo", "samples"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def load(file: Traversable) -> list[Doc]:

@@ -146,12 +146,13 @@ class Evaluation:
         self,
         model: Model,
         *,
+        plan: Plan | None = None,
         callback: RunCallback | None = None,
         scorers: SharedPool | None = None,
     ) -> Record:
-        """Run it on a model that `load` gave, or that was made otherwise."""
+        """Run it on a model that `load` gave, or that was made otherwise; `plan` is its own."""
         return run(
-            self.plan(model),
+            plan or self.plan(model),
             model,
             self.options,
             judge=self.judge(),

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from olmes import HubSplit, Source
+from olmes.benchmark.registry import load_task
+from olmes.data import demo
 from olmes.data.resolve import Dataset, resolve
 from olmes.errors import OlmesError
 from olmes.tools.as_json import as_json
@@ -351,3 +353,13 @@ def test_importing_the_modules_imports_no_library_that_fetches() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_demo_data_of_an_older_task_are_still_found(tmp_path: Path) -> None:
+    echo = Path(__file__).parents[1] / "files/echo_task.py"
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "task.py").write_text(echo.read_text("utf-8"), "utf-8")
+    (tmp_path / "samples/echo.jsonl").write_text('{"question": "a", "answer": "a"}\n', "utf-8")
+    found = demo.find(load_task(str(tmp_path / "task.py")))
+    assert found is not None
+    assert found.name == "echo.jsonl"

@@ -13,7 +13,7 @@ TORCH := torch>=2.6,<3
 endif
 LIMIT ?= 2
 
-.PHONY: install demo demo-train test test-all test-vllm lint types bench clean
+.PHONY: install demo demo-train test test-all test-vllm lint types bench mutants clean
 
 install: $(VENV)/.installed
 
@@ -55,6 +55,11 @@ $(VLLM)/.installed: pyproject.toml bench/files/vllm_environment.py
 
 bench: install
 	$(BIN)/python -m bench
+
+# Small faults put into three rooms, a sample of them: minutes, and a copy of the repository.
+mutants: install
+	$(BIN)/python -m pip install --quiet -e '.[dev,mutants]'
+	$(BIN)/python -m bench.mutants --show
 
 clean:
 	rm -rf $(VENV) $(VLLM) build dist *.egg-info

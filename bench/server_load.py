@@ -298,9 +298,9 @@ def check_content(url: str, store: str, folder: Path, runs: int) -> None:
         hashes = {"run.json": hashlib.sha256(raw).hexdigest()}
         for row in opened.task_rows(name):
             digest = hashlib.sha256()
-            for line in opened.artifacts.lines(row["artifact"]):
+            for line in opened.artifacts.lines(row.artifact):
                 digest.update(line + b"\n")
-            hashes[f"samples/{row['task']}.jsonl"] = digest.hexdigest()
+            hashes[f"samples/{row.task}.jsonl"] = digest.hexdigest()
         assert content_hash(hashes) == expected, name
     opened.database.close()
     print(f"{len(found)} content hashes made again of the stored bytes: all equal")

@@ -11,7 +11,7 @@ from olmes.comparison.best import SharedValues, shared_by_suite, shared_by_task
 from olmes.comparison.items import SharedItems
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore
-from olmes.records.shown import interval, metric_label, shown, shown_difference
+from olmes.records.shown import difference_interval, interval, metric_label, shown, shown_difference
 from olmes.reports import numbers
 from olmes.reports.charts import Axis
 from olmes.reports.checkpoint_scores import (
@@ -291,7 +291,7 @@ class _View:
             score=shown(found.candidate, one.unit),
             link=self.link(one.points[-1], one.task),
             difference=shown_difference(found.difference, one.unit),
-            interval=numbers.difference_interval(found.ci_low, found.ci_high, one.unit),
+            interval=difference_interval(found.ci_low, found.ci_high, one.unit),
             p=numbers.p_value(found.p_adjusted),
             raised=alarm.raised,
         )

@@ -14,7 +14,7 @@ from olmes.comparison.compare import (
     UnpairedTask,
 )
 from olmes.comparison.power_words import power_words
-from olmes.records.shown import NUMBER, metric_label, shown, shown_difference
+from olmes.records.shown import NUMBER, difference_interval, metric_label, shown, shown_difference
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.flips import pack_flips
@@ -252,13 +252,13 @@ def _difference(
     if found is None:
         return DifferenceView(
             value=shown_difference(None, unit),
-            interval=numbers.difference_interval(None, None, unit),
+            interval=difference_interval(None, None, unit),
             span=None,
         )
     value = _value(found)
     return DifferenceView(
         value=shown_difference(value, unit),
-        interval=numbers.difference_interval(found.ci_low, found.ci_high, unit),
+        interval=difference_interval(found.ci_low, found.ci_high, unit),
         span=_span(value, found.ci_low, found.ci_high, reach) if unit == "share" else None,
     )
 

@@ -17,8 +17,7 @@ from olmes.comparison.generalization import (
 )
 from olmes.records.record import Record
 from olmes.records.schema import DiagnosisCounts
-from olmes.records.shown import MARKS, NUMBER, shown_difference
-from olmes.reports import numbers
+from olmes.records.shown import MARKS, NUMBER, difference_interval, shown_difference
 from olmes.reports.dates import date
 from olmes.reports.format_cost import FormatCost, format_cost
 from olmes.reports.generalization_charts import (
@@ -202,7 +201,7 @@ def _row(
         dev=dev,
         unseen=unseen,
         gap=shown_difference(gap.value if gap else None, unit),
-        gap_interval=numbers.difference_interval(
+        gap_interval=difference_interval(
             gap.ci_low if gap else None, gap.ci_high if gap else None, unit
         ),
         left_out=", ".join(row.left_out),

@@ -9,7 +9,7 @@ from olmes import stats
 from olmes.comparison.generalization import PastLook
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut, SuiteResult
-from olmes.records.shown import shown, shown_difference, shown_interval
+from olmes.records.shown import difference_interval, shown, shown_difference, shown_interval
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.links import Link, samples_link, sealed_link
@@ -117,7 +117,7 @@ def _gap(look: HeldOut, suite: SuiteResult | None) -> Iterator[tuple[str, str]]:
     if dev.unit != suite.unit:
         return
     gap = stats.generalization_gap(dev.estimate, suite.estimate)
-    interval = numbers.difference_interval(gap.ci_low, gap.ci_high, dev.unit)
+    interval = difference_interval(gap.ci_low, gap.ci_high, dev.unit)
     points = " points" if dev.unit == "share" else ""
     incomplete = "" if suite.complete else ", of an incomplete suite"
     yield (

@@ -17,8 +17,7 @@ from olmes.comparison.boards import (
 )
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
-from olmes.records.shown import shown_difference, signs_of
-from olmes.reports import numbers
+from olmes.records.shown import difference_interval, shown_difference, signs_of
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
@@ -235,7 +234,7 @@ def _matrix(
         low, high = ends
         words = (
             f"{records[row].run.model.name} less {records[column].run.model.name}: "
-            f"{text}{points} {numbers.difference_interval(low, high, unit)}, "
+            f"{text}{points} {difference_interval(low, high, unit)}, "
             f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {verdict}"
         )
         return BoardCell(glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from olmes.records.shown import MISSING, shown_difference
+from olmes.records.shown import MISSING
 from olmes.types import Unit
 
 
@@ -20,13 +20,6 @@ def is_number(value: object) -> bool:
 def count(value: int | None) -> str:
     """A count with thousands separated: `1,319`; a dash where there is none."""
     return MISSING if value is None else f"{value:,}"
-
-
-def difference_interval(low: float | None, high: float | None, unit: Unit) -> str:
-    """An interval of a difference; a dash where there is none."""
-    if not (is_number(low) and is_number(high)):
-        return MISSING
-    return f"[{shown_difference(low, unit)}, {shown_difference(high, unit)}]"
 
 
 def p_value(value: float | None) -> str:

@@ -211,7 +211,7 @@ class VerifierRewards:
             happened["crash"] += 1
             if verifier.task not in self.said:
                 self.said.add(verifier.task)
-                self.say(f"a fault of a scorer of {verifier.task}: {sink.crashes[0]}")
+                self.say(f"a scorer of {verifier.task} failed: {sink.crashes[0]}")
             return None
         if sink.timeouts:
             happened["timeout"] += 1

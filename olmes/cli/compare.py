@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from olmes.cli import options
-from olmes.records.shown import shown, shown_difference, signs_of
+from olmes.records.shown import (
+    MISSING,
+    difference_interval,
+    shown,
+    shown_difference,
+    signs_of,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -193,6 +199,6 @@ def signed(value: float | None, unit: Unit) -> str:
 
 def span(difference: Difference | PairedDifference | None, unit: Unit) -> str:
     """The 95 % interval of a difference."""
-    if difference is None or difference.ci_low is None:
-        return "–"
-    return f"[{signed(difference.ci_low, unit)}, {signed(difference.ci_high, unit)}]"
+    if difference is None:
+        return MISSING
+    return difference_interval(difference.ci_low, difference.ci_high, unit).replace("−", "-")

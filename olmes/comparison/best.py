@@ -25,6 +25,7 @@ class SharedValues:
     strata: Sequence[Hashable] | None
     sizes: Sequence[float] | None
     higher_is_better: bool
+    is_share: bool
 
     def best(self) -> BestOf:
         """The best checkpoint, allowing for the choice."""
@@ -45,6 +46,7 @@ class SharedValues:
             strata=self.strata,
             sizes=self.sizes,
             higher_is_better=self.higher_is_better,
+            is_share=self.is_share,
         )
 
 
@@ -61,6 +63,7 @@ def shared_by_task(name: str, records: Sequence[Record], items: SharedItems) -> 
         own.strata(macro=task.macro),
         own.sizes(),
         task.score.higher_is_better,
+        task.score.unit == "share",
     )
 
 
@@ -77,7 +80,12 @@ def shared_by_suite(
     if not found.values:
         return None
     return SharedValues(
-        found.values, found.clusters, found.strata, found.sizes, found.higher_is_better
+        found.values,
+        found.clusters,
+        found.strata,
+        found.sizes,
+        found.higher_is_better,
+        found.is_share,
     )
 
 

@@ -158,6 +158,7 @@ def pairwise(
                 strata=found.strata,
                 sizes=found.sizes,
                 higher_is_better=found.higher_is_better,
+                is_share=found.is_share,
                 test="t",
             )
             for one in range(len(records))

@@ -137,6 +137,8 @@ class SuiteItems:
     values: list[list[float]]
     """Items by runs; with their sign changed where less is better on that task, and more on others."""
     higher_is_better: bool
+    is_share: bool
+    """Whether every task's metric is one."""
     clusters: list[Hashable]
     strata: list[str]
     """The task of each item: each weighs the same."""
@@ -147,7 +149,8 @@ class SuiteItems:
 def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedItems) -> SuiteItems:
     """The items of some tasks that all runs have a value for."""
     higher = any(records[0].tasks[name].score.higher_is_better for name in names)
-    found = SuiteItems([], higher, [], [], [])
+    is_share = all(records[0].tasks[name].score.unit == "share" for name in names)
+    found = SuiteItems([], higher, is_share, [], [], [])
     for name in names:
         task, own = records[0].tasks[name], items.of(name, records)
         sign = 1 if task.score.higher_is_better == higher else -1

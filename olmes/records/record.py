@@ -53,6 +53,15 @@ def readable_records(store: Path) -> tuple[list[Record], dict[Path, OlmesError]]
     return found, unreadable
 
 
+def says_held_out(folder: Path) -> bool:
+    """Whether a `run.json` that is not a record any more still says that it was a look."""
+    try:
+        data = json.loads((folder / RUN_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("held_out") is not None
+
+
 class Record:
     """What a run left on disk: `run` is `run.json`; samples are read when asked for."""
 

@@ -33,10 +33,13 @@ def shown_interval(score: Score, unit: Unit) -> str:
 
 
 def interval(low: float | None, high: float | None, unit: Unit) -> str:
-    """Two ends as `[low, high]`; a dash where there is none."""
+    """Two ends as `[low, high]`, with as many decimals; a dash where there is none."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
-    return f"[{shown(low, unit)}, {shown(high, unit)}]"
+    if unit == "share":
+        return f"[{shown(low, unit)}, {shown(high, unit)}]"
+    digits = decimals(max(abs(low), abs(high)))
+    return f"[{unsigned_zero(f'{low:,.{digits}f}')}, {unsigned_zero(f'{high:,.{digits}f}')}]"
 
 
 def shown_difference(value: float | None, unit: Unit) -> str:
@@ -45,6 +48,17 @@ def shown_difference(value: float | None, unit: Unit) -> str:
         return MISSING
     text = f"{value * 100:+,.1f}" if unit == "share" else f"{value:+,.{decimals(value)}f}"
     return unsigned_zero(text.replace("-", "−"))
+
+
+def difference_interval(low: float | None, high: float | None, unit: Unit) -> str:
+    """The two ends of a difference with their signs, with as many decimals."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    if unit == "share":
+        return f"[{shown_difference(low, unit)}, {shown_difference(high, unit)}]"
+    digits = decimals(max(abs(low), abs(high)))
+    ends = [unsigned_zero(f"{end:+,.{digits}f}".replace("-", "−")) for end in (low, high)]
+    return f"[{ends[0]}, {ends[1]}]"
 
 
 def decimals(value: float) -> int:

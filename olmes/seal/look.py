@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
 from olmes.records.aggregate import suite_mean, suite_unit
 from olmes.records.check import FieldError, converted
-from olmes.records.record import RUN_FILE, Record, readable_records
+from olmes.records.record import Record, readable_records, says_held_out
 from olmes.records.schema import Asker, DevScore, HeldOut
 from olmes.requests.plan import Plan
 from olmes.seal.held_out import held_out_tasks
@@ -159,7 +158,7 @@ def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
 def looks_of(entries: Iterable[Entry], name: str, fingerprint: str) -> list[Entry]:
     """The looks a model's family has had: under its name, or at the same weights under another.
 
-    A look at the built-in sample shows nothing of the benchmark and does not count.
+    A look at demo data shows nothing of the benchmark and does not count.
     """
     return [
         entry
@@ -215,11 +214,7 @@ def was_look(folder: Path, entries: Iterable[Entry]) -> bool:
     """
     if (folder / SEALED).exists() or any(entry.get("run") == folder.name for entry in entries):
         return True
-    try:
-        data = json.loads((folder / RUN_FILE).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(data, dict) and data.get("held_out") is not None
+    return says_held_out(folder)
 
 
 def look_of(held: HeldOut, entries: Sequence[Entry]) -> Entry | None:

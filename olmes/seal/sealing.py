@@ -147,4 +147,6 @@ def unreadable(folder: Path, entries: Sequence[Entry]) -> str:
     result, path = last_result(entries, folder.resolve().name), folder / RUN_FILE
     if result is None or not path.is_file() or result.get("record") == file_sha256(path):
         return ""
-    return f"{folder.name}/{RUN_FILE} was changed after it was written, and is no record any more"
+    return (
+        f"{folder.name}/{RUN_FILE} was changed after it was written, and is not a record any more"
+    )

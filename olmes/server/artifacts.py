@@ -19,6 +19,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.records.items import mean_value
 from olmes.records.schema import ResponseRow
+from olmes.server.refusals import utf8
 from olmes.server.sample_rows import checked_row, holds
 
 GROUP_ROWS = 1000
@@ -227,16 +228,11 @@ FIELDS = ("line", "doc_id", "subtask", "repeat", "value", "flags")
 def add_row(columns: dict[str, list[Any]], line: bytes, row: ResponseRow, metric: str) -> None:
     """Put a row into the columns."""
     entry = (
-        line, row["doc_id"], clean(row.get("subtask", "")), row.get("repeat", 0),
-        mean_value(row["values"].get(metric)), [clean(flag) for flag in row["flags"]],
+        line, row["doc_id"], utf8(row.get("subtask", "")), row.get("repeat", 0),
+        mean_value(row["values"].get(metric)), [utf8(flag) for flag in row["flags"]],
     )  # fmt: skip
     for field, value in zip(FIELDS, entry, strict=True):
         columns[field].append(value)
-
-
-def clean(text: str) -> str:
-    """A text that UTF-8 can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def groups(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

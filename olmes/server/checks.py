@@ -296,6 +296,5 @@ def check_mark(text: str, kind: Any, path: str) -> None:
 
 def refuse(path: str, why: str) -> NoReturn:
     """Refuse a record for one of its fields; '' is the whole."""
-    path = path.encode("utf-8", "replace").decode("utf-8")
     where = f"run.json: {path}:" if path else "run.json"
     raise RefusedError(422, f"{where} {why}.", path or "run.json")

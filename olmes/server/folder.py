@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from olmes.client.client import files_of
 from olmes.errors import OlmesError
+from olmes.records.record import RUN_FILE, record_folders
 from olmes.server.audit import LOCAL
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
@@ -54,7 +55,7 @@ class FolderIndex:
     def changed(self) -> list[Path]:
         """Records that are new or written anew, the oldest first."""
         found = []
-        for path in self.folder.glob("*/run.json"):
+        for path in (folder / RUN_FILE for folder in record_folders(self.folder)):
             try:
                 mark = stamp(path)
             except FileNotFoundError:

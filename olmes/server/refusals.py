@@ -13,6 +13,8 @@ class RefusedError(Exception):
     """
 
     def __init__(self, status: int, message: str, field: str = "") -> None:
+        # They may quote a hostile file, and an answer has to be UTF-8.
+        message, field = utf8(message), utf8(field)
         super().__init__(status, message, field)
         self.status = status
         self.message = message
@@ -21,3 +23,8 @@ class RefusedError(Exception):
     def to_json(self) -> dict[str, str]:
         """The body of the answer."""
         return {"field": self.field, "message": self.message}
+
+
+def utf8(text: str) -> str:
+    """A text with a question mark for each lone surrogate."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -61,6 +61,7 @@ def regression_alarm(
     sizes: Sequence[float] | None = None,
     margin: float = 0.01,
     higher_is_better: bool = True,
+    is_share: bool | None = None,
     looks: int | None = None,
 ) -> Alarm | None:
     """Compare the last checkpoint with every earlier one, paired by item. None with fewer than two.
@@ -79,6 +80,7 @@ def regression_alarm(
         sizes: parts of an item, (n,).
         margin: a smaller fall does not count.
         higher_is_better: which way is better.
+        is_share: as for `compare`.
         looks: how often the alarm is asked for; k - 1 when not given.
 
     Raises:
@@ -104,6 +106,7 @@ def regression_alarm(
             sizes=sizes,
             margin=margin,
             higher_is_better=higher_is_better,
+            is_share=is_share,
             test="t",
         )
         for column in earlier

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import olmes
 import olmes.stats
+
+if TYPE_CHECKING:
+    pass
 
 ROOT = Path(__file__).parents[2]
 

@@ -133,6 +133,20 @@ def test_a_look_without_a_dev_score_says_so(sealed_run: Path, tmp_path: Path) ->
     assert "Look 1 of the family tulu-8b; no dev score of these weights was known then" in page
 
 
+def test_a_dev_score_that_is_not_a_share_is_not_shown_as_one_in_an_older_look(
+    sealed_run: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(sealed_run.parent, store)
+    path = store / sealed_run.name / "run.json"
+    run = json.loads(path.read_text())
+    run["schema"] = 1  # which had no units
+    run["held_out"]["dev"] |= {"value": 5.69, "ci_low": 4.67, "ci_high": 6.71}
+    path.write_text(json.dumps(run))
+    page = write_run_page(path.parent, tmp_path / "report.html").read_text()
+    assert "dev score then 5.69 [4.67, 6.71]" in page
+
+
 def test_what_the_format_cost(page: str) -> None:
     (section,) = re.findall(r'<section id="format".*?</section>', page, re.DOTALL)
     words = " ".join(re.sub(r"<[^>]+>", " ", section).split())

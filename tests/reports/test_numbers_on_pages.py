@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from olmes.records.shown import difference_interval
 from olmes.reports import numbers
 from olmes.types import Unit
 
@@ -14,7 +15,7 @@ from olmes.types import Unit
     ("ends", "unit", "text"),
     [
         ((-0.0712, 0.5907), "share", "[−7.1, +59.1]"),
-        ((-0.0712, 25.907), "number", "[−0.071, +25.9]"),
+        ((-0.0712, 25.907), "number", "[−0.1, +25.9]"),
         ((0.0, 0.00001), "share", "[0.0, 0.0]"),
         ((None, 0.5), "share", "–"),
         ((0.5, math.nan), "number", "–"),
@@ -23,7 +24,7 @@ from olmes.types import Unit
 def test_an_interval_of_a_difference_has_signs(
     ends: tuple[float | None, float | None], unit: Unit, text: str
 ) -> None:
-    assert numbers.difference_interval(*ends, unit) == text
+    assert difference_interval(*ends, unit) == text
 
 
 def test_a_count_that_is_not_known_is_a_dash() -> None:

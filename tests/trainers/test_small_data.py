@@ -32,9 +32,11 @@ def test_bundled_answers_are_right_and_rejected_ones_wrong() -> None:
         assert strict(doc, small_data.broken(topic, id_)) == 0.0
     sums = small_data.sums(small_data.Random(5))
     for one, _ in zip(sums, range(200), strict=False):
-        doc = {"answer": f"#### {one.answer}"}
+        asked = {"answer": f"#### {one.answer}"}
         assert one.answer >= 0
-        assert gsm8k.score(doc, Response(text=small_data.solved(one))).values["exact_match"] == 1.0
+        assert (
+            gsm8k.score(asked, Response(text=small_data.solved(one))).values["exact_match"] == 1.0
+        )
         # The arithmetic that is shown is arithmetic: every a op b = c on the way holds.
         for left, right in shown_equations(one.steps):
             assert eval(left) == right, one.steps

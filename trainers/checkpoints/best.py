@@ -142,6 +142,7 @@ class Best:
             "record": result["record"],
             "folder": result["folder"],
             **self.numbers,
+            "unit": result.get("unit", "share"),
             "note": self.note,
         }
 

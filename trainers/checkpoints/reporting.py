@@ -80,11 +80,12 @@ def in_brackets(low: float | None, high: float | None, unit: Unit) -> str:
 
 def best_sentence(best: BestEntry) -> str:
     """Which checkpoint is best, and what its score is worth."""
+    unit = best["unit"]
     text = (
         f"best of {best['k']} on {best['suite']}: {best['checkpoint']} with "
-        f"{shown(best['score'], 'share')}"
+        f"{shown(best['score'], unit)}"
     )
     if best["corrected"] is not None:
-        text += f", {shown(best['corrected'], 'share')} corrected for the choice"
-        text += in_brackets(best["ci_low"], best["ci_high"], "share")
+        text += f", {shown(best['corrected'], unit)} corrected for the choice"
+        text += in_brackets(best["ci_low"], best["ci_high"], unit)
     return text

@@ -90,6 +90,8 @@ class BestNumbers(TypedDict):
 class BestEntry(BestNumbers):
     """An entry of `best.json`."""
 
+    unit: Unit
+    """Of the score."""
     suite: str
     ask: str
     """Hash of the evaluation request."""

@@ -70,7 +70,9 @@ def watch(model: HFModel) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("prefixes", [[SHOTS, OTHER, ""], [SHOTS, SHOTS + OTHER]])
-def test_shared_prefixes_change_no_token(tiny_folder, tiny, answer, prefixes):
+def test_shared_prefixes_change_no_token(
+    tiny_folder: Path, tiny: HFModel, answer: Callable[..., list[Response]], prefixes: list[str]
+) -> None:
     requests = requests_of(prefixes)
     random.Random(0).shuffle(requests)
     expected = [greedy(tiny, request) for request in requests]
@@ -81,7 +83,9 @@ def test_shared_prefixes_change_no_token(tiny_folder, tiny, answer, prefixes):
         assert [r.completion_tokens for r in found] == list(map(len, expected))
 
 
-def test_the_prefix_is_computed_once(tiny_folder, answer):
+def test_the_prefix_is_computed_once(
+    tiny_folder: Path, answer: Callable[..., list[Response]]
+) -> None:
     model = model_of(tiny_folder)
     requests = requests_of([SHOTS])
     prompts = [model.encode(request).token_ids for request in requests]
@@ -168,7 +172,9 @@ def test_few_cached_tokens_mean_few_rows_at_once(
     assert [done[at] for at in range(len(rows))] == expected
 
 
-def test_groups_are_freed_when_their_rows_are_done(tiny_folder, answer, monkeypatch):
+def test_groups_are_freed_when_their_rows_are_done(
+    tiny_folder: Path, answer: Callable[..., list[Response]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[prefix.PrefixGroup] = []
     build = prefix.prefix_groups
 

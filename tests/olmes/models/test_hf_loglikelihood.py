@@ -102,7 +102,9 @@ def test_a_continuation_longer_than_the_window_fails_its_request_alone(
     assert len(good.logprobs) == 1
 
 
-def test_an_empty_continuation_is_zero(tiny, answer):
+def test_an_empty_continuation_is_zero(
+    tiny: HFModel, answer: Callable[..., list[Response]]
+) -> None:
     [response] = answer(tiny, [ask("Mary", ("", " Paris", ""))])
     assert response.logprobs[0] == response.logprobs[2] == 0.0
     assert response.logprobs[1] < 0

@@ -73,7 +73,7 @@ def test_the_key_is_found(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "two" not in str(caught.value)
 
 
-def test_the_official_endpoint_wants_a_key(server) -> None:
+def test_the_official_endpoint_wants_a_key(server: Any) -> None:
     with pytest.raises(OlmesError, match=r"needs a key; set \$OLMES_API_KEY"):
         _ = load_model("openai:gpt-x").fingerprint
 
@@ -214,7 +214,7 @@ def continuing_reply(path: str, body: dict[str, Any]) -> Any:
     }
 
 
-def test_a_prefilled_answer_is_continued_where_the_server_can(server) -> None:
+def test_a_prefilled_answer_is_continued_where_the_server_can(server: Any) -> None:
     server.reply = continuing_reply
     model = model_of(server)
     for _ in range(2):
@@ -229,7 +229,7 @@ def test_a_prefilled_answer_is_continued_where_the_server_can(server) -> None:
 @pytest.mark.parametrize(
     "fault", ["", "status 422 Unexpected fields: {'continue_final_message'}", "body {}"]
 )
-def test_a_prefill_is_never_dropped(server, fault: str) -> None:
+def test_a_prefill_is_never_dropped(server: Any, fault: str) -> None:
     def faults(number: int, body: dict[str, Any]) -> str:
         return fault if "continue_final_message" in body else ""
 
@@ -397,7 +397,7 @@ def echo_reply(path: str, body: dict[str, Any]) -> Any:
     return echoing([*text, "!"], [None, *(-float(i) for i in range(1, len(text))), -99.0])
 
 
-def test_continuations_are_scored_in_their_order(server) -> None:
+def test_continuations_are_scored_in_their_order(server: Any) -> None:
     server.reply = echo_reply
     first = Request(generation=SHORT, prompt="ab", continuations=("c", "cd", ""))
     second = Request(generation=SHORT, prompt="a", prefill="b", continuations=("x",))
@@ -408,7 +408,7 @@ def test_continuations_are_scored_in_their_order(server) -> None:
     assert (server.asked[-1]["echo"], server.asked[-1]["logprobs"]) == (True, 1)
 
 
-def test_a_continuation_that_fails_fails_its_request(server) -> None:
+def test_a_continuation_that_fails_fails_its_request(server: Any) -> None:
     server.reply = echo_reply
     server.faults = lambda number, body: "status 400" if body["prompt"] == "abd" else ""
     requests = [
@@ -419,7 +419,7 @@ def test_a_continuation_that_fails_fails_its_request(server) -> None:
     assert good.logprobs == (-1.0, -1.0)
 
 
-def test_what_cannot_be_scored_is_not_asked(server) -> None:
+def test_what_cannot_be_scored_is_not_asked(server: Any) -> None:
     plain = Request(generation=SHORT, prompt="a", continuations=("b",))
     turns = Request(generation=SHORT, messages=chat().messages, continuations=("b",))
     refused = answers(model_of(server), [plain] * 50 + [turns])

@@ -15,56 +15,57 @@ from olmes.models.hf.prefix import (
     prefix_groups,
     running_order,
 )
+from tests.known import known
 
 
 def line(*tokens: int) -> array[int]:
     return array("i", tokens)
 
 
-def test_a_long_prefix_that_many_share_is_a_group():
+def test_a_long_prefix_that_many_share_is_a_group() -> None:
     shots = list(range(MIN_TOKENS))
     prompts = [line(*shots, 1000 + at) for at in range(MIN_MEMBERS)]
     others = [line(*range(500, 500 + 2 * MIN_TOKENS)), line(7)]
     groups = prefix_groups([*prompts, *others])
-    assert {group.tokens.tolist() == shots for group in groups[:-2]} == {True}
+    assert {known(group).tokens.tolist() == shots for group in groups[:-2]} == {True}
     assert len(set(groups[:-2])) == 1
     assert groups[-2:] == [None, None]
-    assert groups[0].waiting == MIN_MEMBERS
+    assert known(groups[0]).waiting == MIN_MEMBERS
 
 
-def test_short_prefixes_and_few_members_are_left_to_the_tree():
+def test_short_prefixes_and_few_members_are_left_to_the_tree() -> None:
     shots = list(range(MIN_TOKENS))
     assert set(prefix_groups([line(*shots[:-1], 1000 + at) for at in range(9)])) == {None}
     assert set(prefix_groups([line(*shots, 1000 + at) for at in range(MIN_MEMBERS - 1)])) == {None}
     assert prefix_groups([]) == []
 
 
-def test_groups_nest_and_are_released_from_within():
+def test_groups_nest_and_are_released_from_within() -> None:
     outer = list(range(MIN_TOKENS))
     inner = [*outer, *range(100, 100 + MIN_TOKENS)]
     prompts = [line(*inner, 1000 + at) for at in range(MIN_MEMBERS)]
     prompts += [line(*outer, 2000 + at) for at in range(2)]
     groups = prefix_groups(prompts)
-    first, last = groups[0], groups[-1]
+    first, last = known(groups[0]), known(groups[-1])
     assert first.tokens.tolist() == inner
     assert first.parent is last
     assert last.tokens.tolist() == outer
     assert (first.waiting, last.waiting) == (MIN_MEMBERS, MIN_MEMBERS + 2)
     first.states = last.states = [(1, 1)]
     for group in groups[:-2]:
-        group.release()
+        known(group).release()
     assert (first.states, last.states) == ([], [(1, 1)])
     for group in groups[-2:]:
-        group.release()
+        known(group).release()
     assert last.states == []
 
 
 def test_equal_prompts_keep_their_last_token() -> None:
     prompts = [line(*range(2 * MIN_TOKENS))] * MIN_MEMBERS
-    assert len(prefix_groups(prompts)[0].tokens) == 2 * MIN_TOKENS - 1
+    assert len(known(prefix_groups(prompts)[0]).tokens) == 2 * MIN_TOKENS - 1
 
 
-def test_the_longest_go_first_and_groups_stay_together():
+def test_the_longest_go_first_and_groups_stay_together() -> None:
     shots = list(range(MIN_TOKENS))
     prompts = [line(*shots, *range(1000 * at, 1001 * at)) for at in range(1, MIN_MEMBERS + 1)]
     prompts += [line(*range(500, 500 + MIN_TOKENS + 2)), line(*range(9000, 9200))]
@@ -76,7 +77,7 @@ sequences = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_si
 
 
 @given(sequences)
-def test_a_tree_holds_every_prefix_once(tokens):
+def test_a_tree_holds_every_prefix_once(tokens: list[list[int]]) -> None:
     tree = TokenTree()
     for one in tokens:
         tree.add(one)
@@ -93,7 +94,9 @@ def test_a_tree_holds_every_prefix_once(tokens):
 
 
 @given(sequences, st.integers(0, 3))
-def test_groups_are_prefixes_of_their_members_and_leave_a_token(tokens, long):
+def test_groups_are_prefixes_of_their_members_and_leave_a_token(
+    tokens: list[list[int]], long: int
+) -> None:
     many = [array("i", [*([7] * MIN_TOKENS * long), *one]) for one in tokens for _ in range(2)]
     for sequence, group in zip(many, prefix_groups(many), strict=True):
         while group is not None:

@@ -43,21 +43,16 @@ def test_rows_are_read_in_order_with_their_fields(recording: Callable[..., Path]
         {"response": "", "doc": {"q": 2}, "doc_id": 9, "finish": "error", "subtask": None},
     )
     rows = read_recorded(path)
-    assert rows == [
-        RecordedResponse(source=source, **fields)
-        for source, fields in (
-            (f"{path}, line 1", {"text": "a", "doc_id": 0}),
-            (
-                f"{path}, line 3",  # the line of an editor: blank ones count
-                {"text": "", "doc_id": 0, "task": "bbh", "subtask": "navigate", "repeat": 2},
-            ),
-            (
-                f"{path}, line 4",
-                {"text": "b\ud800", "doc": {"q": 1}, "finish": "length", "tokens": 7},
-            ),
-            (f"{path}, line 5", {"text": "", "doc_id": 9, "doc": {"q": 2}, "finish": "error"}),
-        )
+    expected: list[tuple[str, dict[str, Any]]] = [
+        (f"{path}, line 1", {"text": "a", "doc_id": 0}),
+        (
+            f"{path}, line 3",  # the line of an editor: blank ones count
+            {"text": "", "doc_id": 0, "task": "bbh", "subtask": "navigate", "repeat": 2},
+        ),
+        (f"{path}, line 4", {"text": "b\ud800", "doc": {"q": 1}, "finish": "length", "tokens": 7}),
+        (f"{path}, line 5", {"text": "", "doc_id": 9, "doc": {"q": 2}, "finish": "error"}),
     ]
+    assert rows == [RecordedResponse(source=source, **fields) for source, fields in expected]
     assert rows[2].to_response() == Response(text="b\ud800", finish="length", completion_tokens=7)
     assert rows[3].to_response().error
 
@@ -107,7 +102,7 @@ def test_a_recording_without_rows_or_without_a_file_is_refused(
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
-def test_rows_are_read_again_by_their_offset(recording, name):
+def test_rows_are_read_again_by_their_offset(recording: Callable[..., Path], name: str) -> None:
     path = recording(GOOD, "", {"response": "b\u2028\ud800", "doc_id": 1}, name=name)
     recorded = RecordedResponses(path)
     offsets = [offset for offset, _ in recorded]

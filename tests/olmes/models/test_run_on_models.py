@@ -11,6 +11,7 @@ import pytest
 
 from olmes import Record, evaluate
 from olmes.models.hf.model import HFModel
+from olmes.records.schema import ResponseRow
 from tests.known import known
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def rows(record: Record) -> list[dict[str, Any]]:
+def rows(record: Record) -> list[ResponseRow]:
     return list(record.samples("gsm8k"))
 
 
@@ -122,7 +123,8 @@ def test_the_embedded_model_answers_the_dev_suite(
     assert known(record.run.suite).n == 3
     for name in record.tasks:
         [row] = record.samples(name)
-        assert row["response"]["completion_tokens"] > 0
-        assert row["response"]["text"].strip()
+        response = known(row["response"])
+        assert response["completion_tokens"] > 0
+        assert response["text"].strip()
     data = json.loads((record.folder / "run.json").read_text("utf-8"))
     assert data["model"]["engine"]["dtype"] == "float32"

@@ -14,9 +14,11 @@ import pytest
 from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.folder import LocalCheckpoint, load_config, window_of
 from olmes.models.hf.model import HFModel
+from olmes.types import Request
 
 if TYPE_CHECKING:
-    pass
+    from olmes.types import Request
+
 
 SCRIPT = """
 import json, sys
@@ -58,7 +60,9 @@ def test_a_second_run_imports_nothing_heavy(tiny_folder: Path, tmp_path: Path) -
     assert "tokenizers" in run(tiny_folder, tmp_path / "c", shots=2)["loaded"]
 
 
-def test_stored_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> None:
+def test_stored_keys_are_those_that_would_be_made(
+    tiny_folder: Path, chat: Callable[..., Request]
+) -> None:
     from olmes.requests.response_cache import ResponseCache, ResponseKeys, response_key
 
     cache = ResponseCache()
@@ -71,7 +75,9 @@ def test_stored_keys_are_those_that_would_be_made(tiny_folder: Path, chat) -> No
     assert len(set(made)) == len(requests)
 
 
-def test_another_template_makes_other_keys(build, tmp_path: Path, chat) -> None:
+def test_another_template_makes_other_keys(
+    build: Callable[..., Path], tmp_path: Path, chat: Callable[..., Request]
+) -> None:
     from olmes.requests.response_cache import ResponseCache, ResponseKeys
 
     cache = ResponseCache()

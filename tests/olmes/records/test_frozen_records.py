@@ -22,6 +22,7 @@ from olmes.cli import olmes as olmes_command
 from olmes.cli.cost import cost_line
 from olmes.comparison import compare_runs
 from olmes.records.aggregate import suite_mean
+from olmes.records.items import parts_of
 from olmes.records.record import records_in
 from olmes.records.shown import shown
 from tests.known import known
@@ -132,11 +133,7 @@ def test_its_samples_come_to_its_numbers(label: str) -> None:
         assert [row["doc_id"] for row in rows] == [row["doc_id"] for row in record.verdicts(name)]
         for metric, score in task.metrics.items():
             if not task.macro:
-                values: list[Any] = [row["values"].get(metric) for row in rows]
-                parts: list[float] = []
-                for value in values:
-                    if value is not None:
-                        parts += value if isinstance(value, list) else [value]
+                parts = [part for row in rows for part in parts_of(row, metric)]
                 assert len(parts) == score.n
                 if parts:
                     assert sum(parts) / len(parts) == pytest.approx(known(score.value))

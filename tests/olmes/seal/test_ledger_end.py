@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,3 +237,37 @@ def test_a_line_without_its_fields_is_told_where_a_run_meets_it(
     assert verify(store)
     with pytest.raises(OlmesError, match="was tampered with"):
         take_exam(store, "third", limit=3)
+
+
+def test_a_last_line_without_its_line_break_is_kept_and_ended(
+    store: Path, take_exam: Callable[..., Record]
+) -> None:
+    path = Ledger(store).path
+    before = path.read_bytes()
+    path.write_bytes(before.rstrip(b"\n"))
+    take_exam(store, "after the editor", limit=2)
+    assert path.read_bytes().startswith(before)
+    assert verify(store) == []
+
+
+def test_a_line_says_when_in_utc(store: Path) -> None:
+    for entry in Ledger(store).entries():
+        assert entry["time"].endswith("Z")
+        assert datetime.fromisoformat(entry["time"]).utcoffset() == timedelta()
+
+
+def test_a_record_that_cannot_be_read_is_named(store: Path) -> None:
+    foreign = store / "copied-here"
+    foreign.mkdir()
+    for folder in (folder_of(store), foreign):
+        (folder / "run.json").write_text("{", "utf-8")
+        assert any(folder.name in problem for problem in verify(store))
+
+
+def test_a_record_that_no_longer_tells_of_its_look_is_named(store: Path) -> None:
+    place = folder_of(store) / "run.json"
+    data = json.loads(place.read_text("utf-8"))
+    place.write_text(json.dumps({**data, "held_out": None}), "utf-8")
+    assert any(
+        problem.startswith(f"{place} was changed: it says nothing") for problem in verify(store)
+    )

@@ -46,7 +46,10 @@ def run(
 
 def test_a_look_needs_a_reason(echo: EchoBench, exam: Path, tmp_path: Path) -> None:
     for look in (None, "", "  "):
-        with pytest.raises(OlmesError, match="must not be looked at.*--reason"):
+        with pytest.raises(
+            OlmesError,
+            match="must not be looked at.* why with --reason",
+        ):
             run(echo, exam, tmp_path / "runs", look)
     assert not (tmp_path / "runs").exists()
 

@@ -194,6 +194,8 @@ def broken_in(real_run: Path, change: Callable[[JsonObject], object]) -> Refused
         (lambda data: data.update(created="2026-11-29T00:00:00Z\n"), "created", "line end"),
         (lambda data: data["tasks"].update({"../x": data["tasks"]["echo"]}), "tasks.../x", "name"),
         (lambda data: data.update(limit=0), "limit", "between 1"),
+        (lambda data: data["tasks"]["echo"].update(primary="\ud800"), "tasks.echo.primary", "(?)"),
+        (lambda data: data["model"].update(name="\ud800"), "model.name", "lone surrogate"),
     ],
 )
 def test_what_no_type_says_is_refused_with_the_field(

@@ -34,10 +34,10 @@ def test_students_t_is_that_of_scipy(df: float) -> None:
 
 
 def test_every_public_name_loads_and_the_means_need_no_numpy() -> None:
-    for name in stats.__all__:
+    for name in vars(stats)["__all__"]:
         assert getattr(stats, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'median'"):
-        _ = stats.median
+        _ = getattr(stats, "median")  # noqa: B009 (a checker would refuse the name)
     program = (
         "import sys; import olmes.stats as s; s.mean([1.0, 0.0]); s.stratified_mean([1.0, 0.0]);"
         "print([m for m in ('numpy', 'scipy') if m in sys.modules])"

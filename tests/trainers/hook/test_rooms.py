@@ -15,7 +15,7 @@ FILES = sorted(Path(olmes.trainers.checkpoints.__file__).parent.glob("*.py"))
 
 def imported(file: Path) -> set[str]:
     """Every module that a file imports, in functions too."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}

@@ -1,4 +1,4 @@
-"""Records of schema 2 (olmes 0.2): units, demo data, formulation hashes without metric names.
+"""Units, demo data, and formulation hashes without metric names: the record's schema 2.
 
 What rows hold of a record is made anew of `runs.data`, which stays as it was uploaded.
 """

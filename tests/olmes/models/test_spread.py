@@ -244,7 +244,7 @@ def test_what_cannot_be_spread_says_so(
     for address in ("127.0.0.1:1", "nowhere", "127.0.0.1:port", "127.0.0.1:99999"):
         with pytest.raises(OlmesError, match=f"no Ray cluster at '{address}'"):
             check_reachable(address)
-    with pytest.raises(OlmesError, match="named; name it as a string"):
+    with pytest.raises(OlmesError, match="need a model.s name; give the model as a string"):
         evaluate("gsm8k", model=load_model_on_ray(tiny), workers=2, out=tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OlmesError, match=r"pip install 'olmes\[ray\]'"):

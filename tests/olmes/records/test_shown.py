@@ -10,6 +10,7 @@ from olmes.records.schema import MetricScore, Score
 from olmes.records.shown import (
     MARKS,
     MISSING,
+    difference_interval,
     interval,
     marks_of,
     metric_label,
@@ -83,7 +84,19 @@ def test_intervals_have_both_ends_in_their_unit() -> None:
     assert shown_interval(score(low=None), "share") == MISSING
     none = Score(value=None, stderr=None, ci_low=None, ci_high=None, n=0)
     assert shown_interval(none, "share") == MISSING
-    assert interval(-0.001, 12.0, "number") == "[-0.001, 12.0]"
+    # Both ends have as many decimals.
+    assert interval(0.25, 12.0, "number") == "[0.2, 12.0]"
+    assert interval(-0.001, 12.0, "number") == "[0.0, 12.0]"
+    assert interval(-1.5, 0.25, "number") == "[-1.50, 0.25]"
+
+
+def test_intervals_of_differences_have_signs_and_as_many_decimals() -> None:
+    assert difference_interval(-0.004, 0.123, "share") == "[−0.4, +12.3]"
+    assert difference_interval(-0.5, 12.0, "number") == "[−0.5, +12.0]"
+    assert difference_interval(0.0, 0.0, "number") == "[0.000, 0.000]"
+    for missing in NO_NUMBER:
+        assert difference_interval(missing, 0.1, "share") == MISSING
+        assert difference_interval(0.1, missing, "number") == MISSING
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,50 @@ def test_a_record_edited_out_of_shape_stays_closed(store: Path, sealed: object) 
         unseal(path.parent, "look")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"held_out": {"ledger": 3}}'])
+@pytest.mark.parametrize("ledger_is_there", [True, False])
+def test_no_look_is_counted_past_one_whose_record_cannot_be_read(
+    store: Path, take_exam: Callable[..., Record], content: str, ledger_is_there: bool
+) -> None:
+    (folder_of(store) / "run.json").write_text(content, "utf-8")
+    if ledger_is_there:
+        assert any("was changed after it was written" in problem for problem in verify(store))
+        with pytest.raises(OlmesError, match=r"stays closed: .* was changed"):
+            unseal(folder_of(store), "look")
+    else:
+        Ledger(store).path.unlink()
+        Ledger(store).head.unlink()
+        others = [path for path in store.glob("*/run.json") if path.parent != folder_of(store)]
+        for path in others:
+            shutil.rmtree(path.parent)
+        assert any("is not a record" in problem for problem in verify(store))
+    with pytest.raises(OlmesError, match="the look that"):
+        take_exam(store, "another", limit=2)
+
+
+def test_what_was_no_look_and_cannot_be_read_is_in_nobodys_way(
+    store: Path, take_exam: Callable[..., Record]
+) -> None:
+    (store / "open-run").mkdir()
+    (store / "open-run/run.json").write_text("{", "utf-8")
+    assert known(take_exam(store, "another", limit=2).run.held_out).looks_before == 2
+
+
+@pytest.mark.parametrize("event", ["run", "result"])
+def test_a_line_without_its_fields_is_told_where_a_run_meets_it(
+    store: Path, take_exam: Callable[..., Record], event: str
+) -> None:
+    record = take_exam(store, "third", limit=3)
+    (record.folder / "run.json").unlink()
+    path = Ledger(store).path
+    lines = path.read_bytes().splitlines()
+    odd = json.dumps({"event": event, "run": record.id}).encode()
+    path.write_bytes(b"\n".join([odd, *lines[1:], b""]))
+    assert verify(store)
+    with pytest.raises(OlmesError, match="was tampered with"):
+        take_exam(store, "third", limit=3)
+
+
 def test_a_last_line_without_its_line_break_is_kept_and_ended(
     store: Path, take_exam: Callable[..., Record]
 ) -> None:

@@ -67,10 +67,11 @@ class TaskNumbers:
             self.tokens["completion"] += response["completion_tokens"]
         cluster = -1
         for name, sums in self.sums.items():
-            if parts := parts_of(row, name):
+            if (value := row["values"].get(name)) is not None:
                 if cluster < 0:
                     cluster = self.clusters.number(row)
-                sums.add(cluster, parts, over_parts=isinstance(row["values"][name], list))
+                # A response without parts adds nothing, and is a cluster of its own all the same.
+                sums.add(cluster, parts_of(row, name), over_parts=isinstance(value, list))
 
     def counted(self) -> Numbers:
         """The numbers of the rows so far."""

@@ -108,5 +108,5 @@ def test_a_watcher_tells_a_training_where_to_push(
 
 
 def test_what_is_no_address_is_refused_before_the_training() -> None:
-    with pytest.raises(OlmesError, match="no address of a server"):
+    with pytest.raises(OlmesError, match="not the address of a server"):
         ScoreCheckpoints("dev", push="server:8765")

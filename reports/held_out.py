@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from olmes import stats
-from olmes.comparison.generalization import PastLook
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut, SuiteResult
 from olmes.records.shown import difference_interval, shown, shown_difference, shown_interval
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.links import Link, samples_link, sealed_link
+
+if TYPE_CHECKING:
+    from olmes.comparison.generalization import PastLook
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from olmes.comparison.boards import (
     Board,
     boards_of,
-    higher_is_better,
     mean_of,
     pairwise,
     title_of,
@@ -162,7 +161,7 @@ def _columns(record: Record) -> list[tuple[str, MetricScore]]:
     if len(tasks) == 1:
         return tasks
     mean = MetricScore.of(
-        mean_of(record), unit=unit_of(record), higher_is_better=higher_is_better(record)
+        mean_of(record), unit=unit_of(record), higher_is_better=record.run.higher_is_better
     )
     return [("", mean), *tasks]
 

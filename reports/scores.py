@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from olmes.comparison.boards import higher_is_better
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, Score, TaskResult
 from olmes.records.shown import MARKS, NUMBER, interval, shown, signs_of
@@ -97,7 +96,7 @@ def suite_score(record: Record) -> MetricScore | None:
         ci_low=suite.ci_low,
         ci_high=suite.ci_high,
         n=suite.n,
-        higher_is_better=higher_is_better(record),
+        higher_is_better=record.run.higher_is_better,
         unit=suite.unit,
     )
 

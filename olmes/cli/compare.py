@@ -53,7 +53,7 @@ def command(
     difference on the same items, its 95 % interval, its p-value (Holm over the tasks) and a verdict.
     Exit status 1 when no task could be compared.
     """
-    from olmes.comparison import compare_runs
+    from olmes.comparison.compare import compare_runs
     from olmes.records.record import Record
     from olmes.tools import jsonl
 

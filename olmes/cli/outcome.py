@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from olmes.cli.cost import cost_line
 from olmes.cli.tables import console, legend, record_table
-from olmes.comparison.generalization import PastLook
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut
 from olmes.records.shown import shown, shown_interval
 from olmes.tools import jsonl
+
+if TYPE_CHECKING:
+    from olmes.comparison.generalization import PastLook
 
 
 def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:

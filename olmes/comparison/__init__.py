@@ -1,5 +1,1 @@
-"""Comparing two runs: first why their numbers differ, then by how much."""
-
-from olmes.comparison.compare import compare_runs
-
-__all__ = ["compare_runs"]
+"""Runs held against each other: two, many, the checkpoints of a training, dev against unseen."""

@@ -51,11 +51,6 @@ def unit_of(record: Record) -> Unit:
     return record.run.suite.unit if record.run.suite else suite_unit(record.tasks.values())
 
 
-def higher_is_better(record: Record) -> bool:
-    """Whether more of `mean_of` is better: unless less of every task's metric is."""
-    return any(task.score.higher_is_better for task in record.tasks.values())
-
-
 def why_not_ranked(record: Record) -> list[str]:
     """What keeps a run out of every ranking; empty for one that can be ranked."""
     run, suite = record.run, record.run.suite
@@ -95,7 +90,7 @@ def boards_of(records: Iterable[Record]) -> tuple[list[Board], list[tuple[Record
         board = boards.setdefault(key, _empty_board(key, record))
         board.records.append(record)
     for board in boards.values():
-        board.records.sort(key=value_of, reverse=higher_is_better(board.records[0]))
+        board.records.sort(key=value_of, reverse=board.records[0].run.higher_is_better)
     ordered = sorted(boards.values(), key=lambda board: (-len(board.records), board.title))
     return ordered, left_out
 

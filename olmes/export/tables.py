@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from olmes.comparison.boards import Board, higher_is_better, mean_of, pairwise, unit_of
+from olmes.comparison.boards import Board, mean_of, pairwise, unit_of
 from olmes.comparison.items import SharedItems
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, Score
@@ -67,7 +67,7 @@ def cells(board: Board) -> list[list[TableCell]]:
 def mean_score(record: Record) -> MetricScore:
     """What a run is ranked by, with its unit and direction."""
     return MetricScore.of(
-        mean_of(record), unit=unit_of(record), higher_is_better=higher_is_better(record)
+        mean_of(record), unit=unit_of(record), higher_is_better=record.run.higher_is_better
     )
 
 

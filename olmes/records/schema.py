@@ -398,6 +398,11 @@ class RunRecord(Struct, frozen=True, kw_only=True):
         return self.held_out.sealed if self.held_out else {}
 
     @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the run's mean is better: unless less of every task's metric is."""
+        return any(task.score.higher_is_better for task in self.tasks.values())
+
+    @property
     def looks_before(self) -> int:
         """Earlier looks of the family at held-out tasks."""
         return self.held_out.looks_before if self.held_out else 0

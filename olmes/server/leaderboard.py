@@ -55,7 +55,7 @@ def ranked_run(record: Record) -> RankedRun:
             ci_high=mean.ci_high,
             n=mean.n,
             unit=ranking.unit_of(record),
-            higher_is_better=ranking.higher_is_better(record),
+            higher_is_better=record.run.higher_is_better,
         ),
         tasks={name: primary(task) for name, task in record.tasks.items()},
     )

@@ -174,7 +174,7 @@ def new_run(run: RunRecord, text: str, samples: int, *, opened: bool) -> NewRun:
         ci_low=suite.ci_low if suite else None,
         ci_high=suite.ci_high if suite else None,
         unit=suite.unit if suite else "share",
-        higher_is_better=more_is_better(run),
+        higher_is_better=run.higher_is_better,
         held_out=held is not None,
         opened=opened,
         demo_data=bool(run.demo_tasks),
@@ -182,11 +182,6 @@ def new_run(run: RunRecord, text: str, samples: int, *, opened: bool) -> NewRun:
         data=text,
         slim=slim_text(run),
     )
-
-
-def more_is_better(run: RunRecord) -> bool:
-    """Whether more of a run's mean is better: unless less of every task's metric is."""
-    return any(task.score.higher_is_better for task in run.tasks.values())
 
 
 def slim_text(run: RunRecord) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from olmes.comparison import compare_runs, generalization
+from olmes.comparison import generalization
+from olmes.comparison.compare import compare_runs
 from olmes.records.record import Record
 from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.comparison_page import write_comparison_page

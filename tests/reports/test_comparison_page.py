@@ -14,8 +14,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as with_fields
 
-from olmes.comparison import compare_runs
-from olmes.comparison.compare import Comparison, RefusedTask, TaskComparison, UnpairedTask
+from olmes.comparison.compare import (
+    Comparison,
+    RefusedTask,
+    TaskComparison,
+    UnpairedTask,
+    compare_runs,
+)
 from olmes.records.record import Record
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.flips import pack_flips

@@ -157,7 +157,7 @@ def test_a_toy_taught_to_add_half_the_time_adds_better_after_grpo(
     """Held-out sums: what `olmes compare` says of the two runs, for each of three seeds."""
     from olmes import evaluate
     from olmes.benchmark.registry import module_from_file
-    from olmes.comparison import compare_runs
+    from olmes.comparison.compare import compare_runs
 
     docs = module_from_file(addition_file).training_docs()
     workshop.write(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from olmes.comparison.best import shared_by_suite
-from olmes.comparison.boards import higher_is_better
 from olmes.comparison.items import SharedItems
 from olmes.records.aggregate import suite_mean, suite_unit
 from olmes.records.record import Record
@@ -47,7 +46,7 @@ def outcome(record: Record) -> ScoreResult:
         ci_high=total.ci_high,
         n=total.n,
         unit=suite.unit if suite else suite_unit(record.tasks.values()),
-        higher_is_better=higher_is_better(record),
+        higher_is_better=record.run.higher_is_better,
         tasks={name: task_score(task) for name, task in record.tasks.items()},
         missing=suite.missing if suite else [],
     )

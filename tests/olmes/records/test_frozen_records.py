@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from olmes import Record
 from olmes.cli import olmes as olmes_command
 from olmes.cli.cost import cost_line
-from olmes.comparison import compare_runs
+from olmes.comparison.compare import compare_runs
 from olmes.records.aggregate import suite_mean
 from olmes.records.items import parts_of
 from olmes.records.record import records_in

@@ -159,7 +159,7 @@ def test_two_runs_are_compared_as_olmes_compare_does(
     client: Client, copy_run: Callable[..., Path]
 ) -> None:
     from olmes import Record
-    from olmes.comparison import compare_runs
+    from olmes.comparison.compare import compare_runs
 
     a, b = copy_run("one", rows=40, right=20), copy_run("two", rows=40, right=32)
     client.push(a)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from olmes.records.check import FieldError, run_record
-from olmes.server.table_rows import more_is_better, slim_text
+from olmes.server.table_rows import slim_text
 
 revision = "0002"
 down_revision = "0001"
@@ -66,7 +66,7 @@ def fill(connection: sa.Connection, seq: int) -> None:
             slim=slim_text(run),
             demo_data=bool(run.demo_tasks),
             unit=run.suite.unit if run.suite else "share",
-            higher_is_better=more_is_better(run),
+            higher_is_better=run.higher_is_better,
         )
     )
     for task, result in run.tasks.items():

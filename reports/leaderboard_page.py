@@ -26,7 +26,7 @@ from olmes.stats import PairedDifference
 from olmes.tools import jsonl
 
 GLYPHS = {"better": "▲", "worse": "▼", "tied": "=", "not enough data": "·"}
-"""Verdicts in the matrix, told apart without colour."""
+"""Verdicts in the matrix, distinct without colour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,9 +30,9 @@ def show_estimates(found: Sequence[CostEstimate], *, as_json: bool, several: boo
 
 def lines(one: CostEstimate) -> list[str]:
     """An estimate in words."""
-    told = [f"model     {one.model}", f"run       {one.run or 'its weights are not here yet'}"]
+    said = [f"model     {one.model}", f"run       {one.run or 'its weights are not here yet'}"]
     if one.finished:
-        return [*told, "finished  its record is there; nothing would be asked"]
+        return [*said, "finished  its record is there; nothing would be asked"]
     had = [
         f"{count:,} {words}"
         for count, words in (
@@ -42,15 +42,15 @@ def lines(one: CostEstimate) -> list[str]:
         )
         if count
     ]
-    told.append(f"requests  {one.requests:,}: {', '.join([*had, f'{one.asked:,} to ask'])}")
+    said.append(f"requests  {one.requests:,}: {', '.join([*had, f'{one.asked:,} to ask'])}")
     if one.prompt_tokens is None:
-        told.append("reads     not known: the tokenizer is not here")
+        said.append("reads     not known: the tokenizer is not here")
     else:
         shared = f", {one.shared_tokens:,} of them shared" if one.shared_tokens else ""
-        told.append(f"reads     {one.prompt_tokens:,} tokens{shared}")
-    told.append(f"writes    {writes(one)}")
+        said.append(f"reads     {one.prompt_tokens:,} tokens{shared}")
+    said.append(f"writes    {writes(one)}")
     if one.seconds is None:
-        told.append(
+        said.append(
             "time      not known: no earlier run of this architecture with this engine on this "
             "machine is in the store; run with a small --limit first"
         )
@@ -59,13 +59,13 @@ def lines(one: CostEstimate) -> list[str]:
             "" if one.seconds == one.seconds_limit else f", at most {duration(one.seconds_limit)}"
         )
         runs = len(one.speed_from)
-        told.append(
+        said.append(
             f"time      about {duration(one.seconds)} in the model{most} (the speed of "
             f"{one.speed_from[0]}{f' and {runs - 1} more' if runs > 1 else ''})"
         )
     if one.weights_bytes is not None:
-        told.append(f"memory    {one.weights_bytes / 1e9:.2f} GB for the weights")
-    return told
+        said.append(f"memory    {one.weights_bytes / 1e9:.2f} GB for the weights")
+    return said
 
 
 def writes(one: CostEstimate) -> str:
@@ -78,7 +78,7 @@ def writes(one: CostEstimate) -> str:
         )
     runs = dict.fromkeys(known.values())
     how = "; ".join(
-        f"{', '.join(name for name, told in known.items() if told == run)} as in {run}"
+        f"{', '.join(name for name, said in known.items() if said == run)} as in {run}"
         for run in runs
     )
     rest = f"; {', '.join(unknown)} at its limit" if unknown else ""

@@ -102,7 +102,7 @@ class ProgressBars(RunCallback):
         self.draw()
         self.judge = self.bars.add_task("judge", total=responses, tokens=0, note="")
 
-    def judged(self) -> None:
+    def response_judged(self) -> None:
         """Move the judge's bar on."""
         self.bars.update(self.judge, advance=1)
 

@@ -1,4 +1,4 @@
-"""A run that a results server is told of: how far it is while it runs, its record when it is over.
+"""A run reported to a results server: how far it is while it runs, its record when it is over.
 
 What the server does, or does not, never slows a run and never ends it.
 """
@@ -76,7 +76,7 @@ class LiveProgress(RunCallback):
         if self.progress:
             self.progress = replace(self.progress, done=0, total=responses, task="judge")
 
-    def judged(self) -> None:
+    def response_judged(self) -> None:
         """Count a judged response."""
         if self.progress:
             self.progress = replace(self.progress, done=self.progress.done + 1)

@@ -39,7 +39,7 @@ def uncompressed(path: Path) -> bytes:
 
 
 def rows(path: Path) -> list[Doc]:
-    """The rows of a file in its order; the format is told by the name.
+    """The rows of a file in its order; the format follows from the name.
 
     `.jsonl`: an object a line. `.json`: an array of objects, or an object whose `examples` is one.
     `.csv`: a header and records, every value a string. Each may be gzipped, with `.gz` at the end.

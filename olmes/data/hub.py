@@ -42,7 +42,7 @@ def require(source: Source) -> None:
     """
     if not source.hub:
         raise NotFetched("the task names no copy on the Hugging Face hub; use --data DIR.")
-    # What the hub's library keeps in its own cache can be read while it is told to stay offline.
+    # What the hub's library keeps in its own cache can be read while it has to stay offline.
     if mirror() is None and (network.offline() or not _hub_offline()):
         network.require(os.environ.get("HF_ENDPOINT") or ENDPOINT)
 
@@ -61,7 +61,7 @@ def load(source: Source) -> list[tuple[str, list[Doc]]]:
 
 
 def _hub_offline() -> bool:
-    """Whether the hub's own libraries are told to keep off the network."""
+    """Whether the hub's own libraries have to keep off the network."""
     names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
     return any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in names)
 

@@ -1,7 +1,7 @@
 """From a task to its instances: a folder, the official file, the hub, or the demo data.
 
 In that order, and never past a source the user named or past bytes that are not what they should
-be. Every step aside is said.
+be. Every fallback is reported.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from olmes.requests.response_cache import ResponseCache
 from olmes.tools.hashing import content_hash
 from olmes.types import JsonObject, Judgement, Question, Request, Response, Similarity
 
-Told = Callable[[int, tuple[Question, ...], list[Judgement]], None]
+OnJudged = Callable[[int, tuple[Question, ...], list[Judgement]], None]
 """Called with a response's position, the questions about it and what came back."""
 
 
@@ -82,12 +82,12 @@ class JudgementCounts:
             self.tokens["prompt"] += judgement["prompt_tokens"]
             self.tokens["completion"] += judgement["completion_tokens"]
 
-    def counted(self, judged: Judging) -> TaskJudge:
+    def counted(self, judging: Judging) -> TaskJudge:
         """A judged task's part of the record: who, how many judgements, at what price in tokens."""
-        judge = judged.judge
+        judge = judging.judge
         return TaskJudge(
             model=judge.describe() if judge else None,
-            encoders=judged.encoders,
+            encoders=judging.encoders,
             budget=judge.budget if judge else None,
             judgements=self.judgements,
             tokens=dict(self.tokens),
@@ -112,16 +112,16 @@ def judge_responses(
     judge: Judge | None,
     journal: Journal,
     cache: ResponseCache | None,
-    judged: Told,
+    on_judged: OnJudged,
 ) -> Judging:
-    """Have questions about responses answered; `judged` is called once a response.
+    """Have questions about responses answered; `on_judged` is called once a response.
 
     Args:
         cases: position of a response, its item, and what its task asks about it.
         judge: who answers requests.
         journal: keeps each answer as it comes, so that a killed run does not pay twice.
         cache: keeps answers over runs.
-        judged: called for each response whose questions are all answered, or failed.
+        on_judged: called for each response whose questions are all answered, or failed.
 
     Returns:
         Who judged: the encoders that answered, and why others could not.
@@ -137,11 +137,11 @@ def judge_responses(
         at, number = place
         case = open_cases[at]
         if case.answer(number, judgement):
-            judged(at, case.questions, [one for one in case.judgements if one is not None])
+            on_judged(at, case.questions, [one for one in case.judgements if one is not None])
 
     for at, item, questions in cases:
         if not questions:
-            judged(at, (), [])
+            on_judged(at, (), [])
         for number, question in enumerate(questions):
             if isinstance(question, Similarity):
                 likenesses[question.encoder].append(((at, number), question))

@@ -21,7 +21,7 @@ class RunCallback:
     def judging(self, responses: int) -> None:
         """Every response has come; a judge is asked about so many of them."""
 
-    def judged(self) -> None:
+    def response_judged(self) -> None:
         """All questions about one response are answered."""
 
     def scoring(self) -> None:
@@ -52,10 +52,10 @@ class CallbackList(RunCallback):
         for callback in self.callbacks:
             callback.judging(responses)
 
-    def judged(self) -> None:
+    def response_judged(self) -> None:
         """Pass it on."""
         for callback in self.callbacks:
-            callback.judged()
+            callback.response_judged()
 
     def scoring(self) -> None:
         """Pass it on."""

@@ -1,6 +1,6 @@
 """What a run costs: tokens the model computed, the time it took, memory.
 
-Told apart from what came from the journal, the cache, or an equal request. A run that was stopped and
+Apart from what came from the journal, the cache, or an equal request. A run that was stopped and
 went on has the sum of its sessions: `cost.json` in its folder is written every second until the record
 is whole, so that a killed session loses no more than its last second.
 """

@@ -124,8 +124,8 @@ def estimate(
     here = weights_here(model)
     run, finished, journaled = "", False, set[str]()
     if here:
-        judged = any(task.task.judged for task in plan.tasks)
-        described = judge.describe() if judge and judged else None
+        needs_judge = any(task.task.judged for task in plan.tasks)
+        described = judge.describe() if judge and needs_judge else None
         run = run_name(plan, model, plan.identity(model.fingerprint, model.engine, described))
         record = out / run / "run.json"
         finished = record.exists() and Record.load(record.parent).complete

@@ -117,7 +117,7 @@ class Evaluation:
             limit=options.limit,
             data=options.data,
             settings=options.settings,
-            judged=options.judge is not None,
+            with_judge=options.judge is not None,
             say=self.say,
         )
         if not isinstance(model, ReplayModel):

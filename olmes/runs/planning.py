@@ -83,13 +83,13 @@ def plan_run(
     limit: int | None = None,
     data: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
-    judged: bool = False,
+    with_judge: bool = False,
     say: Callable[[str], None] = to_stderr,
 ) -> Plan:
     """Resolve the tasks' data and make every request. Nothing is asked of the model.
 
     A recording (`replay:FILE`) gets its answers here, and a limit draws from the items it answers.
-    Tasks that need a judge are planned only when there is one (`judged`).
+    Tasks that need a judge are planned only when there is one (`with_judge`).
 
     Raises:
         OlmesError: a setting does not fit, or the data or the recording cannot be found.
@@ -99,7 +99,7 @@ def plan_run(
         task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
         f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
         for task in chosen
-        if task.judged and not judged
+        if task.judged and not with_judge
     }
     chosen = [task for task in chosen if task.name not in not_run]
     folder = Path(data) if data is not None else None

@@ -64,9 +64,9 @@ def run(
     """
     out = options.out
     callback = callback or RunCallback()
-    judged = any(task.task.judged for task in plan.tasks)
+    needs_judge = any(task.task.judged for task in plan.tasks)
     identity = plan.identity(
-        model.fingerprint, model.engine, judge.describe() if judge and judged else None
+        model.fingerprint, model.engine, judge.describe() if judge and needs_judge else None
     )
     folder = out / run_name(plan, model, identity)
     taken = take_look(plan, model, folder.name, out, options.look)
@@ -87,13 +87,13 @@ def run(
             respond(plan, sheets, meter, journal, cache, pool, callback)
             responded = time.perf_counter()
             judges = None
-            if judged:
+            if needs_judge:
                 judges = have_judged(sheets, judge, journal, cache, pool, callback)
             asked = time.perf_counter()
             callback.scoring()
             pool.join()
         timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
-        if judged:
+        if needs_judge:
             timing["judge_s"] = asked - responded
         record = write_record(
             folder, plan, model, identity, sheets,
@@ -158,13 +158,13 @@ def have_judged(
     judges = Judging(judge)
     to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
     while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
-        judged = partial(judged_one, wave, pool, callback)
+        on_judged = partial(score_judged, wave, pool, callback)
         cases = [case.questions(number) for number, case in enumerate(wave)]
-        judges.add(judge_responses(cases, judge, journal, cache, judged))
+        judges.add(judge_responses(cases, judge, journal, cache, on_judged))
     return judges
 
 
-def judged_one(
+def score_judged(
     wave: Sequence[ToJudge],
     pool: ScoringPool,
     callback: RunCallback,
@@ -174,10 +174,10 @@ def judged_one(
 ) -> None:
     """Have a response scored whose questions are answered."""
     case = wave[number]
-    case.sheet.judged(case.row, questions, judgements)
+    case.sheet.record_judgements(case.row, questions, judgements)
     if not any(judgement.error for judgement in judgements):
         case.sheet.score(case.row, case.response, pool, judgements)
-    callback.judged()
+    callback.response_judged()
 
 
 def run_name(plan: Plan, model: Model, identity: str) -> str:

@@ -94,7 +94,7 @@ class ScoreSheet:
         row["note"] = response.error
         self.waits(position, row, scored=not response.error and not self.task.judged)
 
-    def judged(
+    def record_judgements(
         self, position: int, questions: Sequence[Question], judgements: Sequence[Judgement]
     ) -> None:
         """Write what was asked about a response, and what came back, into its row."""

@@ -160,7 +160,7 @@ def check_task(
         task: the task.
         data: folder of benchmark files, as for a run.
         limit: check this many items only.
-        say: told where the data come from, a line each.
+        say: called with where the data come from, a line each.
         scoring_processes: how many; None takes every processor.
 
     Raises:

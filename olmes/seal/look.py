@@ -196,7 +196,7 @@ def check_none_is_hidden(
     """Refuse to count looks where a look's record was changed so that it cannot be read.
 
     Raises:
-        OlmesError: one was; whether the ledger has its line cannot be told.
+        OlmesError: one was; whether the ledger has its line is not known.
     """
     for folder, error in unreadable.items():
         if was_look(folder, entries):

@@ -19,7 +19,7 @@ from olmes.tools.jsonl import atomic_writer, write_atomically
 
 @contextlib.contextmanager
 def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object]]:
-    """Where the samples of a held-out task go: a compressed file put aside. Gives its `write`."""
+    """Where the samples of a held-out task go: a compressed file apart. Gives its `write`."""
     # As gzip does it; without a time in it the same samples make the same file.
     packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     with atomic_writer(sealed_file(folder, task)) as stream:

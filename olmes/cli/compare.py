@@ -56,6 +56,7 @@ def command(
     from olmes.comparison.compare import compare_runs
     from olmes.records.record import Record
     from olmes.tools import jsonl
+    from olmes.tools.as_json import as_json as json_of
 
     found = compare_runs(Record.load(a), Record.load(b), force=force, margin=margin / 100)
     if output is not None:
@@ -63,7 +64,7 @@ def command(
 
         write_comparison_page(found, output)
     if as_json:
-        click.echo(jsonl.dumps(found.to_json()))
+        click.echo(jsonl.dumps(json_of(found)))
     else:
         show(found, output)
     return 0 if found.tasks or found.unpaired else 1

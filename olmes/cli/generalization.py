@@ -32,6 +32,7 @@ def command(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from olmes.comparison.generalization import generalization
     from olmes.records.record import records_in
     from olmes.tools import jsonl
+    from olmes.tools.as_json import as_json as json_of
 
     records = [record for place in runs for record in records_in(place)]
     found = generalization(records)
@@ -40,7 +41,7 @@ def command(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
 
         write_generalization_page(found, output, {record.id: record.folder for record in records})
     if as_json:
-        click.echo(jsonl.dumps(found.to_json()))
+        click.echo(jsonl.dumps(json_of(found)))
         return
     from olmes.cli.tables import console
 

@@ -12,8 +12,7 @@ from olmes.records.items import ItemResponses, items_of
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
 from olmes.stats import Difference, PairedDifference
-from olmes.tools.as_json import as_json
-from olmes.types import JsonObject, Unit
+from olmes.types import Unit
 
 MARGIN = 0.01
 """Half-width within which two scores count as tied: one percentage point."""
@@ -133,10 +132,6 @@ class Comparison:
     only: list[list[str]]
     """Tasks of one run alone: of `a`, of `b`."""
     suite: SuiteComparison | None = None
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return {name: as_json(getattr(self, name)) for name in self.__slots__}
 
 
 def compare_runs(

@@ -17,8 +17,7 @@ from olmes.errors import OlmesError
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, DiagnosisCounts, MetricScore
 from olmes.stats import CarryOver, Difference, Estimate
-from olmes.tools.as_json import as_json
-from olmes.types import JsonObject, Unit
+from olmes.types import Unit
 
 
 @dataclass(kw_only=True)
@@ -139,10 +138,6 @@ class Generalization:
     pairs: list[PairOverModels]
     diagnosis: list[dict[str, DiagnosisCounts]]
     """By model, then by task: what the format cost."""
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return {name: as_json(getattr(self, name)) for name in self.__slots__}
 
 
 def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> Generalization:

@@ -7,7 +7,7 @@ changes numbers most directly.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from olmes.records.record import Record
@@ -39,10 +39,6 @@ class Cause:
     b: str
     task: str = ""
     """The one task it concerns; '' when it concerns all."""
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
 
 
 def causes(a: Record, b: Record) -> list[Cause]:

@@ -25,6 +25,7 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import RunFilter
 from olmes.server.stored_records import StoredRecords
+from olmes.tools.as_json import as_json
 from olmes.tools.hashing import sha256
 from olmes.types import JsonObject
 
@@ -183,7 +184,7 @@ def comparison_numbers(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> JsonObject:
     """A comparison for the API: without places on the server's disk."""
-    found = compare(settings, names, margin=margin, force=force).to_json()
+    found: JsonObject = as_json(compare(settings, names, margin=margin, force=force))
     for run in found["runs"]:
         del run["folder"]
     return found

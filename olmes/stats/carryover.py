@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from olmes.stats.trends import trend_of_scores
-from olmes.types import JsonObject
 
 ORDERS = 40_320
 """Orders counted or drawn: all of them for up to 8 checkpoints (8!)."""
@@ -44,10 +43,6 @@ class CarryOver:
     corrected_high: float | None = None
     spearman: RankCorrelation | None = None
     kendall: RankCorrelation | None = None
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
 
 
 def carry_over(

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from olmes.types import JsonObject
+from dataclasses import dataclass
 
 Z95 = 1.959963984540054
 """The normal quantile at 0.975; a number, because the module that computes it is slow to import."""
@@ -31,15 +28,6 @@ class Estimate:
     ci_low: float | None
     ci_high: float | None
     n: int
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, numbers: Mapping[str, Any]) -> Estimate:
-        """The inverse of `to_json`; other keys, such as a record's `help`, are passed over."""
-        return cls(**{name: numbers[name] for name in cls.__slots__})
 
 
 def t95(df: float) -> float:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-
-from olmes.types import JsonObject
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +13,6 @@ class PValue:
     p_value: float
     test: str
     """`mcnemar exact`, `sign flips exact`, `sign flips sampled` or `paired t`."""
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
 
 
 def mcnemar_exact(wins: int, losses: int) -> PValue:

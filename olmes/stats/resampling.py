@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
-
-from olmes.types import JsonObject
 
 T = TypeVar("T")
 
@@ -29,10 +27,6 @@ class Bootstrapped:
     method: str
     n_resamples: int
     seed: int
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
 
 
 def bootstrap(

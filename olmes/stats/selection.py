@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from olmes.stats.estimates import t95
 from olmes.stats.strata import Groups
-from olmes.types import JsonObject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +33,6 @@ class BestOf:
     ci_high: float | None
     checkpoints: int
     n: int
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

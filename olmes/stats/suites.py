@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from olmes.stats.estimates import Estimate, with_interval
 from olmes.stats.pairing import PairedDifference
-from olmes.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +18,6 @@ class Difference:
     stderr: float | None
     ci_low: float | None
     ci_high: float | None
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
 
 
 def suite_mean(tasks: Mapping[str, Estimate]) -> Estimate | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from olmes.stats.estimates import t95
 from olmes.stats.strata import stratified_mean
-from olmes.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +25,6 @@ class Trend:
     """Items whose slopes were averaged; None where only the scores were known."""
     source: str
     """`items`: the error of the choice of items. `scores`: the scatter of scores about the line."""
-
-    def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return asdict(self)
 
 
 def trend(

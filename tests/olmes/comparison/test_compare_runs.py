@@ -17,6 +17,7 @@ from olmes.cli.compare import command as compare_command
 from olmes.comparison.compare import Comparison, RefusedTask, compare_runs
 from olmes.comparison.power_words import power_words
 from olmes.seal.look import Look
+from olmes.tools.as_json import as_json
 from olmes.tools.hashing import content_hash
 from tests.factories import with_fields
 from tests.known import known
@@ -195,7 +196,7 @@ def test_samples_under_seal_are_not_paired(echo: EchoBench, tmp_path: Path) -> N
     difference = known(task.difference)
     assert difference.value == pytest.approx(2 / N)
     assert known(difference.ci_low) < 2 / N < known(difference.ci_high)
-    assert "flips" not in found.to_json()["unpaired"][0]
+    assert "flips" not in as_json(found)["unpaired"][0]
 
 
 def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from olmes.client import types as client_types
 from olmes.client.client import AnswerError, Client, files_of
 from olmes.client.types import Event
 from olmes.seal.sealing import unseal
+from olmes.tools.as_json import as_json
 from olmes.tools.hashing import content_hash, file_sha256
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def test_two_runs_are_compared_as_olmes_compare_does(
     client.push(a)
     client.push(b)
     found = client.compare("one", "two", force=True)
-    expected = compare_runs(Record.load(a), Record.load(b), force=True).to_json()
+    expected = as_json(compare_runs(Record.load(a), Record.load(b), force=True))
     assert found["tasks"][0]["difference"] == pytest.approx(expected["tasks"][0]["difference"])
     assert (found["tasks"][0]["unit"], found["tasks"][0]["higher_is_better"]) == ("share", True)
     assert len(found["tasks"][0]["flips"]) == 12

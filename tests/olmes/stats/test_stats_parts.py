@@ -23,6 +23,7 @@ from olmes.errors import OlmesError
 from olmes.records.aggregate import Clusters, Sums
 from olmes.records.items import cluster_of, parts_of
 from olmes.records.schema import ResponseRow
+from olmes.tools.as_json import as_json
 from tests.factories import response_row
 from tests.known import known
 
@@ -103,7 +104,7 @@ def test_the_bootstrap_is_that_of_scipy() -> None:
     interval = expected.confidence_interval
     assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high))
     assert found.stderr == pytest.approx(expected.standard_error)
-    assert json.loads(json.dumps(found.to_json()))["clusters"] == 40
+    assert json.loads(json.dumps(as_json(found)))["clusters"] == 40
 
 
 def test_the_bootstrap_draws_clusters_within_strata() -> None:
@@ -285,7 +286,7 @@ def test_carry_over() -> None:
     assert found.reliability == pytest.approx(1 - 0.02**2 / np.var(dev, ddof=1))
     assert found.corrected_slope == pytest.approx(known(found.slope) / known(found.reliability))
     assert known(found.spearman).value == pytest.approx(0.9)
-    assert json.loads(json.dumps(found.to_json()))["kendall"]["value"] == pytest.approx(0.8)
+    assert json.loads(json.dumps(as_json(found)))["kendall"]["value"] == pytest.approx(0.8)
     noisy = stats.carry_over(dev, unseen, dev_noise=0.06)
     assert 0.2 < known(noisy.reliability) < 0.5
     assert noisy.corrected_slope is None

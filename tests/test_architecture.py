@@ -90,3 +90,37 @@ def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
     text = (ROOT / "docs" / page).read_text("utf-8")
     for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text):
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Not by a longer way round either, and not by an import inside a function."""
+    needs = {
+        module_of(path): {name for name in targets(path) if name != module_of(path)}
+        for _, path in sources()
+        if path.name != "__init__.py"  # a package's face loads its names on use
+    }
+    while leaves := [name for name, wanted in needs.items() if not wanted & needs.keys()]:
+        for name in leaves:
+            del needs[name]
+    assert not needs, sorted(needs)
+
+
+def module_of(path: Path) -> str:
+    """The name under which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts if parts[0] == "olmes" else ("olmes", *parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def targets(path: Path) -> Iterator[str]:
+    """The modules a file imports, but for what only type checkers read."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -13,6 +13,7 @@ from olmes.client.types import Number, Primary, UnderWay
 from olmes.records.shown import MISSING, interval, shown
 from olmes.seal.ledger import Entry
 from olmes.seal.look import LOOKS
+from olmes.server.cursors import cursor, read_cursor
 from olmes.server.look_lines import look_lines
 from olmes.server.report_pages import Page, served
 from olmes.server.store import RunFilter, Store
@@ -116,13 +117,11 @@ def runs_page(
         after: a place in the list to resume from.
         address: of the server, for whoever has no run yet.
     """
-    from olmes.server.routes.runs import cursor, place
-
     wanted = RunFilter(
         words=asked["q"] or "", suite=asked["suite"] or None, model=asked["model"] or None
     )
     since = store.newest_seq()
-    rows = store.find_runs(wanted, limit=RUNS_A_PAGE + 1, before=place(after), by="arrived")
+    rows = store.find_runs(wanted, limit=RUNS_A_PAGE + 1, before=read_cursor(after), by="arrived")
     more, rows = len(rows) > RUNS_A_PAGE, rows[:RUNS_A_PAGE]
     count, samples = store.count_runs()
     numbers = store.primaries([row.seq for row in rows])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from olmes.client.types import RunDetail, RunList, Sample, SampleList
 from olmes.records.schema import LARGEST
 from olmes.server.artifacts import SampleFilter
+from olmes.server.cursors import cursor, read_cursor
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.shapes import ERRORS, Limit, RunId, TaskName, Text
 from olmes.server.service import caller_of, service_of, summary
@@ -21,29 +19,6 @@ from olmes.server.store import RunFilter
 router = APIRouter(prefix="/api/v1", tags=["runs"], responses=ERRORS)
 MOST_BYTES = 8 << 20
 """Bytes of samples in one answer."""
-
-
-def cursor(order: str, seq: int) -> str:
-    """A place in a list, as text."""
-    return base64.urlsafe_b64encode(json.dumps([order, seq]).encode()).decode().rstrip("=")
-
-
-def place(text: str | None) -> tuple[str, int] | None:
-    """The place that a text is.
-
-    Raises:
-        RefusedError: it is not one that this server gave.
-    """
-    if text is None:
-        return None
-    try:
-        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
-        found = None
-    good = isinstance(found, list) and [type(part) for part in found] == [str, int]
-    if not good or not re.fullmatch(r"[0-9TZ:.+-]{0,40}", found[0]) or abs(found[1]) > LARGEST:
-        raise RefusedError(422, "after: is not a place in this list.", "after")
-    return found[0], found[1]
 
 
 @router.get("/runs")
@@ -67,7 +42,7 @@ def list_runs(
         complete=complete, held_out=held_out, words=q or "",
     )  # fmt: skip
     store = service_of(request).store
-    rows = store.find_runs(wanted, limit=limit + 1, before=place(after), by=sort)
+    rows = store.find_runs(wanted, limit=limit + 1, before=read_cursor(after), by=sort)
     more, rows = len(rows) > limit, rows[:limit]
     numbers = store.primaries([row.seq for row in rows])
     return RunList(

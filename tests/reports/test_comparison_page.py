@@ -74,7 +74,7 @@ def test_a_number_of_which_less_is_better_has_its_signs_and_is_not_drawn(
     page = write_comparison_page(replace(data, tasks=[words_of_text, *others]), tmp_path / "p.html")
     words = words_of(page)
     assert "exact_match ↓ #" in words
-    assert "−12.3 [−20.0, +0.500]" in words
+    assert "−12.3 [−20.0, +0.5]" in words
     assert "466.7" in words
     assert "↓ lower is better; # a number, not a percentage." in words
     line = page.read_text().partition("GSM8K<")[2].partition("</tr>")[0]

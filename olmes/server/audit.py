@@ -27,13 +27,16 @@ def write_audit(
     connection: Connection, caller: Caller, action: str, target: str, detail: str = ""
 ) -> None:
     """Add a line, in the transaction that does what it says."""
+    line = schema.audit
     connection.execute(
-        insert(schema.audit).values(
-            time=now(),
-            who=caller.name[:100],
-            address=caller.address[:100],
-            action=action,
-            target=target[:300].replace("\x00", ""),
-            detail=detail[:2000].replace("\x00", ""),
+        insert(line.table).values(
+            {
+                line.time: now(),
+                line.who: caller.name[:100],
+                line.address: caller.address[:100],
+                line.action: action,
+                line.target: target[:300].replace("\x00", ""),
+                line.detail: detail[:2000].replace("\x00", ""),
+            }
         )
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict
 
-from sqlalchemy import Connection, Table, func, insert, select, text
+from sqlalchemy import Connection, Table, delete, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from olmes.errors import OlmesError
@@ -76,9 +76,9 @@ def make_backup(settings: Settings, target: Path) -> dict[str, int]:
                 for row in connection.execute(select(table)).yield_per(100):
                     file.write(jsonl.dumps(dict(row._mapping)) + "\n")
                     counts[table.name] += 1
-        table = schema.tasks
-        named = set(connection.execute(select(table.c.artifact)).scalars())
-        sealed = select(table.c.sha256).where(table.c.sealed)
+        tasks = schema.tasks
+        named = set(connection.execute(select(tasks.artifact)).scalars())
+        sealed = select(tasks.sha256).where(tasks.sealed)
         named |= {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
     hashes = {}
     for artifact in sorted(named):
@@ -136,7 +136,7 @@ def restore_backup(settings: Settings, source: Path) -> dict[str, int]:
     counts = {}
     try:
         with store.database.publishing() as connection:
-            connection.execute(schema.state.delete())
+            connection.execute(delete(schema.state.table))
             for table in kept_tables():
                 counts[table.name] = 0
                 for rows in pieces(source / "tables" / f"{table.name}.jsonl"):

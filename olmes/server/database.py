@@ -71,9 +71,10 @@ class Database:
     def publishing(self) -> Iterator[Connection]:
         """`writing`, one at a time over all servers, of what readers see."""
         with self.writing() as connection:
-            counted = schema.state.c.value + 1
-            one = schema.state.c.name == "generation"
-            connection.execute(update(schema.state).where(one).values(value=counted))
+            state = schema.state
+            one = state.name == "generation"
+            counted = {state.value: state.value + 1}
+            connection.execute(update(state.table).where(one).values(counted))
             yield connection
 
     def migrate(self, revision: str = "head") -> None:

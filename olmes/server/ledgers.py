@@ -48,9 +48,9 @@ def keep_ledger(connection: Connection, entries: Sequence[Entry]) -> int:
         RefusedError: it is not the ledger that was here before, with lines added.
     """
     chain = entries[0]["hash"]
-    table = schema.ledger
+    ledger = schema.ledger
     known = connection.execute(
-        select(table.c.number, table.c.hash).where(table.c.chain == chain).order_by(table.c.number)
+        select(ledger.number, ledger.hash).where(ledger.chain == chain).order_by(ledger.number)
     ).all()
     for (number, digest), entry in zip(known, entries, strict=False):
         if entry["hash"] != digest:
@@ -63,7 +63,7 @@ def keep_ledger(connection: Connection, entries: Sequence[Entry]) -> int:
     added = entries[len(known) :]
     if added:
         connection.execute(
-            insert(table),
+            insert(ledger.table),
             [
                 {"chain": chain, "entry": dumps(entry)}
                 | {key: entry[key] for key in ("number", "hash", "event", "run", "time")}
@@ -92,6 +92,6 @@ def unsealed_by(entries: Sequence[Entry], run: str, look: LedgerLine) -> bool:
 
 def stored_entries(connection: Connection) -> list[Entry]:
     """Every line the server has, ledger by ledger."""
-    table = schema.ledger
-    rows = connection.execute(select(table.c.entry).order_by(table.c.chain, table.c.number))
+    ledger = schema.ledger
+    rows = connection.execute(select(ledger.entry).order_by(ledger.chain, ledger.number))
     return [json.loads(text) for (text,) in rows]

@@ -19,6 +19,6 @@ def look_lines(store: Store, rows: Sequence[RunRow]) -> dict[int, str]:
 
     return {
         one.seq: look_line(one.run.held_out)
-        for one in store.slim_runs(schema.runs.c.seq.in_(held))
+        for one in store.slim_runs(schema.runs.seq.in_(held))
         if one.run.held_out
     }

@@ -7,6 +7,8 @@ A change here needs a migration beside `migrations/versions/`; a test holds the 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,8 +22,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    quoted_name,
     true,
 )
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
     naming_convention={
@@ -35,132 +39,165 @@ metadata = MetaData(
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """SQLite counts up only plain integers."""
 
-state = Table(
-    "state",
-    metadata,
-    Column("name", String(40), primary_key=True),
-    Column("value", BigInteger, nullable=False),
-)
-"""`generation`: counted up by every change of what readers see; its row serialises the writers."""
 
-runs = Table(
+class Columns:
+    """The columns of a table by their names, so that mypy knows those, and the `table` itself.
+
+    A column is asked for of the one instance (`runs.seq`): SQLAlchemy's types allow it of no class.
+    A column without `nullable=False` is annotated with the None that it can hold.
+    """
+
+    def __init__(self, name: str, *more: SchemaItem, **options: Any) -> None:
+        columns = []
+        for key, column in vars(type(self)).items():
+            if isinstance(column, Column):
+                column.name = column.key = quoted_name(key, None)
+                columns.append(column)
+        self.table = Table(name, metadata, *columns, *more, **options)
+
+
+class State(Columns):
+    """`generation`: counted up by every change of what readers see; its row serialises the writers."""
+
+    name = Column(String(40), primary_key=True)
+    value = Column(BigInteger, nullable=False)
+
+
+state = State("state")
+
+
+class Runs(Columns):
+    """`data` is run.json as it came; `slim` is it in today's schema without what tables do not show.
+
+    `unit` and `higher_is_better` are of the suite's mean.
+    """
+
+    seq = Column(Serial, primary_key=True, autoincrement=True)
+    id = Column(String(200), nullable=False, unique=True)
+    content_hash = Column(String(64), nullable=False, unique=True)
+    created = Column(String(40), nullable=False)
+    arrived = Column(String(40), nullable=False)
+    uploaded_by = Column(String(100), nullable=False)
+    complete = Column(Boolean, nullable=False)
+    model = Column(String(500), nullable=False)
+    fingerprint = Column(String(64), nullable=False)
+    family = Column(String(500), nullable=False)
+    step: Column[float | None] = Column(Float)
+    suite = Column(String(200), nullable=False)
+    value: Column[float | None] = Column(Float)
+    stderr: Column[float | None] = Column(Float)
+    ci_low: Column[float | None] = Column(Float)
+    ci_high: Column[float | None] = Column(Float)
+    held_out = Column(Boolean, nullable=False)
+    opened = Column(Boolean, nullable=False)
+    demo_data = Column(Boolean, nullable=False)
+    samples = Column(BigInteger, nullable=False)
+    data = Column(Text, nullable=False)
+    slim = Column(Text, nullable=False)
+    unit = Column(String(20), nullable=False, server_default="share")
+    higher_is_better = Column(Boolean, nullable=False, server_default=true())
+
+
+runs = Runs(
     "runs",
-    metadata,
-    Column("seq", Serial, primary_key=True, autoincrement=True),
-    Column("id", String(200), nullable=False, unique=True),
-    Column("content_hash", String(64), nullable=False, unique=True),
-    Column("created", String(40), nullable=False),
-    Column("arrived", String(40), nullable=False),
-    Column("uploaded_by", String(100), nullable=False),
-    Column("complete", Boolean, nullable=False),
-    Column("model", String(500), nullable=False),
-    Column("fingerprint", String(64), nullable=False),
-    Column("family", String(500), nullable=False),
-    Column("step", Float),
-    Column("suite", String(200), nullable=False),
-    Column("value", Float),
-    Column("stderr", Float),
-    Column("ci_low", Float),
-    Column("ci_high", Float),
-    Column("held_out", Boolean, nullable=False),
-    Column("opened", Boolean, nullable=False),
-    Column("demo_data", Boolean, nullable=False),
-    Column("samples", BigInteger, nullable=False),
-    Column("data", Text, nullable=False),
-    Column("slim", Text, nullable=False),
-    Column("unit", String(20), nullable=False, server_default="share"),
-    Column("higher_is_better", Boolean, nullable=False, server_default=true()),
     Index("ix_runs_created_seq", "created", "seq"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_family_step", "family", "step"),
     Index("ix_runs_suite", "suite"),
     sqlite_autoincrement=True,
 )
-"""`data` is run.json as it came; `slim` is it in today's schema without what tables do not show.
 
-`unit` and `higher_is_better` are of the suite's mean.
-"""
 
-tasks = Table(
-    "tasks",
-    metadata,
-    Column("run", Serial, ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True),
-    Column("task", String(200), primary_key=True),
-    Column("place", Integer, nullable=False),
-    Column("formulation_hash", String(64), nullable=False),
-    Column("data_hash", String(64), nullable=False),
-    Column("origin", String(40), nullable=False),
-    Column("sealed", Boolean, nullable=False),
-    Column("opened", Boolean, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("artifact", String(200), nullable=False),
-    Index("ix_tasks_task", "task"),
-)
-"""`sha256` is of the file as it was uploaded; `artifact` is where its content is kept."""
+class Tasks(Columns):
+    """`sha256` is of the file as it was uploaded; `artifact` is where its content is kept."""
 
-metrics = Table(
-    "metrics",
-    metadata,
-    Column("run", Serial, ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True),
-    Column("task", String(200), primary_key=True),
-    Column("metric", String(200), primary_key=True),
-    Column("is_primary", Boolean, nullable=False),
-    Column("value", Float),
-    Column("stderr", Float),
-    Column("ci_low", Float),
-    Column("ci_high", Float),
-    Column("n", BigInteger, nullable=False),
-    Column("unit", String(20), nullable=False, server_default="share"),
-    Column("higher_is_better", Boolean, nullable=False, server_default=true()),
-)
+    run = Column(Serial, ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True)
+    task = Column(String(200), primary_key=True)
+    place = Column(Integer, nullable=False)
+    formulation_hash = Column(String(64), nullable=False)
+    data_hash = Column(String(64), nullable=False)
+    origin = Column(String(40), nullable=False)
+    sealed = Column(Boolean, nullable=False)
+    opened = Column(Boolean, nullable=False)
+    sha256 = Column(String(64), nullable=False)
+    rows = Column(BigInteger, nullable=False)
+    artifact = Column(String(200), nullable=False)
 
-uploads = Table(
-    "uploads",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    Column("content_hash", String(64), nullable=False),
-    Column("who", String(100), nullable=False),
-    Column("replace", Boolean, nullable=False),
-    Column("manifest", Text, nullable=False),
-    Column("started", String(40), nullable=False),
-    UniqueConstraint("content_hash", "who"),
-)
-"""Uploads under way. How far each file is, its size in the staging folder says."""
 
-ledger = Table(
-    "ledger",
-    metadata,
-    Column("chain", String(64), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("hash", String(64), nullable=False, unique=True),
-    Column("event", String(40), nullable=False),
-    Column("run", String(200), nullable=False),
-    Column("time", String(40), nullable=False),
-    Column("entry", Text, nullable=False),
-    Index("ix_ledger_run", "run"),
-)
-"""Lines of the ledgers that came with runs; `chain` is the hash of a ledger's first line."""
+tasks = Tasks("tasks", Index("ix_tasks_task", "task"))
 
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("name", String(100), primary_key=True),
-    Column("hash", String(64), nullable=False, unique=True),
-    Column("role", String(10), nullable=False),
-    Column("created", String(40), nullable=False),
-    Column("revoked", String(40)),
-)
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("seq", Serial, primary_key=True, autoincrement=True),
-    Column("time", String(40), nullable=False),
-    Column("who", String(100), nullable=False),
-    Column("address", String(100), nullable=False),
-    Column("action", String(40), nullable=False),
-    Column("target", String(300), nullable=False),
-    Column("detail", Text, nullable=False),
-    sqlite_autoincrement=True,
-)
+class Metrics(Columns):
+    """Every metric of every task; the primary one is what tables show."""
+
+    run = Column(Serial, ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True)
+    task = Column(String(200), primary_key=True)
+    metric = Column(String(200), primary_key=True)
+    is_primary = Column(Boolean, nullable=False)
+    value: Column[float | None] = Column(Float)
+    stderr: Column[float | None] = Column(Float)
+    ci_low: Column[float | None] = Column(Float)
+    ci_high: Column[float | None] = Column(Float)
+    n = Column(BigInteger, nullable=False)
+    unit = Column(String(20), nullable=False, server_default="share")
+    higher_is_better = Column(Boolean, nullable=False, server_default=true())
+
+
+metrics = Metrics("metrics")
+
+
+class Uploads(Columns):
+    """Uploads under way. How far each file is, its size in the staging folder says."""
+
+    id = Column(String(32), primary_key=True)
+    content_hash = Column(String(64), nullable=False)
+    who = Column(String(100), nullable=False)
+    replace = Column(Boolean, nullable=False)
+    manifest = Column(Text, nullable=False)
+    started = Column(String(40), nullable=False)
+
+
+uploads = Uploads("uploads", UniqueConstraint("content_hash", "who"))
+
+
+class Ledger(Columns):
+    """Lines of the ledgers that came with runs; `chain` is the hash of a ledger's first line."""
+
+    chain = Column(String(64), primary_key=True)
+    number = Column(Integer, primary_key=True)
+    hash = Column(String(64), nullable=False, unique=True)
+    event = Column(String(40), nullable=False)
+    run = Column(String(200), nullable=False)
+    time = Column(String(40), nullable=False)
+    entry = Column(Text, nullable=False)
+
+
+ledger = Ledger("ledger", Index("ix_ledger_run", "run"))
+
+
+class Tokens(Columns):
+    """Who may come in: the SHA-256 of each token alone, a revoked one's too."""
+
+    name = Column(String(100), primary_key=True)
+    hash = Column(String(64), nullable=False, unique=True)
+    role = Column(String(10), nullable=False)
+    created = Column(String(40), nullable=False)
+    revoked: Column[str | None] = Column(String(40))
+
+
+tokens = Tokens("tokens")
+
+
+class Audit(Columns):
+    """Who changed what, and who was turned away."""
+
+    seq = Column(Serial, primary_key=True, autoincrement=True)
+    time = Column(String(40), nullable=False)
+    who = Column(String(100), nullable=False)
+    address = Column(String(100), nullable=False)
+    action = Column(String(40), nullable=False)
+    target = Column(String(300), nullable=False)
+    detail = Column(Text, nullable=False)
+
+
+audit = Audit("audit", sqlite_autoincrement=True)

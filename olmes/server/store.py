@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Row,
@@ -24,7 +25,6 @@ from olmes.client.types import AuditEntry, Primary
 from olmes.records.check import FieldError, run_record
 from olmes.records.schema import RunRecord
 from olmes.seal.ledger import Entry
-from olmes.server import schema
 from olmes.server.artifacts import Artifacts, sealed_name
 from olmes.server.audit import Caller, write_audit
 from olmes.server.database import Database, now
@@ -32,12 +32,15 @@ from olmes.server.intake import Intake
 from olmes.server.ledgers import keep_ledger, stored_entries, unsealed_by
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
+from olmes.server.schema import audit, metrics, runs, state, tasks, uploads
 from olmes.server.settings import Settings
 from olmes.server.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
 
-SUMMARY = tuple(column for column in schema.runs.c if column.name not in ("data", "slim"))
-TASK = tuple(column for column in schema.tasks.c if column.name != "run")
-METRIC = tuple(column for column in schema.metrics.c if column.name != "run")
+SUMMARY = tuple(
+    column for column in runs.table.c if column.name not in (runs.data.name, runs.slim.name)
+)
+TASK = tuple(column for column in tasks.table.c if column.name != tasks.run.name)
+METRIC = tuple(column for column in metrics.table.c if column.name != metrics.run.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ class Store:
         """A number that changes with every change of what readers see."""
         with self.database.reading() as connection:
             found = connection.execute(
-                select(schema.state.c.value).where(schema.state.c.name == "generation")
+                select(state.value).where(state.name == "generation")
             ).scalar_one()
         return int(found)
 
@@ -97,33 +100,32 @@ class Store:
         Raises:
             RefusedError: another run has its name, or the ledger does not go with the one here.
         """
-        table = schema.runs
         with self.database.publishing() as connection:
             if upload:
-                connection.execute(delete(schema.uploads).where(schema.uploads.c.id == upload))
+                connection.execute(delete(uploads.table).where(uploads.id == upload))
             if intake.ledger:
                 keep_ledger(connection, intake.ledger)
-            same = table.c.content_hash == intake.content_hash
-            if connection.execute(select(table.c.seq).where(same)).first():
+            same = runs.content_hash == intake.content_hash
+            if connection.execute(select(runs.seq).where(same)).first():
                 return False
             old = connection.execute(
-                select(table.c.seq, table.c.complete, table.c.held_out).where(
-                    table.c.id == intake.run.id
-                )
+                select(runs.seq, runs.complete, runs.held_out).where(runs.id == intake.run.id)
             ).first()
             if old:
                 self._replace(connection, intake.run.id, old, replace=replace)
             seq = connection.execute(
-                insert(table)
+                insert(runs.table)
+                .values(columns_of(intake.run))
                 .values(
-                    **columns_of(intake.run),
-                    content_hash=intake.content_hash,
-                    arrived=now(),
-                    uploaded_by=caller.name,
+                    {
+                        runs.content_hash: intake.content_hash,
+                        runs.arrived: now(),
+                        runs.uploaded_by: caller.name,
+                    }
                 )
-                .returning(table.c.seq)
+                .returning(runs.seq)
             ).scalar_one()
-            for rows, target in ((intake.tasks, schema.tasks), (intake.metrics, schema.metrics)):
+            for rows, target in ((intake.tasks, tasks.table), (intake.metrics, metrics.table)):
                 if rows:
                     connection.execute(
                         insert(target), [columns_of(row) | {"run": seq} for row in rows]
@@ -135,18 +137,19 @@ class Store:
     def _replace(
         self, connection: Connection, name: str, old: Row[int, bool, bool], *, replace: bool
     ) -> None:
-        if old.held_out:
+        seq, complete, held_out = old
+        if held_out:
             raise RefusedError(
                 409, f"id: {name} was a look at held-out tasks; its record is not replaced.", "id"
             )
-        if old.complete and not replace:
+        if complete and not replace:
             raise RefusedError(
                 409,
                 f"id: another run named {name} is here; push with --replace to put this one in its "
                 "place.",
                 "id",
             )
-        connection.execute(delete(schema.runs).where(schema.runs.c.seq == old.seq))
+        connection.execute(delete(runs.table).where(runs.seq == seq))
 
     def remove(self, run: str, caller: Caller) -> None:
         """Take a run out.
@@ -154,16 +157,16 @@ class Store:
         Raises:
             RefusedError: there is none of this name, or it was a look at held-out tasks.
         """
-        table = schema.runs
         with self.database.publishing() as connection:
             found = connection.execute(
-                select(table.c.seq, table.c.held_out).where(table.c.id == run)
+                select(runs.seq, runs.held_out).where(runs.id == run)
             ).first()
             if found is None:
                 raise no_run(run)
-            if found.held_out:
+            seq, held_out = found
+            if held_out:
                 raise RefusedError(409, f"{run} was a look at held-out tasks; it stays.", "id")
-            connection.execute(delete(table).where(table.c.seq == found.seq))
+            connection.execute(delete(runs.table).where(runs.seq == seq))
             write_audit(connection, caller, "run removed", run)
 
     def extend_ledger(
@@ -180,16 +183,16 @@ class Store:
             added = keep_ledger(connection, entries)
             for (seq, task), artifact in opened.items():
                 connection.execute(
-                    update(schema.tasks)
-                    .where(schema.tasks.c.run == seq, schema.tasks.c.task == task)
-                    .values(opened=True, artifact=artifact)
+                    update(tasks.table)
+                    .where(tasks.run == seq, tasks.task == task)
+                    .values({tasks.opened: True, tasks.artifact: artifact})
                 )
             for seq in {seq for seq, _ in opened}:
                 name = connection.execute(
-                    update(schema.runs)
-                    .where(schema.runs.c.seq == seq)
-                    .values(opened=True)
-                    .returning(schema.runs.c.id)
+                    update(runs.table)
+                    .where(runs.seq == seq)
+                    .values({runs.opened: True})
+                    .returning(runs.id)
                 ).scalar_one()
                 write_audit(connection, caller, "run unsealed", name)
             if added:
@@ -203,18 +206,16 @@ class Store:
 
     def artifact_names(self) -> set[str]:
         """Every artifact that a run names, with the sealed files of opened ones."""
-        table = schema.tasks
-        sealed = select(table.c.sha256).where(table.c.sealed)
+        sealed = select(tasks.sha256).where(tasks.sealed)
         with self.database.reading() as connection:
-            named = set(connection.execute(select(table.c.artifact)).scalars())
+            named = set(connection.execute(select(tasks.artifact)).scalars())
             return named | {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
 
     def unsealed_runs(self, entries: Sequence[Entry]) -> list[SlimRun]:
         """The runs still closed here that a ledger says were opened."""
-        table = schema.runs
         return [
             one
-            for one in self.slim_runs(table.c.held_out, ~table.c.opened)
+            for one in self.slim_runs(runs.held_out, ~runs.opened)
             if (held := one.run.held_out) and unsealed_by(entries, one.run.id, held.ledger)
         ]
 
@@ -234,38 +235,37 @@ class Store:
             before: order and `seq` of the last one seen.
             by: `arrived` or `created`.
         """
-        table = schema.runs
         query = select(*SUMMARY).where(*conditions(wanted))
         if by == "created":
-            query = query.order_by(table.c.created.desc(), table.c.seq.desc())
+            query = query.order_by(runs.created.desc(), runs.seq.desc())
             if before:
-                query = query.where(tuple_(table.c.created, table.c.seq) < tuple_(*before))
+                query = query.where(tuple_(runs.created, runs.seq) < tuple_(*before))
         else:
-            query = query.order_by(table.c.seq.desc())
+            query = query.order_by(runs.seq.desc())
             if before:
-                query = query.where(table.c.seq < before[1])
+                query = query.where(runs.seq < before[1])
         with self.database.reading() as connection:
             return [RunRow(**row._mapping) for row in connection.execute(query.limit(limit))]
 
     def runs_since(self, seq: int, limit: int = 1000) -> list[RunRow]:
         """Runs that came after another, in the order in which they came."""
-        table = schema.runs
-        query = select(*SUMMARY).where(table.c.seq > seq).order_by(table.c.seq).limit(limit)
+        query = select(*SUMMARY).where(runs.seq > seq).order_by(runs.seq).limit(limit)
         with self.database.reading() as connection:
             return [RunRow(**row._mapping) for row in connection.execute(query)]
 
     def newest_seq(self) -> int:
         """The number of the run that came last; 0 where there is none."""
         with self.database.reading() as connection:
-            found = connection.execute(select(func.max(schema.runs.c.seq))).scalar()
+            found = connection.execute(select(func.max(runs.seq))).scalar()
         return int(found or 0)
 
     def count_runs(self) -> tuple[int, int]:
         """Runs and samples."""
-        table = schema.runs
         with self.database.reading() as connection:
             row = connection.execute(
-                select(func.count(), func.coalesce(func.sum(table.c.samples), 0)).select_from(table)
+                select(func.count(), func.coalesce(func.sum(runs.samples), 0)).select_from(
+                    runs.table
+                )
             ).one()
         return int(row[0]), int(row[1])
 
@@ -276,7 +276,7 @@ class Store:
             RefusedError: there is none of this name.
         """
         with self.database.reading() as connection:
-            row = connection.execute(select(*SUMMARY).where(schema.runs.c.id == run)).first()
+            row = connection.execute(select(*SUMMARY).where(runs.id == run)).first()
         if row is None:
             raise no_run(run)
         return RunRow(**row._mapping)
@@ -287,9 +287,8 @@ class Store:
         Raises:
             RefusedError: there is none of this name.
         """
-        table = schema.runs
         with self.database.reading() as connection:
-            text = connection.execute(select(table.c.data).where(table.c.id == run)).scalar()
+            text = connection.execute(select(runs.data).where(runs.id == run)).scalar()
         if text is None:
             raise no_run(run)
         return str(text)
@@ -300,32 +299,31 @@ class Store:
         Raises:
             RefusedError: there is none of this name.
         """
-        table = schema.runs
         with self.database.reading() as connection:
             row = connection.execute(
-                select(table.c.content_hash, table.c.opened).where(table.c.id == run)
+                select(runs.content_hash, runs.opened).where(runs.id == run)
             ).first()
         if row is None:
             raise no_run(run)
-        return str(row.content_hash), bool(row.opened)
+        content_hash, opened = row
+        return content_hash, opened
 
     def by_hash(self, content_hash: str) -> RunRow | None:
         """The run with this content."""
         with self.database.reading() as connection:
             row = connection.execute(
-                select(*SUMMARY).where(schema.runs.c.content_hash == content_hash)
+                select(*SUMMARY).where(runs.content_hash == content_hash)
             ).first()
         return RunRow(**row._mapping) if row else None
 
     def task_rows(self, run: str) -> list[TaskColumns]:
         """The tasks of a run, in its order."""
-        table = schema.tasks
         with self.database.reading() as connection:
             rows = connection.execute(
                 select(*TASK)
-                .join(schema.runs, schema.runs.c.seq == table.c.run)
-                .where(schema.runs.c.id == run)
-                .order_by(table.c.place)
+                .join(runs.table, runs.seq == tasks.run)
+                .where(runs.id == run)
+                .order_by(tasks.place)
             )
             return [TaskColumns(**row._mapping) for row in rows]
 
@@ -350,9 +348,8 @@ class Store:
 
     def primaries(self, seqs: Sequence[int]) -> dict[int, dict[str, Primary]]:
         """The primary metric of every task of some runs, by run and task."""
-        table = schema.metrics
         found: dict[int, dict[str, Primary]] = {seq: {} for seq in seqs}
-        query = select(table.c.run, *METRIC).where(table.c.run.in_(seqs), table.c.is_primary)
+        query = select(metrics.run, *METRIC).where(metrics.run.in_(seqs), metrics.is_primary)
         with self.database.reading() as connection:
             for seq, *columns in connection.execute(query):
                 names = (column.name for column in METRIC)
@@ -366,11 +363,10 @@ class Store:
         Raises:
             RefusedError: there is none of this name.
         """
-        table = schema.metrics
         query = (
             select(*METRIC)
-            .join(schema.runs, schema.runs.c.seq == table.c.run)
-            .where(schema.runs.c.id == run, table.c.task == task, table.c.is_primary)
+            .join(runs.table, runs.seq == metrics.run)
+            .where(runs.id == run, metrics.task == task, metrics.is_primary)
         )
         with self.database.reading() as connection:
             row = connection.execute(query).first()
@@ -384,34 +380,32 @@ class Store:
 
     def slim_runs(self, *where: ColumnElement[bool]) -> list[SlimRun]:
         """The slim records of some runs, in the order in which these came."""
-        table = schema.runs
-        query = select(table.c.seq, table.c.id, table.c.slim).where(*where).order_by(table.c.seq)
+        query = select(runs.seq, runs.id, runs.slim).where(*where).order_by(runs.seq)
         with self.database.reading() as connection:
             rows = connection.execute(query).all()
         found = []
-        for row in rows:
+        for seq, name, slim in rows:
             try:
-                found.append(SlimRun(seq=row.seq, run=run_record(json.loads(row.slim))))
+                found.append(SlimRun(seq=seq, run=run_record(json.loads(slim))))
             except FieldError as error:
                 # One that an older olmes took: it must not take everybody else's page away.
-                facts = {"run": row.id, "why": str(error)}
+                facts = {"run": name, "why": str(error)}
                 log.warning("a record cannot be read", extra={"facts": facts})
         return found
 
     def families(self) -> list[FamilyRow]:
         """Trainings: families of models with at least one run that says its step."""
-        table = schema.runs
         with self.database.reading() as connection:
             rows = connection.execute(
                 select(
-                    table.c.family,
+                    runs.family,
                     func.count().label("runs"),
-                    func.count(table.c.step.distinct()).label("steps"),
-                    func.max(table.c.step).label("last_step"),
+                    func.count(runs.step.distinct()).label("steps"),
+                    func.max(runs.step).label("last_step"),
                 )
-                .where(table.c.step.is_not(None), table.c.family != "")
-                .group_by(table.c.family)
-                .order_by(table.c.family)
+                .where(runs.step.is_not(None), runs.family != "")
+                .group_by(runs.family)
+                .order_by(runs.family)
             )
             return [FamilyRow(**row._mapping) for row in rows]
 
@@ -422,10 +416,9 @@ class Store:
 
     def audit_entries(self, *, limit: int, before: int | None) -> list[AuditEntry]:
         """The audit log, newest first."""
-        table = schema.audit
-        query = select(table).order_by(table.c.seq.desc()).limit(limit)
+        query = select(audit.table).order_by(audit.seq.desc()).limit(limit)
         if before is not None:
-            query = query.where(table.c.seq < before)
+            query = query.where(audit.seq < before)
         with self.database.reading() as connection:
             return [audit_entry(row) for row in connection.execute(query)]
 
@@ -445,20 +438,26 @@ def audit_entry(row: Row[*tuple[Any, ...]]) -> AuditEntry:
 
 def conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     """A filter as SQL."""
-    table = schema.runs
     found: list[ColumnElement[bool]] = []
-    for name in ("model", "fingerprint", "family", "suite", "complete", "held_out"):
-        value = getattr(wanted, name)
+    exact: tuple[tuple[Column[Any], str | bool | None], ...] = (
+        (runs.model, wanted.model),
+        (runs.fingerprint, wanted.fingerprint),
+        (runs.family, wanted.family),
+        (runs.suite, wanted.suite),
+        (runs.complete, wanted.complete),
+        (runs.held_out, wanted.held_out),
+    )
+    for column, value in exact:
         if value is not None:
-            found.append(table.c[name] == value)
+            found.append(column == value)
     if wanted.task is not None:
-        with_task = select(schema.tasks.c.run).where(schema.tasks.c.task == wanted.task)
-        found.append(table.c.seq.in_(with_task))
+        with_task = select(tasks.run).where(tasks.task == wanted.task)
+        found.append(runs.seq.in_(with_task))
     if wanted.words:
         found.append(
             or_(
-                table.c.id.icontains(wanted.words, autoescape=True),
-                table.c.model.icontains(wanted.words, autoescape=True),
+                runs.id.icontains(wanted.words, autoescape=True),
+                runs.model.icontains(wanted.words, autoescape=True),
             )
         )
     return found

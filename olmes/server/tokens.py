@@ -14,9 +14,9 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from olmes.errors import OlmesError
-from olmes.server import schema
 from olmes.server.audit import LOCAL, write_audit
 from olmes.server.database import Database, now
+from olmes.server.schema import tokens
 from olmes.server.table_rows import TokenRow
 
 ROLES = ("read", "write", "admin")
@@ -49,8 +49,13 @@ def create_token(database: Database, name: str, role: str) -> str:
     try:
         with database.writing() as connection:
             connection.execute(
-                insert(schema.tokens).values(
-                    name=name, hash=token_hash(token), role=role, created=now()
+                insert(tokens.table).values(
+                    {
+                        tokens.name: name,
+                        tokens.hash: token_hash(token),
+                        tokens.role: role,
+                        tokens.created: now(),
+                    }
                 )
             )
             write_audit(connection, LOCAL, "token created", name, role)
@@ -67,12 +72,11 @@ def revoke_token(database: Database, name: str) -> None:
     Raises:
         OlmesError: there is no such token.
     """
-    table = schema.tokens
     with database.writing() as connection:
         done = connection.execute(
-            update(table)
-            .where(table.c.name == name, table.c.revoked.is_(None))
-            .values(revoked=now())
+            update(tokens.table)
+            .where(tokens.name == name, tokens.revoked.is_(None))
+            .values({tokens.revoked: now()})
         )
         if not done.rowcount:
             raise OlmesError(f"there is no token {name} to revoke; see `olmes token list`.")
@@ -81,11 +85,10 @@ def revoke_token(database: Database, name: str) -> None:
 
 def list_tokens(database: Database) -> list[TokenRow]:
     """Every token there is or was, without its hash."""
-    table = schema.tokens
     with database.reading() as connection:
         rows = connection.execute(
-            select(table.c.name, table.c.role, table.c.created, table.c.revoked).order_by(
-                table.c.created, table.c.name
+            select(tokens.name, tokens.role, tokens.created, tokens.revoked).order_by(
+                tokens.created, tokens.name
             )
         )
         return [TokenRow(**row._mapping) for row in rows]
@@ -93,14 +96,13 @@ def list_tokens(database: Database) -> list[TokenRow]:
 
 def find_token(database: Database, token: str) -> Known | None:
     """The token that this text is, unless it is revoked or unknown."""
-    table = schema.tokens
     with database.reading() as connection:
         row = connection.execute(
-            select(table.c.name, table.c.role).where(
-                table.c.hash == token_hash(token), table.c.revoked.is_(None)
+            select(tokens.name, tokens.role).where(
+                tokens.hash == token_hash(token), tokens.revoked.is_(None)
             )
         ).first()
-    return Known(row.name, row.role) if row else None
+    return Known(*row) if row else None
 
 
 def any_token(database: Database) -> bool:
@@ -109,5 +111,5 @@ def any_token(database: Database) -> bool:
     Revoking the last one does not open the door again.
     """
     with database.reading() as connection:
-        count = connection.execute(select(func.count()).select_from(schema.tokens)).scalar()
+        count = connection.execute(select(func.count()).select_from(tokens.table)).scalar()
     return bool(count)

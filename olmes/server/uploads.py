@@ -21,12 +21,12 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from olmes.server import schema
 from olmes.server.audit import Caller
 from olmes.server.checks import TASK_NAME
 from olmes.server.database import Database, now
 from olmes.server.intake import FILE_NAME, run_content_hash
 from olmes.server.refusals import RefusedError
+from olmes.server.schema import uploads
 from olmes.server.settings import Settings
 
 
@@ -79,7 +79,6 @@ class Uploads:
             replace=replace,
             files=tuple(files),
         )
-        table = schema.uploads
         for _ in range(3):
             found = self._find(content_hash, caller.name)
             if found and (found.files, found.replace) == (upload.files, replace):
@@ -90,17 +89,21 @@ class Uploads:
                 self.drop(found.id)
             try:
                 with self.database.writing() as connection:
-                    count = connection.execute(select(func.count()).select_from(table)).scalar()
+                    count = connection.execute(
+                        select(func.count()).select_from(uploads.table)
+                    ).scalar()
                     if (count or 0) >= self.limits.open_uploads:
                         raise RefusedError(429, "too many uploads are under way; try again later.")
                     connection.execute(
-                        insert(table).values(
-                            id=upload.id,
-                            content_hash=content_hash,
-                            who=caller.name,
-                            replace=replace,
-                            manifest=json.dumps([asdict(file) for file in files]),
-                            started=now(),
+                        insert(uploads.table).values(
+                            {
+                                uploads.id: upload.id,
+                                uploads.content_hash: content_hash,
+                                uploads.who: caller.name,
+                                uploads.replace: replace,
+                                uploads.manifest: json.dumps([asdict(file) for file in files]),
+                                uploads.started: now(),
+                            }
                         )
                     )
             except IntegrityError:
@@ -110,10 +113,11 @@ class Uploads:
         raise RefusedError(409, "the same run is being uploaded by somebody else; try again.")
 
     def _find(self, content_hash: str, who: str) -> Upload | None:
-        table = schema.uploads
         with self.database.reading() as connection:
             row = connection.execute(
-                select(table).where(table.c.content_hash == content_hash, table.c.who == who)
+                select(uploads.table).where(
+                    uploads.content_hash == content_hash, uploads.who == who
+                )
             ).first()
         return upload_of(row) if row else None
 
@@ -123,9 +127,8 @@ class Uploads:
         Raises:
             RefusedError: there is none of this id, or it is somebody else's.
         """
-        table = schema.uploads
         with self.database.reading() as connection:
-            row = connection.execute(select(table).where(table.c.id == upload)).first()
+            row = connection.execute(select(uploads.table).where(uploads.id == upload)).first()
         if row is None or (row.who != caller.name and caller.role != "admin"):
             raise RefusedError(404, "there is no such upload; begin it again.", "upload")
         return upload_of(row)
@@ -199,7 +202,7 @@ class Uploads:
     def drop(self, upload: str) -> None:
         """Forget an upload."""
         with self.database.writing() as connection:
-            connection.execute(delete(schema.uploads).where(schema.uploads.c.id == upload))
+            connection.execute(delete(uploads.table).where(uploads.id == upload))
         self.clear(upload)
 
     def clear(self, upload: str) -> None:
@@ -212,13 +215,12 @@ class Uploads:
         Returns:
             How many were removed.
         """
-        table = schema.uploads
         with self.database.reading() as connection:
-            rows = connection.execute(select(table.c.id, table.c.started)).all()
-        old = [row.id for row in rows if age(row.started) > self.limits.upload_age]
+            rows = connection.execute(select(uploads.id, uploads.started)).all()
+        old = [name for name, started in rows if age(started) > self.limits.upload_age]
         for upload in old:
             self.drop(upload)
-        known = {row.id for row in rows} - set(old)
+        known = {name for name, _ in rows} - set(old)
         stray = [place.name for place in self.folder.iterdir() if place.name not in known]
         for name in stray:
             self.clear(name)

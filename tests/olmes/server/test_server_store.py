@@ -7,6 +7,8 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import NoneType
+from typing import get_args, get_type_hints
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -71,6 +73,18 @@ def test_the_migrations_make_the_tables_of_the_schema(store: str) -> None:
         assert compare_metadata(context, schema.metadata) == []
     database.migrate()  # a second time changes nothing
     database.close()
+
+
+def test_a_column_is_annotated_with_none_where_it_can_be_null() -> None:
+    """mypy reads the annotation, the database `nullable`; nothing else holds the two together."""
+    kinds = [one for one in vars(schema).values() if isinstance(one, schema.Columns)]
+    assert {one.table.name for one in kinds} == set(schema.metadata.tables)
+    for one in kinds:
+        hints = get_type_hints(type(one))
+        annotated = {
+            name for name, kind in hints.items() if NoneType in get_args(get_args(kind)[0])
+        }
+        assert annotated == {column.name for column in one.table.columns if column.nullable}
 
 
 @pytest.mark.parametrize("revision", revisions())

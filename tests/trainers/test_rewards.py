@@ -90,7 +90,7 @@ def test_hostile_responses_cost_their_own_reward_alone() -> None:
     assert found.rewards == pytest.approx([1.0, 0.0, mean, 0.0, 1.0, mean, 0.0])
     assert (found.timeouts, found.crashes) == (2, 2)
     assert len(said) == 1
-    assert "fault of a scorer" in said[0]
+    assert "a scorer of echo failed" in said[0]
 
 
 def test_it_works_outside_the_main_thread() -> None:

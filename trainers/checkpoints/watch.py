@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from olmes.comparison.items import SharedItems
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.checkpoint.lineage import LINEAGE_FILE, lineage, read_json
 from olmes.models.hf.model import HFModel
 from olmes.tools.locks import Presence
+from olmes.trainers.checkpoints.best import publish
 from olmes.trainers.checkpoints.folders import CheckpointFolder, checkpoints_in
 from olmes.trainers.checkpoints.lineage import Steps
+from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.scoring import CheckpointScoring, ScoringOptions
 
@@ -116,6 +119,9 @@ class FolderWatch:
             scored = self.scoring.wait(TICK_SECONDS)
         finally:
             self.scoring.process.stop()
+        # The process may have been stopped between the end of its last job and writing it down.
+        if self.queue.jobs():
+            publish(self.queue, Training.read(self.scoring.folder), SharedItems(each=True))
         self.scoring.reporter.report()
         self.scoring.reporter.report_best()
         if not scored:

@@ -74,8 +74,8 @@ def test_continuations_score_as_in_process_or_are_refused(
             ("Question: 2+2=\nAnswer: ", ("4", "5 is", "A")),
         )
     ]
-    served, local = answer(api, requests), answer(smollm2, requests)
-    for ours, theirs in zip(served, local, strict=True):
+    remote, local = answer(api, requests), answer(smollm2, requests)
+    for ours, theirs in zip(remote, local, strict=True):
         if served.program == "transformers":
             assert "gives no log-probabilities of a prompt" in ours.error
             continue

@@ -181,7 +181,7 @@ def test_a_stopped_run_leaves_nothing_running_and_one_process_goes_on(
     assert told == ""
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert said.strip().endswith("the same command goes on where this one was.")
+        assert said.strip().endswith("the same command resumes the run.")
     # Two of Ray's agents first try for a while to tell of the death they noticed.
     assert not psutil.wait_procs(below, timeout=120)[1], "something is left running"
     kept = [json.loads(line)["item"] for line in stopped.lines()]

@@ -159,3 +159,15 @@ def test_the_largest_golds_are_moderate() -> None:
     for text in ("3^{2007}", r"\frac{1}{2004!}", r"2\cdot1999^{-1}", "x^{2010}"):
         assert latex_size.moderate(latex.parsed(text))
     assert not latex_size.moderate(latex.parsed("(10^9)!"))
+
+
+def test_sums_and_products_are_bounded_without_sympy() -> None:
+    """What the bounds cannot read is left to sympy, which is slow: these they must read."""
+    for text, value in (
+        (r"1+2", 3),
+        (r"10-4-3", 3),
+        (r"-\frac{1}{2}+1", 0.5),
+    ):
+        found = latex_bounds.bounds(text)
+        assert found is not None, text
+        assert float(found.a) <= value <= float(found.b), text

@@ -97,7 +97,8 @@ def test_killed_during_uploads(
     thread.join(300)
     assert not failures
     assert not thread.is_alive()
-    assert check_whole(running.url, folders) == len(folders) > kills // 2
+    # One run for each kill that waited is sure; more than that is the machine's luck.
+    assert check_whole(running.url, folders) == len(folders) >= kills // 2
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class TaskNumbers:
                     help=metric.help,
                     honest=metric.honest,
                     higher_is_better=metric.higher_is_better,
-                    unit=metric.unit,
+                    unit=self.unit(metric),
                 )
                 for metric in self.task.metrics
             },
@@ -101,6 +101,10 @@ class TaskNumbers:
             counts={flag: self.counts[flag] for flag in FLAGS},
             tokens=dict(self.tokens),
         )
+
+    def unit(self, metric: Metric) -> Unit:
+        """The metric's unit; what has a value outside 0 to 1 is a number, whatever it was declared."""
+        return metric.unit if self.sums[metric.name].is_share() else "number"
 
     def overall(self, metric: Metric) -> Estimate | None:
         """A metric over the task: over all items, or the mean of its sub-tasks' values."""

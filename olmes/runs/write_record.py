@@ -194,6 +194,7 @@ FLAG_WARNINGS = {
 def warnings(tasks: Mapping[str, TaskResult], plan: Plan, judges: Judging | None) -> list[str]:
     """What a reader of the numbers must know, a sentence each."""
     said = [f"{name}: not run: {why}" for name, why in plan.not_run.items()]
+    declared = {one.task.name: one.task for one in plan.tasks}
     for name, task in tasks.items():
         if not task.standard:
             changed = ", ".join(f"{key}={value}" for key, value in task.settings.items())
@@ -203,6 +204,11 @@ def warnings(tasks: Mapping[str, TaskResult], plan: Plan, judges: Judging | None
             f"{name}: {task.said(flag)} {words}."
             for flag, words in FLAG_WARNINGS.items()
             if task.said(flag)
+        )
+        said.extend(
+            f'{name}: {metric.name} has values outside 0 to 1; declare its Metric with unit="number".'
+            for metric in declared[name].metrics
+            if metric.unit != task.metrics[metric.name].unit
         )
         if task.judge and judges:
             said.extend(f"{name}: {reason}" for reason in judges.unasked())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes import OlmesError, Record, evaluate
+from olmes.records.shown import shown
 from olmes.requests.journal import FILE_NAME as JOURNAL
 from tests.factories import lasting
 from tests.known import known
@@ -210,3 +211,25 @@ def test_killed_at_20_random_points_the_run_ends_with_the_same_record(
     assert lasting(resumed) == lasting(undisturbed)
     samples = "samples/echo.jsonl"
     assert (folder / samples).read_bytes() == (undisturbed.folder / samples).read_bytes()
+
+
+def test_a_share_that_is_none_is_shown_as_a_number_and_said(
+    echo: EchoBench, tmp_path: Path
+) -> None:
+    source = echo.task.read_text("utf-8")
+    file = tmp_path / "words_task.py"
+    words = 'Metric(name="words", help="words of the response", higher_is_better=False),'
+    source = source.replace("metrics = (", f"metrics = (\n        {words}", 1)
+    source = source.replace(
+        "values={", 'values={"words": float(len(response.text.split())) + 4, ', 1
+    )
+    file.write_text(source, "utf-8")
+    record = evaluate(
+        str(file), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
+        scoring_processes=1,
+    )  # fmt: skip
+    score = record.tasks["echo"].metrics["words"]
+    assert score.unit == "number"
+    assert shown(score.value, score.unit).startswith(("4", "5", "6"))
+    assert any("words has values outside 0 to 1" in line for line in record.run.warnings)
+    assert record.tasks["echo"].score.unit == "share"

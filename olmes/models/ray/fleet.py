@@ -132,6 +132,9 @@ class Fleet:
                     if not still_open.isdisjoint(life.asked):
                         raise RuntimeError("the model left requests without a response")
                     life.asked = []
+        # A stream may end after its last response, in the next call, whose positions are others.
+        for life in self.lives:
+            life.asked = []
 
     def news(self) -> list[Life]:
         """The engines that have sent something, once there are any."""

@@ -375,7 +375,10 @@ def test_a_killed_run_goes_on_without_asking_again(
     server.faults = lambda number, body: ""
     subprocess.run(command, check=True, timeout=60)
     again = [body["messages"][0]["content"] for body in server.asked[asked:]]
-    assert sorted(before + again) == sorted(f"Say word{i}." for i in range(12))
+    # Not counted: the server may note a request of the killed process only after the kill.
+    assert len(before) == 7
+    assert set(before).isdisjoint(again)
+    assert {*before, *again} == {f"Say word{i}." for i in range(12)}
     assert '"complete": true' in (folder / "run.json").read_text()
 
 

@@ -159,6 +159,15 @@ def test_an_engine_that_answers_nothing_ends_the_run(
     model.close()
 
 
+def test_an_engine_that_ends_after_its_last_response_takes_the_next_requests(
+    cluster: Cluster, engines: ModuleType, answer: Callable[..., list[Response]]
+) -> None:
+    model = RayModel(engines.Lingering(), engines.Lingering, workers=2)
+    for _ in range(3):
+        assert [one.text for one in answer(model, chats(4))] == [f"say {i}" for i in range(4)]
+    model.close()
+
+
 def test_every_request_is_answered_once_by_whichever_engine(
     cluster: Cluster, engines: ModuleType, answer: Callable[..., list[Response]]
 ) -> None:

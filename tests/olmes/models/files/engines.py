@@ -43,6 +43,14 @@ class Echoing(Model):
             done(at, Response(logprobs=tuple(-float(len(c)) for c in request.continuations)))
 
 
+class Lingering(Echoing):
+    """Takes a while to end after its last response."""
+
+    def generate(self, requests: Sequence[Request], done: Done) -> None:
+        super().generate(requests, done)
+        time.sleep(0.5)
+
+
 class Refusing(Echoing):
     """Says what the user has to mend."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from olmes.records.aggregate import common_unit
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, SuiteResult
 from olmes.seal.ledger import Ledger
@@ -105,4 +106,4 @@ def suite_series(
 
 def series_unit(points: Iterable[CheckpointScore]) -> Unit:
     """The unit of a series: of older records, which state none, that of the largest number."""
-    return "number" if any(point.score.unit == "number" for point in points) else "share"
+    return common_unit(point.score.unit for point in points)

@@ -14,6 +14,7 @@ from olmes.comparison.boards import (
     title_of,
     unit_of,
 )
+from olmes.records.aggregate import common_unit
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
 from olmes.records.shown import difference_interval, shown_difference, signs_of
@@ -146,7 +147,7 @@ def _board(board: Board, output: Path) -> BoardView:
         ),
         legend=legend_of(metrics),
         shares=any(metric.unit == "share" for metric in metrics),
-        points=unit_of(board.records[0]) == "share",
+        points=common_unit(map(unit_of, board.records)) == "share",
         lines=tuple(
             _line(index, record, verdicts, output) for index, record in enumerate(board.records)
         ),
@@ -216,7 +217,7 @@ def _matrix(
     records: list[Record], found: dict[tuple[int, int], PairedDifference]
 ) -> tuple[tuple[BoardCell | None, ...], ...]:
     table = _verdicts(found, len(records))
-    unit = unit_of(records[0])
+    unit = common_unit(map(unit_of, records))
     points = " points" if unit == "share" else ""
 
     def cell(row: int, column: int) -> BoardCell | None:

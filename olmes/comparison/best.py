@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from olmes import stats
 from olmes.comparison.items import SharedItems, suite_items
+from olmes.records.aggregate import common_unit
 from olmes.records.record import Record
 from olmes.stats import Alarm, BestOf
 
@@ -63,7 +64,7 @@ def shared_by_task(name: str, records: Sequence[Record], items: SharedItems) -> 
         own.strata(macro=task.macro),
         own.sizes(),
         task.score.higher_is_better,
-        task.score.unit == "share",
+        common_unit(record.tasks[name].score.unit for record in records) == "share",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
 from olmes.comparison.why import Cause, causes
+from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
@@ -166,7 +167,7 @@ def compare_runs(
             why += prompt_causes(name, aligned)
         tasks.append(paired_task(name, a, b, reasons, aligned))
         if aligned.keys:
-            paired[name] = paired_difference(aligned, a.tasks[name], margin)
+            paired[name] = paired_difference(aligned, a.tasks[name], tasks[-1].unit, margin)
     corrected = stats.with_holm(paired)
     mean = stats.suite_difference(corrected)
     return Comparison(
@@ -194,14 +195,15 @@ def paired_task(
 ) -> TaskComparison:
     """A task whose items were brought together."""
     ours, score = a.tasks[name], a.tasks[name].score
+    other = other_score(b.tasks[name], ours.primary)
     return TaskComparison(
         name=name,
         title=ours.title,
         metric=ours.primary,
         higher_is_better=score.higher_is_better,
-        unit=score.unit,
+        unit=common_unit([score.unit, other.unit]),
         a=score,
-        b=other_score(b.tasks[name], ours.primary),
+        b=other,
         mismatch=reasons,
         n=len(aligned.keys),
         only_a=aligned.only_a,
@@ -221,7 +223,7 @@ def unpaired_task(name: str, a: Record, b: Record, reasons: list[str]) -> Unpair
         title=ours.title,
         metric=ours.primary,
         higher_is_better=score.higher_is_better,
-        unit=score.unit,
+        unit=common_unit([score.unit, other.unit]),
         a=score,
         b=other,
         mismatch=reasons,
@@ -230,9 +232,21 @@ def unpaired_task(name: str, a: Record, b: Record, reasons: list[str]) -> Unpair
 
 
 def paired_difference(
-    aligned: Aligned, task: TaskResult, margin: float, test: Literal["exact", "t"] = "exact"
+    aligned: Aligned,
+    task: TaskResult,
+    unit: Unit,
+    margin: float,
+    test: Literal["exact", "t"] = "exact",
 ) -> PairedDifference:
-    """The difference of two runs on the same items; `test` as for `stats.compare`."""
+    """The difference of two runs on the same items.
+
+    Args:
+        aligned: the items.
+        task: the baseline's, whose primary metric is compared.
+        unit: of both runs' numbers.
+        margin: as for `compare_runs`.
+        test: as for `stats.compare`.
+    """
     metric = task.primary
     weights = [float(item.parts(metric)) for item in aligned.a]
     return stats.compare(
@@ -243,7 +257,7 @@ def paired_difference(
         sizes=weights if any(weight != 1 for weight in weights) else None,
         margin=margin,
         higher_is_better=task.score.higher_is_better,
-        is_share=task.score.unit == "share",
+        is_share=unit == "share",
         test=test,
     )
 

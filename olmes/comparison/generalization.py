@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from olmes import stats
 from olmes.benchmark.suite import Pair
 from olmes.errors import OlmesError
+from olmes.records.aggregate import common_unit
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, DiagnosisCounts, MetricScore
 from olmes.stats import CarryOver, Difference, Estimate
@@ -245,13 +246,13 @@ def pair_row(pair: Pair, model: ModelScores) -> SideBySide:
     there = {name: score.estimate for name, score in scores.items() if score and score.estimate}
     unseen = model.score(pair.unseen)
     runs = {name: model.record_of(name) for name in (*there, pair.unseen)}
-    mixed = any(score and score.unit == "number" for score in scores.values())
+    unit = common_unit(score.unit for score in scores.values() if score)
     return side_by_side(
         stats.suite_mean({name: one for name, one in there.items() if one}),
         unseen.estimate if unseen else None,
         left_out=[name for name in pair.dev if name not in there],
         runs={name: record.id for name, record in runs.items() if record},
-        units=("number" if mixed else "share", unseen.unit if unseen else "share"),
+        units=(unit, unseen.unit if unseen else "share"),
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from olmes.records.aggregate import common_unit
 from olmes.records.items import Key, cluster_of, key_of, parts_of
 from olmes.records.record import Record
 from olmes.records.schema import ResponseRow
@@ -149,8 +150,8 @@ class SuiteItems:
 def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedItems) -> SuiteItems:
     """The items of some tasks that all runs have a value for."""
     higher = any(records[0].tasks[name].score.higher_is_better for name in names)
-    is_share = all(records[0].tasks[name].score.unit == "share" for name in names)
-    found = SuiteItems([], higher, is_share, [], [], [])
+    unit = common_unit(record.tasks[name].score.unit for record in records for name in names)
+    found = SuiteItems([], higher, unit == "share", [], [], [])
     for name in names:
         task, own = records[0].tasks[name], items.of(name, records)
         sign = 1 if task.score.higher_is_better == higher else -1

@@ -188,4 +188,12 @@ def suite_mean(tasks: Mapping[str, TaskResult]) -> Estimate | None:
 
 def suite_unit(tasks: Iterable[TaskResult]) -> Unit:
     """The unit of the mean of some tasks: shares where all of them are."""
-    return "share" if all(task.score.unit == "share" for task in tasks) else "number"
+    return common_unit(task.score.unit for task in tasks)
+
+
+def common_unit(units: Iterable[Unit]) -> Unit:
+    """The unit of what several tasks or runs have in common: a share where each of them is one.
+
+    Two runs of one task can differ: a metric is a number where one of its values is no share.
+    """
+    return "share" if all(unit == "share" for unit in units) else "number"

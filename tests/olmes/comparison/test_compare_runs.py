@@ -14,12 +14,15 @@ from scipy.stats import binomtest
 
 from olmes import Record, evaluate
 from olmes.cli.compare import command as compare_command
+from olmes.comparison.best import shared_by_task
+from olmes.comparison.boards import pairwise
 from olmes.comparison.compare import Comparison, RefusedTask, compare_runs
+from olmes.comparison.items import SharedItems
 from olmes.comparison.power_words import power_words
 from olmes.seal.look import Look
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import content_hash
-from tests.factories import with_fields
+from tests.factories import response_row, run_json, score_json, task_json, with_fields, written
 from tests.known import known
 
 if TYPE_CHECKING:
@@ -312,3 +315,42 @@ def test_chat_template_and_weights_are_told_apart(echo: EchoBench, tmp_path: Pat
     other = with_parts(chat_template="x", weights="v")
     [cause] = compare_runs(one, other).why
     assert (cause.kind, cause.field) == ("model", "weights")
+
+
+def words_run(folder: Path, values: list[float], unit: str, *, samples: bool = True) -> Record:
+    """A run of a task that counts something; `unit` is what its values made of the metric."""
+    rows = [
+        response_row(doc_id=doc, doc_hash=f"{doc:08x}", values={"words": value})
+        for doc, value in enumerate(values)
+    ]
+    path = folder / "samples/words.jsonl"
+    path.parent.mkdir(parents=True)
+    if samples:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    score = score_json(sum(values) / len(values), n=len(values)) | {"unit": unit}
+    task = task_json(
+        primary="words", metrics={"words": score}, n=len(values), samples="samples/words.jsonl"
+    )
+    return written(folder, run_json({"words": task}))
+
+
+@pytest.mark.parametrize("samples", [True, False])
+def test_a_metric_that_is_a_share_in_one_run_alone_is_compared_as_a_number(
+    tmp_path: Path, *, samples: bool
+) -> None:
+    few, many = [0.0, 1.0] * 6, [3.0, 9.0, 4.0, 8.0] * 3
+    for order in (0, 1):
+        runs = [
+            words_run(tmp_path / f"few-{order}", few, "share", samples=samples),
+            words_run(tmp_path / f"many-{order}", many, "number", samples=samples),
+        ][:: -1 if order else 1]
+        found = compare_runs(*runs)
+        [task] = found.tasks if samples else found.unpaired
+        assert task.unit == "number"
+        if samples:
+            differences = [known(found.tasks[0].difference), known(pairwise(runs))[0, 1]]
+            for one in differences:
+                assert not one.is_share
+                assert known(one.ci_low) < one.difference < known(one.ci_high)
+                assert abs(one.difference) == 5.5
+            assert not known(shared_by_task("words", runs, SharedItems())).is_share

@@ -160,6 +160,9 @@ class TaskResult(Struct, frozen=True, kw_only=True):
     items: Annotated[Count | None, Meta(description="items; each has one response or several")] = (
         None
     )
+    items_hash: Annotated[
+        Hex | None, Meta(description="over sub-task and content of each item that was asked")
+    ] = None
     metrics: Annotated[dict[str, MetricScore], Meta(description="by name")]
     subtasks: Annotated[dict[str, SubtaskResult], Meta(description="by name")] = {}
     counts: Annotated[

@@ -142,6 +142,7 @@ def task_result(plan: TaskPlan, counted: Counted, judges: Judging | None) -> Tas
         data=plan.dataset.recorded(),
         n=numbers.n,
         items=numbers.items,
+        items_hash=plan.items_hash,
         metrics=numbers.metrics,
         subtasks=numbers.subtasks,
         counts=numbers.counts,

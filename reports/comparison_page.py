@@ -169,7 +169,7 @@ def _notices(data: Comparison) -> list[Notice]:
         text = f"{refused.title}: not compared, because {' and '.join(refused.reasons)}."
         found.append(Notice("stop", "Refused", text))
     for unpaired in data.unpaired:
-        text = f"{unpaired.title}: its samples are under seal or missing; the interval is wider."
+        text = f"{unpaired.title}: a run lacks its samples; the interval is wider."
         found.append(Notice("caution", "Not paired", text))
     for letter, names in zip("AB", data.only, strict=True):
         if names:
@@ -236,6 +236,8 @@ def _line_notes(entry: TaskComparison) -> list[str]:
     ]
     if entry.prompts_differ:
         notes.append(f"prompts differ on {entry.prompts_differ} items")
+    if entry.sealed:
+        notes.append("paired under seal: no item is shown")
     return notes
 
 

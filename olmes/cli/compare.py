@@ -104,7 +104,7 @@ def cautions(found: Comparison) -> Iterator[tuple[str, str]]:
             alone = f"{task.only_a} only in A, {task.only_b} only in B"
             yield f"{task.name}: on the {task.n} items of both; {alone}", "yellow"
     for unpaired in found.unpaired:
-        yield f"{unpaired.name}: not paired, its samples are under seal", "yellow"
+        yield f"{unpaired.name}: not paired, a run lacks its samples", "yellow"
     for refused in found.refused:
         reasons = " and ".join(refused.reasons)
         words = f"not compared, because {reasons}; --force compares all the same"
@@ -176,7 +176,7 @@ def paired_row(task: TaskComparison) -> list[str]:
 
 
 def unpaired_row(task: UnpairedTask) -> list[str]:
-    """A task whose items are under seal in one of the runs."""
+    """A task whose samples one of the runs lacks."""
     value = task.difference.value if task.difference else None
     gap = [signed(value, task.unit), span(task.difference, task.unit)]
     return [label(task), "not paired", *scores(task), *gap, "–", "–", "–"]

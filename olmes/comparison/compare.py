@@ -91,13 +91,15 @@ class TaskComparison(ScoredTwice):
     prompts_differ: int
     """Of the items that were compared."""
     flips: list[Flip]
-    """Gains first."""
+    """Gains first; none of a task under seal."""
+    sealed: bool
+    """Whether its samples are under seal in one of the runs: the difference is shown, no item is."""
     difference: PairedDifference | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpairedTask(ScoredTwice):
-    """A task whose samples are under seal in one of the runs."""
+    """A task whose samples one of the runs lacks."""
 
     difference: Difference | None
 
@@ -158,11 +160,10 @@ def compare_runs(
             title = a.tasks[name].title
             refused.append(RefusedTask(name=name, title=title, reasons=reasons))
             continue
-        if not (a.has_samples(name) and b.has_samples(name)):
+        if not (a.can_be_paired(name) and b.can_be_paired(name)):
             unpaired.append(unpaired_task(name, a, b, reasons))
             continue
-        metric = a.tasks[name].primary
-        aligned = align(items_of(a.samples(name)), items_of(b.samples(name)), metric)
+        aligned = aligned_items(name, a, b)
         if not reasons:
             why += prompt_causes(name, aligned)
         tasks.append(paired_task(name, a, b, reasons, aligned))
@@ -185,6 +186,15 @@ def compare_runs(
     )
 
 
+def aligned_items(name: str, a: Record, b: Record) -> Aligned:
+    """A task's items of two runs; without their texts where one of them is under seal."""
+    sealed = a.sealed(name) or b.sealed(name)
+    first, second = (
+        items_of(one.verdicts_to_compare(name) if sealed else one.samples(name)) for one in (a, b)
+    )
+    return align(first, second, a.tasks[name].primary)
+
+
 def other_score(task: TaskResult, metric: str) -> MetricScore:
     """The other run's number of a metric; its own primary one where it lacks that."""
     return task.metrics.get(metric) or task.score
@@ -196,6 +206,7 @@ def paired_task(
     """A task whose items were brought together."""
     ours, score = a.tasks[name], a.tasks[name].score
     other = other_score(b.tasks[name], ours.primary)
+    sealed = a.sealed(name) or b.sealed(name)
     return TaskComparison(
         name=name,
         title=ours.title,
@@ -209,7 +220,8 @@ def paired_task(
         only_a=aligned.only_a,
         only_b=aligned.only_b,
         prompts_differ=aligned.prompts_differ,
-        flips=flips(aligned, ours.primary),
+        flips=[] if sealed else flips(aligned, ours.primary),
+        sealed=sealed,
     )
 
 

@@ -188,15 +188,13 @@ class Sums:
 def run_mean(run: RunRecord) -> MetricScore | None:
     """A run's one number: its suite's mean, without a suite the mean of its tasks.
 
-    None where there is none: the suite has no mean, or its tasks differ in unit or direction, as in
-    records of olmes before it refused such suites.
+    None where there can be none: the suite has no mean, or the tasks differ in unit or direction, as
+    in records of an olmes that did not refuse such suites. Without a value where a task has no number.
     """
     tasks = {name: run.tasks[name] for name in run.mean_tasks}
     if not tasks or not joinable(tasks.values()):
         return None
     found = run.suite.estimate if run.suite else suite_mean(tasks)
-    if found is None:
-        return None
     unit = run.suite.unit if run.suite else suite_unit(tasks.values())
     return MetricScore.of(found, unit=unit, higher_is_better=run.higher_is_better)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from olmes.records.aggregate import run_mean
 from olmes.records.schema import BROKEN, RunRecord, TaskResult
 from olmes.tools.hashing import content_hash
 
@@ -52,7 +53,7 @@ def reservations(run: RunRecord, tasks: Sequence[str] = ()) -> list[Reservation]
     there = {name: run.tasks[name] for name in names if name in run.tasks}
     limited = [name for name, task in there.items() if is_limited(run, task)]
     found: list[tuple[Kind, str]] = [
-        ("no number", named("no number for", [n for n in names if not has_number(run, n)])),
+        ("no number", named("no number for", without_number(run, names, whole_run=not tasks))),
         ("incomplete", incomplete(run, there, whole_run=not tasks)),
         ("demo data", named("demo data in", [n for n, task in there.items() if task.demo])),
         ("limited", limited_to(run, limited)),
@@ -89,6 +90,13 @@ def members(run: RunRecord) -> list[str]:
     suite = run.suite
     of_suite = [*suite.tasks, *suite.missing] if suite else []
     return list(dict.fromkeys([*of_suite, *run.tasks]))
+
+
+def without_number(run: RunRecord, names: Sequence[str], *, whole_run: bool) -> list[str]:
+    """Which of a run's tasks have no number; its mean, where that alone has none."""
+    found = [name for name in names if not has_number(run, name)]
+    mean = run_mean(run) if whole_run else None
+    return ["the mean"] if not found and mean and mean.estimate is None else found
 
 
 def has_number(run: RunRecord, name: str) -> bool:

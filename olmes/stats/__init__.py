@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.strata import StratifiedMean as StratifiedMean
     from olmes.stats.strata import stratified_mean as stratified_mean
     from olmes.stats.suites import Difference as Difference
+    from olmes.stats.suites import SuiteDifference as SuiteDifference
     from olmes.stats.suites import generalization_gap as generalization_gap
     from olmes.stats.suites import suite_difference as suite_difference
     from olmes.stats.suites import suite_mean as suite_mean
@@ -64,6 +65,7 @@ PUBLIC = {
     "PairedDifference": "pairing",
     "RankCorrelation": "carryover",
     "StratifiedMean": "strata",
+    "SuiteDifference": "suites",
     "Trend": "trends",
     "Z95": "estimates",
     "best_of": "selection",

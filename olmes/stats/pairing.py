@@ -12,12 +12,10 @@ from olmes.stats.exact import PValue, mcnemar_exact, sign_flip_test
 from olmes.stats.multiplicity import holm
 from olmes.stats.power import items_needed, minimum_detectable_effect
 from olmes.stats.strata import StratifiedMean, stratified_mean
+from olmes.stats.verdicts import Verdict, verdict_of, verdict_sentence
 from olmes.types import JsonObject
 
-Verdict = Literal["better", "worse", "tied", "not enough data"]
 Key = TypeVar("Key")
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,8 @@ class PairedDifference:
     """Candidate less baseline; of macro averages where strata were given."""
     stderr: float | None
     """Paired, clustered; None where there is one cluster."""
+    df: float | None
+    """Degrees of freedom of the interval's Student's t."""
     ci_low: float | None
     ci_high: float | None
     p_value: float
@@ -48,31 +48,26 @@ class PairedDifference:
 
     @property
     def verdict(self) -> Verdict:
-        """Better, worse, tied or not enough data.
-
-        Tied: the whole interval lies within ± margin, whether or not it holds 0. Better or worse:
-        the interval leaves out 0 and the adjusted p-value is below 0.05. All else is not enough data,
-        never "no difference".
-        """
-        if self.ci_low is None or self.ci_high is None:
-            return "not enough data"
-        if -self.margin < self.ci_low and self.ci_high < self.margin:
-            return "tied"
-        if self.p_adjusted < ALPHA and (self.ci_low > 0 or self.ci_high < 0):
-            return "better" if (self.ci_low > 0) == self.higher_is_better else "worse"
-        return "not enough data"
+        """Better, worse, tied or not enough data (`verdict_of`)."""
+        return verdict_of(
+            self.ci_low,
+            self.ci_high,
+            self.p_adjusted,
+            self.margin,
+            higher_is_better=self.higher_is_better,
+        )
 
     @property
     def sentence(self) -> str:
         """The verdict with its numbers, in percentage points for shares."""
-        scale, unit = (100, " points") if self.is_share else (1, "")
-        interval = "no interval from one item"
-        if self.ci_low is not None and self.ci_high is not None:
-            interval = f"95 % interval {scale * self.ci_low:+.2f} to {scale * self.ci_high:+.2f}"
-        p = "p < 0.001" if self.p_adjusted < 0.001 else f"p = {self.p_adjusted:.3f}"
-        return (
-            f"{self.verdict.capitalize()}: {scale * self.difference:+.2f}{unit} "
-            f"({interval}, {p}, n = {self.n})."
+        return verdict_sentence(
+            self.verdict,
+            self.difference,
+            self.ci_low,
+            self.ci_high,
+            self.p_adjusted,
+            is_share=self.is_share,
+            of=f"n = {self.n}",
         )
 
     @property
@@ -174,6 +169,7 @@ def compare(
         candidate=second,
         difference=mean.value,
         stderr=mean.stderr,
+        df=mean.df,
         ci_low=low,
         ci_high=high,
         p_value=found.p_value,

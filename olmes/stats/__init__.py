@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.pairing import PairedDifference as PairedDifference
     from olmes.stats.pairing import compare as compare
     from olmes.stats.pairing import with_holm as with_holm
+    from olmes.stats.pairs import all_pairs as all_pairs
     from olmes.stats.power import design_effect as design_effect
     from olmes.stats.power import difference_variance as difference_variance
     from olmes.stats.power import items_needed as items_needed
@@ -68,6 +69,7 @@ PUBLIC = {
     "SuiteDifference": "suites",
     "Trend": "trends",
     "Z95": "estimates",
+    "all_pairs": "pairs",
     "best_of": "selection",
     "bootstrap": "resampling",
     "carry_over": "carryover",

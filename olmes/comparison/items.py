@@ -151,7 +151,7 @@ class SuiteItems:
     """Whether every task's metric is one."""
     clusters: list[Hashable]
     strata: list[str]
-    """The task of each item: each weighs the same."""
+    """The task of each item, each of which weighs the same; of one macro average its sub-task."""
     sizes: list[float]
     """The weight of an item within its task."""
 
@@ -166,6 +166,10 @@ def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedIt
         sign = 1 if task.score.higher_is_better == higher else -1
         found.values.extend([sign * value for value in row] for row in own.values)
         found.clusters.extend((name, *cluster) for cluster in own.clusters)
-        found.strata.extend([name] * len(own.values))
-        found.sizes.extend(own.shares(macro=task.macro))
+        if len(names) == 1 and task.macro:
+            found.strata.extend(own.subtasks)
+            found.sizes.extend(own.shares(macro=False))
+        else:
+            found.strata.extend([name] * len(own.values))
+            found.sizes.extend(own.shares(macro=task.macro))
     return found

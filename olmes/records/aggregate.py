@@ -183,7 +183,10 @@ def suite_mean(tasks: Mapping[str, TaskResult]) -> Estimate | None:
     Tasks without a number are left out; the caller says which members of a suite are missing.
     """
     primaries = {name: task.score.estimate for name, task in tasks.items()}
-    return stats.suite_mean({name: one for name, one in primaries.items() if one is not None})
+    return stats.suite_mean(
+        {name: one for name, one in primaries.items() if one is not None},
+        is_share=suite_unit(tasks.values()) == "share",
+    )
 
 
 def suite_unit(tasks: Iterable[TaskResult]) -> Unit:

@@ -25,7 +25,7 @@ COMPARISON = re.compile(
 )
 CLAUSE = re.compile(r"that\b", re.IGNORECASE)
 NOTHING = re.compile(
-    r"(?:given|shown|found|obtained|calculated|computed|determined|derived|provided|stated|below|above"
+    r"(?:is|are|was|were|be|will|given|shown|found|obtained|calculated|computed|determined|derived|provided|stated|below|above"
     r"|as|in|correct|right|wrong|incorrect|clear|obvious|known|unknown|not|also|always|already|still"
     r"|expressed|rounded|reasonable|required|called|written|based|because|since|by|to|what|which|how"
     r"|this|these|here|there|it|we|I|he|she|they|you|let|let's|first|firstly|second|next|step|note|using"
@@ -40,7 +40,7 @@ NOTHING = re.compile(
 WORD = re.compile(r"(?<!\\)\b[a-zA-Z]{2,}")
 MOST_WORDS = 6
 MOST_WORDS_OF_A_LABEL = 4
-COMPUTATION = re.compile(r"\d[^=\n]*[-+*/×÷][^=\n]*\d[^=\n]*=|\\(?:times|div|cdot|frac)[^=\n]*=")
+COMPUTATION = re.compile(r"\d\s?[a-zA-Z%]{0,20}\s?[-+*/×÷]\s?[\d$(]|\\(?:times|div|cdot|frac)\b")
 ENUMERATED = re.compile(r"(\d{1,2})[.)]?\Z")
 
 
@@ -72,5 +72,6 @@ def after_label(said: str, following: str) -> bool:
     counted = ENUMERATED.fullmatch(bare.rstrip())
     if counted and re.search(rf"^\W*{int(counted[1]) + 1}[.)]\s", following[:2000], re.MULTILINE):
         return False
-    working = COMPUTATION.search(said) and re.search(r"\d[^\n]*=", following)
+    left, equals, _ = said.rpartition("=")
+    working = equals and "=" in following and COMPUTATION.search(left)
     return words <= MOST_WORDS and not working

@@ -32,21 +32,22 @@ TAG_END = re.compile(r"</(?:final[_ ]?)?answer>|\[/ANSWER\]", re.IGNORECASE)
 def boxes(text: str) -> Iterator[Mark]:
     """Every box of a response."""
     for box in BOX.finditer(text):
-        yield Mark(box.end(), Origin.BOX, partial(_box, text, box))
+        yield Mark(box.end(), partial(_box, text, box))
 
 
 def _box(text: str, box: re.Match[str]) -> Found | None:
     """What a box holds, with the boxes that "and", "or" or a comma joins it to."""
     content, end = boxed(text, box)
     if content is None:
-        return Found("", len(text), cut=True)
+        return Found("", Origin.BOX, len(text), cut=True)
     if not content:
         at_the_end = not text[end:].strip(" .$\\)]}*\n")
-        return Found("", end, cut=True) if at_the_end else None
+        return Found("", Origin.BOX, end, cut=True) if at_the_end else None
     if taken_back(text, end):
         return None
     more = GOES_ON.match(text, end)
-    return Found(_joined(text, box, content) + (more[0].replace("$", " ") if more else ""), end)
+    content = _joined(text, box, content) + (more[0].replace("$", " ") if more else "")
+    return Found(content, Origin.BOX, end)
 
 
 def _joined(text: str, box: re.Match[str], content: str) -> str:
@@ -81,7 +82,7 @@ def boxed(text: str, box: re.Match[str]) -> tuple[str | None, int]:
 def tags(text: str) -> Iterator[Mark]:
     """Every opening tag of a response."""
     for tag in TAG.finditer(text):
-        yield Mark(tag.end(), Origin.TAG, partial(_tag, text, tag.end()))
+        yield Mark(tag.end(), partial(_tag, text, tag.end()))
 
 
 def _tag(text: str, at: int) -> Found | None:
@@ -91,4 +92,4 @@ def _tag(text: str, at: int) -> Found | None:
     content = text[at:end].strip()
     if not content or len(content) > MOST_CHARACTERS:
         return None
-    return Found(content.rpartition("\n")[2], end + (1 if closing else 0))
+    return Found(content.rpartition("\n")[2], Origin.TAG, end)

@@ -22,6 +22,7 @@ class Found:
     """What a mark states."""
 
     text: str
+    origin: Origin
     end: int
     """Where it ends in the response."""
     cut: bool = False
@@ -34,6 +35,5 @@ class Mark:
 
     at: int
     """The place, by which marks are ordered: the later counts."""
-    origin: Origin
     read: Callable[[], Found | None]
     """What it states; None where that is nothing."""

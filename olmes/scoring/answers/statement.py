@@ -17,7 +17,7 @@ from olmes.scoring.answers.clause import last_sentences, predicate
 from olmes.scoring.answers.enclosed import boxes, tags
 from olmes.scoring.answers.mark import Mark, Origin
 from olmes.scoring.answers.thought import spoken
-from olmes.scoring.answers.worded import afterwards, phrases_and_labels
+from olmes.scoring.answers.worded import afterwards, hashes, nouns
 
 READ = 50_000
 """Characters from the end within which a response is taken to state its answer."""
@@ -79,12 +79,12 @@ def _marked(text: str, *, complete: bool, wanted: Callable[[str], bool]) -> Stat
             continue
         # A full stop does not tell: `18.` may have been about to become `18.5`.
         if found.cut or not (complete or text[found.end :].strip(".,")):
-            return Statement("", mark.origin)
+            return Statement("", found.origin)
         if wanted(found.text):
-            return Statement(found.text, mark.origin)
+            return Statement(found.text, found.origin)
     return None
 
 
 def _marks(text: str) -> Iterator[Mark]:
-    for finder in (boxes, tags, phrases_and_labels, afterwards):
+    for finder in (boxes, tags, nouns, hashes, afterwards):
         yield from finder(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 
 from olmes.scoring.answers import content
 from olmes.scoring.answers.announcement import (
@@ -34,20 +36,33 @@ AFTERWARDS = re.compile(
 REACH = 200
 
 
-def phrases_and_labels(text: str) -> Iterator[Mark]:
-    """Every verb, colon or heading that the word "answer" has."""
-    labelled = -1
-    for found in announcements(text, ANSWER):
-        if found.verb and found.start == labelled:
-            continue  # "Answer: 5 eggs are left": the verb is not the noun's
-        if found.verb:
-            yield Mark(found.at, Origin.PHRASE, partial(_phrase, text, found))
-        elif text[found.at - 1] != "\n" or _is_heading(text, found.start):
-            labelled = found.start
-            yield Mark(found.at, Origin.LABEL, partial(_label, text, found.at))
-    for hashes in HASHES.finditer(text):
-        if not NUMBERED.match(text, hashes.end()):
-            yield Mark(hashes.end(), Origin.LABEL, partial(_label, text, hashes.end()))
+def nouns(text: str) -> Iterator[Mark]:
+    """Every "answer" that has a verb or a colon, or is a heading."""
+    for start, links in groupby(announcements(text, ANSWER), attrgetter("start")):
+        yield Mark(start, partial(_noun, text, tuple(links)))
+
+
+def _noun(text: str, links: tuple[Announcement, ...]) -> Found | None:
+    """What the first of a noun's links that announces anything announces."""
+    for number, link in enumerate(links):
+        if link.verb:
+            found = _phrase(text, link)
+        elif number and text[link.at - 1] not in ":：":
+            continue  # "the answer is - 12": the dash is not the noun's
+        else:
+            heading = text[link.at - 1] == "\n"
+            found = None if heading and not _is_heading(text, link.start) else _label(text, link.at)
+        # Nor is the verb in "Answer: 5 eggs are left".
+        if found or not link.verb:
+            return found
+    return None
+
+
+def hashes(text: str) -> Iterator[Mark]:
+    """Every `####`, as in GSM8K's own solutions, that is no numbered heading."""
+    for found in HASHES.finditer(text):
+        if not NUMBERED.match(text, found.end()):
+            yield Mark(found.end(), partial(_label, text, found.end()))
 
 
 def _is_heading(text: str, start: int) -> bool:
@@ -61,7 +76,9 @@ def _phrase(text: str, found: Announcement) -> Found | None:
     if hypothetical(text, found.start) or attributed(text, found.start):
         return None
     said, end = sentence(text, BEFORE_IT.match(text, found.at).end())  # type: ignore[union-attr]
-    return Found(said, end) if content.after_verb(said) and not taken_back(text, end) else None
+    if taken_back(text, end) or not content.after_verb(said):
+        return None
+    return Found(said, Origin.PHRASE, end)
 
 
 def _label(text: str, at: int) -> Found | None:
@@ -71,13 +88,13 @@ def _label(text: str, at: int) -> Found | None:
         said = said[: other.start()]
     if taken_back(text, end) or not content.after_label(said, text[end:]):
         return None
-    return Found(said, end)
+    return Found(said, Origin.LABEL, end)
 
 
 def afterwards(text: str) -> Iterator[Mark]:
     """Every "is the answer" with the answer in front of it."""
     for verb in AFTERWARDS.finditer(text):
-        yield Mark(verb.start(), Origin.PHRASE, partial(_afterwards, text, verb.start()))
+        yield Mark(verb.start(), partial(_afterwards, text, verb.start()))
 
 
 def _afterwards(text: str, verb: int) -> Found | None:
@@ -87,4 +104,4 @@ def _afterwards(text: str, verb: int) -> Found | None:
     said = LEADING_WORD.sub("", said, count=1).strip()
     if r"\boxed" in said or taken_back(text, verb):
         return None
-    return Found(said, verb) if content.after_label(said, "") else None
+    return Found(said, Origin.PHRASE, verb) if content.after_label(said, "") else None

@@ -78,7 +78,8 @@ def _marked(text: str, *, complete: bool, wanted: Callable[[str], bool]) -> Stat
         if found is None:
             continue
         # A full stop does not tell: `18.` may have been about to become `18.5`.
-        if found.cut or not (complete or text[found.end :].strip(".,")):
+        ended = complete or found.origin is Origin.BOX or text[found.end :].strip(".,")
+        if found.cut or not ended:
             return Statement("", found.origin)
         if wanted(found.text):
             return Statement(found.text, found.origin)

@@ -90,7 +90,7 @@ def last_sentences(text: str) -> Iterator[str]:
             while lines and not line.startswith((r"\[", "$$", "\n$$")):
                 line = f"{lines.pop().strip()}\n{line}"
         if not PLEASANTRY.match(line):
-            yield from reversed(list(sentences(line)))
+            yield from reversed(list(sentences(line[-MOST_CHARACTERS:])))
 
 
 def sentences(line: str) -> Iterator[str]:

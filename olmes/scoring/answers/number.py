@@ -101,7 +101,7 @@ def number_of(text: str, *, in_sentence: bool = False) -> Fraction | None:
     """
     bold = [found[1] or found[2] for found in BOLD.finditer(text)]
     text = readable(text)
-    reason = REASON.search(text)
+    reason = None if in_sentence else REASON.search(text)
     if reason and NUMBER.search(text, 0, reason.start()):
         text = text[: reason.start()]
     left, equals, right = text.rpartition("=")
@@ -146,11 +146,8 @@ def alone(text: str, *, first: bool) -> Fraction | None:
         return None
     before = text[found[at - 1].end() : one.start()] if at else ""
     after = text[one.end() : found[at + 1].start()] if at + 1 < len(found) else ""
-    if first and (
-        LISTED.fullmatch(after) or OPERATION.fullmatch(after) or JUXTAPOSED.fullmatch(after)
-    ):
-        return None
-    if not first and at and (OPERATION.fullmatch(before) or JUXTAPOSED.fullmatch(before)):
+    joints = (LISTED, OPERATION, JUXTAPOSED) if first else (OPERATION, COMPOUND)
+    if any(joint.fullmatch(after if first else before) for joint in joints):
         return None
     return value_of(one)
 

@@ -19,7 +19,7 @@ from olmes.scoring.answers.mark import Mark, Origin
 from olmes.scoring.answers.thought import spoken
 from olmes.scoring.answers.worded import afterwards, hashes, nouns
 
-READ = 50_000
+READ = 30_000
 """Characters from the end within which a response is taken to state its answer."""
 MOST_MARKS = 100
 """Marks looked at, from the last; a response with more is a loop."""

@@ -61,7 +61,7 @@ def announcements(text: str, noun: re.Pattern[str]) -> Iterator[Announcement]:
     """
     for found in deque(noun.finditer(text), MOST_NOUNS):
         reach = text[found.end() : found.end() + REACH]
-        end = SENTENCE_END.search(reach, LINE_END.match(reach).end() or 1)  # type: ignore[union-attr]
+        end = SENTENCE_END.search(reach, LINE_END.match(reach).end())  # type: ignore[union-attr]
         for link in LINK.finditer(reach[: end.start()] if end else reach):
             if NO_STATEMENT.search(reach, 0, link.start()):
                 break
@@ -75,6 +75,11 @@ def hypothetical(text: str, start: int) -> bool:
     return HYPOTHESIS.search(text[max(0, start - 40) : start]) is not None
 
 
+CHECKED = re.compile(
+    r"\b(?:check|verify|confirm|checking|verifying|confirming|find|finding)\s(?:(?:the|our|my|this|your)\s)?"
+    r"(?:(?:final|correct)\s)?\Z",
+    re.IGNORECASE,
+)
 # Who would say so is not the response: "some would say the answer is".
 ATTRIBUTED = re.compile(
     r"\b(?:some|one|many|people|you|they|others|students?|someone)\s(?:\w+\s)?"
@@ -89,6 +94,11 @@ TAKEN_BACK = re.compile(
     r"|(?:th(?:at|is)|it)(?:['’]s|\s(?:is|was))\s(?:not|wrong|incorrect)\b)",
     re.IGNORECASE,
 )
+
+
+def checked(text: str, start: int) -> bool:
+    """Whether the noun at `start` is what is checked or looked for: "to check our answer"."""
+    return CHECKED.search(text[max(0, start - 40) : start]) is not None
 
 
 def attributed(text: str, start: int) -> bool:

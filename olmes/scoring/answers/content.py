@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from olmes.scoring.answers.announcement import ANSWER
+
 WRAPPING = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|emph|bm|boldsymbol)\s*\{|[*_`$\"“”{}]"
     r"|\\[()\[\],;:! ]|\\(?:left|right|displaystyle|quad)\b"
@@ -32,11 +34,12 @@ NOTHING = re.compile(
     r"|if|when|of|on|from|for|with|at|after|before|each|every|all|one can|given|sure|consider|start"
     r"|and|but|or|do|does|did|can|could|should|would|must|may|might|has|have|had|supposed|going"
     r"|the (?:same|following|correct|sum|product|difference|answer|question|problem)"
-    r"|my|our|your|his|her)"
-    r"(?![a-zA-Z])",
-    re.IGNORECASE,
+    r"|my|our|your|his|her|[a-z]+ly)"
+    r"(?![a-zA-Z])|.*\banswers?\b",
+    re.IGNORECASE | re.DOTALL,
 )
 """First words of what is no answer in words."""
+DRESSED = re.compile(r"[$*`\"]|\\(?:[(\[]|text)")
 WORD = re.compile(r"(?<!\\)\b[a-zA-Z]{2,}")
 NAMED = re.compile(
     r"(?:(?:the|this)(?:\s[a-zA-Z]+){1,3}|[a-zA-Z])\s(?:is|are|equals?)\s", re.IGNORECASE
@@ -73,11 +76,13 @@ def after_label(said: str, following: str) -> bool:
     bare = plain(said)
     words = len(WORD.findall(bare))
     named = NAMED.match(bare)
+    if ANSWER.search(bare):  # "check our answer: 17 + 4 is 21, so our answer is correct"
+        return False
     if "=" in following and COMPUTATION.match(bare, named.end() if named else 0):
         return False
     if not MATHEMATICS.match(bare):
         # "Answer: James slept 9 hours" may go on; "Answer: the value is 9" does not.
-        in_words = named or not any(map(str.isdigit, bare))
+        in_words = named or DRESSED.match(said) or not any(map(str.isdigit, bare))
         return (
             bool(bare and in_words) and not NOTHING.match(bare) and words <= MOST_WORDS_OF_A_LABEL
         )

@@ -14,6 +14,7 @@ from olmes.scoring.answers.announcement import (
     Announcement,
     announcements,
     attributed,
+    checked,
     hypothetical,
     taken_back,
 )
@@ -39,7 +40,8 @@ REACH = 200
 def nouns(text: str) -> Iterator[Mark]:
     """Every "answer" that has a verb or a colon, or is a heading."""
     for start, links in groupby(announcements(text, ANSWER), attrgetter("start")):
-        yield Mark(start, partial(_noun, text, tuple(links)))
+        if not checked(text, start):
+            yield Mark(start, partial(_noun, text, tuple(links)))
 
 
 def _noun(text: str, links: tuple[Announcement, ...]) -> Found | None:

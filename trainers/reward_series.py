@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from olmes import stats
-from olmes.comparison.falls import suite_alarm, task_alarm
+from olmes.comparison.falls import mean_alarm, of_scores, task_alarm
 from olmes.comparison.items import SharedItems, TaskValues, item_values, joined
 from olmes.errors import OlmesError
 from olmes.records.record import Record
-from olmes.records.schema import ResponseRow
+from olmes.records.schema import MetricScore, ResponseRow
 from olmes.stats import Alarm, Estimate
 from olmes.stats.estimates import cluster_sums
-from olmes.trainers.checkpoints.results import Numbers, ScoreRow, TaskScore
+from olmes.trainers.checkpoints.results import ScoreRow, TaskScore
 
 MEAN = "the score"
 HELD_OUT = "the share of held-out constraints met"
@@ -54,43 +54,36 @@ class WatchedSeries:
             name: [row for row in ordered if task_of(row, name)] for name in tasks if len(tasks) > 1
         }
         met = [(row, held) for row in ordered if (held := self.constraints(row)) is not None]
-        count = sum(len(found) > 1 for found in (means, *by_task.values(), met))
-        found = {MEAN: self.mean_alarm(means, tasks, count, planned)}
+        lengths = [len(means), *map(len, by_task.values()), len(met)]
+        count = sum(length > 1 for length in lengths)
+        found = {MEAN: self.of_mean(means, count, planned)}
         for name, own in by_task.items():
-            found[name] = self.one_task(name, own, count, planned)
+            found[name] = self.of_task(name, own, count, planned)
         found[HELD_OUT] = held_out_alarm(
             [held for _, held in met], [label(row) for row, _ in met], count, planned
         )
         return {name: alarm for name, alarm in found.items() if alarm is not None}
 
-    def mean_alarm(
-        self, rows: Sequence[ScoreRow], tasks: Sequence[str], series: int, planned: int | None
-    ) -> Alarm | None:
-        """Of the mean over the tasks."""
+    def of_mean(self, rows: Sequence[ScoreRow], series: int, planned: int | None) -> Alarm | None:
+        """Whether the mean has fallen."""
         if len(rows) < 2:
             return None
         names = [label(row) for row in rows]
         if (records := self.readable(rows)) is not None:
-            return suite_alarm(tasks, records, names, self.items, series=series, planned=planned)
-        last = rows[-1]
-        return from_numbers(
-            rows, names, last.get("unit"), last.get("higher_is_better"), series, planned
-        )
+            return mean_alarm(records, names, self.items, series=series, planned=planned)
+        return of_scores([score_of(row) for row in rows], names, series=series, planned=planned)
 
-    def one_task(
+    def of_task(
         self, name: str, rows: Sequence[ScoreRow], series: int, planned: int | None
     ) -> Alarm | None:
-        """Of one task."""
+        """Whether a task's score has fallen."""
         if len(rows) < 2:
             return None
         names = [label(row) for row in rows]
         if (records := self.readable(rows)) is not None:
             return task_alarm(name, records, names, self.items, series=series, planned=planned)
-        own = [one for row in rows if (one := task_of(row, name))]
-        last = own[-1]
-        return from_numbers(
-            own, names, last.get("unit"), last.get("higher_is_better"), series, planned
-        )
+        own = [score_of(one) for row in rows if (one := task_of(row, name))]
+        return of_scores(own, names, series=series, planned=planned)
 
     def readable(self, rows: Sequence[ScoreRow]) -> list[Record] | None:
         """The records of some checkpoints; None where one of them is gone."""
@@ -145,29 +138,16 @@ def task_of(row: ScoreRow, name: str) -> TaskScore | None:
     return found if found and found["value"] is not None else None
 
 
-def from_numbers(
-    numbers: Sequence[Numbers],
-    names: Sequence[str],
-    unit: str | None,
-    higher_is_better: bool | None,
-    series: int,
-    planned: int | None,
-) -> Alarm | None:
-    """An alarm from rows alone, whose records are gone."""
-    scores = [
-        Estimate(
-            one["value"] or 0.0, one.get("stderr"), one.get("ci_low"), one.get("ci_high"),
-            one.get("n", 0),
-        )
-        for one in numbers
-    ]  # fmt: skip
-    return stats.unpaired_alarm(
-        scores,
-        names,
-        is_share=unit in (None, "share"),
-        higher_is_better=higher_is_better is not False,
-        series=series,
-        planned=planned,
+def score_of(row: ScoreRow | TaskScore) -> MetricScore:
+    """The number of a row as a record would have it, for one whose record is gone."""
+    return MetricScore(
+        value=row["value"],
+        stderr=row["stderr"],
+        ci_low=row["ci_low"],
+        ci_high=row["ci_high"],
+        n=row["n"],
+        unit=row.get("unit", "share"),
+        higher_is_better=row.get("higher_is_better", True),
     )
 
 

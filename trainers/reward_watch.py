@@ -138,9 +138,8 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
 
 def planned_checkpoints(state: Any) -> int | None:
     """How many checkpoints a training will write, the last update's included; None if not known."""
-    if state.max_steps > 0 and state.save_steps >= 1:
-        return math.ceil(state.max_steps / state.save_steps)
-    return None
+    last, every = int(state.max_steps), int(state.save_steps)
+    return math.ceil(last / every) if last > 0 and every > 0 else None
 
 
 def read_alarms(out: Path) -> list[AlarmRow]:

@@ -1,4 +1,4 @@
-"""Whether a training's latest checkpoint has fallen: paired where its items can be read, else by scores.
+"""Whether a training's latest checkpoint has fallen: paired where its items can be read.
 
 The one answer for the page of a training and for the watch of its reward. The rule is
 `olmes.stats.alarm`.
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from olmes import stats
 from olmes.comparison.best import shared_by_suite, shared_by_task
 from olmes.comparison.items import SharedItems
-from olmes.records.aggregate import common_unit
+from olmes.records.aggregate import common_unit, run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
-from olmes.stats import Alarm, Estimate
+from olmes.stats import Alarm
 
 
 def task_alarm(
@@ -38,23 +38,11 @@ def task_alarm(
     """
     if shared := shared_by_task(name, records, items):
         return shared.alarm(names, series=series, planned=planned)
-    scores = [record.tasks[name].score for record in records if name in record.tasks]
-    found = [score.estimate for score in scores]
-    known = [estimate for estimate in found if estimate is not None]
-    if len(known) < len(records):
-        return None
-    return stats.unpaired_alarm(
-        known,
-        names,
-        is_share=common_unit(score.unit for score in scores) == "share",
-        higher_is_better=scores[-1].higher_is_better,
-        series=series,
-        planned=planned,
-    )
+    scores = [record.tasks[name].score if name in record.tasks else None for record in records]
+    return of_scores(scores, names, series=series, planned=planned)
 
 
-def suite_alarm(
-    tasks: Sequence[str],
+def mean_alarm(
     records: Sequence[Record],
     names: Sequence[str],
     items: SharedItems,
@@ -62,47 +50,31 @@ def suite_alarm(
     series: int = 1,
     planned: int | None = None,
 ) -> Alarm | None:
-    """The same for the mean of several tasks, each weighing the same; None where a number is missing.
-
-    Of tasks on some of which more is better and on others less, the latter count with their sign
-    changed.
-    """
+    """The same for the runs' mean, of the tasks that the last run's mean is of."""
+    tasks = records[-1].run.mean_tasks
     if shared := shared_by_suite(tasks, records, items):
         return shared.alarm(names, series=series, planned=planned)
-    if not all(name in record.tasks for record in records for name in tasks):
-        return None
-    scores = [record.tasks[name].score for record in records for name in tasks]
-    if any(score.estimate is None for score in scores):
-        return None
-    higher = any(score.higher_is_better for score in scores)
-    alike = all(score.higher_is_better == higher for score in scores)
-    means = [signed_mean([record.tasks[name].score for name in tasks], higher) for record in records]
-    return stats.unpaired_alarm(
-        means,
-        names,
-        # A mean with changed signs may lie below 0.
-        is_share=alike and common_unit(score.unit for score in scores) == "share",
-        higher_is_better=higher,
-        series=series,
-        planned=planned,
+    return of_scores(
+        [run_mean(record.run) for record in records], names, series=series, planned=planned
     )
 
 
-def signed_mean(scores: Sequence[MetricScore], higher: bool) -> Estimate:
-    """The mean of scores that all have a number, in one direction."""
-    found = {}
-    for place, score in enumerate(scores):
-        one = score.estimate
-        assert one is not None
-        if score.higher_is_better != higher:
-            one = negative(one)
-        found[str(place)] = one
-    mean = stats.suite_mean(found)
-    assert mean is not None
-    return mean
-
-
-def negative(score: Estimate) -> Estimate:
-    """A score with its sign changed."""
-    low, high = (None if end is None else -end for end in (score.ci_high, score.ci_low))
-    return Estimate(-score.value, score.stderr, low, high, score.n)
+def of_scores(
+    scores: Sequence[MetricScore | None],
+    names: Sequence[str],
+    *,
+    series: int = 1,
+    planned: int | None = None,
+) -> Alarm | None:
+    """From numbers and their errors alone; None where one is missing, or no two share a direction."""
+    known = [(score, one) for score in scores if score and (one := score.estimate)]
+    if len(known) < len(names) or len({score.higher_is_better for score, _ in known}) != 1:
+        return None
+    return stats.unpaired_alarm(
+        [one for _, one in known],
+        names,
+        is_share=common_unit(score.unit for score, _ in known) == "share",
+        higher_is_better=known[0][0].higher_is_better,
+        series=series,
+        planned=planned,
+    )

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 
-from olmes.stats.estimates import Z95, Estimate
+from olmes.stats.estimates import Estimate
 from olmes.stats.pairing import ALPHA, PairedDifference, compare
 from olmes.stats.selection import paired_scores
 from olmes.stats.suites import generalization_gap
+from olmes.stats.unpaired import unpaired_p
 from olmes.types import JsonObject
 
 MARGIN = 0.01
@@ -43,7 +44,7 @@ class Fall:
     def shown(self) -> bool:
         """Whether it is worse beyond chance, and by more than what does not matter.
 
-        The corrected p-value is below 0.05, and the interval leaves out 0 and reaches beyond the margin.
+        The corrected p-value is below 0.05; the interval leaves out 0 and reaches beyond the margin.
         """
         if self.ci_low is None or self.ci_high is None or self.p_adjusted >= ALPHA:
             return False
@@ -270,56 +271,3 @@ def alarm_of(
     previous = len(means) - 2
     fall = against(best)
     return Alarm(names[-1], fall, fall if best == previous else against(previous))
-
-
-def unpaired_p(
-    before: Estimate, after: Estimate, *, is_share: bool, higher_is_better: bool = True
-) -> float:
-    """One-sided p-value that `after` is no worse than `before`; 1 where an error is not known or 0.
-
-    Of shares: both get one success and one failure more (Agresti & Caffo 2000), at the number of
-    independent 0/1 items that their intervals are worth, so that 30 right of 30 are not certain. Of
-    anything else Welch's t, with the degrees of freedom that the intervals were made with.
-    """
-    from scipy.special import ndtr, stdtr
-
-    if not higher_is_better:
-        before, after = turned(before, is_share), turned(after, is_share)
-    drop = before.value - after.value
-    # The ends that face each other are those that a fall must clear.
-    if before.ci_low is None or after.ci_high is None:
-        return 1.0
-    below, above = before.value - before.ci_low, after.ci_high - after.value
-    if below <= 0 or above <= 0:
-        return 1.0
-    if is_share:
-        centres, variance = [], 0.0
-        for share, end in ((before.value, before.ci_low), (after.value, after.ci_high)):
-            worth = Z95**2 * end * (1 - end) / (share - end) ** 2
-            centre = (share * worth + 1) / (worth + 2)
-            centres.append(centre)
-            variance += centre * (1 - centre) / (worth + 2)
-        return float(ndtr((centres[1] - centres[0]) / math.sqrt(variance)))
-    errors = [before.stderr or 0.0, after.stderr or 0.0]
-    if 0.0 in errors:
-        return 1.0
-    freedoms = [degrees(half / error) for half, error in zip((below, above), errors, strict=True)]
-    parts = [error**2 for error in errors]
-    df = sum(parts) ** 2 / sum(part**2 / free for part, free in zip(parts, freedoms, strict=True))
-    return float(stdtr(df, -drop / math.sqrt(sum(parts))))
-
-
-def turned(score: Estimate, is_share: bool) -> Estimate:
-    """A score of which less is better, as one of which more is."""
-    whole = 1.0 if is_share else 0.0
-    ends = [None if end is None else whole - end for end in (score.ci_high, score.ci_low)]
-    return Estimate(whole - score.value, score.stderr, *ends, score.n)
-
-
-def degrees(quantile: float) -> float:
-    """Degrees of freedom at which Student's t has its 0.975 quantile there."""
-    from scipy.special import stdtridf
-
-    if quantile <= Z95 * 1.0001:  # the normal's own, or within its rounding
-        return 1e6
-    return max(1.0, float(stdtridf(0.975, quantile)))

@@ -1,4 +1,4 @@
-"""Trainings drawn at random, and at which look the alarm rings in them: `regression_alarm`, for many at once.
+"""Trainings drawn at random, and whether the alarm rings in them: `regression_alarm` for many.
 
 Items of 0/1 alone and alike, so that a comparison is McNemar's exact test; `test_stats_alarm.py`
 holds the arithmetic against `regression_alarm` itself.
@@ -6,11 +6,12 @@ holds the arithmetic against `regression_alarm` itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtr, ndtri, stdtr
+from scipy.special import bdtr, ndtri, stdtr
 
 from olmes.stats.alarm import comparisons
 
@@ -40,7 +41,7 @@ def answers(
     for at in range(1, k):
         own[:, at] = neighbours * own[:, at - 1] + np.sqrt(1 - neighbours**2) * own[:, at]
     latent = np.sqrt(shared) * draw.standard_normal((n, 1)) + np.sqrt(1 - shared) * own
-    return (latent < ndtri(chances)).astype(float)
+    return np.asarray(latent < ndtri(chances), dtype=float)
 
 
 def best_before(means: Array) -> NDArray[np.intp]:
@@ -55,7 +56,8 @@ def one_sided(before: Array, after: Array) -> Array:
     pairs = losses + gains
     both = np.minimum(1.0, 2 * bdtr(np.minimum(losses, gains), np.maximum(pairs, 1), 0.5))
     both = np.where(pairs == 0, 1.0, both)
-    return np.where(losses > gains, both / 2, 1 - both / 2)
+    found: Array = np.where(losses > gains, both / 2, 1 - both / 2)
+    return found
 
 
 def of_the_mean(before: Array, after: Array, tasks: int) -> Array:
@@ -87,10 +89,10 @@ def rings(
     series = tasks + (tasks > 1)
     times = np.array([comparisons(at, series=series, planned=planned) for at in range(2, k + 1)])
 
-    def least(values: Array, p_of: object) -> Array:
+    def least(values: Array, p_of: Callable[[Array, Array], Array]) -> Array:
         after = values[:, 1:]
-        against = (values[:, best_before(values.mean(axis=0))], values[:, :-1])
-        return np.minimum(*(p_of(before, after) for before in against))  # type: ignore[operator]
+        best, previous = values[:, best_before(values.mean(axis=0))], values[:, :-1]
+        return np.minimum(p_of(best, after), p_of(previous, after))
 
     p_values = [least(own, one_sided) for own in np.split(found, tasks)]
     if tasks > 1:
@@ -101,11 +103,12 @@ def rings(
 def unpaired_rings(found: Array, *, planned: int | None = None) -> bool:
     """The same of one series, from its scores and their errors alone (`unpaired_p`)."""
     means, n = found.mean(axis=0), len(found)
-    centres = (means * n + 1) / (n + 2)
-    variances = centres * (1 - centres) / (n + 2)
     times = np.array([comparisons(at, planned=planned) for at in range(2, len(means) + 1)])
-    found_p = [
-        ndtr((centres[1:] - centres[at]) / np.sqrt(variances[1:] + variances[at]))
-        for at in (best_before(means), slice(0, -1))
-    ]
-    return bool((np.minimum(*found_p) * times < 0.05).any())
+
+    def p_of(before: Array, after: Array) -> Array:
+        pooled = (before + after) / 2
+        drop = before - after
+        return np.asarray(stdtr(2 * n - 2, -drop / np.sqrt(pooled * (1 - pooled) * 2 / n + 1e-12)))
+
+    least = np.minimum(p_of(means[best_before(means)], means[1:]), p_of(means[:-1], means[1:]))
+    return bool((least * times < 0.05).any())

@@ -92,8 +92,12 @@ class SuiteLine:
 
     tasks: int
     sign: str
-    """`#` where the tasks are not all shares."""
+    """`#` where the tasks are no shares."""
+    a: str
+    b: str
     difference: DifferenceView
+    p: str
+    verdict: str
 
 
 def write_comparison_page(data: Comparison, output: Path) -> Path:
@@ -278,14 +282,14 @@ def _span(value: float, low: float | None, high: float | None, reach: float) -> 
 def _suite(data: Comparison, reach: float) -> SuiteLine | None:
     if data.suite is None:
         return None
-    unit = _common_unit([task for task in data.tasks if task.name in data.suite.tasks])
+    found = data.suite.difference
+    unit: Unit = "share" if found.is_share else "number"
     return SuiteLine(
         tasks=len(data.suite.tasks),
-        sign=f" {NUMBER}" if unit == "number" else "",
-        difference=_difference(data.suite.difference, unit, reach),
+        sign="" if found.is_share else f" {NUMBER}",
+        a=shown(data.suite.baseline, unit),
+        b=shown(data.suite.candidate, unit),
+        difference=_difference(found, unit, reach),
+        p=numbers.p_value(found.p_value),
+        verdict=found.verdict,
     )
-
-
-def _common_unit(tasks: Sequence[ScoredTwice]) -> Unit:
-    """The unit of a mean over tasks: shares where all of them are."""
-    return "share" if all(task.unit == "share" for task in tasks) else "number"

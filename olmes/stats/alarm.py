@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 
 from olmes.stats.estimates import Estimate
-from olmes.stats.pairing import ALPHA, PairedDifference, compare
+from olmes.stats.pairing import PairedDifference, compare
 from olmes.stats.selection import paired_scores
 from olmes.stats.suites import generalization_gap
 from olmes.stats.unpaired import unpaired_p
+from olmes.stats.verdicts import verdict_of
 from olmes.types import JsonObject
 
 MARGIN = 0.01
@@ -42,15 +43,15 @@ class Fall:
 
     @property
     def shown(self) -> bool:
-        """Whether it is worse beyond chance, and by more than what does not matter.
-
-        The corrected p-value is below 0.05; the interval leaves out 0 and reaches beyond the margin.
-        """
-        if self.ci_low is None or self.ci_high is None or self.p_adjusted >= ALPHA:
-            return False
-        sign = 1 if self.higher_is_better else -1
-        least, most = sorted((sign * self.ci_low, sign * self.ci_high), reverse=True)
-        return least < 0 and most <= -self.margin
+        """Whether it is worse beyond chance, and by more than what does not matter (`verdict_of`)."""
+        found = verdict_of(
+            self.ci_low,
+            self.ci_high,
+            self.p_adjusted,
+            self.margin,
+            higher_is_better=self.higher_is_better,
+        )
+        return found == "worse"
 
     @property
     def sentence(self) -> str:

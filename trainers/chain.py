@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
-from olmes.trainers import tables
+from olmes.tools import toml_tables as tables
+from olmes.tools.toml_tables import TomlTable, TomlValue
 from olmes.trainers.launch import launch, launched
 from olmes.trainers.recipe import STAGES, Recipe, Scoring, Stage, find_recipe, make_recipe, near
 from olmes.trainers.reward_watch import MET, read_alarms
 from olmes.trainers.stage import Say, finished, is_first, say_aloud
 from olmes.trainers.starting_model import model_folder
-from olmes.trainers.tables import TomlTable, TomlValue
 from olmes.trainers.train import train
 from olmes.trainers.train_log import FILE as LOG
 from olmes.trainers.train_log import LogRow, read_log, step_of

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from olmes.errors import OlmesError
+from olmes.tools import toml_tables as tables
 from olmes.tools.hashing import content_hash
-from olmes.trainers import tables
 from olmes.trainers.ppo.table import PPOTable
 
 Stage = Literal["sft", "dpo", "rlvr"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from olmes import stats
 from olmes.comparison.compare import Comparison, TaskComparison, UnpairedTask, compare_runs
@@ -30,6 +30,22 @@ GATES = "gates.jsonl"
 """In the candidate's folder: a line for each time it was gated."""
 UNUSABLE = ("no number", "incomplete")
 """What makes a task's number one that nothing is decided by."""
+
+
+class GateLine(TypedDict):
+    """A line of `gates.jsonl`."""
+
+    time: str
+    outcome: Outcome
+    baseline: str
+    """The run's id."""
+    baseline_model: str
+    baseline_fingerprint: str
+    policy: str
+    """Its file; '' for the default one."""
+    policy_hash: str
+    scores: dict[str, Outcome]
+    """By task; `mean` is the mean of the tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +146,7 @@ def write_down(result: GateResult, candidate: Record, baseline: Record, policy_f
     Raises:
         OSError: the folder cannot be written to.
     """
-    line = {
+    line: GateLine = {
         "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "outcome": result.outcome,
         "baseline": result.baseline,
@@ -142,6 +158,12 @@ def write_down(result: GateResult, candidate: Record, baseline: Record, policy_f
     }
     with (candidate.folder / GATES).open("a", encoding="utf-8") as stream:
         stream.write(jsonl.dumps(line) + "\n")
+
+
+def gates_of(record: Record) -> list[GateLine]:
+    """The lines of a record's `gates.jsonl`, the oldest first; none where it was never gated."""
+    path = record.folder / GATES
+    return list(jsonl.read(path)) if path.is_file() else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from olmes import OlmesError, Record
 from olmes.cli import main
 from olmes.comparison.gate import GatedScore, GateResult, gate
 from olmes.comparison.policy import Allowance, Policy
+from olmes.reports.run_page import write_run_page
 from olmes.stats import compare
 from olmes.stats.intervals import at_level
 from olmes.tools import jsonl
@@ -263,6 +264,8 @@ def test_the_command_ends_with_a_status_and_leaves_a_line(
     assert (line["baseline"], line["policy"]) == ("a", str(policy))
     assert line["scores"] == {"gsm8k": "fail"}
     assert (worse.folder / "run.json").read_text() == text
+    page = write_run_page(worse.folder, tmp_path / "page.html").read_text()
+    assert f"fail (gsm8k) against a by {policy}, " in page
     arguments = [str(a.folder), str(worse.folder), "--json", "--no-record"]
     assert exit_status(*arguments) == 1
     printed = json.loads(capsys.readouterr().out)

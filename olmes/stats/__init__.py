@@ -15,13 +15,13 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.alarm import comparisons as comparisons
     from olmes.stats.alarm import regression_alarm as regression_alarm
     from olmes.stats.alarm import unpaired_alarm as unpaired_alarm
+    from olmes.stats.averages import macro as macro
     from olmes.stats.carryover import CarryOver as CarryOver
     from olmes.stats.carryover import RankCorrelation as RankCorrelation
     from olmes.stats.carryover import carry_over as carry_over
     from olmes.stats.carryover import rank_correlation as rank_correlation
     from olmes.stats.estimates import Z95 as Z95
     from olmes.stats.estimates import Estimate as Estimate
-    from olmes.stats.estimates import macro as macro
     from olmes.stats.estimates import mean as mean
     from olmes.stats.estimates import ratio as ratio
     from olmes.stats.estimates import t95 as t95
@@ -85,7 +85,7 @@ PUBLIC = {
     "generalization_gap": "suites",
     "holm": "multiplicity",
     "items_needed": "power",
-    "macro": "estimates",
+    "macro": "averages",
     "mcnemar_exact": "exact",
     "mean": "estimates",
     "mean_pass_at_k": "repeats",

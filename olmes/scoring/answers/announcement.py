@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-ANSWER = re.compile(r"\b(?<!to )(?:answers?|ans)(?![a-z0-9_])|答案", re.IGNORECASE)
+ANSWER = re.compile(
+    r"\b(?<!to )(?:answers?|ans)(?![a-z0-9_]|\s(?:the|this|your)\b)|答案", re.IGNORECASE
+)
 """What announces an answer in words; the verb ("to answer") does not."""
 LINK = re.compile(
     r"(?P<verb>\b(?:is|are|was|be|becomes|equals|comes\s(?:out\s)?to)\b|[是为])"
@@ -75,9 +77,9 @@ def hypothetical(text: str, start: int) -> bool:
     return HYPOTHESIS.search(text[max(0, start - 40) : start]) is not None
 
 
-CHECKED = re.compile(
-    r"\b(?:check|verify|confirm|checking|verifying|confirming|find|finding)\s(?:(?:the|our|my|this|your)\s)?"
-    r"(?:(?:final|correct)\s)?\Z",
+SPOKEN_OF = re.compile(
+    r"\b(?:(?:(?:check|verify|confirm|find)(?:ing|ed)?|verified)\s(?:(?:the|our|my|this|your)\s)?"
+    r"(?:(?:final|correct)\s)?|(?:this|that|these|those|such\san|any|no|an|another)\s)\Z",
     re.IGNORECASE,
 )
 # Who would say so is not the response: "some would say the answer is".
@@ -96,9 +98,9 @@ TAKEN_BACK = re.compile(
 )
 
 
-def checked(text: str, start: int) -> bool:
-    """Whether the noun at `start` is what is checked or looked for: "to check our answer"."""
-    return CHECKED.search(text[max(0, start - 40) : start]) is not None
+def spoken_of(text: str, start: int) -> bool:
+    """Whether the noun at `start` is not the answer given: "to check our answer", "this answer"."""
+    return SPOKEN_OF.search(text[max(0, start - 40) : start]) is not None
 
 
 def attributed(text: str, start: int) -> bool:

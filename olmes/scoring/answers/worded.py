@@ -14,8 +14,8 @@ from olmes.scoring.answers.announcement import (
     Announcement,
     announcements,
     attributed,
-    checked,
     hypothetical,
+    spoken_of,
     taken_back,
 )
 from olmes.scoring.answers.clause import LEADING_WORD, WRONG, sentence, sentences
@@ -40,7 +40,7 @@ REACH = 200
 def nouns(text: str) -> Iterator[Mark]:
     """Every "answer" that has a verb or a colon, or is a heading."""
     for start, links in groupby(announcements(text, ANSWER), attrgetter("start")):
-        if not checked(text, start):
+        if not spoken_of(text, start):
             yield Mark(start, partial(_noun, text, tuple(links)))
 
 

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.alarm import Alarm as Alarm
+    from olmes.stats.alarm import Fall as Fall
+    from olmes.stats.alarm import comparisons as comparisons
     from olmes.stats.alarm import regression_alarm as regression_alarm
+    from olmes.stats.alarm import unpaired_alarm as unpaired_alarm
     from olmes.stats.averages import macro as macro
     from olmes.stats.carryover import CarryOver as CarryOver
     from olmes.stats.carryover import RankCorrelation as RankCorrelation
@@ -64,6 +67,7 @@ PUBLIC = {
     "CarryOver": "carryover",
     "Difference": "suites",
     "Estimate": "estimates",
+    "Fall": "alarm",
     "PValue": "exact",
     "PairedDifference": "pairing",
     "Part": "strata",
@@ -78,6 +82,7 @@ PUBLIC = {
     "carry_over": "carryover",
     "checkpoint_noise": "selection",
     "compare": "pairing",
+    "comparisons": "alarm",
     "design_effect": "power",
     "difference_variance": "power",
     "generalization_gap": "suites",
@@ -101,6 +106,7 @@ PUBLIC = {
     "t95": "estimates",
     "trend": "trends",
     "trend_of_scores": "trends",
+    "unpaired_alarm": "alarm",
     "wilson": "estimates",
     "with_holm": "pairing",
     "with_interval": "estimates",

@@ -167,6 +167,12 @@ def other_data(run: dict[str, Any]) -> None:
     run["tasks"]["bbh"]["data"] |= {"official": False, "notes": ["2 rows differ."]}
 
 
+def limited(run: dict[str, Any]) -> None:
+    run["limit"] = 8
+    for task in run["tasks"].values():
+        task["items"] = 8
+
+
 def changed_formulation(run: dict[str, Any]) -> None:
     run["tasks"]["gsm8k"] |= {"standard": False, "settings": {"shots": "2"}}
 
@@ -183,13 +189,6 @@ def judged(run: dict[str, Any]) -> None:
     run["tasks"]["gsm8k"]["counts"]["unparsed"] = 5
 
 
-def limit(run: dict[str, Any]) -> None:
-    """Of every task eight items were asked."""
-    run["limit"] = 8
-    for task in run["tasks"].values():
-        task["items"] = 8
-
-
 NOTICES: list[tuple[Change, str, str]] = [
     (demo_data, "stop", "Demo data: not comparable GSM8K: scored on the built-in demo data"),
     (lambda run: run.update(complete=False), "stop", "Incomplete run"),
@@ -199,7 +198,7 @@ NOTICES: list[tuple[Change, str, str]] = [
     (other_data, "caution", "2 rows differ."),
     (changed_formulation, "caution", "Formulation not standard GSM8K: settings differ"),
     (changed_formulation, "caution", "gsm8k.shots=2"),
-    (limit, "caution", "Limited run 8 items a task, not the whole benchmark"),
+    (limited, "caution", "Limited run 8 items a task, not the whole benchmark."),
     (count_of("timeout"), "caution", "Scorer stopped 3 responses"),
     (count_of("crashed"), "caution", "Scorer stopped 3 responses"),
     (count_of("prompt_truncated"), "caution", "Prompts cut 3 prompts"),
@@ -233,7 +232,7 @@ def test_what_speaks_against_the_numbers_is_said_first(
 
 def test_the_gravest_notice_stands_first(clean_run: Path) -> None:
     run = json.loads((clean_run / "run.json").read_text())
-    limit(run)
+    limited(run)
     count_of("unjudged")(run)
     assert [notice.level for notice in run_notices(run_record(run))] == ["stop", "caution"]
     count_of("timeout")(run)

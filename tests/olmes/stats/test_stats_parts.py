@@ -447,4 +447,4 @@ def test_what_is_written_has_the_names_of_its_fields() -> None:
     paired = stats.compare([0, 1] * 20, [1, 1] * 20).to_json()
     assert {"difference", "verdict", "sentence", "detectable", "needed"} <= paired.keys()
     alarm = known(stats.regression_alarm([[0.0, 1.0], [1.0, 0.0]] * 5, ["a", "b"])).to_json()
-    assert {"latest", "best", "previous", "raised", "sentence"} <= alarm.keys()
+    assert {"latest", "against_best", "against_previous", "raised", "sentence"} <= alarm.keys()

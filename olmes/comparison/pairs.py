@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from olmes import stats
+from olmes.comparison.compare import MARGIN
 from olmes.comparison.items import SharedItems, suite_items
 from olmes.records.items import Key
 from olmes.records.record import Record
@@ -87,6 +88,7 @@ def compared(
         clusters=found.clusters,
         strata=found.strata,
         sizes=found.sizes,
+        margin=MARGIN if found.is_share else 0.0,
         higher_is_better=found.higher_is_better,
         is_share=found.is_share,
     )

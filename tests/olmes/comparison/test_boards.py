@@ -89,6 +89,8 @@ def test_of_a_loss_the_lowest_is_the_best_everywhere(tmp_path: Path) -> None:
     assert table[6].startswith("| high | 1.22 [")
     assert "loss: lower is better, a number, not a percentage.  " in table
     assert r"low & \textbf{0.213" in latex([board], [])
+    # Nobody has said how near is near for a loss.
+    assert {one.margin for one in pairwise(board.records).differences.values()} == {0.0}
 
 
 def test_a_column_is_in_one_unit_though_one_run_alone_has_a_value_beyond_a_share(

@@ -147,8 +147,7 @@ def _mean(mean: MetricScore | None, link: str) -> ScoreView | None:
 def _averaged(run: RunRecord) -> int:
     """How many tasks the mean of the suite is over."""
     missing = run.suite.missing if run.suite else []
-    members = (run.suite.tasks if run.suite else []) or run.tasks
-    return sum(name not in missing for name in members)
+    return sum(name not in missing for name in run.mean_tasks)
 
 
 def pack(record: Record, name: str, collectors: Sequence[RowCollector]) -> PackedTask:

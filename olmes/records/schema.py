@@ -160,6 +160,9 @@ class TaskResult(Struct, frozen=True, kw_only=True):
     items: Annotated[Count | None, Meta(description="items; each has one response or several")] = (
         None
     )
+    items_hash: Annotated[
+        Hex | None, Meta(description="over sub-task and content of each item that was asked")
+    ] = None
     metrics: Annotated[dict[str, MetricScore], Meta(description="by name")]
     subtasks: Annotated[dict[str, SubtaskResult], Meta(description="by name")] = {}
     counts: Annotated[
@@ -241,6 +244,10 @@ class SuiteResult(Score, frozen=True, kw_only=True):
     aggregate: Annotated[str, Meta(description="`mean`: unweighted, of the primary metrics")] = (
         "mean"
     )
+    mean: Annotated[
+        list[str] | None,
+        Meta(description="members whose mean it is; `null`: all; empty: the suite has no mean"),
+    ] = None
     complete: Annotated[
         bool, Meta(description="every member has a number, over all of its responses")
     ] = True
@@ -398,9 +405,16 @@ class RunRecord(Struct, frozen=True, kw_only=True):
         return self.held_out.sealed if self.held_out else {}
 
     @property
+    def mean_tasks(self) -> list[str]:
+        """The tasks whose mean is the run's number: those that its suite names for it, else all."""
+        named = self.suite.mean if self.suite else None
+        return [name for name in self.tasks if named is None or name in named]
+
+    @property
     def higher_is_better(self) -> bool:
         """Whether more of the run's mean is better: unless less of every task's metric is."""
-        return any(task.score.higher_is_better for task in self.tasks.values())
+        names = self.mean_tasks or self.tasks
+        return any(self.tasks[name].score.higher_is_better for name in names)
 
     @property
     def looks_before(self) -> int:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.alarm import Alarm as Alarm
     from olmes.stats.alarm import regression_alarm as regression_alarm
     from olmes.stats.carryover import CarryOver as CarryOver
-    from olmes.stats.carryover import RankCorrelation as RankCorrelation
     from olmes.stats.carryover import carry_over as carry_over
-    from olmes.stats.carryover import rank_correlation as rank_correlation
+    from olmes.stats.changes import Ratio as Ratio
+    from olmes.stats.changes import ShareError as ShareError
+    from olmes.stats.changes import carried_share as carried_share
+    from olmes.stats.changes import log_odds_change as log_odds_change
+    from olmes.stats.changes import negated as negated
     from olmes.stats.estimates import Z95 as Z95
     from olmes.stats.estimates import Estimate as Estimate
     from olmes.stats.estimates import macro as macro
@@ -37,6 +40,8 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.power import items_needed as items_needed
     from olmes.stats.power import minimum_detectable_effect as minimum_detectable_effect
     from olmes.stats.power import resampled_variance as resampled_variance
+    from olmes.stats.ranks import RankAgreement as RankAgreement
+    from olmes.stats.ranks import rank_agreement as rank_agreement
     from olmes.stats.repeats import mean_pass_at_k as mean_pass_at_k
     from olmes.stats.repeats import pass_at_k as pass_at_k
     from olmes.stats.resampling import Bootstrapped as Bootstrapped
@@ -64,7 +69,9 @@ PUBLIC = {
     "Estimate": "estimates",
     "PValue": "exact",
     "PairedDifference": "pairing",
-    "RankCorrelation": "carryover",
+    "RankAgreement": "ranks",
+    "Ratio": "changes",
+    "ShareError": "changes",
     "StratifiedMean": "strata",
     "SuiteDifference": "suites",
     "Trend": "trends",
@@ -72,6 +79,7 @@ PUBLIC = {
     "all_pairs": "pairs",
     "best_of": "selection",
     "bootstrap": "resampling",
+    "carried_share": "changes",
     "carry_over": "carryover",
     "checkpoint_noise": "selection",
     "compare": "pairing",
@@ -80,13 +88,15 @@ PUBLIC = {
     "generalization_gap": "suites",
     "holm": "multiplicity",
     "items_needed": "power",
+    "log_odds_change": "changes",
     "macro": "estimates",
     "mcnemar_exact": "exact",
     "mean": "estimates",
     "mean_pass_at_k": "repeats",
     "minimum_detectable_effect": "power",
+    "negated": "changes",
     "pass_at_k": "repeats",
-    "rank_correlation": "carryover",
+    "rank_agreement": "ranks",
     "ratio": "estimates",
     "regression_alarm": "alarm",
     "resampled_variance": "power",

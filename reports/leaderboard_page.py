@@ -254,7 +254,7 @@ def _matrix(
         words = (
             f"{records[row].run.model.name} less {records[column].run.model.name}: "
             f"{text}{points} {difference_interval(low, high, unit)}, "
-            f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {difference.n:,} items, {verdict}"
+            f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {verdict} (n = {difference.n:,})"
         )
         link = compare_link(records[column].id, records[row].id) if compare_link else ""
         return BoardCell(

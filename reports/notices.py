@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from olmes.comparison.eligibility import items_in_words
 from olmes.records.schema import RunRecord, TaskResult
 from olmes.reports.links import HELD_OUT, samples_link
 from olmes.reports.numbers import count
@@ -148,9 +149,10 @@ def _formulation(run: RunRecord) -> list[Notice]:
 
 
 def _limit(run: RunRecord) -> list[Notice]:
-    if run.limit is None:
+    items = items_in_words(run)
+    if not items:
         return []
-    text = f"At most {_counted(run.limit, 'item')} a task, not the whole benchmark."
+    text = f"{items[:1].upper()}{items[1:]}, not the whole benchmark."
     return [Notice("caution", "Limited run", text)]
 
 

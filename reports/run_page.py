@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.comparison.eligibility import items_in_words
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
 from olmes.records.shown import MISSING, metric_label, signs_of
@@ -115,6 +116,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "averaged": _averaged(run),
         "missing": run.suite.missing if run.suite else [],
         "suite": run.suite,
+        "limited": items_in_words(run),
         "notices": run_notices(run, sealed),
         "held_out": held_out_view(record),
         "tasks": [_task_view(record, name, packed[name], lengths.of(name)) for name in run.tasks],

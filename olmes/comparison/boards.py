@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
 
-from olmes.comparison.eligibility import item_set, items_in_words, why_not_ranked
+from olmes.comparison.eligibility import item_set, items_in_words, reservations, why_not_ranked
 from olmes.records.aggregate import common_unit, run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
@@ -57,7 +57,7 @@ class BoardColumn:
         return self.counts[0] if len(set(self.counts)) == 1 else ""
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """Runs of the same tasks, formulations and data, asked the same items; the best first."""
 
@@ -72,7 +72,7 @@ class Board:
     """Whether all formulations are the published ones."""
     official: bool
     """Whether all data are those of the official files."""
-    records: list[Record] = field(default_factory=list)
+    records: list[Record]
 
     @cached_property
     def mean_tasks(self) -> list[str]:
@@ -140,7 +140,7 @@ class Board:
             title=title,
             scores=tuple(msgspec.structs.replace(score, unit=unit) for score in scores),
             counts=tuple(
-                items_of(record, tasks, score)
+                count_in_words(record, tasks, score)
                 for record, score in zip(self.records, scores, strict=True)
             ),
         )
@@ -154,12 +154,16 @@ class Board:
         return (-score.value if score.higher_is_better else score.value,)
 
 
-def items_of(record: Record, tasks: Sequence[str], score: MetricScore) -> str:
+def count_in_words(record: Record, tasks: Sequence[str], score: MetricScore) -> str:
     """Over how many items a run's number is, with its responses or parts where they are more."""
-    found = [record.tasks[name] for name in tasks]
-    known = [task.items for task in found if task.items is not None]
-    items = sum(known) if len(known) == len(found) else None
-    return shown_count(score.n, sum(task.n for task in found), items)
+    responses = sum(record.tasks[name].n for name in tasks)
+    return shown_count(score.n, responses, items_of(record, tasks))
+
+
+def items_of(record: Record, tasks: Sequence[str]) -> int | None:
+    """How many items some tasks of a run were asked; None where an older record does not say."""
+    known = [items for name in tasks if (items := record.tasks[name].items) is not None]
+    return sum(known) if len(known) == len(tasks) else None
 
 
 def tags_of(board: Board) -> list[str]:
@@ -178,7 +182,7 @@ def boards_of(records: Iterable[Record]) -> tuple[list[Board], list[tuple[Record
 
     Boards over all items of real data come first, then those of limited runs, those of demo data last.
     """
-    boards: dict[str, Board] = {}
+    groups: dict[str, list[Record]] = {}
     left_out = []
     seen: set[tuple[str, str]] = set()
     newest_first = sorted(records, key=lambda record: record.run.created, reverse=True)
@@ -192,15 +196,10 @@ def boards_of(records: Iterable[Record]) -> tuple[list[Board], list[tuple[Record
             left_out.append((record, "an older run of the same weights"))
             continue
         seen.add(who)
-        board = boards.setdefault(key, empty_board(key, record))
-        board.records.append(record)
-    for board in boards.values():
-        board.records.sort(key=board.place)
-    ordered = sorted(
-        boards.values(),
-        key=lambda board: (board.demo, bool(board.items), -len(board.records), board.title),
-    )
-    return ordered, left_out
+        groups.setdefault(key, []).append(record)
+    boards = [ranked(key, group) for key, group in groups.items()]
+    boards.sort(key=lambda one: (one.demo, bool(one.items), -len(one.records), one.title))
+    return boards, left_out
 
 
 def version_of(record: Record) -> str:
@@ -226,14 +225,17 @@ def title_of(record: Record) -> str:
     )
 
 
-def empty_board(key: str, record: Record) -> Board:
-    """The board of a run, without it."""
-    tasks = record.tasks.values()
-    return Board(
-        title=title_of(record),
+def ranked(key: str, records: list[Record]) -> Board:
+    """The board of some runs that can be ranked together."""
+    run = records[0].run
+    kinds = {one.kind for one in reservations(run)}
+    board = Board(
+        title=title_of(records[0]),
         version=key[:8],
-        items=items_in_words(record.run),
-        demo=any(task.demo for task in tasks),
-        standard=all(task.standard for task in tasks),
-        official=all(task.data.official or task.demo for task in tasks),
+        items=items_in_words(run),
+        demo="demo data" in kinds,
+        standard="not standard" not in kinds,
+        official="data differ" not in kinds,
+        records=records,
     )
+    return replace(board, records=sorted(records, key=board.place))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from olmes import stats
-from olmes.comparison.items import SharedItems
 from olmes.comparison.halves import Half
+from olmes.comparison.items import SharedItems
 from olmes.comparison.model_scores import ModelScores
 from olmes.comparison.training_order import follow_one_another, of_one_training
 from olmes.records.record import Record

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from olmes import stats
 from olmes.comparison.alignment import mismatch
 from olmes.comparison.eligibility import asked, item_set
-from olmes.comparison.items import SharedItems, TaskItems
 from olmes.comparison.halves import Half, HalfScore
+from olmes.comparison.items import SharedItems, TaskItems
 from olmes.records.aggregate import common_unit
 from olmes.records.record import Record
 from olmes.stats import Difference, PairedDifference, Ratio, ShareError
@@ -23,7 +23,7 @@ from olmes.types import Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HalfChange(Difference):
-    """How far a model is above the base on one half: more is better, whatever the metric's direction."""
+    """How far a model is better than the base on one half, whatever the metric's direction."""
 
     unit: Unit
     paired: bool

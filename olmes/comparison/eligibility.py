@@ -6,7 +6,6 @@ and by items: a task asked for 150 of its 400 items is limited, however many res
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -102,13 +101,7 @@ def without_number(run: RunRecord, names: Sequence[str], *, whole_run: bool) -> 
 def has_number(run: RunRecord, name: str) -> bool:
     """Whether a run has a finite number for a task, the ends of its interval included."""
     task = run.tasks.get(name)
-    if task is None or task.score.estimate is None:
-        return False
-    score = task.score
-    return all(
-        number is None or math.isfinite(number)
-        for number in (score.stderr, score.ci_low, score.ci_high)
-    )
+    return task is not None and task.score.estimate is not None
 
 
 def incomplete(run: RunRecord, tasks: dict[str, TaskResult], *, whole_run: bool) -> str:

@@ -156,5 +156,3 @@ def half_score(
         comparable=not any(one.kind in NOT_COMPARED for one in said),
         version=repr(versions),
     )
-
-

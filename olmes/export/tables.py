@@ -195,7 +195,7 @@ def latex_cell(cell: TableCell) -> str:
 def notes(board: Board, columns: Sequence[TableColumn]) -> list[str]:
     """What a reader must know of a table: how to read it, and what looks its held-out scores cost."""
     shares = any(column.unit == "share" for column in board.columns())
-    said = [f"{'Percent' if shares else 'Value'} [95 % interval]; n items."]
+    said = [f"{'Percent' if shares else 'Values'}, with the 95 % interval; n counts items."]
     reasons = {column.not_compared: column.head for column in columns if column.not_compared}
     if len(board.records) > 1 and not all(column.not_compared for column in columns):
         said.append("† no difference from the best is shown (p ≥ 0.05, Holm over the column).")

@@ -70,8 +70,12 @@ class Score(Struct, frozen=True, kw_only=True):
 
     @property
     def estimate(self) -> Estimate | None:
-        """The number as statistics take it; None where there is none (missing, or not finite)."""
-        if self.value is None or not math.isfinite(self.value):
+        """The number as statistics take it.
+
+        None where there is none: its value is missing, or it or its error or interval is not finite.
+        """
+        numbers = (self.value, self.stderr, self.ci_low, self.ci_high)
+        if self.value is None or not all(n is None or math.isfinite(n) for n in numbers):
             return None
         return Estimate(self.value, self.stderr, self.ci_low, self.ci_high, self.n)
 

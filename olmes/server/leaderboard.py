@@ -60,7 +60,7 @@ def ranked_run(place: int, board: ranking.Board, columns: Sequence[BoardColumn])
         id=record.id,
         model=record.run.model.name,
         created=record.run.created,
-        mean=mean_number(mean) if mean else None,
+        mean=mean_number(mean, record, board.mean_tasks) if mean else None,
         tasks={
             column.name: primary(record.tasks[column.name], column.scores[place])
             for column in columns
@@ -69,7 +69,7 @@ def ranked_run(place: int, board: ranking.Board, columns: Sequence[BoardColumn])
     )
 
 
-def mean_number(score: MetricScore) -> BoardMean:
+def mean_number(score: MetricScore, record: Record, tasks: Sequence[str]) -> BoardMean:
     """The mean that runs are ranked by."""
     return BoardMean(
         value=score.value,
@@ -77,6 +77,7 @@ def mean_number(score: MetricScore) -> BoardMean:
         ci_low=score.ci_low,
         ci_high=score.ci_high,
         n=score.n,
+        items=ranking.items_of(record, tasks),
         unit=score.unit,
         higher_is_better=score.higher_is_better,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.alarm import Alarm as Alarm
     from olmes.stats.alarm import regression_alarm as regression_alarm
+    from olmes.stats.averages import macro as macro
     from olmes.stats.carryover import CarryOver as CarryOver
     from olmes.stats.carryover import carry_over as carry_over
     from olmes.stats.changes import Ratio as Ratio
@@ -21,7 +22,6 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.changes import negated as negated
     from olmes.stats.estimates import Z95 as Z95
     from olmes.stats.estimates import Estimate as Estimate
-    from olmes.stats.estimates import macro as macro
     from olmes.stats.estimates import mean as mean
     from olmes.stats.estimates import ratio as ratio
     from olmes.stats.estimates import t95 as t95
@@ -89,7 +89,7 @@ PUBLIC = {
     "holm": "multiplicity",
     "items_needed": "power",
     "log_odds_change": "changes",
-    "macro": "estimates",
+    "macro": "averages",
     "mcnemar_exact": "exact",
     "mean": "estimates",
     "mean_pass_at_k": "repeats",

@@ -15,7 +15,7 @@ from olmes.reports.dates import date
 from olmes.reports.links import Link, samples_link, sealed_link
 
 if TYPE_CHECKING:
-    from olmes.comparison.generalization import PastLook
+    from olmes.comparison.model_scores import PastLook
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from olmes import stats
+from olmes.comparison.carried_words import Kind, in_words
 from olmes.comparison.halves import Half
 from olmes.comparison.items import SharedItems
 from olmes.comparison.model_scores import ModelScores
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-HALF = 0.5
-"""The fraction that a share of a gain is held against, beside none and all."""
-Kind = Literal["training", "models", "several trainings"]
 Halves = tuple[Half, Half]
 
 
@@ -169,47 +167,3 @@ def rose(dev: Sequence[Half]) -> bool:
         return False
     change = scores[-1].value - scores[0].value
     return change > 0 if scores[0].higher_is_better else change < 0
-
-
-def in_words(line: CarryOver, kind: Kind, *, gained: bool) -> str:
-    """What the slope says, in a sentence that claims no cause.
-
-    Args:
-        line: the slope.
-        kind: whether the models are one training's checkpoints.
-        gained: whether dev rose over the training.
-    """
-    if line.slope is None:
-        return f"no slope: {line.reason}"
-    share = f"{line.slope:.2f}"
-    if line.ci_low is not None and line.ci_high is not None:
-        share += f" [{line.ci_low:.2f}, {line.ci_high:.2f}]"
-    count = f"{line.checkpoints} {'checkpoints' if kind == 'training' else 'models'}"
-    said = share_in_words(line.ci_low, line.ci_high) or line.reason
-    if kind == "training":
-        what = "gain" if gained else "change"
-        return f"{share} of the {what} carried over, through {count}: {said}"
-    return (
-        f"across {count} a point more on dev goes with {share} points more on unseen: "
-        f"{said.replace('of it', 'of a point')}"
-    )
-
-
-def share_in_words(low: float | None, high: float | None) -> str:
-    """What an interval of a share says, held against none, half and all; '' without an interval."""
-    if low is None or high is None:
-        return ""
-    if high < 0:
-        return "one side rose while the other fell"
-    if low > 1:
-        return "more than all of it"
-    if low <= 0:
-        if high >= 1:
-            return "none of it and all of it are both possible"
-        upper = "less than half of it" if high < HALF else "not all of it"
-        return f"{upper}, and perhaps none"
-    if high < HALF:
-        return "some of it, but less than half of it"
-    if high < 1:
-        return "more than half of it, but not all" if low > HALF else "some of it, but not all"
-    return "more than half of it, and perhaps all" if low > HALF else "some of it, and perhaps all"

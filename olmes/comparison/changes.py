@@ -77,12 +77,13 @@ def change_of(
         return f"on unseen {unseen}"
     if dev.unit != unseen.unit:
         return Change(dev=dev, unseen=unseen, difference=None, log_odds=None, carried=None)
-    both = dev.log_odds and unseen.log_odds
     return Change(
         dev=dev,
         unseen=unseen,
         difference=stats.generalization_gap(dev, unseen),
-        log_odds=stats.generalization_gap(dev.log_odds, unseen.log_odds) if both else None,
+        log_odds=stats.generalization_gap(dev.log_odds, unseen.log_odds)
+        if dev.log_odds and unseen.log_odds
+        else None,
         carried=stats.carried_share(dev, unseen),
     )
 

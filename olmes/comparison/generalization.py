@@ -15,11 +15,12 @@ from olmes import stats
 from olmes.benchmark.suite import Pair
 from olmes.comparison.best import shared_by_suite, shared_by_task
 from olmes.comparison.carried import Carried, Halves, carried_over
+from olmes.comparison.carried_words import change_in_words
 from olmes.comparison.changes import Change, change_of
 from olmes.comparison.halves import Corrected, Half, HalfScore, half_of, suite_half
 from olmes.comparison.items import SharedItems
 from olmes.comparison.model_scores import ModelScores, ReadModel, by_model, named_pairs
-from olmes.comparison.training_order import Base, base_among
+from olmes.comparison.training_order import Base, base_among, trained
 from olmes.errors import OlmesError
 from olmes.records.record import Record
 from olmes.records.schema import DiagnosisCounts
@@ -31,8 +32,8 @@ CONDITIONAL = (
 )
 """What every page of differences between models says."""
 NO_ZERO = (
-    "The gap between two different benchmarks has no zero and says nothing alone; its change from "
-    "the base does."
+    "The gap between two different benchmarks has no zero and says nothing alone; its change from a "
+    "base does, so give the runs of the model that training began with too."
 )
 
 
@@ -49,13 +50,13 @@ class SideBySide:
     change: Change | None
     """Against the base."""
     why_no_change: str
-    """'' where there is one."""
+    """'' where there is one, and for the base itself."""
+    in_words: str
+    """What of the change on dev shows on unseen; '' without a change."""
     left_out: list[str]
     """Tasks without a score."""
     why_not_in_slope: str
     """'' for a model that the line is through."""
-    runs: dict[str, str]
-    """Which run each score is from, by task."""
     remembered: Difference | None
     """Unseen less rewritten: what a model that had seen the exam would be better by."""
 
@@ -69,8 +70,8 @@ class OverModels:
 
     @property
     def anything(self) -> bool:
-        """Whether any model has a score on it."""
-        return any(row.dev or row.unseen or row.rewritten for row in self.rows)
+        """Whether any model has an unseen score on it: development scores alone are no pair."""
+        return any(row.unseen or row.rewritten for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class Generalization:
     """The means of the suites."""
     pairs: list[PairOverModels]
     not_run: list[str]
-    """Pairs that no model has a score on."""
+    """Pairs that no model has an unseen score on."""
     diagnosis: list[dict[str, DiagnosisCounts]]
     """By model, then by task: what the format cost."""
     conditional: str = CONDITIONAL
@@ -178,10 +179,11 @@ def over_models(
     ]
     rows = []
     for place, (dev, unseen) in enumerate(corrected):
-        change: Change | str = "it is the base"
+        change: Change | str = ""
         if place != base.index:
             # The base was not chosen for its score: its own correction has no part in a change.
             change = change_of(halves[base.index], (dev, unseen), items)
+            change = f"no change: {change}" if isinstance(change, str) else change
         fresh = rewritten[place]
         rows.append(
             SideBySide(
@@ -191,13 +193,11 @@ def over_models(
                 gap=gap_of(dev.score, unseen.score),
                 change=None if isinstance(change, str) else change,
                 why_no_change=change if isinstance(change, str) else "",
+                in_words=""
+                if isinstance(change, str)
+                else change_in_words(change, trained=trained(models[base.index], models[place])),
                 left_out=[*dev.left_out, *unseen.left_out],
                 why_not_in_slope=carried.left_out.get(place, ""),
-                runs={
-                    name: record.id
-                    for half in (dev, unseen)
-                    for name, record in half.records.items()
-                },
                 remembered=gap_of(unseen.score, fresh),
             )
         )

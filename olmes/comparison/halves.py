@@ -13,6 +13,7 @@ from olmes.records.record import Record
 from olmes.records.schema import TaskResult
 from olmes.records.shown import shown_count
 from olmes.stats import Estimate
+from olmes.tools.hashing import content_hash
 from olmes.types import Unit
 
 NOT_COMPARED: frozenset[Kind] = frozenset(("no number", "incomplete", "demo data", "limited"))
@@ -49,6 +50,8 @@ class HalfScore(Estimate):
     """The same in sentences."""
     comparable: bool
     """Whether it is complete and over all items of real data."""
+    runs: dict[str, str]
+    """The run that it is from, by task."""
     version: str
     """The same in two models: numbers of the same formulations, data and items."""
     corrected: Corrected | None = None
@@ -90,11 +93,9 @@ def half_of(model: ModelScores, names: Sequence[str]) -> Half:
         return Half(tuple(names), {}, None)
     if not joinable(tasks.values()):
         return Half(tuple(names), records, None, "the units or directions of its tasks differ")
-    estimates = {name: one for name, task in tasks.items() if (one := task.score.estimate)}
-    if len(tasks) == 1:
-        [estimate] = estimates.values()
-    else:
-        estimate = stats.suite_mean(estimates)
+    estimate = stats.suite_mean(
+        {name: one for name, task in tasks.items() if (one := task.score.estimate)}
+    )
     said = [one for name, record in records.items() for one in reservations(record.run, [name])]
     return Half(tuple(names), records, half_score(estimate, tasks, records, said))
 
@@ -131,12 +132,12 @@ def half_score(
         if asked(records[name].run, task) < task.data.n
     ]
     versions = {
-        name: (
+        name: [
             task.formulation_hash,
             task.data.content_hash,
             task.primary,
             item_set(records[name].run, [name]),
-        )
+        ]
         for name, task in sorted(tasks.items())
     }
     return HalfScore(
@@ -154,5 +155,6 @@ def half_score(
         marks=list(dict.fromkeys(one.mark for one in said)),
         reservations=list(dict.fromkeys(one.sentence for one in said)),
         comparable=not any(one.kind in NOT_COMPARED for one in said),
-        version=repr(versions),
+        runs={name: record.id for name, record in records.items()},
+        version=content_hash(versions)[:16],
     )

@@ -96,3 +96,11 @@ def follow_one_another(models: Sequence[ModelScores]) -> bool:
     """Whether two of the models are checkpoints of one training."""
     families = Counter(model.family for model in models if model.family and model.step is not None)
     return any(count > 1 for count in families.values())
+
+
+def trained(base: ModelScores, model: ModelScores) -> bool:
+    """Whether a model is known to have come from another: by its lineage, or as a later checkpoint."""
+    if model.came_from(base):
+        return True
+    same = base.family is not None and base.family == model.family
+    return same and base.step is not None and model.step is not None and base.step < model.step

@@ -107,8 +107,7 @@ def carry_over(
     x, y = np.array(dev, dtype=float), np.array(unseen, dtype=float)
     lines = [Line.through(x, y, kind) for kind in kinds]
     weights = mixed([line.log_likelihood for line in lines])
-    noise = dev_noise**2 * np.array([kind.matrix.trace() for kind in kinds])
-    reliability = float(weights @ (1 - noise / np.array([line.spread for line in lines])))
+    reliability, unsure = reliability_of(x, lines, kinds, weights, dev_noise)
     if reliability < LEAST_RELIABLE:
         reason = "the dev scores differ by hardly more than their own error"
         return CarryOver(k, reason, in_order, reliability=max(0.0, reliability))
@@ -120,8 +119,29 @@ def carry_over(
     # What the items alone would do to the slope of these very checkpoints.
     pulls = sum(w * line.pulls for w, line in zip(weights, lines, strict=True)) / reliability
     floor = Z95 * math.hypot(unseen_noise, slope * dev_noise) * float(np.linalg.norm(pulls))
-    low, high = min(low, slope - floor), max(high, slope + floor)
+    aside = Z95 * abs(slope) * unsure / reliability
+    low = min(slope - math.hypot(slope - low, aside), slope - floor)
+    high = max(slope + math.hypot(high - slope, aside), slope + floor)
     return CarryOver(k, "", in_order, slope, low, high, reliability)
+
+
+def reliability_of(
+    x: Array, lines: Sequence[Line], kinds: Sequence[Weighing], weights: Array, noise: float
+) -> tuple[float, float]:
+    """The share of the spread of dev scores that is not noise, and its standard error.
+
+    The spread x'Mx of true scores t and noise e is t'Mt + 2 t'Me + e'Me, whose variance is
+    4 noise² t'MMt + 2 noise⁴ tr(MM).
+    """
+    import numpy as np
+
+    squares = np.array([float((kind.matrix**2).sum()) for kind in kinds])
+    traces = np.array([float(kind.matrix.trace()) for kind in kinds])
+    pulled = np.array([float(kind.matrix @ x @ kind.matrix @ x) for kind in kinds])
+    spreads = np.array([line.spread for line in lines])
+    variance = 4 * noise**2 * pulled - 2 * noise**4 * squares
+    errors = np.sqrt(np.maximum(variance, 0.0)) / spreads
+    return float(weights @ (1 - noise**2 * traces / spreads)), float(weights @ errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +223,9 @@ def mixed(log_likelihoods: Sequence[float]) -> Array:
     import numpy as np
 
     found = np.array(log_likelihoods)
-    weights: Array = np.exp(found - found.max())
-    return weights / weights.sum()
+    fits = np.exp(found - found.max())
+    weights: Array = fits / fits.sum()
+    return weights
 
 
 def quantile(share: float, lines: Sequence[Line], weights: Array, df: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from olmes.comparison.changes import Change
+from olmes.records.shown import unsigned_zero
 from olmes.stats import CarryOver
 
 HALF = 0.5
@@ -66,11 +67,7 @@ def change_in_words(change: Change, *, trained: bool) -> str:
     if (share := change.carried) is None:
         return "the change on dev is not told from none, so there is no share of it on unseen"
     moved = "gain" if change.dev.value > 0 else "loss"
-    what = (
-        f"of the {moved} on dev carried over"
-        if trained
-        else f"of the {moved} on dev shows on unseen"
-    )
+    shows = "carried over" if trained else "shows on unseen"
     said = share_in_words(share.ci_low, share.ci_high)
     ends = with_ends(share.value, share.ci_low, share.ci_high)
     return f"{ends} of the {moved} on dev {shows}: {said}"

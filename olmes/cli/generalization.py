@@ -107,8 +107,7 @@ def print_pair(found: Generalization, pair: OverModels, screen: Console) -> None
         screen.print(f"moved from {found.models[found.base.index].name}", soft_wrap=True)
         screen.print(changes_table(found, pair))
     for model, row in zip(found.models, pair.rows, strict=True):
-        texts = row_texts(row)
-        for sentence in filter(None, (texts.carried, *texts.notes)):
+        for sentence in row_texts(row).sentences:
             screen.print(f"{model.name}: {sentence}", soft_wrap=True)
     for sentence in line_sentences(pair):
         screen.print(sentence, soft_wrap=True)

@@ -17,6 +17,7 @@ from olmes.comparison.best import shared_by_suite, shared_by_task
 from olmes.comparison.carried import Carried, Halves, carried_over
 from olmes.comparison.carried_words import change_in_words
 from olmes.comparison.changes import Change, change_of
+from olmes.comparison.compare import CONDITIONAL
 from olmes.comparison.halves import Corrected, Half, HalfScore, half_of, suite_half
 from olmes.comparison.items import SharedItems
 from olmes.comparison.model_scores import ModelScores, ReadModel, by_model, named_pairs
@@ -26,11 +27,6 @@ from olmes.records.record import Record
 from olmes.records.schema import DiagnosisCounts
 from olmes.stats import BestOf, Difference
 
-CONDITIONAL = (
-    "All intervals are for these weights and other items: another run of the same training, with "
-    "another seed, would give other weights, and how far those differ is in no interval here."
-)
-"""What every page of differences between models says."""
 NO_ZERO = (
     "The gap between two different benchmarks has no zero and says nothing alone; its change from a "
     "base does, so give the runs of the model that training began with too."

@@ -90,12 +90,12 @@ class RowTexts:
     unseen_change: Text
     difference: Text
     log_odds: Text
+    share: str
+    """The change on unseen as a share of that on dev."""
     gap: Text
     remembered: Text
-    carried: str
-    """What of the change on dev shows on unseen, or why there is no change; '' for the base."""
-    notes: tuple[str, ...]
-    """What else stands against its numbers, in sentences."""
+    sentences: tuple[str, ...]
+    """What of the change on dev shows on unseen, or why there is none; what else is to be said."""
 
 
 def row_texts(row: SideBySide) -> RowTexts:
@@ -103,11 +103,13 @@ def row_texts(row: SideBySide) -> RowTexts:
     change = row.change
     # What is not there is seen by its dash; sentences are for what is there and yet not compared.
     unit: Unit = "number" if row.dev is not None and row.dev.unit == "number" else "share"
-    notes = [*change.dev.notes, *change.unseen.notes] if change else []
+    share = change.carried if change else None
+    said = [row.in_words or (row.why_no_change if row.dev and row.unseen else "")]
+    said += [*change.dev.notes, *change.unseen.notes] if change else []
     if row.left_out and row.dev:
-        notes.append(f"without {', '.join(row.left_out)}")
+        said.append(f"without {', '.join(row.left_out)}")
     if row.why_not_in_slope and row.dev and row.unseen:
-        notes.append(f"the line is not through it: {row.why_not_in_slope}")
+        said.append(f"the line is not through it: {row.why_not_in_slope}")
     return RowTexts(
         dev=score_text(row.dev),
         unseen=score_text(row.unseen),
@@ -116,10 +118,10 @@ def row_texts(row: SideBySide) -> RowTexts:
         unseen_change=change_text(change.unseen if change else None),
         difference=difference_text(change.difference, change.dev.unit) if change else NOTHING,
         log_odds=difference_text(change.log_odds, "number") if change else NOTHING,
+        share=with_ends(share.value, share.ci_low, share.ci_high) if share else MISSING,
         gap=difference_text(row.gap, unit),
         remembered=difference_text(row.remembered, "share"),
-        carried=row.in_words or (row.why_no_change if row.dev and row.unseen else ""),
-        notes=tuple(dict.fromkeys(notes)),
+        sentences=tuple(dict.fromkeys(sentence for sentence in said if sentence)),
     )
 
 

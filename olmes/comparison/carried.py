@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from olmes import stats
 from olmes.comparison.carried_words import Kind, in_words
-from olmes.comparison.halves import Half
+from olmes.comparison.halves import Half, on_one_scale
 from olmes.comparison.items import SharedItems
 from olmes.comparison.model_scores import ModelScores
 from olmes.comparison.training_order import follow_one_another, of_one_training
@@ -73,24 +73,33 @@ def carried_over(
 
 
 def why_left_out(halves: Sequence[Halves]) -> dict[int, str]:
-    """The models that no line can be drawn through, by their places, and why."""
+    """The models that no line can be drawn through, by their places, and why.
+
+    A model that lacks a task of the pair is one of them, unless all do: then all means are of the rest.
+    """
     found: dict[int, str] = {}
     versions: dict[int, tuple[str, str]] = {}
+    some_whole = any(
+        dev.score and unseen.score and not (dev.left_out or unseen.left_out)
+        for dev, unseen in halves
+    )
     for place, (dev, unseen) in enumerate(halves):
+        lacking = [*dev.left_out, *unseen.left_out]
         if dev.score is None or unseen.score is None:
             said = [one.why_not for one in (dev, unseen) if one.why_not]
             found[place] = said[0] if said else "a score is missing"
-        elif lacking := [*dev.left_out, *unseen.left_out]:
+        elif lacking and some_whole:
             found[place] = f"no score for {', '.join(lacking)}"
         elif not (dev.score.comparable and unseen.score.comparable):
-            found[place] = "; ".join([*dev.score.reservations, *unseen.score.reservations])
+            said = [*dev.score.reservations, *unseen.score.reservations]
+            found[place] = "; ".join(dict.fromkeys(said))
         else:
             versions[place] = (dev.score.version, unseen.score.version)
     if versions:
         most = Counter(versions.values()).most_common(1)[0][0]
         for place, version in versions.items():
             if version != most:
-                found[place] = "its formulations or data are not those of most others"
+                found[place] = "its tasks, formulations or data are not those of most others"
     return found
 
 
@@ -107,9 +116,9 @@ def through(
         squares = [(score.stderr or 0.0) ** 2 for score in scores]
         errors.append(math.sqrt(math.fsum(squares) / len(squares)) if squares else 0.0)
     dev, unseen = rows
-    units = {half.score.unit for side in sides for half in side if half.score}
-    if len(units) > 1:
-        line = CarryOver(len(dev), "dev and unseen are in different units", steps is not None)
+    pairs = [(one.score, other.score) for one, other in zip(*sides, strict=True)]
+    if not all(one and other and on_one_scale(one, other) for one, other in pairs):
+        line = CarryOver(len(dev), "dev and unseen are on different scales", steps is not None)
         return line, stats.rank_agreement(dev, unseen)
     covariances = [covariance_of(side, items) for side in sides] if len(dev) > 1 else []
     known = [one for one in covariances if one is not None]
@@ -131,7 +140,7 @@ def covariance_of(side: Sequence[Half], items: SharedItems) -> Array | None:
     """
     from olmes.stats.selection import paired_scores
 
-    names = side[0].names
+    names = list(side[0].records)
     total: Array | None = None
     for name in names:
         records: list[Record] = [half.records[name] for half in side]

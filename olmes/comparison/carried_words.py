@@ -63,7 +63,7 @@ def change_in_words(change: Change, *, trained: bool) -> str:
         trained: whether the model is known to have come from the base.
     """
     if change.difference is None:
-        return "dev and unseen are in different units, so one change is no share of the other"
+        return "dev and unseen are on different scales, so one change is no share of the other"
     if (share := change.carried) is None:
         return "the change on dev is not told from none, so there is no share of it on unseen"
     moved = "gain" if change.dev.value > 0 else "loss"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from olmes import stats
 from olmes.comparison.alignment import mismatch
 from olmes.comparison.eligibility import asked, item_set
-from olmes.comparison.halves import Half, HalfScore
+from olmes.comparison.halves import Half, HalfScore, on_one_scale
 from olmes.comparison.items import SharedItems, TaskItems
 from olmes.records.aggregate import common_unit
 from olmes.records.record import Record
@@ -42,7 +42,7 @@ class Change:
     dev: HalfChange
     unseen: HalfChange
     difference: Difference | None
-    """The change on dev less the change on unseen; None where their units differ."""
+    """The change on dev less the change on unseen; None where they have no scale in common."""
     log_odds: Difference | None
     """The same in log-odds."""
     carried: Ratio | None
@@ -75,7 +75,8 @@ def change_of(
         return f"on dev {dev}"
     if isinstance(unseen, str):
         return f"on unseen {unseen}"
-    if dev.unit != unseen.unit:
+    scores = model[0].score, model[1].score
+    if not (scores[0] and scores[1] and on_one_scale(scores[0], scores[1])):
         return Change(dev=dev, unseen=unseen, difference=None, log_odds=None, carried=None)
     return Change(
         dev=dev,

@@ -18,7 +18,7 @@ from olmes.comparison.carried import Carried, Halves, carried_over
 from olmes.comparison.carried_words import change_in_words
 from olmes.comparison.changes import Change, change_of
 from olmes.comparison.compare import CONDITIONAL
-from olmes.comparison.halves import Corrected, Half, HalfScore, half_of, suite_half
+from olmes.comparison.halves import Corrected, Half, HalfScore, half_of, on_one_scale, suite_half
 from olmes.comparison.items import SharedItems
 from olmes.comparison.model_scores import ModelScores, ReadModel, by_model, named_pairs
 from olmes.comparison.training_order import Base, base_among, trained
@@ -201,11 +201,10 @@ def over_models(
 
 
 def gap_of(first: HalfScore | None, second: HalfScore | None) -> Difference | None:
-    """By how much the first is better than the second; None where they have no unit in common."""
+    """By how much the first is better than the second; None where they have no scale in common."""
     if first is None or second is None or first.higher_is_better != second.higher_is_better:
         return None
-    numbers = first.unit == second.unit == "number" and first.metrics == second.metrics
-    if not (numbers or first.unit == second.unit == "share"):
+    if not on_one_scale(first, second):
         return None
     gap = stats.generalization_gap(first.best_known, second.best_known)
     return gap if first.higher_is_better else stats.negated(gap)

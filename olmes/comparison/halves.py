@@ -64,6 +64,13 @@ class HalfScore(Estimate):
         return Estimate(found.value, self.stderr, found.ci_low, found.ci_high, self.n)
 
 
+def on_one_scale(first: HalfScore, second: HalfScore) -> bool:
+    """Whether the difference of two numbers is one: both are shares, or values of the same metric."""
+    if first.unit != second.unit:
+        return False
+    return first.unit == "share" or first.metrics == second.metrics
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """The tasks of one half of a pair in a model's records."""
@@ -94,7 +101,8 @@ def half_of(model: ModelScores, names: Sequence[str]) -> Half:
     if not joinable(tasks.values()):
         return Half(tuple(names), records, None, "the units or directions of its tasks differ")
     estimate = stats.suite_mean(
-        {name: one for name, task in tasks.items() if (one := task.score.estimate)}
+        {name: one for name, task in tasks.items() if (one := task.score.estimate)},
+        is_share=common_unit(task.score.unit for task in tasks.values()) == "share",
     )
     said = [one for name, record in records.items() for one in reservations(record.run, [name])]
     return Half(tuple(names), records, half_score(estimate, tasks, records, said))

@@ -120,7 +120,7 @@ def row_texts(row: SideBySide) -> RowTexts:
         log_odds=difference_text(change.log_odds, "number") if change else NOTHING,
         share=with_ends(share.value, share.ci_low, share.ci_high) if share else MISSING,
         gap=difference_text(row.gap, unit),
-        remembered=difference_text(row.remembered, "share"),
+        remembered=difference_text(row.remembered, row.unseen.unit if row.unseen else "share"),
         sentences=tuple(dict.fromkeys(sentence for sentence in said if sentence)),
     )
 
@@ -133,11 +133,13 @@ def title_of(pair: OverModels) -> str:
 
 
 def line_sentences(pair: OverModels) -> list[str]:
-    """What the line through the models and their order say; nothing for fewer than 2 models."""
+    """What the line through the models and their order say, where there are two or more."""
     carried, line = pair.carried, pair.carried.carry_over
+    exams = {row.rewritten.version for row in pair.rows if row.rewritten}
+    said = ["the rewritten exams are not the same items"] if len(exams) > 1 else []
     if line.checkpoints < 2:
-        return []
-    said = [carried.in_words]
+        return said
+    said.append(carried.in_words)
     if line.reliability is not None and line.reliability < 0.995 and line.slope is not None:
         said.append(f"corrected for the noise of dev (reliability {line.reliability:.2f})")
     if carried.ranks is not None and line.checkpoints > 2:

@@ -122,6 +122,7 @@ def write_comparison_page(data: Comparison, output: Path) -> Path:
         "reach": _reach_words(entries, reach),
         "margin": shown(data.margin, "share"),
         "legend": legend_of(entry.a for entry in entries),
+        "conditional": data.conditional,
         "flips": packed.count,
     }
     browser = {

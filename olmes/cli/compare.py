@@ -88,7 +88,7 @@ def show(found: Comparison, output: Path | None) -> None:
         screen.print("nothing differs in how the numbers came about")
     if found.tasks or found.unpaired:
         screen.print(difference_table(found))
-        for line in power_lines(found):
+        for line in (*power_lines(found), found.conditional):
             screen.print(line, style="dim", soft_wrap=True)
     for line, style in cautions(found):
         screen.print(f"! {line}", style=style, soft_wrap=True)

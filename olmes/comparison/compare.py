@@ -19,6 +19,11 @@ from olmes.types import Unit
 
 MARGIN = 0.01
 """Half-width within which two shares count as tied: one percentage point."""
+CONDITIONAL = (
+    "All intervals are for these weights and other items: another run of the same training, with "
+    "another seed, would give other weights, and how far those differ is in no interval here."
+)
+"""What every page of differences between models says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +144,8 @@ class Comparison:
     only: list[list[str]]
     """Tasks of one run alone: of `a`, of `b`."""
     suite: SuiteComparison | None = None
+    conditional: str = CONDITIONAL
+    """What the intervals are for."""
     """None where there is no task, or where the tasks have no unit or direction in common."""
 
 

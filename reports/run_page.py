@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.comparison.boards import count_in_words
 from olmes.comparison.eligibility import items_in_words
 from olmes.comparison.gate import GateLine, gates_of
 from olmes.records.record import Record
@@ -113,7 +114,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     context = {
         "run": run,
         "created": date(run.created),
-        "mean": _mean(mean, HELD_OUT if sealed and not browsable else "#browser"),
+        "mean": _mean(record, mean, HELD_OUT if sealed and not browsable else "#browser"),
         "averaged": _averaged(run),
         "missing": run.suite.missing if run.suite else [],
         "suite": run.suite,
@@ -144,8 +145,11 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     return output
 
 
-def _mean(mean: MetricScore | None, link: str) -> ScoreView | None:
-    return score_view(mean, metric="mean", unit=mean.unit, about=mean, link=link) if mean else None
+def _mean(record: Record, mean: MetricScore | None, link: str) -> ScoreView | None:
+    if mean is None:
+        return None
+    count = count_in_words(record, record.run.mean_tasks, mean)
+    return score_view(mean, metric="mean", unit=mean.unit, about=mean, count=count, link=link)
 
 
 def _averaged(run: RunRecord) -> int:

@@ -10,7 +10,7 @@ from typing import Self
 
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.ifbench.base import OodConstraint
-from olmes.scoring.constraints.ifbench.text import (
+from olmes.scoring.constraints.spoken import (
     EDGES,
     bare_words,
     treebank_tokens,

@@ -15,17 +15,26 @@ from olmes.scoring.constraints.judging import judge
 from olmes.scoring.constraints.vocabulary import FILLER, SENTENCES
 
 
-def compose(constraints: Sequence[IFEvalConstraint], *, loose: bool = False) -> str | None:
+def compose(
+    wanted: Sequence[IFEvalConstraint],
+    published: Sequence[IFEvalConstraint] = (),
+    *,
+    loose: bool = False,
+) -> str | None:
     """A text that meets every constraint, or None when none was found.
 
-    With `loose`, each constraint need only be met loosely, which is possible where a request to be
-    repeated holds what another constraint forbids: the reading without the first line is without it.
+    Args:
+        wanted: the constraints of an item.
+        published: the same, judged by the published checks, which the text must meet, too.
+        loose: each constraint need only be met loosely, which is possible where a request to be
+            repeated holds what another constraint forbids: the reading without the first line is
+            without it.
     """
     draft = Draft()
-    for constraint in constraints:
+    for constraint in wanted:
         constraint.require(draft)
     for text in candidates(draft):
-        parts = judge(constraints, text)
+        parts = judge([*wanted, *published], text)
         if all(part["loose"] if loose else part["strict"] for part in parts):
             return text
     return None
@@ -70,10 +79,14 @@ def render(draft: Draft, vocabulary: Sequence[str], amount: int, words: int) -> 
     return draft.wrapped(draft.cased(text))
 
 
-def offend(constraint: IFEvalConstraint) -> str | None:
+def offend(constraint: IFEvalConstraint, *published: IFEvalConstraint) -> str | None:
     """A text that is not blank and misses the constraint in every reading.
 
     None where there is none, as for "at least 0 words", or where none is known.
+
+    Args:
+        constraint: of an item.
+        published: the same, judged by the published check, which the text misses, too.
     """
     text = constraint.offence()
-    return None if judge([constraint], text)[0]["loose"] else text
+    return None if any(part["loose"] for part in judge([constraint, *published], text)) else text

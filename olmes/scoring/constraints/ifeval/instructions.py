@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from olmes.scoring.constraints.base import by_reference
 from olmes.scoring.constraints.catalog import Catalog
 from olmes.scoring.constraints.ifeval import casing, content, keywords, layout, length
 from olmes.scoring.constraints.ifeval.base import IFEvalConstraint
 
-IFEVAL: Catalog[IFEvalConstraint] = Catalog(
+KINDS: tuple[type[IFEvalConstraint], ...] = (
     keywords.Existence,
     keywords.Frequency,
     keywords.ForbiddenWords,
@@ -33,3 +34,9 @@ IFEVAL: Catalog[IFEvalConstraint] = Catalog(
     content.Quotation,
     content.NoComma,
 )
+
+IFEVAL: Catalog[IFEvalConstraint] = Catalog(*KINDS)
+"""Every instruction, judged as it is stated."""
+
+IFEVAL_BY_REFERENCE: Catalog[IFEvalConstraint] = Catalog(*map(by_reference, KINDS))
+"""The same, judged by the published checks."""

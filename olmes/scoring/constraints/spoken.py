@@ -1,0 +1,90 @@
+"""Words and sentences as the published checks cut them, and as a reader would.
+
+Most published checks delete ASCII punctuation and split at blanks, or at every mark, so that a dash
+between blanks counts as a word and "don't" as two. `bare_words` has what a reader calls words.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+
+from olmes.scoring.text import sentences, word_tokens
+
+PUNCTUATION = string.punctuation
+EDGES = PUNCTUATION + " "
+DELETE_PUNCTUATION = str.maketrans("", "", PUNCTUATION)
+STRAIGHT_QUOTES = str.maketrans("“”„‘’", '"""\'\'')
+BLOCK_END = re.compile(r"\n[^\S\n]*\n|\n(?=[^\S\n]*(?:[*+•-]|\d{1,3}[.)])[^\S\n])")
+HEADING = re.compile(r"#[^\n]*|<<[^\n]*>>|\*\*[^\n*.!?]*\*\*")
+FOREIGN_END = re.compile(r"[。！？।॥؟۔።]")
+LONG_DASH = re.compile(r"[—―]|--+")
+# Thai, Lao, Burmese, Khmer, kana and Chinese are written without blanks between words.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+BEGINS_WORD = rf"(?<![^\W_{UNSPACED}])"
+"""What stands before a word that is not a part of a longer one; an underscore may be emphasis."""
+ENDS_WORD = rf"(?![^\W_{UNSPACED}])"
+
+
+def unpunctuated(text: str) -> str:
+    """`text` with its ASCII punctuation deleted: "don't" becomes "dont"."""
+    return text.translate(DELETE_PUNCTUATION)
+
+
+def bare(word: str) -> str:
+    """`word` without what stands before its first and after its last letter or digit."""
+    kept = [index for index, char in enumerate(word) if char.isalnum()]
+    return word[kept[0] : kept[-1] + 1] if kept else ""
+
+
+def bare_words(text: str) -> list[str]:
+    """What stands between blanks or long dashes and holds a letter or digit, without marks at its ends.
+
+    "don't", "well-known" and "3.14" are one word each.
+    """
+    return list(filter(None, map(bare, LONG_DASH.sub(" ", text).split())))
+
+
+def whole_word(word: str) -> re.Pattern[str]:
+    """The expression that finds `word`, taken literally and in any case, as a word of its own.
+
+    Blanks in it may be of any kind and number. What is searched has straight quotes.
+    """
+    parts = map(re.escape, word.translate(STRAIGHT_QUOTES).split())
+    return re.compile(BEGINS_WORD + r"\s+".join(parts) + ENDS_WORD, re.IGNORECASE)
+
+
+def spoken_sentences(text: str) -> list[str]:
+    """The sentences of `text` that hold a letter or digit."""
+    return [s for s in sentences(text) if any(map(str.isalnum, s))]
+
+
+def full_sentences(text: str) -> list[str]:
+    """The sentences of `text` as a reader counts them, in any script.
+
+    A blank line and a list item end a sentence, headings and the numbers of lists are none.
+    """
+    return [
+        part
+        for block in BLOCK_END.split(text.replace("\r\n", "\n"))
+        if not HEADING.fullmatch(block.strip())
+        for sentence in sentences(block)
+        for part in FOREIGN_END.split(sentence)
+        if any(map(str.isalpha, part))
+    ]
+
+
+def treebank_tokens(text: str) -> list[str]:
+    """The tokens of NLTK's `word_tokenize`, where a double quote becomes two characters."""
+    return ["''" if word == '"' else word for word in word_tokens(text)]
+
+
+def folded(text: str) -> str:
+    """`text` without accents and without what is not ASCII."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+
+
+def ending(sentence: str) -> str:
+    """The last mark of a sentence; quotes, brackets and asterisks after it do not count."""
+    return sentence.rstrip(" \t\n\"'”’)]}*_")[-1:]

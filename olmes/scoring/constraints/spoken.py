@@ -17,11 +17,18 @@ EDGES = PUNCTUATION + " "
 DELETE_PUNCTUATION = str.maketrans("", "", PUNCTUATION)
 STRAIGHT_QUOTES = str.maketrans("“”„‘’", '"""\'\'')
 BLOCK_END = re.compile(r"\n[^\S\n]*\n|\n(?=[^\S\n]*(?:[*+•-]|\d{1,3}[.)])[^\S\n])")
-HEADING = re.compile(r"#[^\n]*|<<[^\n]*>>|\*\*[^\n*.!?]*\*\*")
+HEADING = re.compile(r"#[^\n]*|<<[^\n.!?]*>>|\*\*[^\n*.!?]*\*\*")
+LIST_ITEM = re.compile(r"[^\S\n]*(?:[*+•-]|\d{1,3}[.)])[^\S\n]")
+UNMARKED = 5
+"""Words of a paragraph that are a sentence without a final mark, where a greeting is none."""
+FINAL = ".!?…。！？।॥؟۔።"
 FOREIGN_END = re.compile(r"[。！？।॥؟۔።]")
 LONG_DASH = re.compile(r"[—―]|--+")
-# Thai, Lao, Burmese, Khmer, kana and Chinese are written without blanks between words.
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+# Thai, Lao, Burmese, Khmer, kana and Chinese are written without blanks between words, and Korean
+# without one before a particle.
+UNSPACED = (
+    "\uac00-\ud7a3\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+)
 BEGINS_WORD = rf"(?<![^\W_{UNSPACED}])"
 """What stands before a word that is not a part of a longer one; an underscore may be emphasis."""
 ENDS_WORD = rf"(?![^\W_{UNSPACED}])"
@@ -63,16 +70,25 @@ def spoken_sentences(text: str) -> list[str]:
 def full_sentences(text: str) -> list[str]:
     """The sentences of `text` as a reader counts them, in any script.
 
-    A blank line and a list item end a sentence, headings and the numbers of lists are none.
+    A blank line and a list item end a sentence; headings, greetings, the numbers of lists and items
+    without a final mark are none.
     """
-    return [
-        part
-        for block in BLOCK_END.split(text.replace("\r\n", "\n"))
-        if not HEADING.fullmatch(block.strip())
-        for sentence in sentences(block)
-        for part in FOREIGN_END.split(sentence)
-        if any(map(str.isalpha, part))
-    ]
+    found: list[str] = []
+    for block in BLOCK_END.split(text.replace("\r\n", "\n")):
+        if not HEADING.fullmatch(block.strip()):
+            parts = [part for one in sentences(block) for part in FOREIGN_END.split(one)]
+            parts = [part for part in parts if any(map(str.isalpha, part))]
+            item = bool(LIST_ITEM.match(block))
+            if parts and not _is_full(block, item=item, last=parts[-1]):
+                parts.pop()
+            found += parts
+    return found
+
+
+def _is_full(block: str, *, item: bool, last: str) -> bool:
+    """Whether the last sentence of a block, a list item or not, is one."""
+    marked = ending(block) in FINAL
+    return marked or (not item and len(bare_words(last)) >= UNMARKED)
 
 
 def treebank_tokens(text: str) -> list[str]:

@@ -56,7 +56,8 @@ def _in_the_other_alphabet(line: str, latin: bool) -> bool:
         latin: whether the language is written in Latin letters; then in others.
     """
     roman = LATIN_LETTERS.findall(line)
-    if len(roman) < PASSAGE and not latin:
+    # Names in another alphabet are no other language; they have capitals.
+    if not latin and sum(map(str.islower, roman)) < PASSAGE:
         return False
     inside = sum(map(len, roman))
     outside = sum(map(str.isalpha, line)) - inside
@@ -158,10 +159,16 @@ class CapitalWordFrequency(IFEvalConstraint):
     def check(self, text: str) -> bool:
         """The number of words in capitals is in bounds.
 
-        "I" and "A" are written so in any text and are none; CAN'T is one.
+        "I" and "A" are written so in any text, and count beside other words in capitals only; CAN'T
+        is one word.
         """
-        words = (word for word in bare_words(text) if word.isupper())
-        count = sum(sum(map(str.isalpha, word)) > 1 for word in words)
+        words = bare_words(text)
+        capital = [word.isupper() and sum(map(str.isalpha, word)) > 1 for word in words]
+        beside = zip(words, [False, *capital], [*capital[1:], False], strict=False)
+        count = sum(capital) + sum(
+            word.isupper() and len(word) == 1 and (before or after)
+            for word, before, after in beside
+        )
         return holds(count, self.capital_relation, self.capital_frequency)
 
     def reference(self, text: str) -> bool:

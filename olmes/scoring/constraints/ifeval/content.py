@@ -21,7 +21,9 @@ PLACEHOLDER = re.compile(r"\[[^\[\]\n]*\]")
 POSTSCRIPTS = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}
 RESPONSE_DIVIDER = "******"
 SIX_STARS = re.compile(r"(?<!\*)(?:\\?\*){6}(?!\\?\*)")
-COMMA = re.compile("[,\u055d\u060c\u07f8\u1363\u1802\u1808\u3001\ua4fe\ua60d\ufe10\ufe11\ufe50\ufe51\uff0c\uff64]")
+COMMA = re.compile(
+    "[,\u055d\u060c\u07f8\u1363\u1802\u1808\u3001\ua4fe\ua60d\ufe10\ufe11\ufe50\ufe51\uff0c\uff64]"
+)
 AFTER_PHRASE = " \t\n\"'»)]}_"
 """What may stand behind a phrase that ends a text: no word, and no mark that changes the phrase."""
 QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("„", "”"), ("«", "»"), ("»", "«"))

@@ -10,12 +10,18 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
 from olmes.scoring.constraints.ifeval.base import BLANK, Draft, IFEvalConstraint
 from olmes.scoring.constraints.ifeval.keywords import keyword_pattern
-from olmes.scoring.constraints.ifeval.markdown import bullets, highlights, without_code
+from olmes.scoring.constraints.ifeval.markdown import (
+    SPACED_LETTER,
+    bullets,
+    highlights,
+    without_code,
+)
 from olmes.scoring.constraints.spoken import ENDS_WORD, bare
 
 OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
@@ -137,21 +143,29 @@ class MultipleSections(IFEvalConstraint):
         """The word, in its own case, and a number in digits, Roman or in words, that begin a line."""
         word = re.escape(self.section_spliter.strip())
         number = rf"(?:[ \t]*[#:]?[ \t]*(\d+)|[ \t]+({ROMAN}|(?i:{'|'.join(NUMBER_WORDS)})))"
-        return re.compile(rf"^(?:_|[^\w\n])*+{word}{number}{ENDS_WORD}", re.MULTILINE)
+        # Alone in a heading the word may also come last: "(Verse 1 - SECTION 1)".
+        return re.compile(
+            rf"^(?:(?:_|[^\w\n])*+|[ \t]*[(\[<#*][^\n.?!]{{0,60}}?(?={word}[^\n\w]*\w+\W*$))"
+            rf"{word}{number}{ENDS_WORD}",
+            re.MULTILINE,
+        )
+
+    enough_is_more: ClassVar[bool] = False
+    """Whether more sections than so many are what is asked for."""
 
     def check(self, text: str) -> bool:
-        """Exactly so many different numbers stand above something.
+        """Exactly so many different numbers stand above something; or more, where that is asked.
 
         The same number may come again, as where each of two responses has its sections.
         """
         headings = list(self.heading.finditer(text))
-        ends = [*(heading.start() for heading in headings[1:]), len(text)]
         filled = {
             (heading[1] or heading[2]).lower()
-            for heading, end in zip(headings, ends, strict=True)
-            if bare(text[heading.end() : end])
+            for heading, following in zip_longest(headings, headings[1:])
+            if bare(text[heading.end() : following and following.start()])
         }
-        return len(filled) == self.num_sections
+        more = self.enough_is_more and len(filled) > self.num_sections
+        return more or len(filled) == self.num_sections
 
     @cached_property
     def mention(self) -> re.Pattern[str]:
@@ -257,7 +271,7 @@ def _has_title(line: str) -> bool:
     title = line[opening:closing].lstrip("<").rstrip(">")
     before, after = line[:opening], line[closing:].lstrip(">")
     alone = bare(before).lower() in ("", "title") and not bare(after)
-    beside_code = before[-1:].isalnum() or after[:1].isalnum()
+    beside_code = any(map(SPACED_LETTER.match, (before[-1:], after[:1])))
     return bool(bare(title)) and (alone or (title == title.strip() and not beside_code))
 
 

@@ -15,7 +15,10 @@ from olmes.scoring.constraints.vocabulary import draw_words
 from olmes.scoring.text import sentences, words
 
 DIVIDER = re.compile(r"\s?\*\*\*\s?")
-DIVIDER_ALONE = re.compile(r"(?<!\S)\\?\*[ ]?\\?\*[ ]?\\?\*(?!\S)")
+EMPHASIS = re.compile(r"(?<!\*)\*{3}(?![\s*])([^*\n]*)(?<!\s)\*{3}(?!\*)")
+DIVIDER_ALONE = re.compile(
+    r"(?<!\*)(?:\*{3}|\\\*\\\*\\\*)(?!\*)|^[ \t]*\* \* \*[ \t]*$", re.MULTILINE
+)
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 ENDS_FIRST_WORD = re.compile(r"[.,?!'\"]")
 
@@ -103,8 +106,9 @@ class NumberParagraphs(IFEvalConstraint):
     num_paragraphs: int
 
     def check(self, text: str) -> bool:
-        """As many paragraphs as asked for between dividers that stand by themselves."""
-        return sum(map(bool, map(bare_words, DIVIDER_ALONE.split(text)))) == self.num_paragraphs
+        """As many paragraphs as asked for between dividers; ***emphasis*** divides nothing."""
+        paragraphs = DIVIDER_ALONE.split(EMPHASIS.sub(r"\1", text))
+        return sum(map(bool, map(bare_words, paragraphs))) == self.num_paragraphs
 
     def reference(self, text: str) -> bool:
         """Three asterisks divide in ***emphasis***, too; two dividers in a row fail."""

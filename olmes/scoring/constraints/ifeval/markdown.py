@@ -43,8 +43,7 @@ def bullets(text: str) -> int:
 def highlights(text: str) -> int:
     """How many passages stand between asterisks, one, two or more, within a paragraph.
 
-    An asterisk between two letters or digits ("2*3") or beside a blank highlights nothing; a passage
-    inside another one is a part of it.
+    An asterisk between two letters or digits ("2*3") or beside a blank highlights nothing.
     """
     text = INLINE_CODE.sub("", without_code(text))
     found, opened = 0, set[int]()
@@ -55,7 +54,7 @@ def highlights(text: str) -> int:
             opened.clear()
         elif size in opened and not before.isspace() and not SPACED_LETTER.match(after):
             found += 1
-            opened.clear()
+            opened.remove(size)
         elif after.strip() and not SPACED_LETTER.match(before):
             opened.add(size)
     return found

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from olmes.scoring.answers.thought import spoken
 from olmes.scoring.choices.options import Options, comparable, simplified
 from olmes.scoring.choices.statements import announced, called_right
 
@@ -70,14 +71,13 @@ def stated_letter(text: str, options: Sequence[str]) -> str | None:
     4. the one option that the last line, or else the last sentence, names without a negation.
 
     What names two options ("(A) or (C)") answers with none. Where the response has a part that it
-    marks as thought, only what follows it counts.
+    marks as thought, only what follows it counts; a thought that is never closed states nothing.
 
     Args:
         text: The response.
         options: The texts of the options in the order of their letters, without the letters.
     """
-    reasoning, _, conclusion = text[-READ:].rpartition("</think>")
-    plain, given = simplified(conclusion.strip() or reasoning).strip(), Options(options)
+    plain, given = simplified((spoken(text) or "")[-READ:]).strip(), Options(options)
     for look in (announced, on_a_line, called_right, concluded):
         found = look(plain, given)
         if found is not None:

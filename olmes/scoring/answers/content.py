@@ -1,0 +1,77 @@
+r"""Whether what follows a mark can be an answer, or says nothing: "given below", "First we add"."""
+
+from __future__ import annotations
+
+import re
+
+WRAPPING = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|emph|bm|boldsymbol)\s*\{|[*_`$\"“”{}]"
+    r"|\\[()\[\],;:! ]|\\(?:left|right|displaystyle|quad)\b"
+)
+"""What stands around words and numbers without being one."""
+FILLER = re.compile(
+    r"(?:[\s,:;~≈=]|\b(?:therefore|thus|then|hence|so|simply|just|only|exactly|precisely|approximately"
+    r"|approx\.?|about|around|roughly|nearly|almost|indeed|clearly|equal to|the number|the value"
+    r"|an? total of|now|indeed|either)\b)*",
+    re.IGNORECASE,
+)
+MATHEMATICS = re.compile(
+    r"[-+−±–]?\s?(?:[$€£¥₹]|US\$|\b(?:Rs\.?|USD|EUR|GBP|INR)\s?(?=[\d.]))?\s?[-+−]?"
+    r"(?:[\d(\[\\√∞π∅|<>≤≥⁻]|\.\d|(?!(?:a|I)\s)[a-zA-Z](?![a-zA-Z'’])|(?:sqrt|pi|sin|cos|tan|log|ln)\b)"
+)
+COMPARISON = re.compile(
+    r"(?:between|less|more|greater|fewer|at least|at most|half|twice|double|over|under)\b",
+    re.IGNORECASE,
+)
+CLAUSE = re.compile(r"that\b", re.IGNORECASE)
+NOTHING = re.compile(
+    r"(?:is|are|was|were|be|will|given|shown|found|obtained|calculated|computed|determined|derived|provided|stated|below|above"
+    r"|as|in|correct|right|wrong|incorrect|clear|obvious|known|unknown|not|also|always|already|still"
+    r"|expressed|rounded|reasonable|required|called|written|based|because|since|by|to|what|which|how"
+    r"|this|these|here|there|it|we|I|he|she|they|you|let|let's|first|firstly|second|next|step|note|using"
+    r"|if|when|of|on|from|for|with|at|after|before|each|every|all|one can|given|sure|consider|start"
+    r"|and|but|or|do|does|did|can|could|should|would|must|may|might|has|have|had|supposed|going"
+    r"|the (?:same|following|correct|sum|product|difference|answer|question|problem)"
+    r"|my|our|your|his|her)"
+    r"(?![a-zA-Z])",
+    re.IGNORECASE,
+)
+"""First words of what is no answer in words."""
+WORD = re.compile(r"(?<!\\)\b[a-zA-Z]{2,}")
+MOST_WORDS = 6
+MOST_WORDS_OF_A_LABEL = 4
+COMPUTATION = re.compile(r"\d\s?[a-zA-Z%]{0,20}\s?[-+*/×÷]\s?[\d$(]|\\(?:times|div|cdot|frac)\b")
+ENUMERATED = re.compile(r"(\d{1,2})[.)]?\Z")
+
+
+def plain(text: str) -> str:
+    """`text` without what only wraps, beginning with its first word or number."""
+    bare = WRAPPING.sub(" ", text).lstrip()
+    return bare[FILLER.match(bare).end() :].lstrip()  # type: ignore[union-attr]
+
+
+def after_verb(said: str) -> bool:
+    """Whether what follows "the answer is" can be an answer: mathematics, or a few words."""
+    bare = plain(said)
+    if MATHEMATICS.match(bare) or COMPARISON.match(bare) or CLAUSE.match(bare):
+        return True
+    return bool(bare) and not NOTHING.match(bare) and len(WORD.findall(bare)) <= MOST_WORDS
+
+
+def after_label(said: str, following: str) -> bool:
+    """Whether what follows "Answer:" is an answer and nothing but one, not the start of the work.
+
+    Args:
+        said: the first sentence after the label.
+        following: the rest of the response.
+    """
+    bare = plain(said)
+    words = len(WORD.findall(bare))
+    if not MATHEMATICS.match(bare):
+        return bool(bare) and not NOTHING.match(bare) and words <= MOST_WORDS_OF_A_LABEL
+    counted = ENUMERATED.fullmatch(bare.rstrip())
+    if counted and re.search(rf"^\W*{int(counted[1]) + 1}[.)]\s", following[:2000], re.MULTILINE):
+        return False
+    left, equals, _ = said.rpartition("=")
+    working = equals and "=" in following and COMPUTATION.search(left)
+    return words <= MOST_WORDS and not working

@@ -10,17 +10,21 @@ prompts whose instructions are all met loosely.
 
 from __future__ import annotations
 
+import re
+
 from olmes import DataFile, Doc, HubSplit, Metric, Response, Source, Verdict
 from olmes.scoring.answers.thought import spoken
 from olmes.scoring.constraints.ifeval.base import IFEvalConstraint
+from olmes.scoring.constraints.ifeval.combination import meet_as_stated
 from olmes.scoring.constraints.ifeval.compose import compose, offend
 from olmes.scoring.constraints.ifeval.instructions import IFEVAL, IFEVAL_BY_REFERENCE
+from olmes.scoring.constraints.ifeval.layout import MultipleSections
 from olmes.scoring.constraints.instruction_task import InstructionTask
-from olmes.scoring.constraints.judging import LEVELS, judge, meets, noted
+from olmes.scoring.constraints.judging import LEVELS, judge, noted
 from olmes.scoring.language import language
 from olmes.scoring.text import word_tokens
 
-
+SECTIONS_OR_MORE = re.compile(r"\bat least \w+ sections\b", re.IGNORECASE)
 STATED = "prompt_level_strict_stated"
 
 
@@ -65,6 +69,17 @@ class IFEval(InstructionTask[IFEvalConstraint]):
         ),
     )
 
+    def constraints(self, doc: Doc) -> tuple[IFEvalConstraint, ...]:
+        """The constraints of an item, as they are stated.
+
+        A number of sections is exact, but for two official items that ask for "at least" so many,
+        which their arguments do not tell.
+        """
+        found = super().constraints(doc)
+        if not SECTIONS_OR_MORE.search(doc.get("prompt", "")):
+            return found
+        return tuple(one.or_more() if isinstance(one, MultipleSections) else one for one in found)
+
     def published(self, doc: Doc) -> tuple[IFEvalConstraint, ...]:
         """The constraints of an item, judged by the checks published with the benchmark."""
         return self.built(IFEVAL_BY_REFERENCE, doc)
@@ -75,7 +90,7 @@ class IFEval(InstructionTask[IFEvalConstraint]):
         A part says whether the instruction is met as it is stated.
         """
         parts = judge(self.published(doc), response.text)
-        stated = meets(self.constraints(doc), spoken(response.text) or "")
+        stated = meet_as_stated(self.constraints(doc), spoken(response.text) or "")
         for place, met in enumerate(stated):
             parts[place] = {**noted(parts[place], {"strict": met}, "as stated"), "stated": met}
         return self.verdict(parts, response, **{STATED: float(all(stated))})
@@ -90,23 +105,23 @@ class IFEval(InstructionTask[IFEvalConstraint]):
         word_tokens("Warm up. Then run.")
 
     def meeting(self, doc: Doc) -> str | None:
-        """A text that meets every instruction strictly, or else loosely.
+        """A text that meets every instruction as it is stated, and by the published checks.
 
         Where a request to be repeated holds what another instruction forbids (5 official items, see
-        docs/ifeval-agreement.md), it can be met loosely only.
+        docs/ifeval-agreement.md), those can be met loosely only.
         """
-        published = self.published(doc)
-        return compose(self.constraints(doc), published) or compose(published, loose=True)
+        wanted, published = self.constraints(doc), self.published(doc)
+        return compose(wanted, published) or compose(wanted, published, loose=True)
 
     def missing(self, doc: Doc) -> str | None:
         """A text that misses one of the instructions."""
         return next(filter(None, map(offend, self.constraints(doc), self.published(doc))), None)
 
     def perfect_values(self, doc: Doc) -> dict[str, float]:
-        """1 on every metric; on the loose ones alone where the text meets them loosely only."""
+        """1 on every metric; not on the strict ones where those can be met loosely only."""
         values = super().perfect_values(doc)
         if compose(self.constraints(doc), self.published(doc)) is None:
-            return {name: value for name, value in values.items() if name.endswith("loose")}
+            return {name: value for name, value in values.items() if not name.endswith("strict")}
         return values
 
 

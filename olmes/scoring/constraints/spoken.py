@@ -53,10 +53,15 @@ def bare_words(text: str) -> list[str]:
     return list(filter(None, map(bare, LONG_DASH.sub(" ", text).split())))
 
 
+def searchable(text: str) -> str:
+    """`text` with straight quotes, and blanks for the line breaks that JSON writes as letters."""
+    return text.translate(STRAIGHT_QUOTES).replace("\\n", " ")
+
+
 def whole_word(word: str) -> re.Pattern[str]:
     """The expression that finds `word`, taken literally and in any case, as a word of its own.
 
-    Blanks in it may be of any kind and number. What is searched has straight quotes.
+    Blanks in it may be of any kind and number. What is searched is `searchable`.
     """
     parts = map(re.escape, word.translate(STRAIGHT_QUOTES).split())
     return re.compile(BEGINS_WORD + r"\s+".join(parts) + ENDS_WORD, re.IGNORECASE)

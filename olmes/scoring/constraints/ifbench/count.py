@@ -11,8 +11,8 @@ from typing import Self
 
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.ifbench.base import OodConstraint, require_at_least
-from olmes.scoring.constraints.spoken import EDGES, bare_words, unpunctuated
 from olmes.scoring.constraints.ifbench.vocabulary import CONJUNCTIONS, PERSON_NAMES, PRONOUNS
+from olmes.scoring.constraints.spoken import EDGES, bare_words, unpunctuated
 from olmes.scoring.constraints.vocabulary import draw_words
 from olmes.scoring.text import word_tokens, words
 

@@ -35,9 +35,10 @@ DRAWN_LANGUAGES = (
 )
 
 # Languages that langdetect knows and that are not written in Latin letters.
-OTHER_ALPHABETS = frozenset(
-    "ar bg bn el fa gu he hi ja kn ko mk ml mr ne pa ru ta te th uk ur zh".split()
-)
+OTHER_ALPHABETS = (
+    "ar", "bg", "bn", "el", "fa", "gu", "he", "hi", "ja", "kn", "ko", "mk", "ml", "mr", "ne", "pa",
+    "ru", "ta", "te", "th", "uk", "ur", "zh",
+)  # fmt: skip
 LATIN_LETTERS = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+")
 PASSAGE = 4
 """Words of another alphabet on a line that are more than a name."""

@@ -1,6 +1,6 @@
 """Constraints on what stands where (docs/protocol.md, section 3.9.1).
 
-The families `detectable_content:*`, `combination:*`, `startend:*` and `punctuation:*`.
+The families `detectable_content:*`, `startend:*` and `punctuation:*`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from typing import Self
 
 from olmes.scoring.constraints.ifeval.base import BLANK, Draft, IFEvalConstraint
 from olmes.scoring.constraints.ifeval.keywords import keyword_pattern, not_expressions
-from olmes.scoring.constraints.spoken import STRAIGHT_QUOTES, bare, bare_words
+from olmes.scoring.constraints.spoken import STRAIGHT_QUOTES, bare
 
 FILLABLE = re.compile(r"(^[ \t]*[*+-] )?\[([^\[\]\n]*)\](?!\()", re.MULTILINE)
 # Counts what `\[.*?\]` counts: a closing bracket whose nearest bracket on its line is an opening one.
 PLACEHOLDER = re.compile(r"\[[^\[\]\n]*\]")
 POSTSCRIPTS = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}
-RESPONSE_DIVIDER = "******"
-SIX_STARS = re.compile(r"(?<!\*)(?:\\?\*){6}(?!\\?\*)")
 COMMA = re.compile(
     "[,\u055d\u060c\u07f8\u1363\u1802\u1808\u3001\ua4fe\ua60d\ufe10\ufe11\ufe50\ufe51\uff0c\uff64]"
 )
@@ -123,69 +121,6 @@ class Postscript(IFEvalConstraint):
     def require(self, draft: Draft) -> None:
         """A postscript after its marker."""
         draft.endings.insert(0, f"{self.postscript_marker} {BLANK}")
-
-
-@dataclass(frozen=True)
-class TwoResponses(IFEvalConstraint):
-    """Exactly two different responses, parted by six asterisks."""
-
-    id = "combination:two_responses"
-    instruction = (
-        "Give two different responses. Responses and only responses should be separated by 6 "
-        "asterisk symbols: ******."
-    )
-
-    def check(self, text: str) -> bool:
-        """Two parts between dividers that differ in more than case and marks."""
-        parts = [[word.lower() for word in bare_words(part)] for part in SIX_STARS.split(text)]
-        filled = list(filter(None, parts))
-        return len(filled) == 2 and all(parts[1:-1]) and filled[0] != filled[1]
-
-    def reference(self, text: str) -> bool:
-        """Two parts that differ, if by a mark; of more than six asterisks the rest is text."""
-        parts = [part.strip() for part in text.split(RESPONSE_DIVIDER)]
-        filled = [part for part in parts if part]
-        return all(parts[1:-1]) and len(filled) == 2 and filled[0] != filled[1]
-
-    def require(self, draft: Draft) -> None:
-        """A second response."""
-        draft.second = True
-
-
-@dataclass(frozen=True)
-class RepeatPrompt(IFEvalConstraint):
-    """The response begins with the request, word for word, and goes on."""
-
-    id = "combination:repeat_prompt"
-    instruction = (
-        "First repeat the request word for word without change, then give your answer (1. do not "
-        "say any words or characters before repeating the request; 2. the request you need to "
-        "repeat does not include this sentence)"
-    )
-
-    prompt_to_repeat: str
-
-    def check(self, text: str) -> bool:
-        """Begins with the request and has an answer after it.
-
-        Case, the kind of blanks and of quotes, and asterisks around the request do not matter.
-        """
-        said, wanted = (plain(whole).lstrip() for whole in (text, self.prompt_to_repeat))
-        wanted = wanted.rstrip()
-        return said.startswith(wanted) and bool(bare(said[len(wanted) :]))
-
-    def reference(self, text: str) -> bool:
-        """The request alone passes, without an answer."""
-        return text.strip().lower().startswith(self.prompt_to_repeat.strip().lower())
-
-    @classmethod
-    def draw(cls, rng: Random, prompt: str = "") -> Self:  # noqa: ARG003
-        """The request itself."""
-        return cls(prompt)
-
-    def require(self, draft: Draft) -> None:
-        """The request at the beginning."""
-        draft.request = self.prompt_to_repeat
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from olmes.scoring.constraints.base import by_reference
 from olmes.scoring.constraints.catalog import Catalog
-from olmes.scoring.constraints.ifeval import casing, content, keywords, layout, length
+from olmes.scoring.constraints.ifeval import casing, combination, content, keywords, layout, length
 from olmes.scoring.constraints.ifeval.base import IFEvalConstraint
 
 KINDS: tuple[type[IFEvalConstraint], ...] = (
@@ -28,8 +28,8 @@ KINDS: tuple[type[IFEvalConstraint], ...] = (
     layout.Title,
     content.NumberPlaceholders,
     content.Postscript,
-    content.TwoResponses,
-    content.RepeatPrompt,
+    combination.TwoResponses,
+    combination.RepeatPrompt,
     content.EndChecker,
     content.Quotation,
     content.NoComma,

@@ -17,7 +17,7 @@ from typing import Self
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.base import RELATIONS, Relation, holds
 from olmes.scoring.constraints.ifeval.base import Draft, IFEvalConstraint, too_much
-from olmes.scoring.constraints.spoken import STRAIGHT_QUOTES, whole_word
+from olmes.scoring.constraints.spoken import searchable, whole_word
 from olmes.scoring.constraints.vocabulary import draw_words
 
 
@@ -56,7 +56,7 @@ class Existence(IFEvalConstraint):
 
     def check(self, text: str) -> bool:
         """Every keyword is found as a word of its own: "ink" is not in "thinking"."""
-        text = text.translate(STRAIGHT_QUOTES)
+        text = searchable(text)
         return all(word.search(text) for word in self.words)
 
     def reference(self, text: str) -> bool:
@@ -101,7 +101,7 @@ class Frequency(IFEvalConstraint):
 
     def check(self, text: str) -> bool:
         """The number of times it stands as a word of its own is in bounds."""
-        found = self.word.findall(text.translate(STRAIGHT_QUOTES))
+        found = self.word.findall(searchable(text))
         return holds(len(found), self.relation, self.frequency)
 
     def reference(self, text: str) -> bool:
@@ -151,7 +151,7 @@ class ForbiddenWords(IFEvalConstraint):
 
     def check(self, text: str) -> bool:
         """No word is found, not in _emphasis_ either."""
-        text = text.translate(STRAIGHT_QUOTES)
+        text = searchable(text)
         return not any(word.search(text) for word in self.words)
 
     def reference(self, text: str) -> bool:

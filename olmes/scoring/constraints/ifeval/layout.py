@@ -140,15 +140,20 @@ class MultipleSections(IFEvalConstraint):
 
     @cached_property
     def heading(self) -> re.Pattern[str]:
-        """The word, in its own case, and a number in digits, Roman or in words, that begin a line."""
+        """The word, in its own case, and a number in digits, Roman or in words, set off from the text.
+
+        It begins a line, ends one that is a heading ("(Verse 1 - SECTION 1)"), or stands in quotes,
+        brackets or bold.
+        """
         word = re.escape(self.section_spliter.strip())
         number = rf"(?:[ \t]*[#:]?[ \t]*(\d+)|[ \t]+({ROMAN}|(?i:{'|'.join(NUMBER_WORDS)})))"
-        # Alone in a heading the word may also come last: "(Verse 1 - SECTION 1)".
-        return re.compile(
-            rf"^(?:(?:_|[^\w\n])*+|[ \t]*[(\[<#*][^\n.?!]{{0,60}}?(?={word}[^\n\w]*\w+\W*$))"
-            rf"{word}{number}{ENDS_WORD}",
-            re.MULTILINE,
+        marked = f"{word}{number}{ENDS_WORD}"
+        places = (
+            rf"^(?:_|[^\w\n])*+{marked}",
+            rf"^[ \t]*[(\[<#*][^\n.?!]{{0,60}}?{marked}(?=[^\w\n]*$)",
+            rf"(?<=[\"“*\[]){marked}(?=[\"”*\]:])",
         )
+        return re.compile("|".join(places), re.MULTILINE)
 
     enough_is_more: ClassVar[bool] = False
     """Whether more sections than so many are what is asked for."""
@@ -160,7 +165,7 @@ class MultipleSections(IFEvalConstraint):
         """
         headings = list(self.heading.finditer(text))
         filled = {
-            (heading[1] or heading[2]).lower()
+            heading[heading.lastindex or 0].lower()
             for heading, following in zip_longest(headings, headings[1:])
             if bare(text[heading.end() : following and following.start()])
         }
@@ -175,6 +180,10 @@ class MultipleSections(IFEvalConstraint):
             word = re.escape(word)
         return re.compile(rf"\s?{word}\s?\d+\s?")
 
+    def or_more(self) -> MultipleSections:
+        """The same constraint where the prompt asks for at least so many."""
+        return SectionsOrMore(self.section_spliter, self.num_sections)
+
     def reference(self, text: str) -> bool:
         """Enough mentions anywhere: "see Section 1, Section 2"; more than asked for pass, too."""
         return len(self.mention.split(text)) - 1 >= self.num_sections
@@ -188,6 +197,12 @@ class MultipleSections(IFEvalConstraint):
         """As many sections with their headings."""
         word = self.section_spliter.strip()
         draft.lines += [f"{word} {n}\n{BLANK}" for n in range(1, self.num_sections + 1)]
+
+
+class SectionsOrMore(MultipleSections):
+    """At least so many sections."""
+
+    enough_is_more = True
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,8 @@ LONG_DASH = re.compile(r"[—―]|--+")
 UNSPACED = (
     "\uac00-\ud7a3\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 )
-BEGINS_WORD = rf"(?<![^\W_{UNSPACED}])"
-"""What stands before a word that is not a part of a longer one; an underscore may be emphasis."""
-ENDS_WORD = rf"(?![^\W_{UNSPACED}])"
+SPACED_LETTER = re.compile(rf"[^\W_{UNSPACED}]")
+LATIN = "0-9A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 
 
 def unpunctuated(text: str) -> str:
@@ -63,8 +62,20 @@ def whole_word(word: str) -> re.Pattern[str]:
 
     Blanks in it may be of any kind and number. What is searched is `searchable`.
     """
-    parts = map(re.escape, word.translate(STRAIGHT_QUOTES).split())
-    return re.compile(BEGINS_WORD + r"\s+".join(parts) + ENDS_WORD, re.IGNORECASE)
+    word = word.translate(STRAIGHT_QUOTES).strip()
+    before, after = _letters_beside(word[:1]), _letters_beside(word[-1:])
+    literal = r"\s+".join(map(re.escape, word.split()))
+    return re.compile(f"(?<!{before}){literal}(?!{after})", re.IGNORECASE)
+
+
+def _letters_beside(end: str) -> str:
+    """The letters that make a word longer beside one of its ends, as an expression.
+
+    An underscore is none: it may be emphasis. Nor is a letter of another alphabet.
+    """
+    if not SPACED_LETTER.match(end):
+        return r"\w(?<!\w)"  # nothing
+    return f"[{LATIN}]" if re.match(f"[{LATIN}]", end) else r"[^\W_]"
 
 
 def spoken_sentences(text: str) -> list[str]:

@@ -16,13 +16,8 @@ from typing import ClassVar, Self
 
 from olmes.scoring.constraints.ifeval.base import BLANK, Draft, IFEvalConstraint
 from olmes.scoring.constraints.ifeval.keywords import keyword_pattern
-from olmes.scoring.constraints.ifeval.markdown import (
-    SPACED_LETTER,
-    bullets,
-    highlights,
-    without_code,
-)
-from olmes.scoring.constraints.spoken import ENDS_WORD, bare
+from olmes.scoring.constraints.ifeval.markdown import bullets, highlights, without_code
+from olmes.scoring.constraints.spoken import LATIN, SPACED_LETTER, bare
 
 OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 STARRED = re.compile(r"^[^\S\n]*\*[^*].*$", re.MULTILINE)
@@ -147,7 +142,7 @@ class MultipleSections(IFEvalConstraint):
         """
         word = re.escape(self.section_spliter.strip())
         number = rf"(?:[ \t]*[#:]?[ \t]*(\d+)|[ \t]+({ROMAN}|(?i:{'|'.join(NUMBER_WORDS)})))"
-        marked = f"{word}{number}{ENDS_WORD}"
+        marked = f"{word}{number}(?![{LATIN}])"
         places = (
             rf"^(?:_|[^\w\n])*+{marked}",
             rf"^[ \t]*[(\[<#*][^\n.?!]{{0,60}}?{marked}(?=[^\w\n]*$)",

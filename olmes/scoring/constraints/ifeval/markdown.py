@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from olmes.scoring.constraints.spoken import UNSPACED
+from olmes.scoring.constraints.spoken import SPACED_LETTER
 
 FENCE = re.compile(r"[^\S\n]*(`{3,}|~{3,})[^\S\n]*(\w*)")
 PLAIN = frozenset(("", "markdown", "md", "text", "txt", "plaintext"))
@@ -16,7 +16,6 @@ INLINE_CODE = re.compile(r"`[^`\n]*`")
 BULLET = re.compile(r"^[ \t>\"“]*+(?:[*+-][ \t]|[•◦‣▪●○])(.*)$", re.MULTILINE)
 RULE = re.compile(r"[\s*_-]*")
 STARS = re.compile(r"(?<!\\)\*+|\n[^\S\n]*+\n")
-SPACED_LETTER = re.compile(rf"[^\W_{UNSPACED}]")
 
 
 def without_code(text: str) -> str:

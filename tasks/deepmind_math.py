@@ -28,6 +28,7 @@ from olmes import (
     exemplars,
     prompts,
 )
+from olmes.scoring.answers.number_words import in_digits
 from olmes.scoring.answers.statement import stated_answer
 from olmes.scoring.expressions import answer_math, answer_words
 from olmes.scoring.expressions.closing_phrase import closing
@@ -157,7 +158,7 @@ class DeepMindMath(Task):
         protocol = compare(gold, found.answer)
         stated = stated_answer(response.text, complete=response.finish != "length")
         lenient = stated is not None and (
-            right(doc, gold, stated.text) or right(doc, gold, stated.predicate)
+            right(doc, gold, stated.text) or right(doc, gold, in_digits(stated.predicate))
         )
         note = f"not read: {protocol.unread}" if protocol.unread and found.answer else ""
         return Verdict(

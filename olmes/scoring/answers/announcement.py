@@ -6,6 +6,7 @@ The finder of places only. What a place states is for `statement` (mathematics) 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ BEFORE_COLON = re.compile(
 )
 REACH = 120
 """Characters between a noun and its verb, as in "the answer to the question above is"."""
+MOST_NOUNS = 200
+"""A response with more is a loop, which ends as it goes on."""
 SENTENCE_END = re.compile(r"[.!?](?=\s|\Z)|\n")
 LINE_END = re.compile(r"(?:[ *_#]*\n)?")
 # Words before a statement, or between its noun and its verb, that make it none.
@@ -50,13 +53,13 @@ class Announcement(NamedTuple):
 
 
 def announcements(text: str, noun: re.Pattern[str]) -> Iterator[Announcement]:
-    """All announcements: of each noun in turn one for each verb or colon in its sentence.
+    """Of each of the last nouns in turn one announcement for each verb or colon in its sentence.
 
     Args:
         text: what is looked through.
         noun: the words that announce.
     """
-    for found in noun.finditer(text):
+    for found in deque(noun.finditer(text), MOST_NOUNS):
         reach = text[found.end() : found.end() + REACH]
         end = SENTENCE_END.search(reach, LINE_END.match(reach).end() or 1)  # type: ignore[union-attr]
         for link in LINK.finditer(reach[: end.start()] if end else reach):

@@ -21,7 +21,7 @@ AS_REQUIRED = re.compile(
 )
 LEADING_WORD = re.compile(r"(?:(?:so|thus|hence|therefore|then)\b,?\s?)+", re.IGNORECASE)
 COPULA = re.compile(
-    r"(?:\b(?:is|are|was|were|be|equals|becomes|gives?|gets?)\b|:(?=\s))[\s,]*(?:equal to\s)?",
+    r"(?:\b(?:is|are|was|were|be|equals?|becomes|gives?|gets?)\b|:(?=\s))[\s,]*(?:equal to\s)?",
     re.IGNORECASE,
 )
 PLEASANTRY = re.compile(
@@ -30,6 +30,11 @@ PLEASANTRY = re.compile(
     re.IGNORECASE,
 )
 ASIDE = re.compile(r"\([A-Za-z]?[a-z]+\s[^\n]*")
+WRONG = re.compile(
+    r"\b(?:which|that|this)\s(?:is|was)\s(?:wrong|incorrect|not (?:right|correct|possible))\b",
+    re.IGNORECASE,
+)
+"""What a sentence says of a statement that is none."""
 BRACKETS = re.compile(r"\\[{}]|[{(\[]|[})\]]")
 BETWEEN = re.compile(r"[.!?。]?[*\"'”’)\]}_`]*(?:\$(?=\s))?\s*")
 
@@ -85,15 +90,15 @@ def last_sentences(text: str) -> Iterator[str]:
             while lines and not line.startswith((r"\[", "$$", "\n$$")):
                 line = f"{lines.pop().strip()}\n{line}"
         if not PLEASANTRY.match(line):
-            yield from reversed(list(sentences(line)))
+            yield from reversed(list(sentences(line[-MOST_CHARACTERS:])))
 
 
 def sentences(line: str) -> Iterator[str]:
-    """The sentences of a line, without words such as "so" in front and sentences in brackets."""
+    """The sentences of a line, without words such as "so" in front; no questions, no asides."""
     at = 0
     while at < len(line):
         said, end = sentence(line, at)
-        if said and not ASIDE.fullmatch(said):
+        if said and line[end : end + 1] != "?" and not (ASIDE.match(said) or WRONG.search(said)):
             yield LEADING_WORD.sub("", said, count=1) if LEADING_WORD.match(said) else said
         at = max(at + 1, BETWEEN.match(line, end).end())  # type: ignore[union-attr]
 

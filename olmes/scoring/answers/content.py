@@ -17,7 +17,7 @@ FILLER = re.compile(
 )
 MATHEMATICS = re.compile(
     r"[-+−±–]?\s?(?:[$€£¥₹]|US\$|\b(?:Rs\.?|USD|EUR|GBP|INR)\s?(?=[\d.]))?\s?[-+−]?"
-    r"(?:[\d(\[\\√∞π∅|<>≤≥⁻]|\.\d|(?!(?:a|I)\s)[a-zA-Z](?![a-zA-Z'’])|(?:sqrt|pi|sin|cos|tan|log|ln)\b)"
+    r"(?:[\d(\[\\√∞π∅|<>≤≥⁻]|\.\d|(?!(?:[aA]|I)\s+[a-zA-Z]{2})[a-zA-Z](?![a-zA-Z'’])|(?:sqrt|pi|sin|cos|tan|log|ln)\b)"
 )
 COMPARISON = re.compile(
     r"(?:between|less|more|greater|fewer|at least|at most|half|twice|double|over|under)\b",
@@ -38,9 +38,14 @@ NOTHING = re.compile(
 )
 """First words of what is no answer in words."""
 WORD = re.compile(r"(?<!\\)\b[a-zA-Z]{2,}")
+NAMED = re.compile(
+    r"(?:(?:the|this)(?:\s[a-zA-Z]+){1,3}|[a-zA-Z])\s(?:is|are|equals?)\s", re.IGNORECASE
+)
+"""What is named before it is said: "the value is 13", "c equals 13"."""
 MOST_WORDS = 6
 MOST_WORDS_OF_A_LABEL = 4
-COMPUTATION = re.compile(r"\d\s?[a-zA-Z%]{0,20}\s?[-+*/×÷]\s?[\d$(]|\\(?:times|div|cdot|frac)\b")
+COMPUTATION = re.compile(r"[-−(]*[$€£]?(?:[\d.]|\\[dt]?frac)[^=]*=")
+"""An equation that begins with a number."""
 ENUMERATED = re.compile(r"(\d{1,2})[.)]?\Z")
 
 
@@ -67,11 +72,16 @@ def after_label(said: str, following: str) -> bool:
     """
     bare = plain(said)
     words = len(WORD.findall(bare))
+    named = NAMED.match(bare)
+    if "=" in following and COMPUTATION.match(bare, named.end() if named else 0):
+        return False
     if not MATHEMATICS.match(bare):
-        return bool(bare) and not NOTHING.match(bare) and words <= MOST_WORDS_OF_A_LABEL
+        # "Answer: James slept 9 hours" may go on; "Answer: the value is 9" does not.
+        in_words = named or not any(map(str.isdigit, bare))
+        return (
+            bool(bare and in_words) and not NOTHING.match(bare) and words <= MOST_WORDS_OF_A_LABEL
+        )
     counted = ENUMERATED.fullmatch(bare.rstrip())
     if counted and re.search(rf"^\W*{int(counted[1]) + 1}[.)]\s", following[:2000], re.MULTILINE):
         return False
-    left, equals, _ = said.rpartition("=")
-    working = equals and "=" in following and COMPUTATION.search(left)
-    return words <= MOST_WORDS and not working
+    return words <= MOST_WORDS

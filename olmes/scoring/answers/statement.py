@@ -19,7 +19,7 @@ from olmes.scoring.answers.mark import Mark, Origin
 from olmes.scoring.answers.thought import spoken
 from olmes.scoring.answers.worded import afterwards, hashes, nouns
 
-READ = 50_000
+READ = 30_000
 """Characters from the end within which a response is taken to state its answer."""
 MOST_MARKS = 100
 """Marks looked at, from the last; a response with more is a loop."""
@@ -78,7 +78,8 @@ def _marked(text: str, *, complete: bool, wanted: Callable[[str], bool]) -> Stat
         if found is None:
             continue
         # A full stop does not tell: `18.` may have been about to become `18.5`.
-        if found.cut or not (complete or text[found.end :].strip(".,")):
+        ended = complete or found.origin is Origin.BOX or text[found.end :].strip(".,")
+        if found.cut or not ended:
             return Statement("", found.origin)
         if wanted(found.text):
             return Statement(found.text, found.origin)

@@ -17,7 +17,7 @@ from olmes.scoring.answers.announcement import (
     hypothetical,
     taken_back,
 )
-from olmes.scoring.answers.clause import LEADING_WORD, sentence, sentences
+from olmes.scoring.answers.clause import LEADING_WORD, WRONG, sentence, sentences
 from olmes.scoring.answers.mark import Found, Mark, Origin
 
 BEFORE_IT = re.compile(
@@ -76,7 +76,7 @@ def _phrase(text: str, found: Announcement) -> Found | None:
     if hypothetical(text, found.start) or attributed(text, found.start):
         return None
     said, end = sentence(text, BEFORE_IT.match(text, found.at).end())  # type: ignore[union-attr]
-    if taken_back(text, end) or not content.after_verb(said):
+    if WRONG.search(said) or taken_back(text, end) or not content.after_verb(said):
         return None
     return Found(said, Origin.PHRASE, end)
 

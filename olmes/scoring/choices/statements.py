@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from olmes.scoring.answers.announcement import (
     REACH,
     announcements,
+    attributed,
     hypothetical,
     taken_back,
 )
@@ -84,7 +85,7 @@ def announced(text: str, options: Options) -> str | None:
     letters = [
         letter
         for start, letter in sorted(found.items())
-        if letter is not None and not hypothetical(text, start)
+        if letter is not None and not (hypothetical(text, start) or attributed(text, start))
     ]
     if len(options.letters) > 1 and "".join(letters).endswith(options.letters):
         return SEVERAL  # "the answer is (A) ... the answer is (B) ...", through all the options

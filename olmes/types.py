@@ -7,7 +7,7 @@ scoring process as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NotRequired, TypedDict
 
 from olmes.tools.hashing import content_hash
@@ -97,12 +97,18 @@ class Request:
     """Log-likelihood requests: the continuations to score. Nothing is generated."""
     repeat: int = 0
     """Which of `generation.n` responses this request is for."""
+    item: str = field(default="", compare=False)
+    """`Instance.id` of what it was made for. No part of its content: equal requests stay equal."""
 
     def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
+        """A JSON object with every field of its content."""
         # dataclasses.asdict copies deeply, which for thousands of few-shot chats takes seconds.
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "item"}
         return fields | {"generation": asdict(self.generation)}
+
+    def made_for(self, item: str) -> Request:
+        """The same request, with the id of the instance it is made for."""
+        return replace(self, item=item)
 
     def repeated(self, repeat: int) -> Request:
         """The same request for another of the responses, sharing its parts."""
@@ -113,6 +119,7 @@ class Request:
             prefill=self.prefill,
             continuations=self.continuations,
             repeat=repeat,
+            item=self.item,
         )
 
 

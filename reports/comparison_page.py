@@ -92,8 +92,12 @@ class SuiteLine:
 
     tasks: int
     sign: str
-    """`#` where the tasks are not all shares."""
+    """`#` where the tasks are no shares."""
+    a: str
+    b: str
     difference: DifferenceView
+    p: str
+    verdict: str
 
 
 def write_comparison_page(data: Comparison, output: Path) -> Path:
@@ -169,7 +173,7 @@ def _notices(data: Comparison) -> list[Notice]:
         text = f"{refused.title}: not compared, because {' and '.join(refused.reasons)}."
         found.append(Notice("stop", "Refused", text))
     for unpaired in data.unpaired:
-        text = f"{unpaired.title}: its samples are under seal or missing; the interval is wider."
+        text = f"{unpaired.title}: a run lacks its samples; the interval is wider."
         found.append(Notice("caution", "Not paired", text))
     for letter, names in zip("AB", data.only, strict=True):
         if names:
@@ -236,6 +240,8 @@ def _line_notes(entry: TaskComparison) -> list[str]:
     ]
     if entry.prompts_differ:
         notes.append(f"prompts differ on {entry.prompts_differ} items")
+    if entry.sealed:
+        notes.append("paired under seal: no item is shown")
     return notes
 
 
@@ -276,14 +282,14 @@ def _span(value: float, low: float | None, high: float | None, reach: float) -> 
 def _suite(data: Comparison, reach: float) -> SuiteLine | None:
     if data.suite is None:
         return None
-    unit = _common_unit([task for task in data.tasks if task.name in data.suite.tasks])
+    found = data.suite.difference
+    unit: Unit = "share" if found.is_share else "number"
     return SuiteLine(
         tasks=len(data.suite.tasks),
-        sign=f" {NUMBER}" if unit == "number" else "",
-        difference=_difference(data.suite.difference, unit, reach),
+        sign="" if found.is_share else f" {NUMBER}",
+        a=shown(data.suite.baseline, unit),
+        b=shown(data.suite.candidate, unit),
+        difference=_difference(found, unit, reach),
+        p=numbers.p_value(found.p_value),
+        verdict=found.verdict,
     )
-
-
-def _common_unit(tasks: Sequence[ScoredTwice]) -> Unit:
-    """The unit of a mean over tasks: shares where all of them are."""
-    return "share" if all(task.unit == "share" for task in tasks) else "number"

@@ -207,19 +207,15 @@ class VerifierRewards:
         found = sink.values.get(verifier.metric)
         if found is not None:
             return sum(found) / max(1, len(found)) if isinstance(found, list) else float(found)
-        if sink.crashes:
-            happened["crash"] += 1
-            if verifier.task not in self.said:
-                self.said.add(verifier.task)
-                self.say(f"a scorer of {verifier.task} failed: {sink.crashes[0]}")
-            return None
-        if sink.timeouts:
+        if sink.timeouts and not sink.crashes:
             happened["timeout"] += 1
             return 0.0
-        raise OlmesError(
-            f"no scorer of {verifier.task} gave '{verifier.metric}' for a response; name a metric "
-            "that every response has."
-        )
+        happened["crash"] += 1
+        if verifier.task not in self.said:
+            self.said.add(verifier.task)
+            why = sink.crashes[0] if sink.crashes else f"none gave '{verifier.metric}'"
+            self.say(f"a scorer of {verifier.task} failed: {why}")
+        return None
 
 
 def wanted(rows: Iterable[Row]) -> dict[str, set[str]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from olmes.comparison.compare import (
         Comparison,
         ScoredTwice,
+        SuiteComparison,
         TaskComparison,
         UnpairedTask,
     )
@@ -104,11 +105,13 @@ def cautions(found: Comparison) -> Iterator[tuple[str, str]]:
             alone = f"{task.only_a} only in A, {task.only_b} only in B"
             yield f"{task.name}: on the {task.n} items of both; {alone}", "yellow"
     for unpaired in found.unpaired:
-        yield f"{unpaired.name}: not paired, its samples are under seal", "yellow"
+        yield f"{unpaired.name}: not paired, a run lacks its samples", "yellow"
     for refused in found.refused:
         reasons = " and ".join(refused.reasons)
         words = f"not compared, because {reasons}; --force compares all the same"
         yield f"{refused.name}: {words}", "red"
+    if len(found.tasks) > 1 and not found.suite:
+        yield "no mean: the tasks have no unit or no direction in common", "yellow"
     if not (found.tasks or found.unpaired or found.refused):
         yield "nothing to compare: no task is in both runs", "red"
     for letter, names in zip("AB", found.only, strict=True):
@@ -141,18 +144,16 @@ def difference_table(found: Comparison) -> Table:
     """Scores, difference, interval, p-value, items won and lost, and the verdict by task."""
     from olmes.cli.tables import blank_table
 
-    table = blank_table("task", "verdict", "A", "B", "B - A", "95 % interval", "p", "won", "lost")
+    table = blank_table(
+        "task", "verdict", "A", "B", "B - A", "95 % interval", "p", "won", "lost", "n"
+    )
     for task in found.tasks:
         table.add_row(*paired_row(task))
     for unpaired in found.unpaired:
         table.add_row(*unpaired_row(unpaired))
     if found.suite and len(found.suite.tasks) > 1:
         table.add_section()
-        mean = found.suite.difference
-        words = f"mean of {len(found.suite.tasks)}"
-        units = {task.unit for task in found.tasks}
-        unit: Unit = "number" if "number" in units else "share"
-        table.add_row("mean", words, "", "", signed(mean.value, unit), span(mean, unit), "")
+        table.add_row(*suite_row(found.suite))
     return table
 
 
@@ -160,8 +161,7 @@ def paired_row(task: TaskComparison) -> list[str]:
     """A task whose items were paired; its scores are on the items of both runs, so that they add up."""
     found, unit = task.difference, task.unit
     if found is None:
-        return [label(task), "not paired", *scores(task), "–", "–", "–", "–", "–"]
-    p = "< .001" if found.p_adjusted < 0.001 else f"{found.p_adjusted:.3f}"
+        return [label(task), "not paired", *scores(task), *["–"] * 6]
     return [
         label(task),
         found.verdict,
@@ -169,17 +169,38 @@ def paired_row(task: TaskComparison) -> list[str]:
         shown(found.candidate, unit),
         signed(found.difference, unit),
         span(found, unit),
-        p,
+        p_value(found.p_adjusted),
         str(found.wins),
         str(found.losses),
+        f"{found.n:,}",
     ]
 
 
+def suite_row(mean: SuiteComparison) -> list[str]:
+    """The mean over the tasks that were compared."""
+    found = mean.difference
+    unit: Unit = "share" if found.is_share else "number"
+    return [
+        f"mean of {len(mean.tasks)}",
+        found.verdict,
+        shown(mean.baseline, unit),
+        shown(mean.candidate, unit),
+        signed(found.value, unit),
+        span(found, unit),
+        p_value(found.p_value),
+    ]
+
+
+def p_value(p: float) -> str:
+    """A p-value with three decimals."""
+    return "< .001" if p < 0.001 else f"{p:.3f}"
+
+
 def unpaired_row(task: UnpairedTask) -> list[str]:
-    """A task whose items are under seal in one of the runs."""
+    """A task whose samples one of the runs lacks."""
     value = task.difference.value if task.difference else None
     gap = [signed(value, task.unit), span(task.difference, task.unit)]
-    return [label(task), "not paired", *scores(task), *gap, "–", "–", "–"]
+    return [label(task), "not paired", *scores(task), *gap, *["–"] * 4]
 
 
 def label(task: ScoredTwice) -> str:

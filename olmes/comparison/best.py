@@ -93,5 +93,5 @@ def shared_by_suite(
 def comparable(names: Sequence[str], records: Sequence[Record], least: int = 2) -> bool:
     """Whether there is a choice, and samples to judge it by."""
     return len(records) >= least and all(
-        name in record.tasks and record.has_samples(name) for record in records for name in names
+        name in record.tasks and record.can_be_paired(name) for record in records for name in names
     )

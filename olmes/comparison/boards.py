@@ -134,12 +134,12 @@ def pairwise(
 
     Returns:
         The first run less the second, by their places, each pair once; None where samples are
-        missing or under seal, or there are too many runs.
+        missing, or there are too many runs.
     """
     names = names or list(records[0].tasks)
     if not 2 <= len(records) <= MOST_COMPARED:
         return None
-    if not all(record.has_samples(name) for record in records for name in names):
+    if not all(record.can_be_paired(name) for record in records for name in names):
         return None
     found = suite_items(records, names, items or SharedItems())
     if not found.values:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Literal
 
 from olmes import stats
@@ -12,11 +14,11 @@ from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
-from olmes.stats import Difference, PairedDifference
+from olmes.stats import Difference, PairedDifference, SuiteDifference
 from olmes.types import Unit
 
 MARGIN = 0.01
-"""Half-width within which two scores count as tied: one percentage point."""
+"""Half-width within which two shares count as tied: one percentage point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +93,15 @@ class TaskComparison(ScoredTwice):
     prompts_differ: int
     """Of the items that were compared."""
     flips: list[Flip]
-    """Gains first."""
+    """Gains first; none of a task under seal."""
+    sealed: bool
+    """Whether its samples are under seal in one of the runs: the difference is shown, no item is."""
     difference: PairedDifference | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpairedTask(ScoredTwice):
-    """A task whose samples are under seal in one of the runs."""
+    """A task whose samples one of the runs lacks."""
 
     difference: Difference | None
 
@@ -113,10 +117,12 @@ class RefusedTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteComparison:
-    """The difference of the means over the tasks that were compared."""
+    """The means over the tasks that were compared, on the items of both runs."""
 
     tasks: list[str]
-    difference: Difference
+    baseline: float
+    candidate: float
+    difference: SuiteDifference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,7 @@ class Comparison:
     only: list[list[str]]
     """Tasks of one run alone: of `a`, of `b`."""
     suite: SuiteComparison | None = None
+    """None where there is no task, or where the tasks have no unit or direction in common."""
 
 
 def compare_runs(
@@ -146,7 +153,8 @@ def compare_runs(
         a: the baseline.
         b: the candidate; differences are `b` less `a`.
         force: compare tasks whose formulations or data differ all the same, marked.
-        margin: half-width within which two scores count as tied.
+        margin: half-width within which two shares count as tied. Of numbers nobody has said how
+            much does not matter, so that none are tied.
     """
     why = causes(a, b)
     tasks: list[TaskComparison] = []
@@ -158,18 +166,16 @@ def compare_runs(
             title = a.tasks[name].title
             refused.append(RefusedTask(name=name, title=title, reasons=reasons))
             continue
-        if not (a.has_samples(name) and b.has_samples(name)):
+        if not (a.can_be_paired(name) and b.can_be_paired(name)):
             unpaired.append(unpaired_task(name, a, b, reasons))
             continue
-        metric = a.tasks[name].primary
-        aligned = align(items_of(a.samples(name)), items_of(b.samples(name)), metric)
+        aligned = aligned_items(name, a, b)
         if not reasons:
             why += prompt_causes(name, aligned)
         tasks.append(paired_task(name, a, b, reasons, aligned))
         if aligned.keys:
             paired[name] = paired_difference(aligned, a.tasks[name], tasks[-1].unit, margin)
     corrected = stats.with_holm(paired)
-    mean = stats.suite_difference(corrected)
     return Comparison(
         runs=[ComparedRun.of(a), ComparedRun.of(b)],
         margin=margin,
@@ -181,8 +187,30 @@ def compare_runs(
             [name for name in one.tasks if name not in other.tasks]
             for one, other in ((a, b), (b, a))
         ],
-        suite=SuiteComparison(tasks=list(corrected), difference=mean) if mean else None,
+        suite=suite_comparison(corrected),
     )
+
+
+def suite_comparison(tasks: Mapping[str, PairedDifference]) -> SuiteComparison | None:
+    """The means over some tasks, one held against the other: the number that is asked for first."""
+    difference = stats.suite_difference(tasks)
+    if difference is None:
+        return None
+    return SuiteComparison(
+        tasks=list(tasks),
+        baseline=fmean(task.baseline for task in tasks.values()),
+        candidate=fmean(task.candidate for task in tasks.values()),
+        difference=difference,
+    )
+
+
+def aligned_items(name: str, a: Record, b: Record) -> Aligned:
+    """A task's items of two runs; without their texts where one of them is under seal."""
+    sealed = a.sealed(name) or b.sealed(name)
+    first, second = (
+        items_of(one.verdicts_to_compare(name) if sealed else one.samples(name)) for one in (a, b)
+    )
+    return align(first, second, a.tasks[name].primary)
 
 
 def other_score(task: TaskResult, metric: str) -> MetricScore:
@@ -196,6 +224,7 @@ def paired_task(
     """A task whose items were brought together."""
     ours, score = a.tasks[name], a.tasks[name].score
     other = other_score(b.tasks[name], ours.primary)
+    sealed = a.sealed(name) or b.sealed(name)
     return TaskComparison(
         name=name,
         title=ours.title,
@@ -209,7 +238,8 @@ def paired_task(
         only_a=aligned.only_a,
         only_b=aligned.only_b,
         prompts_differ=aligned.prompts_differ,
-        flips=flips(aligned, ours.primary),
+        flips=[] if sealed else flips(aligned, ours.primary),
+        sealed=sealed,
     )
 
 
@@ -255,7 +285,7 @@ def paired_difference(
         clusters=[aligned.cluster(position) for position in range(len(aligned.keys))],
         strata=[key[0] for key in aligned.keys] if task.macro else None,
         sizes=weights if any(weight != 1 for weight in weights) else None,
-        margin=margin,
+        margin=margin if unit == "share" else 0.0,
         higher_is_better=task.score.higher_is_better,
         is_share=unit == "share",
         test=test,

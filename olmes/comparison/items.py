@@ -46,7 +46,9 @@ class TaskItems:
 
 
 class SharedItems:
-    """Reads the samples of some runs once, however often they are asked for.
+    """Reads the samples of some runs once, however often they are asked for; sealed ones too.
+
+    What it holds serves differences, which are scores: no item of it is ever shown.
 
     Args:
         each: keep each run's values too, for a set of runs that grows by one at a time.
@@ -89,7 +91,9 @@ class TaskValues:
 
 def values_of(name: str, record: Record, *, clusters: bool = True) -> TaskValues:
     """Each item's value of a task's primary metric."""
-    return item_values(record.verdicts(name), record.tasks[name].primary, clusters=clusters)
+    return item_values(
+        record.verdicts_to_compare(name), record.tasks[name].primary, clusters=clusters
+    )
 
 
 def item_values(rows: Iterable[ResponseRow], metric: str, *, clusters: bool = True) -> TaskValues:

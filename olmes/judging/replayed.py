@@ -24,7 +24,7 @@ def replayed_judge(name: str, path: Path) -> ReplayModel:
     Raises:
         OlmesError: the file is missing, or holds no judgement.
     """
-    asked = {field.name for field in fields(Request)}
+    asked = {field.name for field in fields(Request) if field.compare}  # its content
     answers: dict[str, Response] = {}
     for row in stored_judgements(path):
         if asked <= row.keys() and isinstance(row.get("text"), str) and not row.get("error"):

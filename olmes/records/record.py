@@ -13,6 +13,7 @@ from olmes.errors import OlmesError
 from olmes.records.check import FieldError, NewerSchemaError, run_record
 from olmes.records.schema import ResponseRow, RunRecord, TaskResult
 from olmes.tools import jsonl
+from olmes.tools.hashing import file_sha256
 from olmes.types import JsonObject
 
 RUN_FILE = "run.json"
@@ -68,6 +69,8 @@ class Record:
     def __init__(self, folder: Path, run: RunRecord) -> None:
         self.folder = folder
         self.run = run
+        self._whole: dict[str, bool] = {}
+        """Whether a sealed file has the hash in the record, once it was asked."""
 
     @classmethod
     def load(cls, folder: Path | str) -> Record:
@@ -131,7 +134,15 @@ class Record:
         Raises:
             OlmesError: the record names a place outside its own folder.
         """
-        path = (self.folder / self.tasks[task].samples).resolve()
+        return self._inside(self.tasks[task].samples)
+
+    def _inside(self, place: str) -> Path:
+        """A file of the record's own folder.
+
+        Raises:
+            OlmesError: the record names a place outside its own folder.
+        """
+        path = (self.folder / place).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise OlmesError(
                 f"{self.folder}/{RUN_FILE} names {path}, outside its folder; do not use it."
@@ -145,6 +156,20 @@ class Record:
     def has_samples(self, task: str) -> bool:
         """Whether a task's samples are there to be read."""
         return not self.sealed(task) and self.samples_path(task).exists()
+
+    def can_be_paired(self, task: str) -> bool:
+        """Whether a task's items can be held against another run's: its samples are there.
+
+        Under seal they serve a difference all the same, which is a score (`verdicts_to_compare`), as
+        long as they are those the record speaks of.
+        """
+        if not self.sealed(task):
+            return self.samples_path(task).exists()
+        if task not in self._whole:
+            sealed = self.run.sealed[task]
+            place = self._inside(sealed.file)
+            self._whole[task] = place.is_file() and file_sha256(place) == sealed.sha256
+        return self._whole[task]
 
     def samples(self, task: str) -> Iterator[ResponseRow]:
         """The rows of a task's samples file, one a response.
@@ -161,9 +186,18 @@ class Record:
         Raises:
             OlmesError: as `samples`.
         """
-        for row in jsonl.scan(self.opened(task)):
-            kept: Any = {name: row.get(name) for name in VERDICT}
-            yield kept
+        yield from reduced(self.opened(task))
+
+    def verdicts_to_compare(self, task: str) -> Iterator[ResponseRow]:
+        """The same, of a task under seal too: for the difference of two runs and nothing else.
+
+        A difference is a score, and scores are shown; a row of these is a sample, and is not.
+
+        Raises:
+            OlmesError: the file is missing or cannot be read.
+        """
+        sealed = self.run.sealed[task].file if self.sealed(task) else None
+        yield from reduced(self._inside(sealed) if sealed else self.samples_path(task))
 
     def opened(self, task: str) -> Path:
         """The samples file of a task that is not under seal.
@@ -177,3 +211,10 @@ class Record:
                 f'`olmes unseal {self.folder} --reason "..."`.'
             )
         return self.samples_path(task)
+
+
+def reduced(path: Path) -> Iterator[ResponseRow]:
+    """The rows of a samples file with what statistics need, without the texts."""
+    for row in jsonl.scan(path):
+        kept: Any = {name: row.get(name) for name in VERDICT}
+        yield kept

@@ -137,7 +137,7 @@ def make_plan(
         if limit is not None and among is not None:
             instances = [one for one in instances if one.id in among] or instances
         chosen = draw_instances(instances, limit)
-        requests = [task.request(instance.doc) for instance in chosen]
+        requests = [task.request(one.doc).made_for(one.id) for one in chosen]
         plans.append(TaskPlan(task, datasets[task.name], Items(chosen, requests)))
     return Plan(tuple(plans), suite, limit, dict(not_run or {}))
 

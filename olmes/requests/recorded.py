@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset, by_file
 from olmes.errors import OlmesError
 from olmes.models.replay import RecordedResponse, RecordedResponses, ReplayModel
-from olmes.requests.plan import Plan
-from olmes.requests.request_hash import RequestHasher, differ_in_repeat_only
-from olmes.types import Doc, Instance, Request, Response
+from olmes.types import Doc, Instance, Response
 
 MISSING = -1
 """In place of an offset, where there is no such response."""
@@ -67,25 +66,13 @@ def index_recorded(
     return found
 
 
-def set_answers(model: ReplayModel, plan: Plan, index: RecordedIndex) -> None:
-    """Have a replay model find its answers to the requests of a plan."""
-    keys = RequestHasher()
-    asked = {
-        keys.digest(request): instance.id
-        for task in plan.tasks
-        for instance, request in zip(task.items.instances, task.items.requests, strict=True)
-        if instance.id in index.offsets
-    }
-    # Of a request that repeats another, the first: the hash of what the repeats share is cached.
-    latest: list[tuple[Request, str | None]] = []
+def set_answers(model: ReplayModel, index: RecordedIndex) -> None:
+    """Have a replay model find its answers to planned requests.
 
-    def find(request: Request) -> Response | None:
-        if not latest or not differ_in_repeat_only(latest[0][0], request):
-            latest[:] = [(request, asked.get(keys.digest(request.repeated(0))))]
-        instance_id = latest[0][1]
-        return index.response(instance_id, request.repeat) if instance_id else None
-
-    model.find = find
+    By the item a request was made for, never by its content: two items can have the same prompt, and
+    the response to one is none to the other.
+    """
+    model.find = lambda request: index.response(request.item, request.repeat)
 
 
 class Finder:
@@ -99,7 +86,12 @@ class Finder:
         self.by_row: dict[int, list[Instance]] = {}
         for one in instances:
             self.by_row.setdefault(one.doc_id, []).append(one)
-        self.by_content = {one.doc_hash: one for one in instances}
+        self.by_content: dict[str, list[Instance]] = {}
+        """A data set can hold a document twice."""
+        for one in instances:
+            self.by_content.setdefault(one.doc_hash, []).append(one)
+        self.answered: Counter[tuple[str, int]] = Counter()
+        """Responses found so far, by the document's hash and the repeat."""
 
     def instance(self, row: RecordedResponse) -> Instance:
         """The instance a row answers.
@@ -145,7 +137,13 @@ class Finder:
         known = {name: doc[name] for name in self.task.source.fields if name in doc}
         named = {"subtask": subtask} if by_file(self.task.source) else {}
         instance = Instance(self.task.name, row.doc_id or 0, known | named, subtask)
-        return self.by_content.get(instance.doc_hash, instance)
+        same = self.by_content.get(instance.doc_hash, [instance])
+        if row.doc_id is not None:
+            return next((one for one in same if one.doc_id == row.doc_id), same[0])
+        # Of a document that is there twice the first response is the first one's.
+        seen = (instance.doc_hash, row.repeat)
+        self.answered[seen] += 1
+        return same[min(self.answered[seen], len(same)) - 1]
 
     def subtask_of(self, row: RecordedResponse, doc: Doc) -> str:
         """The sub-task the task itself reads from a document; '' where the document has none."""

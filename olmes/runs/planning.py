@@ -119,7 +119,7 @@ def plan_run(
     plan = make_plan(
         chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run
     )
-    set_answers(model, plan, recorded)
+    set_answers(model, recorded)
     return plan
 
 

@@ -131,6 +131,7 @@ class ScoreSheet:
         complete_row(row, ordered)
         if any(outcome.timeout for outcome in ordered):
             row["values"] = {**self.task.wrong_values(self.docs[position]), **row["values"]}
+        require_value(row, self.task)
         self.rows[position] = row
 
 
@@ -164,3 +165,15 @@ def complete_row(row: ResponseRow, outcomes: Sequence[Outcome]) -> None:
             notes.append(verdict.note)
     row["flags"] = [name for name in FLAGS if name in flags]
     row["note"] = "; ".join(filter(None, notes))
+
+
+def require_value(row: ResponseRow, task: Task) -> None:
+    """Count a scored response without a value of the primary metric as one that crashed its scorer.
+
+    It would leave the mean in silence: 8 right of 10 scored and 10 not would stand there as 80 %.
+    Only where a judge's answer could not be read may the scorer say so instead (`unparsed`).
+    """
+    unread = task.judged and "unparsed" in row["flags"]
+    if row["values"].get(task.primary) is None and not unread and "crashed" not in row["flags"]:
+        row["flags"] = [name for name in FLAGS if name in {*row["flags"], "crashed"}]
+        row["note"] = "; ".join(filter(None, (row["note"], f"no scorer gave {task.primary}")))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.pairing import PairedDifference as PairedDifference
     from olmes.stats.pairing import compare as compare
     from olmes.stats.pairing import with_holm as with_holm
+    from olmes.stats.pairs import all_pairs as all_pairs
     from olmes.stats.power import design_effect as design_effect
     from olmes.stats.power import difference_variance as difference_variance
     from olmes.stats.power import items_needed as items_needed
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.strata import StratifiedMean as StratifiedMean
     from olmes.stats.strata import stratified_mean as stratified_mean
     from olmes.stats.suites import Difference as Difference
+    from olmes.stats.suites import SuiteDifference as SuiteDifference
     from olmes.stats.suites import generalization_gap as generalization_gap
     from olmes.stats.suites import suite_difference as suite_difference
     from olmes.stats.suites import suite_mean as suite_mean
@@ -64,8 +66,10 @@ PUBLIC = {
     "PairedDifference": "pairing",
     "RankCorrelation": "carryover",
     "StratifiedMean": "strata",
+    "SuiteDifference": "suites",
     "Trend": "trends",
     "Z95": "estimates",
+    "all_pairs": "pairs",
     "best_of": "selection",
     "bootstrap": "resampling",
     "carry_over": "carryover",

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 Z95 = 1.959963984540054
 """The normal quantile at 0.975; a number, because the module that computes it is slow to import."""
 
+ROUNDING = 1e-12
+"""What the sums of numbers that are all alike may differ by, relative to them."""
+
 T95_FEW = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 """Student's t at 0.975 for 1 to 9 degrees of freedom, where the expansion below is not yet exact."""
 
@@ -47,6 +50,11 @@ def t95(df: float) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return z + sum(term / df**power for power, term in enumerate(terms, start=1))
+
+
+def negligible(error: float, scale: float) -> bool:
+    """Whether an error is nothing but the rounding of numbers as large as `scale`."""
+    return error <= ROUNDING * scale
 
 
 def wilson(share: float, n: float) -> tuple[float, float]:
@@ -107,6 +115,8 @@ def ratio(
     if clusters > 1:
         squares = sum((t - value * m) ** 2 for t, m in zip(totals, sizes, strict=True))
         stderr = math.sqrt(clusters / (clusters - 1) * squares) / size
+        if negligible(stderr * size, max(abs(max(totals)), abs(min(totals))) * math.sqrt(clusters)):
+            stderr = 0.0
     effective = effective_size(value, stderr, sizes) if is_share else None
     df = max(1, clusters - 1)
     return with_interval(value, stderr, count, is_share=is_share, effective=effective, df=df)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeVar
 
-from olmes.stats.estimates import Z95, t95
+from olmes.stats.estimates import Z95
 from olmes.stats.exact import PValue, mcnemar_exact, sign_flip_test
+from olmes.stats.moments import Evidence, Moments, moments_of
 from olmes.stats.multiplicity import holm
 from olmes.stats.power import items_needed, minimum_detectable_effect
-from olmes.stats.strata import StratifiedMean, stratified_mean
+from olmes.stats.strata import stratified_mean
+from olmes.stats.verdicts import Verdict, verdict_of, verdict_sentence
 from olmes.types import JsonObject
 
-Verdict = Literal["better", "worse", "tied", "not enough data"]
 Key = TypeVar("Key")
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,8 @@ class PairedDifference:
     """Candidate less baseline; of macro averages where strata were given."""
     stderr: float | None
     """Paired, clustered; None where there is one cluster."""
+    df: float | None
+    """Degrees of freedom of the interval's Student's t."""
     ci_low: float | None
     ci_high: float | None
     p_value: float
@@ -48,31 +48,26 @@ class PairedDifference:
 
     @property
     def verdict(self) -> Verdict:
-        """Better, worse, tied or not enough data.
-
-        Tied: the whole interval lies within ± margin, whether or not it holds 0. Better or worse:
-        the interval leaves out 0 and the adjusted p-value is below 0.05. All else is not enough data,
-        never "no difference".
-        """
-        if self.ci_low is None or self.ci_high is None:
-            return "not enough data"
-        if -self.margin < self.ci_low and self.ci_high < self.margin:
-            return "tied"
-        if self.p_adjusted < ALPHA and (self.ci_low > 0 or self.ci_high < 0):
-            return "better" if (self.ci_low > 0) == self.higher_is_better else "worse"
-        return "not enough data"
+        """Better, worse, tied or not enough data (`verdict_of`)."""
+        return verdict_of(
+            self.ci_low,
+            self.ci_high,
+            self.p_adjusted,
+            self.margin,
+            higher_is_better=self.higher_is_better,
+        )
 
     @property
     def sentence(self) -> str:
         """The verdict with its numbers, in percentage points for shares."""
-        scale, unit = (100, " points") if self.is_share else (1, "")
-        interval = "no interval from one item"
-        if self.ci_low is not None and self.ci_high is not None:
-            interval = f"95 % interval {scale * self.ci_low:+.2f} to {scale * self.ci_high:+.2f}"
-        p = "p < 0.001" if self.p_adjusted < 0.001 else f"p = {self.p_adjusted:.3f}"
-        return (
-            f"{self.verdict.capitalize()}: {scale * self.difference:+.2f}{unit} "
-            f"({interval}, {p}, n = {self.n})."
+        return verdict_sentence(
+            self.verdict,
+            self.difference,
+            self.ci_low,
+            self.ci_high,
+            self.p_adjusted,
+            is_share=self.is_share,
+            of=f"n = {self.n}",
         )
 
     @property
@@ -154,79 +149,89 @@ def compare(
     first = stratified_mean(baseline, clusters=clusters, strata=strata, sizes=sizes).value
     second = stratified_mean(candidate, clusters=clusters, strata=strata, sizes=sizes).value
     binary = all(value in (0, 1) for pair in pairs for value in pair)
+    single = mean.clusters == len(pairs)
+    alone = mean if single else stratified_mean(differences, strata=strata, sizes=sizes)
+    scale = max(abs(value) for pair in pairs for value in pair)
+    evidence = Evidence(alone.effective_clusters, mean.effective_clusters, mean.spare_clusters)
+    moments = moments_of(mean.value, mean.error, alone.error, evidence, binary=binary, scale=scale)
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    alike = mean.clusters == len(pairs) and max(mean.weights) - min(mean.weights) < 1e-12
-    if binary and alike:
-        found = mcnemar_exact(wins, losses)
-    elif test == "t":
-        found = t_test(mean, binary=binary)
-    else:
+    alike = single and max(mean.weights) - min(mean.weights) < EQUAL_WEIGHTS
+    if test == "exact" and not (binary and alike):
         found = sign_flip_test(mean.shares, n_resamples=n_resamples, seed=seed)
+    else:
+        found = quick_test(moments, wins, losses, alike=alike)
     if is_share is None:
         is_share = all(0 <= value <= 1 for pair in pairs for value in pair)
-    low, high = difference_interval(mean, binary=binary)
-    if is_share and low is not None and high is not None:
-        low, high = max(-1.0, low), min(1.0, high)
-    return PairedDifference(
+    return difference_of(
+        moments,
+        found,
         n=len(pairs),
         clusters=mean.clusters,
-        baseline=first,
-        candidate=second,
-        difference=mean.value,
-        stderr=mean.stderr,
-        ci_low=low,
-        ci_high=high,
-        p_value=found.p_value,
-        p_adjusted=found.p_value,
-        test=found.test,
-        wins=wins if higher_is_better else losses,
-        losses=losses if higher_is_better else wins,
+        values=(first, second),
+        flips=(wins, losses),
         margin=margin,
         is_share=is_share,
         higher_is_better=higher_is_better,
     )
 
 
-def centre_and_error(mean: StratifiedMean, *, binary: bool) -> tuple[float, float | None]:
-    """What an interval or a test of a mean paired difference is built on.
+EQUAL_WEIGHTS = 1e-12
+"""What the weights of items that weigh the same may differ by."""
 
-    The mean and its error; but differences of 0/1 scores, and differences that are all alike, first
-    get one win and one loss more (Bonett & Price 2012): without them ten ties in ten items would make
-    the interval a point. In terms of the clusters' effective number C: with
-    S = C(C - 1) SE² + C D², the sum of squares, centre D C/(C + 2) and variance
-    ((S + 2)/(C + 2) - centre²)/(C + 2); with items alone and alike that is their formula.
+
+def quick_test(moments: Moments, wins: int, losses: int, *, alike: bool) -> PValue:
+    """McNemar's test for 0/1 items that stand alone and weigh the same, else Student's t."""
+    return mcnemar_exact(wins, losses) if moments.binary and alike else moments.t_test()
+
+
+def difference_of(
+    moments: Moments,
+    found: PValue,
+    *,
+    n: int,
+    clusters: int,
+    values: tuple[float, float],
+    flips: tuple[int, int],
+    margin: float,
+    is_share: bool,
+    higher_is_better: bool,
+) -> PairedDifference:
+    """A comparison from what was counted.
+
+    Args:
+        moments: of the difference.
+        found: its p-value.
+        n: items.
+        clusters: of them.
+        values: of the baseline and of the candidate.
+        flips: items on which the candidate's value is larger, and smaller.
+        margin: as for `compare`.
+        is_share: as for `compare`; the interval of shares ends at ± 1.
+        higher_is_better: as for `compare`.
     """
-    if mean.stderr is None or not (binary or mean.stderr == 0):
-        return mean.value, mean.stderr
-    count = mean.effective_clusters
-    squares = count * (count - 1) * mean.stderr**2 + count * mean.value**2
-    centre = mean.value * count / (count + 2)
-    return centre, math.sqrt(max(0.0, (squares + 2) / (count + 2) - centre**2) / (count + 2))
-
-
-def difference_interval(
-    mean: StratifiedMean, *, binary: bool
-) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % interval of a mean paired difference: centre ± t SE.
-
-    Student's t, since the variance is estimated and with few clusters the normal quantile is too
-    small. None and None where there is one cluster.
-    """
-    centre, stderr = centre_and_error(mean, binary=binary)
-    if stderr is None or mean.df is None:
-        return None, None
-    half = t95(mean.df) * stderr
-    return centre - half, centre + half
-
-
-def t_test(mean: StratifiedMean, *, binary: bool) -> PValue:
-    """Student's t test that a mean paired difference is 0; p = 1 where there is one cluster."""
-    centre, stderr = centre_and_error(mean, binary=binary)
-    if stderr is None or mean.df is None:
-        return PValue(1.0, "paired t")
-    from scipy.special import stdtr
-
-    return PValue(2 * float(stdtr(mean.df, -abs(centre) / stderr)), "paired t")
+    low, high = moments.interval()
+    if is_share and low is not None and high is not None:
+        low, high = max(-1.0, low), min(1.0, high)
+    wins, losses = flips if higher_is_better else flips[::-1]
+    return PairedDifference(
+        n=n,
+        clusters=clusters,
+        baseline=values[0],
+        candidate=values[1],
+        difference=moments.value,
+        stderr=moments.stderr,
+        df=moments.df,
+        ci_low=low,
+        ci_high=high,
+        p_value=found.p_value,
+        p_adjusted=found.p_value,
+        test=found.test,
+        wins=wins,
+        losses=losses,
+        margin=margin,
+        is_share=is_share,
+        higher_is_better=higher_is_better,
+    )
 
 
 def with_holm(differences: Mapping[Key, PairedDifference]) -> dict[Key, PairedDifference]:

@@ -31,6 +31,16 @@ class StratifiedMean:
         return len(self.weights)
 
     @property
+    def error(self) -> tuple[float, float] | None:
+        """The error with its degrees of freedom; None where there is one cluster in all."""
+        return None if self.stderr is None or self.df is None else (self.stderr, self.df)
+
+    @property
+    def spare_clusters(self) -> int:
+        """How many clusters there are beyond one a stratum; at least 1."""
+        return max(1, self.clusters - len(set(self.places)))
+
+    @property
     def effective_clusters(self) -> float:
         """As many clusters of equal weight would be worth: 1/Σ w² (Kish 1965)."""
         return 1 / sum(weight**2 for weight in self.weights)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from olmes.stats.estimates import Estimate, with_interval
+from olmes.stats.estimates import Estimate, t95, with_interval
 from olmes.stats.pairing import PairedDifference
+from olmes.stats.verdicts import Verdict, verdict_of, verdict_sentence
+from olmes.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,50 @@ class Difference:
     ci_high: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class SuiteDifference(Difference):
+    """The difference of two suite means over the same items, candidate less baseline."""
+
+    df: float | None
+    """Degrees of freedom of the interval's Student's t, on the side of 0."""
+    p_value: float
+    """Two-sided, of a difference of 0; 1 where a task has no interval."""
+    tasks: int
+    """How many the mean is of."""
+    margin: float
+    """Differences below it do not matter, in the unit of the tasks."""
+    is_share: bool
+    higher_is_better: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """Better, worse, tied or not enough data, as of one task (`verdict_of`)."""
+        return verdict_of(
+            self.ci_low,
+            self.ci_high,
+            self.p_value,
+            self.margin,
+            higher_is_better=self.higher_is_better,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The verdict with its numbers, in percentage points for shares."""
+        return verdict_sentence(
+            self.verdict,
+            self.value,
+            self.ci_low,
+            self.ci_high,
+            self.p_value,
+            is_share=self.is_share,
+            of="1 task" if self.tasks == 1 else f"mean of {self.tasks} tasks",
+        )
+
+    def to_json(self) -> JsonObject:
+        """A JSON object with every field, the verdict and the sentence."""
+        return asdict(self) | {"verdict": self.verdict, "sentence": self.sentence}
+
+
 def suite_mean(tasks: Mapping[str, Estimate]) -> Estimate | None:
     """The unweighted mean of tasks; its error is sqrt(Σ SE²)/T. None without tasks.
 
@@ -29,39 +75,101 @@ def suite_mean(tasks: Mapping[str, Estimate]) -> Estimate | None:
     if not tasks:
         return None
     values = [task.value for task in tasks.values()]
-    errors = [task.stderr for task in tasks.values()]
     n = sum(task.n for task in tasks.values())
     value = math.fsum(values) / len(values)
-    known = [error for error in errors if error is not None]
-    if len(known) < len(errors):
+    stderr = combined_stderr([task.stderr for task in tasks.values()])
+    if stderr is None:
         return Estimate(value, None, None, None, n)
-    stderr = math.sqrt(math.fsum(error**2 for error in known)) / len(values)
     return with_interval(value, stderr, n, is_share=all(0 <= v <= 1 for v in values))
 
 
-def suite_difference(tasks: Mapping[str, PairedDifference]) -> Difference | None:
-    """The difference of two suite means, each task paired by its items. None without tasks.
+def suite_difference(
+    tasks: Mapping[str, PairedDifference], *, margin: float | None = None
+) -> SuiteDifference | None:
+    """The difference of two suite means, each task paired by its items.
 
-    The tasks' intervals are combined by squaring and adding (below), over T.
+    The interval squares and adds the distances to the ends of the tasks' intervals (Zou & Donner
+    2008) over T, each distance freed of its own Student's t and the sum given one with
+    Satterthwaite's degrees of freedom; the p-value is by that t. The mean of one task is the task,
+    with its interval and its p-value.
+
+    Args:
+        tasks: by name; their p-values need no correction, for the mean is a question of its own.
+        margin: half-width within which two means count as tied; the tasks' smallest if not given.
+
+    Returns:
+        None without tasks, and where the tasks have no direction or unit in common.
     """
-    if not tasks:
+    members = list(tasks.values())
+    if len({(task.higher_is_better, task.is_share) for task in members}) != 1:
         return None
-    count = len(tasks)
-    value = math.fsum(task.difference for task in tasks.values()) / count
-    errors = [task.stderr for task in tasks.values()]
-    known = [error for error in errors if error is not None]
-    if len(known) < count:
-        return Difference(value, None, None, None)
-    down, up = [], []
-    for task in tasks.values():
-        if task.ci_low is None or task.ci_high is None:
-            return Difference(value, None, None, None)
-        down.append(task.difference - task.ci_low)
-        up.append(task.ci_high - task.difference)
-    stderr = math.sqrt(math.fsum(error**2 for error in known)) / count
-    return Difference(
-        value, stderr, value - root_sum_square(down) / count, value + root_sum_square(up) / count
+    count = len(members)
+    value = math.fsum(task.difference for task in members) / count
+    low, high, df, p_value = None, None, None, 1.0
+    if count == 1:
+        one = members[0]
+        low, high, df, p_value = one.ci_low, one.ci_high, one.df, one.p_value
+    elif (sides := sides_of(members)) is not None:
+        below, above = (combined(side) for side in sides)
+        low = value - t95(below.df) * below.stderr / count
+        high = value + t95(above.df) * above.stderr / count
+        toward_0 = below if value > 0 else above
+        df, p_value = toward_0.df, toward_0.p_value(value * count)
+    return SuiteDifference(
+        value=value,
+        stderr=combined_stderr([task.stderr for task in members]),
+        ci_low=low,
+        ci_high=high,
+        df=df,
+        p_value=p_value,
+        tasks=count,
+        margin=min(task.margin for task in members) if margin is None else margin,
+        is_share=members[0].is_share,
+        higher_is_better=members[0].higher_is_better,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of an interval: the standard error that its distance stands for."""
+
+    stderr: float
+    df: float
+
+    def p_value(self, value: float) -> float:
+        """Student's two-sided p-value of a true value of 0."""
+        if self.stderr == 0:
+            return 1.0 if value == 0 else 0.0
+        from scipy.special import stdtr
+
+        return 2 * float(stdtr(self.df, -abs(value) / self.stderr))
+
+
+def sides_of(tasks: Sequence[PairedDifference]) -> tuple[list[Side], list[Side]] | None:
+    """What the lower and the upper sides of intervals stand for; None where one has no interval."""
+    below, above = [], []
+    for task in tasks:
+        if task.ci_low is None or task.ci_high is None or task.df is None:
+            return None
+        t = t95(task.df)
+        below.append(Side(max(0.0, task.difference - task.ci_low) / t, task.df))
+        above.append(Side(max(0.0, task.ci_high - task.difference) / t, task.df))
+    return below, above
+
+
+def combined(sides: Sequence[Side]) -> Side:
+    """The side of a sum: errors squared and added, degrees of freedom by Satterthwaite 1946."""
+    total = math.fsum(side.stderr**2 for side in sides)
+    spread = math.fsum(side.stderr**4 / side.df for side in sides)
+    return Side(math.sqrt(total), total * total / spread if spread > 0 else sides[0].df)
+
+
+def combined_stderr(errors: Sequence[float | None]) -> float | None:
+    """The standard error of a mean of independent numbers; None where one of theirs is not known."""
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors):
+        return None
+    return math.sqrt(math.fsum(error**2 for error in known)) / len(errors)
 
 
 def generalization_gap(dev: Estimate, unseen: Estimate) -> Difference:
@@ -80,8 +188,3 @@ def generalization_gap(dev: Estimate, unseen: Estimate) -> Difference:
     low = value - math.hypot(dev.value - dev.ci_low, unseen.ci_high - unseen.value)
     high = value + math.hypot(dev.ci_high - dev.value, unseen.value - unseen.ci_low)
     return Difference(value, stderr, low, high)
-
-
-def root_sum_square(distances: Sequence[float]) -> float:
-    """sqrt(Σ x²), of one side of intervals that are independent of each other."""
-    return math.sqrt(math.fsum(max(0.0, distance) ** 2 for distance in distances))

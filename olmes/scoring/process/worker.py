@@ -12,10 +12,12 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import sys
 import time
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, SupportsFloat, TypedDict
 
 from olmes.benchmark.registry import task_from_reference
 from olmes.benchmark.task import Task
@@ -78,6 +80,8 @@ def score(task: Task, job: Job) -> WorkerAnswer:
         if "judgements" in job:
             arguments.append([Judgement.from_json(row) for row in job["judgements"]])
         verdict = getattr(task, job["scorer"])(*arguments)
+        if said := not_a_number(verdict.values):
+            return {"crash": said}
         return {"verdict": dataclasses.asdict(verdict)}
     except (MemoryError, RecursionError) as error:
         return {"limit": type(error).__name__}
@@ -87,6 +91,18 @@ def score(task: Task, job: Job) -> WorkerAnswer:
             frame = frame.tb_next
         where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
         return {"crash": f"{type(error).__name__}: {error} ({where})"}
+
+
+def not_a_number(values: Mapping[str, float | Sequence[float]]) -> str:
+    """Which value of a verdict is no finite number, in words; '' where all are.
+
+    A mean that holds such a value is none, and JSON cannot say it.
+    """
+    for name, value in values.items():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if not isinstance(part, SupportsFloat) or not math.isfinite(part):
+                return f"{name} = {part!r}, which is no number"
+    return ""
 
 
 def main() -> None:

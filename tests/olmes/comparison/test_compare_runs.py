@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import math
 from pathlib import Path
@@ -19,7 +20,9 @@ from olmes.comparison.boards import pairwise
 from olmes.comparison.compare import Comparison, RefusedTask, compare_runs
 from olmes.comparison.items import SharedItems
 from olmes.comparison.power_words import power_words
+from olmes.reports.comparison_page import write_comparison_page
 from olmes.seal.look import Look
+from olmes.seal.sealing import unseal
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import content_hash
 from tests.factories import response_row, run_json, score_json, task_json, with_fields, written
@@ -187,19 +190,45 @@ def test_tasks_of_one_run_alone_are_named(echo: EchoBench, tmp_path: Path) -> No
     assert found.suite is None
 
 
-def test_samples_under_seal_are_not_paired(echo: EchoBench, tmp_path: Path) -> None:
-    suite = tmp_path / "exam.toml"
+def exams(echo: EchoBench, folder: Path) -> tuple[Record, Record]:
+    """Two runs under seal, of 2 and of 4 right answers."""
+    suite = folder / "exam.toml"
     suite.write_text(f'name = "exam"\ntasks = ["{echo.task}"]\nheld_out = true\n', "utf-8")
     look = Look(reason="final")
-    a = run(echo, tmp_path, {0, 1}, target=str(suite), look=look)
-    b = run(echo, tmp_path, {0, 1, 2, 3}, name="b", target=str(suite), look=look)
+    return (
+        run(echo, folder, {0, 1}, target=str(suite), look=look),
+        run(echo, folder, {0, 1, 2, 3}, name="b", target=str(suite), look=look),
+    )
+
+
+def test_runs_under_seal_are_paired_and_no_item_is_shown(echo: EchoBench, tmp_path: Path) -> None:
+    a, b = exams(echo, tmp_path)
     found = compare_runs(a, b)
+    assert found.unpaired == []
+    [task] = found.tasks
+    sealed = known(task.difference)
+    assert (task.sealed, task.flips) == (True, [])
+    assert (sealed.wins, sealed.losses, sealed.n) == (2, 0, N)
+    page = write_comparison_page(found, tmp_path / "page.html").read_text("utf-8")
+    assert "no item is shown" in page
+    assert not any(f"word{i}" in page or f"word{i}" in str(as_json(found)) for i in range(4))
+    # Opened, the same pair gives the same number, and its items.
+    for record in (a, b):
+        unseal(record.folder, "test")
+    [opened] = compare_runs(a, b).tasks
+    assert opened.difference == sealed
+    assert len(opened.flips) == 2
+
+
+def test_a_sealed_file_that_was_changed_is_not_paired(echo: EchoBench, tmp_path: Path) -> None:
+    a, b = exams(echo, tmp_path)
+    with gzip.open(b.folder / b.run.sealed["echo"].file, "ab") as stream:
+        stream.write(b"\n")
+    found = compare_runs(a, Record.load(b.folder))
     assert found.tasks == []
     [task] = found.unpaired
-    difference = known(task.difference)
-    assert difference.value == pytest.approx(2 / N)
-    assert known(difference.ci_low) < 2 / N < known(difference.ci_high)
-    assert "flips" not in as_json(found)["unpaired"][0]
+    assert known(task.difference).value == pytest.approx(2 / N)
+    assert pairwise([a, Record.load(b.folder)]) is None
 
 
 def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) -> None:

@@ -171,10 +171,11 @@ def test_compare_prints_and_writes_a_page(store: Path, tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
     found = json.loads(olmes("compare", a, b, "--json"))
     assert [task["name"] for task in found["tasks"]] == list(loaded("dev-alpha").tasks)
-    # Under seal the two estimates are compared.
+    # Under seal the items are paired, and none is shown.
     sealed = [store / LABELS[label] for label in ("unseen-alpha", "unseen-beta")]
     found = json.loads(olmes("compare", *sealed, "--json"))
-    assert len(found["unpaired"]) == len(loaded("unseen-alpha").tasks)
+    assert len(found["tasks"]) == len(loaded("unseen-alpha").tasks)
+    assert all(task["sealed"] and not task["flips"] for task in found["tasks"])
     mixed = [store / LABELS[f"mixed-weigher-{name}"] for name in ("one", "two")]
     found = json.loads(olmes("compare", *mixed, "--json"))
     assert {task["unit"] for task in found["tasks"]} == {"share", "number"}

@@ -16,7 +16,6 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from olmes import stats
-from olmes.stats.pairing import difference_interval
 from tests.known import known
 
 FEW = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=40)
@@ -287,6 +286,41 @@ def test_design_effect() -> None:
 
 
 def test_ten_ties_in_ten_items_are_no_point() -> None:
-    low, high = difference_interval(stats.stratified_mean([0.0] * 10), binary=True)
-    assert known(low) < -0.2
-    assert known(high) > 0.2
+    found = stats.compare([0.0] * 10, [0.0] * 10)
+    half = reference.t.ppf(0.975, 9) * math.sqrt(2) / 12
+    assert (found.ci_low, found.ci_high) == pytest.approx((-half, half), abs=1e-4)
+
+
+def test_differences_that_are_alike_but_for_rounding_are_alike() -> None:
+    """.5 - .2 and .4 - .1 differ in the last bit."""
+    rounded = stats.compare([0.5, 0.4] * 8, [0.2, 0.1] * 8)
+    assert rounded.stderr == 0
+    even = stats.compare([0.5] * 16, [0.25] * 16)
+    assert known(rounded.ci_high) - known(rounded.ci_low) == pytest.approx(
+        known(even.ci_high) - known(even.ci_low), rel=0.1
+    )
+    longer = stats.compare([1000.1, 2000.1] * 8, [1000.2, 2000.2] * 8)
+    assert longer.stderr == 0
+    assert known(longer.ci_high) - known(longer.ci_low) > 0.3
+
+
+def test_clusters_that_do_not_matter_leave_the_interval_as_it_is() -> None:
+    """Ten passages of ten: one win and one loss more are items, not whole passages."""
+    draw = np.random.default_rng(5)
+    a, b = draw.integers(0, 2, 100).tolist(), draw.integers(0, 2, 100).tolist()
+    clustered = stats.compare(a, b, clusters=[i // 10 for i in range(100)])
+    alone = stats.compare(a, b)
+    ratio = known(clustered.stderr) / known(alone.stderr) * 2.262 / 1.984
+    width = known(clustered.ci_high) - known(clustered.ci_low)
+    assert width == pytest.approx(ratio * (known(alone.ci_high) - known(alone.ci_low)), rel=0.03)
+
+
+def test_clusters_that_agree_with_themselves_count_as_one_item_each() -> None:
+    a, b = [0] * 6 + [1] * 6 + [0, 1] * 4, [1] * 6 + [0] * 3 + [1] * 3 + [0, 1] * 4
+    alone = stats.compare(a, b)
+    tenfold = stats.compare(
+        [x for x in a for _ in range(10)],
+        [y for y in b for _ in range(10)],
+        clusters=[i // 10 for i in range(200)],
+    )
+    assert (tenfold.ci_low, tenfold.ci_high) == pytest.approx((alone.ci_low, alone.ci_high))

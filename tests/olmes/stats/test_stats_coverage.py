@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from scipy.stats import binom, multinomial
 
 from olmes import stats
-from olmes.stats.pairing import difference_interval
+from olmes.stats.moments import Evidence, Moments, moments_of
 from tests.known import known
 
 DRAWS = 10_000
@@ -155,8 +156,7 @@ def pair_coverage(n: int, win: float, loss: float) -> float:
                 continue
             d = (wins - losses) / n
             stderr = ((wins + losses - n * d * d) / (n * (n - 1))) ** 0.5
-            mean = stats.StratifiedMean(d, stderr, n - 1, (), (1 / n,) * n, ())
-            low, high = difference_interval(mean, binary=True)
+            low, high = Moments(d, stderr, n - 1, True, n).interval()
             covered += chance * (known(low) <= win - loss <= known(high))
     return covered
 
@@ -180,10 +180,15 @@ def test_few_discordant_pairs_make_a_wide_interval(
 
 
 def paired_intervals(differences: np.ndarray, binary: bool, **labels: list[int]) -> list[Ends]:
-    return [
-        difference_interval(stats.stratified_mean(row, **labels), binary=binary)
-        for row in differences.tolist()
-    ]
+    found: list[Ends] = []
+    for row in differences.tolist():
+        mean = stats.stratified_mean(row, **labels)
+        evidence = Evidence(len(row), mean.effective_clusters, mean.spare_clusters)
+        if "clusters" not in labels:
+            evidence = replace(evidence, items=mean.effective_clusters)
+        moments = moments_of(mean.value, mean.error, mean.error, evidence, binary=binary, scale=1)
+        found.append(moments.interval())
+    return found
 
 
 def test_coverage_of_a_clustered_paired_difference() -> None:

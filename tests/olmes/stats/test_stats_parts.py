@@ -187,21 +187,6 @@ def test_the_gap_is_newcombes() -> None:
     assert found.value == pytest.approx(0.2)
 
 
-def test_the_difference_of_suite_means_is_paired_by_task() -> None:
-    tasks = {
-        "a": stats.compare([0] * 30 + [1] * 70, [1] * 12 + [0] * 20 + [1] * 68),
-        "b": stats.compare([0] * 20 + [1] * 30, [1] * 20 + [1] * 30),
-    }
-    found = known(stats.suite_difference(tasks))
-    errors = [known(task.stderr) for task in tasks.values()]
-    assert found.value == pytest.approx(sum(t.difference for t in tasks.values()) / 2)
-    assert found.stderr == pytest.approx(math.hypot(*errors) / 2)
-    below = math.hypot(*(task.difference - known(task.ci_low) for task in tasks.values())) / 2
-    assert found.ci_low == pytest.approx(found.value - below)
-    assert stats.suite_difference({}) is None
-    assert known(stats.suite_difference({"c": stats.compare([0], [1])})).ci_low is None
-
-
 def test_the_mean_of_item_slopes_is_the_slope_of_the_means() -> None:
     draw = np.random.default_rng(2)
     steps, values = [0.0, 50.0, 200.0, 300.0], draw.normal(0, 1, (30, 4))
@@ -386,14 +371,6 @@ def test_rows_are_clustered_by_their_label_or_their_item() -> None:
     # A label is told apart from an item's id, and by sub-task.
     assert cluster_of(row("a", 1, 1.0, "x")) != cluster_of(row("b", 1, 1.0, "x"))
     assert cluster_of(row("a", 1, 1.0, "1")) != cluster_of(row("a", 1, 1.0))
-
-
-def test_both_ends_of_a_suite_difference_are_as_far_as_the_tasks_say() -> None:
-    tasks = {"a": stats.compare([0, 0, 1, 1] * 20, [1, 0, 1, 1] * 20)}
-    tasks["b"] = stats.compare([0, 1] * 30, [1, 0, 1] * 20)
-    found = known(stats.suite_difference(tasks))
-    above = math.hypot(*(known(task.ci_high) - task.difference for task in tasks.values())) / 2
-    assert found.ci_high == pytest.approx(found.value + above)
 
 
 def test_a_gap_from_one_known_error_has_none() -> None:

@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-ANSWER = re.compile(r"\b(?<!to )(?:answers?|ans)(?![a-z0-9_])|答案", re.IGNORECASE)
+ANSWER = re.compile(
+    r"\b(?<!to )(?:answers?|ans)(?![a-z0-9_]|\s(?:the|this|your)\b)|答案", re.IGNORECASE
+)
 """What announces an answer in words; the verb ("to answer") does not."""
 LINK = re.compile(
     r"(?P<verb>\b(?:is|are|was|be|becomes|equals|comes\s(?:out\s)?to)\b|[是为])"
@@ -61,7 +63,7 @@ def announcements(text: str, noun: re.Pattern[str]) -> Iterator[Announcement]:
     """
     for found in deque(noun.finditer(text), MOST_NOUNS):
         reach = text[found.end() : found.end() + REACH]
-        end = SENTENCE_END.search(reach, LINE_END.match(reach).end() or 1)  # type: ignore[union-attr]
+        end = SENTENCE_END.search(reach, LINE_END.match(reach).end())  # type: ignore[union-attr]
         for link in LINK.finditer(reach[: end.start()] if end else reach):
             if NO_STATEMENT.search(reach, 0, link.start()):
                 break
@@ -75,6 +77,11 @@ def hypothetical(text: str, start: int) -> bool:
     return HYPOTHESIS.search(text[max(0, start - 40) : start]) is not None
 
 
+SPOKEN_OF = re.compile(
+    r"\b(?:(?:(?:check|verify|confirm|find)(?:ing|ed)?|verified)\s(?:(?:the|our|my|this|your)\s)?"
+    r"(?:(?:final|correct)\s)?|(?:this|that|these|those|such\san|any|no|an|another)\s)\Z",
+    re.IGNORECASE,
+)
 # Who would say so is not the response: "some would say the answer is".
 ATTRIBUTED = re.compile(
     r"\b(?:some|one|many|people|you|they|others|students?|someone)\s(?:\w+\s)?"
@@ -89,6 +96,11 @@ TAKEN_BACK = re.compile(
     r"|(?:th(?:at|is)|it)(?:['’]s|\s(?:is|was))\s(?:not|wrong|incorrect)\b)",
     re.IGNORECASE,
 )
+
+
+def spoken_of(text: str, start: int) -> bool:
+    """Whether the noun at `start` is not the answer given: "to check our answer", "this answer"."""
+    return SPOKEN_OF.search(text[max(0, start - 40) : start]) is not None
 
 
 def attributed(text: str, start: int) -> bool:

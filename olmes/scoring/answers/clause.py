@@ -19,7 +19,12 @@ AS_REQUIRED = re.compile(
     r"(?:required|desired|wanted|requested|expected|claimed|needed|asked)\W*\Z",
     re.IGNORECASE,
 )
-LEADING_WORD = re.compile(r"(?:(?:so|thus|hence|therefore|then)\b,?\s?)+", re.IGNORECASE)
+LEADING_WORD = re.compile(
+    r"[*_# ]*(?:(?:final|my)\s)?answer[*_ ]*[:：](?:\*\*|__)?\s*"
+    r"|(?:(?:so|thus|hence|therefore|then)\b,?\s?)+",
+    re.IGNORECASE,
+)
+"""A label, or words that only connect."""
 COPULA = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals?|becomes|gives?|gets?)\b|:(?=\s))[\s,]*(?:equal to\s)?",
     re.IGNORECASE,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from olmes.scoring.answers.announcement import ANSWER
+
 WRAPPING = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|emph|bm|boldsymbol)\s*\{|[*_`$\"“”{}]"
     r"|\\[()\[\],;:! ]|\\(?:left|right|displaystyle|quad)\b"
@@ -17,7 +19,8 @@ FILLER = re.compile(
 )
 MATHEMATICS = re.compile(
     r"[-+−±–]?\s?(?:[$€£¥₹]|US\$|\b(?:Rs\.?|USD|EUR|GBP|INR)\s?(?=[\d.]))?\s?[-+−]?"
-    r"(?:[\d(\[\\√∞π∅|<>≤≥⁻]|\.\d|(?!(?:[aA]|I)\s+[a-zA-Z]{2})[a-zA-Z](?![a-zA-Z'’])|(?:sqrt|pi|sin|cos|tan|log|ln)\b)"
+    r"(?:[\d(\[\\√∞π∅|<>≤≥⁻]|\.\d|(?!(?:[aA]|I)\s+[a-zA-Z]{2})[a-zA-Z](?![a-zA-Z'’])"
+    r"|(?:sqrt|pi|sin|cos|tan|log|ln)\b)"
 )
 COMPARISON = re.compile(
     r"(?:between|less|more|greater|fewer|at least|at most|half|twice|double|over|under)\b",
@@ -25,18 +28,21 @@ COMPARISON = re.compile(
 )
 CLAUSE = re.compile(r"that\b", re.IGNORECASE)
 NOTHING = re.compile(
-    r"(?:is|are|was|were|be|will|given|shown|found|obtained|calculated|computed|determined|derived|provided|stated|below|above"
-    r"|as|in|correct|right|wrong|incorrect|clear|obvious|known|unknown|not|also|always|already|still"
-    r"|expressed|rounded|reasonable|required|called|written|based|because|since|by|to|what|which|how"
+    r"(?:is|are|was|were|be|will|given|shown|found|obtained|calculated|computed|determined|derived"
+    r"|provided|stated|below|above|as|in|correct|right|wrong|incorrect|clear|obvious|known|unknown|not"
+    r"|also|always|already|still|expressed|rounded|reasonable|sensible|plausible|consistent|valid|unique"
+    r"|verified|confirmed|exact|final|required|called|written|based|because|since|by|to|what|which|how"
     r"|this|these|here|there|it|we|I|he|she|they|you|let|let's|first|firstly|second|next|step|note|using"
-    r"|if|when|of|on|from|for|with|at|after|before|each|every|all|one can|given|sure|consider|start"
+    r"|if|when|of|on|from|for|with|at|after|before|each|every|all|one can|sure|consider|start"
     r"|and|but|or|do|does|did|can|could|should|would|must|may|might|has|have|had|supposed|going"
-    r"|the (?:same|following|correct|sum|product|difference|answer|question|problem)"
-    r"|my|our|your|his|her)"
-    r"(?![a-zA-Z])",
-    re.IGNORECASE,
+    r"|the (?:same|following|correct|sum|product|difference|question|problem|only|one|required|desired"
+    r"|final|[a-z]+est)"
+    r"|my|our|your|his|her|[a-z]+ly)"
+    r"(?![a-zA-Z])|.*\banswers?\b",
+    re.IGNORECASE | re.DOTALL,
 )
 """First words of what is no answer in words."""
+DRESSED = re.compile(r"[$*`\"]|\\(?:[(\[]|text)")
 WORD = re.compile(r"(?<!\\)\b[a-zA-Z]{2,}")
 NAMED = re.compile(
     r"(?:(?:the|this)(?:\s[a-zA-Z]+){1,3}|[a-zA-Z])\s(?:is|are|equals?)\s", re.IGNORECASE
@@ -73,11 +79,13 @@ def after_label(said: str, following: str) -> bool:
     bare = plain(said)
     words = len(WORD.findall(bare))
     named = NAMED.match(bare)
+    if ANSWER.search(bare):  # "check our answer: 17 + 4 is 21, so our answer is correct"
+        return False
     if "=" in following and COMPUTATION.match(bare, named.end() if named else 0):
         return False
     if not MATHEMATICS.match(bare):
         # "Answer: James slept 9 hours" may go on; "Answer: the value is 9" does not.
-        in_words = named or not any(map(str.isdigit, bare))
+        in_words = named or DRESSED.match(said) or not any(map(str.isdigit, bare))
         return (
             bool(bare and in_words) and not NOTHING.match(bare) and words <= MOST_WORDS_OF_A_LABEL
         )

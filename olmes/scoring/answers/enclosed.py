@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from olmes.scoring.answers.announcement import taken_back
-from olmes.scoring.answers.clause import MOST_CHARACTERS
+from olmes.scoring.answers.clause import MOST_CHARACTERS, last_sentences
 from olmes.scoring.answers.mark import Found, Mark, Origin
 
 BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{a-zA-Z])|(?<=\s)(?=[a-zA-Z](?![a-zA-Z])))")
@@ -92,4 +92,5 @@ def _tag(text: str, at: int) -> Found | None:
     content = text[at:end].strip()
     if not content or len(content) > MOST_CHARACTERS:
         return None
-    return Found(content.rpartition("\n")[2], Origin.TAG, end)
+    last = content if "\n" not in content else next(last_sentences(content), "")
+    return Found(last, Origin.TAG, end) if last else None

@@ -57,7 +57,7 @@ COMPOUND = re.compile(
     r"\s?(?:feet|foot|ft|hours?|dollars?|pounds?|lbs?|meters?|kilograms?|gallons?),?\s(?:and\s)?"
 )
 """Between the parts of a quantity in two units."""
-LISTED = re.compile(rf"(?:\s?{UNIT})?\s?(?:,|,?\s?and|,?\s?or|&|[-+*/])\s?")
+LISTED = re.compile(rf"(?:\s?{UNIT})?\s?(?:,|,?\s?and|,?\s?or|&|[-+*/])\s?|\s")
 GOES_ON = re.compile(
     r"\s?(?:\*\*|[\^/<>≤≥±]|:\d|[-+*]\s?[(a-z]|!(?=\s\w)|(?:sqrt|root|pi|log)\b|%?\sof\s(?:the\s)?\d)"
 )

@@ -15,6 +15,7 @@ from olmes.scoring.answers.announcement import (
     announcements,
     attributed,
     hypothetical,
+    spoken_of,
     taken_back,
 )
 from olmes.scoring.answers.clause import LEADING_WORD, WRONG, sentence, sentences
@@ -39,7 +40,8 @@ REACH = 200
 def nouns(text: str) -> Iterator[Mark]:
     """Every "answer" that has a verb or a colon, or is a heading."""
     for start, links in groupby(announcements(text, ANSWER), attrgetter("start")):
-        yield Mark(start, partial(_noun, text, tuple(links)))
+        if not spoken_of(text, start):
+            yield Mark(start, partial(_noun, text, tuple(links)))
 
 
 def _noun(text: str, links: tuple[Announcement, ...]) -> Found | None:

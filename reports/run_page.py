@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.comparison.eligibility import items_in_words
+from olmes.comparison.gate import GateLine, gates_of
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
 from olmes.records.shown import MISSING, metric_label, signs_of
@@ -115,6 +117,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "averaged": _averaged(run),
         "missing": run.suite.missing if run.suite else [],
         "suite": run.suite,
+        "limited": items_in_words(run),
         "notices": run_notices(run, sealed),
         "held_out": held_out_view(record),
         "tasks": [_task_view(record, name, packed[name], lengths.of(name)) for name in run.tasks],
@@ -125,6 +128,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "cost": run_cost(run),
         "engine": _lines(run.model.engine),
         "training": _training(run.model),
+        "gates": [gate_words(line) for line in gates_of(record)],
         "environment": _lines(as_json(run.environment)),
         "issues": ISSUES,
     }
@@ -147,8 +151,7 @@ def _mean(mean: MetricScore | None, link: str) -> ScoreView | None:
 def _averaged(run: RunRecord) -> int:
     """How many tasks the mean of the suite is over."""
     missing = run.suite.missing if run.suite else []
-    members = (run.suite.tasks if run.suite else []) or run.tasks
-    return sum(name not in missing for name in members)
+    return sum(name not in missing for name in run.mean_tasks)
 
 
 def pack(record: Record, name: str, collectors: Sequence[RowCollector]) -> PackedTask:
@@ -278,6 +281,14 @@ def _training(model: RecordedModel) -> str:
     if model.step is None:
         return ""
     return f"{model.family or model.name}, step {model.step:,}"
+
+
+def gate_words(line: GateLine) -> str:
+    """When a run was gated, against which one, and what came of it."""
+    failed = [name for name, outcome in line["scores"].items() if outcome != "pass"]
+    where = f" ({', '.join(failed)})" if failed else ""
+    policy = f" by {line['policy']}" if line["policy"] else ""
+    return f"{line['outcome']}{where} against {line['baseline']}{policy}, {date(line['time'])}"
 
 
 def _lines(value: Any) -> Pairs:

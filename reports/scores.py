@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, Score, TaskResult
 from olmes.records.shown import MARKS, NUMBER, interval, shown, signs_of
@@ -87,18 +88,8 @@ def _signs(unit: Unit, about: MetricScore | None) -> tuple[str, ...]:
 
 
 def suite_score(record: Record) -> MetricScore | None:
-    """The mean of a run's suite as a metric of its own; None for a run of single tasks."""
-    if (suite := record.run.suite) is None:
-        return None
-    return MetricScore(
-        value=suite.value,
-        stderr=suite.stderr,
-        ci_low=suite.ci_low,
-        ci_high=suite.ci_high,
-        n=suite.n,
-        higher_is_better=record.run.higher_is_better,
-        unit=suite.unit,
-    )
+    """The mean of a run's suite; None for a run of single tasks and for a suite without a mean."""
+    return run_mean(record.run) if record.run.suite else None
 
 
 def legend_of(metrics: Iterable[MetricScore]) -> str:

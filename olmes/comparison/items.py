@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, KeysView, Sequence
 from dataclasses import dataclass, field
 
 from olmes.records.aggregate import common_unit
@@ -67,6 +67,11 @@ class SharedItems:
             runs = [values_of(name, record, clusters=at == 0) for at, record in enumerate(records)]
             self.tasks[key] = joined(runs)
         return self.tasks[key]
+
+    def keys(self, name: str, record: Record) -> KeysView[Key]:
+        """The items that one run has a value of the primary metric for."""
+        kept = {} if self.runs is None else self.runs
+        return self.values(name, record, kept).values.keys()
 
     def values(
         self, name: str, record: Record, kept: dict[tuple[str, str], TaskValues]
@@ -146,7 +151,7 @@ class SuiteItems:
     """Whether every task's metric is one."""
     clusters: list[Hashable]
     strata: list[str]
-    """The task of each item: each weighs the same."""
+    """The task of each item, each of which weighs the same; of one macro average its sub-task."""
     sizes: list[float]
     """The weight of an item within its task."""
 
@@ -161,6 +166,10 @@ def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedIt
         sign = 1 if task.score.higher_is_better == higher else -1
         found.values.extend([sign * value for value in row] for row in own.values)
         found.clusters.extend((name, *cluster) for cluster in own.clusters)
-        found.strata.extend([name] * len(own.values))
-        found.sizes.extend(own.shares(macro=task.macro))
+        if len(names) == 1 and task.macro:
+            found.strata.extend(own.subtasks)
+            found.sizes.extend(own.shares(macro=False))
+        else:
+            found.strata.extend([name] * len(own.values))
+            found.sizes.extend(own.shares(macro=task.macro))
     return found

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.alarm import Alarm as Alarm
+    from olmes.stats.alarm import Fall as Fall
+    from olmes.stats.alarm import comparisons as comparisons
     from olmes.stats.alarm import regression_alarm as regression_alarm
+    from olmes.stats.alarm import unpaired_alarm as unpaired_alarm
+    from olmes.stats.averages import macro as macro
     from olmes.stats.carryover import CarryOver as CarryOver
     from olmes.stats.carryover import RankCorrelation as RankCorrelation
     from olmes.stats.carryover import carry_over as carry_over
     from olmes.stats.carryover import rank_correlation as rank_correlation
     from olmes.stats.estimates import Z95 as Z95
     from olmes.stats.estimates import Estimate as Estimate
-    from olmes.stats.estimates import macro as macro
     from olmes.stats.estimates import mean as mean
     from olmes.stats.estimates import ratio as ratio
     from olmes.stats.estimates import t95 as t95
@@ -62,6 +65,7 @@ PUBLIC = {
     "CarryOver": "carryover",
     "Difference": "suites",
     "Estimate": "estimates",
+    "Fall": "alarm",
     "PValue": "exact",
     "PairedDifference": "pairing",
     "RankCorrelation": "carryover",
@@ -75,12 +79,13 @@ PUBLIC = {
     "carry_over": "carryover",
     "checkpoint_noise": "selection",
     "compare": "pairing",
+    "comparisons": "alarm",
     "design_effect": "power",
     "difference_variance": "power",
     "generalization_gap": "suites",
     "holm": "multiplicity",
     "items_needed": "power",
-    "macro": "estimates",
+    "macro": "averages",
     "mcnemar_exact": "exact",
     "mean": "estimates",
     "mean_pass_at_k": "repeats",
@@ -97,6 +102,7 @@ PUBLIC = {
     "t95": "estimates",
     "trend": "trends",
     "trend_of_scores": "trends",
+    "unpaired_alarm": "alarm",
     "wilson": "estimates",
     "with_holm": "pairing",
     "with_interval": "estimates",

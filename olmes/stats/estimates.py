@@ -8,8 +8,8 @@ and Student's t for the number of clusters (Korn & Graubard 1998; compared by Fr
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 
 Z95 = 1.959963984540054
 """The normal quantile at 0.975; a number, because the module that computes it is slow to import."""
@@ -17,8 +17,10 @@ Z95 = 1.959963984540054
 ROUNDING = 1e-12
 """What the sums of numbers that are all alike may differ by, relative to them."""
 
-T95_FEW = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
-"""Student's t at 0.975 for 1 to 9 degrees of freedom, where the expansion below is not yet exact."""
+T95_BY_FREEDOM = (
+    1.210364, 0.707666, 0.150627, -0.223402, -0.103577, 0.209475, -0.096014, 0.014025,
+)  # fmt: skip
+"""ln(t/1.96) df as a polynomial in 1/df, from 1 to infinity: a fit to the quantile's exact values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +33,18 @@ class Estimate:
     ci_low: float | None
     ci_high: float | None
     n: int
+    clusters: int | None = None
+    """Clusters of those items; None where they were not counted."""
 
 
 def t95(df: float) -> float:
-    """Student's t quantile at 0.975, to 4 digits, for `df` >= 1 (fractions interpolate the table).
-
-    Abramowitz & Stegun 26.7.5, an expansion in 1/df about the normal quantile.
-    """
-    if df < len(T95_FEW):
-        below = max(1, int(df))
-        low, high = T95_FEW[below - 1], T95_FEW[below]
-        return low + (max(df, 1.0) - below) * (high - low)
-    z = Z95
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + sum(term / df**power for power, term in enumerate(terms, start=1))
+    """Student's t quantile at 0.975 for `df` >= 1, fractions too, to 6 digits."""
+    x = 1 / max(1.0, df)
+    power, logarithm = x, 0.0
+    for coefficient in T95_BY_FREEDOM:
+        logarithm += coefficient * power
+        power *= x
+    return Z95 * math.exp(logarithm)
 
 
 def negligible(error: float, scale: float) -> bool:
@@ -81,15 +76,17 @@ def with_interval(
 
     A share gets Wilson's interval at its `effective` sample size. When that is not given it is the
     one that the standard error is worth, p(1 - p)/SE², and at p = 0 or 1, where the error vanishes,
-    n. Anything else gets value ± t SE, t = 1.96 or Student's with `df` degrees of freedom.
+    n. Anything else gets value ± t SE, t = 1.96 or Student's with `df` degrees of freedom, and no
+    interval where the error is 0.
     """
     if is_share:
         if effective is None:
             spread = value * (1 - value)
             effective = spread / stderr**2 if stderr and spread > 0 else float(n)
         low, high = wilson(value, effective)
-    elif stderr is None:
-        return Estimate(value, None, None, None, n)
+    elif not stderr:
+        # Numbers that are all alike say nothing of other ones.
+        return Estimate(value, stderr, None, None, n)
     else:
         half = (Z95 if df is None else t95(df)) * stderr
         low, high = value - half, value + half
@@ -119,7 +116,8 @@ def ratio(
             stderr = 0.0
     effective = effective_size(value, stderr, sizes) if is_share else None
     df = max(1, clusters - 1)
-    return with_interval(value, stderr, count, is_share=is_share, effective=effective, df=df)
+    found = with_interval(value, stderr, count, is_share=is_share, effective=effective, df=df)
+    return replace(found, clusters=clusters)
 
 
 def effective_size(share: float, stderr: float | None, sizes: Sequence[float]) -> float:
@@ -165,24 +163,3 @@ def mean(values: Sequence[float], clusters: Sequence[Hashable] | None = None) ->
     is_share = all(0 <= value <= 1 for value in values)
     totals, sizes = cluster_sums(values, clusters)
     return ratio(totals, sizes, is_share=is_share)
-
-
-def macro(groups: Mapping[str, Estimate], pooled: Estimate, *, is_share: bool) -> Estimate:
-    """The unweighted mean of group means; its error is sqrt(Σ SE²)/G.
-
-    The groups are strata: the same ones in every run, so that their choice adds no error and they
-    are no clusters. A group of one item has no error of its own: the standard deviation of all items
-    together (`pooled`, the estimate over them) stands in for it, which errs on the wide side.
-    """
-    count = len(groups)
-    value = sum(group.value for group in groups.values()) / count
-    deviation2 = None if pooled.stderr is None else pooled.stderr**2 * pooled.n
-    squares = 0.0
-    for group in groups.values():
-        if group.stderr is not None and group.n > 1:
-            squares += group.stderr**2
-        elif deviation2 is not None:
-            squares += deviation2 / group.n
-        else:
-            return with_interval(value, None, pooled.n, is_share=is_share)
-    return with_interval(value, math.sqrt(squares) / count, pooled.n, is_share=is_share)

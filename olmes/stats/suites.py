@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
-from olmes.stats.estimates import Estimate, t95, with_interval
+from olmes.stats.estimates import Estimate, t95
 from olmes.stats.pairing import PairedDifference
+from olmes.stats.share_means import ShareOf, lower_end, upper_end, worth_of
 from olmes.stats.verdicts import Verdict, verdict_of, verdict_sentence
 from olmes.types import JsonObject
 
@@ -66,21 +68,54 @@ class SuiteDifference(Difference):
         return asdict(self) | {"verdict": self.verdict, "sentence": self.sentence}
 
 
-def suite_mean(tasks: Mapping[str, Estimate]) -> Estimate | None:
+def suite_mean(tasks: Mapping[str, Estimate], *, is_share: bool | None = None) -> Estimate | None:
     """The unweighted mean of tasks; its error is sqrt(Σ SE²)/T. None without tasks.
 
-    The tasks are fixed and share no items, so their errors are independent. Where every value lies
-    in [0, 1] the interval is Wilson's at the sample size that the error is worth.
+    The tasks are fixed and share no items, so their errors are independent. The interval of shares is
+    that of a mean of shares (`share_means`), each worth as many items as its own interval says toward
+    that end; of other numbers it squares and adds the distances to the ends of the tasks' intervals
+    (Zou & Donner 2008). The mean of one task is the task.
+
+    Args:
+        tasks: by name.
+        is_share: whether the values are shares; by default, whether they and their intervals could be.
     """
-    if not tasks:
-        return None
-    values = [task.value for task in tasks.values()]
-    n = sum(task.n for task in tasks.values())
-    value = math.fsum(values) / len(values)
-    stderr = combined_stderr([task.stderr for task in tasks.values()])
-    if stderr is None:
-        return Estimate(value, None, None, None, n)
-    return with_interval(value, stderr, n, is_share=all(0 <= v <= 1 for v in values))
+    members = list(tasks.values())
+    if len(members) < 2:
+        return members[0] if members else None
+    value = math.fsum(task.value for task in members) / len(members)
+    stderr = combined_stderr([task.stderr for task in members])
+    n = sum(task.n for task in members)
+    ends = [(task.ci_low, task.ci_high) for task in members]
+    known = [(low, high) for low, high in ends if low is not None and high is not None]
+    if len(known) < len(members):
+        return Estimate(value, stderr, None, None, n)
+    if is_share is None:
+        is_share = all(low >= 0 and high <= 1 for low, high in known)
+    if is_share:
+        low = lower_end(shares_toward(0, members))
+        high = upper_end(shares_toward(1, members))
+        return Estimate(value, stderr, low, high, n)
+    below = [task.value - low for task, (low, _) in zip(members, known, strict=True)]
+    above = [high - task.value for task, (_, high) in zip(members, known, strict=True)]
+    low, high = (root_sum_square(side) / len(members) for side in (below, above))
+    return Estimate(value, stderr, value - low, value + high, n)
+
+
+def shares_toward(end: Literal[0, 1], tasks: Sequence[Estimate]) -> list[ShareOf]:
+    """What each task is worth toward one end of the interval of their mean."""
+    found = []
+    for task in tasks:
+        ends = (task.ci_low, task.ci_high) if end == 0 else (task.ci_high, task.ci_low)
+        worths = (worth_of(task.value, one) for one in ends if one is not None)
+        worth = next((one for one in worths if one is not None), float(task.n))
+        found.append(ShareOf(task.value, 1 / len(tasks), worth))
+    return found
+
+
+def root_sum_square(distances: Sequence[float]) -> float:
+    """sqrt(Σ x²), of one side of intervals that are independent of each other."""
+    return math.sqrt(math.fsum(max(0.0, distance) ** 2 for distance in distances))
 
 
 def suite_difference(

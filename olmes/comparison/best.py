@@ -36,6 +36,7 @@ class SharedValues:
             strata=self.strata,
             sizes=self.sizes,
             higher_is_better=self.higher_is_better,
+            is_share=self.is_share,
         )
 
     def alarm(

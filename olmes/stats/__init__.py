@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.exact import mcnemar_exact as mcnemar_exact
     from olmes.stats.exact import sign_flip_test as sign_flip_test
     from olmes.stats.multiplicity import holm as holm
+    from olmes.stats.nested import nested_mean as nested_mean
     from olmes.stats.pairing import PairedDifference as PairedDifference
     from olmes.stats.pairing import compare as compare
     from olmes.stats.pairing import with_holm as with_holm
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.selection import BestOf as BestOf
     from olmes.stats.selection import best_of as best_of
     from olmes.stats.selection import checkpoint_noise as checkpoint_noise
+    from olmes.stats.strata import Part as Part
     from olmes.stats.strata import StratifiedMean as StratifiedMean
     from olmes.stats.strata import stratified_mean as stratified_mean
     from olmes.stats.suites import Difference as Difference
@@ -68,6 +70,7 @@ PUBLIC = {
     "Fall": "alarm",
     "PValue": "exact",
     "PairedDifference": "pairing",
+    "Part": "strata",
     "RankCorrelation": "carryover",
     "StratifiedMean": "strata",
     "SuiteDifference": "suites",
@@ -90,6 +93,7 @@ PUBLIC = {
     "mean": "estimates",
     "mean_pass_at_k": "repeats",
     "minimum_detectable_effect": "power",
+    "nested_mean": "nested",
     "pass_at_k": "repeats",
     "rank_correlation": "carryover",
     "ratio": "estimates",

@@ -21,7 +21,7 @@ from olmes.reports import numbers
 from olmes.reports.collectors import RowCollector, seen_by
 from olmes.reports.cost import run_cost
 from olmes.reports.dates import date
-from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost
+from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost, in_words
 from olmes.reports.held_out import held_out_view, link_of
 from olmes.reports.judges import judge_facts
 from olmes.reports.lengths import Lengths, ResponseLengths, length_view
@@ -215,7 +215,14 @@ def _browser_data(
                 "chunks": [[first + 1 + k, start] for k, start in enumerate(own.starts)],
             }
         )
-    return {"tasks": tasks, "flags": WORDS}, blobs
+    flags = dict.fromkeys(flag for task in packed.values() for flag in task.flags)
+    return {"tasks": tasks, "flags": WORDS | {flag: _words(flag) for flag in flags}}, blobs
+
+
+def _words(flag: str) -> str:
+    """The words for a flag; the format's cost may be named by any instruction's id."""
+    reason = flag.removeprefix("lost_")
+    return WORDS.get(flag) or (flag if reason == flag else f"lost to format: {in_words(reason)}")
 
 
 def _task_view(

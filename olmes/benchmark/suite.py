@@ -17,10 +17,12 @@ class Pair:
     dev: tuple[str, ...]
     """Their mean is held against `unseen`; those that were not run are left out, and said."""
     unseen: str
+    rewritten: str = ""
+    """A task with new items of the kind of `unseen`, which no model can have seen; '' for none."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field."""
-        return {"dev": list(self.dev), "unseen": self.unseen}
+        return {"dev": list(self.dev), "unseen": self.unseen, "rewritten": self.rewritten}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,17 +113,19 @@ def read_pair(table: Any, tasks: list[str], path: Path) -> Pair:
     """One `[[pairs]]` table of a suite.
 
     Raises:
-        OlmesError: it is not of the form `dev = [...]`, `unseen = "a task of the suite"`.
+        OlmesError: it is not of the form `dev = [...]`, `unseen = "a task of the suite"`, with a
+            `rewritten = "TASK"` where there is one.
     """
     match table:
         case {"dev": [str(), *_] as dev, "unseen": str() as unseen} if (
-            len(table) == 2
+            set(table) <= {"dev", "unseen", "rewritten"}
+            and isinstance(table.get("rewritten", ""), str)
             and all(isinstance(name, str) for name in dev)
             # What a task's file calls its task is known when the file is read, not here.
             and (unseen in tasks or any(name.endswith(".py") for name in tasks))
         ):
-            return Pair(dev=tuple(dev), unseen=unseen)
+            return Pair(dev=tuple(dev), unseen=unseen, rewritten=table.get("rewritten", ""))
     raise OlmesError(
         f'{path}: a pair must be `dev = ["TASK", ...]` and `unseen = "TASK"` with a task of the '
-        f"suite, not {table!r}."
+        f'suite, and `rewritten = "TASK"` if there is one, not {table!r}.'
     )

@@ -16,7 +16,7 @@ from olmes.records.shown import shown, shown_interval
 from olmes.tools import jsonl
 
 if TYPE_CHECKING:
-    from olmes.comparison.generalization import PastLook
+    from olmes.comparison.model_scores import PastLook
 
 
 UNSAID: frozenset[Kind] = frozenset(("demo data", "limited"))

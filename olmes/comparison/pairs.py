@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from olmes import stats
-from olmes.comparison.compare import MARGIN
 from olmes.comparison.items import SharedItems, suite_items
 from olmes.records.items import Key
 from olmes.records.record import Record
@@ -102,7 +101,6 @@ def task_pairs(
         clusters=found.clusters,
         strata=found.strata,
         sizes=found.sizes,
-        margin=MARGIN if found.is_share else 0.0,
         higher_is_better=found.higher_is_better,
         is_share=found.is_share,
     )

@@ -237,6 +237,9 @@ class RecordedPair(Struct, frozen=True, kw_only=True):
 
     dev: Annotated[list[str], Meta(description="tasks whose mean is held against `unseen`")]
     unseen: Annotated[str, Meta(description="a held-out task")]
+    rewritten: Annotated[
+        str, Meta(description="task with newly made items of the same kind; `''` for none")
+    ] = ""
 
 
 class SuiteResult(Score, frozen=True, kw_only=True):

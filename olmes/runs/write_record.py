@@ -182,7 +182,10 @@ def suite_result(plan: Plan, tasks: Mapping[str, TaskResult]) -> SuiteResult | N
         complete=all(task.whole for task in members.values()) and not missing,
         tasks=list(suite.tasks),
         missing=missing,
-        pairs=[RecordedPair(dev=list(pair.dev), unseen=pair.unseen) for pair in suite.pairs],
+        pairs=[
+            RecordedPair(dev=list(pair.dev), unseen=pair.unseen, rewritten=pair.rewritten)
+            for pair in suite.pairs
+        ],
         unit=suite_unit(averaged.values()),
     )
 

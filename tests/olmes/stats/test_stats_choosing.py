@@ -1,17 +1,14 @@
-"""Best-of-k and the carry-over of gains, by simulation with a known truth.
+"""Best-of-k, by simulation with a known truth.
 
 `docs/statistics.md` has the numbers these tests print (`pytest -s`).
 """
 
 from __future__ import annotations
 
-from statistics import fmean as mean
-
 import numpy as np
 import pytest
 
 from olmes import stats
-from tests.known import known
 
 
 def right_or_wrong(draw: np.random.Generator, chances: np.ndarray, items: int) -> np.ndarray:
@@ -64,50 +61,3 @@ def test_choosing(name: str) -> None:
     assert abs(corrected) < left
     assert naive > 0
     assert held > 0.94
-
-
-def carried(draws: int, slope: float, noise: float) -> tuple[float, float, float, float]:
-    """Mean slope and coverage by least squares, and the same corrected for the dev noise."""
-    draw = np.random.default_rng(25)
-    plain: list[float] = []
-    corrected: list[float] = []
-    held: list[bool] = []
-    held_corrected: list[bool] = []
-    truth = 0.4 + 0.02 * np.arange(8)
-    for _ in range(draws):
-        dev = truth + draw.normal(0, noise, 8)
-        unseen = 0.1 + slope * truth + draw.normal(0, 0.01, 8)
-        line = stats.carry_over(dev.tolist(), unseen.tolist(), dev_noise=noise)
-        plain.append(known(line.slope))
-        held.append(known(line.ci_low) <= slope <= known(line.ci_high))
-        if line.corrected_slope is not None:
-            corrected.append(line.corrected_slope)
-            low, high = known(line.corrected_low), known(line.corrected_high)
-            held_corrected.append(low <= slope <= high)
-    found = mean(plain), mean(held), mean(corrected), mean(held_corrected)
-    print(
-        f"carry-over slope {slope}, noise {noise}: least squares {found[0]:.3f}, covers "
-        f"{100 * found[1]:.1f} %; corrected {found[2]:.3f}, covers {100 * found[3]:.1f} %"
-    )
-    return found
-
-
-@pytest.mark.parametrize(
-    ("slope", "noise", "blunted"),
-    [
-        (0.0, 0.01, 0.0),
-        (0.5, 0.01, 0.485),
-        pytest.param(*(1.0, 0.01, 0.971), marks=pytest.mark.slow),
-        pytest.param(*(0.5, 0.02, 0.445), marks=pytest.mark.slow),
-        (1.0, 0.02, 0.890),
-    ],
-)
-def test_carry_over_corrects_for_noise_in_the_dev_scores(
-    slope: float, noise: float, blunted: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Rank correlations have no part in this and take most of the time.
-    monkeypatch.setattr("olmes.stats.carryover.rank_correlation", lambda *_: None)
-    plain, held, corrected, held_corrected = carried(10_000, slope, noise)
-    assert plain == pytest.approx(blunted, abs=0.01)
-    assert abs(corrected - slope) <= abs(plain - slope) + 0.002
-    assert held_corrected >= max(0.92, held - 0.003)

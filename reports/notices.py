@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +52,14 @@ def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:
         *_cut_prompts(run, sealed),
     ]
     return sorted(found, key=lambda notice: notice.level != "stop")
+
+
+def fallen(titles: Sequence[str]) -> list[Notice]:
+    """Which of a training's series its latest checkpoint has fallen on; none where there is none."""
+    if not titles:
+        return []
+    text = f"{', '.join(titles)}: the latest checkpoint is worse than an earlier one beyond chance."
+    return [Notice("caution", "Fallen", text, "#best")]
 
 
 def _titles(run: RunRecord, chosen: Callable[[TaskResult], bool]) -> str:

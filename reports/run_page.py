@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.comparison.eligibility import items_in_words
+from olmes.comparison.gate import GateLine, gates_of
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
 from olmes.records.shown import MISSING, metric_label, signs_of
@@ -127,6 +128,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "cost": run_cost(run),
         "engine": _lines(run.model.engine),
         "training": _training(run.model),
+        "gates": [gate_words(line) for line in gates_of(record)],
         "environment": _lines(as_json(run.environment)),
         "issues": ISSUES,
     }
@@ -272,6 +274,14 @@ def _training(model: RecordedModel) -> str:
     if model.step is None:
         return ""
     return f"{model.family or model.name}, step {model.step:,}"
+
+
+def gate_words(line: GateLine) -> str:
+    """When a run was gated, against which one, and what came of it."""
+    failed = [name for name, outcome in line["scores"].items() if outcome != "pass"]
+    where = f" ({', '.join(failed)})" if failed else ""
+    policy = f" by {line['policy']}" if line["policy"] else ""
+    return f"{line['outcome']}{where} against {line['baseline']}{policy}, {date(line['time'])}"
 
 
 def _lines(value: Any) -> Pairs:

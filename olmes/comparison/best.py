@@ -36,19 +36,30 @@ class SharedValues:
             strata=self.strata,
             sizes=self.sizes,
             higher_is_better=self.higher_is_better,
+            is_share=self.is_share,
         )
 
-    def alarm(self, names: Sequence[str]) -> Alarm | None:
-        """Whether the latest checkpoint has fallen below an earlier one."""
+    def alarm(
+        self, names: Sequence[str], *, series: int = 1, planned: int | None = None
+    ) -> Alarm | None:
+        """Whether the latest checkpoint has fallen below an earlier one (`stats.comparisons`)."""
         return stats.regression_alarm(
             self.values,
             names,
             clusters=self.clusters,
             strata=self.strata,
             sizes=self.sizes,
+            margin=falls_within(self.is_share),
             higher_is_better=self.higher_is_better,
             is_share=self.is_share,
+            series=series,
+            planned=planned,
         )
+
+
+def falls_within(is_share: bool) -> float:
+    """How large a fall does not matter: one point of a share; of a number nobody has said."""
+    return 0.01 if is_share else 0.0
 
 
 def shared_by_task(name: str, records: Sequence[Record], items: SharedItems) -> SharedValues | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, KeysView, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from olmes.records.aggregate import common_unit
 from olmes.records.items import Key, cluster_of, key_of, parts_of
 from olmes.records.record import Record
 from olmes.records.schema import ResponseRow
+from olmes.stats import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,6 @@ class TaskItems:
         """The weight of each item, where they differ: its parts."""
         differ = any(count != 1 for count in self.parts)
         return [float(count) for count in self.parts] if differ else None
-
-    def shares(self, *, macro: bool) -> list[float]:
-        """The weight of each item in its task's number, sub-tasks and all, up to a factor.
-
-        A macro average gives every sub-task the same weight, whatever its size.
-        """
-        if not macro:
-            return [float(count) for count in self.parts]
-        totals: Counter[str] = Counter()
-        for subtask, count in zip(self.subtasks, self.parts, strict=True):
-            totals[subtask] += count
-        pairs = zip(self.subtasks, self.parts, strict=True)
-        return [count / totals[subtask] for subtask, count in pairs]
 
 
 class SharedItems:
@@ -150,10 +137,10 @@ class SuiteItems:
     is_share: bool
     """Whether every task's metric is one."""
     clusters: list[Hashable]
-    strata: list[str]
-    """The task of each item: each weighs the same."""
+    strata: list[Part]
+    """The task and, of a macro average, the sub-task of each item."""
     sizes: list[float]
-    """The weight of an item within its task."""
+    """The parts of each item."""
 
 
 def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedItems) -> SuiteItems:
@@ -166,6 +153,6 @@ def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedIt
         sign = 1 if task.score.higher_is_better == higher else -1
         found.values.extend([sign * value for value in row] for row in own.values)
         found.clusters.extend((name, *cluster) for cluster in own.clusters)
-        found.strata.extend([name] * len(own.values))
-        found.sizes.extend(own.shares(macro=task.macro))
+        found.strata.extend(Part(name, part if task.macro else "") for part in own.subtasks)
+        found.sizes.extend(float(count) for count in own.parts)
     return found

@@ -208,7 +208,10 @@ def suite_mean(tasks: Mapping[str, TaskResult]) -> Estimate | None:
     primaries = {name: task.score.estimate for name, task in tasks.items()}
     if not joinable(tasks.values()):
         return None
-    return stats.suite_mean({name: one for name, one in primaries.items() if one is not None})
+    return stats.suite_mean(
+        {name: one for name, one in primaries.items() if one is not None},
+        is_share=suite_unit(tasks.values()) == "share",
+    )
 
 
 def joinable(tasks: Iterable[TaskResult]) -> bool:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.alarm import Alarm as Alarm
+    from olmes.stats.alarm import Fall as Fall
+    from olmes.stats.alarm import comparisons as comparisons
     from olmes.stats.alarm import regression_alarm as regression_alarm
+    from olmes.stats.alarm import unpaired_alarm as unpaired_alarm
     from olmes.stats.averages import macro as macro
     from olmes.stats.carryover import CarryOver as CarryOver
     from olmes.stats.carryover import carry_over as carry_over
@@ -31,6 +34,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.exact import mcnemar_exact as mcnemar_exact
     from olmes.stats.exact import sign_flip_test as sign_flip_test
     from olmes.stats.multiplicity import holm as holm
+    from olmes.stats.nested import nested_mean as nested_mean
     from olmes.stats.pairing import PairedDifference as PairedDifference
     from olmes.stats.pairing import compare as compare
     from olmes.stats.pairing import with_holm as with_holm
@@ -49,6 +53,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.selection import BestOf as BestOf
     from olmes.stats.selection import best_of as best_of
     from olmes.stats.selection import checkpoint_noise as checkpoint_noise
+    from olmes.stats.strata import Part as Part
     from olmes.stats.strata import StratifiedMean as StratifiedMean
     from olmes.stats.strata import stratified_mean as stratified_mean
     from olmes.stats.suites import Difference as Difference
@@ -67,8 +72,10 @@ PUBLIC = {
     "CarryOver": "carryover",
     "Difference": "suites",
     "Estimate": "estimates",
+    "Fall": "alarm",
     "PValue": "exact",
     "PairedDifference": "pairing",
+    "Part": "strata",
     "RankAgreement": "ranks",
     "Ratio": "changes",
     "ShareError": "changes",
@@ -83,6 +90,7 @@ PUBLIC = {
     "carry_over": "carryover",
     "checkpoint_noise": "selection",
     "compare": "pairing",
+    "comparisons": "alarm",
     "design_effect": "power",
     "difference_variance": "power",
     "generalization_gap": "suites",
@@ -95,6 +103,7 @@ PUBLIC = {
     "mean_pass_at_k": "repeats",
     "minimum_detectable_effect": "power",
     "negated": "changes",
+    "nested_mean": "nested",
     "pass_at_k": "repeats",
     "rank_agreement": "ranks",
     "ratio": "estimates",
@@ -107,6 +116,7 @@ PUBLIC = {
     "t95": "estimates",
     "trend": "trends",
     "trend_of_scores": "trends",
+    "unpaired_alarm": "alarm",
     "wilson": "estimates",
     "with_holm": "pairing",
     "with_interval": "estimates",

@@ -69,11 +69,10 @@ def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> floa
 
 def shares_of(groups: Sequence[Estimate]) -> list[ShareOf]:
     """What each group's share is worth in their average."""
-    clustered = [group for group in groups if clusters_of(group) < group.n]
-    design, factor = design_of(clustered)
+    design, factor = design_of([group for group in groups if not counts(group)])
     found, few = [], []
     for group in groups:
-        if clusters_of(group) < group.n and design:
+        if design and not counts(group):
             found.append(ShareOf(group.value, 1, factor * group.n / design, is_count=False))
         elif group.n <= TOO_FEW:
             few.append(group)
@@ -87,6 +86,11 @@ def shares_of(groups: Sequence[Estimate]) -> list[ShareOf]:
     return [replace(share, weight=share.weight / len(groups)) for share in found]
 
 
+def counts(group: Estimate) -> bool:
+    """Whether a group's share is the count of 0/1 items that stand alone."""
+    return clusters_of(group) >= group.n and math.isclose(own_worth(group), group.n, rel_tol=1e-6)
+
+
 def own_worth(group: Estimate) -> float:
     """The number of 0/1 items that a group's own interval speaks of."""
     for end in (group.ci_high, group.ci_low):
@@ -96,7 +100,7 @@ def own_worth(group: Estimate) -> float:
 
 
 def design_of(clustered: Sequence[Estimate]) -> tuple[float, float]:
-    """The design effect that clustered groups have in common, and (1.96/t)² of its estimation.
+    """The design effect that groups have in common, and (1.96/t)² for its being estimated.
 
     0 and 1 where it cannot be seen: no group has two clusters that differ.
     """

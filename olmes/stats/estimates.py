@@ -123,8 +123,9 @@ def ratio(
 def effective_size(share: float, stderr: float | None, sizes: Sequence[float]) -> float:
     """How many independent 0/1 items a share over clusters is worth.
 
-    p(1 - p)/SE², less the small-sample factor C/(C - 1) for items that stand alone, which makes it n
-    where they are 0 or 1; for clusters, times (1.96/t)² with C - 1 degrees of freedom.
+    n for 0/1 items that stand alone: there p(1 - p)/SE², less the small-sample factor n/(n - 1), is n.
+    For clusters, and averages standing alone, p(1 - p)/SE² times (1.96/t)² with C - 1 degrees of
+    freedom.
     """
     clusters = len(sizes)
     spread = share * (1 - share)
@@ -133,8 +134,8 @@ def effective_size(share: float, stderr: float | None, sizes: Sequence[float]) -
         # whole clusters count as evidence (their effective number, Kish 1965).
         return sum(sizes) ** 2 / sum(size * size for size in sizes)
     worth = spread / stderr**2
-    if all(size == 1 for size in sizes):
-        return worth * clusters / (clusters - 1)
+    if all(size == 1 for size in sizes) and math.isclose(worth, clusters - 1):
+        return float(clusters)
     return worth * (Z95 / t95(clusters - 1)) ** 2
 
 

@@ -57,7 +57,7 @@ def all_pairs(
     layout = Layout.of(n, clusters, strata, sizes)
     alone = layout if clusters is None else Layout.of(n, None, strata, sizes)
     evidence = Evidence(alone.effective_clusters, layout.effective_clusters, layout.spare_clusters)
-    means = layout.of_strata(table).mean(axis=0)
+    means = layout.means(table)
     binary = np.atleast_1d(np.isin(table, (0.0, 1.0)).all(axis=0))
     shares = np.atleast_1d(((table >= 0) & (table <= 1)).all(axis=0))
     scales = np.abs(table).max(axis=0)
@@ -68,7 +68,7 @@ def all_pairs(
         errors = layout.errors(differences)
         single = errors if alone is layout else alone.errors(differences)
         wins, losses = (differences > 0).sum(axis=0), (differences < 0).sum(axis=0)
-        drops = layout.of_strata(differences).mean(axis=0)
+        drops = layout.means(differences)
         for place, j in enumerate(range(i + 1, k)):
             scale = float(max(scales[i], scales[j]))
             moments = moments_of(
@@ -123,6 +123,8 @@ class Layout:
     """The place of each stratum's first cluster, (G,)."""
     counts: Places
     """Clusters of each stratum, (G,)."""
+    portions: Array
+    """The weight of each stratum in the mean, (G,)."""
 
     @classmethod
     def of(
@@ -150,7 +152,8 @@ class Layout:
         counts = np.bincount(places, minlength=groups.strata)
         first_clusters = np.concatenate(([0], counts.cumsum()[:-1]))
         parts = np.add.reduceat(masses[order], first_items)
-        return cls(order, masses[order], first_items, parts, first_clusters, counts)
+        portions = np.array(groups.weights)
+        return cls(order, masses[order], first_items, parts, first_clusters, counts, portions)
 
     @property
     def clusters(self) -> int:
@@ -167,7 +170,7 @@ class Layout:
         """The weight of each cluster in the mean, (C,); their sum is 1."""
         import numpy as np
 
-        whole = np.add.reduceat(self.parts, self.first_clusters) * len(self.counts)
+        whole = np.add.reduceat(self.parts, self.first_clusters) / self.portions
         weights: Array = self.parts / np.repeat(whole, self.counts)
         return weights
 
@@ -191,19 +194,20 @@ class Layout:
         totals: Array = np.add.reduceat(weighed, self.first_items, axis=0)
         return totals
 
-    def of_strata(self, columns: Array) -> Array:
-        """The mean of each stratum, (G, q)."""
+    def means(self, columns: Array) -> Array:
+        """The mean of the strata's means of each column, (q,)."""
         import numpy as np
 
         sums = np.add.reduceat(self.totals(columns), self.first_clusters, axis=0)
-        means: Array = sums / np.add.reduceat(self.parts, self.first_clusters)[:, None]
+        sizes = np.add.reduceat(self.parts, self.first_clusters)
+        means: Array = (self.portions / sizes) @ sums
         return means
 
     def errors(self, columns: Array) -> Errors:
         """Clustered standard errors of the means of columns, as `stratified_mean` has them."""
         import numpy as np
 
-        q, strata = columns.shape[1], len(self.counts)
+        q = columns.shape[1]
         if self.clusters < 2:
             return Errors(None, np.zeros(q))
         totals, sizes = self.totals(columns), np.add.reduceat(self.parts, self.first_clusters)
@@ -219,8 +223,9 @@ class Layout:
             pooled = self.clusters / (self.clusters - 1) * (rest**2).sum(axis=0) / whole
             variances[lone] = pooled / sizes[lone][:, None]
             freedoms[lone] = self.clusters - 1
+        variances *= self.portions[:, None] ** 2
         total, spread = variances.sum(axis=0), (variances**2 / freedoms).sum(axis=0)
         some = spread > 0
         df = np.full(q, float(self.spare_clusters))
         df[some] = total[some] ** 2 / spread[some]
-        return Errors(np.sqrt(total) / strata, df)
+        return Errors(np.sqrt(total), df)

@@ -7,7 +7,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from olmes.stats.estimates import t95
+from olmes.stats.estimates import wilson
+from olmes.stats.nested import nested_mean
+from olmes.stats.share_means import worth_of
 from olmes.stats.strata import Groups
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def best_of(
     strata: Sequence[Hashable] | None = None,
     sizes: Sequence[float] | None = None,
     higher_is_better: bool = True,
+    is_share: bool | None = None,
     n_resamples: int = 4_000,
     seed: int = 0,
 ) -> BestOf:
@@ -72,8 +75,10 @@ def best_of(
     c = m̄ + sqrt(max(0, 1 - N/S)) (m - m̄), S the variance of the scores and N its part due to noise
     (Louis 1984; the problem: Efron 2011, Tibshirani & Tibshirani 2009).
 
-    The interval runs from corrected - t SE to score + t SE: choosing only ever adds, so the score as
-    it stands bounds the truth from above even where the correction takes off too much.
+    The interval of the score as it stands (`nested_mean`) bounds the truth from above, since choosing
+    only ever adds, even where the correction takes off too much. From below it is bounded by that of
+    the corrected score: of shares the end of Wilson's interval at the same effective number of items,
+    of other numbers the same distance. With one checkpoint it is the score's own interval.
 
     Args:
         values: items by checkpoints, (n, k).
@@ -81,6 +86,7 @@ def best_of(
         strata: label of the sub-task, (n,).
         sizes: parts of an item, (n,).
         higher_is_better: which end is best.
+        is_share: whether the values are shares; by default, whether those of the best could be.
         n_resamples: choices drawn.
         seed: of the draws.
 
@@ -93,20 +99,46 @@ def best_of(
     sign = 1.0 if higher_is_better else -1.0
     means = sign * scores.means
     k, index = len(means), int(means.argmax())
-    score = float(scores.means[index])
+    column = [float(row[index]) for row in values]
+    could_be = all(0 <= value <= 1 for value in column)
+    is_share = could_be if is_share is None else is_share and could_be
+    own = nested_mean(column, clusters=clusters, strata=strata, sizes=sizes, is_share=is_share)
+    score = own.value
+    if k == 1:
+        return BestOf(index, score, score, 0.0, own.stderr, own.ci_low, own.ci_high, 1, len(values))
     if math.isnan(scores.df):
         return BestOf(index, score, score, 0.0, None, None, None, k, len(values))
-    bias = 0.0
-    if k > 1:
-        noise = np.random.default_rng(seed).multivariate_normal(
-            np.zeros(k), scores.covariance, n_resamples, method="svd"
-        )
-        chosen = (true_spread(means, scores.relative_noise) + noise).argmax(axis=1)
-        bias = max(0.0, float(noise[np.arange(n_resamples), chosen].mean()))
-    stderr = math.sqrt(max(0.0, float(scores.covariance[index, index])))
-    corrected, half = score - sign * bias, t95(scores.df) * stderr
-    low, high = sorted((corrected - sign * half, score + sign * half))
-    return BestOf(index, score, corrected, sign * bias, stderr, low, high, k, len(values))
+    noise = np.random.default_rng(seed).multivariate_normal(
+        np.zeros(k), scores.covariance, n_resamples, method="svd"
+    )
+    chosen = (true_spread(means, scores.relative_noise) + noise).argmax(axis=1)
+    bias = sign * max(0.0, float(noise[np.arange(n_resamples), chosen].mean()))
+    corrected = score - bias
+    if is_share:
+        corrected = min(1.0, max(0.0, corrected))
+    low, high = own.ci_low, own.ci_high
+    if low is not None and high is not None:
+        if higher_is_better:
+            low = shifted(score, low, corrected, is_share=is_share)
+        else:
+            high = shifted(score, high, corrected, is_share=is_share)
+    return BestOf(index, score, corrected, score - corrected, own.stderr, low, high, k, len(values))
+
+
+def shifted(value: float, end: float, corrected: float, *, is_share: bool) -> float:
+    """The end of an interval, had the value been the corrected one.
+
+    A share keeps the number of items that its interval speaks of, so that the end stays within 0 and
+    1; another number keeps the distance.
+    """
+    if corrected == value:
+        return end
+    if not is_share:
+        return corrected + (end - value)
+    worth = worth_of(value, end)
+    if worth is None:
+        return end
+    return wilson(corrected, worth)[0 if end < value else 1]
 
 
 def checkpoint_noise(
@@ -164,7 +196,7 @@ def paired_scores(
         raise ValueError(f"{n} values, but {len(masses)} labels or sizes")
     places = np.array(groups.places)
     parts = np.bincount(groups.index, weights=masses)
-    whole = np.bincount(places, weights=parts)[places] * groups.strata
+    whole = (np.bincount(places, weights=parts) / np.array(groups.weights))[places]
     weights = parts / whole
     shares = np.zeros((len(places), k))
     np.add.at(shares, groups.index, table * masses[:, None])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from olmes.stats.estimates import cluster_sums, ratio
 
@@ -46,6 +48,24 @@ class StratifiedMean:
         return 1 / sum(weight**2 for weight in self.weights)
 
 
+class Part(NamedTuple):
+    """The label of a stratum within one of several averages that are averaged themselves.
+
+    In the mean of a suite a sub-task of a macro average is `Part(task, sub-task)`: the tasks weigh
+    the same, and so do the sub-tasks of one task. Strata with other labels are one average each.
+    """
+
+    whole: Hashable
+    part: Hashable
+
+
+def stratum_weights(labels: Sequence[Hashable]) -> list[float]:
+    """The weight of each of some different strata in the mean; they add up to 1."""
+    wholes = [label.whole if isinstance(label, Part) else label for label in labels]
+    sizes = Counter(wholes)
+    return [1 / (len(sizes) * sizes[whole]) for whole in wholes]
+
+
 @dataclass(frozen=True, slots=True)
 class Groups:
     """Which items make a cluster, and which clusters a stratum, by number."""
@@ -54,7 +74,13 @@ class Groups:
     """Of each item's cluster, (n,)."""
     places: list[int]
     """Of each cluster's stratum, (C,)."""
-    strata: int
+    weights: list[float]
+    """Of each stratum in the mean, (G,)."""
+
+    @property
+    def strata(self) -> int:
+        """How many there are."""
+        return len(self.weights)
 
     @classmethod
     def of(
@@ -71,11 +97,12 @@ class Groups:
         numbers: dict[Hashable, int] = {}
         labels = [None] * n if strata is None else strata
         of_items = [numbers.setdefault(label, len(numbers)) for label in labels]
+        weights = stratum_weights(list(numbers))
         if clusters is None:
-            return cls(list(range(n)), of_items, len(numbers))
+            return cls(list(range(n)), of_items, weights)
         seen: dict[tuple[int, Hashable], int] = {}
         index = [seen.setdefault(pair, len(seen)) for pair in zip(of_items, clusters, strict=True)]
-        return cls(index, [place for place, _ in seen], len(numbers))
+        return cls(index, [place for place, _ in seen], weights)
 
 
 def stratified_mean(
@@ -89,7 +116,8 @@ def stratified_mean(
 
     Without `strata` it is the mean of all items; with them, the macro average: an item of stratum g
     weighs size/(G x size of g). With stratum variances V its error is sqrt(ΣV)/G, with (ΣV)²/Σ(V²/df)
-    degrees of freedom. A stratum of one cluster borrows the deviation of all items together.
+    degrees of freedom. A stratum of one cluster borrows the deviation of all items together. The mean
+    of macro averages has strata of `Part`s, weights of 1/(averages x strata of g) in place of 1/G.
 
     Args:
         values: one a item, (n,); where `sizes` are given, an item's mean over its parts.
@@ -107,6 +135,7 @@ def stratified_mean(
     if not count:
         raise ValueError("no values")
     masses = [1.0] * count if sizes is None else sizes
+    portions = [1.0]
     if strata is None:
         sums = [cluster_sums(values, clusters, masses)]
     else:
@@ -121,36 +150,42 @@ def stratified_mean(
             )
             for own in groups.values()
         ]
+        portions = stratum_weights(list(groups))
     shares, weights, places = [], [], []
     for place, (totals, parts) in enumerate(sums):
-        whole = len(sums) * sum(parts)
+        whole = sum(parts) / portions[place]
         places += [place] * len(parts)
         shares += [total / whole for total in totals]
         weights += [part / whole for part in parts]
-    stderr, df = combined_error(sums)
+    stderr, df = combined_error(sums, portions)
     return StratifiedMean(
         math.fsum(shares), stderr, df, tuple(shares), tuple(weights), tuple(places)
     )
 
 
 def combined_error(
-    sums: Sequence[tuple[Sequence[float], Sequence[float]]],
+    sums: Sequence[tuple[Sequence[float], Sequence[float]]], portions: Sequence[float]
 ) -> tuple[float | None, float | None]:
-    """Standard error and degrees of freedom of the mean of strata, from their (totals, sizes)."""
+    """Standard error and degrees of freedom of the mean of strata.
+
+    Args:
+        sums: (totals, sizes) of each stratum's clusters.
+        portions: the weight of each stratum.
+    """
     clusters = sum(len(totals) for totals, _ in sums)
     if clusters < 2:
         return None, None
     errors = [ratio(totals, parts, is_share=False).stderr for totals, parts in sums]
     deviation2 = pooled_deviation2(sums) if None in errors else 0.0
     variances, freedoms = [], []
-    for (totals, parts), own in zip(sums, errors, strict=True):
-        variances.append(deviation2 / sum(parts) if own is None else own**2)
+    for (totals, parts), own, portion in zip(sums, errors, portions, strict=True):
+        variances.append(portion**2 * (deviation2 / sum(parts) if own is None else own**2))
         freedoms.append(clusters - 1 if own is None else len(totals) - 1)
     total = math.fsum(variances)
     spread = math.fsum(v * v / f for v, f in zip(variances, freedoms, strict=True))
     # Without any spread all degrees of freedom are as good: what is left after the strata's means.
     df = total * total / spread if spread > 0 else max(1, clusters - len(sums))
-    return math.sqrt(total) / len(sums), float(df)
+    return math.sqrt(total), float(df)
 
 
 def pooled_deviation2(sums: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:

@@ -163,6 +163,12 @@ def other_data(run: dict[str, Any]) -> None:
     run["tasks"]["bbh"]["data"] |= {"official": False, "notes": ["2 rows differ."]}
 
 
+def limited(run: dict[str, Any]) -> None:
+    run["limit"] = 8
+    for task in run["tasks"].values():
+        task["items"] = 8
+
+
 def changed_formulation(run: dict[str, Any]) -> None:
     run["tasks"]["gsm8k"] |= {"standard": False, "settings": {"shots": "2"}}
 
@@ -188,7 +194,7 @@ NOTICES: list[tuple[Change, str, str]] = [
     (other_data, "caution", "2 rows differ."),
     (changed_formulation, "caution", "Formulation not standard GSM8K: settings differ"),
     (changed_formulation, "caution", "gsm8k.shots=2"),
-    (lambda run: run.update(limit=8), "caution", "Limited run At most 8 items a task"),
+    (limited, "caution", "Limited run 8 items a task, not the whole benchmark."),
     (count_of("timeout"), "caution", "Scorer stopped 3 responses"),
     (count_of("crashed"), "caution", "Scorer stopped 3 responses"),
     (count_of("prompt_truncated"), "caution", "Prompts cut 3 prompts"),
@@ -222,7 +228,7 @@ def test_what_speaks_against_the_numbers_is_said_first(
 
 def test_the_gravest_notice_stands_first(clean_run: Path) -> None:
     run = json.loads((clean_run / "run.json").read_text())
-    run["limit"] = 8
+    limited(run)
     count_of("unjudged")(run)
     assert [notice.level for notice in run_notices(run_record(run))] == ["stop", "caution"]
     count_of("timeout")(run)

@@ -33,9 +33,14 @@ def task_of(name: str, values: Values, **fields: Any) -> dict[str, Any]:
     flat = [part for value in values for part in (value if isinstance(value, list) else [value])]
     score = score_json(fields.pop("value", sum(flat) / len(flat)), n=len(flat))
     score |= {"unit": unit, "higher_is_better": higher}
-    about = {"n": len(values), "items": len(values), "data": data_json(n=len(values))}
+    about: dict[str, Any] = {
+        "n": len(values),
+        "items": len(values),
+        "data": data_json(n=len(values)),
+    }
     metrics = {"exact_match": score}
-    return task_json(metrics=metrics, samples=f"samples/{name}.jsonl", **(about | fields))
+    about |= fields
+    return task_json(metrics=metrics, samples=f"samples/{name}.jsonl", **about)
 
 
 def run_of(
@@ -68,7 +73,7 @@ def names(board: Board) -> list[str]:
     return [record.run.model.name for record in board.records]
 
 
-LOSS = {"unit": "number", "higher_is_better": False}
+LOSS: dict[str, Any] = {"unit": "number", "higher_is_better": False}
 
 
 def test_of_a_loss_the_lowest_is_the_best_everywhere(tmp_path: Path) -> None:
@@ -107,11 +112,13 @@ def test_a_column_is_in_one_unit_though_one_run_alone_has_a_value_beyond_a_share
 def test_tasks_of_two_kinds_have_no_mean_and_are_not_ranked_by_one(
     tmp_path: Path, how: str
 ) -> None:
-    other = LOSS if how == "units" else {"higher_is_better": False}
-    runs = [
-        run_of(tmp_path, "a", {"right": ([1, 1, 0, 0], {}), "wrong": ([0.9] * 4, other)}),
-        run_of(tmp_path, "b", {"right": ([1, 1, 1, 0], {}), "wrong": ([0.8] * 4, other)}),
-    ]
+    other: dict[str, Any] = LOSS if how == "units" else {"higher_is_better": False}
+    runs = []
+    for model, right, wrong in (("a", [1, 1, 0, 0], 0.9), ("b", [1, 1, 1, 0], 0.8)):
+        tasks: dict[str, tuple[Values, dict[str, Any]]] = {
+            "right": (right, {}), "wrong": ([wrong] * 4, other),
+        }  # fmt: skip
+        runs.append(run_of(tmp_path, model, tasks))
     [board], _ = boards_of(runs)
     assert names(board) == ["b", "a"]
     assert board.ranked_by == ["right"]
@@ -130,7 +137,10 @@ def suite_json(members: list[str], **fields: Any) -> dict[str, Any]:
 
 
 def test_a_mean_of_an_older_record_over_two_kinds_is_read_and_not_shown(tmp_path: Path) -> None:
-    tasks = {"right": ([1, 0], {}), "loss": ([3.0, 4.0], LOSS)}
+    tasks: dict[str, tuple[Values, dict[str, Any]]] = {
+        "right": ([1, 0], {}),
+        "loss": ([3.0, 4.0], LOSS),
+    }
     mixed = suite_json(["right", "loss"]) | {"value": 2.0, "unit": "number"}
     [board], left_out = boards_of([run_of(tmp_path, "a", tasks, suite=mixed)])
     assert left_out == []
@@ -157,9 +167,9 @@ def test_a_suite_says_which_tasks_its_mean_is_of(tmp_path: Path) -> None:
 
 
 def test_n_counts_items_and_names_responses(tmp_path: Path) -> None:
-    repeated = {"n": 1200, "items": 400, "data": data_json(n=400)}
-    repeated["metrics"] = {"exact_match": score_json(0.5, n=1200)}
-    runs = [written(tmp_path / m, run_json({"t": task_json(**repeated)}, model=m)) for m in "ab"]
+    metrics = {"exact_match": score_json(0.5, n=1200)}
+    task = task_json(n=1200, items=400, data=data_json(n=400), metrics=metrics)
+    runs = [written(tmp_path / model, run_json({"t": task}, model=model)) for model in "ab"]
     [board], _ = boards_of(runs)
     assert "| n | 400 (1,200 responses) |" in markdown([board], [])
     page = write_leaderboard_page(runs, tmp_path / "page.html").read_text("utf-8")
@@ -214,11 +224,14 @@ def macro_of(values: Values) -> float:
     return sum(sum(group) / len(group) for group in groups) / 3
 
 
-PARTS = (
+PARTS: tuple[Values, Values] = (
     [[True], [True] * 3, [False, True], [True, False, False], [True] * 2] * 4,
     [[False], [True, False, True], [False, True], [True] * 3, [False] * 2] * 4,
 )
-MACRO = (([1, 0, 1] * 5 + [1] * 9)[:20], ([0, 0, 1] * 5 + [1, 0, 1] * 3)[:20])
+MACRO: tuple[Values, Values] = (
+    ([1, 0, 1] * 5 + [1] * 9)[:20],
+    ([0, 0, 1] * 5 + [1, 0, 1] * 3)[:20],
+)
 
 
 @pytest.mark.parametrize("kind", ["parts", "macro"])

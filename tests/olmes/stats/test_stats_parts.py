@@ -23,6 +23,7 @@ from olmes.errors import OlmesError
 from olmes.records.aggregate import Clusters, Sums
 from olmes.records.items import cluster_of, parts_of
 from olmes.records.schema import ResponseRow
+from olmes.stats.selection import paired_scores
 from olmes.tools.as_json import as_json
 from tests.factories import response_row
 from tests.known import known
@@ -235,8 +236,6 @@ def test_noise_between_checkpoints_leaves_out_what_items_do_to_all() -> None:
 
 
 def test_the_covariance_of_checkpoints_has_their_paired_errors() -> None:
-    from olmes.stats.selection import paired_scores
-
     draw = np.random.default_rng(5)
     values = draw.integers(0, 2, (60, 3)).astype(float)
     strata, clusters = [i % 3 for i in range(60)], [i // 2 for i in range(60)]
@@ -251,13 +250,83 @@ def test_the_covariance_of_checkpoints_has_their_paired_errors() -> None:
 def test_the_interval_of_the_best_ends_above_the_score_as_measured() -> None:
     values = np.random.default_rng(7).integers(0, 2, (100, 5)).astype(float)
     found = stats.best_of(values.tolist())
-    half = reference.t.ppf(0.975, 99) * found.stderr
     assert found.bias > 0.01
     assert found.stderr == pytest.approx(reference.sem(values[:, found.index]))
     assert found.corrected == pytest.approx(found.score - found.bias)
-    assert found.ci_low == pytest.approx(found.corrected - half, abs=1e-5)
-    assert found.ci_high == pytest.approx(found.score + half, abs=1e-5)
+    assert found.ci_low == pytest.approx(stats.wilson(found.corrected, 100)[0])
+    assert found.ci_high == pytest.approx(stats.wilson(found.score, 100)[1])
     assert stats.best_of(values.tolist()) == found
+    worst = stats.best_of((1 - values).tolist(), higher_is_better=False)
+    assert worst.ci_high == pytest.approx(1 - known(found.ci_low))
+    assert worst.ci_low == pytest.approx(1 - known(found.ci_high))
+
+
+def test_the_interval_of_the_best_of_numbers_keeps_its_distances() -> None:
+    values = np.random.default_rng(7).normal(20, 5, (100, 5))
+    found = stats.best_of(values.tolist())
+    own = stats.mean(values[:, found.index].tolist())
+    assert found.ci_high == own.ci_high
+    assert found.corrected - known(found.ci_low) == pytest.approx(own.value - known(own.ci_low))
+
+
+@pytest.mark.parametrize("right", [[30, 29, 28], [0, 0, 0], [30, 30, 30], [1, 0, 2]])
+def test_the_best_of_shares_near_the_ends_stays_within_them(right: list[int]) -> None:
+    values = [[float(item < count) for count in right] for item in range(30)]
+    found = stats.best_of(values)
+    score = max(right) / 30
+    low, high = stats.wilson(score, 30)
+    assert 0 <= known(found.ci_low) <= low
+    assert found.ci_high == pytest.approx(high)
+    assert 0 <= found.corrected <= found.score == score
+
+
+def nested() -> dict[str, Any]:
+    """A plain task of passages, and one that averages two sub-tasks."""
+    strata = [stats.Part("plain", "")] * 40
+    strata += [stats.Part("macro", "a")] * 20 + [stats.Part("macro", "b")] * 60
+    clusters = [f"passage {i // 8}" if i < 40 else f"item {i}" for i in range(120)]
+    return {"strata": strata, "clusters": clusters}
+
+
+def test_with_one_checkpoint_the_best_is_the_mean_of_the_suite() -> None:
+    draw, labels = np.random.default_rng(8), nested()
+    values = draw.integers(0, 2, (120, 1)).astype(float)
+    column = values[:, 0].tolist()
+    best = stats.best_of(values.tolist(), **labels)
+    plain = stats.mean(column[:40], labels["clusters"][:40])
+    groups = {"a": stats.mean(column[40:60]), "b": stats.mean(column[60:])}
+    macro = stats.macro(groups, stats.mean(column[40:]), is_share=True)
+    mean = known(stats.suite_mean({"plain": plain, "macro": macro}))
+    assert (best.score, best.stderr) == (mean.value, mean.stderr)
+    assert (best.ci_low, best.ci_high) == (mean.ci_low, mean.ci_high)
+    alone = stats.best_of(values[:40].tolist(), clusters=labels["clusters"][:40])
+    assert (alone.ci_low, alone.ci_high) == (plain.ci_low, plain.ci_high)
+    strata = [part.part for part in labels["strata"][40:]]
+    task = stats.best_of(values[40:].tolist(), strata=strata)
+    assert (task.stderr, task.ci_low) == (macro.stderr, macro.ci_low)
+
+
+def test_sub_tasks_of_a_task_in_a_suite_weigh_a_part_of_it() -> None:
+    draw, labels = np.random.default_rng(9), nested()
+    values = draw.normal(0, 1, (120, 2))
+    first, second = values.T.tolist()
+    found = stats.compare(first, second, **labels)
+    drops = (values[:, 1] - values[:, 0]).tolist()
+    expected = np.mean([np.mean(drops[:40]), (np.mean(drops[40:60]) + np.mean(drops[60:])) / 2])
+    assert found.difference == pytest.approx(expected)
+    errors = [
+        known(stats.mean(drops[:40], labels["clusters"][:40]).stderr) / 2,
+        reference.sem(drops[40:60]) / 4,
+        reference.sem(drops[60:]) / 4,
+    ]
+    assert found.stderr == pytest.approx(math.hypot(*errors))
+    # All pairs, and the covariance of checkpoints, weigh alike.
+    pair = stats.all_pairs(values.tolist(), **labels)[0, 1]
+    assert pair.difference == pytest.approx(-found.difference)
+    assert pair.stderr == pytest.approx(known(found.stderr))
+    scores = paired_scores(values.tolist(), sizes=None, **labels)
+    contrast = np.array([-1.0, 1.0])
+    assert contrast @ scores.covariance @ contrast == pytest.approx(known(found.stderr) ** 2)
 
 
 def test_best_of_one_and_of_one_item_is_not_corrected() -> None:
@@ -314,4 +383,4 @@ def test_what_is_written_has_the_names_of_its_fields() -> None:
     paired = stats.compare([0, 1] * 20, [1, 1] * 20).to_json()
     assert {"difference", "verdict", "sentence", "detectable", "needed"} <= paired.keys()
     alarm = known(stats.regression_alarm([[0.0, 1.0], [1.0, 0.0]] * 5, ["a", "b"])).to_json()
-    assert {"latest", "best", "previous", "raised", "sentence"} <= alarm.keys()
+    assert {"latest", "against_best", "against_previous", "raised", "sentence"} <= alarm.keys()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from olmes import evaluate
-from olmes.comparison.items import SharedItems, TaskItems
-from olmes.stats import best_of, stratified_mean
+from olmes.comparison.items import SharedItems
+from olmes.stats import Part, best_of, stratified_mean
 from olmes.trainers.checkpoints.best import best_among, eligible, outcome, publish
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Queue
@@ -105,13 +105,13 @@ def test_weights_give_the_mean_of_the_suite() -> None:
         "macro": ([1.0, 1.0, 0.0, 0.0], ["a", "b", "b", "b"], [1, 1, 1, 1]),
     }
     values: list[float] = []
-    strata: list[str] = []
+    strata: list[Part] = []
     sizes: list[float] = []
     for name, (numbers, subtasks, parts) in tasks.items():
-        clusters = [(name, str(row)) for row in range(len(numbers))]
-        items = TaskItems([[number] for number in numbers], clusters, subtasks, parts)
         values += numbers
-        strata += [name] * len(numbers)
-        sizes += items.shares(macro=name == "macro")
-    mean = stratified_mean(values, strata=strata, sizes=sizes)
-    assert known(mean).value == pytest.approx((1 / 3 + 3 / 4 + (1 + 1 / 3) / 2) / 3)
+        strata += [Part(name, subtask) for subtask in subtasks]
+        sizes += parts
+    expected = (1 / 3 + 3 / 4 + (1 + 1 / 3) / 2) / 3
+    assert stratified_mean(values, strata=strata, sizes=sizes).value == pytest.approx(expected)
+    found = best_of([[value] for value in values], strata=strata, sizes=sizes)
+    assert found.score == pytest.approx(expected)

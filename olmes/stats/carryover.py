@@ -22,6 +22,8 @@ LEAST_RELIABLE = 0.5
 """Where less of the variance of the dev scores is no noise, there is nothing to draw a line through."""
 CORRELATIONS = 16
 """How many of them, between 0 and 1, the errors about the line are tried with."""
+CHARGED = 0.5
+"""Degrees of freedom that an unknown correlation costs beside level and slope; by simulation."""
 WALK = 0.5
 """The weight, before the scores are seen, of errors about the line that are a random walk."""
 
@@ -70,7 +72,7 @@ def carry_over(
     walks that know nothing of each other for related (Granger & Newbold 1974). So the errors about
     the line are taken for an autoregression whose correlation is not known: a random walk with weight
     1/2, else a correlation ρ between 0 and 1 with Jeffreys' weight 1/sqrt(1 - ρ²). Each gives a
-    generalized least-squares slope with Student's t on k - 2 degrees of freedom; they are mixed by
+    generalized least-squares slope with Student's t on k - 2.5 degrees of freedom; they are mixed by
     how well they fit (the restricted likelihood, Harville 1974), and the interval is that of the
     mixture, which is the Bayesian one under flat weights of line and scale (Zellner 1971, section 4.1).
 
@@ -105,7 +107,8 @@ def carry_over(
         return CarryOver(k, "all dev scores are the same", in_order)
     kinds = weighings(tuple(map(float, steps))) if steps is not None else independent(k)
     x, y = np.array(dev, dtype=float), np.array(unseen, dtype=float)
-    lines = [Line.through(x, y, kind) for kind in kinds]
+    df = k - 2 - (CHARGED if in_order else 0)
+    lines = [Line.through(x, y, kind, df) for kind in kinds]
     weights = mixed([line.log_likelihood for line in lines])
     reliability, unsure = reliability_of(x, lines, kinds, weights, dev_noise)
     if reliability < LEAST_RELIABLE:
@@ -115,7 +118,7 @@ def carry_over(
     if k < LEAST:
         reason = f"an interval needs at least {LEAST} checkpoints, not {k}"
         return CarryOver(k, reason, in_order, slope, reliability=reliability)
-    low, high = (quantile(share, lines, weights, k - 2) / reliability for share in (0.025, 0.975))
+    low, high = (quantile(share, lines, weights, df) / reliability for share in (0.025, 0.975))
     # What the items alone would do to the slope of these very checkpoints.
     pulls = sum(w * line.pulls for w, line in zip(weights, lines, strict=True)) / reliability
     floor = Z95 * math.hypot(unseen_noise, slope * dev_noise) * float(np.linalg.norm(pulls))
@@ -158,16 +161,15 @@ class Line:
     """Restricted to what level and slope leave over, with the kind's weight."""
 
     @classmethod
-    def through(cls, x: Array, y: Array, kind: Weighing) -> Line:
-        """The generalized least-squares line of y on x."""
+    def through(cls, x: Array, y: Array, kind: Weighing, df: float) -> Line:
+        """The generalized least-squares line of y on x, its error with `df` degrees of freedom."""
         pulls = kind.matrix @ x
         spread = float(x @ pulls)
         slope = float(pulls @ y) / spread
         # Points that lie on a line leave rounding alone, which must not become a logarithm of 0.
         least = 1e-24 * max(1.0, float(y @ y))
         rest = max(float(y @ kind.matrix @ y) - slope * slope * spread, least)
-        df = len(x) - 2
-        fit = kind.log_determinant + math.log(spread) + df * math.log(rest)
+        fit = kind.log_determinant + math.log(spread) + (len(x) - 2) * math.log(rest)
         return cls(
             slope,
             math.sqrt(rest / df / spread),
@@ -228,7 +230,7 @@ def mixed(log_likelihoods: Sequence[float]) -> Array:
     return weights
 
 
-def quantile(share: float, lines: Sequence[Line], weights: Array, df: int) -> float:
+def quantile(share: float, lines: Sequence[Line], weights: Array, df: float) -> float:
     """Below which a share of a mixture of Student's t distributions lies, by bisection."""
     import numpy as np
     from scipy.special import stdtr, stdtrit

@@ -106,16 +106,16 @@ LOW = {
     ],
 )
 def test_the_interval_holds(kind: str, k: int) -> None:
-    # 2,000 draws: two standard errors are 1 point.
-    covered, _ = held(kind, k, 2_000)
-    assert covered > LOW.get((kind, k), 0.91)
+    # 1,000 draws: two standard errors are 1.4 points.
+    covered, _ = held(kind, k, 1_000)
+    assert covered > LOW.get((kind, k), 0.915)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("k", COUNTS)
 @pytest.mark.parametrize("kind", ["unrelated walks", "related walks", "AR 0", "rising and AR 0"])
 def test_the_interval_holds_with_noise_of_the_items(kind: str, k: int) -> None:
-    covered, _ = held(kind, k, 1_000, 0.3)
+    covered, _ = held(kind, k, 500, 0.3)
     assert covered > 0.92
 
 

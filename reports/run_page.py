@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.comparison.boards import count_in_words
 from olmes.comparison.eligibility import items_in_words
 from olmes.comparison.gate import GateLine, gates_of
 from olmes.records.record import Record
@@ -20,7 +21,7 @@ from olmes.reports import numbers
 from olmes.reports.collectors import RowCollector, seen_by
 from olmes.reports.cost import run_cost
 from olmes.reports.dates import date
-from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost
+from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost, in_words
 from olmes.reports.held_out import held_out_view, link_of
 from olmes.reports.judges import judge_facts
 from olmes.reports.lengths import Lengths, ResponseLengths, length_view
@@ -113,7 +114,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     context = {
         "run": run,
         "created": date(run.created),
-        "mean": _mean(mean, HELD_OUT if sealed and not browsable else "#browser"),
+        "mean": _mean(record, mean, HELD_OUT if sealed and not browsable else "#browser"),
         "averaged": _averaged(run),
         "missing": run.suite.missing if run.suite else [],
         "suite": run.suite,
@@ -144,8 +145,11 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     return output
 
 
-def _mean(mean: MetricScore | None, link: str) -> ScoreView | None:
-    return score_view(mean, metric="mean", unit=mean.unit, about=mean, link=link) if mean else None
+def _mean(record: Record, mean: MetricScore | None, link: str) -> ScoreView | None:
+    if mean is None:
+        return None
+    count = count_in_words(record, record.run.mean_tasks, mean)
+    return score_view(mean, metric="mean", unit=mean.unit, about=mean, count=count, link=link)
 
 
 def _averaged(run: RunRecord) -> int:
@@ -211,7 +215,14 @@ def _browser_data(
                 "chunks": [[first + 1 + k, start] for k, start in enumerate(own.starts)],
             }
         )
-    return {"tasks": tasks, "flags": WORDS}, blobs
+    flags = dict.fromkeys(flag for task in packed.values() for flag in task.flags)
+    return {"tasks": tasks, "flags": WORDS | {flag: _words(flag) for flag in flags}}, blobs
+
+
+def _words(flag: str) -> str:
+    """The words for a flag; the format's cost may be named by any instruction's id."""
+    reason = flag.removeprefix("lost_")
+    return WORDS.get(flag) or (flag if reason == flag else f"lost to format: {in_words(reason)}")
 
 
 def _task_view(

@@ -243,6 +243,9 @@ class RLVRRecipe(Recipe):
     """Replaces the reward of a completion without an end of sequence; Tülu 3's PPO: -10."""
     reward_scale: float = 10.0
     """What a right answer is worth (Tülu 3: 10)."""
+    reward_metrics: Mapping[str, str] = field(default_factory=dict)
+    """By task, which of its metrics rewards a response whose row names none; of a task that is left
+    out the honest one, or the primary one where there is no honest one."""
     held_out_constraints: tuple[str, ...] = ()
     """Kinds of instructions (`punctuation:no_comma`) that no reward is given for: rows with one
     are left out, and the watch follows how often checkpoints meet them."""

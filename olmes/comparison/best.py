@@ -49,17 +49,11 @@ class SharedValues:
             clusters=self.clusters,
             strata=self.strata,
             sizes=self.sizes,
-            margin=falls_within(self.is_share),
             higher_is_better=self.higher_is_better,
             is_share=self.is_share,
             series=series,
             planned=planned,
         )
-
-
-def falls_within(is_share: bool) -> float:
-    """How large a fall does not matter: one point of a share; of a number nobody has said."""
-    return 0.01 if is_share else 0.0
 
 
 def shared_by_task(name: str, records: Sequence[Record], items: SharedItems) -> SharedValues | None:

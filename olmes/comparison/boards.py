@@ -180,7 +180,8 @@ def tags_of(board: Board) -> list[str]:
 def boards_of(records: Iterable[Record]) -> tuple[list[Board], list[tuple[Record, str]]]:
     """Runs by what they are ranked beside, and those that cannot be ranked with the reason.
 
-    Boards over all items of real data come first, then those of limited runs, those of demo data last.
+    Boards over all items of real data come first, then those of limited runs, those of demo data last;
+    among each, those of published formulations come first.
     """
     groups: dict[str, list[Record]] = {}
     left_out = []
@@ -198,7 +199,11 @@ def boards_of(records: Iterable[Record]) -> tuple[list[Board], list[tuple[Record
         seen.add(who)
         groups.setdefault(key, []).append(record)
     boards = [ranked(key, group) for key, group in groups.items()]
-    boards.sort(key=lambda one: (one.demo, bool(one.items), -len(one.records), one.title))
+    boards.sort(
+        key=lambda one: (
+            one.demo, bool(one.items), not one.standard, -len(one.records), one.title
+        )
+    )  # fmt: skip
     return boards, left_out
 
 

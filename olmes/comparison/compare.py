@@ -15,10 +15,9 @@ from olmes.records.items import ItemResponses, items_of
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
 from olmes.stats import Difference, PairedDifference, SuiteDifference
+from olmes.stats.verdicts import MARGIN
 from olmes.types import Unit
 
-MARGIN = 0.01
-"""Half-width within which two shares count as tied: one percentage point."""
 CONDITIONAL = (
     "All intervals are for these weights and other items: another run of the same training, with "
     "another seed, would give other weights, and how far those differ is in no interval here."
@@ -292,7 +291,7 @@ def paired_difference(
         clusters=[aligned.cluster(position) for position in range(len(aligned.keys))],
         strata=[key[0] for key in aligned.keys] if task.macro else None,
         sizes=weights if any(weight != 1 for weight in weights) else None,
-        margin=margin if unit == "share" else 0.0,
+        margin=margin if unit == "share" else None,
         higher_is_better=task.score.higher_is_better,
         is_share=unit == "share",
         test=test,

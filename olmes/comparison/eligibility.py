@@ -153,7 +153,7 @@ def asked(run: RunRecord, task: TaskResult) -> int:
 
 def is_limited(run: RunRecord, task: TaskResult) -> bool:
     """Whether items of a task were left out; a limit that leaves none out is none."""
-    return asked(run, task) < task.data.n
+    return run.limit is not None and asked(run, task) < task.data.n
 
 
 def limited_to(run: RunRecord, names: Sequence[str]) -> str:

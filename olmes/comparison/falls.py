@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from olmes import stats
-from olmes.comparison.best import falls_within, shared_by_suite, shared_by_task
+from olmes.comparison.best import shared_by_suite, shared_by_task
 from olmes.comparison.items import SharedItems
 from olmes.records.aggregate import common_unit, run_mean
 from olmes.records.record import Record
@@ -75,7 +75,6 @@ def of_scores(
         [one for _, one in known],
         names,
         is_share=is_share,
-        margin=falls_within(is_share),
         higher_is_better=known[0][0].higher_is_better,
         series=series,
         planned=planned,

@@ -11,10 +11,8 @@ from olmes.stats.pairing import PairedDifference, compare
 from olmes.stats.selection import paired_scores
 from olmes.stats.suites import generalization_gap
 from olmes.stats.unpaired import unpaired_p
-from olmes.stats.verdicts import verdict_of
+from olmes.stats.verdicts import tie_margin, verdict_of
 from olmes.types import JsonObject
-
-MARGIN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,7 @@ def regression_alarm(
     clusters: Sequence[Hashable] | None = None,
     strata: Sequence[Hashable] | None = None,
     sizes: Sequence[float] | None = None,
-    margin: float = MARGIN,
+    margin: float | None = None,
     higher_is_better: bool = True,
     is_share: bool | None = None,
     series: int = 1,
@@ -142,7 +140,7 @@ def regression_alarm(
         clusters: label of what an item shares with others, (n,).
         strata: label of the sub-task, (n,).
         sizes: parts of an item, (n,).
-        margin: a smaller fall does not count.
+        margin: a smaller fall does not count; `tie_margin` where none is given.
         higher_is_better: which way is better.
         is_share: as for `compare`.
         series: as for `comparisons`.
@@ -201,7 +199,7 @@ def unpaired_alarm(
     names: Sequence[str],
     *,
     is_share: bool,
-    margin: float = MARGIN,
+    margin: float | None = None,
     higher_is_better: bool = True,
     series: int = 1,
     planned: int | None = None,
@@ -215,7 +213,7 @@ def unpaired_alarm(
         scores: of the checkpoints in order of training, (k,).
         names: of the checkpoints, (k,).
         is_share: whether the scores are shares.
-        margin: a smaller fall does not count.
+        margin: a smaller fall does not count; `tie_margin` where none is given.
         higher_is_better: which way is better.
         series: as for `comparisons`.
         planned: as for `comparisons`.
@@ -245,7 +243,7 @@ def unpaired_alarm(
             p_adjusted=min(1.0, times * p_value),
             n=min(first.n, last.n),
             paired=False,
-            margin=margin,
+            margin=tie_margin(margin, is_share=is_share),
             is_share=is_share,
             higher_is_better=higher_is_better,
         )

@@ -21,6 +21,8 @@ HONEST = {
     "agieval": "exact_match_lenient",
     "deepmind_math": "exact_match_lenient",
     "gsm8k": "exact_match_numeric",
+    "ifbench": "prompt_level_strict",
+    "ifeval": "prompt_level_strict_stated",
 }
 """The task and its metric that the cases judge."""
 LEAST, LEAST_IN_A_SET = 0.98, 0.95

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 NAMES = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|seed:think"
+# A title may be <<Think>>, and something to be filled in [think].
 OPENING = re.compile(
-    rf"<(?:{NAMES})>|◁think▷|\[THINK\]|<\|(?:begin_of_thought|START_THINKING)\|>", re.IGNORECASE
+    rf"(?<!<)<(?:{NAMES})>(?!>)|◁think▷|(?-i:\[THINK\])|<\|(?:begin_of_thought|START_THINKING)\|>",
+    re.IGNORECASE,
 )
 CLOSING = re.compile(
     rf"</(?:{NAMES})>|◁/think▷|\[/THINK\]|<\|(?:end_of_thought|END_THINKING)\|>", re.IGNORECASE

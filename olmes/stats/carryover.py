@@ -63,7 +63,7 @@ def carry_over(
     unseen: Sequence[float],
     *,
     steps: Sequence[float] | None = None,
-    dev_noise: float = 0.0,
+    covariances: tuple[Array, Array] | None = None,
     unseen_noise: float = 0.0,
 ) -> CarryOver:
     """The slope of unseen on dev scores over checkpoints.
@@ -76,18 +76,18 @@ def carry_over(
     how well they fit (the restricted likelihood, Harville 1974), and the interval is that of the
     mixture, which is the Bayesian one under flat weights of line and scale (Zellner 1971, section 4.1).
 
-    Noise in the dev scores draws a slope towards 0, by the factor reliability = 1 - noise² tr(M)/x'Mx;
-    slope and interval are divided by it (Fuller 1987, section 1.2). The interval is no narrower than
-    the noise of both sides alone makes it.
+    Noise in the dev scores, of covariance S over the items, draws a slope towards 0, by the factor
+    reliability = 1 - tr(MS)/x'Mx; slope and interval are divided by it (Fuller 1987, section 1.2).
+    The interval is no narrower than the noise of both sides alone makes it.
 
     Args:
         dev: scores on the development suite, (k,), in the order of training.
         unseen: scores of the same checkpoints on the unseen suite, (k,).
         steps: of the checkpoints, (k,), rising; None for models in no order, whose errors about the
             line are taken for independent.
-        dev_noise: standard deviation of a dev score's noise relative to the other checkpoints'
-            (`checkpoint_noise`); 0 where it is not known.
-        unseen_noise: of an unseen score.
+        covariances: of the dev and of the unseen scores over the choice of items, (k, k) each; the
+            suites share no items. None where they are not known: nothing is corrected.
+        unseen_noise: the standard deviation of a score's noise where its covariances are not known.
 
     Returns:
         Without a slope, and with the reason, for fewer than 3 checkpoints and for dev scores that
@@ -110,7 +110,8 @@ def carry_over(
     df = k - 2 - (CHARGED if in_order else 0)
     lines = [Line.through(x, y, kind, df) for kind in kinds]
     weights = mixed([line.log_likelihood for line in lines])
-    reliability, unsure = reliability_of(x, lines, kinds, weights, dev_noise)
+    noises = covariances or (np.zeros((k, k)), unseen_noise**2 * np.eye(k))
+    reliability, unsure = reliability_of(x, lines, kinds, weights, noises[0])
     if reliability < LEAST_RELIABLE:
         reason = "the dev scores differ by hardly more than their own error"
         return CarryOver(k, reason, in_order, reliability=max(0.0, reliability))
@@ -121,7 +122,8 @@ def carry_over(
     low, high = (quantile(share, lines, weights, df) / reliability for share in (0.025, 0.975))
     # What the items alone would do to the slope of these very checkpoints.
     pulls = sum(w * line.pulls for w, line in zip(weights, lines, strict=True)) / reliability
-    floor = Z95 * math.hypot(unseen_noise, slope * dev_noise) * float(np.linalg.norm(pulls))
+    both = noises[1] + slope * slope * noises[0]
+    floor = Z95 * math.sqrt(max(0.0, float(pulls @ both @ pulls)))
     aside = Z95 * abs(slope) * unsure / reliability
     low = min(slope - math.hypot(slope - low, aside), slope - floor)
     high = max(slope + math.hypot(high - slope, aside), slope + floor)
@@ -129,22 +131,22 @@ def carry_over(
 
 
 def reliability_of(
-    x: Array, lines: Sequence[Line], kinds: Sequence[Weighing], weights: Array, noise: float
+    x: Array, lines: Sequence[Line], kinds: Sequence[Weighing], weights: Array, noise: Array
 ) -> tuple[float, float]:
     """The share of the spread of dev scores that is not noise, and its standard error.
 
-    The spread x'Mx of true scores t and noise e is t'Mt + 2 t'Me + e'Me, whose variance is
-    4 noise² t'MMt + 2 noise⁴ tr(MM).
+    The spread x'Mx of true scores t and noise e of covariance S is t'Mt + 2 t'Me + e'Me, whose
+    variance is 4 t'MSMt + 2 tr(MSMS).
     """
-    import numpy as np
-
-    squares = np.array([float((kind.matrix**2).sum()) for kind in kinds])
-    traces = np.array([float(kind.matrix.trace()) for kind in kinds])
-    pulled = np.array([float(kind.matrix @ x @ kind.matrix @ x) for kind in kinds])
-    spreads = np.array([line.spread for line in lines])
-    variance = 4 * noise**2 * pulled - 2 * noise**4 * squares
-    errors = np.sqrt(np.maximum(variance, 0.0)) / spreads
-    return float(weights @ (1 - noise**2 * traces / spreads)), float(weights @ errors)
+    shares, errors = [], []
+    for line, kind in zip(lines, kinds, strict=True):
+        pulled = kind.matrix @ x
+        products = kind.matrix @ noise
+        squares = float((products * products.T).sum())
+        variance = 4 * float(pulled @ noise @ pulled) - 2 * squares
+        shares.append(1 - float(products.trace()) / line.spread)
+        errors.append(math.sqrt(max(0.0, variance)) / line.spread)
+    return float(weights @ shares), float(weights @ errors)
 
 
 @dataclass(frozen=True, slots=True)

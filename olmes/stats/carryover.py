@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from olmes.stats.estimates import Z95
+from olmes.stats.estimates import Z95, negligible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,8 @@ LEAST_RELIABLE = 0.5
 """Where less of the variance of the dev scores is no noise, there is nothing to draw a line through."""
 CORRELATIONS = 16
 """How many of them, between 0 and 1, the errors about the line are tried with."""
+NOISE_SHARES = (0.0, 0.5, 0.75, 0.9)
+"""Of the variance of a walk's mean step, what the items may add to it."""
 CHARGED = 0.5
 """Degrees of freedom that an unknown correlation costs beside level and slope; by simulation."""
 WALK = 0.5
@@ -71,10 +73,11 @@ def carry_over(
     Checkpoints of one training follow one another: both scores wander, and least squares takes two
     walks that know nothing of each other for related (Granger & Newbold 1974). So the errors about
     the line are taken for an autoregression whose correlation is not known: a random walk with weight
-    1/2, else a correlation ρ between 0 and 1 with Jeffreys' weight 1/sqrt(1 - ρ²). Each gives a
-    generalized least-squares slope with Student's t on k - 2.5 degrees of freedom; they are mixed by
-    how well they fit (the restricted likelihood, Harville 1974), and the interval is that of the
-    mixture, which is the Bayesian one under flat weights of line and scale (Zellner 1971, section 4.1).
+    1/2 (with and without the noise of the items, where that is known), else a correlation ρ between 0
+    and 1 with Jeffreys' weight 1/sqrt(1 - ρ²). Each gives a generalized least-squares slope with
+    Student's t on k - 2.5 degrees of freedom; they are mixed by how well they fit (the restricted
+    likelihood, Harville 1974), and the interval is that of the mixture, which is the Bayesian one under
+    flat weights of line and scale (Zellner 1971, section 4.1).
 
     Noise in the dev scores, of covariance S over the items, draws a slope towards 0, by the factor
     reliability = 1 - tr(MS)/x'Mx; slope and interval are divided by it (Fuller 1987, section 1.2).
@@ -105,7 +108,11 @@ def carry_over(
         return CarryOver(k, f"a slope needs at least 3 checkpoints, not {k}", in_order)
     if len(set(dev)) < 2:
         return CarryOver(k, "all dev scores are the same", in_order)
-    kinds = weighings(tuple(map(float, steps))) if steps is not None else independent(k)
+    if steps is None:
+        kinds = independent(k)
+    else:
+        noise = covariances[0] + covariances[1] if covariances else None
+        kinds = in_training(tuple(map(float, steps)), noise)
     x, y = np.array(dev, dtype=float), np.array(unseen, dtype=float)
     df = k - 2 - (CHARGED if in_order else 0)
     lines = [Line.through(x, y, kind, df) for kind in kinds]
@@ -181,9 +188,42 @@ class Line:
         )
 
 
-@lru_cache(maxsize=64)
-def weighings(steps: tuple[float, ...]) -> tuple[Weighing, ...]:
+def in_training(steps: tuple[float, ...], noise: Array | None) -> tuple[Weighing, ...]:
     """The kinds of errors about a line that checkpoints in order may have.
+
+    Args:
+        steps: of the checkpoints, (k,).
+        noise: the covariance of what the items add to a walk, (k, k); None where it is not known.
+
+    Raises:
+        ValueError: the steps do not rise.
+    """
+    autoregressions = autoregressive(steps)
+    walk = -lags_of(steps)
+    step = 0.0 if noise is None else float(between(noise).diagonal().mean())
+    if noise is None or negligible(step, float(noise.diagonal().max())):
+        return (weighing(walk, math.log(WALK)), *autoregressions)
+    # As the walk's, its variance of a mean step is 2.
+    scaled = 2 * noise / step
+    weight = math.log(WALK / len(NOISE_SHARES))
+    walks = [weighing((1 - share) * walk + share * scaled, weight) for share in NOISE_SHARES]
+    return (*walks, *autoregressions)
+
+
+@lru_cache(maxsize=64)
+def autoregressive(steps: tuple[float, ...]) -> tuple[Weighing, ...]:
+    """Autoregressions with correlations between 0 and 1."""
+    import numpy as np
+
+    lags = lags_of(steps)
+    angles = (np.arange(CORRELATIONS) + 0.5) / CORRELATIONS * math.pi / 2
+    weight = math.log((1 - WALK) / CORRELATIONS)
+    # Less the level and over 1 - ρ, so that it becomes the walk as ρ goes to 1.
+    return tuple(weighing((rho**lags - 1) / (1 - rho), weight) for rho in np.sin(angles))
+
+
+def lags_of(steps: Sequence[float]) -> Array:
+    """How far apart checkpoints are, (k, k), in mean steps.
 
     Raises:
         ValueError: the steps do not rise.
@@ -193,14 +233,8 @@ def weighings(steps: tuple[float, ...]) -> tuple[Weighing, ...]:
     places = np.array(steps)
     if (np.diff(places) <= 0).any():
         raise ValueError("the steps of checkpoints in order must rise")
-    lags = np.abs(places[:, None] - places) * (len(steps) - 1) / (places[-1] - places[0])
-    angles = (np.arange(CORRELATIONS) + 0.5) / CORRELATIONS * math.pi / 2
-    weight = math.log((1 - WALK) / CORRELATIONS)
-    found = [weighing(-lags, math.log(WALK))]
-    for rho in np.sin(angles):
-        # Less the level and over 1 - ρ, so that it becomes the walk as ρ goes to 1.
-        found.append(weighing((rho**lags - 1) / (1 - rho), weight))
-    return tuple(found)
+    lags: Array = np.abs(places[:, None] - places) * (len(steps) - 1) / (places[-1] - places[0])
+    return lags
 
 
 @lru_cache(maxsize=64)
@@ -215,11 +249,18 @@ def weighing(covariance: Array, log_weight: float) -> Weighing:
     """How errors of a covariance, (k, k), known up to their common level, weigh the scores."""
     import numpy as np
 
-    k = len(covariance)
-    contrast = np.eye(k)[1:] - np.eye(k)[:-1]
-    between = contrast @ covariance @ contrast.T
-    matrix = contrast.T @ np.linalg.solve(between, contrast)
-    return Weighing(matrix, float(np.linalg.slogdet(between)[1]), log_weight)
+    contrast = np.eye(len(covariance))[1:] - np.eye(len(covariance))[:-1]
+    differences = between(covariance)
+    matrix = contrast.T @ np.linalg.solve(differences, contrast)
+    return Weighing(matrix, float(np.linalg.slogdet(differences)[1]), log_weight)
+
+
+def between(covariance: Array) -> Array:
+    """The covariance of the differences between successive points, (k - 1, k - 1)."""
+    import numpy as np
+
+    found: Array = np.diff(np.diff(covariance, axis=0), axis=1)
+    return found
 
 
 def mixed(log_likelihoods: Sequence[float]) -> Array:

@@ -166,6 +166,10 @@ def _notices(data: Comparison) -> list[Notice]:
             found.append(Notice("stop", DEMO, text))
         if not run.complete:
             found.append(Notice("stop", "Incomplete run", f"Run {letter} lacks responses."))
+        found += [
+            Notice("caution", f"Run {letter}", f"{said[:1].upper()}{said[1:]}.")
+            for said in run.reservations
+        ]
     for task in data.tasks:
         if task.mismatch:
             text = f"{task.title}: {' and '.join(task.mismatch)}."

@@ -80,6 +80,8 @@ def show(found: Comparison, output: Path | None) -> None:
     for letter, run in zip("AB", found.runs, strict=True):
         demo = " (demo data)" if run.demo_data else ""
         screen.print(f"{letter}  {run.name}  {run.id}{demo}", soft_wrap=True)
+        for said in run.reservations:
+            screen.print(f"   {said}", style="yellow", soft_wrap=True)
         if run.held_out:
             screen.print(f"   {look_words(run.held_out)}", style="dim", soft_wrap=True)
     if found.why:

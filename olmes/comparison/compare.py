@@ -9,6 +9,7 @@ from typing import Literal
 
 from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
+from olmes.comparison.eligibility import reservations
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
@@ -40,6 +41,8 @@ class ComparedRun:
     demo_data: list[str]
     """Tasks that ran on built-in demo data."""
     held_out: HeldOut | None
+    reservations: list[str]
+    """What else keeps its numbers from being standard and over all items (`eligibility`)."""
 
     @classmethod
     def of(cls, record: Record) -> ComparedRun:
@@ -55,6 +58,11 @@ class ComparedRun:
             complete=run.complete,
             demo_data=sorted(run.demo_tasks),
             held_out=run.held_out,
+            reservations=[
+                one.sentence
+                for one in reservations(run)
+                if one.kind in ("limited", "not standard", "data differ")
+            ],
         )
 
 

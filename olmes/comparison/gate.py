@@ -286,6 +286,8 @@ class Judge:
         needed = None
         if unusable:
             reason = unusable
+        elif low is not None and high is not None and min(sign * low, sign * high) > 0:
+            outcome, reason = "pass", "better, whatever the margin"
         elif allowed is None:
             where = "[mean]" if name == MEAN else f"[tasks.{name}]"
             reason = f"the policy has no margin for a number; add {where} with margin or relative"

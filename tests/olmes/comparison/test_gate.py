@@ -191,7 +191,8 @@ def test_numbers_have_a_margin_in_their_unit_and_a_direction(tmp_path: Path) -> 
     better = (np.array(before) - 0.2 + 0.05 * draw.standard_normal(N)).tolist()
     a = record(tmp_path / "a", {"loss": before}, unit="number")
     b = record(tmp_path / "b", {"loss": better}, unit="number")
-    unsaid = gate(a, b)
+    assert gate(a, b).outcome == "pass"  # better is no worse by any margin
+    unsaid = gate(b, a)
     assert unsaid.outcome == "inconclusive"
     assert "add [tasks.loss]" in score(unsaid, "loss").reason
     policy = Policy(tasks={"loss": Allowance(margin=0.05)})

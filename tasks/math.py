@@ -24,8 +24,10 @@ from olmes import (
     exemplars,
     prompts,
 )
+from olmes.scoring.answers.mark import Origin
+from olmes.scoring.answers.statement import stated_answer
 from olmes.scoring.latex import equality as latex
-from olmes.scoring.latex import hendrycks, mathverify, minerva
+from olmes.scoring.latex import hendrycks, honest, mathverify, minerva
 
 SUBJECTS = (
     *("algebra", "counting_and_probability", "geometry", "intermediate_algebra"),
@@ -67,7 +69,7 @@ class MATH(Task):
         ),
         Metric(
             name="math_verify",
-            help="the response gives the gold answer, to the library math-verify",
+            help="the stated answer is the gold one, exactly, however it is written",
             honest=True,
         ),
     )
@@ -86,9 +88,10 @@ class MATH(Task):
     )
 
     def prepare(self) -> None:
-        """Import sympy and the library, and read one formula with each."""
+        """Import sympy, mpmath and the library, and read one formula with each."""
         latex.equal("x+1", "1+x")
-        mathverify.verified("x+1", r"\boxed{1+x}")
+        honest.verified("x+1", r"\boxed{1+x}")
+        mathverify.same_to_the_library("x+1", "1+x")
 
     def subtask(self, doc: Doc) -> str:
         """The problem's subject: `counting_and_probability` for "Counting & Probability"."""
@@ -129,8 +132,12 @@ class MATH(Task):
         )
 
     def score_math_verify(self, doc: Doc, response: Response) -> Verdict:
-        """The honest metric."""
-        right = mathverify.verified(boxed_gold(doc), response.text)
+        """The honest metric, named after the library that it grew from."""
+        complete = response.finish != "length"
+        right = any(
+            honest.verified(gold, response.text, question=doc["problem"], complete=complete)
+            for gold in honest_golds(doc["solution"])
+        )
         return Verdict(values={"math_verify": float(right)})
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
@@ -177,6 +184,16 @@ def candidate_answers(text: str, stated: str | None, boxed: str | None) -> list[
 def boxed_gold(doc: Doc) -> str:
     """What the last box of the official solution holds, as LaTeX."""
     return minerva.boxed_answer(doc["solution"]) or ""
+
+
+@lru_cache(maxsize=1024)
+def honest_golds(solution: str) -> tuple[str, ...]:
+    """What the last box of an official solution holds, and where it has two answers also both."""
+    boxed = minerva.boxed_answer(solution) or ""
+    stated = stated_answer(solution)
+    if stated is None or stated.origin is not Origin.BOX or stated.text == boxed.strip():
+        return (boxed,)
+    return (boxed, stated.text)
 
 
 @lru_cache(maxsize=1)

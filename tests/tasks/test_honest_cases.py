@@ -23,10 +23,16 @@ HONEST = {
     "gsm8k": "exact_match_numeric",
     "ifbench": "prompt_level_strict",
     "ifeval": "prompt_level_strict_stated",
+    "math": "math_verify",
 }
 """The task and its metric that the cases judge."""
 LEAST, LEAST_IN_A_SET = 0.98, 0.95
-MISLABELLED: dict[str, dict[str, str]] = {}
+MISLABELLED: dict[str, dict[str, str]] = {
+    "math": {
+        "We add the two parts and simplify.\n\nTherefore, the answer is 112/13.": "no 1 12/13",
+        "We add the two parts and simplify.\n\nTherefore, the answer is 31/8.": "no 3 1/8",
+    }
+}
 """By task the responses whose label we hold to be wrong, each with the reason; in the docs too."""
 
 

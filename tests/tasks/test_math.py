@@ -113,7 +113,8 @@ def test_samples_are_judged_as_the_reference_judges(
         assert verdict.extracted == row["extracted"]
         assert TASK.gold(item) == row["gold"]
         honest += TASK.score_math_verify(item, response).values["math_verify"] == row["published"]
-    assert honest == 271  # the publisher's flag is wrong on 10{,}000
+    # The publisher's flags are wrong on 10{,}000 and on eight times `4:30 \\text{ p.m.}`.
+    assert honest == 263
 
 
 def test_pairs_are_judged_as_the_reference_judges(
@@ -216,8 +217,9 @@ def test_the_solutions_of_the_demo_data_are_right() -> None:
         (r"\text{a fish}", r"\boxed{\text{fish}}", 0, 1, 0),
         (r"\frac12", r"\fbox{\frac12}", 0, 0, 1),
         ("93", r"\boxed{93.}", 0, 0, 1),
-        (r"2\sqrt2", CLOSED.format("$12345$") + r" \boxed{2\sqrt{2}}", 0, 1, 0),
-        (r"2\sqrt2", CLOSED.format(r"$\sqrt8$") + r" \boxed{12345}", 1, 1, 1),
+        (r"2\sqrt2", r"\boxed{2\sqrt{2}} " + CLOSED.format("$12345$"), 0, 1, 0),
+        (r"2\sqrt2", r"\boxed{12345} " + CLOSED.format(r"$\sqrt8$"), 1, 1, 1),
+        (r"2\sqrt2", CLOSED.format(r"$\sqrt8$") + r" \boxed{12345}", 1, 1, 0),
         ("12", CLOSED.format("$9^{9^{9^9}}$"), 0, 0, 0),
         # What users of other harnesses found (peers: identical strings, truncated answers).
         (r"\text{Tom}", r"\boxed{\text{To", 0, 0, 0),

@@ -41,6 +41,7 @@ WRONG = re.compile(
 )
 """What a sentence says of a statement that is none."""
 BRACKETS = re.compile(r"\\[{}]|[{(\[]|[})\]]")
+CLOSED = re.compile(r"[^{}()\[\]]*[})\]]")
 BETWEEN = re.compile(r"[.!?。]?[*\"'”’)\]}_`]*(?:\$(?=\s))?\s*")
 
 
@@ -63,16 +64,28 @@ def sentence(text: str, at: int) -> tuple[str, int]:
 
 
 def _length(rest: str) -> int:
-    """Where the first sentence ends. A stop within dollars ends none, a factorial belongs to it."""
+    """Where the first sentence ends.
+
+    A stop within dollars or brackets ends none, a factorial belongs to it.
+    """
     closing = rest.find("$", 1)
     if rest.startswith("$") and 0 < closing < 400 and "\n" in rest[:closing]:
         return closing + 1
     for end in SENTENCE_END.finditer(rest):
-        within = rest.count("$", 0, end.start()) % 2 and "$" in rest[end.end() :].partition("\n")[0]
+        line = rest[end.end() :].partition("\n")[0]
+        within = (rest.count("$", 0, end.start()) % 2 and "$" in line) or (
+            unclosed(rest[: end.start()]) and CLOSED.match(line) is not None
+        )
         if not (end["stop"] and within):
             factorial = end[0] == "!" and rest[end.start() - 1 : end.start()].isalnum()
             return end.end() if factorial else end.start()
     return len(rest)
+
+
+def unclosed(text: str) -> bool:
+    """Whether more brackets are opened than closed; of an interval such as `[0, 1)` none is left."""
+    single = [bracket for bracket in BRACKETS.findall(text) if len(bracket) == 1]
+    return sum(1 if bracket in "{([" else -1 for bracket in single) > 0
 
 
 def within_brackets(text: str) -> str:

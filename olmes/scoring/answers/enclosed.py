@@ -16,8 +16,8 @@ BRACE = re.compile(r"\\[{}]|[{}]")
 UNBRACED_END = re.compile(r"\$|\n|\\[)\]]|\Z")
 NEGATIVE = re.compile(r"(?:\A|[=$(\[{:]|\bis)\s{0,3}-\s{0,2}\Z")
 JOINT = re.compile(
-    r"[\s$\\()\[\],;]{0,8}(?P<word>,|;|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\})[\s$\\()\[\]]{0,8}"
-    r"(?:[a-zA-Z]\s?=\s?)?"
+    r"(?:\\q?quad|[\s$\\()\[\],;]){0,8}(?P<word>,|;|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\})"
+    r"(?:\\q?quad|[\s$\\()\[\]]){0,8}(?:[a-zA-Z]\s?=\s?)?"
 )
 GOES_ON = re.compile(
     r"\s?\$?\s?(?:hundred|thousand|million|billion|trillion)\b|\^\{?[\w+-]{1,20}\}?"
@@ -25,6 +25,10 @@ GOES_ON = re.compile(
     re.IGNORECASE,
 )
 """What behind a box makes it another number, or one of several."""
+LABEL = re.compile(
+    r"\A(?:\\(?:text|textbf|mathrm)\s?\{)?\s*(?:final )?answer\s?[:=]\s?\}?\s*", re.IGNORECASE
+)
+"""A label within a box."""
 TAG = re.compile(r"<(?:final[_ ]?)?answer>|\[ANSWER\]", re.IGNORECASE)
 TAG_END = re.compile(r"</(?:final[_ ]?)?answer>|\[/ANSWER\]", re.IGNORECASE)
 
@@ -33,6 +37,14 @@ def boxes(text: str) -> Iterator[Mark]:
     """Every box of a response."""
     for box in BOX.finditer(text):
         yield Mark(box.end(), partial(_box, text, box))
+
+
+def contents(text: str) -> Iterator[range]:
+    """Where in a response the contents of its boxes stand, the last first. Nothing in one is a mark."""
+    for box in reversed(list(BOX.finditer(text))):
+        content, end = boxed(text, box)
+        if content is not None:
+            yield range(box.end() + 1, end)
 
 
 def _box(text: str, box: re.Match[str]) -> Found | None:
@@ -45,6 +57,7 @@ def _box(text: str, box: re.Match[str]) -> Found | None:
         return Found("", Origin.BOX, end, cut=True) if at_the_end else None
     if taken_back(text, end):
         return None
+    content = LABEL.sub("", content) or content
     more = GOES_ON.match(text, end)
     content = _joined(text, box, content) + (more[0].replace("$", " ") if more else "")
     return Found(content, Origin.BOX, end)

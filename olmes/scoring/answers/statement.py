@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from olmes.scoring.answers.clause import last_sentences, predicate
-from olmes.scoring.answers.enclosed import boxes, tags
+from olmes.scoring.answers.enclosed import boxes, contents, tags
 from olmes.scoring.answers.mark import Mark, Origin
 from olmes.scoring.answers.thought import spoken
 from olmes.scoring.answers.worded import afterwards, hashes, nouns
@@ -24,7 +25,7 @@ READ = 30_000
 MOST_MARKS = 100
 """Marks looked at, from the last; a response with more is a loop."""
 NEXT_QUESTION = re.compile(
-    r"(?<=\S)\s{0,9}\n[ *#]{0,9}(?:(?:Question|Problem|Q|Human|User)\s?\d{0,3}\s?:|<\|im_start\|>user)"
+    r"(?<=\S)\s{0,9}(?:\n[ *#]{0,9}(?:Question|Problem|Q|Human|User)\s?\d{0,3}\s?:|<\|im_start\|>user)"
 )
 """Where a response goes on with a question of its own, as base models do."""
 
@@ -65,7 +66,7 @@ def stated_answer(
     if found is None and following:
         found = _marked(said, complete=complete, wanted=wanted)
     if found is None and complete:
-        lines = filter(wanted, last_sentences(said))
+        lines = filter(wanted, last_sentences(own))
         found = next((Statement(line, Origin.LINE) for line in lines), None)
     return found if found and found.text else None
 
@@ -73,8 +74,9 @@ def stated_answer(
 def _marked(text: str, *, complete: bool, wanted: Callable[[str], bool]) -> Statement | None:
     """What the last mark that states something states; without text where that one is cut off."""
     marks = sorted(_marks(text), key=lambda mark: mark.at, reverse=True)
+    inside = list(islice(contents(text), MOST_MARKS))
     for mark in marks[:MOST_MARKS]:
-        found = mark.read()
+        found = None if any(mark.at in content for content in inside) else mark.read()
         if found is None:
             continue
         # A full stop does not tell: `18.` may have been about to become `18.5`.

@@ -20,7 +20,7 @@ from olmes.scoring.expressions.expression import (
     letters,
     parse,
 )
-from olmes.scoring.expressions.notation import read
+from olmes.scoring.expressions.implied import read
 from olmes.scoring.expressions.value import NoValueError, same_function, value
 
 LONGEST_LEFT_SIDE = 80

@@ -1,9 +1,9 @@
-r"""Whether an answer is right, by the library math-verify, within limits and without its timeouts.
+r"""The library math-verify, asked whether two answers are the same, within limits and without timeouts.
 
-The library finds the answer in a response, parses it and compares it with the gold answer: sets,
-intervals, matrices, equations, decimals and units included. Here it is given tidied text (it reads
-`\frac \pi4 + 2` as 2) and asked twice: about the answer the response states, and about the response
-as a whole. Its own timeouts use signals and are switched off; scoring processes have a limit.
+It parses LaTeX to sympy and compares sets, intervals, matrices, equations, decimals and units. Here
+it is given tidied text (it reads `\frac \pi4 + 2` as 2), and only gold answers that `expressions`
+cannot read: it passes over what it cannot parse and rounds. Its own timeouts use signals and are
+switched off; scoring processes have a limit.
 
 The library evaluates text with Python's `eval` in one place, through sympy's `parse_expr`; only
 digits, blanks and the characters `+-*/^().×÷` reach it.
@@ -16,57 +16,20 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from olmes.scoring.latex.minerva import boxed_answer, minerva_answer
 from olmes.scoring.latex.point import apart
 from olmes.scoring.latex.size import moderate
 
-MOST_CHARACTERS = 8000
-"""Of a response as a whole, counted from its end; 1,024 tokens are about 4,000."""
-SHORT = 80
-"""Characters of a response that may be nothing but an answer."""
-LONG = 400
-"""Characters of an answer that is judged by itself; the longest gold of MATH has 81."""
 HOPELESS = re.compile(r"\|[_^]\{[^}]*[0-9]{5}|binom\s*\{\s*[0-9]{6}|[(\[{]{40}")
 """What the library would evaluate or parse for minutes."""
 BARE_FRACTION = re.compile(r"(\\[dt]?frac)\s*(\\[a-zA-Z]+|[0-9a-zA-Z])\s*(\\[a-zA-Z]+|[0-9a-zA-Z])")
 BOLD = re.compile(r"\\(?:textbf|mathbf|boldsymbol|bf)\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 SEPARATOR = re.compile(r"(?<=[0-9])\s*(?:,\s*\\!|\\!\s*,|\{,\}|\\[,;: ]|~)\s*(?=[0-9]{3}(?![0-9]))")
 """What can only separate thousands: a comma with a negative space or in braces, a thin space."""
-BASE = re.compile(r"[0-9]_\{?([0-9]+)")
-"""The subscript of a number, which the library drops."""
 
 
-def verified(gold: str, response: str) -> bool:
-    r"""Whether a response gives the gold answer.
-
-    Args:
-        gold: what the solution's box holds, as LaTeX.
-        response: the text of a response. Where it states no answer in a box or a closing line, one
-            is looked for in its last 8,000 characters.
-    """
-    stated = stated_answer(response)
-    if stated is not None:
-        if tidied(stated) == tidied(gold):
-            return True
-        bases = {BASE.findall(answer)[-1] for answer in (gold, stated) if BASE.search(answer)}
-        if len(bases) > 1:
-            return False
-    golds = parsed_answer(gold)
-    if stated is not None and agree(golds, parsed_answer(stated)):
-        return True
-    return agree(golds, parsed(tidied_text(response[-MOST_CHARACTERS:])))
-
-
-def stated_answer(response: str) -> str | None:
-    """What the protocol's closing line holds, else the last box, else a response of one short line.
-
-    None where the response is longer and has neither.
-    """
-    line = minerva_answer(response)
-    stated = boxed_answer(response) if line is None else line
-    if stated is None and len(response) <= SHORT and "\n" not in response.strip():
-        return response
-    return stated if stated is not None and len(stated) <= LONG else None
+def same_to_the_library(gold: str, answer: str) -> bool:
+    """Whether two answers in LaTeX are the same to the library."""
+    return agree(parsed_answer(gold), parsed_answer(answer))
 
 
 def tidied(answer: str) -> str:

@@ -153,7 +153,9 @@ def measure(kind: str, who: str, model: str, steps: int) -> dict[str, float]:
             train(plain(base, prepared))
         elif base == "grpo":
             rows = fitting(prepared)
-            with VerifierRewards(rows, say=prepared.say) as rewards:
+            with VerifierRewards(
+                rows, metrics=prepared.recipe.reward_metrics, say=prepared.say
+            ) as rewards:
                 train(build_grpo(prepared, rows, rewards))
         else:
             trained = train(ours(base, prepared))

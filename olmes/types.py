@@ -218,6 +218,9 @@ class VerdictPart(TypedDict):
     id: str
     strict: bool
     loose: bool
+    stated: NotRequired[bool]
+    """Whether it is met as it is stated, where strict and loose are by a published check that may say
+    something else."""
     note: NotRequired[str]
 
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes.comparison.best import SharedValues, shared_by_suite, shared_by_task
-from olmes.comparison.items import SharedItems
+from olmes.comparison.eligibility import marks
 from olmes.records.record import Record
-from olmes.records.schema import HeldOut, MetricScore
-from olmes.records.shown import difference_interval, interval, metric_label, shown, shown_difference
+from olmes.records.schema import HeldOut
+from olmes.records.shown import (
+    difference_interval,
+    interval,
+    shown,
+    shown_count,
+    shown_difference,
+)
 from olmes.reports import numbers
 from olmes.reports.charts import Axis
 from olmes.reports.checkpoint_scores import (
@@ -20,17 +25,15 @@ from olmes.reports.checkpoint_scores import (
     checkpoints_of,
     series_unit,
     suite_series,
-    task_series,
 )
+from olmes.reports.checkpoint_series import Series, series_of
 from olmes.reports.held_out import look_line
 from olmes.reports.line_charts import LineChart, Linked, log_charts, score_chart, step_axis
 from olmes.reports.links import HELD_OUT, page_link, samples_link
-from olmes.reports.notices import Notice, run_notices
+from olmes.reports.notices import Notice, fallen, run_notices
 from olmes.reports.page import render_page
-from olmes.reports.scores import ScoreView, legend_of, score_view, suite_score
-from olmes.stats import Alarm, BestOf
+from olmes.reports.scores import ScoreView, legend_of, score_view
 from olmes.tools import jsonl
-from olmes.types import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,30 +41,51 @@ class Column:
     """One task or suite over all checkpoints."""
 
     title: str
-    cells: tuple[ScoreView | None, ...]
+    cells: tuple[Cell | None, ...]
     """One a checkpoint."""
     best: int | None
     """Which cell is the best checkpoint's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A number of one checkpoint."""
+
+    score: ScoreView
+    n: str
+    """Items, with responses or parts where they are more."""
+    marks: tuple[str, ...]
+    """Why it is no full, standard, complete number of the benchmark's own data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The best and the latest checkpoint by a suite or task."""
+
+    title: str
+    best: BestView | None
+    """None for unseen tasks, by which nothing is chosen, and where samples are missing."""
+    fall: FallView | None
+    """The latest checkpoint against the best earlier one; None where it has no number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BestView:
     """The best checkpoint of a suite or task, in words."""
 
-    title: str
     step: str
     score: str
     corrected: str
     interval: str
     bias: str
     checkpoints: int
+    note: str
+    """Over which items, where not over all of the best checkpoint's own."""
     link: str
-    fall: Fall | None
-    """The latest checkpoint against the best earlier one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fall:
+class FallView:
     """What has become of a score since its best, in words."""
 
     step: str
@@ -71,6 +95,7 @@ class Fall:
     difference: str
     interval: str
     p: str
+    unpaired: bool
     raised: bool
 
 
@@ -103,7 +128,7 @@ def write_checkpoints_page(
     steps, left_out = checkpoints_of(checkpoints)
     axis = step_axis([step.step for step in steps] + [row["step"] for row in log if "step" in row])
     view = _View(steps, output)
-    suite, tasks, unseen = _series(steps)
+    suite, tasks, unseen = series_of(steps)
     looks = suite_series(steps, held_out=True)
     context = {
         "title": title or _name(steps),
@@ -112,7 +137,7 @@ def write_checkpoints_page(
         "notices": [
             *(Notice("stop", "A gamed reward?", text) for text in alarms),
             *_notices(steps, left_out, staged=bool(stages)),
-            *_falls([one for one in (suite, *tasks) if one]),
+            *fallen([one.title for one in (suite, *tasks, *unseen) if one and one.fallen]),
         ],
         "suite_chart": view.chart(suite, axis, looks) if suite else None,
         "logs": log_charts(axis, log),
@@ -121,7 +146,11 @@ def write_checkpoints_page(
             score_chart(one.title, axis, [], unit=one.unit, looks=view.linked(one.points, one.task))
             for one in unseen
         ],
-        "best": [best for one in (suite, *tasks) if one and (best := view.best(one))],
+        "standings": [
+            view.standing(one)
+            for one in (suite, *tasks, *unseen)
+            if one and (one.best or one.alarm)
+        ],
         "columns": [view.column(one) for one in (suite, *tasks, *unseen) if one],
         "legend": legend_of(one.metric for one in (suite, *tasks, *unseen) if one),
         "looks": [
@@ -133,79 +162,6 @@ def write_checkpoints_page(
     }
     jsonl.write_atomically(output, render_page("checkpoints.html.jinja", context))
     return output
-
-
-def _series(
-    steps: Sequence[CheckpointRecords],
-) -> tuple[_Series | None, list[_Series], list[_Series]]:
-    """The suite, its tasks and the unseen tasks over all checkpoints."""
-    items = SharedItems()
-    means = suite_series(steps, held_out=False)
-    suite = None
-    if means and (mean := suite_score(means[-1].record)):
-        found = shared_by_suite(list(means[-1].record.tasks), _records(means), items)
-        suite = _Series.of("Suite mean", "", means, mean, found)
-    tasks = [
-        _task_series("", name, points, shared_by_task(name, _records(points), items))
-        for name, points in task_series(steps, held_out=False).items()
-    ]
-    unseen = [
-        _task_series("unseen: ", name, points, None)
-        for name, points in task_series(steps, held_out=True).items()
-    ]
-    return suite, tasks, unseen
-
-
-def _records(points: Sequence[CheckpointScore]) -> list[Record]:
-    return [point.record for point in points]
-
-
-def _task_series(
-    prefix: str, name: str, points: Sequence[CheckpointScore], found: SharedValues | None
-) -> _Series:
-    run = points[-1].record.run
-    return _Series.of(f"{prefix}{run.title(name)}", name, points, run.tasks[name].score, found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """One task or suite over the checkpoints that have it."""
-
-    title: str
-    """With the signs of its metric."""
-    task: str
-    """'' for the suite."""
-    points: Sequence[CheckpointScore]
-    metric: MetricScore
-    unit: Unit
-    best: BestOf | None
-    alarm: Alarm | None
-
-    @classmethod
-    def of(
-        cls,
-        title: str,
-        task: str,
-        points: Sequence[CheckpointScore],
-        metric: MetricScore,
-        items: SharedValues | None,
-    ) -> _Series:
-        """A series with what its items say of it; `metric` is the latest checkpoint's."""
-        names = [f"{point.step:,g}" for point in points]
-        return cls(
-            metric_label(title, metric),
-            task,
-            points,
-            metric,
-            series_unit(points),
-            items.best() if items else None,
-            items.alarm(names) if items else None,
-        )
-
-    @property
-    def fallen(self) -> bool:
-        """Whether the latest checkpoint is below an earlier one beyond chance."""
-        return self.alarm is not None and self.alarm.raised
 
 
 class _View:
@@ -227,13 +183,13 @@ class _View:
         """Step, score and link of each point."""
         return [(point.step, point.score, self.link(point, task)) for point in points]
 
-    def chart(self, one: _Series, axis: Axis, looks: Sequence[CheckpointScore] = ()) -> LineChart:
+    def chart(self, one: Series, axis: Axis, looks: Sequence[CheckpointScore] = ()) -> LineChart:
         """The chart of a series, with looks at unseen scores in the same unit."""
         caption = ""
         if one.best:
             caption = (
                 f"Best at step {one.points[one.best.index].step:,g}: "
-                f"{shown(one.best.score, one.unit)}, "
+                f"{shown(one.best_score, one.unit)}, "
                 f"corrected {shown(one.best.corrected, one.unit)}"
             )
         same_unit = one.unit == series_unit(looks)
@@ -247,53 +203,66 @@ class _View:
             caption=caption,
         )
 
-    def column(self, one: _Series) -> Column:
+    def column(self, one: Series) -> Column:
         """A column of the table."""
         found = {point.step: point for point in one.points}
-        cells = tuple(
-            score_view(
-                found[step].score,
-                metric=one.task,
-                unit=one.unit,
-                link=self.link(found[step], one.task),
-            )
-            if step in found
-            else None
-            for step in self.steps
-        )
+        cells = tuple(self.cell(one, found[step]) if step in found else None for step in self.steps)
         chosen = self.steps.index(one.points[one.best.index].step) if one.best else None
         return Column(title=one.title, cells=cells, best=chosen)
 
-    def best(self, one: _Series) -> BestView | None:
+    def cell(self, one: Series, point: CheckpointScore) -> Cell:
+        """A number with what it is over, and its marks."""
+        run = point.record.run
+        names = [one.task] if one.task else run.mean_tasks
+        tasks = [run.tasks[name] for name in names]
+        items = [task.items for task in tasks if task.items is not None]
+        return Cell(
+            score=score_view(
+                point.score, metric=one.task, unit=one.unit, link=self.link(point, one.task)
+            ),
+            n=shown_count(
+                point.score.n,
+                sum(task.n for task in tasks),
+                sum(items) if len(items) == len(tasks) else None,
+            ),
+            marks=tuple(marks(run, names)),
+        )
+
+    def standing(self, one: Series) -> Standing:
+        """The best and the latest checkpoint in words."""
+        return Standing(title=one.title, best=self.best(one), fall=self.fall(one))
+
+    def best(self, one: Series) -> BestView | None:
         """The best checkpoint in words."""
         if one.best is None:
             return None
         best, unit = one.best, one.unit
+        point = one.points[best.index]
         return BestView(
-            title=one.title,
-            step=f"{one.points[best.index].step:,g}",
-            score=shown(best.score, unit),
+            step=f"{point.step:,g}",
+            score=shown(one.best_score, unit),
             corrected=shown(best.corrected, unit),
             interval=interval(best.ci_low, best.ci_high, unit),
             bias=shown(best.bias, unit),
             checkpoints=best.checkpoints,
-            link=self.link(one.points[best.index], one.task),
-            fall=self.fall(one, one.alarm) if one.alarm else None,
+            note=f"over the {best.n:,} items of all" if one.of_shared_items else "",
+            link=self.link(point, one.task),
         )
 
-    def fall(self, one: _Series, alarm: Alarm) -> Fall:
+    def fall(self, one: Series) -> FallView | None:
         """What the alarm says, in words: against the best, unless the one before rang alone."""
-        best = alarm.against_best
-        alone = alarm.raised and best.verdict != "worse"
-        found, name = (alarm.against_previous, alarm.previous) if alone else (best, alarm.best)
-        return Fall(
-            step=name,
-            score=shown(found.candidate, one.unit),
+        if one.alarm is None:
+            return None
+        found = one.alarm.fall
+        return FallView(
+            step=found.since,
+            score=shown(one.points[-1].score.value, one.unit),
             link=self.link(one.points[-1], one.task),
             difference=shown_difference(found.difference, one.unit),
             interval=difference_interval(found.ci_low, found.ci_high, one.unit),
             p=numbers.p_value(found.p_adjusted),
-            raised=alarm.raised,
+            unpaired=not found.paired,
+            raised=one.alarm.raised,
         )
 
 
@@ -306,14 +275,6 @@ def _name(steps: Sequence[CheckpointRecords]) -> str:
 def _look(step: CheckpointRecords, look: HeldOut) -> tuple[str, str, str]:
     line = f"{look_line(look)}; ledger line {look.ledger.number}"
     return f"{step.step:,g}", line, look.reason
-
-
-def _falls(found: Sequence[_Series]) -> list[Notice]:
-    """Which series the latest checkpoint has fallen on."""
-    if not (titles := [one.title for one in found if one.fallen]):
-        return []
-    text = f"{', '.join(titles)}: the latest checkpoint is worse than an earlier one beyond chance."
-    return [Notice("caution", "Fallen", text, "#best")]
 
 
 def _has_family(step: CheckpointRecords) -> bool:

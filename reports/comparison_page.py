@@ -122,6 +122,7 @@ def write_comparison_page(data: Comparison, output: Path) -> Path:
         "reach": _reach_words(entries, reach),
         "margin": shown(data.margin, "share"),
         "legend": legend_of(entry.a for entry in entries),
+        "conditional": data.conditional,
         "flips": packed.count,
     }
     browser = {
@@ -165,6 +166,10 @@ def _notices(data: Comparison) -> list[Notice]:
             found.append(Notice("stop", DEMO, text))
         if not run.complete:
             found.append(Notice("stop", "Incomplete run", f"Run {letter} lacks responses."))
+        found += [
+            Notice("caution", f"Run {letter}", f"{said[:1].upper()}{said[1:]}.")
+            for said in run.reservations
+        ]
     for task in data.tasks:
         if task.mismatch:
             text = f"{task.title}: {' and '.join(task.mismatch)}."

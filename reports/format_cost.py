@@ -74,7 +74,7 @@ def format_cost(title: str, diagnosis: DiagnosisCounts, link: Link, **filters: s
         lost=None if lost is None else counted(lost, verdict="wrong", flag="disputed"),
         bar=None if lost is None or not n else numbers.bar(lost / n, None, None, "share"),
         reasons=tuple(
-            counted(number, REASONS.get(reason, reason), flag=f"lost_{reason}")
+            counted(number, in_words(reason), flag=f"lost_{reason}")
             for reason, number in _in_order(diagnosis.lost_by, REASONS)
         ),
         flags=tuple(
@@ -82,6 +82,11 @@ def format_cost(title: str, diagnosis: DiagnosisCounts, link: Link, **filters: s
             for flag, number in _in_order(diagnosis.flags, FLAGS)
         ),
     )
+
+
+def in_words(reason: str) -> str:
+    """A reason as it is shown; of an instruction's id the name without its family."""
+    return REASONS.get(reason) or reason.rpartition(":")[2].replace("_", " ")
 
 
 def flag_lost(row: ResponseRow, task: TaskResult) -> ResponseRow:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from olmes.comparison.generalization import SideBySide
+from olmes.comparison.halves import HalfScore
 from olmes.records.shown import interval, shown
 from olmes.reports import numbers
 from olmes.reports.charts import Axis, Frame, Tick, round_axis, x_ticks, y_ticks
@@ -86,8 +87,8 @@ class Both:
 
     number: int
     """Its index among all models."""
-    dev: Estimate
-    unseen: Estimate
+    dev: HalfScore
+    unseen: HalfScore
 
 
 def _drawn(rows: Sequence[SideBySide]) -> tuple[list[Both], tuple[Unit, Unit]]:
@@ -96,7 +97,7 @@ def _drawn(rows: Sequence[SideBySide]) -> tuple[list[Both], tuple[Unit, Unit]]:
     An axis is in one unit: where models differ (suites of other tasks), those with shares are drawn.
     """
     found = [
-        (row.units, Both(number, row.dev, row.unseen))
+        ((row.dev.unit, row.unseen.unit), Both(number, row.dev, row.unseen))
         for number, row in enumerate(rows)
         if row.dev and row.unseen
     ]
@@ -147,9 +148,9 @@ def slope_chart(title: str, names: Sequence[str], rows: Sequence[SideBySide]) ->
 def scatter(
     title: str, names: Sequence[str], rows: Sequence[SideBySide], carried: CarryOver | None
 ) -> Scatter | None:
-    """Points of unseen against dev for three models or more; None for fewer."""
+    """Points of unseen against dev for the models that the line is through; None for fewer than 3."""
     both, units = _drawn(rows)
-    count = sum(bool(row.dev and row.unseen) for row in rows)
+    both = [model for model in both if not rows[model.number].why_not_in_slope]
     if len(both) < 3:
         return None
     x_axis = _axis((model.dev for model in both), units[0])
@@ -173,8 +174,7 @@ def scatter(
         x_ticks=x_ticks(SCATTER, x_axis),
         y_ticks=y_ticks(SCATTER, y_axis),
         marks=tuple(marks),
-        # The slope is over all models.
-        line=_line(both, carried, units, x_axis, y_axis) if len(both) == count else None,
+        line=_line(both, carried, units, x_axis, y_axis),
         unit=_percent(units),
         words=f"{title}: unseen against dev, {len(both)} models.",
     )
@@ -232,6 +232,9 @@ def _line(
         return None
     x_scale, y_scale = map(numbers.scale_of, units)
     slope = carried.slope * y_scale / x_scale
+    if both[0].dev.higher_is_better != both[0].unseen.higher_is_better:
+        # The slope speaks of improvements, the axes of values.
+        slope = -slope
     middle_x = x_scale * sum(model.dev.value for model in both) / len(both)
     middle_y = y_scale * sum(model.unseen.value for model in both) / len(both)
     ends = [x_axis.low, x_axis.high]

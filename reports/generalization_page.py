@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from olmes.comparison.eligibility import NOT_STANDARD
 from olmes.comparison.generalization import (
     Generalization,
     OverModels,
     PairOverModels,
-    ReadModel,
     SideBySide,
 )
+from olmes.comparison.model_scores import ReadModel
+from olmes.comparison.pair_texts import RowTexts, line_sentences, row_texts, title_of
 from olmes.records.record import Record
 from olmes.records.schema import DiagnosisCounts
-from olmes.records.shown import MARKS, NUMBER, difference_interval, shown_difference
+from olmes.records.shown import LOWER, MARKS, NUMBER
+from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.format_cost import FormatCost, format_cost
 from olmes.reports.generalization_charts import (
@@ -31,12 +34,9 @@ from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
 from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS, Notice
 from olmes.reports.page import render_page
-from olmes.reports.scores import ScoreView, score_view
-from olmes.stats import CarryOver
 from olmes.tools import jsonl
-from olmes.types import Unit
 
-Side = Literal["dev", "unseen"]
+Side = Literal["dev", "unseen", "rewritten"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,13 @@ class RowView:
     """One model's scores on a pair."""
 
     model: ModelView
-    dev: ScoreView | None
-    unseen: ScoreView | None
-    gap: str
-    gap_interval: str
-    left_out: str
+    base: bool
+    texts: RowTexts
+    dev_link: str
+    unseen_link: str
+    rewritten_link: str
+    dev_bar: numbers.Bar | None
+    unseen_bar: numbers.Bar | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +72,16 @@ class PairView:
     """A pair over all models."""
 
     title: str
+    rewritten: str
+    """The task of the third column; '' where there is none."""
+    changed: bool
+    """Whether any model has a change from the base."""
     note: str
     rows: tuple[RowView, ...]
     slopes: SlopeChart | None
     scatter: Scatter | None
-    carried: str
-    """Whether gains carry over, in words; '' below three models with both scores."""
+    line: tuple[str, ...]
+    """What the line through the models says; empty for one model."""
 
 
 def write_generalization_page(
@@ -98,9 +104,15 @@ def write_generalization_page(
     context = {
         "models": models,
         "notices": _notices(data.models),
-        "suite": _pair("Suite means", data.suites, models, pages),
-        "pairs": [_pair(_title(pair), pair, models, pages) for pair in data.pairs],
+        "base": models[data.base.index],
+        "why_base": data.base.why,
+        "pairs": [
+            _pair(pair, data, models, pages) for pair in (*data.pairs, data.suites) if pair.anything
+        ],
+        "not_run": data.not_run,
         "legend": _legend([data.suites, *data.pairs]),
+        "no_zero": data.no_zero,
+        "conditional": data.conditional,
         "costs": _costs(data.models, data.diagnosis, pages),
     }
     jsonl.write_atomically(output, render_page("generalization.html.jinja", context))
@@ -119,13 +131,17 @@ def _notices(models: Sequence[ReadModel]) -> list[Notice]:
 
 
 def _legend(found: Sequence[OverModels]) -> str:
-    """What the signs of the sides mean; '' where all of them are shares."""
-    numbered = any("number" in row.units for one in found for row in one.rows)
-    return f"{NUMBER} {MARKS[NUMBER]}" if numbered else ""
-
-
-def _title(pair: PairOverModels) -> str:
-    return f"{', '.join(pair.dev)} → {pair.unseen}"
+    """What the signs of the scores mean; '' where there are none."""
+    scores = [
+        one for over in found for row in over.rows for one in (row.dev, row.unseen, row.rewritten)
+    ]
+    used = {
+        NOT_STANDARD: any(one and not one.standard for one in scores),
+        LOWER: any(one and not one.higher_is_better for one in scores),
+        NUMBER: any(one and one.unit == "number" for one in scores),
+    }
+    meanings = {NOT_STANDARD: "not the standard formulation", **MARKS}
+    return "; ".join(f"{sign} {meanings[sign]}" for sign, on in used.items() if on)
 
 
 class _Pages:
@@ -161,78 +177,60 @@ def _model(number: int, model: ReadModel, count: int, pages: _Pages) -> ModelVie
     )
 
 
-def _pair(title: str, pair: OverModels, models: Sequence[ModelView], pages: _Pages) -> PairView:
-    rows = pair.rows
+def _pair(
+    pair: OverModels, data: Generalization, models: Sequence[ModelView], pages: _Pages
+) -> PairView:
+    rows, title = pair.rows, title_of(pair)
     names = [model.name for model in models]
-    drawn = scatter(title, names, rows, pair.carry_over)
+    several = len(models) > 1
     return PairView(
         title=title,
-        note="" if any(row.gap for row in rows) else "No model has both scores.",
-        rows=tuple(_row(model, row, pair, pages) for model, row in zip(models, rows, strict=True)),
+        rewritten=pair.rewritten if isinstance(pair, PairOverModels) else "",
+        changed=any(row.change for row in rows),
+        note="" if any(row.dev and row.unseen for row in rows) else "No model has both scores.",
+        rows=tuple(
+            _row(model, row, pair, pages, base=place == data.base.index)
+            for place, (model, row) in enumerate(zip(models, rows, strict=True))
+        ),
         slopes=slope_chart(title, names, rows),
-        scatter=drawn,
-        carried=_carried(pair.in_words, pair.carry_over) if drawn else "",
+        scatter=scatter(title, names, rows, pair.carried.carry_over),
+        line=tuple(line_sentences(pair)) if several else (),
     )
 
 
 def _row(
-    model: ModelView,
-    row: SideBySide,
-    pair: OverModels,
-    pages: _Pages,
+    model: ModelView, row: SideBySide, pair: OverModels, pages: _Pages, *, base: bool
 ) -> RowView:
-    sides: tuple[Side, Side] = ("dev", "unseen")
     # Without a page of the run, the link leads to the model's section here, which names the runs.
-    dev, unseen = (
-        score_view(
-            found,
-            metric=side,
-            unit=unit,
-            link=_link_behind(side, row, pair, pages) or f"#model-{model.number}",
-        )
-        if found
-        else None
-        for side, found, unit in zip(sides, (row.dev, row.unseen), row.units, strict=True)
-    )
-    gap = row.gap
-    unit: Unit = "share" if row.units == ("share", "share") else "number"
+    links = [
+        _link_behind(side, row, pair, pages) or f"#model-{model.number}" for side in get_args(Side)
+    ]
+    bars = [
+        numbers.bar(found.value, found.ci_low, found.ci_high, found.unit) if found else None
+        for found in (row.dev, row.unseen)
+    ]
     return RowView(
         model=model,
-        dev=dev,
-        unseen=unseen,
-        gap=shown_difference(gap.value if gap else None, unit),
-        gap_interval=difference_interval(
-            gap.ci_low if gap else None, gap.ci_high if gap else None, unit
-        ),
-        left_out=", ".join(row.left_out),
+        base=base,
+        texts=row_texts(row),
+        dev_link=links[0],
+        unseen_link=links[1],
+        rewritten_link=links[2],
+        dev_bar=bars[0],
+        unseen_bar=bars[1],
     )
 
 
 def _link_behind(side: Side, row: SideBySide, pair: OverModels, pages: _Pages) -> str:
-    """The page behind one score of a row: of a suite, of one task, or of several tasks of a run."""
-    runs = row.runs
-    if side in runs:
-        return pages.run(runs[side], "#main")
-    if not isinstance(pair, PairOverModels):
+    """The page behind one score of a row: of one task, or of several tasks of a run."""
+    half = {"dev": row.dev, "unseen": row.unseen, "rewritten": row.rewritten}[side]
+    if half is None:
         return ""
-    names = pair.dev if side == "dev" else [pair.unseen]
-    there = [name for name in names if name in runs]
-    if len(there) == 1:
-        return pages.samples(runs[there[0]], there[0])
-    return pages.run(runs[there[0]], "#main") if there else ""
-
-
-def _carried(in_words: str, carried: CarryOver) -> str:
-    """What carries over, in words, with the corrected slope and the rank test."""
-    parts = [in_words]
-    if carried.corrected_slope is not None:
-        ends = f"[{carried.corrected_low:.2f}, {carried.corrected_high:.2f}]"
-        parts.append(
-            f"corrected for the noise of the dev scores: {carried.corrected_slope:.2f} {ends}"
-        )
-    if carried.spearman:
-        parts.append(f"p = {carried.spearman.p_value:.3f} for the rank correlation")
-    return "; ".join(filter(None, parts))
+    runs = half.runs
+    if isinstance(pair, PairOverModels) and len(runs) == 1:
+        [(name, run)] = runs.items()
+        return pages.samples(run, name)
+    return pages.run(next(iter(runs.values())), "#main")
 
 
 def _costs(

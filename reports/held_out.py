@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from olmes import stats
 from olmes.records.record import Record
-from olmes.records.schema import DevScore, HeldOut, SuiteResult
-from olmes.records.shown import difference_interval, shown, shown_difference, shown_interval
+from olmes.records.schema import DevScore, HeldOut
+from olmes.records.shown import shown, shown_interval
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.links import Link, samples_link, sealed_link
 
 if TYPE_CHECKING:
-    from olmes.comparison.generalization import PastLook
+    from olmes.comparison.model_scores import PastLook
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -67,7 +66,7 @@ def held_out_view(record: Record) -> HeldOutView | None:
     closed = not all(file.opened for file in files)
     return HeldOutView(
         line=look_line(look),
-        facts=(*_facts(look), *_gap(look, record.run.suite)),
+        facts=tuple(_facts(look)),
         files=files,
         command=f'olmes unseal RUNS/{record.id} --reason "..."' if closed else "",
     )
@@ -110,23 +109,6 @@ def _facts(look: HeldOut) -> Iterator[tuple[str, str]]:
     yield "ledger", f"line {look.ledger.number}, hash {look.ledger.hash}"
     for task, suites in look.tasks.items():
         yield task, f"held out by {', '.join(suites)}"
-
-
-def _gap(look: HeldOut, suite: SuiteResult | None) -> Iterator[tuple[str, str]]:
-    """The development score then less the mean of the held-out suite, with its interval."""
-    dev = look.dev
-    if not (suite and suite.held_out and dev and dev.estimate and suite.estimate):
-        return
-    if dev.unit != suite.unit:
-        return
-    gap = stats.generalization_gap(dev.estimate, suite.estimate)
-    interval = difference_interval(gap.ci_low, gap.ci_high, dev.unit)
-    points = " points" if dev.unit == "share" else ""
-    incomplete = "" if suite.complete else ", of an incomplete suite"
-    yield (
-        "dev less unseen",
-        f"{shown_difference(gap.value, dev.unit)}{points} {interval}{incomplete}",
-    )
 
 
 def _step(step: Mapping[str, object]) -> str:

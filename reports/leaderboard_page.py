@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from olmes.comparison.boards import (
-    Board,
-    boards_of,
-    mean_of,
-    pairwise,
-    title_of,
-    unit_of,
-)
-from olmes.records.aggregate import common_unit
+from olmes.comparison.boards import Board, BoardColumn, boards_of, tags_of, title_of
+from olmes.comparison.pairs import pairwise
 from olmes.records.record import Record
-from olmes.records.schema import MetricScore
 from olmes.records.shown import difference_interval, shown_difference, signs_of
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
+from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS
 from olmes.reports.page import render_page
 from olmes.reports.scores import ScoreView, legend_of, score_view
 from olmes.stats import PairedDifference
 from olmes.tools import jsonl
+from olmes.types import Unit
 
 GLYPHS = {"better": "▲", "worse": "▼", "tied": "=", "not enough data": "·"}
 """Verdicts in the matrix, distinct without colour."""
@@ -43,19 +37,23 @@ class Line:
     look: str
     """Of a held-out run: which look it was, and the development score at that time."""
     cells: tuple[ScoreView, ...]
-    """The mean, then every task."""
+    """The mean, where there is one, then every task."""
+    counts: tuple[str, ...]
+    """Beside each, over how many items it is; '' where the column says so."""
     values: tuple[float, ...]
     """By which the columns are sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BoardColumn:
+class ColumnHead:
     """The mean or a task."""
 
     title: str
     signs: tuple[str, ...]
     ascending: bool
     """Whether the best is the lowest, by which a first click sorts."""
+    count: str
+    """Over how many items every number is; '' where they differ and stand beside the numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +64,8 @@ class BoardCell:
     verdict: str
     difference: str
     words: str
+    link: str
+    """The page on which the two are compared; '' where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,35 +75,53 @@ class BoardView:
     id: str
     title: str
     version: str
+    demo: bool
+    """Whether its numbers are of demo data, which a banner says."""
     tags: tuple[str, ...]
     """Why the whole board cannot be compared with published numbers."""
-    columns: tuple[BoardColumn, ...]
+    ranked: int
+    """The place of the column that the ranks are by."""
+    order: str
+    """What the ranks are by, where that is not the mean; else ''."""
+    columns: tuple[ColumnHead, ...]
     legend: str
     """What the signs of the columns mean."""
     shares: bool
     """Whether any column is one of percentages."""
+    compared: str
+    """The number by which the runs are compared in pairs."""
     points: bool
     """Whether runs are compared in percentage points."""
     lines: tuple[Line, ...]
     matrix: tuple[tuple[BoardCell | None, ...], ...]
     """Row less column; empty where nothing was compared."""
     pairs: int
+    not_compared: str
+    """Why no pair was compared; '' where all were."""
 
 
-def write_leaderboard_page(records: Iterable[Record], output: Path) -> Path:
+PairLink = Callable[[str, str], str]
+"""The address of the page that compares two runs: the baseline's name, then the candidate's."""
+
+
+def write_leaderboard_page(
+    records: Iterable[Record], output: Path, *, compare_link: PairLink | None = None
+) -> Path:
     """Write the leaderboard of some runs.
 
     Args:
-        records: any runs; those of other suites, formulations or data stand on boards of their own,
-            and those on demo data, incomplete or limited ones on none.
+        records: any runs; those of other suites, formulations, data or items stand on boards of their
+            own, and those without a number or not complete on none.
         output: the HTML file to write.
+        compare_link: where the comparison of two runs is; without it the page says by which command
+            to make one.
 
     Returns:
         `output`.
     """
     boards, left_out = boards_of(records)
     context = {
-        "boards": [_board(board, output) for board in boards],
+        "boards": [_board(board, output, compare_link) for board in boards],
         "left_out": [
             (
                 record.run.model.name,
@@ -115,60 +133,59 @@ def write_leaderboard_page(records: Iterable[Record], output: Path) -> Path:
             for record, why in left_out
         ],
         "models": len({r.run.model.fingerprint for b in boards for r in b.records}),
+        "linked": compare_link is not None,
+        "demo": f"{DEMO_DATA[:1].upper()}{DEMO_DATA[1:]}. {ONLY_RUNS}",
+        "demo_title": DEMO,
     }
     page = render_page("leaderboard.html.jinja", context, scripts=("leaderboard.js",))
     jsonl.write_atomically(output, page)
     return output
 
 
-def _board(board: Board, output: Path) -> BoardView:
-    found = pairwise(board.records)
-    metrics = [metric for _, metric in _columns(board.records[0])]
+def _board(board: Board, output: Path, compare_link: PairLink | None) -> BoardView:
+    columns = board.columns()
+    compared = next(one for one in columns if list(one.tasks) == board.ranked_by)
+    pairs = pairwise(board.records, board.ranked_by)
+    found = pairs.differences
     verdicts = _verdicts(found, len(board.records)) if found else None
     return BoardView(
         id=f"board-{board.version}",
         title=board.title,
         version=board.version,
-        tags=tuple(
-            tag
-            for tag, holds in (
-                ("not standard", not board.standard),
-                ("data differs", not board.official),
-            )
-            if holds
-        ),
+        demo=board.demo,
+        tags=tuple(tags_of(board)),
+        ranked=columns.index(compared),
+        order=board.order_in_words,
         columns=tuple(
-            BoardColumn(
-                title=board.records[0].run.title(name) if name else "Mean",
-                signs=tuple(signs_of(metric)),
-                ascending=not metric.higher_is_better,
+            ColumnHead(
+                title=column.title,
+                signs=tuple(signs_of(column.scores[0])),
+                ascending=not column.higher_is_better,
+                count=column.count,
             )
-            for name, metric in _columns(board.records[0])
+            for column in columns
         ),
-        legend=legend_of(metrics),
-        shares=any(metric.unit == "share" for metric in metrics),
-        points=common_unit(map(unit_of, board.records)) == "share",
+        legend=legend_of(column.scores[0] for column in columns),
+        shares=any(column.unit == "share" for column in columns),
+        compared=compared.title,
+        points=compared.unit == "share",
         lines=tuple(
-            _line(index, record, verdicts, output) for index, record in enumerate(board.records)
+            _line(index, record, columns, verdicts, output)
+            for index, record in enumerate(board.records)
         ),
-        matrix=_matrix(board.records, found) if found else (),
-        pairs=len(found or ()),
+        matrix=_matrix(board.records, found, compared.unit, compare_link) if found else (),
+        pairs=len(found),
+        not_compared=pairs.why_not,
     )
 
 
-def _columns(record: Record) -> list[tuple[str, MetricScore]]:
-    """The mean of a run ('') and its tasks; the mean of one task is that task."""
-    tasks = [(name, task.score) for name, task in record.tasks.items()]
-    if len(tasks) == 1:
-        return tasks
-    mean = MetricScore.of(
-        mean_of(record), unit=unit_of(record), higher_is_better=record.run.higher_is_better
-    )
-    return [("", mean), *tasks]
-
-
-def _line(index: int, record: Record, verdicts: list[list[str]] | None, output: Path) -> Line:
-    columns = _columns(record)
+def _line(
+    index: int,
+    record: Record,
+    columns: Sequence[BoardColumn],
+    verdicts: list[list[str]] | None,
+    output: Path,
+) -> Line:
     look = record.run.held_out
     ranks = ""
     if verdicts:
@@ -184,15 +201,15 @@ def _line(index: int, record: Record, verdicts: list[list[str]] | None, output: 
         look=look_line(look) if look else "",
         cells=tuple(
             score_view(
-                metric,
-                metric=record.tasks[name].primary if name else "mean",
-                unit=metric.unit,
-                link=page_link(record.folder, output, _fragment(record, name)),
+                column.scores[index],
+                metric=record.tasks[column.name].primary if column.name else "mean",
+                unit=column.unit,
+                link=page_link(record.folder, output, _fragment(record, column.name)),
             )
-            for name, metric in columns
+            for column in columns
         ),
-        # A run on a board has a number for every task.
-        values=tuple(round(metric.value or 0.0, 6) for _, metric in columns),
+        counts=tuple("" if column.count else column.counts[index] for column in columns),
+        values=tuple(round(column.values[index], 6) for column in columns),
     )
 
 
@@ -214,10 +231,12 @@ def _verdicts(found: dict[tuple[int, int], PairedDifference], count: int) -> lis
 
 
 def _matrix(
-    records: list[Record], found: dict[tuple[int, int], PairedDifference]
+    records: list[Record],
+    found: dict[tuple[int, int], PairedDifference],
+    unit: Unit,
+    compare_link: PairLink | None,
 ) -> tuple[tuple[BoardCell | None, ...], ...]:
     table = _verdicts(found, len(records))
-    unit = common_unit(map(unit_of, records))
     points = " points" if unit == "share" else ""
 
     def cell(row: int, column: int) -> BoardCell | None:
@@ -235,9 +254,12 @@ def _matrix(
         words = (
             f"{records[row].run.model.name} less {records[column].run.model.name}: "
             f"{text}{points} {difference_interval(low, high, unit)}, "
-            f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {verdict}"
+            f"{'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}, {verdict} (n = {difference.n:,})"
         )
-        return BoardCell(glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words)
+        link = compare_link(records[column].id, records[row].id) if compare_link else ""
+        return BoardCell(
+            glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words, link=link
+        )
 
     indices = range(len(records))
     return tuple(tuple(cell(row, column) for column in indices) for row in indices)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from olmes.comparison.eligibility import items_in_words
 from olmes.records.schema import RunRecord, TaskResult
 from olmes.reports.links import HELD_OUT, samples_link
 from olmes.reports.numbers import count
@@ -51,6 +52,14 @@ def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:
         *_cut_prompts(run, sealed),
     ]
     return sorted(found, key=lambda notice: notice.level != "stop")
+
+
+def fallen(titles: Sequence[str]) -> list[Notice]:
+    """Which of a training's series its latest checkpoint has fallen on; none where there is none."""
+    if not titles:
+        return []
+    text = f"{', '.join(titles)}: the latest checkpoint is worse than an earlier one beyond chance."
+    return [Notice("caution", "Fallen", text, "#best")]
 
 
 def _titles(run: RunRecord, chosen: Callable[[TaskResult], bool]) -> str:
@@ -148,9 +157,10 @@ def _formulation(run: RunRecord) -> list[Notice]:
 
 
 def _limit(run: RunRecord) -> list[Notice]:
-    if run.limit is None:
+    items = items_in_words(run)
+    if not items:
         return []
-    text = f"At most {_counted(run.limit, 'item')} a task, not the whole benchmark."
+    text = f"{items[:1].upper()}{items[1:]}, not the whole benchmark."
     return [Notice("caution", "Limited run", text)]
 
 

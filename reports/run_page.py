@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.comparison.boards import count_in_words
+from olmes.comparison.eligibility import items_in_words
+from olmes.comparison.gate import GateLine, gates_of
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
 from olmes.records.shown import MISSING, metric_label, signs_of
@@ -18,7 +21,7 @@ from olmes.reports import numbers
 from olmes.reports.collectors import RowCollector, seen_by
 from olmes.reports.cost import run_cost
 from olmes.reports.dates import date
-from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost
+from olmes.reports.format_cost import REASONS, FormatCost, flag_lost, format_cost, in_words
 from olmes.reports.held_out import held_out_view, link_of
 from olmes.reports.judges import judge_facts
 from olmes.reports.lengths import Lengths, ResponseLengths, length_view
@@ -111,10 +114,11 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     context = {
         "run": run,
         "created": date(run.created),
-        "mean": _mean(mean, HELD_OUT if sealed and not browsable else "#browser"),
+        "mean": _mean(record, mean, HELD_OUT if sealed and not browsable else "#browser"),
         "averaged": _averaged(run),
         "missing": run.suite.missing if run.suite else [],
         "suite": run.suite,
+        "limited": items_in_words(run),
         "notices": run_notices(run, sealed),
         "held_out": held_out_view(record),
         "tasks": [_task_view(record, name, packed[name], lengths.of(name)) for name in run.tasks],
@@ -125,6 +129,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "cost": run_cost(run),
         "engine": _lines(run.model.engine),
         "training": _training(run.model),
+        "gates": [gate_words(line) for line in gates_of(record)],
         "environment": _lines(as_json(run.environment)),
         "issues": ISSUES,
     }
@@ -140,15 +145,17 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     return output
 
 
-def _mean(mean: MetricScore | None, link: str) -> ScoreView | None:
-    return score_view(mean, metric="mean", unit=mean.unit, about=mean, link=link) if mean else None
+def _mean(record: Record, mean: MetricScore | None, link: str) -> ScoreView | None:
+    if mean is None:
+        return None
+    count = count_in_words(record, record.run.mean_tasks, mean)
+    return score_view(mean, metric="mean", unit=mean.unit, about=mean, count=count, link=link)
 
 
 def _averaged(run: RunRecord) -> int:
     """How many tasks the mean of the suite is over."""
     missing = run.suite.missing if run.suite else []
-    members = (run.suite.tasks if run.suite else []) or run.tasks
-    return sum(name not in missing for name in members)
+    return sum(name not in missing for name in run.mean_tasks)
 
 
 def pack(record: Record, name: str, collectors: Sequence[RowCollector]) -> PackedTask:
@@ -208,7 +215,14 @@ def _browser_data(
                 "chunks": [[first + 1 + k, start] for k, start in enumerate(own.starts)],
             }
         )
-    return {"tasks": tasks, "flags": WORDS}, blobs
+    flags = dict.fromkeys(flag for task in packed.values() for flag in task.flags)
+    return {"tasks": tasks, "flags": WORDS | {flag: _words(flag) for flag in flags}}, blobs
+
+
+def _words(flag: str) -> str:
+    """The words for a flag; the format's cost may be named by any instruction's id."""
+    reason = flag.removeprefix("lost_")
+    return WORDS.get(flag) or (flag if reason == flag else f"lost to format: {in_words(reason)}")
 
 
 def _task_view(
@@ -271,6 +285,14 @@ def _training(model: RecordedModel) -> str:
     if model.step is None:
         return ""
     return f"{model.family or model.name}, step {model.step:,}"
+
+
+def gate_words(line: GateLine) -> str:
+    """When a run was gated, against which one, and what came of it."""
+    failed = [name for name, outcome in line["scores"].items() if outcome != "pass"]
+    where = f" ({', '.join(failed)})" if failed else ""
+    policy = f" by {line['policy']}" if line["policy"] else ""
+    return f"{line['outcome']}{where} against {line['baseline']}{policy}, {date(line['time'])}"
 
 
 def _lines(value: Any) -> Pairs:

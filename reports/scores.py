@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, Score, TaskResult
-from olmes.records.shown import MARKS, NUMBER, interval, shown, signs_of
+from olmes.records.shown import MARKS, NUMBER, interval, shown, shown_count, signs_of
 from olmes.reports import numbers
 from olmes.reports.links import Link, samples_link
 from olmes.stats import Estimate
@@ -51,6 +52,7 @@ def score_view(
     unit: Unit,
     about: MetricScore | None = None,
     primary: bool = False,
+    count: str = "",
     link: str = "",
 ) -> ScoreView:
     """A number with its error and interval as it is shown.
@@ -61,6 +63,7 @@ def score_view(
         unit: in which it is written.
         about: what is true of the metric everywhere (help, honest, direction).
         primary: whether a suite averages it.
+        count: of how many items it is, in words; by default the number of its values.
         link: where its samples are.
     """
     return ScoreView(
@@ -73,7 +76,7 @@ def score_view(
         unit=" %" if unit == "share" else "",
         interval=interval(found.ci_low, found.ci_high, unit),
         stderr=shown(found.stderr, unit),
-        n=numbers.count(found.n),
+        n=count or numbers.count(found.n),
         bar=numbers.bar(found.value, found.ci_low, found.ci_high, unit),
         link=link,
     )
@@ -87,18 +90,8 @@ def _signs(unit: Unit, about: MetricScore | None) -> tuple[str, ...]:
 
 
 def suite_score(record: Record) -> MetricScore | None:
-    """The mean of a run's suite as a metric of its own; None for a run of single tasks."""
-    if (suite := record.run.suite) is None:
-        return None
-    return MetricScore(
-        value=suite.value,
-        stderr=suite.stderr,
-        ci_low=suite.ci_low,
-        ci_high=suite.ci_high,
-        n=suite.n,
-        higher_is_better=record.run.higher_is_better,
-        unit=suite.unit,
-    )
+    """The mean of a run's suite; None for a run of single tasks and for a suite without a mean."""
+    return run_mean(record.run) if record.run.suite else None
 
 
 def legend_of(metrics: Iterable[MetricScore]) -> str:
@@ -118,7 +111,7 @@ def task_scores(
         browsable: the metrics that samples can be filtered by.
         link: makes the links to the samples.
     """
-    return _group(task.title or name, task.metrics, task, browsable, link, task=name)
+    return _group(task.title or name, task.n, task.metrics, task, browsable, link, task=name)
 
 
 def subtask_scores(
@@ -126,13 +119,14 @@ def subtask_scores(
 ) -> tuple[ScoreGroup, ...]:
     """The scores of a task's sub-tasks, which may be none; arguments as for `task_scores`."""
     return tuple(
-        _group(subtask, found.metrics, task, browsable, link, task=name, subtask=subtask)
+        _group(subtask, found.n, found.metrics, task, browsable, link, task=name, subtask=subtask)
         for subtask, found in task.subtasks.items()
     )
 
 
 def _group(
     title: str,
+    responses: int,
     found: Mapping[str, Score],
     described: TaskResult,
     browsable: Collection[str],
@@ -140,6 +134,8 @@ def _group(
     **filters: str,
 ) -> ScoreGroup:
     primary, about = described.primary, described.metrics
+    # An item has as many responses in every sub-task.
+    items = described.items and round(responses * described.items / max(1, described.n))
     scores = (
         score_view(
             found[metric],
@@ -147,6 +143,7 @@ def _group(
             unit=about[metric].unit if metric in about else described.score.unit,
             about=about.get(metric),
             primary=metric == primary,
+            count=shown_count(found[metric].n, responses, items),
             link=link(**filters, metric=metric if metric in browsable else ""),
         )
         for metric in sorted(found, key=lambda metric: metric != primary)

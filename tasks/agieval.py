@@ -162,7 +162,8 @@ class AGIEval(Task):
         protocol's last resort takes a capital letter for an answer.
         """
         found = protocol_letter(response.text, self.formulation.extract)
-        stated = stated_letter(response.text, option_texts(doc))
+        complete = response.finish != "length"
+        stated = stated_letter(response.text, option_texts(doc), complete=complete)
         return Verdict(
             values={
                 "exact_match": float(found == self.gold(doc)),

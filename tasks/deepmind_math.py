@@ -28,11 +28,12 @@ from olmes import (
     exemplars,
     prompts,
 )
+from olmes.scoring.answers.number_words import in_digits
+from olmes.scoring.answers.statement import stated_answer
 from olmes.scoring.expressions import answer_math, answer_words
 from olmes.scoring.expressions.closing_phrase import closing
 from olmes.scoring.expressions.expression import UnreadableExpressionError
 from olmes.scoring.expressions.notation import tidied
-from olmes.scoring.expressions.stated_answer import stated_answer
 from olmes.scoring.expressions.sympy_equality import compare
 
 CATEGORIES: dict[str, dict[str, Any]] = tomllib.loads(
@@ -156,7 +157,9 @@ class DeepMindMath(Task):
         gold, found = self.gold(doc), closing(response.text)
         protocol = compare(gold, found.answer)
         stated = stated_answer(response.text, complete=response.finish != "length")
-        lenient = stated is not None and right(doc, gold, stated)
+        lenient = stated is not None and (
+            right(doc, gold, stated.text) or right(doc, gold, in_digits(stated.predicate))
+        )
         note = f"not read: {protocol.unread}" if protocol.unread and found.answer else ""
         return Verdict(
             values={

@@ -24,7 +24,8 @@ from olmes import (
     exemplars,
     prompts,
 )
-from olmes.scoring.numbers import last_number, stated_number, without_decoration
+from olmes.scoring.answers.number import number_of, stated_number
+from olmes.scoring.numbers import last_number, without_decoration
 
 # lm-eval's exemplars close with "The answer is N."; the protocol's with "So the answer is N."
 CLOSING = re.compile(r"\bThe answer is (?=\S+\.$)")
@@ -91,9 +92,10 @@ class GSM8K(Task):
 
     def score(self, doc: Doc, response: Response) -> Verdict:
         """String equality of the last number, and beside it equality of the stated one."""
-        found, stated = last_number(response.text), stated_number(response.text)
+        found = last_number(response.text)
         predicted = response.text if found is None else found
-        gold = stated_number(stated_answer(doc))
+        stated = stated_number(response.text, complete=response.finish != "length")
+        gold = number_of(stated_answer(doc))
         return Verdict(
             values={
                 "exact_match": float(

@@ -21,13 +21,12 @@ from olmes import (
     Response,
     Source,
     Verdict,
-    VerdictPart,
 )
 from olmes.scoring.constraints.ifbench.base import OodConstraint
 from olmes.scoring.constraints.ifbench.compose import compose, meets, offend
 from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 from olmes.scoring.constraints.instruction_task import InstructionTask
-from olmes.scoring.constraints.judging import LEVELS, judge
+from olmes.scoring.constraints.judging import LEVELS, judge, noted
 
 WARM_UP = ("words:start_verb", "format:emoji", "words:odd_even_syllables")
 
@@ -80,8 +79,7 @@ class IFEvalOOD(InstructionTask[OodConstraint]):
 
     def published(self, doc: Doc) -> tuple[OodConstraint, ...]:
         """The constraints of an item, judged by the checks published with the benchmark."""
-        ids, kwargs = doc["instruction_id_list"], doc["kwargs"]
-        return IFBENCH_BY_REFERENCE.item(ids, kwargs, key=doc.get("key", "?"))
+        return self.built(IFBENCH_BY_REFERENCE, doc)
 
     def score(self, doc: Doc, response: Response) -> Verdict:
         """A strict and a loose verdict on each constraint, and on all of them together.
@@ -94,7 +92,10 @@ class IFEvalOOD(InstructionTask[OodConstraint]):
         parts, others = (published, stated) if by_reference else (stated, published)
         other = "as stated" if by_reference else "by the published check"
         return self.verdict(
-            [_compared(*pair, other) for pair in zip(parts, others, strict=True)],
+            [
+                noted(part, {"strict": theirs["strict"], "loose": theirs["loose"]}, other)
+                for part, theirs in zip(parts, others, strict=True)
+            ],
             response,
             prompt_level_loose_reference=float(all(part["loose"] for part in published)),
         )
@@ -125,20 +126,6 @@ class IFEvalOOD(InstructionTask[OodConstraint]):
         # The same text cannot meet both.
         by_reference = self.formulation.compat == "reference"
         return {} if by_reference else dict.fromkeys((metric.name for metric in LEVELS), 1.0)
-
-
-def _compared(part: VerdictPart, other: VerdictPart, name: str) -> VerdictPart:
-    """`part` with a note where `other`, the verdict of the check called `name`, is another."""
-    verdicts = {
-        "strictly": (part["strict"], other["strict"]),
-        "loosely": (part["loose"], other["loose"]),
-    }
-    differing = {mode: theirs for mode, (ours, theirs) in verdicts.items() if ours != theirs}
-    if not differing:
-        return part
-    said = ", ".join(f"{mode} {'met' if met else 'missed'}" for mode, met in differing.items())
-    notes = [*filter(None, [part.get("note", "")]), f"{name}: {said}"]
-    return {**part, "note": "; ".join(notes)}
 
 
 TASK = IFEvalOOD()

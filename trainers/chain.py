@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
-from olmes.trainers import tables
+from olmes.tools import toml_tables as tables
+from olmes.tools.toml_tables import TomlTable, TomlValue
+from olmes.trainers.gating import check_gate, gate_last
 from olmes.trainers.launch import launch, launched
 from olmes.trainers.recipe import STAGES, Recipe, Scoring, Stage, find_recipe, make_recipe, near
 from olmes.trainers.reward_watch import MET, read_alarms
 from olmes.trainers.stage import Say, finished, is_first, say_aloud
 from olmes.trainers.starting_model import model_folder
-from olmes.trainers.tables import TomlTable, TomlValue
 from olmes.trainers.train import train
 from olmes.trainers.train_log import FILE as LOG
 from olmes.trainers.train_log import LogRow, read_log, step_of
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 STORE = "runs"
 UNSEEN = "unseen.json"
 PAGE = "training.html"
+SCORED_START = "start.json"
+"""Names the record of the model that the chain starts from."""
 OWN = ("name", "unseen", "baseline", *STAGES)
 
 
@@ -164,6 +167,7 @@ def run_chain(
         OlmesError: as `train`.
     """
     check_names(chain)
+    check_gate(chain.stages[-1], out / SCORED_START if chain.baseline else None)
     if chain.baseline:
         score_start(chain, out, say)
     model: Path | None = None
@@ -176,6 +180,17 @@ def run_chain(
     page = write_page(chain, out)
     say(f"the chain is done: {page or model}")
     return page or model
+
+
+def gate_chain(chain: Chain, out: Path, *, say: Say = say_aloud) -> int:
+    """Gate the last stage's last checkpoint by its [gate]; the exit status of `olmes gate`.
+
+    Raises:
+        OlmesError: as `gate_last`.
+    """
+    last = chain.stages[-1]
+    store = Path(last.scoring.out or out / STORE)
+    return gate_last(last, out / last.stage, store, out / SCORED_START, say)
 
 
 def check_names(chain: Chain) -> None:
@@ -228,7 +243,7 @@ def run_stage(
 def score_start(chain: Chain, out: Path, say: Say) -> None:
     """Score the model that the chain starts from, once."""
     first = chain.stages[0]
-    marker = out / "start.json"
+    marker = out / SCORED_START
     if not first.scoring.target or marker.is_file() or not is_first():
         return
     say("scoring the model to start from ...")
@@ -286,8 +301,8 @@ def write_page(chain: Chain, out: Path) -> Path | None:
     alarms: list[str] = []
     stages: list[tuple[str, float]] = []
     offset = 0
-    if (out / "start.json").is_file():
-        points.append((0, Record.load(next(jsonl.read(out / "start.json"))["record"])))
+    if (out / SCORED_START).is_file():
+        points.append((0, Record.load(next(jsonl.read(out / SCORED_START))["record"])))
     for recipe in chain.stages:
         folder = out / recipe.stage
         store = Path(recipe.scoring.out or out / STORE)

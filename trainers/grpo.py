@@ -26,7 +26,7 @@ def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
         OlmesError: no prompt fits, or a verifier is unknown.
     """
     rows = fitting(prepared)
-    with VerifierRewards(rows, say=prepared.say) as rewards:
+    with VerifierRewards(rows, metrics=prepared.recipe.reward_metrics, say=prepared.say) as rewards:
         return run_trainer(build_grpo(prepared, rows, rewards), prepared)
 
 

@@ -3,7 +3,8 @@
 A published row names a verifier in `dataset` and holds what it checks in `ground_truth`: a number,
 an expression, or a constraint in the notation of Tülu 3's first checkers. The constraints are
 translated to IFEval's instructions; one whose meaning IFEval cannot express is refused with
-`NotExpressibleError`, so that the mixture can leave it out and say how many.
+`NotExpressibleError`, so that the mixture can leave it out and say how many. By which metric a
+response is rewarded is the recipe's; `tulu3-8b-rlvr` names those that judge as the published verifiers.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def from_published(row: Given) -> Given:
         doc = {"problem": "", "level": "", "type": "", "solution": f"\\boxed{{{truth}}}"}
         verifier = {"task": "math", "doc": doc}
     elif kind == "ifeval":
-        verifier = {"task": "ifeval", "doc": ifeval_doc(truth), "metric": "prompt_level_strict"}
+        verifier = {"task": "ifeval", "doc": ifeval_doc(truth)}
     else:
         raise OlmesError(f"the published verifier '{kind}' is not known; write 'verifiers' instead")
     return {"messages": row["messages"], "verifiers": [verifier]}

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from olmes.errors import OlmesError
+from olmes.tools import toml_tables as tables
 from olmes.tools.hashing import content_hash
-from olmes.trainers import tables
 from olmes.trainers.ppo.table import PPOTable
 
 Stage = Literal["sft", "dpo", "rlvr"]
 STAGES: tuple[Stage, ...] = ("sft", "dpo", "rlvr")
+START = "start"
+"""As a gate's baseline: the model that a chain starts from."""
 FILES = (".jsonl", ".jsonl.gz", ".jinja", ".py", ".toml")
 """Endings of what a recipe names from where it lies."""
 
@@ -129,6 +131,17 @@ class Scoring:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What the last checkpoint must pass (docs/gate.md); `olmes train` ends with its exit status."""
+
+    baseline: str = ""
+    """Folder of the run that it is held against, "start" for the model a chain starts from; without
+    one there is no gate."""
+    policy: str = ""
+    """A TOML file; without one every task may be a point worse."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hardware:
     """What the training runs on."""
 
@@ -169,6 +182,7 @@ class Recipe:
     lora: Lora | None = None
     checkpoints: Checkpoints = Checkpoints()
     scoring: Scoring = Scoring()
+    gate: Gate = Gate()
     hardware: Hardware = Hardware()
     log_every: int = 1
     """Updates between two rows of the log."""
@@ -229,6 +243,9 @@ class RLVRRecipe(Recipe):
     """Replaces the reward of a completion without an end of sequence; Tülu 3's PPO: -10."""
     reward_scale: float = 10.0
     """What a right answer is worth (Tülu 3: 10)."""
+    reward_metrics: Mapping[str, str] = field(default_factory=dict)
+    """By task, which of its metrics rewards a response whose row names none; of a task that is left
+    out the honest one, or the primary one where there is no honest one."""
     held_out_constraints: tuple[str, ...] = ()
     """Kinds of instructions (`punctuation:no_comma`) that no reward is given for: rows with one
     are left out, and the watch follows how often checkpoints meet them."""
@@ -284,6 +301,7 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
             suite=near(folder, recipe.scoring.suite),
             tasks=tuple(near(folder, task) for task in recipe.scoring.tasks),
         ),
+        gate=dataclasses.replace(recipe.gate, policy=near(folder, recipe.gate.policy)),
         name=recipe.name or Path(where).stem,
     )
 
@@ -358,9 +376,9 @@ def recipe_hash(recipe: Recipe) -> str:
     """16 hex digits over what the trained weights depend on.
 
     Left out are the name, the path of the model (its content is compared apart), how checkpoints
-    are kept and scored, and how often is logged.
+    are kept, scored and gated, and how often is logged.
     """
     kept = to_json(recipe)
-    for name in ("name", "model", "checkpoints", "scoring", "log_every"):
+    for name in ("name", "model", "checkpoints", "scoring", "gate", "log_every"):
         del kept[name]
     return content_hash(kept)[:16]

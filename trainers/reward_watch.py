@@ -8,17 +8,17 @@ training asks for; Tülu 3, appendix B.4).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, TypedDict
 
 from transformers import TrainerCallback
 
-from olmes.records.record import Record
+from olmes.stats import Alarm
 from olmes.tools import jsonl
 from olmes.trainers.checkpoints.results import ScoreRow
+from olmes.trainers.reward_series import WatchedSeries
 from olmes.trainers.train_log import (
     FILE,
     LogRow,
@@ -30,9 +30,6 @@ from olmes.trainers.train_log import (
 
 ALARMS = "alarms.jsonl"
 MET = "held_out_constraints.jsonl"
-HELD_OUT = "the share of held-out constraints met"
-MEAN = "the score"
-SURE = 0.95
 OTHERS = {
     "length": ("completions/mean_length", "response_tokens"),
     "KL": ("kl",),
@@ -40,8 +37,6 @@ OTHERS = {
 }
 """What else an alarm reports, and its names in the logs of GRPO and PPO."""
 
-Scores = list[tuple[int, float, float]]
-"""Step, score and standard error of checkpoints."""
 Log = Sequence[LogRow]
 
 
@@ -60,9 +55,9 @@ class Hacking:
     """Why a training looks as if it gamed its reward."""
 
     what: str
-    """What fell: the mean score, a task, or the held-out constraints."""
+    """What got worse: the mean score, a task, or the held-out constraints."""
     since: int
-    """Step of the checkpoint from which on it fell."""
+    """Step of the checkpoint from which on it did."""
     reward_from: float
     reward_to: float
     score_from: float
@@ -71,10 +66,11 @@ class Hacking:
     """Length, KL and repetition, before and since, as far as the log has them."""
 
     def __str__(self) -> str:
+        worsens = "falls" if self.score_to < self.score_from else "rises"  # a loss gets worse so
         others = "".join(f", {name} {a:.3g} -> {b:.3g}" for name, (a, b) in self.others.items())
         return (
             f"since step {self.since} the reward rises ({self.reward_from:.3g} -> "
-            f"{self.reward_to:.3g}) while {self.what} falls ({self.score_from:.3g} -> "
+            f"{self.reward_to:.3g}) while {self.what} {worsens} ({self.score_from:.3g} -> "
             f"{self.score_to:.3g}){others}: read some responses before the training continues"
         )
 
@@ -102,24 +98,24 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self.out = out
         self.store = store
-        self.trained = trained
         self.request_hash = request_hash
         self.say = say
-        self.met: dict[str, tuple[float, float] | None] = {}
+        self.watched = WatchedSeries(trained)
 
     def check(self, state: Any) -> None:
         """Compare the log with the scores."""
         if not state.is_world_process_zero:
             return
-        series = self.series()
+        rows = self.rows()
         met = [
-            {"step": step, "held_out_constraints": share, "stderr": stderr}
-            for step, share, stderr in series.get(HELD_OUT, [])
+            {"step": step, "held_out_constraints": share.value, "stderr": share.stderr}
+            for step, share in self.watched.shares(rows)
         ]
         if met:
             jsonl.write(self.out / MET, met)
+        alarms = self.watched.alarms(rows, planned_checkpoints(state))
         raised = {(row["what"], row["since"]) for row in read_alarms(self.out)}
-        for found in watch_rewards(read_log(self.out / FILE), series):
+        for found in watch_rewards(read_log(self.out / FILE), alarms):
             if (found.what, found.since) in raised:
                 continue
             self.say(f"ALARM: {found}")
@@ -127,10 +123,9 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
             with (self.out / ALARMS).open("a", encoding="utf-8") as stream:
                 stream.write(jsonl.dumps({**row, "text": str(found)}) + "\n")
 
-    def series(self) -> dict[str, Scores]:
-        """What is watched, by name."""
-        rows = [row for row in scored(self.out, self.store) if row["ask"] == self.request_hash]
-        return series_of(rows, self.trained, self.met)
+    def rows(self) -> list[ScoreRow]:
+        """The scores of this training's own request."""
+        return [row for row in scored(self.out, self.store) if row["ask"] == self.request_hash]
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Check the scores that have come in."""
@@ -141,111 +136,47 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
         self.check(state)
 
 
+def planned_checkpoints(state: Any) -> int | None:
+    """How many checkpoints a training will write, the last update's included; None if not known."""
+    last, every = int(state.max_steps), int(state.save_steps)
+    return math.ceil(last / every) if last > 0 and every > 0 else None
+
+
 def read_alarms(out: Path) -> list[AlarmRow]:
     """The alarms that were raised in a stage's folder."""
     return read_rows(out / ALARMS)
 
 
-def series_of(
-    rows: Iterable[ScoreRow],
-    trained: frozenset[str],
-    met: dict[str, tuple[float, float] | None],
-) -> dict[str, Scores]:
-    """The mean, every task, and the held-out constraints over the checkpoints.
-
-    Args:
-        rows: of `scores.jsonl`.
-        trained: as `RewardWatch`; empty where no reward is for a constraint, so that none is held
-            out.
-        met: what was read of records before, by folder; filled.
-    """
-    found: dict[str, Scores] = {}
-
-    def add(name: str, row: ScoreRow, value: float, stderr: float | None) -> None:
-        found.setdefault(name, []).append((row["step"] or 0, value, stderr or 0.0))
-
-    for row in rows:
-        if (value := row.get("value")) is not None:
-            add(MEAN, row, value, row.get("stderr"))
-        tasks = row.get("tasks") or {}
-        for name, task in tasks.items() if len(tasks) > 1 else ():
-            if task["value"] is not None:
-                add(name, row, task["value"], task.get("stderr"))
-        if trained:
-            folder = row["folder"]
-            if folder not in met:
-                met[folder] = constraints_met(Record.load(Path(folder)), trained)
-            if (share := met[folder]) is not None:
-                add(HELD_OUT, row, *share)
-    return found
-
-
-def constraints_met(record: Record, trained: frozenset[str]) -> tuple[float, float] | None:
-    """The share of the constraints no reward is for that are met, loosely, and its standard error.
-
-    One response's constraints are one cluster. None where the record has none.
-    """
-    flags = [
-        [part["loose"] for part in row["parts"] if part["id"] not in trained]
-        for row in samples_with_parts(record)
-    ]
-    flags = [held for held in flags if held]
-    count = sum(map(len, flags))
-    if not count:
-        return None
-    share = sum(map(sum, flags)) / count
-    # Of a ratio of sums over clusters (linearized).
-    spread = sum((sum(held) - share * len(held)) ** 2 for held in flags)
-    return share, math.sqrt(spread) / count
-
-
-def samples_with_parts(record: Record) -> Iterator[Mapping[str, Any]]:
-    """The rows of a record whose responses were scored on several parts."""
-    for name in record.tasks:
-        if not record.sealed(name):
-            yield from (row for row in record.samples(name) if row.get("parts"))
-
-
-def watch_rewards(log: Log, series: Mapping[str, Scores]) -> list[Hacking]:
-    """The alarms of several series, each as sure as makes all of them together sure (Bonferroni)."""
-    z = NormalDist().inv_cdf(1 - (1 - SURE) / 2 / max(1, len(series)))
-    found = (watch_reward(log, scores, z=z, what=name) for name, scores in series.items())
+def watch_rewards(log: Log, alarms: Mapping[str, Alarm]) -> list[Hacking]:
+    """Where the reward rises while what it stands for falls (Tülu 3, appendix B.4)."""
+    found = (watch_reward(log, alarm, name) for name, alarm in alarms.items())
     return [one for one in found if one is not None]
 
 
-def watch_reward(
-    log: Log, scores: Iterable[tuple[int, float, float]], *, z: float = 1.96, what: str = MEAN
-) -> Hacking | None:
-    """Whether the reward rises while what it stands for falls (Tülu 3, appendix B.4).
-
-    The alarm is raised when the last score lies below the best earlier one by more than `z` standard
-    errors of their difference, and the mean reward since then is above the mean before.
+def watch_reward(log: Log, alarm: Alarm, what: str) -> Hacking | None:
+    """Whether a series has fallen, and the mean reward since then is above the mean before.
 
     Args:
         log: rows of `train_log.jsonl`, with `step` and `reward`.
-        scores: of the checkpoints, on data that is not trained on.
-        z: how sure the fall must be.
-        what: name of the scores.
+        alarm: of the series; its checkpoints are named by their steps.
+        what: name of the series.
     """
-    known = sorted(scores)
-    if len(known) < 2:
+    if not alarm.raised:
         return None
-    step, last, last_error = known[-1]
-    best_step, best, best_error = max(known[:-1], key=lambda one: one[1])
-    if best - last <= z * math.hypot(best_error, last_error):
-        return None
-    before = between(log, ("reward",), 0, best_step)
-    after = between(log, ("reward",), best_step, step)
+    fall = alarm.fall
+    since, step = int(fall.since), int(alarm.latest)
+    before = between(log, ("reward",), 0, since)
+    after = between(log, ("reward",), since, step)
     if before is None or after is None or after <= before:
         return None
     others = {}
     for name, keys in OTHERS.items():
-        ends = between(log, keys, 0, best_step), between(log, keys, best_step, step)
+        ends = between(log, keys, 0, since), between(log, keys, since, step)
         if ends[0] is not None and ends[1] is not None:
             others[name] = (ends[0], ends[1])
     return Hacking(
-        what=what, since=best_step, reward_from=before, reward_to=after, score_from=best,
-        score_to=last, others=others,
+        what=what, since=since, reward_from=before, reward_to=after, score_from=fall.before,
+        score_to=fall.after, others=others,
     )  # fmt: skip
 
 

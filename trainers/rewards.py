@@ -5,8 +5,9 @@ A row says which verifiers score a response, and by which item of a benchmark:
     {"verifiers": [{"task": "gsm8k", "doc": {...}, "weight": 1.0, "metric": "exact_match"}]}
 
 `task` is a task's name or file, `doc` an item in that benchmark's own fields, `metric` one of its
-metrics (its primary one when left out; the share of flags where the metric has one a part). The
-reward of a response is the weighted sum. Nothing here uses signals, so that it works in any thread.
+metrics (the share of flags where the metric has one a part). When it is left out, it is what the
+recipe names for the task, or else its honest metric, or its primary one where there is no honest one.
+The reward of a response is the weighted sum. Nothing here uses signals, so that it works in any thread.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from olmes.benchmark.registry import load_task
+from olmes.benchmark.registry import bundled_tasks, load_task
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.scoring.process.pool import Outcome, ScoringPool
@@ -71,6 +72,7 @@ class VerifierRewards:
         self,
         rows: Iterable[Row],
         *,
+        metrics: Mapping[str, str] | None = None,
         scoring_processes: int | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
@@ -78,21 +80,25 @@ class VerifierRewards:
 
         Args:
             rows: every row there will be, read for the tasks alone.
+            metrics: by task, the metric of verifiers that name none.
             scoring_processes: how many; None takes half of the processors, shared among the
                 trainings on this machine.
             say: gets a line about faults.
 
         Raises:
-            OlmesError: a task does not exist, needs a judge, or has no such metric.
+            OlmesError: a task does not exist, needs a judge, or has no such metric; or `metrics`
+                names a task that is none.
         """
+        self.metrics = dict(metrics or {})
         self.names: dict[str, str] = {}
         tasks: dict[str, Task] = {}
-        for reference, metrics in wanted(rows).items():
+        for reference, named in wanted(rows).items():
             task = load_task(reference)
             if task.judged:
                 raise OlmesError(f"{task.name} needs a judge, so it cannot verify; choose another.")
             known = {metric.name for metric in task.metrics}
-            if unknown := sorted(metrics - known - {""}):
+            asked = (named - {""}) | {self.metrics.setdefault(task.name, honest_metric(task))}
+            if unknown := sorted(asked - known):
                 raise OlmesError(
                     f"{task.name} has no metric '{unknown[0]}'; choose one of {sorted(known)}."
                 )
@@ -100,6 +106,10 @@ class VerifierRewards:
                 raise OlmesError(f"two verifiers are called {task.name}; rename one.")
             tasks[task.name] = task
             self.names[reference] = task.name
+        if strange := sorted(self.metrics.keys() - tasks.keys() - bundled_tasks().keys()):
+            raise OlmesError(
+                f"reward_metrics names '{strange[0]}', but there is no such task; correct the name."
+            )
         share = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         self.pool = ScoringPool(
             tasks, scoring_processes or max(1, (os.cpu_count() or 2) // (2 * share))
@@ -120,7 +130,7 @@ class VerifierRewards:
         found = []
         for given in listed(row):
             name = self.names[given["task"]]
-            metric = given.get("metric") or self.pool.tasks[name].primary
+            metric = given.get("metric") or self.metrics[name]
             found.append(Verifier(name, given["doc"], float(given.get("weight", 1.0)), metric))
         return found
 
@@ -218,8 +228,14 @@ class VerifierRewards:
         return None
 
 
+def honest_metric(task: Task) -> str:
+    """The metric that a response is rewarded by: the task's honest one, or its primary one."""
+    honest = (metric.name for metric in task.metrics if metric.honest and not metric.over_parts)
+    return next(honest, task.primary)
+
+
 def wanted(rows: Iterable[Row]) -> dict[str, set[str]]:
-    """The metrics of each task that rows name, '' standing for its primary one."""
+    """The metrics of each task that rows name, '' standing for none."""
     found: dict[str, set[str]] = {}
     for row in rows:
         for verifier in listed(row):

@@ -153,13 +153,14 @@ def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallba
     from olmes.trainers.training_rows import rewarded_constraints
 
     trained = frozenset[str]().union(*map(rewarded_constraints, prepared.mixture.rows))
-    return RewardWatch(prepared.out, store_of(prepared), trained, request_hash, prepared.say)
+    return RewardWatch(
+        prepared.out, store_of(prepared.recipe, prepared.out), trained, request_hash, prepared.say
+    )
 
 
-def store_of(prepared: Prepared[Recipe]) -> Path:
-    """Where the records of its checkpoints lie."""
-    chosen = prepared.recipe.scoring.out
-    return Path(chosen) if chosen else prepared.out / "scores"
+def store_of(recipe: Recipe, out: Path) -> Path:
+    """Where the records of a training's checkpoints lie; `out` is its folder."""
+    return Path(recipe.scoring.out) if recipe.scoring.out else out / "scores"
 
 
 def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
@@ -170,7 +171,7 @@ def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
     from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 
     scoring = recipe.scoring
-    given: dict[str, Any] = {"out": store_of(prepared), **scoring.options}
+    given: dict[str, Any] = {"out": store_of(recipe, prepared.out), **scoring.options}
     for name in ("limit", "data", "settings"):
         if getattr(scoring, name):
             given[name] = getattr(scoring, name)

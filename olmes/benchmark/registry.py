@@ -11,7 +11,7 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -21,6 +21,7 @@ from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.tools.hashing import sha256
+from olmes.types import Unit
 
 TASKS = "olmes.tasks"
 SUITES = "olmes.suites"
@@ -185,13 +186,37 @@ def members(suite: Suite) -> tuple[Suite, list[Task]]:
     """The tasks of a suite, and the suite with their names where it has paths of task files.
 
     Raises:
-        OlmesError: a task does not exist, or two have one name.
+        OlmesError: a task does not exist, or two have one name, or they have no common mean.
     """
     tasks = [load_task(name) for name in suite.tasks]
     names = tuple(task.name for task in tasks)
     if len(set(names)) < len(names):
         raise OlmesError(f"the suite {suite.name} has two tasks of one name; rename one.")
-    return dataclasses.replace(suite, tasks=names), tasks
+    called = dict(zip(suite.tasks, names, strict=True))
+    averaged = None if suite.mean is None else tuple(called.get(one, one) for one in suite.mean)
+    check_mean(suite.name, [one for one in tasks if averaged is None or one.name in averaged])
+    return dataclasses.replace(suite, tasks=names, mean=averaged), tasks
+
+
+def check_mean(suite: str, tasks: Sequence[Task]) -> None:
+    """Refuse the mean of tasks whose primary metrics differ in unit or direction.
+
+    Raises:
+        OlmesError: they do.
+    """
+    by_kind: dict[tuple[Unit, bool], str] = {}
+    for task in tasks:
+        metric = next(one for one in task.metrics if one.name == task.primary)
+        by_kind.setdefault((metric.unit, metric.higher_is_better), task.name)
+    if len(by_kind) > 1:
+        kinds = ", ".join(
+            f"{name} is a {unit} of which {'more' if higher else 'less'} is better"
+            for (unit, higher), name in by_kind.items()
+        )
+        raise OlmesError(
+            f"the suite {suite} has no mean: {kinds}; write `mean = false` into its file, or "
+            '`mean = ["TASK", ...]` with tasks of one unit and direction.'
+        )
 
 
 def scorer_hash(task: Task) -> str:

@@ -22,6 +22,7 @@ COMMANDS = {
     "score": "Score recorded responses without a model.",
     "report": "Write the HTML page of a run.",
     "compare": "Say why two runs differ, and by how much.",
+    "gate": "Pass or fail a run against a baseline, for CI.",
     "generalization": "Hold held-out scores against development scores.",
     "unseal": "Open the samples of a run under seal.",
     "ledger": "Print and check the looks at held-out tasks.",
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> Any:
     """Entry point of `olmes`: every failure is one line; `-v` shows the trace.
 
     Exit status: 0 done, 1 something failed (requests, or olmes itself), 2 the
-    input needs mending, 130 stopped by Ctrl-C.
+    input needs mending, 3 a gate could not tell, 130 stopped by Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = any(word in ("-v", "--verbose") for word in arguments)

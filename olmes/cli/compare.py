@@ -80,6 +80,8 @@ def show(found: Comparison, output: Path | None) -> None:
     for letter, run in zip("AB", found.runs, strict=True):
         demo = " (demo data)" if run.demo_data else ""
         screen.print(f"{letter}  {run.name}  {run.id}{demo}", soft_wrap=True)
+        for said in run.reservations:
+            screen.print(f"   {said}", style="yellow", soft_wrap=True)
         if run.held_out:
             screen.print(f"   {look_words(run.held_out)}", style="dim", soft_wrap=True)
     if found.why:
@@ -88,7 +90,7 @@ def show(found: Comparison, output: Path | None) -> None:
         screen.print("nothing differs in how the numbers came about")
     if found.tasks or found.unpaired:
         screen.print(difference_table(found))
-        for line in power_lines(found):
+        for line in (*power_lines(found), found.conditional):
             screen.print(line, style="dim", soft_wrap=True)
     for line, style in cautions(found):
         screen.print(f"! {line}", style=style, soft_wrap=True)

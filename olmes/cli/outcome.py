@@ -9,13 +9,18 @@ import click
 
 from olmes.cli.cost import cost_line
 from olmes.cli.tables import console, legend, record_table
+from olmes.comparison.eligibility import Kind, reservations
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut
 from olmes.records.shown import shown, shown_interval
 from olmes.tools import jsonl
 
 if TYPE_CHECKING:
-    from olmes.comparison.generalization import PastLook
+    from olmes.comparison.model_scores import PastLook
+
+
+UNSAID: frozenset[Kind] = frozenset(("demo data", "limited"))
+"""What the table and the warnings of a run do not say of its numbers."""
 
 
 def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
@@ -31,6 +36,9 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
     if held := record.run.held_out:
         for line in look_lines(held, record):
             screen.print(line, soft_wrap=True)
+    for one in reservations(record.run):
+        if one.kind in UNSAID:
+            screen.print(f"! {one.sentence}", style="yellow", soft_wrap=True)
     for warning in record.run.warnings:
         screen.print(f"! {warning}", style="yellow", soft_wrap=True)
     if cost := cost_line(record):

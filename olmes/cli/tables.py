@@ -10,13 +10,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from olmes.comparison.boards import count_in_words
+from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
-from olmes.records.shown import MARKS, metric_label, shown, shown_interval, signs_of
+from olmes.records.shown import (
+    MARKS,
+    MISSING,
+    metric_label,
+    shown,
+    shown_count,
+    shown_interval,
+    signs_of,
+)
 from olmes.tools.visible_text import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
 """Counts that get a place only where they are not zero."""
+NO_MEAN = "no mean of these tasks"
 
 
 class PlainConsole(Console):
@@ -63,6 +74,14 @@ class TaskNumbers(Protocol):
     def counts(self) -> Mapping[str, int]:
         """Responses by what happened beside the score."""
 
+    @property
+    def n(self) -> int:
+        """Responses."""
+
+    @property
+    def items(self) -> int | None:
+        """Items that these are of; None where an older record does not say."""
+
 
 def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
     """Metric, value, 95 % interval, n, truncated and unparsed counts by task."""
@@ -76,7 +95,7 @@ def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
                 metric_label(metric + ("*" if score.honest else ""), score),
                 shown(score.value, score.unit),
                 shown_interval(score, score.unit),
-                str(score.n),
+                shown_count(score.n, task.n, task.items),
                 str(task.counts.get("truncated", 0)) if primary else "",
                 str(task.counts.get("unparsed", 0)) if primary else "",
                 style="bold" if primary else None,
@@ -110,6 +129,11 @@ def record_table(record: Record) -> Table:
         missing = ", ".join(suite.missing)
         mean = f"mean without {missing}" if missing else "mean of primaries"
         mean += "" if suite.complete else " (incomplete)"
-        numbers = shown(suite.value, suite.unit), shown_interval(suite, suite.unit), str(suite.n)
-        table.add_row(suite.name, mean, *numbers, style="bold")
+        found = run_mean(record.run)
+        if found is None:
+            table.add_row(suite.name, NO_MEAN, MISSING, "", "", style="bold")
+        else:
+            numbers = shown(found.value, found.unit), shown_interval(found, found.unit)
+            count = count_in_words(record, record.run.mean_tasks, found)
+            table.add_row(suite.name, mean, *numbers, count, style="bold")
     return table

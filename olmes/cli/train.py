@@ -40,16 +40,18 @@ def command(
     only: Stage | None,
     show: bool,
     launch_line: bool,
-) -> None:
+) -> int:
     """Train a RECIPE: a .toml file, or the name of a bundled one.
 
     Every checkpoint is scored automatically when the recipe names a suite. The same command again
-    resumes a training that was stopped.
+    resumes a training that was stopped. With a [gate] the exit status is that of `olmes gate`.
     """
     # Imported here: `olmes --help` imports no trainer.
-    from olmes.trainers.chain import read_chain, run_chain, run_stage
+    from olmes.trainers.chain import gate_chain, read_chain, run_chain, run_stage
+    from olmes.trainers.gating import check_gate, gate_last
     from olmes.trainers.launch import launch, launched
     from olmes.trainers.recipe import read_recipe
+    from olmes.trainers.stage import say_aloud, store_of
     from olmes.trainers.train import train
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
@@ -68,16 +70,22 @@ def command(
             run_stage(chain, only, out, arguments=again)
         else:
             run_chain(chain, out, arguments=again)
-        return
+            return gate_chain(chain, out)
+        return 0
     one = read_recipe(recipe, stage, pairs)
     out = out or Path("trained") / one.name
     again = same_command(stage, recipe, out, settings)
     if show or launch_line:
         click.echo(launch_text(one, again) if launch_line else resolved(one))
-    elif one.hardware.processes > 1 and not launched():
+        return 0
+    check_gate(one, None)
+    if one.hardware.processes > 1 and not launched():
         launch(one, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
     else:
         train(one, out)
+        if launched():
+            return 0  # the process that launched this one asks the gate
+    return gate_last(one, out, store_of(one, out), None, say_aloud)
 
 
 def same_command(stage: str, recipe: str, out: Path, settings: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,7 +36,9 @@ class Primary(Number):
 
     metric: str
     n: int
-    """Values it is a mean of."""
+    """Values it is a mean of: responses, or their parts."""
+    items: int | None
+    """Items that these are of; None where an older record does not say."""
 
 
 class RunSummary(TypedDict):
@@ -58,7 +60,14 @@ class RunSummary(TypedDict):
     """Whether the samples of a held-out run were unsealed."""
     demo_data: bool
     """Whether a task ran on built-in demo data."""
+    standard: bool
+    """Whether every formulation is the published one."""
+    limited: str
+    """Over which items the numbers are: `200 items a task`; '' for all."""
+    items: int
+    """Items that were asked."""
     samples: int
+    """Responses to them."""
     suite: SuiteMean | None
     tasks: dict[str, Primary]
     """The primary metric of each task."""
@@ -166,9 +175,12 @@ class SampleList(TypedDict):
 
 
 class BoardMean(Number):
-    """What a run is ranked by."""
+    """The mean that a run is ranked by."""
 
     n: int
+    """Values that the tasks' numbers are means of."""
+    items: int | None
+    """Items that these are of."""
 
 
 class RankedRun(TypedDict):
@@ -177,7 +189,8 @@ class RankedRun(TypedDict):
     id: str
     model: str
     created: str
-    mean: BoardMean
+    mean: BoardMean | None
+    """None of a board of one task, and of tasks that have no mean."""
     tasks: dict[str, Primary]
 
 
@@ -218,11 +231,23 @@ class Board(TypedDict):
 
     title: str
     version: str
+    items: str
+    """Over which items the numbers are: `200 items a task`; '' for all."""
+    demo_data: bool
+    """Whether a task ran on built-in demo data."""
     standard: bool
+    """Whether every formulation is the published one."""
     official: bool
+    """Whether the data are those of the official files."""
+    ranked_by: list[str]
+    """The tasks whose mean the runs are ranked and compared by."""
+    order: str
+    """What the ranks are by in words, where it is not the mean or the one task."""
     runs: list[RankedRun]
     pairs: list[RankedPair] | None
     """None where nothing could be compared."""
+    not_compared: str
+    """Why; '' where there are pairs."""
 
 
 class NotRanked(TypedDict):

@@ -39,8 +39,10 @@ class SharedValues:
             is_share=self.is_share,
         )
 
-    def alarm(self, names: Sequence[str]) -> Alarm | None:
-        """Whether the latest checkpoint has fallen below an earlier one."""
+    def alarm(
+        self, names: Sequence[str], *, series: int = 1, planned: int | None = None
+    ) -> Alarm | None:
+        """Whether the latest checkpoint has fallen below an earlier one (`stats.comparisons`)."""
         return stats.regression_alarm(
             self.values,
             names,
@@ -49,6 +51,8 @@ class SharedValues:
             sizes=self.sizes,
             higher_is_better=self.higher_is_better,
             is_share=self.is_share,
+            series=series,
+            planned=planned,
         )
 
 

@@ -9,16 +9,21 @@ from typing import Literal
 
 from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
+from olmes.comparison.eligibility import reservations
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
 from olmes.stats import Difference, PairedDifference, SuiteDifference
+from olmes.stats.verdicts import MARGIN
 from olmes.types import Unit
 
-MARGIN = 0.01
-"""Half-width within which two shares count as tied: one percentage point."""
+CONDITIONAL = (
+    "All intervals are for these weights and other items: another run of the same training, with "
+    "another seed, would give other weights, and how far those differ is in no interval here."
+)
+"""What every page of differences between models says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,8 @@ class ComparedRun:
     demo_data: list[str]
     """Tasks that ran on built-in demo data."""
     held_out: HeldOut | None
+    reservations: list[str]
+    """What else keeps its numbers from being standard and over all items (`eligibility`)."""
 
     @classmethod
     def of(cls, record: Record) -> ComparedRun:
@@ -51,6 +58,11 @@ class ComparedRun:
             complete=run.complete,
             demo_data=sorted(run.demo_tasks),
             held_out=run.held_out,
+            reservations=[
+                one.sentence
+                for one in reservations(run)
+                if one.kind in ("limited", "not standard", "data differ")
+            ],
         )
 
 
@@ -139,6 +151,8 @@ class Comparison:
     only: list[list[str]]
     """Tasks of one run alone: of `a`, of `b`."""
     suite: SuiteComparison | None = None
+    conditional: str = CONDITIONAL
+    """What the intervals are for."""
     """None where there is no task, or where the tasks have no unit or direction in common."""
 
 
@@ -285,7 +299,7 @@ def paired_difference(
         clusters=[aligned.cluster(position) for position in range(len(aligned.keys))],
         strata=[key[0] for key in aligned.keys] if task.macro else None,
         sizes=weights if any(weight != 1 for weight in weights) else None,
-        margin=margin if unit == "share" else 0.0,
+        margin=margin if unit == "share" else None,
         higher_is_better=task.score.higher_is_better,
         is_share=unit == "share",
         test=test,

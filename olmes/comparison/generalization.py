@@ -1,114 +1,60 @@
 """Whether what was tuned on the development suite holds on held-out tasks.
 
-Tülu 3 sets each skill's development and unseen score side by side (Tables 3 and 31): a gain on one
-that does not show on the other was made for the benchmark. This module takes the records of one or
-several models, finds for each its development and its held-out scores, and says for each pair: both
-scores, the gap and its interval, and, over several checkpoints, whether the gains carry over.
+Tülu 3 sets each skill's development and unseen score side by side (Tables 3 and 31). This module takes
+the records of one or several models, finds for each its development and its held-out scores, and says
+for each pair: both scores, how far both moved from a base, what of the move on dev shows on unseen,
+and the same over several models. It says what the numbers are, not why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from olmes import stats
 from olmes.benchmark.suite import Pair
+from olmes.comparison.best import shared_by_suite, shared_by_task
+from olmes.comparison.carried import Carried, Halves, carried_over
+from olmes.comparison.carried_words import change_in_words
+from olmes.comparison.changes import Change, change_of
+from olmes.comparison.compare import CONDITIONAL
+from olmes.comparison.halves import Corrected, Half, HalfScore, half_of, on_one_scale, suite_half
+from olmes.comparison.items import SharedItems
+from olmes.comparison.model_scores import ModelScores, ReadModel, by_model, named_pairs
+from olmes.comparison.training_order import Base, base_among, trained
 from olmes.errors import OlmesError
-from olmes.records.aggregate import common_unit
 from olmes.records.record import Record
-from olmes.records.schema import DevScore, DiagnosisCounts, MetricScore
-from olmes.stats import CarryOver, Difference, Estimate
-from olmes.types import Unit
+from olmes.records.schema import DiagnosisCounts
+from olmes.stats import BestOf, Difference
 
-
-@dataclass(kw_only=True)
-class ModelScores:
-    """One model's records: its development scores and its held-out ones."""
-
-    name: str
-    fingerprint: str
-    dev: list[Record] = field(default_factory=list)
-    unseen: list[Record] = field(default_factory=list)
-
-    def newest(self) -> dict[str, Record]:
-        """The newest record of each task."""
-        found: dict[str, Record] = {}
-        for record in (*self.dev, *self.unseen):
-            for name in record.tasks:
-                found.setdefault(name, record)
-        return found
-
-    def record_of(self, name: str) -> Record | None:
-        """The newest record that has a task; None where none has."""
-        return self.newest().get(name)
-
-    def score(self, name: str) -> MetricScore | None:
-        """A task's primary metric in the newest record that has it; None where none has."""
-        record = self.record_of(name)
-        return record.tasks[name].score if record else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastLook:
-    """A look at held-out tasks that a model has had."""
-
-    family: str
-    looks_before: int
-    dev: DevScore | None
-    reason: str
-    time: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadModel:
-    """Who a model is, which runs were read of it, and what the ledger says of its looks."""
-
-    name: str
-    fingerprint: str
-    runs: list[str]
-    run_of: dict[str, str]
-    """The run that each task's numbers are from."""
-    demo_data: list[str]
-    looks: list[PastLook]
-
-    @classmethod
-    def of(cls, model: ModelScores) -> ReadModel:
-        """What is said of a model."""
-        records = (*model.dev, *model.unseen)
-        looks = [record.run.held_out for record in model.unseen]
-        return cls(
-            name=model.name,
-            fingerprint=model.fingerprint,
-            runs=[record.id for record in records],
-            run_of={name: record.id for name, record in model.newest().items()},
-            demo_data=sorted(name for record in records for name in record.run.demo_tasks),
-            looks=[
-                PastLook(
-                    family=look.family,
-                    looks_before=look.looks_before,
-                    dev=look.dev,
-                    reason=look.reason,
-                    time=look.time,
-                )
-                for look in looks
-                if look
-            ],
-        )
+NO_ZERO = (
+    "The gap between two different benchmarks has no zero and says nothing alone; its change from a "
+    "base does, so give the runs of the model that training began with too."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideBySide:
     """One model's development and unseen score."""
 
-    dev: Estimate | None
-    unseen: Estimate | None
+    dev: HalfScore | None
+    unseen: HalfScore | None
+    rewritten: HalfScore | None
+    """Of the task with newly made items of the unseen one's kind."""
     gap: Difference | None
+    """By how much dev is better than unseen."""
+    change: Change | None
+    """Against the base."""
+    why_no_change: str
+    """'' where there is one, and for the base itself."""
+    in_words: str
+    """What of the change on dev shows on unseen; '' without a change."""
     left_out: list[str]
     """Tasks without a score."""
-    runs: dict[str, str]
-    """Which run each score is from: by task, or by `dev` and `unseen`."""
-    units: tuple[Unit, Unit] = ("share", "share")
-    """Of the development and the unseen score."""
+    why_not_in_slope: str
+    """'' for a model that the line is through."""
+    remembered: Difference | None
+    """Unseen less rewritten: what a model that had seen the exam would be better by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +62,12 @@ class OverModels:
     """A development and an unseen score over some models, a row a model."""
 
     rows: list[SideBySide]
-    carry_over: CarryOver
-    in_words: str
-    """Whether gains carry over, in a sentence."""
+    carried: Carried
+
+    @property
+    def anything(self) -> bool:
+        """Whether any model has an unseen score on it: development scores alone are no pair."""
+        return any(row.unseen or row.rewritten for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +76,7 @@ class PairOverModels(OverModels):
 
     dev: list[str]
     unseen: str
+    rewritten: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,24 +84,32 @@ class Generalization:
     """Development and held-out scores side by side."""
 
     models: list[ReadModel]
+    base: Base
     suites: OverModels
     """The means of the suites."""
     pairs: list[PairOverModels]
+    not_run: list[str]
+    """Pairs that no model has an unseen score on."""
     diagnosis: list[dict[str, DiagnosisCounts]]
     """By model, then by task: what the format cost."""
+    conditional: str = CONDITIONAL
+    no_zero: str = NO_ZERO
 
 
-def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> Generalization:
+def generalization(
+    records: Iterable[Record], pairs: Sequence[Pair] = (), *, base: str | None = None
+) -> Generalization:
     """Development and held-out scores side by side.
 
     Args:
-        records: of one or several models, in the order of training where they are its checkpoints;
-            of several records of one task the newest counts.
+        records: of one or several models; of several records of one task that with the least against
+            it counts (full before limited, standard before changed), and of such the newest.
         pairs: which tasks are held against which; by default those that the held-out suites among
             the records name.
+        base: the model that changes are counted from, by name, fingerprint or run (`base_among`).
 
     Raises:
-        OlmesError: no record is of a held-out suite, and no pairs are given.
+        OlmesError: no record is of a held-out suite, and no pairs are given; or there is no such base.
     """
     models = by_model(records)
     pairs = pairs or named_pairs(models)
@@ -160,14 +118,23 @@ def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> Gen
             "none of these runs is of a held-out suite, so there is nothing to hold against the "
             "development scores; give a run of `olmes run --suite unseen` too."
         )
+    found, items = base_among(models, base), SharedItems(each=True)
+    over = [over_pair(pair, models, found, items) for pair in pairs]
+    names = {name for pair in pairs for name in pair.dev}, {pair.unseen for pair in pairs}
+    suites = [
+        (suite_half(model, model.dev, names[0]), suite_half(model, model.unseen, names[1]))
+        for model in models
+    ]
     return Generalization(
         models=[ReadModel.of(model) for model in models],
-        suites=over_models([suite_row(model) for model in models]),
-        pairs=[over_pair(pair, models) for pair in pairs],
+        base=found,
+        suites=over_models(models, suites, [None] * len(models), found, items),
+        pairs=[one for one in over if one.anything],
+        not_run=[f"{', '.join(one.dev)} → {one.unseen}" for one in over if not one.anything],
         diagnosis=[
             {
                 name: diagnosis
-                for name, record in model.newest().items()
+                for name, record in model.chosen().items()
                 if (diagnosis := record.tasks[name].diagnosis)
             }
             for model in models
@@ -175,112 +142,104 @@ def generalization(records: Iterable[Record], pairs: Sequence[Pair] = ()) -> Gen
     )
 
 
-def by_model(records: Iterable[Record]) -> list[ModelScores]:
-    """The records by model, in the order in which the models first come; newest record first."""
-    models: dict[str, ModelScores] = {}
-    for record in records:
-        described = record.run.model
-        model = models.setdefault(
-            described.fingerprint,
-            ModelScores(name=described.name, fingerprint=described.fingerprint),
-        )
-        (model.unseen if record.run.held_out else model.dev).append(record)
-    for model in models.values():
-        for group in (model.dev, model.unseen):
-            group.sort(key=lambda record: record.run.created, reverse=True)
-    return list(models.values())
-
-
-def named_pairs(models: Sequence[ModelScores]) -> list[Pair]:
-    """The pairs that the held-out suites among the records name, each once."""
-    found = {}
-    for model in models:
-        for record in model.unseen:
-            for pair in record.run.suite.pairs if record.run.suite else ():
-                found[tuple(pair.dev), pair.unseen] = Pair(dev=tuple(pair.dev), unseen=pair.unseen)
-    return list(found.values())
-
-
-def over_pair(pair: Pair, models: Sequence[ModelScores]) -> PairOverModels:
+def over_pair(
+    pair: Pair, models: Sequence[ModelScores], base: Base, items: SharedItems
+) -> PairOverModels:
     """One pair over all models."""
-    found = over_models([pair_row(pair, model) for model in models])
+    halves = [(half_of(model, pair.dev), half_of(model, [pair.unseen])) for model in models]
+    rewritten = [
+        half_of(model, [pair.rewritten]).score if pair.rewritten else None for model in models
+    ]
+    found = over_models(models, halves, rewritten, base, items)
     return PairOverModels(
         dev=list(pair.dev),
         unseen=pair.unseen,
+        rewritten=pair.rewritten if any(rewritten) else "",
         rows=found.rows,
-        carry_over=found.carry_over,
-        in_words=found.in_words,
+        carried=found.carried,
     )
 
 
-def over_models(rows: list[SideBySide]) -> OverModels:
-    """Rows, one a model, and whether the gains carry over from one to the next."""
-    both = [(row.dev, row.unseen) for row in rows if row.dev and row.unseen]
-    found = stats.carry_over([dev.value for dev, _ in both], [unseen.value for _, unseen in both])
-    return OverModels(rows=rows, carry_over=found, in_words=in_words(found))
-
-
-def in_words(found: CarryOver) -> str:
-    """Whether development gains carry over, in a sentence."""
-    if found.slope is None:
-        return f"no trend: {found.reason}"
-    if found.ci_low is None or found.ci_high is None:
-        words = "too few models for an interval"
-    elif found.ci_low > 0:
-        words = "gains carry over"
-    elif found.ci_high < 0:
-        words = "what is gained on the development tasks is lost on the unseen one"
-    else:
-        words = "no carry-over is shown"
-    interval = "" if found.ci_low is None else f" [{found.ci_low:.2f}, {found.ci_high:.2f}]"
-    rank = f", rank correlation {found.spearman.value:.2f}" if found.spearman else ""
-    return (
-        f"{words}: {found.slope:.2f}{interval} points of unseen score a point of development "
-        f"score over {found.checkpoints} models{rank}"
-    )
-
-
-def pair_row(pair: Pair, model: ModelScores) -> SideBySide:
-    """One pair for one model: the mean of the development tasks, the held-out task, and the gap."""
-    scores = {name: model.score(name) for name in pair.dev}
-    there = {name: score.estimate for name, score in scores.items() if score and score.estimate}
-    unseen = model.score(pair.unseen)
-    runs = {name: model.record_of(name) for name in (*there, pair.unseen)}
-    unit = common_unit(score.unit for score in scores.values() if score)
-    return side_by_side(
-        stats.suite_mean({name: one for name, one in there.items() if one}),
-        unseen.estimate if unseen else None,
-        left_out=[name for name in pair.dev if name not in there],
-        runs={name: record.id for name, record in runs.items() if record},
-        units=(unit, unseen.unit if unseen else "share"),
-    )
-
-
-def suite_row(model: ModelScores) -> SideBySide:
-    """The means of a model's newest development and held-out suites; incomplete ones are named."""
-    records = [
-        next((record for record in group if record.run.suite), None)
-        for group in (model.dev, model.unseen)
+def over_models(
+    models: Sequence[ModelScores],
+    halves: Sequence[Halves],
+    rewritten: Sequence[HalfScore | None],
+    base: Base,
+    items: SharedItems,
+) -> OverModels:
+    """A row a model, and the line through them."""
+    carried = carried_over(models, halves, items)
+    corrected = [
+        (with_correction(place, models, [dev for dev, _ in halves], items), unseen)
+        for place, (_, unseen) in enumerate(halves)
     ]
-    dev, unseen = (record.run.suite if record else None for record in records)
-    sides = zip(("dev", "unseen"), records, strict=True)
-    return side_by_side(
-        dev.estimate if dev else None,
-        unseen.estimate if unseen else None,
-        left_out=[name for suite in (dev, unseen) if suite for name in suite.missing],
-        runs={side: record.id for side, record in sides if record},
-        units=(dev.unit if dev else "share", unseen.unit if unseen else "share"),
-    )
+    rows = []
+    for place, (dev, unseen) in enumerate(corrected):
+        change: Change | str = ""
+        if place != base.index:
+            # The base was not chosen for its score: its own correction has no part in a change.
+            change = change_of(halves[base.index], (dev, unseen), items)
+            change = f"no change: {change}" if isinstance(change, str) else change
+        fresh = rewritten[place]
+        rows.append(
+            SideBySide(
+                dev=dev.score,
+                unseen=unseen.score,
+                rewritten=fresh,
+                gap=gap_of(dev.score, unseen.score),
+                change=None if isinstance(change, str) else change,
+                why_no_change=change if isinstance(change, str) else "",
+                in_words=""
+                if isinstance(change, str)
+                else change_in_words(change, trained=trained(models[base.index], models[place])),
+                left_out=[*dev.left_out, *unseen.left_out],
+                why_not_in_slope=carried.left_out.get(place, ""),
+                remembered=gap_of(unseen.score, fresh),
+            )
+        )
+    return OverModels(rows=rows, carried=carried)
 
 
-def side_by_side(
-    dev: Estimate | None,
-    unseen: Estimate | None,
-    *,
-    left_out: list[str],
-    runs: dict[str, str],
-    units: tuple[Unit, Unit],
-) -> SideBySide:
-    """Two numbers and their gap."""
-    gap = stats.generalization_gap(dev, unseen) if dev and unseen else None
-    return SideBySide(dev=dev, unseen=unseen, gap=gap, left_out=left_out, runs=runs, units=units)
+def gap_of(first: HalfScore | None, second: HalfScore | None) -> Difference | None:
+    """By how much the first is better than the second; None where they have no scale in common."""
+    if first is None or second is None or first.higher_is_better != second.higher_is_better:
+        return None
+    if not on_one_scale(first, second):
+        return None
+    gap = stats.generalization_gap(first.best_known, second.best_known)
+    return gap if first.higher_is_better else stats.negated(gap)
+
+
+def with_correction(
+    place: int, models: Sequence[ModelScores], dev: Sequence[Half], items: SharedItems
+) -> Half:
+    """A model's development half; corrected where it is the best of its training's checkpoints."""
+    own, model = dev[place], models[place]
+    if own.score is None or model.family is None or model.step is None:
+        return own
+    rivals = [
+        at
+        for at, (other, half) in enumerate(zip(models, dev, strict=True))
+        if other.family == model.family
+        and other.step is not None
+        and half.score is not None
+        and half.score.version == own.score.version
+    ]
+    best = best_of([dev[at] for at in rivals], items) if len(rivals) > 1 else None
+    if best is None or rivals[best.index] != place:
+        return own
+    corrected = Corrected(own.score.value - best.bias, best.ci_low, best.ci_high, best.checkpoints)
+    return replace(own, score=replace(own.score, corrected=corrected))
+
+
+def best_of(halves: Sequence[Half], items: SharedItems) -> BestOf | None:
+    """The best of some checkpoints on one half; None where their samples are missing."""
+    names = list(halves[0].records)
+    by_name = [[half.records[name] for half in halves] for name in names]
+    if len(names) == 1:
+        shared = shared_by_task(names[0], by_name[0], items)
+    elif all(records == by_name[0] for records in by_name):
+        shared = shared_by_suite(names, by_name[0], items)
+    else:
+        return None
+    return shared.best() if shared else None

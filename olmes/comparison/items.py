@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, KeysView, Sequence
 from dataclasses import dataclass, field
 
 from olmes.records.aggregate import common_unit
@@ -54,6 +54,11 @@ class SharedItems:
             runs = [values_of(name, record, clusters=at == 0) for at, record in enumerate(records)]
             self.tasks[key] = joined(runs)
         return self.tasks[key]
+
+    def keys(self, name: str, record: Record) -> KeysView[Key]:
+        """The items that one run has a value of the primary metric for."""
+        kept = {} if self.runs is None else self.runs
+        return self.values(name, record, kept).values.keys()
 
     def values(
         self, name: str, record: Record, kept: dict[tuple[str, str], TaskValues]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from olmes.comparison.eligibility import asked, item_set
 from olmes.records.record import Record, records_in
 from olmes.records.schema import Score, TaskResult
 from olmes.types import JsonObject
@@ -28,9 +29,11 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
     Returns:
         Numbers: a row for each run, task, sub-task ('' for the whole task) and metric, with value,
         stderr, ci_low, ci_high, n, and what the number rests on (model, fingerprint, suite,
-        formulation_hash, data_hash, data origin, standard, limit, held_out, and for held-out runs
-        looks_before and dev_then, the development score at that time); unit and higher_is_better say
-        what a value is.
+        formulation_hash, data_hash, data origin, standard, limit, items that were asked of data_items,
+        item_set, complete, demo_data, held_out, and for held-out runs looks_before and dev_then, the
+        development score at that time); unit and higher_is_better say what a value is, n of how many
+        values (responses or their parts) it is the mean.
+        Two rows with one data_hash are over the same items where item_set is the same; '' is all.
         Samples: a row for each response, with run, model, task and the fields of the samples file;
         a metric `M` is the column `values.M`.
 
@@ -99,7 +102,11 @@ def about_task(record: Record, name: str, task: TaskResult) -> JsonObject:
         "data_hash": task.data.content_hash,
         "data_origin": task.data.origin,
         "limit": run.limit,
+        "items": asked(run, task),
+        "data_items": task.data.n,
+        "item_set": item_set(run, [name]),
         "complete": record.complete,
+        "demo_data": task.demo,
         "held_out": held is not None and name in held.tasks,
         "looks_before": held.looks_before if held else None,
         "dev_then": held.dev.value if held and held.dev else None,

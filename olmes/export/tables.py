@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from olmes.comparison.boards import Board, mean_of, pairwise, unit_of
+from olmes.comparison.boards import Board, BoardColumn, tags_of
 from olmes.comparison.items import SharedItems
+from olmes.comparison.pairs import pairwise
 from olmes.records.record import Record
-from olmes.records.schema import HeldOut, MetricScore, Score
-from olmes.records.shown import marks_of, shown
+from olmes.records.schema import HeldOut, Score
+from olmes.records.shown import marks_of, shown, shown_interval
 from olmes.tools.visible_text import one_line
 from olmes.types import Unit
 
@@ -23,7 +24,7 @@ LATEX_SPECIAL = str.maketrans(
         **{chr(0x2400 + code): rf"\textbackslash{{}}x{code:02x}" for code in range(0x20)},
     }
 )  # fmt: skip
-LATEX_SIGNS = {"±": r"$\pm$", "†": r"$^\dagger$", "≥": r"$\geq$"}
+LATEX_SIGNS = {"†": r"$^\dagger$", "≥": r"$\geq$"}
 MARKDOWN_SPECIAL = str.maketrans(
     {
         "\\": "\\\\",
@@ -46,101 +47,88 @@ class TableCell:
     """One number of a table."""
 
     text: str
+    """With its interval, and with its n where the numbers of the column differ in it."""
     best: bool = False
     alike: bool = False
     """No difference from the best of the column is shown (p >= 0.05, Holm over the column)."""
 
 
-def cells(board: Board) -> list[list[TableCell]]:
-    """The numbers of a board: a row a run, a column a task, the mean last."""
-    items = SharedItems()
-    columns = [
-        column(board, [name], [record.tasks[name].score for record in board.records], items)
-        for name in board.records[0].tasks
-    ]
-    if len(columns) > 1:
-        means = [mean_score(record) for record in board.records]
-        columns.append(column(board, list(board.records[0].tasks), means, items))
-    return [list(row) for row in zip(*columns, strict=True)]
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table."""
+
+    head: str
+    cells: list[TableCell]
+    count: str
+    """The n of every number in it; '' where they differ and stand beside the numbers."""
+    not_compared: str
+    """Why no run was held against the best of it; '' where all were, and of a board of one run."""
 
 
-def mean_score(record: Record) -> MetricScore:
-    """What a run is ranked by, with its unit and direction."""
-    return MetricScore.of(
-        mean_of(record), unit=unit_of(record), higher_is_better=record.run.higher_is_better
+def columns_of(board: Board) -> list[TableColumn]:
+    """The columns of a board: a task each, the mean last."""
+    items = SharedItems(each=True)
+    first, *others = board.columns()
+    ordered = [*others, first] if not first.name else [first, *others]
+    return [table_column(board, column, items) for column in ordered]
+
+
+def table_column(board: Board, column: BoardColumn, items: SharedItems) -> TableColumn:
+    """One column: the best of it, and which runs are not shown to differ from that."""
+    top = (max if column.higher_is_better else min)(column.values)
+    several = len(column.values) > 1
+    best = {at for at, value in enumerate(column.values) if value == top and several}
+    pairs = pairwise(board.records, column.tasks, items)
+    alike = set()
+    for pair, difference in pairs.differences.items():
+        if min(best) in pair and difference.p_adjusted >= ALPHA:
+            alike |= set(pair)
+    beside = [f" (n {count})" if not column.count else "" for count in column.counts]
+    return TableColumn(
+        head=column.head,
+        cells=[
+            TableCell(written(score, score.unit) + n, at in best, at in alike - best)
+            for at, (score, n) in enumerate(zip(column.scores, beside, strict=True))
+        ],
+        count=column.count,
+        not_compared=pairs.why_not if several else "",
     )
 
 
-def column(
-    board: Board, names: list[str], scores: Sequence[MetricScore], items: SharedItems
-) -> list[TableCell]:
-    """One column: the best of it, and which runs are not shown to differ from that."""
-    values = [required(score) for score in scores]
-    top = max(values) if scores[0].higher_is_better else min(values)
-    best = {at for at, value in enumerate(values) if value == top and len(values) > 1}
-    alike = set()
-    if best and (found := pairwise(board.records, names, items)):
-        first = min(best)
-        for pair, difference in found.items():
-            if first in pair and difference.p_adjusted >= ALPHA:
-                alike |= set(pair)
-    return [
-        TableCell(written(score, score.unit), at in best, at in alike - best)
-        for at, score in enumerate(scores)
-    ]
-
-
-def required(score: Score) -> float:
-    """The value of a run that can be ranked: it has one."""
-    assert score.value is not None
-    return score.value
-
-
 def written(score: Score, unit: Unit) -> str:
-    """`71.2 ± 1.4`: a score and half the width of its 95 % interval."""
+    """`71.2 [69.8, 72.5]`: a score and its 95 % interval, which need not lie evenly about it."""
     text = shown(score.value, unit)
-    if score.ci_low is None or score.ci_high is None:
-        return text
-    return f"{text} ± {shown((score.ci_high - score.ci_low) / 2, unit)}"
+    return text if score.ci_low is None else f"{text} {shown_interval(score, unit)}"
 
 
 def markdown(boards: Sequence[Board], left_out: LeftOut) -> str:
-    """A Markdown table a board, then what must be known of them."""
+    """A Markdown table a board, then what must be known of it; runs on no board at the end."""
     lines: list[str] = []
     for board in boards:
-        table = cells(board)
-        heads = heads_of(board, table)
+        columns = columns_of(board)
         lines += [
             f"### {markdown_text(heading(board))}",
             "",
-            row_of([markdown_text(head) for head in heads]),
-            "|---|" + "---:|" * (len(heads) - 1),
+            row_of(["model", *(markdown_text(column.head) for column in columns)]),
+            "|---|" + "---:|" * len(columns),
         ]
-        for record, row in zip(board.records, table, strict=True):
-            texts = [
-                f"**{cell.text}**" if cell.best else cell.text + ("†" if cell.alike else "")
-                for cell in row
-            ]
-            lines.append(row_of([markdown_text(model_name(record)), *texts]))
-        lines.append("")
-    said = [*dict.fromkeys(note for board in boards for note in notes(board)), *absent(left_out)]
-    return "\n".join([*lines, *(f"{markdown_text(note)}  " for note in said), ""])
+        for record, *row in zip(board.records, *(column.cells for column in columns), strict=True):
+            lines.append(row_of([markdown_text(record.run.model.name), *map(markdown_cell, row)]))
+        if any(column.count for column in columns):
+            lines.append(row_of(["n", *(column.count for column in columns)]))
+        lines += ["", *(f"{markdown_text(note)}  " for note in notes(board, columns)), ""]
+    return "\n".join([*lines, *(f"{markdown_text(note)}  " for note in absent(left_out)), ""])
+
+
+def markdown_cell(cell: TableCell) -> str:
+    """A number as Markdown."""
+    return f"**{cell.text}**" if cell.best else cell.text + ("†" if cell.alike else "")
 
 
 def heading(board: Board) -> str:
-    """Whose table it is, and why it cannot be set beside published numbers."""
-    marks = {
-        "not the standard formulation": not board.standard,
-        "data differ from the official set": not board.official,
-    }
-    said = ", ".join(mark for mark, holds in marks.items() if holds)
-    return board.title + (f" ({said})" if said else "")
-
-
-def heads_of(board: Board, table: list[list[TableCell]]) -> list[str]:
-    """The heads of the columns."""
-    names = list(board.records[0].tasks)
-    return ["model", *names, *(["mean"] if len(table[0]) > len(names) else [])]
+    """Whose table it is, over which items, and why it cannot be set beside published numbers."""
+    said = tags_of(board)
+    return board.title + (f" ({', '.join(said)})" if said else "")
 
 
 def row_of(texts: Sequence[str]) -> str:
@@ -164,55 +152,66 @@ def latex_text(text: str) -> str:
 def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
     """A LaTeX table (booktabs) a board with what must be known of it below; left-out runs as comments.
 
-    The notes are set with the table: a held-out score must not be printed without its looks.
+    The notes are set with the table: a held-out score must not be printed without its looks, nor one
+    over some of the items without saying so.
     """
     lines = [r"% \usepackage{booktabs}"]
     for board in boards:
-        table = cells(board)
-        heads = [latex_text(head) for head in heads_of(board, table)]
+        columns = columns_of(board)
         lines += [
             f"% {one_line(heading(board))}",
-            rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+            rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
             r"\toprule",
-            " & ".join(heads) + r" \\",
+            latex_row(["model", *(latex_text(column.head) for column in columns)]),
             r"\midrule",
         ]
-        for record, row in zip(board.records, table, strict=True):
-            lines.append(
-                " & ".join([latex_text(model_name(record)), *map(latex_cell, row)]) + r" \\"
-            )
+        for record, *row in zip(board.records, *(column.cells for column in columns), strict=True):
+            lines.append(latex_row([latex_text(record.run.model.name), *map(latex_cell, row)]))
+        if any(column.count for column in columns):
+            counts = (latex_text(column.count) for column in columns)
+            lines += [r"\midrule", latex_row(["$n$", *counts])]
         lines += [r"\bottomrule", r"\end{tabular}", "", r"\smallskip"]
-        lines += [rf"{{\footnotesize {latex_text(note)}\par}}" for note in notes(board)]
+        said = [f"{tag[:1].upper()}{tag[1:]}." for tag in tags_of(board)]
+        lines += [
+            rf"{{\footnotesize {latex_text(note)}\par}}" for note in [*said, *notes(board, columns)]
+        ]
         lines.append("")
     return "\n".join([*lines, *(f"% {one_line(note)}" for note in absent(left_out)), ""])
 
 
+def latex_row(texts: Sequence[str]) -> str:
+    """A row of a LaTeX table."""
+    return " & ".join(texts) + r" \\"
+
+
 def latex_cell(cell: TableCell) -> str:
     """A number as LaTeX."""
-    text = cell.text.replace(" ± ", r"\,$\pm$\,")
+    text = cell.text.replace(" [", "~[")
     if cell.best:
         return rf"\textbf{{{text}}}"
     return text + (r"$^\dagger$" if cell.alike else "")
 
 
-def model_name(record: Record) -> str:
-    """What the user called the model."""
-    return record.run.model.name
-
-
-def notes(board: Board) -> list[str]:
+def notes(board: Board, columns: Sequence[TableColumn]) -> list[str]:
     """What a reader must know of a table: how to read it, and what looks its held-out scores cost."""
-    said = [
-        "Percent ± half of the 95 % interval; † no difference from the best is shown (p ≥ 0.05)."
-    ]
-    tasks = board.records[0].tasks.items()
-    said += [
-        f"{name}: {', '.join(marks)}." for name, task in tasks if (marks := marks_of(task.score))
-    ]
+    shares = any(column.unit == "share" for column in board.columns())
+    said = [f"{'Percent' if shares else 'Values'}, with the 95 % interval; n counts items."]
+    reasons = {column.not_compared: column.head for column in columns if column.not_compared}
+    if len(board.records) > 1 and not all(column.not_compared for column in columns):
+        said.append("† no difference from the best is shown (p ≥ 0.05, Holm over the column).")
+    for why in reasons:
+        heads = [column.head for column in columns if column.not_compared == why]
+        whole = len(heads) == len(columns)
+        said.append(f"{'N' if whole else ', '.join(heads) + ': n'}ot compared pair by pair: {why}.")
+    if board.order_in_words:
+        said.append(f"{board.order_in_words}.")
+    for column in board.columns():
+        if marks := marks_of(column.scores[0]):
+            said.append(f"{column.head}: {', '.join(marks)}.")
     for record in board.records:
         if held := record.run.held_out:
             said.append(
-                f"{model_name(record)}: held-out tasks looked at after {counted_looks(held)} "
+                f"{record.run.model.name}: held-out tasks looked at after {counted_looks(held)} "
                 f"of the family {held.family}; {dev_then(held)}."
             )
     return said
@@ -234,4 +233,4 @@ def dev_then(held: HeldOut) -> str:
 
 def absent(left_out: LeftOut) -> list[str]:
     """Runs that are in no table, with the reason."""
-    return [f"Left out: {model_name(record)} ({why})." for record, why in left_out]
+    return [f"Left out: {record.run.model.name} ({why})." for record, why in left_out]

@@ -13,7 +13,15 @@ from olmes import stats
 from olmes.benchmark.metrics import Metric
 from olmes.benchmark.task import Task
 from olmes.records.items import cluster_of, parts_of
-from olmes.records.schema import FLAGS, MetricScore, ResponseRow, Score, SubtaskResult, TaskResult
+from olmes.records.schema import (
+    FLAGS,
+    MetricScore,
+    ResponseRow,
+    RunRecord,
+    Score,
+    SubtaskResult,
+    TaskResult,
+)
 from olmes.stats import Estimate
 from olmes.types import Unit
 
@@ -177,16 +185,38 @@ class Sums:
         return not self.no_shares if subtask is None else subtask not in self.no_shares
 
 
+def run_mean(run: RunRecord) -> MetricScore | None:
+    """A run's one number: its suite's mean, without a suite the mean of its tasks.
+
+    None where there can be none: the suite has no mean, or the tasks differ in unit or direction, as
+    in records of an olmes that did not refuse such suites. Without a value where a task has no number.
+    """
+    tasks = {name: run.tasks[name] for name in run.mean_tasks}
+    if not tasks or not joinable(tasks.values()):
+        return None
+    found = run.suite.estimate if run.suite else suite_mean(tasks)
+    unit = run.suite.unit if run.suite else suite_unit(tasks.values())
+    return MetricScore.of(found, unit=unit, higher_is_better=run.higher_is_better)
+
+
 def suite_mean(tasks: Mapping[str, TaskResult]) -> Estimate | None:
     """The unweighted mean of the tasks' primary metrics; its error is sqrt(Σ SE²)/T.
 
-    Tasks without a number are left out; the caller says which members of a suite are missing.
+    Tasks without a number are left out; the caller says which members of a suite are missing. None
+    where no task has one, or they differ in unit or direction.
     """
     primaries = {name: task.score.estimate for name, task in tasks.items()}
+    if not joinable(tasks.values()):
+        return None
     return stats.suite_mean(
         {name: one for name, one in primaries.items() if one is not None},
         is_share=suite_unit(tasks.values()) == "share",
     )
+
+
+def joinable(tasks: Iterable[TaskResult]) -> bool:
+    """Whether tasks' primary metrics have one unit and one direction, so that they have a mean."""
+    return len({(task.score.unit, task.score.higher_is_better) for task in tasks}) <= 1
 
 
 def suite_unit(tasks: Iterable[TaskResult]) -> Unit:

@@ -48,7 +48,7 @@ class Diagnosis:
         """What is known of the rows so far.
 
         `lost` is None for a task without an honest metric; `lost_by` has latex, closing_phrase,
-        truncated and other.
+        truncated and other, and for instructions the id of the check.
         """
         return DiagnosisCounts(
             n=self.scored,
@@ -60,7 +60,14 @@ class Diagnosis:
 
 
 def reason(row: ResponseRow) -> str:
-    """Why the protocol's metric did not see a right answer."""
+    """Why the protocol's metric did not see a right answer.
+
+    Of a response to instructions it is the id of the first one that is met as it is stated and missed
+    by the published check.
+    """
+    for part in row.get("parts", []):
+        if part.get("stated") and not part["loose"]:
+            return part["id"]
     if "truncated" in row["flags"]:
         return "truncated"
     # Where the gold itself is LaTeX, the answer is asked for in it.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -151,11 +151,11 @@ class Record:
 
     def sealed(self, task: str) -> bool:
         """Whether a task's samples are under seal."""
-        return task in self.run.sealed and not self.samples_path(task).exists()
+        return task in self.run.sealed and not self.samples_path(task).is_file()
 
     def has_samples(self, task: str) -> bool:
         """Whether a task's samples are there to be read."""
-        return not self.sealed(task) and self.samples_path(task).exists()
+        return not self.sealed(task) and self.samples_path(task).is_file()
 
     def can_be_paired(self, task: str) -> bool:
         """Whether a task's items can be held against another run's: its samples are there.
@@ -164,7 +164,7 @@ class Record:
         long as they are those the record speaks of.
         """
         if not self.sealed(task):
-            return self.samples_path(task).exists()
+            return self.samples_path(task).is_file()
         if task not in self._whole:
             sealed = self.run.sealed[task]
             place = self._inside(sealed.file)
@@ -215,6 +215,10 @@ class Record:
 
 def reduced(path: Path) -> Iterator[ResponseRow]:
     """The rows of a samples file with what statistics need, without the texts."""
-    for row in jsonl.scan(path):
-        kept: Any = {name: row.get(name) for name in VERDICT}
-        yield kept
+    return map(verdict_row, jsonl.scan(path))
+
+
+def verdict_row(row: Mapping[str, Any]) -> ResponseRow:
+    """A row of a samples file with what statistics need, without the texts."""
+    kept: Any = {name: row.get(name) for name in VERDICT}
+    return cast(ResponseRow, kept)

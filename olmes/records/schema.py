@@ -70,8 +70,12 @@ class Score(Struct, frozen=True, kw_only=True):
 
     @property
     def estimate(self) -> Estimate | None:
-        """The number as statistics take it; None where there is none (missing, or not finite)."""
-        if self.value is None or not math.isfinite(self.value):
+        """The number as statistics take it.
+
+        None where there is none: its value is missing, or it or its error or interval is not finite.
+        """
+        numbers = (self.value, self.stderr, self.ci_low, self.ci_high)
+        if self.value is None or not all(n is None or math.isfinite(n) for n in numbers):
             return None
         return Estimate(self.value, self.stderr, self.ci_low, self.ci_high, self.n)
 
@@ -160,6 +164,9 @@ class TaskResult(Struct, frozen=True, kw_only=True):
     items: Annotated[Count | None, Meta(description="items; each has one response or several")] = (
         None
     )
+    items_hash: Annotated[
+        Hex | None, Meta(description="over sub-task and content of each item that was asked")
+    ] = None
     metrics: Annotated[dict[str, MetricScore], Meta(description="by name")]
     subtasks: Annotated[dict[str, SubtaskResult], Meta(description="by name")] = {}
     counts: Annotated[
@@ -230,6 +237,9 @@ class RecordedPair(Struct, frozen=True, kw_only=True):
 
     dev: Annotated[list[str], Meta(description="tasks whose mean is held against `unseen`")]
     unseen: Annotated[str, Meta(description="a held-out task")]
+    rewritten: Annotated[
+        str, Meta(description="task with newly made items of the same kind; `''` for none")
+    ] = ""
 
 
 class SuiteResult(Score, frozen=True, kw_only=True):
@@ -241,6 +251,10 @@ class SuiteResult(Score, frozen=True, kw_only=True):
     aggregate: Annotated[str, Meta(description="`mean`: unweighted, of the primary metrics")] = (
         "mean"
     )
+    mean: Annotated[
+        list[str] | None,
+        Meta(description="members whose mean it is; `null`: all; empty: the suite has no mean"),
+    ] = None
     complete: Annotated[
         bool, Meta(description="every member has a number, over all of its responses")
     ] = True
@@ -398,9 +412,16 @@ class RunRecord(Struct, frozen=True, kw_only=True):
         return self.held_out.sealed if self.held_out else {}
 
     @property
+    def mean_tasks(self) -> list[str]:
+        """The tasks whose mean is the run's number: those that its suite names for it, else all."""
+        named = self.suite.mean if self.suite else None
+        return [name for name in self.tasks if named is None or name in named]
+
+    @property
     def higher_is_better(self) -> bool:
         """Whether more of the run's mean is better: unless less of every task's metric is."""
-        return any(task.score.higher_is_better for task in self.tasks.values())
+        names = self.mean_tasks or self.tasks
+        return any(self.tasks[name].score.higher_is_better for name in names)
 
     @property
     def looks_before(self) -> int:

@@ -61,6 +61,19 @@ def difference_interval(low: float | None, high: float | None, unit: Unit) -> st
     return f"[{ends[0]}, {ends[1]}]"
 
 
+def shown_count(values: int, responses: int, items: int | None) -> str:
+    """How many items a number is over: `400`, `400 (1,200 responses)`, `541 (834 parts)`.
+
+    Args:
+        values: that the number is a mean of (`Score.n`).
+        responses: of the task.
+        items: that these are of; None in older records, whose values are counted.
+    """
+    if items is None or (values <= items and responses <= items):
+        return f"{values:,}"
+    return f"{items:,} ({values:,} {'parts' if values > responses else 'responses'})"
+
+
 def decimals(value: float) -> int:
     """Decimals of a number that is not a share."""
     return 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3

@@ -19,7 +19,7 @@ from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
 from olmes.records.schema import JudgeModel
 from olmes.requests.items import Concatenation, Item, Items
-from olmes.tools.hashing import Members, streamed_hash
+from olmes.tools.hashing import Members, content_hash, streamed_hash
 from olmes.types import Instance, JsonObject, Message
 
 LIMIT_SEED = 1234
@@ -59,6 +59,13 @@ class TaskPlan:
     def scorer_hash(self) -> str:
         """The hash of the scoring code, taken once: it is loaded once, too."""
         return scorer_hash(self.task)
+
+    @cached_property
+    def items_hash(self) -> str:
+        """16 hex digits over sub-task and content of the items asked, whatever their order."""
+        asked = zip(self.items.instances, self.items.doc_hashes, strict=True)
+        keys = sorted(f"{one.subtask}/{doc_hash:016x}" for one, doc_hash in asked)
+        return content_hash(keys)[:16]
 
     def description(self) -> TaskDescription:
         """What the task contributes to a run's identity, to be hashed once: items are streamed."""

@@ -47,6 +47,16 @@ class Rescored:
         """Responses by what happened."""
         return self.numbers.counts
 
+    @property
+    def n(self) -> int:
+        """Responses."""
+        return self.numbers.n
+
+    @property
+    def items(self) -> int:
+        """Items that these are of."""
+        return self.numbers.items
+
 
 def score_recorded(
     task: Task,

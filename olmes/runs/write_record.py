@@ -142,6 +142,7 @@ def task_result(plan: TaskPlan, counted: Counted, judges: Judging | None) -> Tas
         data=plan.dataset.recorded(),
         n=numbers.n,
         items=numbers.items,
+        items_hash=plan.items_hash,
         metrics=numbers.metrics,
         subtasks=numbers.subtasks,
         counts=numbers.counts,
@@ -157,7 +158,7 @@ def suite_result(plan: Plan, tasks: Mapping[str, TaskResult]) -> SuiteResult | N
     """The suite's part of `run.json`; None for a run of single tasks.
 
     `missing` names the members that have no number; the mean is then over the others, and `complete`
-    is false.
+    is false. Where values outside 0 to 1 made a number of one share, they have no mean.
     """
     suite = plan.suite
     if suite is None:
@@ -168,17 +169,24 @@ def suite_result(plan: Plan, tasks: Mapping[str, TaskResult]) -> SuiteResult | N
         if name in tasks and tasks[name].score.estimate is not None
     }
     missing = [name for name in suite.tasks if name not in members]
+    averaged = {
+        name: task for name, task in members.items() if suite.mean is None or name in suite.mean
+    }
     return SuiteResult.of(
-        suite_mean(members),
+        suite_mean(averaged),
         name=suite.name,
         title=suite.title,
         held_out=suite.held_out,
         aggregate=suite.aggregate,
+        mean=None if suite.mean is None else list(suite.mean),
         complete=all(task.whole for task in members.values()) and not missing,
         tasks=list(suite.tasks),
         missing=missing,
-        pairs=[RecordedPair(dev=list(pair.dev), unseen=pair.unseen) for pair in suite.pairs],
-        unit=suite_unit(members.values()),
+        pairs=[
+            RecordedPair(dev=list(pair.dev), unseen=pair.unseen, rewritten=pair.rewritten)
+            for pair in suite.pairs
+        ],
+        unit=suite_unit(averaged.values()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 
@@ -24,6 +24,8 @@ def _factory() -> Any:
     return factory
 
 
+# A response is asked for by two checks, the published one and its reading as stated.
+@lru_cache(maxsize=16)
 def language(text: str) -> str | None:
     """The ISO 639-1 code of the most probable language; None when no letter tells.
 

@@ -15,7 +15,7 @@ from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
-from olmes.records.aggregate import suite_mean, suite_unit
+from olmes.records.aggregate import run_mean
 from olmes.records.check import FieldError, converted
 from olmes.records.record import Record, readable_records, says_held_out
 from olmes.records.schema import Asker, DevScore, HeldOut
@@ -245,14 +245,14 @@ def dev_score(records: Iterable[Record], fingerprint: str, *, demo: bool) -> Dev
     if not found:
         return None
     newest = max(found, key=lambda one: (one.run.suite is not None, one.run.created, one.id))
-    suite, tasks = newest.run.suite, newest.tasks
+    suite, tasks, mean = newest.run.suite, newest.tasks, run_mean(newest.run)
     scored = [task for task in tasks.values() if task.score.estimate is not None]
     return DevScore.of(
-        suite.estimate if suite else suite_mean(tasks),
+        mean.estimate if mean else None,
         run=newest.id,
         suite=suite.name if suite else ", ".join(tasks),
         complete=suite.complete if suite else newest.complete and len(scored) == len(tasks),
-        unit=suite.unit if suite else suite_unit(tasks.values()),
+        unit=mean.unit if mean else "share",
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, get_args
 import msgspec
 from msgspec import Struct
 
+from olmes.records.aggregate import run_mean
 from olmes.records.check import FieldError, NewerSchemaError, bare, converted, run_record
 from olmes.records.schema import (
     LARGEST,
@@ -50,9 +51,9 @@ DEEPEST = 60
 OPTIONAL: dict[type[Struct], set[str]] = {
     RunRecord: {"held_out", "not_run", "cost"},
     RecordedModel: {"parts", "family", "step", "lineage"},
-    SuiteResult: {"missing", "pairs"},
+    SuiteResult: {"missing", "pairs", "mean"},
     DevScore: {"unit"},
-    TaskResult: {"diagnosis", "judge"},
+    TaskResult: {"diagnosis", "judge", "items_hash"},
     TaskData: {"location", "notes"},
     TaskJudge: {"encoders"},
     MetricScore: {"help", "honest", "higher_is_better"},
@@ -170,7 +171,7 @@ def check_run(run: RunRecord) -> None:
         check_words(suite.name, "suite.name", 200)
         check_words(suite.title, "suite.title")
         check_score(suite, "suite")
-        if suite.complete and suite.value is None:
+        if suite.complete and suite.value is None and run_mean(run):
             refuse("suite.value", "is missing although the suite is complete")
     costs = {name: getattr(run.cost, name) for name in Cost.__struct_fields__} if run.cost else {}
     for part, numbers in (("timing", run.timing), ("cost", costs)):

@@ -14,8 +14,10 @@ from olmes.client.types import (
     RankedRun,
 )
 from olmes.comparison import boards as ranking
+from olmes.comparison.boards import BoardColumn
+from olmes.comparison.pairs import pairwise
 from olmes.records.record import Record
-from olmes.records.schema import TaskResult
+from olmes.records.schema import MetricScore, TaskResult
 from olmes.stats import PairedDifference
 
 
@@ -23,17 +25,7 @@ def leaderboard(records: Sequence[Record]) -> Leaderboard:
     """Every board, and the runs on none with the reason."""
     boards, left_out = ranking.boards_of(records)
     return Leaderboard(
-        boards=[
-            Board(
-                title=board.title,
-                version=board.version,
-                standard=board.standard,
-                official=board.official,
-                runs=[ranked_run(record) for record in board.records],
-                pairs=ranked_pairs(ranking.pairwise(board.records)),
-            )
-            for board in boards
-        ],
+        boards=[board_numbers(board) for board in boards],
         not_ranked=[
             NotRanked(id=record.id, model=record.run.model.name, why=why)
             for record, why in left_out
@@ -41,29 +33,58 @@ def leaderboard(records: Sequence[Record]) -> Leaderboard:
     )
 
 
-def ranked_run(record: Record) -> RankedRun:
-    """A run on a board."""
-    mean = ranking.mean_of(record)
+def board_numbers(board: ranking.Board) -> Board:
+    """A board with the comparisons of its runs."""
+    columns = board.columns()
+    pairs = pairwise(board.records, board.ranked_by)
+    return Board(
+        title=board.title,
+        version=board.version,
+        items=board.items,
+        demo_data=board.demo,
+        standard=board.standard,
+        official=board.official,
+        ranked_by=board.ranked_by,
+        order=board.order_in_words,
+        runs=[ranked_run(place, board, columns) for place in range(len(board.records))],
+        pairs=ranked_pairs(pairs.differences) if pairs.differences else None,
+        not_compared=pairs.why_not,
+    )
+
+
+def ranked_run(place: int, board: ranking.Board, columns: Sequence[BoardColumn]) -> RankedRun:
+    """A run on a board; its numbers in the units of the board's columns."""
+    record = board.records[place]
+    mean = next((column.scores[place] for column in columns if not column.name), None)
     return RankedRun(
         id=record.id,
         model=record.run.model.name,
         created=record.run.created,
-        mean=BoardMean(
-            value=mean.value,
-            stderr=mean.stderr,
-            ci_low=mean.ci_low,
-            ci_high=mean.ci_high,
-            n=mean.n,
-            unit=ranking.unit_of(record),
-            higher_is_better=record.run.higher_is_better,
-        ),
-        tasks={name: primary(task) for name, task in record.tasks.items()},
+        mean=mean_number(mean, record, board.mean_tasks) if mean else None,
+        tasks={
+            column.name: primary(record.tasks[column.name], column.scores[place])
+            for column in columns
+            if column.name
+        },
     )
 
 
-def primary(task: TaskResult) -> Primary:
+def mean_number(score: MetricScore, record: Record, tasks: Sequence[str]) -> BoardMean:
+    """The mean that runs are ranked by."""
+    return BoardMean(
+        value=score.value,
+        stderr=score.stderr,
+        ci_low=score.ci_low,
+        ci_high=score.ci_high,
+        n=score.n,
+        items=ranking.items_of(record, tasks),
+        unit=score.unit,
+        higher_is_better=score.higher_is_better,
+    )
+
+
+def primary(task: TaskResult, score: MetricScore) -> Primary:
     """The primary metric of a task."""
-    score = task.score
     return Primary(
         metric=task.primary,
         value=score.value,
@@ -71,17 +92,16 @@ def primary(task: TaskResult) -> Primary:
         ci_low=score.ci_low,
         ci_high=score.ci_high,
         n=score.n,
+        items=task.items,
         unit=score.unit,
         higher_is_better=score.higher_is_better,
     )
 
 
 def ranked_pairs(
-    found: Mapping[tuple[int, int], PairedDifference] | None,
-) -> list[RankedPair] | None:
+    found: Mapping[tuple[int, int], PairedDifference],
+) -> list[RankedPair]:
     """The comparisons of a board."""
-    if found is None:
-        return None
     return [
         RankedPair(
             a=a,

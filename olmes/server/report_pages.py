@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 from jinja2 import TemplateError
 
@@ -157,13 +158,18 @@ def board_page(settings: Settings) -> Page:
     found = stored_records(settings)
     records = found.records(RunFilter())
     page = render(
-        lambda output: write_leaderboard_page(records, output),
+        lambda output: write_leaderboard_page(records, output, compare_link=comparison_address),
         found.folder,
         depth=0,
         current="leaderboard.html",
     )
     found.tidy()
     return page
+
+
+def comparison_address(baseline: str, candidate: str) -> str:
+    """The page of two runs compared, as seen from the server's root."""
+    return "compare.html?" + urlencode({"a": baseline, "b": candidate})
 
 
 def board_numbers(settings: Settings) -> Leaderboard:

@@ -69,7 +69,8 @@ state = State("state")
 class Runs(Columns):
     """`data` is run.json as it came; `slim` is it in today's schema without what tables do not show.
 
-    `unit` and `higher_is_better` are of the suite's mean.
+    `unit` and `higher_is_better` are of the suite's mean. `limited` says over which items the numbers
+    are, '' for all; `items` are those that were asked, `samples` the responses to them.
     """
 
     seq = Column(Serial, primary_key=True, autoincrement=True)
@@ -96,6 +97,9 @@ class Runs(Columns):
     slim = Column(Text, nullable=False)
     unit = Column(String(20), nullable=False, server_default="share")
     higher_is_better = Column(Boolean, nullable=False, server_default=true())
+    standard = Column(Boolean, nullable=False, server_default=true())
+    limited = Column(Text, nullable=False, server_default="")
+    items = Column(BigInteger, nullable=False, server_default="0")
 
 
 runs = Runs(
@@ -141,6 +145,7 @@ class Metrics(Columns):
     n = Column(BigInteger, nullable=False)
     unit = Column(String(20), nullable=False, server_default="share")
     higher_is_better = Column(Boolean, nullable=False, server_default=true())
+    items: Column[int | None] = Column(BigInteger)
 
 
 metrics = Metrics("metrics")

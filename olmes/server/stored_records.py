@@ -7,17 +7,20 @@ out of its artifact, and removed when the folder grows too large.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from olmes.records.check import FieldError, run_record
-from olmes.records.record import Record
-from olmes.records.schema import RunRecord
+from olmes.records.record import Record, verdict_row
+from olmes.records.schema import ResponseRow, RunRecord
 from olmes.server.artifacts import Artifacts, rejoined
 from olmes.server.refusals import RefusedError
+from olmes.server.sample_rows import checked_row, lines_of
 from olmes.server.settings import Settings
 from olmes.server.store import RunFilter, Store
 from olmes.server.table_rows import TaskColumns
@@ -35,6 +38,7 @@ class StoredRecord(Record):
         run: the record.
         artifacts: where its samples are kept.
         task_rows: asks for the rows of its tasks; called when a sample is asked for.
+        largest: bytes of a samples file, unpacked, beyond which it is not read.
     """
 
     def __init__(
@@ -43,10 +47,14 @@ class StoredRecord(Record):
         run: RunRecord,
         artifacts: Artifacts,
         task_rows: Callable[[str], list[TaskColumns]],
+        largest: int,
     ) -> None:
         super().__init__(folder, run)
+        self.closed: dict[str, list[ResponseRow] | None] = {}
+        """What was read of sealed files, to compare runs by."""
         self.artifacts = artifacts
         self.task_rows = task_rows
+        self.largest = largest
 
     @cached_property
     def rows(self) -> Mapping[str, TaskColumns]:
@@ -56,6 +64,33 @@ class StoredRecord(Record):
     def sealed(self, task: str) -> bool:
         """Whether a task's samples are under seal: the store says, not what lies in the folder."""
         return self.rows[task].closed
+
+    def can_be_paired(self, task: str) -> bool:
+        """Whether a task's items can be held against another run's; of a sealed file they are read."""
+        if not self.sealed(task):
+            return super().can_be_paired(task)
+        return self.closed_verdicts(task) is not None
+
+    def verdicts_to_compare(self, task: str) -> Iterator[ResponseRow]:
+        """The rows without their texts, of a task under seal too: for the difference of two runs."""
+        if not self.sealed(task):
+            return super().verdicts_to_compare(task)
+        return iter(self.closed_verdicts(task) or ())
+
+    def closed_verdicts(self, task: str) -> list[ResponseRow] | None:
+        """The rows of a sealed file without their texts; None where it is not in order.
+
+        Nobody has looked into it before: it came packed, and it may hold anything.
+        """
+        if task not in self.closed:
+            name = self.rows[task].artifact
+            try:
+                with self.artifacts.open(name) as packed, gzip.open(packed, "rb") as stream:
+                    lines = lines_of(stream, name, self.largest)
+                    self.closed[task] = [verdict_row(checked_row(line, name)) for line in lines]
+            except (RefusedError, OSError, EOFError, zlib.error):
+                self.closed[task] = None
+        return self.closed[task]
 
     def samples_path(self, task: str) -> Path:
         """Where a task's samples are; they are put there first."""
@@ -105,7 +140,13 @@ class StoredRecords:
 
     def stored(self, run: RunRecord) -> StoredRecord:
         """A run with the way to its samples."""
-        return StoredRecord(self.place(run.id), run, self.store.artifacts, self.store.task_rows)
+        return StoredRecord(
+            self.place(run.id),
+            run,
+            self.store.artifacts,
+            self.store.task_rows,
+            self.store.settings.limits.file,
+        )
 
     def place(self, run: str) -> Path:
         """A run's folder, with the page's name in it, by which other pages know that they can link."""

@@ -6,11 +6,13 @@ The names are those of the columns in `olmes.server.schema`.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from olmes.client.types import Primary, SuiteMean
+from olmes.comparison.eligibility import asked, items_in_words, reservations
+from olmes.records.aggregate import run_mean
 from olmes.records.schema import SCHEMA, Environment, RunRecord, TaskResult
 from olmes.tools.jsonl import dumps
 from olmes.types import Unit
@@ -44,6 +46,11 @@ class RunColumns(NumberColumns):
     held_out: bool
     opened: bool
     demo_data: bool
+    standard: bool
+    limited: str
+    """Over which items the numbers are; '' for all."""
+    items: int
+    """Items that were asked."""
     samples: int
 
     @property
@@ -109,6 +116,8 @@ class MetricColumns(NumberColumns):
     metric: str
     is_primary: bool
     n: int
+    items: int | None
+    """Items that the values are of; None where an older record does not say."""
 
     @property
     def primary(self) -> Primary:
@@ -120,6 +129,7 @@ class MetricColumns(NumberColumns):
             ci_low=self.ci_low,
             ci_high=self.ci_high,
             n=self.n,
+            items=self.items,
             unit=self.unit,
             higher_is_better=self.higher_is_better,
         )
@@ -159,7 +169,7 @@ def new_run(run: RunRecord, text: str, samples: int, *, opened: bool) -> NewRun:
         samples: how many there are.
         opened: whether the samples of a held-out run were unsealed.
     """
-    suite, held = run.suite, run.held_out
+    suite, held, mean = run.suite, run.held_out, run_mean(run)
     return NewRun(
         id=run.id,
         created=run.created,
@@ -169,18 +179,36 @@ def new_run(run: RunRecord, text: str, samples: int, *, opened: bool) -> NewRun:
         family=(held.family if held else "") or run.model.family or "",
         step=run.model.step,
         suite=suite.name if suite else "",
-        value=suite.value if suite else None,
-        stderr=suite.stderr if suite else None,
-        ci_low=suite.ci_low if suite else None,
-        ci_high=suite.ci_high if suite else None,
+        value=mean.value if suite and mean else None,
+        stderr=mean.stderr if suite and mean else None,
+        ci_low=mean.ci_low if suite and mean else None,
+        ci_high=mean.ci_high if suite and mean else None,
         unit=suite.unit if suite else "share",
         higher_is_better=run.higher_is_better,
         held_out=held is not None,
         opened=opened,
         demo_data=bool(run.demo_tasks),
+        **asked_columns(run),
         samples=samples,
         data=text,
         slim=slim_text(run),
+    )
+
+
+class AskedColumns(TypedDict):
+    """What a run was asked."""
+
+    standard: bool
+    limited: str
+    items: int
+
+
+def asked_columns(run: RunRecord) -> AskedColumns:
+    """Whether formulations are standard, and over which and how many items the numbers are."""
+    return AskedColumns(
+        standard=all(one.kind != "not standard" for one in reservations(run)),
+        limited=items_in_words(run),
+        items=sum(asked(run, task) for task in run.tasks.values()),
     )
 
 
@@ -216,6 +244,7 @@ def metric_rows(run: RunRecord) -> list[MetricColumns]:
             ci_low=score.ci_low,
             ci_high=score.ci_high,
             n=score.n,
+            items=task.items,
             unit=score.unit,
             higher_is_better=score.higher_is_better,
         )

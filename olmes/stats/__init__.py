@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.alarm import Alarm as Alarm
+    from olmes.stats.alarm import Fall as Fall
+    from olmes.stats.alarm import comparisons as comparisons
     from olmes.stats.alarm import regression_alarm as regression_alarm
+    from olmes.stats.alarm import unpaired_alarm as unpaired_alarm
     from olmes.stats.averages import macro as macro
     from olmes.stats.carryover import CarryOver as CarryOver
-    from olmes.stats.carryover import RankCorrelation as RankCorrelation
     from olmes.stats.carryover import carry_over as carry_over
-    from olmes.stats.carryover import rank_correlation as rank_correlation
+    from olmes.stats.changes import Ratio as Ratio
+    from olmes.stats.changes import ShareError as ShareError
+    from olmes.stats.changes import carried_share as carried_share
+    from olmes.stats.changes import log_odds_change as log_odds_change
+    from olmes.stats.changes import negated as negated
     from olmes.stats.estimates import Z95 as Z95
     from olmes.stats.estimates import Estimate as Estimate
     from olmes.stats.estimates import mean as mean
@@ -38,6 +44,8 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.power import items_needed as items_needed
     from olmes.stats.power import minimum_detectable_effect as minimum_detectable_effect
     from olmes.stats.power import resampled_variance as resampled_variance
+    from olmes.stats.ranks import RankAgreement as RankAgreement
+    from olmes.stats.ranks import rank_agreement as rank_agreement
     from olmes.stats.repeats import mean_pass_at_k as mean_pass_at_k
     from olmes.stats.repeats import pass_at_k as pass_at_k
     from olmes.stats.resampling import Bootstrapped as Bootstrapped
@@ -64,10 +72,13 @@ PUBLIC = {
     "CarryOver": "carryover",
     "Difference": "suites",
     "Estimate": "estimates",
+    "Fall": "alarm",
     "PValue": "exact",
     "PairedDifference": "pairing",
     "Part": "strata",
-    "RankCorrelation": "carryover",
+    "RankAgreement": "ranks",
+    "Ratio": "changes",
+    "ShareError": "changes",
     "StratifiedMean": "strata",
     "SuiteDifference": "suites",
     "Trend": "trends",
@@ -75,22 +86,26 @@ PUBLIC = {
     "all_pairs": "pairs",
     "best_of": "selection",
     "bootstrap": "resampling",
+    "carried_share": "changes",
     "carry_over": "carryover",
     "checkpoint_noise": "selection",
     "compare": "pairing",
+    "comparisons": "alarm",
     "design_effect": "power",
     "difference_variance": "power",
     "generalization_gap": "suites",
     "holm": "multiplicity",
     "items_needed": "power",
+    "log_odds_change": "changes",
     "macro": "averages",
     "mcnemar_exact": "exact",
     "mean": "estimates",
     "mean_pass_at_k": "repeats",
     "minimum_detectable_effect": "power",
+    "negated": "changes",
     "nested_mean": "nested",
     "pass_at_k": "repeats",
-    "rank_correlation": "carryover",
+    "rank_agreement": "ranks",
     "ratio": "estimates",
     "regression_alarm": "alarm",
     "resampled_variance": "power",
@@ -101,6 +116,7 @@ PUBLIC = {
     "t95": "estimates",
     "trend": "trends",
     "trend_of_scores": "trends",
+    "unpaired_alarm": "alarm",
     "wilson": "estimates",
     "with_holm": "pairing",
     "with_interval": "estimates",

@@ -1,26 +1,29 @@
-"""Whether gains on the development suite carry over to the unseen one, over checkpoints."""
+"""How much of what changed on the development side shows on the unseen one, over checkpoints."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from olmes.stats.trends import trend_of_scores
+from olmes.stats.estimates import Z95
 
-ORDERS = 40_320
-"""Orders counted or drawn: all of them for up to 8 checkpoints (8!)."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
+    Array = NDArray[np.float64]
 
-@dataclass(frozen=True, slots=True)
-class RankCorrelation:
-    """A rank correlation and its two-sided p-value."""
-
-    value: float
-    p_value: float
-    exact: bool
-    """Whether every order was counted; else orders were drawn."""
+LEAST = 5
+"""The fewest checkpoints that a slope gets an interval from."""
+LEAST_RELIABLE = 0.5
+"""Where less of the variance of the dev scores is no noise, there is nothing to draw a line through."""
+CORRELATIONS = 16
+"""How many of them, between 0 and 1, the errors about the line are tried with."""
+WALK = 0.5
+"""The weight, before the scores are seen, of errors about the line that are a random walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,132 +32,216 @@ class CarryOver:
 
     checkpoints: int
     reason: str
-    """Why there are no numbers; '' where there are."""
+    """Why there is no slope, or no interval of it; '' where there are both."""
+    in_order: bool
+    """Whether the points were taken to follow one another, else to be unrelated."""
     slope: float | None = None
-    """Points gained on unseen for a point gained on dev, by least squares."""
+    """What a point more on dev comes with on unseen; corrected for the noise of the dev scores."""
     ci_low: float | None = None
     ci_high: float | None = None
-    """95 %, Student's t with k - 2 degrees of freedom; too near 0 by the noise of the dev scores."""
+    """95 %, of the relation that a longer training, or other models of the kind, would show."""
     reliability: float | None = None
-    """Share of the variance of dev scores that is not noise; None where the noise was not given."""
-    corrected_slope: float | None = None
-    """slope / reliability; None where the reliability is below 0.5: too little to correct with."""
-    corrected_low: float | None = None
-    corrected_high: float | None = None
-    spearman: RankCorrelation | None = None
-    kendall: RankCorrelation | None = None
+    """Share of the variance of dev scores, as the slope weighs it, that is not noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How one kind of errors about a line weighs the scores."""
+
+    matrix: Array
+    """(k, k): x' M y is their sum of products, free of their levels."""
+    log_determinant: float
+    """Of the errors' covariance, of the differences between successive points."""
+    log_weight: float
+    """Of this kind, before the scores are seen."""
 
 
 def carry_over(
-    dev: Sequence[float], unseen: Sequence[float], *, dev_noise: float | None = None
+    dev: Sequence[float],
+    unseen: Sequence[float],
+    *,
+    steps: Sequence[float] | None = None,
+    dev_noise: float = 0.0,
+    unseen_noise: float = 0.0,
 ) -> CarryOver:
-    """The slope of unseen on dev scores over checkpoints, and their rank correlations.
+    """The slope of unseen on dev scores over checkpoints.
 
-    Noise in the dev scores draws the least-squares slope towards 0, by the factor
-    reliability = 1 - noise²/variance of the dev scores; dividing slope and interval by it undoes that
-    on average (Fuller 1987, section 1.2; noise of the two suites is independent, since they share no
-    items). Checkpoints of one training follow each other; the t interval takes them for independent
-    points about the line.
+    Checkpoints of one training follow one another: both scores wander, and least squares takes two
+    walks that know nothing of each other for related (Granger & Newbold 1974). So the errors about
+    the line are taken for an autoregression whose correlation is not known: a random walk with weight
+    1/2, else a correlation ρ between 0 and 1 with Jeffreys' weight 1/sqrt(1 - ρ²). Each gives a
+    generalized least-squares slope with Student's t on k - 2 degrees of freedom; they are mixed by
+    how well they fit (the restricted likelihood, Harville 1974), and the interval is that of the
+    mixture, which is the Bayesian one under flat weights of line and scale (Zellner 1971, section 4.1).
+
+    Noise in the dev scores draws a slope towards 0, by the factor reliability = 1 - noise² tr(M)/x'Mx;
+    slope and interval are divided by it (Fuller 1987, section 1.2). The interval is no narrower than
+    the noise of both sides alone makes it.
 
     Args:
-        dev: scores on the development suite, (k,).
+        dev: scores on the development suite, (k,), in the order of training.
         unseen: scores of the same checkpoints on the unseen suite, (k,).
+        steps: of the checkpoints, (k,), rising; None for models in no order, whose errors about the
+            line are taken for independent.
         dev_noise: standard deviation of a dev score's noise relative to the other checkpoints'
-            (`checkpoint_noise`), not its standard error: what the shared items do to all checkpoints
-            alike does not blur the slope.
+            (`checkpoint_noise`); 0 where it is not known.
+        unseen_noise: of an unseen score.
 
     Returns:
-        With fewer than 3 checkpoints, or dev scores all the same: no numbers, and the reason.
+        Without a slope, and with the reason, for fewer than 3 checkpoints and for dev scores that
+        hardly differ; without an interval for fewer than 5.
 
     Raises:
-        ValueError: the lengths differ.
+        ValueError: the lengths differ, or the steps do not rise.
     """
-    k = len(dev)
-    if len(unseen) != k:
-        raise ValueError(f"{k} dev scores, but {len(unseen)} unseen ones")
+    import numpy as np
+
+    k, in_order = len(dev), steps is not None
+    if len(unseen) != k or (steps is not None and len(steps) != k):
+        raise ValueError(f"{k} dev scores, but {len(unseen)} unseen ones or other steps")
     if k < 3:
-        return CarryOver(k, f"a slope with an interval needs at least 3 checkpoints, not {k}")
+        return CarryOver(k, f"a slope needs at least 3 checkpoints, not {k}", in_order)
     if len(set(dev)) < 2:
-        return CarryOver(k, "all checkpoints have the same dev score")
-    line = trend_of_scores(dev, unseen)
-    reliability = None if dev_noise is None else reliability_of(dev, dev_noise)
-    trusted = reliability is not None and reliability >= 0.5
-
-    def corrected(end: float | None) -> float | None:
-        return end / reliability if trusted and reliability and end is not None else None
-
-    return CarryOver(
-        k,
-        "",
-        line.slope,
-        line.ci_low,
-        line.ci_high,
-        reliability,
-        corrected(line.slope),
-        corrected(line.ci_low),
-        corrected(line.ci_high),
-        rank_correlation(dev, unseen, "spearman"),
-        rank_correlation(dev, unseen, "kendall"),
-    )
-
-
-def reliability_of(scores: Sequence[float], noise: float) -> float:
-    """1 - noise²/variance, not below 0."""
-    middle = math.fsum(scores) / len(scores)
-    variance = math.fsum((score - middle) ** 2 for score in scores) / (len(scores) - 1)
-    return max(0.0, 1 - noise * noise / variance)
+        return CarryOver(k, "all dev scores are the same", in_order)
+    kinds = weighings(tuple(map(float, steps))) if steps is not None else independent(k)
+    x, y = np.array(dev, dtype=float), np.array(unseen, dtype=float)
+    lines = [Line.through(x, y, kind) for kind in kinds]
+    weights = mixed([line.log_likelihood for line in lines])
+    reliability, unsure = reliability_of(x, lines, kinds, weights, dev_noise)
+    if reliability < LEAST_RELIABLE:
+        reason = "the dev scores differ by hardly more than their own error"
+        return CarryOver(k, reason, in_order, reliability=max(0.0, reliability))
+    slope = float(weights @ np.array([line.slope for line in lines])) / reliability
+    if k < LEAST:
+        reason = f"an interval needs at least {LEAST} checkpoints, not {k}"
+        return CarryOver(k, reason, in_order, slope, reliability=reliability)
+    low, high = (quantile(share, lines, weights, k - 2) / reliability for share in (0.025, 0.975))
+    # What the items alone would do to the slope of these very checkpoints.
+    pulls = sum(w * line.pulls for w, line in zip(weights, lines, strict=True)) / reliability
+    floor = Z95 * math.hypot(unseen_noise, slope * dev_noise) * float(np.linalg.norm(pulls))
+    aside = Z95 * abs(slope) * unsure / reliability
+    low = min(slope - math.hypot(slope - low, aside), slope - floor)
+    high = max(slope + math.hypot(high - slope, aside), slope + floor)
+    return CarryOver(k, "", in_order, slope, low, high, reliability)
 
 
-def rank_correlation(
-    x: Sequence[float],
-    y: Sequence[float],
-    kind: Literal["spearman", "kendall"],
-    *,
-    seed: int = 0,
-) -> RankCorrelation | None:
-    """Spearman's rho or Kendall's tau-b with a permutation p-value; None where one side is constant.
+def reliability_of(
+    x: Array, lines: Sequence[Line], kinds: Sequence[Weighing], weights: Array, noise: float
+) -> tuple[float, float]:
+    """The share of the spread of dev scores that is not noise, and its standard error.
 
-    Every order is counted up to 8 points, so that the p-value is exact, ties included; beyond,
-    40,320 orders are drawn and the observed one counts among them. Of 3 points no order is rarer
-    than 1 in 3 two-sided: p = 0.33 at best; 5 points are the fewest that can give p < 0.05.
+    The spread x'Mx of true scores t and noise e is t'Mt + 2 t'Me + e'Me, whose variance is
+    4 noise² t'MMt + 2 noise⁴ tr(MM).
+    """
+    import numpy as np
+
+    squares = np.array([float((kind.matrix**2).sum()) for kind in kinds])
+    traces = np.array([float(kind.matrix.trace()) for kind in kinds])
+    pulled = np.array([float(kind.matrix @ x @ kind.matrix @ x) for kind in kinds])
+    spreads = np.array([line.spread for line in lines])
+    variance = 4 * noise**2 * pulled - 2 * noise**4 * squares
+    errors = np.sqrt(np.maximum(variance, 0.0)) / spreads
+    return float(weights @ (1 - noise**2 * traces / spreads)), float(weights @ errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The line for one kind of errors about it."""
+
+    slope: float
+    stderr: float
+    spread: float
+    """x'Mx."""
+    pulls: Array
+    """(k,): what one more on an unseen score adds to the slope."""
+    log_likelihood: float
+    """Restricted to what level and slope leave over, with the kind's weight."""
+
+    @classmethod
+    def through(cls, x: Array, y: Array, kind: Weighing) -> Line:
+        """The generalized least-squares line of y on x."""
+        pulls = kind.matrix @ x
+        spread = float(x @ pulls)
+        slope = float(pulls @ y) / spread
+        # Points that lie on a line leave rounding alone, which must not become a logarithm of 0.
+        least = 1e-24 * max(1.0, float(y @ y))
+        rest = max(float(y @ kind.matrix @ y) - slope * slope * spread, least)
+        df = len(x) - 2
+        fit = kind.log_determinant + math.log(spread) + df * math.log(rest)
+        return cls(
+            slope,
+            math.sqrt(rest / df / spread),
+            spread,
+            pulls / spread,
+            kind.log_weight - fit / 2,
+        )
+
+
+@lru_cache(maxsize=64)
+def weighings(steps: tuple[float, ...]) -> tuple[Weighing, ...]:
+    """The kinds of errors about a line that checkpoints in order may have.
 
     Raises:
-        ValueError: the lengths differ.
-    """
-    if len(x) != len(y):
-        raise ValueError(f"{len(x)} points against {len(y)}")
-    if len(set(x)) < 2 or len(set(y)) < 2:
-        return None
-    import numpy as np
-    from scipy import stats
-
-    second = contrasts(stats.rankdata(y), kind)
-    scale = float((contrasts(stats.rankdata(x), kind) ** 2).sum() * (second**2).sum()) ** 0.5
-
-    def correlation(ranks: Any, axis: int) -> Any:
-        products = contrasts(np.moveaxis(ranks, axis, -1), kind) * second
-        return products.reshape(*ranks.shape[:-1], -1).sum(axis=-1) / scale
-
-    found = stats.permutation_test(
-        (stats.rankdata(x),),
-        correlation,
-        permutation_type="pairings",
-        vectorized=True,
-        n_resamples=ORDERS,
-        batch=10_000,
-        rng=np.random.default_rng(seed),
-    )
-    exact = math.factorial(len(x)) <= ORDERS
-    return RankCorrelation(float(found.statistic), min(1.0, float(found.pvalue)), exact)
-
-
-def contrasts(ranks: Any, kind: str) -> Any:
-    """What a rank correlation is the correlation of: ranks about their mean, or signs of pairs.
-
-    Ranks (..., k) become (..., k) for Spearman's and (..., k, k) for Kendall's.
+        ValueError: the steps do not rise.
     """
     import numpy as np
 
-    if kind == "spearman":
-        return ranks - ranks.mean(axis=-1, keepdims=True)
-    return np.sign(ranks[..., :, None] - ranks[..., None, :])
+    places = np.array(steps)
+    if (np.diff(places) <= 0).any():
+        raise ValueError("the steps of checkpoints in order must rise")
+    lags = np.abs(places[:, None] - places) * (len(steps) - 1) / (places[-1] - places[0])
+    angles = (np.arange(CORRELATIONS) + 0.5) / CORRELATIONS * math.pi / 2
+    weight = math.log((1 - WALK) / CORRELATIONS)
+    found = [weighing(-lags, math.log(WALK))]
+    for rho in np.sin(angles):
+        # Less the level and over 1 - ρ, so that it becomes the walk as ρ goes to 1.
+        found.append(weighing((rho**lags - 1) / (1 - rho), weight))
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def independent(k: int) -> tuple[Weighing, ...]:
+    """The one kind of errors about a line that models in no order have."""
+    import numpy as np
+
+    return (weighing(np.eye(k), 0.0),)
+
+
+def weighing(covariance: Array, log_weight: float) -> Weighing:
+    """How errors of a covariance, (k, k), known up to their common level, weigh the scores."""
+    import numpy as np
+
+    k = len(covariance)
+    contrast = np.eye(k)[1:] - np.eye(k)[:-1]
+    between = contrast @ covariance @ contrast.T
+    matrix = contrast.T @ np.linalg.solve(between, contrast)
+    return Weighing(matrix, float(np.linalg.slogdet(between)[1]), log_weight)
+
+
+def mixed(log_likelihoods: Sequence[float]) -> Array:
+    """Weights that sum to 1, in proportion to the likelihoods."""
+    import numpy as np
+
+    found = np.array(log_likelihoods)
+    fits = np.exp(found - found.max())
+    weights: Array = fits / fits.sum()
+    return weights
+
+
+def quantile(share: float, lines: Sequence[Line], weights: Array, df: int) -> float:
+    """Below which a share of a mixture of Student's t distributions lies, by bisection."""
+    import numpy as np
+    from scipy.special import stdtr, stdtrit
+
+    slopes = np.array([line.slope for line in lines])
+    errors = np.array([line.stderr for line in lines])
+    # The mixture's quantile lies between those of what it is mixed of.
+    ends = slopes + float(stdtrit(df, share)) * errors
+    low, high = float(ends.min()), float(ends.max())
+    for _ in range(60):
+        middle = (low + high) / 2
+        if float(weights @ stdtr(df, (middle - slopes) / errors)) < share:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

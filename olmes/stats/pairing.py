@@ -16,7 +16,7 @@ from olmes.stats.power import (
     minimum_detectable_effect,
 )
 from olmes.stats.strata import stratified_mean
-from olmes.stats.verdicts import Verdict, verdict_of, verdict_sentence
+from olmes.stats.verdicts import Verdict, tie_margin, verdict_of, verdict_sentence
 from olmes.types import JsonObject
 
 Key = TypeVar("Key")
@@ -123,7 +123,7 @@ def compare(
     clusters: Sequence[Hashable] | None = None,
     strata: Sequence[Hashable] | None = None,
     sizes: Sequence[float] | None = None,
-    margin: float = 0.01,
+    margin: float | None = None,
     higher_is_better: bool = True,
     is_share: bool | None = None,
     test: Literal["exact", "t"] = "exact",
@@ -143,7 +143,8 @@ def compare(
         clusters: label of what an item shares with others, (n,); give repeats their item's label.
         strata: label of the sub-task, (n,): the difference is then that of the macro averages.
         sizes: parts of an item, (n,), whose mean its value is.
-        margin: half-width within which two runs count as tied, in the metric's unit.
+        margin: half-width within which two runs count as tied, in the metric's unit; `tie_margin`
+            where none is given.
         higher_is_better: which way is better.
         is_share: whether the values are shares; by default, whether all of them could be.
         test: `t` replaces the sign flips (not McNemar's) by Student's t, for p-values that many
@@ -203,7 +204,7 @@ def difference_of(
     clusters: int,
     values: tuple[float, float],
     flips: tuple[int, int],
-    margin: float,
+    margin: float | None,
     is_share: bool,
     higher_is_better: bool,
 ) -> PairedDifference:
@@ -240,7 +241,7 @@ def difference_of(
         wins=wins,
         losses=losses,
         effective_items=moments.effective if moments.binary else None,
-        margin=margin,
+        margin=tie_margin(margin, is_share=is_share),
         is_share=is_share,
         higher_is_better=higher_is_better,
     )

@@ -24,7 +24,7 @@ def all_pairs(
     clusters: Sequence[Hashable] | None = None,
     strata: Sequence[Hashable] | None = None,
     sizes: Sequence[float] | None = None,
-    margin: float = 0.01,
+    margin: float | None = None,
     higher_is_better: bool = True,
     is_share: bool | None = None,
 ) -> dict[tuple[int, int], PairedDifference]:

@@ -208,8 +208,8 @@ def combined_stderr(errors: Sequence[float | None]) -> float | None:
     return math.sqrt(math.fsum(error**2 for error in known)) / len(errors)
 
 
-def generalization_gap(dev: Estimate, unseen: Estimate) -> Difference:
-    """Dev less unseen, two numbers over different items.
+def generalization_gap(dev: Estimate | Difference, unseen: Estimate | Difference) -> Difference:
+    """Dev less unseen, two numbers (or two changes of numbers) over different items.
 
     Its error is sqrt(SE² + SE²). Its interval squares and adds the distances to the ends of the two
     intervals (Newcombe 1998, method 10; Zou & Donner 2008), so that it keeps their asymmetry near 0

@@ -7,6 +7,18 @@ from typing import Literal
 Verdict = Literal["better", "worse", "tied", "not enough data"]
 
 ALPHA = 0.05
+MARGIN = 0.01
+"""Half-width within which two shares count as tied, where nobody says another: one percentage point."""
+
+
+def tie_margin(margin: float | None, *, is_share: bool) -> float:
+    """The margin that was given, or else `MARGIN` for shares and 0 for numbers.
+
+    How much of a length or a loss does not matter nobody but the user can say, so that none are tied.
+    """
+    if margin is not None:
+        return margin
+    return MARGIN if is_share else 0.0
 
 
 def verdict_of(

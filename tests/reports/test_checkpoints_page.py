@@ -148,15 +148,55 @@ def test_points_and_cells_lead_to_the_samples(copied: Path) -> None:
     assert all((copied / link.partition("#")[0]).is_file() for link in links)
 
 
-def test_sealed_samples_and_missing_ones_leave_the_best_out(copied: Path) -> None:
+def rows_of(page: str, table: str) -> dict[str, list[str]]:
+    """The cells of a table in words, by the row's heading."""
+    (found,) = re.findall(rf'<table class="{table}">.*?</table>', page, re.DOTALL)
+    rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", found, re.DOTALL)
+    cells = [re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL) for row in rows]
+    return {words_of(head): [words_of(cell) for cell in rest] for head, *rest in cells}
+
+
+def test_without_samples_the_latest_is_compared_by_scores_alone(copied: Path) -> None:
     shutil.rmtree(copied / "200-dev" / "samples")
-    steps, _ = series.checkpoints_of(checkpoints(copied))
-    tasks = series.task_series(steps, held_out=False)
-    unseen = series.task_series(steps, held_out=True)
-    for name, points in (("gsm8k", tasks["gsm8k"]), ("agieval", unseen["agieval"])):
-        records = [point.record for point in points]
-        assert shared_by_task(name, records, SharedItems()) is None
-    write_checkpoints_page(checkpoints(copied), copied / "page.html")
+    page = write_checkpoints_page(checkpoints(copied), copied / "page.html").read_text()
+    rows = rows_of(page, "pairs")
+    assert rows["GSM8K"][:6] == ["–"] * 6
+    assert rows["GSM8K"][-1].endswith("not paired")
+    # Of the tasks under seal a difference is shown, and nothing is chosen by them.
+    unseen = [cells for title, cells in rows.items() if title.startswith("unseen: ")]
+    assert len(unseen) == 2
+    for cells in unseen:
+        assert cells[:6] == ["–"] * 6
+        assert "not paired" not in cells[-1]
+        assert re.match(r"[+−]?\d+\.\d", cells[8])
+
+
+def test_the_latest_is_the_number_of_the_table(
+    training: list[tuple[float, Record]], tmp_path: Path
+) -> None:
+    page = write_checkpoints_page(training, tmp_path / "page.html").read_text()
+    numbers = rows_of(page, "grid")
+    heads = re.findall(r'<th scope="col" class="number">(.*?)</th>', page)
+    titles = [html.unescape(head) for head in heads[heads.index("p") + 1 :]]
+    last = dict(zip(titles, list(numbers.values())[-1], strict=True))
+    for title, cells in rows_of(page, "pairs").items():
+        assert last[title].split()[0] == cells[6]
+
+
+def test_a_limited_run_and_another_formulation_are_marked_at_the_number(copied: Path) -> None:
+    path = copied / "300-dev" / "run.json"
+    run = json.loads(path.read_text())
+    run["limit"] = 5
+    run["tasks"]["gsm8k"]["items"] = 5
+    run["tasks"]["bbh"]["standard"] = False
+    path.write_text(json.dumps(run))
+    page = write_checkpoints_page(checkpoints(copied), copied / "page.html").read_text()
+    suite, gsm8k, bbh, *_ = rows_of(page, "grid")["300"]
+    assert gsm8k.endswith("limited")
+    assert bbh.endswith("!")
+    assert suite.endswith("limited !")
+    assert "limited" not in "".join(rows_of(page, "grid")["400"])
+    assert re.search(r"n \d+", gsm8k)
 
 
 def test_one_checkpoint_has_a_page(training: list[tuple[float, Record]], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shutil
+import statistics
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,12 @@ from typing import Any
 import pytest
 
 from olmes.comparison import boards
-from olmes.records.items import mean_value
+from olmes.comparison.pairs import pairwise
+from olmes.records.aggregate import run_mean
+from olmes.records.items import mean_value as value_of_row
 from olmes.records.record import Record
 from olmes.reports.leaderboard_page import write_leaderboard_page
+from tests.known import known
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -30,6 +34,10 @@ def copied(store: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(store, tmp_path / "store"))
 
 
+def mean_value(record: Record) -> float:
+    return known(known(run_mean(record.run)).value)
+
+
 def change(run: Path, action: Change) -> None:
     data = json.loads((run / "run.json").read_text())
     action(data)
@@ -38,25 +46,18 @@ def change(run: Path, action: Change) -> None:
 
 def test_the_best_mean_comes_first(store: Path) -> None:
     (board,), left_out = boards.boards_of(records(store))
-    means = [boards.value_of(record) for record in board.records]
+    means = [mean_value(record) for record in board.records]
     assert means == sorted(means, reverse=True)
     assert len(means) == 4
     assert left_out == []
 
 
-def limited(run: dict[str, Any]) -> None:
-    run["limit"] = 8
-    run["tasks"]["bbh"]["data"]["n"] = 10_000
-
-
 @pytest.mark.parametrize(
     ("action", "why"),
     [
-        (lambda run: run["tasks"]["bbh"]["data"].update(origin="demo"), "demo data in bbh"),
         (lambda run: run.update(complete=False), "incomplete: some responses"),
         (lambda run: run["suite"].update(complete=False), "incomplete suite"),
         (lambda run: run["suite"].update(complete=False, missing=["math"]), "no number for math"),
-        (limited, "limited to 8 items a task"),
     ],
 )
 def test_what_cannot_be_ranked_stands_apart_with_the_reason(
@@ -94,10 +95,10 @@ def test_a_board_of_other_data_or_settings_is_marked(copied: Path) -> None:
     change(copied / "100-dev", other)
     page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
     first, second = page.split("<h2")[1:3]
-    assert "data differs" not in first
-    assert "not standard" not in first
-    assert "data differs" in second
-    assert "not standard" in second
+    assert "data differ" not in first
+    assert "not the standard formulation" not in first
+    assert "data differ from the official set" in second
+    assert "not the standard formulation" in second
 
 
 def test_an_older_run_of_the_same_weights_is_not_ranked_twice(copied: Path) -> None:
@@ -110,11 +111,10 @@ def test_an_older_run_of_the_same_weights_is_not_ranked_twice(copied: Path) -> N
 
 def test_a_pair_differs_by_what_the_means_differ_by(store: Path) -> None:
     (board,), _ = boards.boards_of(records(store))
-    found = boards.pairwise(board.records)
-    assert found is not None
+    found = pairwise(board.records).differences
     assert len(found) == 6
     for (one, other), difference in found.items():
-        means = [boards.value_of(board.records[at]) for at in (one, other)]
+        means = [mean_value(board.records[at]) for at in (one, other)]
         assert difference.difference == pytest.approx(means[0] - means[1], abs=1e-9)
         assert difference.p_adjusted >= difference.p_value
 
@@ -133,13 +133,12 @@ def test_a_macro_average_weighs_sub_tasks_alike(copied: Path) -> None:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         change(record.folder, only_bbh_as_macro)
     chosen = [Record.load(record.folder) for record in chosen]
-    found = boards.pairwise(chosen)
-    assert found is not None
+    found = pairwise(chosen).differences
     means = []
     for record in chosen:
         groups: dict[str, list[float]] = {}
         for row in record.samples("bbh"):
-            value = mean_value(row["values"]["exact_match"])
+            value = value_of_row(row["values"]["exact_match"])
             groups.setdefault(row["subtask"], []).append(value or 0.0)
         means.append(sum(sum(g) / len(g) for g in groups.values()) / len(groups))
     assert found[0, 1].difference == pytest.approx(means[0] - means[1])
@@ -191,15 +190,60 @@ def test_a_clear_difference_is_found_and_shown_both_ways(copied: Path) -> None:
     assert '<span class="ci">2 to 3</span>' in page
 
 
-def test_sealed_samples_are_not_compared(copied: Path, tmp_path: Path) -> None:
+def test_limited_runs_are_ranked_beside_runs_of_the_same_items(copied: Path) -> None:
+    def limited(items_hash: str, run: dict[str, Any]) -> None:
+        run["limit"] = 20
+        for task in run["tasks"].values():
+            task |= {"items": 20, "items_hash": items_hash}
+
+    for step, items_hash in ((100, "aa" * 8), (200, "aa" * 8), (300, "bb" * 8)):
+        change(copied / f"{step}-dev", partial(limited, items_hash))
+    found, left_out = boards.boards_of(records(copied))
+    assert left_out == []
+    assert [{record.id for record in board.records} for board in found] == [
+        {"400-dev"}, {"100-dev", "200-dev"}, {"300-dev"}
+    ]  # fmt: skip
+    assert [board.items for board in found] == ["", "20 items a task", "20 items a task"]
+    page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
+    whole, *others = page.split("<h2")[1:4]
+    assert "20 items a task" not in whole
+    assert all('<span class="tag caution">20 items a task</span>' in one for one in others)
+    assert all("<button" in one and "n 20" in one for one in others)
+
+
+def test_demo_data_have_boards_of_their_own_under_a_banner_behind_all_others(copied: Path) -> None:
+    def demo(run: dict[str, Any]) -> None:
+        run["tasks"]["bbh"]["data"] |= {"origin": "demo", "content_hash": "dd" * 32}
+
+    for step in (100, 200, 300):
+        change(copied / f"{step}-dev", demo)
+    found, left_out = boards.boards_of(records(copied))
+    assert [(board.demo, len(board.records)) for board in found] == [(False, 1), (True, 3)]
+    assert left_out == []
+    page = write_leaderboard_page(records(copied), copied / "page.html").read_text()
+    first, second = page.split("<h2")[1:3]
+    assert "Demo data: not comparable" not in first
+    assert "Demo data: not comparable" in second
+    assert '<span class="tag caution">demo data</span>' in second
+
+
+def test_runs_under_seal_are_compared_and_no_item_is_shown(copied: Path, tmp_path: Path) -> None:
     sealed = [Record.load(path.parent) for path in sorted(copied.glob("*-unseen/run.json"))]
     for record in sealed:
         change(record.folder, lambda run: run["suite"].update(missing=[], complete=True))
     sealed = [Record.load(record.folder) for record in sealed]
     (board,), _ = boards.boards_of(sealed)
-    assert boards.pairwise(board.records) is None
+    assert all(any(map(record.sealed, record.tasks)) for record in sealed)
+    found = pairwise(board.records)
+    assert found.why_not == ""
+    for (one, other), difference in found.differences.items():
+        means = [
+            statistics.mean(board.records[at].value(name) for name in board.ranked_by)
+            for at in (one, other)
+        ]
+        assert difference.difference == pytest.approx(means[0] - means[1], abs=1e-9)
     page = write_leaderboard_page(sealed, tmp_path / "page.html").read_text()
-    assert "Not compared pair by pair" in page
+    assert "Not compared pair by pair" not in page
     look = "Look 3 of the family tulu-8b; dev score then 45.2 [42.0, 48.5]"
     assert page.count(f'<div class="note">{look}</div>') == len(board.records)
 

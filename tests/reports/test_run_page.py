@@ -95,7 +95,10 @@ def test_every_metric_stands_there_with_interval_error_and_n(
             for name, found in group["metrics"].items():
                 low, high = 100 * found["ci_low"], 100 * found["ci_high"]
                 score = f"{100 * found['value']:.1f} [{low:.1f}, {high:.1f}]"
-                numbers = f"{score} {100 * found['stderr']:.1f} {found['n']}"
+                # n counts items, and names the parts that they have.
+                items = group["n"]
+                n = f"{items}" if found["n"] == items else f"{items} ({found['n']} parts)"
+                numbers = f"{score} {100 * found['stderr']:.1f} {n}"
                 assert any(name in row and row.endswith(numbers) for row in rows), (name, numbers)
                 expected += 1
     assert len(rows) == expected
@@ -123,8 +126,9 @@ def in_words(run: dict[str, Any]) -> None:
 def test_a_number_is_written_as_it_is_with_its_signs(clean_run: Path, tmp_path: Path) -> None:
     page = render(clean_run, tmp_path, in_words)
     words = PageText(page.replace("<wbr>", "")).words
-    assert "exact_match ↓ # 466.7 [323.2, 610.1] 73.2 60" in words
-    assert "Mean of 1 task ↓ # 466.7 95 % CI [323.2, 610.1], SE 73.2, n = 60" in words
+    n = "12 (60 responses)"
+    assert f"exact_match ↓ # 466.7 [323.2, 610.1] 73.2 {n}" in words
+    assert f"Mean of 1 task ↓ # 466.7 95 % CI [323.2, 610.1], SE 73.2, n = {n}" in words
     assert "↓ lower is better; # a number, not a percentage." in words
     assert page.count('<abbr class="sign" title="lower is better">↓</abbr>') == 2
     (row,) = re.findall(r'<tr class="primary">.*?</tr>', page, re.DOTALL)
@@ -163,6 +167,12 @@ def other_data(run: dict[str, Any]) -> None:
     run["tasks"]["bbh"]["data"] |= {"official": False, "notes": ["2 rows differ."]}
 
 
+def limited(run: dict[str, Any]) -> None:
+    run["limit"] = 8
+    for task in run["tasks"].values():
+        task["items"] = 8
+
+
 def changed_formulation(run: dict[str, Any]) -> None:
     run["tasks"]["gsm8k"] |= {"standard": False, "settings": {"shots": "2"}}
 
@@ -188,7 +198,7 @@ NOTICES: list[tuple[Change, str, str]] = [
     (other_data, "caution", "2 rows differ."),
     (changed_formulation, "caution", "Formulation not standard GSM8K: settings differ"),
     (changed_formulation, "caution", "gsm8k.shots=2"),
-    (lambda run: run.update(limit=8), "caution", "Limited run At most 8 items a task"),
+    (limited, "caution", "Limited run 8 items a task, not the whole benchmark."),
     (count_of("timeout"), "caution", "Scorer stopped 3 responses"),
     (count_of("crashed"), "caution", "Scorer stopped 3 responses"),
     (count_of("prompt_truncated"), "caution", "Prompts cut 3 prompts"),
@@ -222,7 +232,7 @@ def test_what_speaks_against_the_numbers_is_said_first(
 
 def test_the_gravest_notice_stands_first(clean_run: Path) -> None:
     run = json.loads((clean_run / "run.json").read_text())
-    run["limit"] = 8
+    limited(run)
     count_of("unjudged")(run)
     assert [notice.level for notice in run_notices(run_record(run))] == ["stop", "caution"]
     count_of("timeout")(run)

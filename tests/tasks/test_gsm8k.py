@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,20 @@ def test_verdicts_are_the_references(shared_data: Path, shared_reference: Path) 
         assert found.values["exact_match"] == row["reference"]["exact_match"]
         assert (found.extracted or row["response"]) == row["extracted"]
         assert TASK.gold(doc) == row["gold"]
+
+
+def test_a_label_in_front_of_the_work_states_nothing(
+    shared_data: Path, shared_reference: Path
+) -> None:
+    """ "Answer: " is what the prefill puts there, or a model that was not given it."""
+    docs = rows(shared_data / "gsm8k/test.jsonl.gz")
+    for row in rows(shared_reference / "verdicts/gsm8k.jsonl.gz"):
+        doc = docs[row["doc_id"]] if "doc_id" in row else {"answer": row["gold_raw"]}
+        plain, labelled = (
+            TASK.score(doc, Response(text=front + row["response"])).values
+            for front in ("", "Answer: ")
+        )
+        assert plain == labelled, row["response"]
 
 
 def test_the_last_number_is_that_of_the_whole_text() -> None:
@@ -83,7 +98,43 @@ def test_oracle_over_the_demo_data() -> None:
         ("So the answer is -5.", "-5", 1, 1),
         ("So the answer is 5.", "-5", 1, 0),
         ("He has 16 - 3 = 13 and 13-4=9", "9", 1, 1),
-        ("It leaves 13-4", "4", 1, 1),
+        ("It leaves 13-4=9", "9", 1, 1),
+        ("It leaves 13-4", "4", 1, 0),
+        # A label in front of the work, a taken-back answer, a question of the model's own.
+        ("Answer: She has 3 + 4 = 7 on Monday. She has 7 + 2 = 9 on Friday.", "9", 1, 1),
+        ("**Answer:** After 3 days, 5 eggs are left.", "5", 1, 1),
+        ("The answer is that after 3 days she has 5 eggs.", "5", 1, 1),
+        ("Answer: 9\n\nExplanation: 3 + 4 = 7, 7 + 2 = 9, and 9 - 9 = 0.", "9", 0, 1),
+        ("The answer is 8? No, she has 9.", "9", 1, 1),
+        ("So the answer is 5.\n\nQuestion: What is 2 + 2?\nAnswer: 4", "5", 0, 1),
+        ("She makes **$18** in 7 days.", "18", 0, 1),
+        ("She makes $18 in 7 days.", "18", 0, 1),
+        # LaTeX in the number, and a formula that goes on.
+        (r"So it is $\boxed{70{,}000}$", "70000", 0, 1),
+        (r"The answer is $70,\!000$.", "70000", 0, 1),
+        ("The answer is 70\u202f000.", "70000", 0, 1),
+        ("The answer is 70 thousand.", "70000", 0, 1),
+        (r"The answer is $18 \times \frac{1}{2} = 9$.", "9", 1, 1),
+        (r"The answer is $\text{half of } 18 = 9$.", "9", 1, 1),
+        ("The answer is thirteen.", "13", 0, 1),
+        ("The answer is Rs.18.", "18", 0, 1),
+        # A number that is a part of something else.
+        (r"The answer is $18\frac{1}{2}$.", "18", 0, 0),
+        (r"The answer is $\sqrt{18}$.", "18", 1, 0),
+        ("The answer is 18:30.", "18", 0, 0),
+        ("The answer is 18^2.", "18", 0, 0),
+        ("The answer is 18-20.", "18", 0, 0),
+        ("The answer is 18 or 19.", "18", 0, 0),
+        ("The answer is between 18 and 22.", "18", 0, 0),
+        ("The answer is 18 hours and 30 minutes.", "18", 0, 0),
+        ("The answer is 18 feet 6 inches.", "18", 0, 0),
+        ("The answer is 18 + 3.", "18", 0, 0),
+        ("The answer is 18e3.", "18", 0, 0),
+        ("The answer is 18 million.", "18", 1, 0),
+        # Thought.
+        ("<think>The answer is 19.</think>\nShe makes 18 dollars.", "18", 1, 1),
+        ("<think>The answer is 18.</think>\nI do not know.", "18", 1, 0),
+        ("<think>The answer is 18. But wait", "18", 1, 0),
         ("So the answer is 5 dollars in 2 days.", "5", 0, 1),
         ("The answer is 2 * 9 = 18 dollars.", "18", 1, 1),
         ("The answer is $\\boxed{72}$. That took 3 steps.", "72", 0, 1),
@@ -103,6 +154,18 @@ def test_what_counts(text: str, answer: str, protocol: int, honest: int) -> None
     assert verdict(text, answer) == {"exact_match": protocol, "exact_match_numeric": honest}
 
 
+def test_what_may_be_cut_off_states_nothing() -> None:
+    doc = {"answer": "#### 18"}
+    for text, honest in (
+        ("So the answer is 18", 0),
+        ("So she has 18 eggs. Then", 0),
+        ("So the answer is 18. Let us check: 3", 1),
+        (r"It is $\boxed{18}$", 1),
+    ):
+        cut = TASK.score(doc, Response(text=text, finish="length")).values
+        assert cut["exact_match_numeric"] == honest, text
+
+
 def test_text_without_a_number_is_unparsed() -> None:
     found = TASK.score({"answer": "#### 3"}, Response(text="I cannot tell."))
     assert found.unparsed
@@ -115,11 +178,23 @@ HOSTILE = {
     "NUL": "\0",
     "lone surrogate": "\ud800 5",
     "commas": "1," * 200_000,
+    "announcements": "the answer is " * 50_000,
+    "answers": "the answer is 5. " * 50_000,
+    "labels": "Answer: " * 50_000,
+    "enumerations": "1) " * 100_000,
+    "boxes": "\\boxed{" * 100_000,
+    "joined boxes": "\\boxed{5}, " * 50_000,
+    "number words": "The answer is " + "one hundred and " * 50_000,
+    "mixed numbers": "The answer is " + "3 1/2 " * 300,
+    "thoughts": "<think>" * 100_000,
+    "tags": "<answer>" * 100_000,
+    "Chinese announcements": "答案是" * 50_000,
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_judged(name: str) -> None:
-    text = HOSTILE[name]
+    text, start = HOSTILE[name], time.process_time()
     found = TASK.score({"answer": "#### 3"}, Response(text=text))
     assert found.values == TASK.wrong_values({"answer": "#### 3"})
+    assert time.process_time() - start < 2

@@ -17,6 +17,7 @@ from olmes.tools import jsonl
 from olmes.tools.hashing import set_hash
 
 TASK = load_task("ifeval")
+STATED = "prompt_level_strict_stated"
 ROW = {"key": 1, "prompt": "p", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
 
 # The requests to repeat hold what another instruction of the same item forbids.
@@ -170,9 +171,11 @@ def assert_oracle(doc: dict[str, Any]) -> None:
     values = judged(doc, TASK.perfect_response(doc).text)
     assert values["prompt_level_loose"] == 1.0, doc["key"]
     assert values["prompt_level_strict"] == float(doc["key"] not in LOOSE_ONLY), doc["key"]
+    assert values[STATED] == 1.0, doc["key"]
     wrong = TASK.perfect_response(doc, corrupt=True).text
     assert wrong.strip()
     assert judged(doc, wrong)["prompt_level_loose"] == 0.0, doc["key"]
+    assert judged(doc, wrong)[STATED] == 0.0, doc["key"]
 
 
 def test_oracle_over_the_whole_data(shared_data: Path) -> None:
@@ -211,16 +214,18 @@ def test_one_part_an_instruction_and_one_flag_a_part() -> None:
         "inst_level_strict": [False, False],
         "prompt_level_loose": 1.0,
         "inst_level_loose": [True, True],
+        "prompt_level_strict_stated": 0.0,
     }
     assert verdict.parts == [
-        {"id": "punctuation:no_comma", "strict": False, "loose": True},
-        {"id": "startend:quotation", "strict": False, "loose": True},
+        {"id": "punctuation:no_comma", "strict": False, "loose": True, "stated": False},
+        {"id": "startend:quotation", "strict": False, "loose": True, "stated": False},
     ]
     assert TASK.wrong_values(doc) == {
         "prompt_level_strict": 0.0,
         "inst_level_strict": [False, False],
         "prompt_level_loose": 0.0,
         "inst_level_loose": [False, False],
+        "prompt_level_strict_stated": 0.0,
     }
 
 
@@ -256,5 +261,38 @@ def test_inst_level_metrics_are_taken_over_parts() -> None:
         "prompt_level_strict": False,
         "inst_level_loose": True,
         "inst_level_strict": True,
+        "prompt_level_strict_stated": False,
     }
+    assert [metric.name for metric in TASK.metrics if metric.honest] == [STATED]
     assert TASK.primary == "prompt_level_loose"
+
+
+def test_what_is_thought_is_not_judged_as_stated() -> None:
+    """The protocol judges it; a thought that is never closed is followed by no response."""
+    thought = TASK.score(ROW, Response(text="<think>Well, no commas.</think>\n\nHello world."))
+    assert (thought.values["prompt_level_strict"], thought.values[STATED]) == (0.0, 1.0)
+    assert thought.parts[0]["note"] == "as stated: strictly met"
+    unclosed = TASK.score(ROW, Response(text="<think>No commas."))
+    assert (unclosed.values["prompt_level_strict"], unclosed.values[STATED]) == (1.0, 0.0)
+    titled = {**ROW, "instruction_id_list": ["detectable_format:title"]}
+    assert TASK.score(titled, Response(text="<<Think>>\nIt rains.")).values[STATED] == 1.0
+
+
+def test_at_least_so_many_sections_are_told_by_the_prompt() -> None:
+    kwargs = [{"section_spliter": "Part", "num_sections": 2}]
+    doc = {**ROW, "instruction_id_list": ["detectable_format:multiple_sections"], "kwargs": kwargs}
+    three = Response(text="\n".join(f"Part {n}\nRain." for n in (1, 2, 3)))
+    assert TASK.score(doc, three).values[STATED] == 0.0
+    more = {**doc, "prompt": "Write at least two sections, each marked with Part X."}
+    assert TASK.score(more, three).values[STATED] == 1.0
+
+
+def test_published_responses_as_stated(shared_data: Path) -> None:
+    """Few of the published verdicts are other ones as stated, in both directions."""
+    flips: Counter[bool] = Counter()
+    for _, doc, row in published(shared_data, "strict"):
+        values = judged(doc, row["response"])
+        if values[STATED] != values["prompt_level_strict"]:
+            flips[bool(values[STATED])] += 1
+    assert 10 < flips[True] < 40
+    assert 10 < flips[False] < 60

@@ -198,8 +198,8 @@ class Workshop:
 
     def recipe(self, stage: Any, **table: Any) -> Any:
         """A recipe for the tiny model on `STAGE.jsonl`: 4 steps of 2 micro-batches of 4."""
+        from olmes.tools.toml_tables import override
         from olmes.trainers.recipe import make_recipe
-        from olmes.trainers.tables import override
 
         small: dict[str, Any] = {
             "model": str(self.model),

@@ -171,7 +171,7 @@ def test_published_constraints_are_judged_by_ifevals_checks(
     [verifier] = from_published(row)["verifiers"]
     task = load_task(verifier["task"])
     scores = [
-        task.score(verifier["doc"], Response(text=text)).values[verifier["metric"]]
+        task.score(verifier["doc"], Response(text=text)).values["prompt_level_strict"]
         for text in (good, bad)
     ]
     assert scores == [1.0, 0.0]

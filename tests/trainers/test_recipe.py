@@ -60,6 +60,20 @@ def test_bundled_tulu_recipes_have_the_papers_numbers() -> None:
     assert (rlvr.max_prompt_length, rlvr.max_completion_length) == (2048, 2048)
 
 
+def test_the_metrics_that_reward_are_a_setting_that_is_recorded() -> None:
+    """The published recipe judges as its verifiers do, the others by the honest metrics."""
+    tulu, small = read_recipe("tulu3-8b-rlvr", "rlvr"), read_recipe("small-rlvr", "rlvr")
+    protocol = {
+        "gsm8k": "exact_match", "math": "exact_match_flex", "ifeval": "prompt_level_strict",
+    }  # fmt: skip
+    assert to_json(tulu)["reward_metrics"] == protocol
+    assert to_json(small)["reward_metrics"] == {}
+    named = {"reward_metrics.gsm8k": "exact_match"}
+    changed = read_recipe("small-rlvr", "rlvr", named)
+    assert to_json(changed)["reward_metrics"] == {"gsm8k": "exact_match"}
+    assert recipe_hash(changed) != recipe_hash(small)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

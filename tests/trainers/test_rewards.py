@@ -12,10 +12,22 @@ import pytest
 
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
-from olmes.trainers.rewards import VerifierRewards, distinct_ngrams, without_gaps
+from olmes.trainers.rewards import (
+    VerifierRewards,
+    distinct_ngrams,
+    honest_metric,
+    without_gaps,
+)
 from olmes.types import Response
 
 ECHO = Path(__file__).parents[1] / "olmes/files/echo_task.py"
+
+
+HONEST = {
+    "gsm8k": "exact_match_numeric",
+    "ifeval": "prompt_level_strict_stated",
+    "math": "math_verify",
+}
 
 
 def row(*verifiers: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +42,7 @@ def values(task: Any, doc: Any, response: Response) -> dict[str, Any]:
 
 
 def test_rewards_are_what_evaluation_would_say() -> None:
-    """Every item of three samples, answered right and wrong."""
+    """Every item of three samples, answered right and wrong, by the honest metrics."""
     from olmes.tools import jsonl
 
     rows, texts, wanted = [], [], []
@@ -42,13 +54,29 @@ def test_rewards_are_what_evaluation_would_say() -> None:
                 response = task.perfect_response(doc, corrupt=corrupt)
                 rows.append(row({"task": name, "doc": doc}))
                 texts.append(response.text)
-                wanted.append(values(task, doc, response)[task.primary])
+                wanted.append(values(task, doc, response)[HONEST[name]])
     with VerifierRewards(rows, scoring_processes=1) as rewards:
         found = rewards.score(rows, texts)
     assert found.rewards == wanted
     assert 0 < sum(wanted) < len(wanted)
     assert set(found.by_task) == {"gsm8k", "ifeval", "math"}
     assert (found.timeouts, found.crashes) == (0, 0)
+
+
+def test_the_recipe_says_which_metric_rewards_and_a_row_overrules_it() -> None:
+    """The last number counts to the protocol; to the honest metric the one that is stated."""
+    doc = {"question": "", "answer": "#### 3"}
+    plain = row({"task": "gsm8k", "doc": doc})
+    named = row({"task": "gsm8k", "doc": doc, "metric": "exact_match_numeric"})
+    text = "The answer is 4. I checked it 3"
+    for metrics, wanted in ((None, [0.0, 0.0]), ({"gsm8k": "exact_match"}, [1.0, 0.0])):
+        with VerifierRewards([plain, named], metrics=metrics, scoring_processes=1) as rewards:
+            assert rewards.score([plain, named], [text] * 2).rewards == wanted
+
+
+def test_a_task_without_an_honest_metric_is_rewarded_by_its_primary_one() -> None:
+    assert honest_metric(load_task("ifeval_ood_fresh")) == "prompt_level_loose"
+    assert honest_metric(load_task("ifeval")) == HONEST["ifeval"]
 
 
 def test_several_verifiers_are_summed_with_their_weights() -> None:
@@ -112,6 +140,11 @@ def test_faults_of_the_data_are_refused_before_training() -> None:
         VerifierRewards([row({"task": "none", "doc": {}})])
     with pytest.raises(OlmesError, match="has no metric 'x'"):
         VerifierRewards([row({"task": "gsm8k", "doc": {}, "metric": "x"})])
+    gsm8k = [row({"task": "gsm8k", "doc": {}})]
+    with pytest.raises(OlmesError, match="has no metric 'x'"):
+        VerifierRewards(gsm8k, metrics={"gsm8k": "x"})
+    with pytest.raises(OlmesError, match="reward_metrics names 'gsm9k', but there is no such task"):
+        VerifierRewards(gsm8k, metrics={"gsm9k": "exact_match"})
     with pytest.raises(OlmesError, match="needs a judge"):
         VerifierRewards([row({"task": "href", "doc": {}})])
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from olmes.comparison.best import shared_by_suite
 from olmes.comparison.items import SharedItems
-from olmes.records.aggregate import suite_mean, suite_unit
+from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
-from olmes.records.schema import Score, TaskResult
+from olmes.records.schema import MetricScore, TaskResult
 from olmes.tools.jsonl import dumps, write, write_atomically
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Job, Queue
@@ -32,7 +32,7 @@ from olmes.trainers.checkpoints.results import (
 def outcome(record: Record) -> ScoreResult:
     """What the queue keeps of a record: its name and its headline numbers."""
     run, suite = record.run, record.run.suite
-    total = suite or Score.of(suite_mean(record.tasks))
+    total = run_mean(run) or MetricScore.of(None)
     return ScoreResult(
         record=record.id,
         folder=str(record.folder.resolve()),
@@ -45,7 +45,7 @@ def outcome(record: Record) -> ScoreResult:
         ci_low=total.ci_low,
         ci_high=total.ci_high,
         n=total.n,
-        unit=suite.unit if suite else suite_unit(record.tasks.values()),
+        unit=total.unit,
         higher_is_better=record.run.higher_is_better,
         tasks={name: task_score(task) for name, task in record.tasks.items()},
         missing=suite.missing if suite else [],
@@ -155,9 +155,8 @@ def best_among(jobs: Sequence[Job], items: SharedItems) -> Best:
     results = [job.score for job in jobs]
     means = [result["value"] or 0.0 for result in results]  # of eligible jobs; none is missing
     records = [Record.load(Path(result["folder"])) for result in results]
-    directions = {
-        task.score.higher_is_better for record in records for task in record.tasks.values()
-    }
+    names = records[0].run.mean_tasks
+    directions = {record.tasks[name].score.higher_is_better for record in records for name in names}
     best = max if True in directions else min
     top = best(range(len(jobs)), key=means.__getitem__)
     plain: BestNumbers = {
@@ -173,8 +172,8 @@ def best_among(jobs: Sequence[Job], items: SharedItems) -> Best:
     if len(directions) > 1:
         note = "not corrected: on some tasks more is better and on others less"
         return Best(jobs[top], plain, note)
-    shared = shared_by_suite(list(records[0].tasks), records, items, least=1)
-    if shared is None or len(set(shared.strata or ())) < len(records[0].tasks):
+    shared = shared_by_suite(names, records, items, least=1)
+    if shared is None or len(set(shared.strata or ())) < len(names):
         return Best(jobs[top], plain, "not corrected: the checkpoints share too few items")
     found = shared.best()
     note = ""

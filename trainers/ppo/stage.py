@@ -36,7 +36,7 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     rows = fitting(prepared)
     config = ppo_config(recipe, len(rows))
     value = recipe.ppo.value
-    with VerifierRewards(rows, say=prepared.say) as rewards:
+    with VerifierRewards(rows, metrics=recipe.reward_metrics, say=prepared.say) as rewards:
         trained = train_ppo(
             config,
             policy=load_model(prepared),

@@ -12,11 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from olmes.scoring.answers.announcement import attributed
+from olmes.scoring.answers.thought import spoken
 from olmes.scoring.choices.options import Options, comparable, simplified
 from olmes.scoring.choices.statements import announced, called_right
 
 LETTER_LINE = re.compile(
-    r"\W*(?:(?:option|choice|letter|final|answer)\W+)*(?P<letter>[A-Z])\W*", re.IGNORECASE
+    r"\W*(?:(?:option|choice|letter|final|answer|so|thus|hence|therefore)\W+)*(?P<letter>[A-Z])\W*",
+    re.IGNORECASE,
 )
 LABELLED_LINE = re.compile(r"\W{0,4}(?P<letter>[A-Z]) ?[).:\]] *(?P<text>\S.*)")
 MENTION = re.compile(
@@ -26,9 +29,10 @@ MENTION = re.compile(
 NEGATION = re.compile(
     r"\b(?:not|no|nor|neither|never|cannot|incorrect\w*|wrong\w*|false|eliminat\w+|exclud\w+"
     r"|rul\w+ out|unlikely|irrelevant|invalid|whether|if|except|suppos(?:e|ing)"
-    r"|assum(?:e|ing))\b|n['’]t\b",
+    r"|assum(?:e|ing)|(?:some|many|people)\s(?:would|might|may|could))\b|n['’]t\b",
     re.IGNORECASE,
 )
+CONSEQUENCE = re.compile(r"[,;]\s(?:and\s)?(?=(?:so|hence|thus|therefore)\b)")
 SUPPOSITION = re.compile(
     r"\W*(?:if|whether|unless|suppos(?:e|ing)|assum(?:e|ing))\b", re.IGNORECASE
 )
@@ -58,7 +62,7 @@ def last_match(pattern: str, text: str) -> str | None:
     return found[found.re.groups and 1] if found else None
 
 
-def stated_letter(text: str, options: Sequence[str]) -> str | None:
+def stated_letter(text: str, options: Sequence[str], *, complete: bool = True) -> str | None:
     """The letter of the option that `text` evidently answers with, or None.
 
     Looked for in this order; the first that finds anything decides:
@@ -70,15 +74,19 @@ def stated_letter(text: str, options: Sequence[str]) -> str | None:
     4. the one option that the last line, or else the last sentence, names without a negation.
 
     What names two options ("(A) or (C)") answers with none. Where the response has a part that it
-    marks as thought, only what follows it counts.
+    marks as thought, only what follows it counts; a thought that is never closed states nothing.
 
     Args:
         text: The response.
         options: The texts of the options in the order of their letters, without the letters.
+        complete: Whether the response ended by itself. The last line of one that was cut off concludes
+            nothing.
     """
-    reasoning, _, conclusion = text[-READ:].rpartition("</think>")
-    plain, given = simplified(conclusion.strip() or reasoning).strip(), Options(options)
-    for look in (announced, on_a_line, called_right, concluded):
+    plain, given = simplified((spoken(text) or "")[-READ:]).strip(), Options(options)
+    looks = (
+        (announced, on_a_line, called_right, concluded) if complete else (announced, called_right)
+    )
+    for look in looks:
         found = look(plain, given)
         if found is not None:
             return found or None
@@ -115,10 +123,13 @@ def concluded(text: str, options: Options) -> str | None:
     """The one option that the last line, or else the last sentence, names by letter or text."""
     line = text.rpartition("\n")[2]
     sentence = SENTENCE.split(line)[-1]
+    said = sentence.rstrip(" .")
+    if sentence.endswith("?") or attributed(said, len(said)):
+        return None
     ends_with = IS_LETTER.search(sentence)
     if ends_with and not SUPPOSITION.match(sentence):
         return options.one(ends_with["letter"])
-    for part in (line, sentence):
+    for part in (line, sentence, CONSEQUENCE.split(sentence)[-1]):
         named = None if NEGATION.search(part) else options.one(_mentions(part))
         # One that begins with its letter goes through the options, unless it has the only letter.
         if named and (

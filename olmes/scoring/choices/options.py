@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from olmes.scoring.answers.enclosed import TAG, TAG_END
+
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SEVERAL = ""
 """Stands for a letter where more than one option is meant."""
@@ -25,8 +27,12 @@ TEXT_END = re.compile(r"[\"'”’)]*(?:\Z|[.!?;,](?!\w)|\s*\n|\s(?:because|sinc
 
 
 def simplified(text: str) -> str:
-    """`text` without Markdown, LaTeX fonts and special tokens; a box reads "answer: ..."."""
+    """`text` without Markdown, LaTeX fonts and special tokens.
+
+    A box or an answer tag reads "answer: ...".
+    """
     text = SPECIAL_TOKEN.sub(" ", text.translate(FULL_WIDTH))
+    text = TAG_END.sub(" ", TAG.sub(" answer: ", text))
     text = BOLD_LETTER.sub(r"(\1)", text)
     return MARKUP.sub("", FONT.sub("", BOX.sub(" answer: ", text)))
 

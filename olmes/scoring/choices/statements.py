@@ -8,6 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from olmes.scoring.answers.announcement import (
+    REACH,
+    announcements,
+    attributed,
+    hypothetical,
+    taken_back,
+)
 from olmes.scoring.choices.options import SEVERAL, Options
 
 # What announces an answer; the plural ("answer choices:") and the verb ("to answer") do not.
@@ -17,29 +24,9 @@ NOUN = re.compile(
     r"\s(?:choice|option|response|statement|conclusion|one))\b|答案",
     re.IGNORECASE,
 )
-LINK = re.compile(r"(?P<verb>\b(?:is|are|was|be|becomes|equals)\b|[是为])|[:=→]|\s[-–—]+\s|\A *\n")
-# All that may stand between the noun and a colon; a verb may stand further off.
-BEFORE_COLON = re.compile(
-    r"\W*(?:(?:choice|option|letter|is|as follows|to (?:the|this) question|to question \d+)\W*)*",
-    re.IGNORECASE,
-)
 CHOSEN = re.compile(
     r"\b(?:I|we)(?:['’](?:d|ll))?\s(?:(?:would|will|should|must|have\sto|therefore|thus)\s){0,3}"
     r"(?:choose|chose|pick|picked|select|selected|go\swith|opt\sfor)\b",
-    re.IGNORECASE,
-)
-REACH = 120
-"""Characters between a noun and its verb, as in "the answer to the question above is"."""
-SENTENCE_END = re.compile(r"[.!?](?=\s|\Z)|\n")
-# Words before a statement, or between its noun and its verb, that make it none.
-HYPOTHESIS = re.compile(
-    r"\b(?:if|whether|suppose|supposing|assume|assuming|unless|were)\s(?:that\s)?(?:the\s|an?\s)?"
-    r"(?:(?:final|correct|right)\s)*\Z",
-    re.IGNORECASE,
-)
-NO_STATEMENT = re.compile(
-    r"\b(?:not|no|neither|never|cannot|incorrect|wrong|whether|if|than|choices|options|between)\b"
-    r"|n['’]t\b",
     re.IGNORECASE,
 )
 FILLER = re.compile(
@@ -98,7 +85,7 @@ def announced(text: str, options: Options) -> str | None:
     letters = [
         letter
         for start, letter in sorted(found.items())
-        if letter is not None and not _hypothetical(text, start)
+        if letter is not None and not (hypothetical(text, start) or attributed(text, start))
     ]
     if len(options.letters) > 1 and "".join(letters).endswith(options.letters):
         return SEVERAL  # "the answer is (A) ... the answer is (B) ...", through all the options
@@ -110,7 +97,7 @@ def called_right(text: str, options: Options) -> str | None:
     right = options.one(
         match["closed"] or match["bare"]
         for match in IS_RIGHT.finditer(text)
-        if not _hypothetical(text, match.start())
+        if not hypothetical(text, match.start())
     )
     return right or None
 
@@ -119,18 +106,7 @@ def _announcements(text: str) -> Iterator[tuple[int, int]]:
     """Where an announcement starts, and where what it announces may begin."""
     for match in CHOSEN.finditer(text):
         yield match.start(), match.end()
-    for noun in NOUN.finditer(text):
-        reach = text[noun.end() : noun.end() + REACH]
-        end = SENTENCE_END.search(reach, 1)
-        for link in LINK.finditer(reach[: end.start()] if end else reach):
-            if NO_STATEMENT.search(reach, 0, link.start()):
-                break
-            if link["verb"] or BEFORE_COLON.fullmatch(reach, 0, link.start()):
-                yield noun.start(), noun.end() + link.end()
-
-
-def _hypothetical(text: str, start: int) -> bool:
-    return HYPOTHESIS.search(text[max(0, start - 40) : start]) is not None
+    yield from ((found.start, found.at) for found in announcements(text, NOUN))
 
 
 def _named_first(text: str, options: Options) -> str | None:
@@ -149,6 +125,8 @@ def _named_first(text: str, options: Options) -> str | None:
             given == letter and rest[:1] in " .)" and options.opens_with(letter, rest.lstrip(" .)"))
         ):
             return None
+    if taken_back(rest, 0):
+        return None
     second = SECOND.match(rest) or SECOND.match(options.after_text(letter, rest))
     return SEVERAL if second and options.one([letter, second["letter"]]) == SEVERAL else letter
 

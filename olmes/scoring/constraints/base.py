@@ -1,7 +1,9 @@
 """What a verifiable constraint is: typed arguments, one check, and how lenient "loose" is.
 
 A constraint is a frozen dataclass: its fields are the arguments an item gives, `check` says whether
-a text meets it, `drawn` makes up arguments for training data. Nothing else is needed to add one.
+a text does what it states, `drawn` makes up arguments for training data. Nothing else is needed to
+add one. Where the check that was published with the benchmark, by which the published numbers were
+made, says something else, `reference` repeats that one, and its docstring says how the two differ.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from functools import lru_cache
 from random import Random
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 Relation = Literal["less than", "at least"]
 RELATIONS: tuple[Relation, ...] = ("less than", "at least")
@@ -44,7 +46,11 @@ class Constraint(ABC):
 
     @abstractmethod
     def check(self, text: str) -> bool:
-        """Whether `text` meets the constraint; `text` is never blank."""
+        """Whether `text` meets the constraint as it is stated; `text` is never blank."""
+
+    def reference(self, text: str) -> bool:
+        """What the published check says of `text`, which is never blank."""
+        return self.check(text)
 
     @classmethod
     def draw(cls, rng: Random, prompt: str = "") -> Self:  # noqa: ARG003 (for subclasses)
@@ -75,3 +81,18 @@ class Constraint(ABC):
         arguments = self.arguments()
         shown = {k: ", ".join(v) if isinstance(v, list) else v for k, v in arguments.items()}
         return self.instruction.format(**shown)
+
+
+C = TypeVar("C", bound=Constraint)
+
+
+def by_reference(kind: type[C]) -> type[C]:
+    """The same constraint, judged by the published check."""
+    if kind.reference is Constraint.reference:
+        return kind
+    members = {
+        "check": kind.reference,
+        "__doc__": kind.reference.__doc__,
+        "__module__": kind.__module__,
+    }
+    return cast("type[C]", type(f"{kind.__name__}ByReference", (kind,), members))

@@ -66,7 +66,11 @@ class InstructionTask(Task, Generic[C]):
 
     def constraints(self, doc: Doc) -> tuple[C, ...]:
         """The constraints of an item."""
-        return self.catalog.item(doc["instruction_id_list"], doc["kwargs"], key=doc.get("key", "?"))
+        return self.built(self.catalog, doc)
+
+    def built(self, catalog: Catalog[C], doc: Doc) -> tuple[C, ...]:
+        """The constraints of an item as a catalog has them."""
+        return catalog.item(doc["instruction_id_list"], doc["kwargs"], key=doc.get("key", "?"))
 
     def request(self, doc: Doc) -> Request:
         """The prompt as the one user turn."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from olmes.benchmark.metrics import Metric
 from olmes.scoring.constraints.base import Constraint
@@ -12,6 +12,28 @@ from olmes.types import VerdictPart
 def judge(constraints: Iterable[Constraint], text: str) -> list[VerdictPart]:
     """One part a constraint, in their order. A blank response meets none."""
     return [_judge_one(constraint, text) for constraint in constraints]
+
+
+def meets(constraints: Iterable[Constraint], text: str) -> list[bool]:
+    """Whether each constraint is met strictly, in their order. A blank response meets none."""
+    return [_meets(constraint, text) for constraint in constraints]
+
+
+def noted(part: VerdictPart, other: Mapping[str, bool], name: str) -> VerdictPart:
+    """`part` with a note where another check says something else.
+
+    Args:
+        part: of a verdict.
+        other: what the other check says, by `strict` and `loose`.
+        name: of the other check.
+    """
+    ours = {"strict": part["strict"], "loose": part["loose"]}
+    differing = {mode: met for mode, met in other.items() if ours[mode] != met}
+    if not differing:
+        return part
+    said = ", ".join(f"{mode}ly {'met' if met else 'missed'}" for mode, met in differing.items())
+    notes = [*filter(None, [part.get("note", "")]), f"{name}: {said}"]
+    return {**part, "note": "; ".join(notes)}
 
 
 def _judge_one(constraint: Constraint, text: str) -> VerdictPart:

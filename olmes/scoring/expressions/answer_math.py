@@ -127,8 +127,17 @@ def same_order(gold: str, answer: str) -> bool:
     for text in (answer, THOUSANDS.sub(lambda found: found[0].replace(",", ""), answer)):
         found = members(text, ORDERED_SEPARATOR)
         if len(found) == len(wanted) and all(map(same_member, wanted, found)):
-            return True
+            return not contradicted(wanted, text)
     return False
+
+
+def contradicted(members: list[str], text: str) -> bool:
+    """Whether the signs between numbers in their order say the opposite: `-2 > 1`."""
+    numbers = [Fraction(each) for each in members if re.fullmatch(r"-?\d+(?:\.\d+|/\d+)?", each)]
+    rising, falling = "<" in text, ">" in text
+    return (rising and numbers != sorted(numbers)) or (
+        falling and numbers != sorted(numbers, reverse=True)
+    )
 
 
 def same_member(wanted: str, found: str) -> bool:

@@ -27,6 +27,8 @@ CHARACTERS = str.maketrans(
         "√": " sqrt ",
         "π": " pi ",
         "…": "...",
+        # NFKC would join `3½` to `31/2`.
+        **{fraction: f" {fraction}" for fraction in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"},
     }
 )
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
@@ -82,6 +84,7 @@ def tidied(text: str) -> str:
     """
     if len(text) > MOST_CHARACTERS:
         raise UnreadableExpressionError(f"longer than {MOST_CHARACTERS} characters")
+    text = text.replace(r"\$", " ")
     text = SUPERSCRIPT.sub(lambda found: f"^({found[0].translate(SUPERSCRIPTS)})", text)
     text = GROUPED.sub("", unicodedata.normalize("NFKC", text.translate(CHARACTERS)))
     text = text.translate(CHARACTERS).replace("\n", " ")

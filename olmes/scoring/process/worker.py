@@ -101,7 +101,7 @@ def not_a_number(values: Mapping[str, float | Sequence[float]]) -> str:
     for name, value in values.items():
         for part in value if isinstance(value, list | tuple) else [value]:
             if not isinstance(part, SupportsFloat) or not math.isfinite(part):
-                return f"{name} = {part!r}, which is no number"
+                return f"{name} = {part!r}, not a finite number"
     return ""
 
 

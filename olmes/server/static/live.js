@@ -30,6 +30,8 @@
       run.held_out && (run.opened ? "unsealed" : "under seal"),
       run.demo_data && "demo data",
       !run.complete && "incomplete",
+      run.limited,
+      !run.standard && "not standard",
     ].filter(Boolean);
     const link = make("a", { href: `${root}runs/${encodeURIComponent(run.id)}/report.html` }, run.id);
     const marks = tags.flatMap((tag) => [" ", make("span", { className: "tag" }, tag)]);
@@ -40,6 +42,7 @@
       "tr", { "data-run": run.id, className: "arrived" }, choice("A", run), choice("B", run),
       make("th", { scope: "row" }, link, ...marks, ...notes),
       number, make("td", {}, run.what), make("td", {}, date(run.created)),
+      make("td", { className: "number" }, run.items.toLocaleString("en")),
       make("td", { className: "number" }, run.samples.toLocaleString("en")),
     );
   }

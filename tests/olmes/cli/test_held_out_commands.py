@@ -109,7 +109,8 @@ def test_generalization_prints_pairs_gaps_and_what_the_format_cost(
     olmes(*exam, "--reason", "final")
     printed = olmes("generalization", "runs").stdout
     assert "open_echo, other" in printed
-    assert "no trend: a slope" in printed
+    assert "(the first that was given)" in printed
+    assert "All intervals are for these weights" in printed
     assert "open score then 83.3" in printed
     [row] = json.loads(olmes("generalization", "runs", "--json").stdout)["pairs"][0]["rows"]
     assert row["left_out"] == ["other"]

@@ -7,13 +7,14 @@ own number weighs them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from olmes import Record
 from olmes.comparison.best import SharedValues, shared_by_suite, shared_by_task
+from olmes.comparison.compare import compare_runs
 from olmes.comparison.items import SharedItems
 from olmes.records.shown import shown
 from olmes.reports.checkpoints_page import write_checkpoints_page
@@ -159,6 +160,77 @@ def test_the_alarm_weighs_as_the_best_does(tmp_path: Path) -> None:
     names = [record.id for record in records]
     by_task, by_suite = of_task(records).alarm(names), of_suite(records).alarm(names)
     assert by_task == by_suite
+
+
+LOSSES = {100: 2.31, 200: 1.12, 300: 0.47}
+"""Mean loss by step: a number of which less is better, and the last is the best."""
+
+
+def losses(folder: Path, steps: Mapping[int, float] = LOSSES) -> list[Record]:
+    """Records of a task of one's own whose metric is a loss, ten items of it."""
+    made = []
+    for step, mean in steps.items():
+        order = {100: 1, 200: 3, 300: 7}[
+            step
+        ]  # differences that are all alike would be no evidence
+        values = [mean + 0.01 * (at * order % 10 - 4.5) for at in range(10)]
+        path = folder / f"step-{step}/samples/own.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(
+            json.dumps(response_row(doc_id=at, doc_hash=f"{at:08x}", values={"loss": value})) + "\n"
+            for at, value in enumerate(values)
+        ))  # fmt: skip
+        score = {**score_json(mean, stderr=0.01, n=10), "unit": "number", "higher_is_better": False}
+        task = task_json(primary="loss", metrics={"loss": score}, n=10, samples="samples/own.jsonl")
+        mine = score_json(mean, stderr=0.01, n=10) | {"unit": "number"}
+        made.append(written(folder / f"step-{step}", run_json(
+            {"own": task}, id=f"step-{step}", created=f"2026-11-22T10:00:{step // 10:02}Z",
+            model={"name": "m", "fingerprint": f"{step:064x}", "step": step},
+            suite={"name": "s", "tasks": ["own"], **mine},
+        )))  # fmt: skip
+    return made
+
+
+def test_the_best_loss_is_the_lowest_and_is_shown_as_it_is(tmp_path: Path) -> None:
+    records = losses(tmp_path)
+    best = chosen(records)
+    assert best.job.step == 300
+    assert best.note == ""
+    assert best.numbers["score"] == pytest.approx(0.47)
+    assert known(best.numbers["corrected"]) >= 0.47
+    assert best.to_json(tmp_path)["unit"] == "number"
+    page = tmp_path / "page.html"
+    write_checkpoints_page([(float(known(r.run.model.step)), r) for r in records], page)
+    text = page.read_text("utf-8")
+    assert "Best at step 300: 0.470" in text
+    assert "-0.470" not in text
+    assert "47.0" not in text
+    assert "Fallen" not in text  # it got better at every step
+
+
+def test_a_loss_that_rises_has_fallen(tmp_path: Path) -> None:
+    records = losses(tmp_path, {100: 2.31, 200: 0.47, 300: 1.12})
+    assert chosen(records).job.step == 200
+    page = tmp_path / "page.html"
+    write_checkpoints_page([(float(known(r.run.model.step)), r) for r in records], page)
+    text = page.read_text("utf-8")
+    assert "Fallen" in text
+    assert "▼ +0.650" in text
+
+
+def test_the_latest_against_the_best_is_what_compare_says_of_the_two(tmp_path: Path) -> None:
+    """Items with parts: the change on the page is `olmes compare`'s, parts and all."""
+    records = checkpoints(tmp_path)[1:]  # 21 of 28 parts, then 14
+    names = ["200", "300"]
+    [task] = compare_runs(*records).tasks
+    wanted = known(task.difference)
+    for alarm in (of_task(records).alarm(names), of_suite(records).alarm(names)):
+        fall = known(alarm).fall
+        assert (
+            fall.difference == pytest.approx(wanted.difference) == pytest.approx(-7 / 28, abs=0.1)
+        )
+        assert (fall.ci_low, fall.ci_high) == pytest.approx((wanted.ci_low, wanted.ci_high))
+        assert (fall.before, fall.after) == pytest.approx((wanted.baseline, wanted.candidate))
 
 
 def test_without_samples_or_a_choice_there_is_none(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from scipy.stats import binomtest
 from olmes import Record, evaluate
 from olmes.cli.compare import command as compare_command
 from olmes.comparison.best import shared_by_task
-from olmes.comparison.boards import pairwise
 from olmes.comparison.compare import Comparison, RefusedTask, compare_runs
 from olmes.comparison.items import SharedItems
+from olmes.comparison.pairs import pairwise
 from olmes.comparison.power_words import power_words
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.seal.look import Look
@@ -228,7 +228,7 @@ def test_a_sealed_file_that_was_changed_is_not_paired(echo: EchoBench, tmp_path:
     assert found.tasks == []
     [task] = found.unpaired
     assert known(task.difference).value == pytest.approx(2 / N)
-    assert pairwise([a, Record.load(b.folder)]) is None
+    assert "b.jsonl are missing" in pairwise([a, Record.load(b.folder)]).why_not
 
 
 def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_a_metric_that_is_a_share_in_one_run_alone_is_compared_as_a_number(
         [task] = found.tasks if samples else found.unpaired
         assert task.unit == "number"
         if samples:
-            differences = [known(found.tasks[0].difference), known(pairwise(runs))[0, 1]]
+            differences = [known(found.tasks[0].difference), pairwise(runs).differences[0, 1]]
             for one in differences:
                 assert not one.is_share
                 assert known(one.ci_low) < one.difference < known(one.ci_high)

@@ -128,26 +128,34 @@ def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(
     lines = str(export(found, "md", None)).splitlines()
     assert lines[0] == "### Echo"
     assert lines[2] == "| model | echo |"
-    assert [line.split(" ± ")[0] for line in lines[4:7]] == [
-        "| high | **100.0",
-        "| close | 91.7",
-        "| low | 8.3",
+    # Intervals are written with their ends: near 0 and 100 % they do not lie evenly about the value.
+    assert lines[4:8] == [
+        "| high | **100.0 [75.8, 100.0]** |",
+        "| close | 91.7 [64.6, 98.5]† |",
+        "| low | 8.3 [1.5, 35.4] |",
+        "| n | 12 |",
     ]
-    assert lines[5].endswith("† |")
-    assert not lines[6].endswith("† |")
     table = str(export(found, "latex", None)).splitlines()
-    assert any(line.startswith(r"high & \textbf{100.0\,$\pm$\,") for line in table)
+    assert any(line.startswith(r"high & \textbf{100.0~[75.8, 100.0]}") for line in table)
+    assert r"$n$ & 12 \\" in table
     assert any(line.startswith("close & 91.7") and "dagger" in line for line in table)
     assert any(line.startswith("low & 8.3") and "dagger" not in line for line in table)
 
 
-def test_what_is_not_comparable_is_left_out_with_the_reason(
-    official: Callable[..., Record], run: Record
+def test_what_is_not_comparable_stands_in_a_table_of_its_own_or_is_left_out_with_the_reason(
+    official: Callable[..., Record],
 ) -> None:
-    limited = official("limited", 12, limit=3)
-    text = str(export([official("whole", 5), limited], "md", None))
-    assert "Left out: limited (limited to 3 items a task)." in text
-    assert "100.0" not in text
+    found = [official(name, right, limit=3) for name, right in (("few", 12), ("less", 2))]
+    first, second = str(export([*found, official("whole", 5)], "md", None)).split("### ")[1:]
+    assert first.startswith("Echo\n")
+    assert "| whole | 41.7 [" in first
+    assert second.startswith("Echo (3 of 12 items of echo)\n")
+    assert "| few | **100.0 [" in second
+    assert "| n | 3 |" in second
+    assert "3 of 12 items of echo." in str(export(found, "latex", None)).split(r"\end{tabular}")[1]
+    broken = with_fields(official("broken", 5), {"complete": False, "tasks.echo.counts.failed": 2})
+    text = str(export([official("whole", 5), broken], "md", None))
+    assert "Left out: broken (incomplete: 2 of 12 responses of echo have no score)." in text
     another = official("another", 5, settings={"echo.question": "Please say {word}."})
     text = str(export([official("whole", 5), another], "md", None))
     assert "### Echo (not the standard formulation)" in text
@@ -221,7 +229,10 @@ def test_a_held_out_score_stands_with_its_looks(
     # Set with the table, not hidden in a comment.
     table = str(export([record], "latex", None))
     assert f"\n{{\\footnotesize {said}\\par}}\n" in table.split(r"\end{tabular}")[1]
-    assert r"{\footnotesize Percent $\pm$ half of the 95 \% interval; $^\dagger$ no" in table
+    assert r"{\footnotesize Percent, with the 95 \% interval; n counts items.\par}" in table
+    # One run is compared with nothing, so nothing is said of a comparison.
+    assert "dagger" not in table
+    assert "ot compared" not in table
     record = with_fields(record, {"held_out.looks_before": 1})
     assert "after 1 earlier look of the family" in str(export([record], "md", None))
 

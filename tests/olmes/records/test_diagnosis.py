@@ -65,8 +65,23 @@ def test_gold_in_latex_is_not_lost_to_latex() -> None:
     assert "latex" not in found.lost_by
 
 
+def test_instructions_are_lost_to_the_check_that_misses_them() -> None:
+    """Though the response ends in a dollar sign, or was cut."""
+    ids = ["punctuation:no_comma", "detectable_format:number_bullet_lists"]
+    doc = {"key": 1, "prompt": "p", "instruction_id_list": ids, "kwargs": [{}, {"num_bullets": 2}]}
+    texts = [
+        "+ rain\n+ sun",  # right, and to the published check no bullet
+        "+ rain for $5\n+ sun for $6...",  # so is this, though it was cut
+        "* rain\n* sun",  # right
+        "+ rain, wind\n+ sun",  # wrong, for the comma
+    ]
+    found = diagnose(load_task("ifeval"), rows_of("ifeval", [doc] * 4, texts))
+    assert (found.n, found.wrong, found.lost) == (4, 3, 2)
+    assert found.lost_by == {"detectable_format:number_bullet_lists": 2}
+
+
 def test_a_task_without_a_lenient_reading_says_so() -> None:
-    task = load_task("ifeval")
+    task = load_task("ifeval_ood_fresh")
     row = response_row(
         values={task.primary: 0.0}, flags=["truncated"], response=Response(text="x").to_json()
     )

@@ -49,7 +49,7 @@ FREE = {
 MAPS = ("tasks", "metrics", "subtasks", "counts", "tokens", "flags", "lost_by", "parts")
 OPTIONAL = {
     "held_out", "not_run", "help", "honest", "higher_is_better", "notes", "missing", "pairs",
-    "diagnosis", "judge", "parts", "family", "step", "lineage", "location",
+    "diagnosis", "judge", "parts", "family", "step", "lineage", "location", "items_hash", "mean",
 }  # fmt: skip
 
 

@@ -170,6 +170,10 @@ def test_runs_of_the_first_schema_show_the_same_numbers_and_say_their_units(
     assert (words.unit, words.higher_is_better, words.ci_low) == ("number", False, 323.2)
     share = opened.primary_of("rec.jsonl-echo-a8583903", "echo")
     assert (share.unit, share.higher_is_better, share.value) == ("share", True, 1.0)
+    assert {(run.standard, run.limited, run.items, run.samples) for run in listed} == {
+        (True, "", 3, 3)
+    }
+    assert {found["echo"]["items"] for found in numbers.values()} == {3}
     old = {row["row"]["run"]: row["row"] for row in rows if row["table"] == "tasks"}
     for one in opened.slim_runs():
         whole = run_record(json.loads(opened.run_text(one.run.id)))

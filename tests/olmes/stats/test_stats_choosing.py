@@ -1,18 +1,14 @@
-"""Best-of-k, the regression alarm and the carry-over of gains, by simulation with a known truth.
+"""Best-of-k, by simulation with a known truth.
 
 `docs/statistics.md` has the numbers these tests print (`pytest -s`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from statistics import fmean as mean
-
 import numpy as np
 import pytest
 
 from olmes import stats
-from tests.known import known
 
 
 def right_or_wrong(draw: np.random.Generator, chances: np.ndarray, items: int) -> np.ndarray:
@@ -65,126 +61,3 @@ def test_choosing(name: str) -> None:
     assert abs(corrected) < left
     assert naive > 0
     assert held > 0.94
-
-
-@pytest.mark.slow
-def test_an_alarm_seldom_rings_for_nothing() -> None:
-    """How many trainings of 10 checkpoints without any change raise it at some look."""
-    draw, runs = np.random.default_rng(22), 400
-    raised = {"corrected": 0, "Holm alone": 0, "uncorrected": 0}
-    for _ in range(runs):
-        values = right_or_wrong(draw, np.full(10, 0.5), 300)
-        rung = dict.fromkeys(raised, False)
-        for k in range(2, 11):
-            names = [str(i) for i in range(k)]
-            alarm = known(stats.regression_alarm(values[:, :k].tolist(), names))
-            best = alarm.against_best
-            rung["corrected"] |= alarm.raised
-            once = replace(best, p_adjusted=best.p_adjusted / alarm.looks)
-            rung["Holm alone"] |= once.verdict == "worse"
-            rung["uncorrected"] |= replace(best, p_adjusted=best.p_value).verdict == "worse"
-        for name in raised:
-            raised[name] += rung[name]
-    print("alarms for nothing:", {name: f"{100 * n / runs:.1f} %" for name, n in raised.items()})
-    # 400 trainings: two standard errors are 2.2 points.
-    assert raised["corrected"] / runs < 0.07
-    assert raised["corrected"] < raised["Holm alone"] < raised["uncorrected"]
-
-
-def test_an_alarm_rings_for_a_fall() -> None:
-    draw = np.random.default_rng(23)
-    chances = np.array([0.5, 0.6, 0.6, 0.6, 0.35])
-    values = right_or_wrong(draw, chances, 500).tolist()
-    alarm = known(stats.regression_alarm(values, ["100", "200", "300", "400", "500"]))
-    assert alarm.raised
-    assert alarm.latest == "500"
-    assert alarm.best in {"200", "300", "400"}
-    assert alarm.sentence.startswith(
-        f"500 has fallen below the best earlier checkpoint ({alarm.best}"
-    )
-    assert alarm.against_best.p_adjusted >= alarm.looks * alarm.against_best.p_value
-    assert alarm.to_json()["raised"] is True
-
-
-def test_an_alarm_is_corrected_by_holm_and_by_the_looks() -> None:
-    draw = np.random.default_rng(26)
-    values = right_or_wrong(draw, np.array([0.5, 0.56, 0.5, 0.42]), 200)
-    names = ["a", "b", "c", "d"]
-    once = known(stats.regression_alarm(values.tolist(), names, looks=1))
-    alarm = known(stats.regression_alarm(values.tolist(), names))
-    columns = values.T.tolist()
-    plain = [stats.compare(column, columns[-1]).p_value for column in columns[:-1]]
-    corrected = stats.holm(plain)
-    assert alarm.best == "b"
-    assert 0 < 3 * corrected[1] < 1
-    assert once.against_best.p_adjusted == pytest.approx(corrected[1])
-    assert alarm.against_best.p_adjusted == pytest.approx(3 * corrected[1])
-    assert known(alarm.against_previous).p_adjusted == pytest.approx(min(1, 3 * corrected[2]))
-    with pytest.raises(ValueError, match="2 names for 4 checkpoints"):
-        stats.regression_alarm(values.tolist(), ["a", "b"])
-
-
-def test_an_alarm_knows_which_way_is_better() -> None:
-    losses = [[0.2, 0.9 + 0.001 * i] for i in range(30)]
-    assert known(stats.regression_alarm(losses, ["a", "b"], higher_is_better=False)).raised
-    three = [[0.5, 0.2 + 0.001 * i, 0.9] for i in range(30)]
-    names = ["a", "b", "c"]
-    assert known(stats.regression_alarm(three, names, higher_is_better=False)).best == "b"
-    assert known(stats.regression_alarm(three, names)).best == "a"
-    assert not known(stats.regression_alarm(losses, ["a", "b"])).raised
-
-
-def test_no_alarm_from_one_checkpoint_or_one_that_gains() -> None:
-    assert stats.regression_alarm([[1.0], [0.0]], ["a"]) is None
-    draw = np.random.default_rng(24)
-    values = right_or_wrong(draw, np.array([0.3, 0.5]), 200).tolist()
-    alarm = known(stats.regression_alarm(values, ["a", "b"]))
-    assert not alarm.raised
-    assert "no fall is shown" in alarm.sentence
-
-
-def carried(draws: int, slope: float, noise: float) -> tuple[float, float, float, float]:
-    """Mean slope and coverage by least squares, and the same corrected for the dev noise."""
-    draw = np.random.default_rng(25)
-    plain: list[float] = []
-    corrected: list[float] = []
-    held: list[bool] = []
-    held_corrected: list[bool] = []
-    truth = 0.4 + 0.02 * np.arange(8)
-    for _ in range(draws):
-        dev = truth + draw.normal(0, noise, 8)
-        unseen = 0.1 + slope * truth + draw.normal(0, 0.01, 8)
-        line = stats.carry_over(dev.tolist(), unseen.tolist(), dev_noise=noise)
-        plain.append(known(line.slope))
-        held.append(known(line.ci_low) <= slope <= known(line.ci_high))
-        if line.corrected_slope is not None:
-            corrected.append(line.corrected_slope)
-            low, high = known(line.corrected_low), known(line.corrected_high)
-            held_corrected.append(low <= slope <= high)
-    found = mean(plain), mean(held), mean(corrected), mean(held_corrected)
-    print(
-        f"carry-over slope {slope}, noise {noise}: least squares {found[0]:.3f}, covers "
-        f"{100 * found[1]:.1f} %; corrected {found[2]:.3f}, covers {100 * found[3]:.1f} %"
-    )
-    return found
-
-
-@pytest.mark.parametrize(
-    ("slope", "noise", "blunted"),
-    [
-        (0.0, 0.01, 0.0),
-        (0.5, 0.01, 0.485),
-        pytest.param(*(1.0, 0.01, 0.971), marks=pytest.mark.slow),
-        pytest.param(*(0.5, 0.02, 0.445), marks=pytest.mark.slow),
-        (1.0, 0.02, 0.890),
-    ],
-)
-def test_carry_over_corrects_for_noise_in_the_dev_scores(
-    slope: float, noise: float, blunted: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Rank correlations have no part in this and take most of the time.
-    monkeypatch.setattr("olmes.stats.carryover.rank_correlation", lambda *_: None)
-    plain, held, corrected, held_corrected = carried(10_000, slope, noise)
-    assert plain == pytest.approx(blunted, abs=0.01)
-    assert abs(corrected - slope) <= abs(plain - slope) + 0.002
-    assert held_corrected >= max(0.92, held - 0.003)

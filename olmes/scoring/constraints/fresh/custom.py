@@ -23,7 +23,7 @@ from olmes.scoring.constraints.fresh.tables import (
 )
 from olmes.scoring.constraints.ifbench import custom as ood_custom
 from olmes.scoring.constraints.ifbench.base import OodConstraint, require_at_least
-from olmes.scoring.constraints.ifbench.text import bare_words
+from olmes.scoring.constraints.spoken import bare_words
 
 Order = Literal["from highest to lowest", "from lowest to highest"]
 ORDERS: tuple[Order, ...] = ("from highest to lowest", "from lowest to highest")

@@ -11,8 +11,8 @@ from typing import Self
 
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.ifbench.base import OodConstraint, require_at_least
-from olmes.scoring.constraints.ifbench.text import EDGES, bare_words, unpunctuated
 from olmes.scoring.constraints.ifbench.vocabulary import CONJUNCTIONS, PERSON_NAMES, PRONOUNS
+from olmes.scoring.constraints.spoken import EDGES, bare_words, unpunctuated
 from olmes.scoring.constraints.vocabulary import draw_words
 from olmes.scoring.text import word_tokens, words
 
@@ -192,7 +192,7 @@ class UniqueWordCount(OodConstraint):
 
 @dataclass(frozen=True)
 class WordCountRange(OodConstraint):
-    """A number of words within bounds; words are runs of letters, digits and underscores."""
+    """A number of words within bounds."""
 
     id = "count:word_count_range"
     instruction = "The response must contain between {min_words} and {max_words} words."
@@ -204,7 +204,11 @@ class WordCountRange(OodConstraint):
         require_at_least(max(self.min_words, 1), max_words=self.max_words)
 
     def check(self, text: str) -> bool:
-        """Both bounds are allowed."""
+        """Both bounds are allowed; "don't" and "well-known" are one word each."""
+        return self.min_words <= len(bare_words(text)) <= self.max_words
+
+    def reference(self, text: str) -> bool:
+        """Runs of letters, digits and underscores are words: "don't" is two."""
         return self.min_words <= len(words(text)) <= self.max_words
 
     def example(self) -> str:

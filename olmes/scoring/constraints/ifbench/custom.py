@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from olmes.scoring.constraints.ifbench.base import OodConstraint
 from olmes.scoring.constraints.ifbench.countries import AFRICA
-from olmes.scoring.constraints.ifbench.text import (
+from olmes.scoring.constraints.spoken import (
     EDGES,
     bare,
     bare_words,

@@ -16,7 +16,7 @@ from typing import Any, Self
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.ifbench.base import OodConstraint, require_at_least
 from olmes.scoring.constraints.ifbench.countries import places
-from olmes.scoring.constraints.ifbench.text import bare_words, folded
+from olmes.scoring.constraints.spoken import bare_words, folded
 
 CAMEL_CASE = re.compile(r"[a-z][a-z0-9]*(?:[A-Z][a-z0-9]+)*[A-Z]?")
 TWO_CAPITALS = re.compile(r"[A-Z]{2}")

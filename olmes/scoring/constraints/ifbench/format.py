@@ -10,13 +10,13 @@ from typing import Self
 
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.ifbench.base import OodConstraint
-from olmes.scoring.constraints.ifbench.text import (
+from olmes.scoring.constraints.ifbench.vocabulary import MINOR_WORDS
+from olmes.scoring.constraints.spoken import (
     EDGES,
     bare_words,
     treebank_tokens,
     unpunctuated,
 )
-from olmes.scoring.constraints.ifbench.vocabulary import MINOR_WORDS
 from olmes.scoring.text import sentences
 
 LETTERED = re.compile(r"\W*[aA]\W*[bB]\W*[cC]")

@@ -5,6 +5,7 @@ IFBench's 58 types, of which 48 are Tülu 3's, and the four of Tülu 3 that IFBe
 
 from __future__ import annotations
 
+from olmes.scoring.constraints.base import by_reference
 from olmes.scoring.constraints.catalog import Catalog
 from olmes.scoring.constraints.ifbench import (
     count,
@@ -21,7 +22,7 @@ from olmes.scoring.constraints.ifbench import (
     words,
 )
 from olmes.scoring.constraints.ifbench import format as formats
-from olmes.scoring.constraints.ifbench.base import OodConstraint, by_reference
+from olmes.scoring.constraints.ifbench.base import OodConstraint
 
 DROPPED: tuple[type[OodConstraint], ...] = (
     dropped.Countries,

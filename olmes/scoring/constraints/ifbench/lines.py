@@ -11,7 +11,7 @@ from typing import Self
 
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.ifbench.base import OodConstraint
-from olmes.scoring.constraints.ifbench.text import ending
+from olmes.scoring.constraints.spoken import ending
 from olmes.scoring.text import sentences
 
 SEPARATORS = ("...", "SEPARATOR", "!?!?", "-")

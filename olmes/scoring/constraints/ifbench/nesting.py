@@ -7,7 +7,7 @@ import string
 from dataclasses import dataclass
 
 from olmes.scoring.constraints.ifbench.base import OodConstraint
-from olmes.scoring.constraints.ifbench.text import PUNCTUATION, STRAIGHT_QUOTES
+from olmes.scoring.constraints.spoken import PUNCTUATION, STRAIGHT_QUOTES
 
 CLOSERS = {")": "(", "]": "[", "}": "{"}
 BRACKET_LEVELS, QUOTE_LEVELS = 5, 3

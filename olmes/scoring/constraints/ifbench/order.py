@@ -12,7 +12,7 @@ from string import ascii_lowercase
 from typing import Self
 
 from olmes.scoring.constraints.ifbench.base import OodConstraint
-from olmes.scoring.constraints.ifbench.text import (
+from olmes.scoring.constraints.spoken import (
     EDGES,
     PUNCTUATION,
     bare_words,

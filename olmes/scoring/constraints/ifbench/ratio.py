@@ -8,8 +8,8 @@ from random import Random
 from typing import Self
 
 from olmes.scoring.constraints.ifbench.base import OodConstraint, require_percentage
-from olmes.scoring.constraints.ifbench.text import bare_words, ending
 from olmes.scoring.constraints.ifbench.vocabulary import STOP_WORDS
+from olmes.scoring.constraints.spoken import bare_words, ending
 from olmes.scoring.text import sentences, words
 
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Self
 
 from olmes.scoring.constraints.ifbench.base import OodConstraint, require_at_least
-from olmes.scoring.constraints.ifbench.text import (
+from olmes.scoring.constraints.spoken import (
     EDGES,
     bare_words,
     spoken_sentences,

@@ -14,7 +14,7 @@ from typing import Self
 
 from olmes.scoring.constraints.ifbench.base import OodConstraint, require_at_least
 from olmes.scoring.constraints.ifbench.tagger import first_tag
-from olmes.scoring.constraints.ifbench.text import bare_words, treebank_tokens, unpunctuated
+from olmes.scoring.constraints.spoken import bare_words, treebank_tokens, unpunctuated
 
 CLUSTER = re.compile(r"[bcdfghjklmnpqrstvwxyz]{2}")
 APOSTROPHES = re.compile(r"['’]")

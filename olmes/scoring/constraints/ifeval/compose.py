@@ -8,25 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice, product
+from typing import Literal
 
 from olmes.scoring.constraints.ifeval.base import BLANK, Draft, IFEvalConstraint
-from olmes.scoring.constraints.ifeval.content import RESPONSE_DIVIDER
+from olmes.scoring.constraints.ifeval.combination import RESPONSE_DIVIDER, meet_as_stated
 from olmes.scoring.constraints.judging import judge
 from olmes.scoring.constraints.vocabulary import FILLER, SENTENCES
 
 
-def compose(constraints: Sequence[IFEvalConstraint], *, loose: bool = False) -> str | None:
-    """A text that meets every constraint, or None when none was found.
+def compose(
+    wanted: Sequence[IFEvalConstraint],
+    published: Sequence[IFEvalConstraint] = (),
+    *,
+    loose: bool = False,
+) -> str | None:
+    """A text that meets every constraint as it is stated, or None when none was found.
 
-    With `loose`, each constraint need only be met loosely, which is possible where a request to be
-    repeated holds what another constraint forbids: the reading without the first line is without it.
+    Args:
+        wanted: the constraints of an item.
+        published: the same, judged by the published checks, which the text must meet, too.
+        loose: those need only be met loosely, which is possible where a request to be repeated holds
+            what another constraint forbids: the reading without the first line is without it.
     """
     draft = Draft()
-    for constraint in constraints:
+    for constraint in wanted:
         constraint.require(draft)
+    mode: Literal["loose", "strict"] = "loose" if loose else "strict"
     for text in candidates(draft):
-        parts = judge(constraints, text)
-        if all(part["loose"] if loose else part["strict"] for part in parts):
+        if all(meet_as_stated(wanted, text)) and all(part[mode] for part in judge(published, text)):
             return text
     return None
 
@@ -54,15 +63,14 @@ def render(draft: Draft, vocabulary: Sequence[str], amount: int, words: int) -> 
     other = sentences.pop() if draft.second else ""
     items = [item.replace(BLANK, next(source)) for item in draft.items]
     lines = [line.replace(BLANK, next(source)) for line in draft.lines]
+    endings = [ending.replace(BLANK, next(source)) for ending in draft.endings]
     title = [f"<<{next(source)}>>"] if draft.title else []
     # Sentences go round the paragraphs; everything else stands in the last one.
     paragraphs = [
         " ".join(filter(None, [draft.openers.get(n, ""), *sentences[n :: draft.paragraphs]]))
         for n in range(draft.paragraphs)
     ]
-    paragraphs[-1] = "\n".join(
-        filter(None, [paragraphs[-1], " ".join(items), *lines, *draft.endings])
-    )
+    paragraphs[-1] = "\n".join(filter(None, [paragraphs[-1], " ".join(items), *lines, *endings]))
     text = draft.divider.join(paragraphs)
     text = "\n".join([*filter(None, [draft.request]), *title, text])
     if draft.second:
@@ -70,10 +78,14 @@ def render(draft: Draft, vocabulary: Sequence[str], amount: int, words: int) -> 
     return draft.wrapped(draft.cased(text))
 
 
-def offend(constraint: IFEvalConstraint) -> str | None:
+def offend(constraint: IFEvalConstraint, *published: IFEvalConstraint) -> str | None:
     """A text that is not blank and misses the constraint in every reading.
 
     None where there is none, as for "at least 0 words", or where none is known.
+
+    Args:
+        constraint: of an item.
+        published: the same, judged by the published check, which the text misses, too.
     """
     text = constraint.offence()
-    return None if judge([constraint], text)[0]["loose"] else text
+    return None if any(part["loose"] for part in judge([constraint, *published], text)) else text

@@ -1,6 +1,6 @@
 """Constraints on what stands where (docs/protocol.md, section 3.9.1).
 
-The families `detectable_content:*`, `combination:*`, `startend:*` and `punctuation:*`.
+The families `detectable_content:*`, `startend:*` and `punctuation:*`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,19 @@ from typing import Self
 
 from olmes.scoring.constraints.ifeval.base import BLANK, Draft, IFEvalConstraint
 from olmes.scoring.constraints.ifeval.keywords import keyword_pattern, not_expressions
+from olmes.scoring.constraints.spoken import STRAIGHT_QUOTES, bare
 
+FILLABLE = re.compile(r"(^[ \t]*[*+-] )?\[([^\[\]\n]*)\](?!\()", re.MULTILINE)
 # Counts what `\[.*?\]` counts: a closing bracket whose nearest bracket on its line is an opening one.
 PLACEHOLDER = re.compile(r"\[[^\[\]\n]*\]")
 POSTSCRIPTS = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}
-RESPONSE_DIVIDER = "******"
+COMMA = re.compile(
+    "[,\u055d\u060c\u07f8\u1363\u1802\u1808\u3001\ua4fe\ua60d\ufe10\ufe11\ufe50\ufe51\uff0c\uff64]"
+)
+AFTER_PHRASE = " \t\n\"'»)]}_"
+"""What may stand behind a phrase that ends a text: no word, and no mark that changes the phrase."""
+QUOTES = (('"', '"'), ("“", "”"), ("„", "“"), ("„", "”"), ("«", "»"), ("»", "«"))
+OPENS_AFTER = "([{<—–-:=/*_\"“„«'‘"
 CLOSINGS = (
     "Is there anything else I can help with?",
     "That is all.",
@@ -38,6 +46,11 @@ class NumberPlaceholders(IFEvalConstraint):
     num_placeholders: int
 
     def check(self, text: str) -> bool:
+        """Enough pairs of brackets that hold a letter; links, footnotes and check boxes are none."""
+        found = sum(_can_be_filled_in(*pair) for pair in FILLABLE.findall(text))
+        return found >= self.num_placeholders
+
+    def reference(self, text: str) -> bool:
         """Enough pairs of brackets, each on one line; they may be empty."""
         return len(PLACEHOLDER.findall(text)) >= self.num_placeholders
 
@@ -53,7 +66,7 @@ class NumberPlaceholders(IFEvalConstraint):
 
 @dataclass(frozen=True)
 class Postscript(IFEvalConstraint):
-    """A postscript marker occurs, in any case, at any place."""
+    """The response ends with a postscript after its marker, in any case."""
 
     id = "detectable_content:postscript"
     instruction = (
@@ -64,13 +77,35 @@ class Postscript(IFEvalConstraint):
     postscript_marker: str
 
     @cached_property
+    def beginning(self) -> re.Pattern[str]:
+        """The marker where a word can begin, in any case."""
+        marker = self.postscript_marker.strip()
+        pattern = POSTSCRIPTS.get(marker, re.escape(marker))
+        return re.compile(rf"(?<![^\W_])(?<!\.)(?:{pattern})", re.IGNORECASE)
+
+    def check(self, text: str) -> bool:
+        """The marker begins the end of the text: it has words before and after it.
+
+        No more lines follow its own than stand before it.
+        """
+        end = len(text) - next((n for n, c in enumerate(reversed(text)) if c.isalnum()), len(text))
+        marker = None
+        for found in self.beginning.finditer(text, 0, end):
+            marker = found
+        if marker is None or marker.end() >= end or not bare(text[: marker.start()]):
+            return False
+        above = sum(map(bool, map(str.strip, text[: marker.start()].split("\n"))))
+        below = sum(map(bool, map(str.strip, text[marker.end() :].split("\n")[1:])))
+        return below <= above
+
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The marker: with optional blanks for the two usual ones, else as an expression."""
         marker = self.postscript_marker.strip()
         return keyword_pattern(POSTSCRIPTS.get(marker, marker.lower()))
 
-    def check(self, text: str) -> bool:
-        """The marker is found."""
+    def reference(self, text: str) -> bool:
+        """The marker is found, in whatever place: "up. S." has "P.S."."""
         return bool(self.pattern.search(text.lower()))
 
     @classmethod
@@ -89,54 +124,6 @@ class Postscript(IFEvalConstraint):
 
 
 @dataclass(frozen=True)
-class TwoResponses(IFEvalConstraint):
-    """Exactly two different responses, parted by six asterisks."""
-
-    id = "combination:two_responses"
-    instruction = (
-        "Give two different responses. Responses and only responses should be separated by 6 "
-        "asterisk symbols: ******."
-    )
-
-    def check(self, text: str) -> bool:
-        """Two parts that differ; blank parts may stand at the ends only."""
-        parts = [part.strip() for part in text.split(RESPONSE_DIVIDER)]
-        filled = [part for part in parts if part]
-        return all(parts[1:-1]) and len(filled) == 2 and filled[0] != filled[1]
-
-    def require(self, draft: Draft) -> None:
-        """A second response."""
-        draft.second = True
-
-
-@dataclass(frozen=True)
-class RepeatPrompt(IFEvalConstraint):
-    """The response begins with the request, word for word."""
-
-    id = "combination:repeat_prompt"
-    instruction = (
-        "First repeat the request word for word without change, then give your answer (1. do not "
-        "say any words or characters before repeating the request; 2. the request you need to "
-        "repeat does not include this sentence)"
-    )
-
-    prompt_to_repeat: str
-
-    def check(self, text: str) -> bool:
-        """Begins with the request; case and blanks at the ends do not matter."""
-        return text.strip().lower().startswith(self.prompt_to_repeat.strip().lower())
-
-    @classmethod
-    def draw(cls, rng: Random, prompt: str = "") -> Self:  # noqa: ARG003
-        """The request itself."""
-        return cls(prompt)
-
-    def require(self, draft: Draft) -> None:
-        """The request at the beginning."""
-        draft.request = self.prompt_to_repeat
-
-
-@dataclass(frozen=True)
 class EndChecker(IFEvalConstraint):
     """The response ends with a given phrase."""
 
@@ -149,7 +136,20 @@ class EndChecker(IFEvalConstraint):
     end_phrase: str
 
     def check(self, text: str) -> bool:
-        """Ends with the phrase; case, and blanks and double quotes around the text, do not matter."""
+        """The last words are the phrase; case, emphasis, quotes and marks after it do not matter.
+
+        The phrase's own last mark does.
+        """
+        wanted = plain(self.end_phrase).strip()
+        if not wanted:
+            return True
+        passed_over = AFTER_PHRASE + (".!?" if wanted[-1].isalnum() else "")
+        said = plain(text).rstrip(passed_over.replace(wanted[-1], ""))
+        before = said.removesuffix(wanted)
+        return before != said and not (before[-1:].isalnum() and wanted[0].isalnum())
+
+    def reference(self, text: str) -> bool:
+        """Also in the middle of a word; a phrase in bold or in curly quotes fails."""
         return text.strip().strip('"').lower().endswith(self.end_phrase.strip().lower())
 
     @classmethod
@@ -170,7 +170,14 @@ class Quotation(IFEvalConstraint):
     instruction = "Wrap your entire response with double quotation marks."
 
     def check(self, text: str) -> bool:
-        """First and last character that are not blank are straight double quotes."""
+        """The mark that opens the text is closed by the one that ends it, not before."""
+        text = text.strip().strip("*").strip().replace("\\", "")
+        if len(text) < 3 or (text[0], text[-1]) not in QUOTES:
+            return False
+        return not _closed_within(text[1:-1], text[0], text[-1])
+
+    def reference(self, text: str) -> bool:
+        """First and last character are straight double quotes, if of two quotations."""
         text = text.strip()
         return len(text) > 1 and text.startswith('"') and text.endswith('"')
 
@@ -187,7 +194,11 @@ class NoComma(IFEvalConstraint):
     instruction = "In your entire response, refrain from the use of any commas."
 
     def check(self, text: str) -> bool:
-        """There is no comma."""
+        """There is no comma of any script."""
+        return not COMMA.search(text)
+
+    def reference(self, text: str) -> bool:
+        """There is no comma of the Latin script."""
         return "," not in text
 
     def require(self, draft: Draft) -> None:
@@ -197,3 +208,32 @@ class NoComma(IFEvalConstraint):
     def offence(self) -> str:
         """A comma."""
         return "This, that"
+
+
+def plain(text: str) -> str:
+    """`text` in small letters, with single blanks and straight quotes, without asterisks."""
+    return " ".join(text.lower().translate(STRAIGHT_QUOTES).replace("*", "").split())
+
+
+def _can_be_filled_in(bullet: str, name: str) -> bool:
+    """Whether what stands in brackets, after a bullet or not, names something to be filled in."""
+    name = name.strip()
+    ticked = bool(bullet) and name.lower() == "x"
+    return any(map(str.isalpha, name)) and name[0] not in "\"'^" and not ticked
+
+
+def _closed_within(text: str, opening: str, closing: str) -> bool:
+    """Whether a quotation that was opened before `text` is closed in it, and not only after it."""
+    depth = 1
+    for found in re.finditer(f"[{opening}{closing}]", text):
+        before = text[found.start() - 1 : found.start()] or opening
+        after = text[found.end() : found.end() + 1]
+        if opening != closing:
+            depth += 1 if found[0] == opening else -1
+        elif after and not after.isspace() and (before.isspace() or before in OPENS_AFTER):
+            depth += 1
+        elif not before.isspace() and not after.isalnum() and not (depth == 1 and before.isdigit()):
+            depth -= 1
+        if not depth:
+            return True
+    return False

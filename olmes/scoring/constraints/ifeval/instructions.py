@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from olmes.scoring.constraints.base import by_reference
 from olmes.scoring.constraints.catalog import Catalog
-from olmes.scoring.constraints.ifeval import casing, content, keywords, layout, length
+from olmes.scoring.constraints.ifeval import casing, combination, content, keywords, layout, length
 from olmes.scoring.constraints.ifeval.base import IFEvalConstraint
 
-IFEVAL: Catalog[IFEvalConstraint] = Catalog(
+KINDS: tuple[type[IFEvalConstraint], ...] = (
     keywords.Existence,
     keywords.Frequency,
     keywords.ForbiddenWords,
@@ -27,9 +28,15 @@ IFEVAL: Catalog[IFEvalConstraint] = Catalog(
     layout.Title,
     content.NumberPlaceholders,
     content.Postscript,
-    content.TwoResponses,
-    content.RepeatPrompt,
+    combination.TwoResponses,
+    combination.RepeatPrompt,
     content.EndChecker,
     content.Quotation,
     content.NoComma,
 )
+
+IFEVAL: Catalog[IFEvalConstraint] = Catalog(*KINDS)
+"""Every instruction, judged as it is stated."""
+
+IFEVAL_BY_REFERENCE: Catalog[IFEvalConstraint] = Catalog(*map(by_reference, KINDS))
+"""The same, judged by the published checks."""

@@ -1,7 +1,8 @@
 """Constraints on single words and letters (docs/protocol.md, section 3.9.1, `keywords:*`).
 
-The reference takes keywords for regular expressions, and so do these; every keyword of the official
-file is a plain word. One that is not a valid expression is looked for as it is written.
+As stated a keyword is a word: taken literally, in any case, and not inside another one. The published
+checks take keywords for regular expressions; every keyword of the official file is a plain word. One
+that is not a valid expression is looked for as it is written.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Self
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.base import RELATIONS, Relation, holds
 from olmes.scoring.constraints.ifeval.base import Draft, IFEvalConstraint, too_much
+from olmes.scoring.constraints.spoken import searchable, whole_word
 from olmes.scoring.constraints.vocabulary import draw_words
 
 
@@ -35,7 +37,7 @@ def not_expressions(keywords: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Existence(IFEvalConstraint):
-    """Every keyword occurs, anywhere, in any case, also inside other words."""
+    """Every keyword occurs, anywhere, in any case."""
 
     id = "keywords:existence"
     instruction = "Include keywords {keywords} in the response."
@@ -44,11 +46,21 @@ class Existence(IFEvalConstraint):
 
     @cached_property
     def patterns(self) -> list[re.Pattern[str]]:
-        """One pattern a keyword."""
+        """One expression a keyword."""
         return [keyword_pattern(keyword) for keyword in self.keywords]
 
+    @cached_property
+    def words(self) -> list[re.Pattern[str]]:
+        """The keywords as words."""
+        return [whole_word(keyword) for keyword in self.keywords]
+
     def check(self, text: str) -> bool:
-        """Every keyword is found."""
+        """Every keyword is found as a word of its own: "ink" is not in "thinking"."""
+        text = searchable(text)
+        return all(word.search(text) for word in self.words)
+
+    def reference(self, text: str) -> bool:
+        """Keywords are expressions and are found inside other words, too."""
         return all(pattern.search(text) for pattern in self.patterns)
 
     @classmethod
@@ -68,7 +80,7 @@ class Existence(IFEvalConstraint):
 
 @dataclass(frozen=True)
 class Frequency(IFEvalConstraint):
-    """A keyword occurs often enough, or not too often; inside other words counts too."""
+    """A keyword occurs often enough, or not too often."""
 
     id = "keywords:frequency"
     instruction = "In your response, the word {keyword} should appear {relation} {frequency} times."
@@ -79,11 +91,21 @@ class Frequency(IFEvalConstraint):
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The keyword without surrounding blanks."""
+        """The keyword without surrounding blanks, as an expression."""
         return keyword_pattern(self.keyword.strip())
 
+    @cached_property
+    def word(self) -> re.Pattern[str]:
+        """The keyword as a word."""
+        return whole_word(self.keyword)
+
     def check(self, text: str) -> bool:
-        """The number of occurrences that do not overlap is in bounds."""
+        """The number of times it stands as a word of its own is in bounds."""
+        found = self.word.findall(searchable(text))
+        return holds(len(found), self.relation, self.frequency)
+
+    def reference(self, text: str) -> bool:
+        """The keyword is an expression, and counts inside other words, too ("the" in "there")."""
         return holds(len(self.pattern.findall(text)), self.relation, self.frequency)
 
     @classmethod
@@ -119,11 +141,21 @@ class ForbiddenWords(IFEvalConstraint):
 
     @cached_property
     def patterns(self) -> list[re.Pattern[str]]:
-        """One pattern a word, between word boundaries."""
+        """One expression a word, between word boundaries."""
         return [keyword_pattern(word, r"\b") for word in self.forbidden_words]
 
+    @cached_property
+    def words(self) -> list[re.Pattern[str]]:
+        """The forbidden words as words."""
+        return [whole_word(word) for word in self.forbidden_words]
+
     def check(self, text: str) -> bool:
-        """No word is found."""
+        """No word is found, not in _emphasis_ either."""
+        text = searchable(text)
+        return not any(word.search(text) for word in self.words)
+
+    def reference(self, text: str) -> bool:
+        """Words are expressions; an underscore is a letter, so that "_word_" passes."""
         return not any(pattern.search(text) for pattern in self.patterns)
 
     @classmethod

@@ -10,16 +10,22 @@ from typing import Self
 from olmes.errors import OlmesError
 from olmes.scoring.constraints.base import RELATIONS, Relation, holds
 from olmes.scoring.constraints.ifeval.base import Draft, IFEvalConstraint, too_much
+from olmes.scoring.constraints.spoken import bare_words, full_sentences
 from olmes.scoring.constraints.vocabulary import draw_words
 from olmes.scoring.text import sentences, words
 
 DIVIDER = re.compile(r"\s?\*\*\*\s?")
+EMPHASIS = re.compile(r"(?<!\*)\*{3}(?![\s*])([^*\n]*)(?<!\s)\*{3}(?!\*)")
+DIVIDER_ALONE = re.compile(
+    r"(?<!\*)(?:\*{3}|\\\*\\\*\\\*)(?!\*)|^[ \t]*\* \* \*[ \t]*$", re.MULTILINE
+)
+BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 ENDS_FIRST_WORD = re.compile(r"[.,?!'\"]")
 
 
 @dataclass(frozen=True)
 class NumberSentences(IFEvalConstraint):
-    """Long or short enough in sentences, as Punkt's English model finds them."""
+    """Long or short enough in sentences."""
 
     id = "length_constraints:number_sentences"
     instruction = "Your response should contain {relation} {num_sentences} sentences."
@@ -28,7 +34,15 @@ class NumberSentences(IFEvalConstraint):
     num_sentences: int
 
     def check(self, text: str) -> bool:
-        """The number of sentences is in bounds."""
+        """The number of sentences is in bounds, as a reader counts them."""
+        return holds(len(full_sentences(text)), self.relation, self.num_sentences)
+
+    def reference(self, text: str) -> bool:
+        """As Punkt's English model cuts the text as a whole.
+
+        The number before an item of a list is a sentence, and paragraphs without a final mark run
+        together.
+        """
         return holds(len(sentences(text)), self.relation, self.num_sentences)
 
     @classmethod
@@ -48,7 +62,7 @@ class NumberSentences(IFEvalConstraint):
 
 @dataclass(frozen=True)
 class NumberWords(IFEvalConstraint):
-    """Long or short enough in words: runs of letters, digits and underscores."""
+    """Long or short enough in words."""
 
     id = "length_constraints:number_words"
     instruction = "Answer with {relation} {num_words} words."
@@ -57,7 +71,11 @@ class NumberWords(IFEvalConstraint):
     num_words: int
 
     def check(self, text: str) -> bool:
-        """The number of words is in bounds."""
+        """The number of words is in bounds; "don't" is one."""
+        return holds(len(bare_words(text)), self.relation, self.num_words)
+
+    def reference(self, text: str) -> bool:
+        """Words are runs of letters, digits and underscores: "don't" is two."""
         return holds(len(words(text)), self.relation, self.num_words)
 
     @classmethod
@@ -77,7 +95,7 @@ class NumberWords(IFEvalConstraint):
 
 @dataclass(frozen=True)
 class NumberParagraphs(IFEvalConstraint):
-    """Exactly so many paragraphs between `***` dividers; an empty one in the middle fails."""
+    """Exactly so many paragraphs between `***` dividers."""
 
     id = "length_constraints:number_paragraphs"
     instruction = (
@@ -88,7 +106,12 @@ class NumberParagraphs(IFEvalConstraint):
     num_paragraphs: int
 
     def check(self, text: str) -> bool:
-        """As many paragraphs as asked for; a divider may stand at either end."""
+        """As many paragraphs as asked for between dividers; ***emphasis*** divides nothing."""
+        paragraphs = DIVIDER_ALONE.split(EMPHASIS.sub(r"\1", text))
+        return sum(map(bool, map(bare_words, paragraphs))) == self.num_paragraphs
+
+    def reference(self, text: str) -> bool:
+        """Three asterisks divide in ***emphasis***, too; two dividers in a row fail."""
         first, *rest = (bool(part.strip()) for part in DIVIDER.split(text))
         middle, last = rest[:-1], rest[-1:]
         return all(middle) and first + len(middle) + sum(last) == self.num_paragraphs
@@ -128,8 +151,18 @@ class NthParagraphFirstWord(IFEvalConstraint):
     def check(self, text: str) -> bool:
         """The count of paragraphs that are not blank and the first word are as asked for.
 
-        The n-th piece is counted with blank ones, as in the reference. Leading quotes and what
-        follows the first punctuation mark do not belong to the word.
+        Marks before the word, and what follows the first mark in it, do not belong to it.
+        """
+        paragraphs = list(filter(None, map(bare_words, BLANK_LINE.split(text))))
+        if len(paragraphs) != self.num_paragraphs:
+            return False
+        first = paragraphs[self.nth_paragraph - 1][0].replace("’", "'")
+        return ENDS_FIRST_WORD.split(first, maxsplit=1)[0].lower() == self.first_word.lower()
+
+    def reference(self, text: str) -> bool:
+        """The n-th paragraph is counted with blank ones, their number without.
+
+        Leading quotes and what follows the first punctuation mark do not belong to the word.
         """
         pieces = text.split("\n\n")
         nth = pieces[self.nth_paragraph - 1].split() if self.nth_paragraph <= len(pieces) else []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from olmes.scoring.constraints.ifeval.instructions import IFEVAL
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL_BY_REFERENCE as IFEVAL
 from olmes.scoring.constraints.judging import judge
 
 

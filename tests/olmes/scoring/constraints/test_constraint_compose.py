@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from olmes.scoring.constraints.ifeval.combination import meet_as_stated
 from olmes.scoring.constraints.ifeval.compose import compose, offend
-from olmes.scoring.constraints.ifeval.instructions import IFEVAL
+from olmes.scoring.constraints.ifeval.instructions import IFEVAL, IFEVAL_BY_REFERENCE
 from olmes.scoring.constraints.judging import judge
 
 
@@ -31,17 +32,21 @@ def test_contradictions_are_found_out() -> None:
 
 
 def test_a_request_that_holds_what_is_forbidden_can_be_met_loosely_only() -> None:
-    repeat = IFEVAL.build("combination:repeat_prompt", {"prompt_to_repeat": "Short, please."})
-    no_comma = IFEVAL.build("punctuation:no_comma", {})
-    assert compose([repeat, no_comma]) is None
-    text = compose([repeat, no_comma], loose=True)
+    """By the published checks; as it is stated the ban is on the answer."""
+    ids = ["combination:repeat_prompt", "punctuation:no_comma"]
+    kwargs = [{"prompt_to_repeat": "Short, please."}, {}]
+    wanted, published = (c.item(ids, kwargs) for c in (IFEVAL, IFEVAL_BY_REFERENCE))
+    assert compose(wanted, published) is None
+    text = compose(wanted, published, loose=True)
     assert text is not None
-    assert all(part["loose"] for part in judge([repeat, no_comma], text))
+    assert all(part["loose"] for part in judge(published, text))
+    assert meet_as_stated(wanted, text) == [True, True]
+    assert meet_as_stated(wanted, f"{text}, too") == [True, False]
+    assert meet_as_stated(wanted, "Short, please.") == [False, False]
 
 
 def test_what_cannot_be_missed_has_no_offence() -> None:
-    assert (
-        offend(IFEVAL.build("length_constraints:number_paragraphs", {"num_paragraphs": 1})) is None
-    )
+    one = IFEVAL_BY_REFERENCE.build("length_constraints:number_paragraphs", {"num_paragraphs": 1})
+    assert offend(one) is None
     free = {"relation": "at least", "num_words": 0}
     assert offend(IFEVAL.build("length_constraints:number_words", free)) is None

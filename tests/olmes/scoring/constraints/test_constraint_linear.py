@@ -35,14 +35,14 @@ def test_placeholders(text: str) -> None:
 def test_title(text: str) -> None:
     titles = re.findall(r"<<[^\n]+>>", text)
     wanted = any(title.lstrip("<").rstrip(">").strip() for title in titles)
-    assert layout.Title().check(text) == wanted
+    assert layout.Title().reference(text) == wanted
 
 
 @given(MARKS, st.sampled_from(["P.S.", "P.P.S"]))
 def test_postscript(text: str, marker: str) -> None:
     pattern = {"P.P.S": r"\s*p\.\s?p\.\s?s.*$", "P.S.": r"\s*p\.\s?s\..*$"}[marker]
     wanted = bool(re.findall(pattern, text.lower(), flags=re.MULTILINE))
-    assert content.Postscript(marker).check(text) == wanted
+    assert content.Postscript(marker).reference(text) == wanted
 
 
 @given(MARKS)
@@ -53,8 +53,8 @@ def test_highlights(text: str) -> None:
         for h in re.findall(r"\*\*[^\n\*]*\*\*", text)
     ]
     count = sum(map(bool, single + double))
-    assert layout.NumberHighlightedSections(count).check(text)
-    assert not layout.NumberHighlightedSections(count + 1).check(text)
+    assert layout.NumberHighlightedSections(count).reference(text)
+    assert not layout.NumberHighlightedSections(count + 1).reference(text)
 
 
 MEGABYTE = 1_000_000

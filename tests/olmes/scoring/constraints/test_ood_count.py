@@ -64,7 +64,9 @@ CASES: dict[str, list[tuple[dict[str, Any], str, int, int]]] = {
     "count:word_count_range": [
         ({"min_words": 2, "max_words": 3}, "one two", 1, 1),
         ({"min_words": 2, "max_words": 3}, "one two three", 1, 1),
-        ({"min_words": 2.0, "max_words": 2.0}, "don't", 1, 1),
+        ({"min_words": 2.0, "max_words": 2.0}, "don't well-known", 1, 0),
+        ({"min_words": 2, "max_words": 3}, "don't", 0, 1),
+        ({"min_words": 2, "max_words": 3}, "rain—sun - wind", 1, 1),
         ({"min_words": 2, "max_words": 3}, "one", 0, 0),
         ({"min_words": 2, "max_words": 3}, "one two three four", 0, 0),
         ({"min_words": 1, "max_words": 3}, "...", 0, 0),

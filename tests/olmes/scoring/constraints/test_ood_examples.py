@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from olmes.scoring.constraints.base import Constraint
 from olmes.scoring.constraints.ifbench.base import OodConstraint
 from olmes.scoring.constraints.ifbench.instructions import IFBENCH, IFBENCH_BY_REFERENCE
 from olmes.scoring.constraints.judging import judge
@@ -72,7 +73,7 @@ def test_where_the_published_check_is_another_an_example_shows_it(id_: str) -> N
     kind = IFBENCH.kinds[id_]
     assert issubclass(kind, OodConstraint)
     differing = any(stated != published for _, _, stated, published in EXAMPLES[id_])
-    assert differing == (kind.reference is not OodConstraint.reference)
+    assert differing == (kind.reference is not Constraint.reference)
 
 
 # The vacuous and partial checks (docs/protocol.md, section 4.6.1), with texts that are in no table:

@@ -36,7 +36,7 @@ def read_toml(path: Path) -> TomlTable:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise OlmesError(f"{path} does not exist; check the path of the recipe.") from None
+        raise OlmesError(f"{path} does not exist; check the path.") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OlmesError(f"{path} is not TOML ({error}); fix the file.") from None
 

@@ -123,12 +123,10 @@ def through(
     covariances = [covariance_of(side, items) for side in sides] if len(dev) > 1 else []
     known = [one for one in covariances if one is not None]
     if len(known) == 2:
-        noises = [relative_noise(one) for one in known]
-        ranks = stats.rank_agreement(dev, unseen, (known[0], known[1]))
-        return stats.carry_over(
-            dev, unseen, steps=steps, dev_noise=noises[0], unseen_noise=noises[1]
-        ), ranks
-    # Without items the noise that models share is not known: both errors widen, nothing is corrected.
+        both = known[0], known[1]
+        line = stats.carry_over(dev, unseen, steps=steps, covariances=both)
+        return line, stats.rank_agreement(dev, unseen, both)
+    # Without items the noise that models share is not known: it widens, and nothing is corrected.
     line = stats.carry_over(dev, unseen, steps=steps, unseen_noise=math.hypot(*errors))
     return line, stats.rank_agreement(dev, unseen)
 
@@ -161,12 +159,6 @@ def covariance_of(side: Sequence[Half], items: SharedItems) -> Array | None:
         part = scores.covariance / len(names) ** 2
         total = part if total is None else total + part
     return total
-
-
-def relative_noise(covariance: Array) -> float:
-    """The standard deviation that items give a score relative to the other models'."""
-    k = len(covariance)
-    return math.sqrt(max(0.0, float(covariance.trace()) - float(covariance.sum()) / k) / (k - 1))
 
 
 def rose(dev: Sequence[Half]) -> bool:

@@ -63,9 +63,9 @@ def change_in_words(change: Change, *, trained: bool) -> str:
         trained: whether the model is known to have come from the base.
     """
     if change.difference is None:
-        return "dev and unseen are on different scales, so one change is no share of the other"
+        return "dev and unseen are on different scales, so there is no share of one in the other"
     if (share := change.carried) is None:
-        return "the change on dev is not told from none, so there is no share of it on unseen"
+        return "the change on dev may be none, so there is no share of it on unseen"
     moved = "gain" if change.dev.value > 0 else "loss"
     shows = "carried over" if trained else "shows on unseen"
     said = share_in_words(share.ci_low, share.ci_high)

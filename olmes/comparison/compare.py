@@ -201,7 +201,13 @@ def compare_runs(
             [name for name in one.tasks if name not in other.tasks]
             for one, other in ((a, b), (b, a))
         ],
-        suite=suite_comparison(corrected),
+        suite=suite_comparison(
+            {
+                name: difference
+                for name, difference in corrected.items()
+                if name in a.run.mean_tasks and name in b.run.mean_tasks
+            }
+        ),
     )
 
 

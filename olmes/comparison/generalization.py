@@ -169,9 +169,10 @@ def over_models(
 ) -> OverModels:
     """A row a model, and the line through them."""
     carried = carried_over(models, halves, items)
+    best = corrections(models, [dev for dev, _ in halves], items)
     corrected = [
-        (with_correction(place, models, [dev for dev, _ in halves], items), unseen)
-        for place, (_, unseen) in enumerate(halves)
+        (with_correction(dev, best.get(place)), unseen)
+        for place, (dev, unseen) in enumerate(halves)
     ]
     rows = []
     for place, (dev, unseen) in enumerate(corrected):
@@ -210,26 +211,31 @@ def gap_of(first: HalfScore | None, second: HalfScore | None) -> Difference | No
     return gap if first.higher_is_better else stats.negated(gap)
 
 
-def with_correction(
-    place: int, models: Sequence[ModelScores], dev: Sequence[Half], items: SharedItems
-) -> Half:
-    """A model's development half; corrected where it is the best of its training's checkpoints."""
-    own, model = dev[place], models[place]
-    if own.score is None or model.family is None or model.step is None:
-        return own
-    rivals = [
-        at
-        for at, (other, half) in enumerate(zip(models, dev, strict=True))
-        if other.family == model.family
-        and other.step is not None
-        and half.score is not None
-        and half.score.version == own.score.version
-    ]
-    best = best_of([dev[at] for at in rivals], items) if len(rivals) > 1 else None
-    if best is None or rivals[best.index] != place:
-        return own
-    corrected = Corrected(own.score.value - best.bias, best.ci_low, best.ci_high, best.checkpoints)
-    return replace(own, score=replace(own.score, corrected=corrected))
+def corrections(
+    models: Sequence[ModelScores], dev: Sequence[Half], items: SharedItems
+) -> dict[int, Corrected]:
+    """The best checkpoint of each training on one half, by its place, corrected for the choice."""
+    rivals: dict[tuple[str, str], list[int]] = {}
+    for place, (model, half) in enumerate(zip(models, dev, strict=True)):
+        if half.score is not None and model.family is not None and model.step is not None:
+            rivals.setdefault((model.family, half.score.version), []).append(place)
+    found = {}
+    for places in rivals.values():
+        best = best_of([dev[place] for place in places], items) if len(places) > 1 else None
+        if best is not None:
+            score = dev[places[best.index]].score
+            assert score is not None
+            found[places[best.index]] = Corrected(
+                score.value - best.bias, best.ci_low, best.ci_high, best.checkpoints
+            )
+    return found
+
+
+def with_correction(half: Half, corrected: Corrected | None) -> Half:
+    """A half with the corrected score of a checkpoint that was the best."""
+    if corrected is None or half.score is None:
+        return half
+    return replace(half, score=replace(half.score, corrected=corrected))
 
 
 def best_of(halves: Sequence[Half], items: SharedItems) -> BestOf | None:

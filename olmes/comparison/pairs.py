@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from olmes import stats
 from olmes.comparison.items import SharedItems, suite_items
@@ -56,7 +57,7 @@ def pairwise(
                 for two in other:
                     found |= compared(records, sorted((one, two)), names, items)
     if not found:
-        return Pairs(why_not="the runs have no item in common")
+        return Pairs(why_not="the runs have no items in common, or their tasks have no mean")
     return Pairs(stats.with_holm(dict(sorted(found.items()))))
 
 
@@ -81,8 +82,21 @@ def compared(
     own = [records[place] for place in places]
     if len(own) < 2 or not all(items.of(name, own).values for name in names):
         return {}
-    found = suite_items(own, names, items)
-    pairs = stats.all_pairs(
+    tasks = {name: task_pairs(own, name, items) for name in names}
+    found = {}
+    for i, j in tasks[names[0]]:
+        difference = of_means({name: pairs[i, j] for name, pairs in tasks.items()})
+        if difference:
+            found[places[i], places[j]] = difference
+    return found
+
+
+def task_pairs(
+    records: Sequence[Record], name: str, items: SharedItems
+) -> dict[tuple[int, int], PairedDifference]:
+    """Every pair of some runs on one task."""
+    found = suite_items(records, [name], items)
+    return stats.all_pairs(
         found.values,
         clusters=found.clusters,
         strata=found.strata,
@@ -90,4 +104,32 @@ def compared(
         higher_is_better=found.higher_is_better,
         is_share=found.is_share,
     )
-    return {(places[i], places[j]): difference for (i, j), difference in pairs.items()}
+
+
+def of_means(tasks: Mapping[str, PairedDifference]) -> PairedDifference | None:
+    """The difference of two means of tasks, as `olmes compare` has it (`stats.suite_difference`).
+
+    None where the tasks have no unit or direction in common.
+    """
+    members = list(tasks.values())
+    mean = stats.suite_difference(tasks)
+    if len(members) == 1 or mean is None:
+        return members[0] if mean else None
+    return replace(
+        members[0],
+        n=sum(one.n for one in members),
+        clusters=sum(one.clusters for one in members),
+        baseline=statistics.fmean(one.baseline for one in members),
+        candidate=statistics.fmean(one.candidate for one in members),
+        difference=mean.value,
+        stderr=mean.stderr,
+        df=mean.df,
+        ci_low=mean.ci_low,
+        ci_high=mean.ci_high,
+        p_value=mean.p_value,
+        p_adjusted=mean.p_value,
+        test="mean of paired t",
+        wins=sum(one.wins for one in members),
+        losses=sum(one.losses for one in members),
+        margin=mean.margin,
+    )

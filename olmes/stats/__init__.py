@@ -52,7 +52,6 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.resampling import bootstrap as bootstrap
     from olmes.stats.selection import BestOf as BestOf
     from olmes.stats.selection import best_of as best_of
-    from olmes.stats.selection import checkpoint_noise as checkpoint_noise
     from olmes.stats.strata import Part as Part
     from olmes.stats.strata import StratifiedMean as StratifiedMean
     from olmes.stats.strata import stratified_mean as stratified_mean
@@ -88,7 +87,6 @@ PUBLIC = {
     "bootstrap": "resampling",
     "carried_share": "changes",
     "carry_over": "carryover",
-    "checkpoint_noise": "selection",
     "compare": "pairing",
     "comparisons": "alarm",
     "design_effect": "power",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from olmes.stats.estimates import Z95
+from olmes.stats.estimates import Z95, negligible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,10 @@ LEAST_RELIABLE = 0.5
 """Where less of the variance of the dev scores is no noise, there is nothing to draw a line through."""
 CORRELATIONS = 16
 """How many of them, between 0 and 1, the errors about the line are tried with."""
+NOISE_SHARES = (0.0, 0.5, 0.75, 0.9)
+"""Of the variance of a walk's mean step, what the items may add to it."""
+CHARGED = 0.5
+"""Degrees of freedom that an unknown correlation costs beside level and slope; by simulation."""
 WALK = 0.5
 """The weight, before the scores are seen, of errors about the line that are a random walk."""
 
@@ -61,7 +65,7 @@ def carry_over(
     unseen: Sequence[float],
     *,
     steps: Sequence[float] | None = None,
-    dev_noise: float = 0.0,
+    covariances: tuple[Array, Array] | None = None,
     unseen_noise: float = 0.0,
 ) -> CarryOver:
     """The slope of unseen on dev scores over checkpoints.
@@ -69,23 +73,24 @@ def carry_over(
     Checkpoints of one training follow one another: both scores wander, and least squares takes two
     walks that know nothing of each other for related (Granger & Newbold 1974). So the errors about
     the line are taken for an autoregression whose correlation is not known: a random walk with weight
-    1/2, else a correlation ρ between 0 and 1 with Jeffreys' weight 1/sqrt(1 - ρ²). Each gives a
-    generalized least-squares slope with Student's t on k - 2 degrees of freedom; they are mixed by
-    how well they fit (the restricted likelihood, Harville 1974), and the interval is that of the
-    mixture, which is the Bayesian one under flat weights of line and scale (Zellner 1971, section 4.1).
+    1/2 (with and without the noise of the items, where that is known), else a correlation ρ between 0
+    and 1 with Jeffreys' weight 1/sqrt(1 - ρ²). Each gives a generalized least-squares slope with
+    Student's t on k - 2.5 degrees of freedom; they are mixed by how well they fit (the restricted
+    likelihood, Harville 1974), and the interval is that of the mixture, which is the Bayesian one under
+    flat weights of line and scale (Zellner 1971, section 4.1).
 
-    Noise in the dev scores draws a slope towards 0, by the factor reliability = 1 - noise² tr(M)/x'Mx;
-    slope and interval are divided by it (Fuller 1987, section 1.2). The interval is no narrower than
-    the noise of both sides alone makes it.
+    Noise in the dev scores, of covariance S over the items, draws a slope towards 0, by the factor
+    reliability = 1 - tr(MS)/x'Mx; slope and interval are divided by it (Fuller 1987, section 1.2).
+    The interval is no narrower than the noise of both sides alone makes it.
 
     Args:
         dev: scores on the development suite, (k,), in the order of training.
         unseen: scores of the same checkpoints on the unseen suite, (k,).
         steps: of the checkpoints, (k,), rising; None for models in no order, whose errors about the
             line are taken for independent.
-        dev_noise: standard deviation of a dev score's noise relative to the other checkpoints'
-            (`checkpoint_noise`); 0 where it is not known.
-        unseen_noise: of an unseen score.
+        covariances: of the dev and of the unseen scores over the choice of items, (k, k) each; the
+            suites share no items. None where they are not known: nothing is corrected.
+        unseen_noise: the standard deviation of a score's noise where its covariances are not known.
 
     Returns:
         Without a slope, and with the reason, for fewer than 3 checkpoints and for dev scores that
@@ -103,11 +108,17 @@ def carry_over(
         return CarryOver(k, f"a slope needs at least 3 checkpoints, not {k}", in_order)
     if len(set(dev)) < 2:
         return CarryOver(k, "all dev scores are the same", in_order)
-    kinds = weighings(tuple(map(float, steps))) if steps is not None else independent(k)
+    if steps is None:
+        kinds = independent(k)
+    else:
+        noise = covariances[0] + covariances[1] if covariances else None
+        kinds = in_training(tuple(map(float, steps)), noise)
     x, y = np.array(dev, dtype=float), np.array(unseen, dtype=float)
-    lines = [Line.through(x, y, kind) for kind in kinds]
+    df = k - 2 - (CHARGED if in_order else 0)
+    lines = [Line.through(x, y, kind, df) for kind in kinds]
     weights = mixed([line.log_likelihood for line in lines])
-    reliability, unsure = reliability_of(x, lines, kinds, weights, dev_noise)
+    noises = covariances or (np.zeros((k, k)), unseen_noise**2 * np.eye(k))
+    reliability, unsure = reliability_of(x, lines, kinds, weights, noises[0])
     if reliability < LEAST_RELIABLE:
         reason = "the dev scores differ by hardly more than their own error"
         return CarryOver(k, reason, in_order, reliability=max(0.0, reliability))
@@ -115,10 +126,11 @@ def carry_over(
     if k < LEAST:
         reason = f"an interval needs at least {LEAST} checkpoints, not {k}"
         return CarryOver(k, reason, in_order, slope, reliability=reliability)
-    low, high = (quantile(share, lines, weights, k - 2) / reliability for share in (0.025, 0.975))
+    low, high = (quantile(share, lines, weights, df) / reliability for share in (0.025, 0.975))
     # What the items alone would do to the slope of these very checkpoints.
     pulls = sum(w * line.pulls for w, line in zip(weights, lines, strict=True)) / reliability
-    floor = Z95 * math.hypot(unseen_noise, slope * dev_noise) * float(np.linalg.norm(pulls))
+    both = noises[1] + slope * slope * noises[0]
+    floor = Z95 * math.sqrt(max(0.0, float(pulls @ both @ pulls)))
     aside = Z95 * abs(slope) * unsure / reliability
     low = min(slope - math.hypot(slope - low, aside), slope - floor)
     high = max(slope + math.hypot(high - slope, aside), slope + floor)
@@ -126,22 +138,22 @@ def carry_over(
 
 
 def reliability_of(
-    x: Array, lines: Sequence[Line], kinds: Sequence[Weighing], weights: Array, noise: float
+    x: Array, lines: Sequence[Line], kinds: Sequence[Weighing], weights: Array, noise: Array
 ) -> tuple[float, float]:
     """The share of the spread of dev scores that is not noise, and its standard error.
 
-    The spread x'Mx of true scores t and noise e is t'Mt + 2 t'Me + e'Me, whose variance is
-    4 noise² t'MMt + 2 noise⁴ tr(MM).
+    The spread x'Mx of true scores t and noise e of covariance S is t'Mt + 2 t'Me + e'Me, whose
+    variance is 4 t'MSMt + 2 tr(MSMS).
     """
-    import numpy as np
-
-    squares = np.array([float((kind.matrix**2).sum()) for kind in kinds])
-    traces = np.array([float(kind.matrix.trace()) for kind in kinds])
-    pulled = np.array([float(kind.matrix @ x @ kind.matrix @ x) for kind in kinds])
-    spreads = np.array([line.spread for line in lines])
-    variance = 4 * noise**2 * pulled - 2 * noise**4 * squares
-    errors = np.sqrt(np.maximum(variance, 0.0)) / spreads
-    return float(weights @ (1 - noise**2 * traces / spreads)), float(weights @ errors)
+    shares, errors = [], []
+    for line, kind in zip(lines, kinds, strict=True):
+        pulled = kind.matrix @ x
+        products = kind.matrix @ noise
+        squares = float((products * products.T).sum())
+        variance = 4 * float(pulled @ noise @ pulled) - 2 * squares
+        shares.append(1 - float(products.trace()) / line.spread)
+        errors.append(math.sqrt(max(0.0, variance)) / line.spread)
+    return float(weights @ shares), float(weights @ errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +170,15 @@ class Line:
     """Restricted to what level and slope leave over, with the kind's weight."""
 
     @classmethod
-    def through(cls, x: Array, y: Array, kind: Weighing) -> Line:
-        """The generalized least-squares line of y on x."""
+    def through(cls, x: Array, y: Array, kind: Weighing, df: float) -> Line:
+        """The generalized least-squares line of y on x, its error with `df` degrees of freedom."""
         pulls = kind.matrix @ x
         spread = float(x @ pulls)
         slope = float(pulls @ y) / spread
         # Points that lie on a line leave rounding alone, which must not become a logarithm of 0.
         least = 1e-24 * max(1.0, float(y @ y))
         rest = max(float(y @ kind.matrix @ y) - slope * slope * spread, least)
-        df = len(x) - 2
-        fit = kind.log_determinant + math.log(spread) + df * math.log(rest)
+        fit = kind.log_determinant + math.log(spread) + (len(x) - 2) * math.log(rest)
         return cls(
             slope,
             math.sqrt(rest / df / spread),
@@ -177,9 +188,42 @@ class Line:
         )
 
 
-@lru_cache(maxsize=64)
-def weighings(steps: tuple[float, ...]) -> tuple[Weighing, ...]:
+def in_training(steps: tuple[float, ...], noise: Array | None) -> tuple[Weighing, ...]:
     """The kinds of errors about a line that checkpoints in order may have.
+
+    Args:
+        steps: of the checkpoints, (k,).
+        noise: the covariance of what the items add to a walk, (k, k); None where it is not known.
+
+    Raises:
+        ValueError: the steps do not rise.
+    """
+    autoregressions = autoregressive(steps)
+    walk = -lags_of(steps)
+    step = 0.0 if noise is None else float(between(noise).diagonal().mean())
+    if noise is None or negligible(step, float(noise.diagonal().max())):
+        return (weighing(walk, math.log(WALK)), *autoregressions)
+    # As the walk's, its variance of a mean step is 2.
+    scaled = 2 * noise / step
+    weight = math.log(WALK / len(NOISE_SHARES))
+    walks = [weighing((1 - share) * walk + share * scaled, weight) for share in NOISE_SHARES]
+    return (*walks, *autoregressions)
+
+
+@lru_cache(maxsize=64)
+def autoregressive(steps: tuple[float, ...]) -> tuple[Weighing, ...]:
+    """Autoregressions with correlations between 0 and 1."""
+    import numpy as np
+
+    lags = lags_of(steps)
+    angles = (np.arange(CORRELATIONS) + 0.5) / CORRELATIONS * math.pi / 2
+    weight = math.log((1 - WALK) / CORRELATIONS)
+    # Less the level and over 1 - ρ, so that it becomes the walk as ρ goes to 1.
+    return tuple(weighing((rho**lags - 1) / (1 - rho), weight) for rho in np.sin(angles))
+
+
+def lags_of(steps: Sequence[float]) -> Array:
+    """How far apart checkpoints are, (k, k), in mean steps.
 
     Raises:
         ValueError: the steps do not rise.
@@ -189,14 +233,8 @@ def weighings(steps: tuple[float, ...]) -> tuple[Weighing, ...]:
     places = np.array(steps)
     if (np.diff(places) <= 0).any():
         raise ValueError("the steps of checkpoints in order must rise")
-    lags = np.abs(places[:, None] - places) * (len(steps) - 1) / (places[-1] - places[0])
-    angles = (np.arange(CORRELATIONS) + 0.5) / CORRELATIONS * math.pi / 2
-    weight = math.log((1 - WALK) / CORRELATIONS)
-    found = [weighing(-lags, math.log(WALK))]
-    for rho in np.sin(angles):
-        # Less the level and over 1 - ρ, so that it becomes the walk as ρ goes to 1.
-        found.append(weighing((rho**lags - 1) / (1 - rho), weight))
-    return tuple(found)
+    lags: Array = np.abs(places[:, None] - places) * (len(steps) - 1) / (places[-1] - places[0])
+    return lags
 
 
 @lru_cache(maxsize=64)
@@ -211,11 +249,18 @@ def weighing(covariance: Array, log_weight: float) -> Weighing:
     """How errors of a covariance, (k, k), known up to their common level, weigh the scores."""
     import numpy as np
 
-    k = len(covariance)
-    contrast = np.eye(k)[1:] - np.eye(k)[:-1]
-    between = contrast @ covariance @ contrast.T
-    matrix = contrast.T @ np.linalg.solve(between, contrast)
-    return Weighing(matrix, float(np.linalg.slogdet(between)[1]), log_weight)
+    contrast = np.eye(len(covariance))[1:] - np.eye(len(covariance))[:-1]
+    differences = between(covariance)
+    matrix = contrast.T @ np.linalg.solve(differences, contrast)
+    return Weighing(matrix, float(np.linalg.slogdet(differences)[1]), log_weight)
+
+
+def between(covariance: Array) -> Array:
+    """The covariance of the differences between successive points, (k - 1, k - 1)."""
+    import numpy as np
+
+    found: Array = np.diff(np.diff(covariance, axis=0), axis=1)
+    return found
 
 
 def mixed(log_likelihoods: Sequence[float]) -> Array:
@@ -228,7 +273,7 @@ def mixed(log_likelihoods: Sequence[float]) -> Array:
     return weights
 
 
-def quantile(share: float, lines: Sequence[Line], weights: Array, df: int) -> float:
+def quantile(share: float, lines: Sequence[Line], weights: Array, df: float) -> float:
     """Below which a share of a mixture of Student's t distributions lies, by bisection."""
     import numpy as np
     from scipy.special import stdtr, stdtrit

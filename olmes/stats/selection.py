@@ -141,27 +141,6 @@ def shifted(value: float, end: float, corrected: float, *, is_share: bool) -> fl
     return wilson(corrected, worth)[0 if end < value else 1]
 
 
-def checkpoint_noise(
-    values: Sequence[Sequence[float]],
-    *,
-    clusters: Sequence[Hashable] | None = None,
-    strata: Sequence[Hashable] | None = None,
-    sizes: Sequence[float] | None = None,
-) -> float:
-    """Standard deviation that the choice of items gives a score relative to the other checkpoints'.
-
-    Smaller than a score's standard error: what an item does to all checkpoints alike moves none of
-    them against the others. Takes what `best_of` takes; `carry_over` wants it.
-
-    Raises:
-        ValueError: there are fewer than 2 checkpoints or 2 clusters.
-    """
-    scores = paired_scores(values, clusters=clusters, strata=strata, sizes=sizes)
-    if len(scores.means) < 2 or math.isnan(scores.df):
-        raise ValueError("the noise between checkpoints needs two of them and two clusters")
-    return math.sqrt(scores.relative_noise)
-
-
 def true_spread(means: Array, noise: float) -> Array:
     """Scores drawn together about their mean until their variance lacks that of the noise."""
     import numpy as np

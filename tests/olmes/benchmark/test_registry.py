@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from olmes import OlmesError
 from olmes.benchmark import registry
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from tests.known import known
+from tests.olmes.edge_runs import Bench
 
 ECHO = Path(__file__).parent.parent / "files/echo_task.py"
 
@@ -154,6 +157,9 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         ('tasks = ["a", "a"]', "list of different task names"),
         ('tasks = ["a"]\ncolour = 1', "unknown key 'colour'"),
         ('tasks = ["a"]\naggregate = "max"', '"mean"'),
+        ('tasks = ["a"]\nmean = ["b"]', "`mean` must be false"),
+        ('tasks = ["a"]\nmean = []', "`mean` must be false"),
+        ('tasks = ["a"]\nmean = "a"', "`mean` must be false"),
     ],
 )
 def test_a_bad_suite_file_is_one_clear_sentence(tmp_path: Path, text: str, words: str) -> None:
@@ -161,6 +167,54 @@ def test_a_bad_suite_file_is_one_clear_sentence(tmp_path: Path, text: str, words
     path.write_text(text, "utf-8")
     with pytest.raises(OlmesError, match=words):
         Suite.read(path)
+
+
+def mixed_suite(tmp_path: Path, mean: str, **loss: Any) -> str:
+    """A suite of two tasks of shares and one that is something else."""
+    bench = Bench(tmp_path)
+    tasks = [bench.task("one", 9), bench.task("two", 9), bench.task("loss", 9, **loss)]
+    path = bench.suite("mixed", [Path(task).name for task in tasks])
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(mean)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ({"higher": False, "unit": "number"}, "loss is a number of which less is better"),
+        ({"higher": False}, "loss is a share of which less is better"),
+        ({"unit": "number"}, "loss is a number of which more is better"),
+    ],
+)
+def test_a_suite_of_two_kinds_is_refused_unless_it_says_what_its_mean_is_of(
+    tmp_path: Path, loss: dict[str, Any], words: str
+) -> None:
+    for mean in ("", "mean = true\n", 'mean = ["one_task.py", "loss_task.py"]\n'):
+        suite = registry.load_suite(mixed_suite(tmp_path, mean, **loss))
+        with pytest.raises(OlmesError, match=f"mixed has no mean: .*{words}; write `mean = false`"):
+            registry.members(suite)
+    some = registry.load_suite(
+        mixed_suite(tmp_path, 'mean = ["one_task.py", "two_task.py"]\n', **loss)
+    )
+    assert registry.members(some)[0].mean == ("one", "two")
+    none = registry.load_suite(mixed_suite(tmp_path, "mean = false\n", **loss))
+    assert registry.members(none)[0].mean == ()
+
+
+def test_a_run_of_such_a_suite_has_the_mean_it_names_or_none(tmp_path: Path) -> None:
+    loss = {"higher": False, "unit": "number"}
+    values: dict[str, Sequence[float | str]] = {
+        "one": [1.0] * 9, "two": [0.0] * 9, "loss": [2.0] * 9,
+    }  # fmt: skip
+    some = mixed_suite(tmp_path / "a", 'mean = ["one_task.py", "two_task.py"]\n', **loss)
+    run = Bench(tmp_path / "a").run("m", some, values).run
+    assert (known(run.suite).value, known(run.suite).mean) == (0.5, ["one", "two"])
+    assert known(run.suite).complete
+    none = mixed_suite(tmp_path / "b", "mean = false\n", **loss)
+    run = Bench(tmp_path / "b").run("m", none, values).run
+    assert (known(run.suite).value, known(run.suite).mean) == (None, [])
+    assert known(run.suite).complete
 
 
 def test_scorer_hash_follows_the_code_that_judges(tmp_path: Path) -> None:

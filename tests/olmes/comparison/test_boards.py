@@ -19,7 +19,7 @@ from olmes.export.tables import latex, markdown
 from olmes.records.record import Record
 from olmes.records.schema import ResponseRow
 from olmes.reports.leaderboard_page import write_leaderboard_page
-from olmes.stats import PairedDifference
+from olmes.stats import PairedDifference, SuiteDifference
 from tests.factories import data_json, response_row, run_json, score_json, task_json, written
 from tests.known import known
 
@@ -89,6 +89,8 @@ def test_of_a_loss_the_lowest_is_the_best_everywhere(tmp_path: Path) -> None:
     assert table[6].startswith("| high | 1.22 [")
     assert "loss: lower is better, a number, not a percentage.  " in table
     assert r"low & \textbf{0.213" in latex([board], [])
+    # Nobody has said how near is near for a loss.
+    assert {one.margin for one in pairwise(board.records).differences.values()} == {0.0}
 
 
 def test_a_column_is_in_one_unit_though_one_run_alone_has_a_value_beyond_a_share(
@@ -263,7 +265,35 @@ def test_board_comparison_and_training_give_one_answer_for_a_pair(
     assert (board.stderr, board.df) == pytest.approx((one.stderr, one.df))
 
 
-def interval(found: PairedDifference) -> tuple[float, float]:
+def test_board_and_comparison_give_one_answer_for_the_mean_of_unlike_tasks(tmp_path: Path) -> None:
+    runs = []
+    for model, parts, macro in zip("ab", PARTS, MACRO, strict=True):
+        tasks: dict[str, tuple[Values, dict[str, Any]]] = {
+            "parts": (parts, {}),
+            "macro": (
+                macro, {"formulation": {"aggregate": "macro"}, "value": macro_of(macro)}
+            ),
+            "alike": ([1] * 20, {}),
+            "loss": ([3.5] * 20, LOSS),
+        }  # fmt: skip
+        suite = suite_json(list(tasks), mean=["parts", "macro", "alike"])
+        run = run_of(
+            tmp_path, model, tasks, suite=suite,
+            subtasks=lambda at: "first" if at < 9 else "second" if at < 12 else "third",
+        )  # fmt: skip
+        runs.append(run)
+    board = pairwise(runs, ["parts", "macro", "alike"]).differences[0, 1]
+    mean = known(compare_runs(runs[1], runs[0]).suite)
+    assert mean.tasks == ["parts", "macro", "alike"]
+    assert board.difference == pytest.approx(mean.difference.value)
+    assert (board.stderr, board.df) == pytest.approx((mean.difference.stderr, mean.difference.df))
+    assert interval(board) == pytest.approx(interval(mean.difference))
+    values = [sum(run.value(name) for name in mean.tasks) / 3 for run in runs]
+    assert board.difference == pytest.approx(values[0] - values[1])
+    assert (board.candidate, board.baseline) == pytest.approx(tuple(values))
+
+
+def interval(found: PairedDifference | SuiteDifference) -> tuple[float, float]:
     return known(found.ci_low), known(found.ci_high)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from olmes import OlmesError, Record
 from olmes.benchmark.suite import Pair
+from olmes.comparison.carried_words import share_in_words
 from olmes.comparison.generalization import SideBySide, generalization
 from olmes.comparison.pair_texts import line_sentences, row_texts
 from olmes.tools.as_json import as_json
@@ -418,6 +419,26 @@ def test_records_older_than_the_rewritten_exam_have_it_too(tmp_path: Path) -> No
     pair = generalization(records).pairs[0]
     assert pair.rewritten == "ifeval_ood_fresh"
     assert known(pair.rows[0].rewritten).value == 0.75
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.02, 0.03, "some of it, but less than half of it"),
+        (0.2, 0.7, "some of it, but not all"),
+        (0.6, 0.9, "more than half of it, but not all"),
+        (0.2, 1.1, "some of it, and perhaps all"),
+        (0.6, 1.1, "more than half of it, and perhaps all"),
+        (1.1, 1.4, "more than all of it"),
+        (-0.2, 0.3, "less than half of it, and perhaps none"),
+        (-0.2, 0.8, "not all of it, and perhaps none"),
+        (-0.2, 1.3, "none of it and all of it are both possible"),
+        (-0.9, -0.2, "one side rose while the other fell"),
+        (None, None, ""),
+    ],
+)
+def test_words_match_the_share(low: float | None, high: float | None, words: str) -> None:
+    assert share_in_words(low, high) == words
 
 
 def test_two_models_are_no_trend(tmp_path: Path) -> None:

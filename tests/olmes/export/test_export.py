@@ -121,6 +121,23 @@ def test_csv_json_and_parquet_hold_the_same_numbers(run: Record, tmp_path: Path)
         export([run], "parquet", None)
 
 
+def test_every_row_says_what_it_is_of_and_over_which_items(
+    official: Callable[..., Record],
+) -> None:
+    whole = official("whole", 5)
+    part = official("part", 5, limit=4, settings={"echo.max_tokens": 3})
+    rows = json.loads(str(export([whole, part], "json", None)))
+    by_run = {row["run"]: row for row in rows if row["primary"]}
+    full, limited = by_run[whole.id], by_run[part.id]
+    assert (full["items"], full["data_items"], full["item_set"], full["n"]) == (12, 12, "", 12)
+    assert (limited["items"], limited["data_items"], limited["n"]) == (4, 12, 4)
+    assert len(limited["item_set"]) == 16
+    assert (full["standard"], limited["standard"], limited["limit"]) == (True, False, 4)
+    for row in (full, limited):
+        assert (row["unit"], row["higher_is_better"]) == ("share", True)
+        assert (row["complete"], row["demo_data"]) == (True, False)
+
+
 def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(
     official: Callable[..., Record],
 ) -> None:

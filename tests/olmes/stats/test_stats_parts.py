@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -219,22 +218,6 @@ def test_slopes_that_nothing_can_be_said_of() -> None:
     assert (line.stderr, line.ci_low) == (0.0, None)
     with pytest.raises(ValueError, match="two different steps"):
         stats.trend([3, 3], [[0.0, 1.0]])
-
-
-def test_noise_between_checkpoints_leaves_out_what_items_do_to_all() -> None:
-    draw = np.random.default_rng(4)
-    hard = draw.normal(0, 1, (400, 1))
-    values = hard + draw.normal(0, 0.2, (400, 6))
-    found = stats.checkpoint_noise(values.tolist())
-    assert found == pytest.approx(0.2 / 20, rel=0.1)
-    assert found < known(stats.mean(values[:, 0].tolist()).stderr) / 3
-    # Two checkpoints' difference has twice the variance of either about their mean.
-    columns = values.T.tolist()
-    errors = [stats.compare(a, b, test="t").stderr for a, b in combinations(columns, 2)]
-    pairs = [known(error) ** 2 for error in errors]
-    assert found == pytest.approx(math.sqrt(sum(pairs) / len(pairs) / 2))
-    with pytest.raises(ValueError, match="two of them"):
-        stats.checkpoint_noise([[1.0, 0.0]])
 
 
 def test_the_covariance_of_checkpoints_has_their_paired_errors() -> None:

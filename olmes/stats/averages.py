@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from olmes.stats.estimates import Z95, Estimate, t95, with_interval
 from olmes.stats.share_means import ShareOf, lower_end, upper_end, worth_of
+from olmes.stats.strata import satterthwaite
 
 TOO_FEW = 2
 """Items of a sub-task that can say nothing of its spread."""
@@ -59,12 +60,6 @@ def variances_of(groups: Sequence[Estimate], pooled: Estimate) -> list[float] | 
 def freedoms_of(groups: Sequence[Estimate], pooled: Estimate) -> list[int]:
     """The degrees of freedom of each of these."""
     return [max(1, clusters_of(pooled if one.stderr is None else one) - 1) for one in groups]
-
-
-def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
-    """Degrees of freedom of a sum of independent variances (Satterthwaite 1946)."""
-    spread = math.fsum(v * v / df for v, df in zip(variances, freedoms, strict=True))
-    return math.fsum(variances) ** 2 / spread if spread > 0 else float(sum(freedoms))
 
 
 def shares_of(groups: Sequence[Estimate]) -> list[ShareOf]:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
+from olmes.stats.skewness import skewed_ends, skewness
+
 Z95 = 1.959963984540054
 """The normal quantile at 0.975; a number, because the module that computes it is slow to import."""
 
@@ -102,7 +104,8 @@ def ratio(
     sqrt(C/(C-1) Σ (t - r m)²) / Σm, which for clusters of size 1 is the standard error of the mean
     (Miller 2024, eq. 4, with the small-sample factor). The interval uses Student's t with C - 1
     degrees of freedom, but a share of 0/1 items that stand alone has Wilson's interval at n, which
-    needs none. `n` is the number of parts, Σ sizes when it is not given.
+    needs none; where the values are no shares, its longer side allows for their skewness. `n` is the
+    number of parts, Σ sizes when it is not given.
     """
     size = sum(sizes)
     value = sum(totals) / size
@@ -117,6 +120,10 @@ def ratio(
     effective = effective_size(value, stderr, sizes) if is_share else None
     df = max(1, clusters - 1)
     found = with_interval(value, stderr, count, is_share=is_share, effective=effective, df=df)
+    if not is_share and stderr:
+        skew = skewness([t - value * m for t, m in zip(totals, sizes, strict=True)])
+        low, high = skewed_ends(value, stderr, t95(df), skew, clusters)
+        found = replace(found, ci_low=low, ci_high=high)
     return replace(found, clusters=clusters)
 
 

@@ -10,7 +10,11 @@ from olmes.stats.estimates import Z95
 from olmes.stats.exact import PValue, mcnemar_exact, sign_flip_test
 from olmes.stats.moments import Evidence, Moments, moments_of
 from olmes.stats.multiplicity import holm
-from olmes.stats.power import items_needed, minimum_detectable_effect
+from olmes.stats.power import (
+    exact_detectable_effect,
+    items_needed,
+    minimum_detectable_effect,
+)
 from olmes.stats.strata import stratified_mean
 from olmes.stats.verdicts import Verdict, tie_margin, verdict_of, verdict_sentence
 from olmes.types import JsonObject
@@ -41,6 +45,8 @@ class PairedDifference:
     wins: int
     """Items on which the candidate is better; `losses`: the baseline. The rest are ties."""
     losses: int
+    effective_items: float | None
+    """How many independent items those of 0/1 scores are worth; None for other values."""
     margin: float
     """Differences below it do not matter, in the metric's unit."""
     is_share: bool
@@ -74,11 +80,16 @@ class PairedDifference:
     def detectable(self) -> float | None:
         """The smallest true difference that so many items show 4 times in 5; None for one cluster.
 
-        By the width of the interval, so that clusters and few items count.
+        By the width of the interval, so that clusters and few items count; of 0/1 scores no less than
+        what McNemar's exact test can show of so few discordant pairs.
         """
         if (variance := self.item_variance) is None:
             return None
-        return minimum_detectable_effect(self.n, variance)
+        least = minimum_detectable_effect(self.n, variance)
+        if self.effective_items is None:
+            return least
+        discordant = (self.wins + self.losses) / self.n
+        return max(least, exact_detectable_effect(round(self.effective_items), discordant))
 
     @property
     def needed(self) -> int | None:
@@ -229,6 +240,7 @@ def difference_of(
         test=found.test,
         wins=wins,
         losses=losses,
+        effective_items=moments.effective if moments.binary else None,
         margin=tie_margin(margin, is_share=is_share),
         is_share=is_share,
         higher_is_better=higher_is_better,

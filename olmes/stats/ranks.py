@@ -99,6 +99,6 @@ def standardized(
     squares = variance[one] + variance[other] - 2 * covariance[one, other]
     some = squares > 1e-12 * max(1e-300, float(variance.max()))
     errors = np.sqrt(np.where(some, squares, 1.0))
-    noise = draw.multivariate_normal(np.zeros(len(scores)), covariance, draws, method="svd")
+    noise = draw.multivariate_normal(np.zeros(len(scores)), covariance, draws, method="eigh")
     between = np.abs(noise[:, one] - noise[:, other]) / errors * some
     return (scores[one] - scores[other]) / errors * some, between.max(axis=1)

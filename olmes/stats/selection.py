@@ -109,7 +109,7 @@ def best_of(
     if math.isnan(scores.df):
         return BestOf(index, score, score, 0.0, None, None, None, k, len(values))
     noise = np.random.default_rng(seed).multivariate_normal(
-        np.zeros(k), scores.covariance, n_resamples, method="svd"
+        np.zeros(k), scores.covariance, n_resamples, method="eigh"
     )
     chosen = (true_spread(means, scores.relative_noise) + noise).argmax(axis=1)
     bias = sign * max(0.0, float(noise[np.arange(n_resamples), chosen].mean()))

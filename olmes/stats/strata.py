@@ -182,10 +182,15 @@ def combined_error(
         variances.append(portion**2 * (deviation2 / sum(parts) if own is None else own**2))
         freedoms.append(clusters - 1 if own is None else len(totals) - 1)
     total = math.fsum(variances)
-    spread = math.fsum(v * v / f for v, f in zip(variances, freedoms, strict=True))
     # Without any spread all degrees of freedom are as good: what is left after the strata's means.
-    df = total * total / spread if spread > 0 else max(1, clusters - len(sums))
+    df = satterthwaite(variances, freedoms) if total > 0 else max(1, clusters - len(sums))
     return math.sqrt(total), float(df)
+
+
+def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
+    """Degrees of freedom of a sum of independent variances (Satterthwaite 1946); all if it is 0."""
+    spread = math.fsum(v * v / df for v, df in zip(variances, freedoms, strict=True))
+    return math.fsum(variances) ** 2 / spread if spread > 0 else math.fsum(freedoms)
 
 
 def pooled_deviation2(sums: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:

@@ -10,6 +10,7 @@ from typing import Literal
 from olmes.stats.estimates import Estimate, t95
 from olmes.stats.pairing import PairedDifference
 from olmes.stats.share_means import ShareOf, lower_end, upper_end, worth_of
+from olmes.stats.strata import satterthwaite
 from olmes.stats.verdicts import Verdict, verdict_of, verdict_sentence
 from olmes.types import JsonObject
 
@@ -194,9 +195,9 @@ def sides_of(tasks: Sequence[PairedDifference]) -> tuple[list[Side], list[Side]]
 
 def combined(sides: Sequence[Side]) -> Side:
     """The side of a sum: errors squared and added, degrees of freedom by Satterthwaite 1946."""
-    total = math.fsum(side.stderr**2 for side in sides)
-    spread = math.fsum(side.stderr**4 / side.df for side in sides)
-    return Side(math.sqrt(total), total * total / spread if spread > 0 else sides[0].df)
+    variances = [side.stderr**2 for side in sides]
+    total = math.sqrt(math.fsum(variances))
+    return Side(total, satterthwaite(variances, [side.df for side in sides]))
 
 
 def combined_stderr(errors: Sequence[float | None]) -> float | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from olmes.stats.estimates import t95
+from olmes.stats.estimates import negligible, t95
 from olmes.stats.strata import stratified_mean
 
 
@@ -80,8 +80,10 @@ def trend_of_scores(steps: Sequence[float], scores: Sequence[float]) -> Trend:
     mean = math.fsum(scores) / len(scores)
     residuals = (y - mean - slope * step for step, y in zip(x, scores, strict=True))
     df = len(x) - 2
-    stderr = math.sqrt(math.fsum(r * r for r in residuals) / df / squares)
-    return trend_with(slope, stderr, df, len(x), None, "scores")
+    scatter = math.sqrt(math.fsum(r * r for r in residuals) / df)
+    if negligible(scatter, max(map(abs, scores))):
+        scatter = 0.0
+    return trend_with(slope, scatter / math.sqrt(squares), df, len(x), None, "scores")
 
 
 def centred(steps: Sequence[float]) -> list[float]:

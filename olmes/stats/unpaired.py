@@ -40,10 +40,18 @@ def unpaired_p(
     errors = [before.stderr or 0.0, after.stderr or 0.0]
     if 0.0 in errors:
         return 1.0
-    freedoms = [degrees(half / error) for half, error in zip((below, above), errors, strict=True)]
+    halves = [shorter_side(before, below), shorter_side(after, above)]
+    freedoms = [degrees(half / error) for half, error in zip(halves, errors, strict=True)]
     parts = [error**2 for error in errors]
     df = sum(parts) ** 2 / sum(part**2 / free for part, free in zip(parts, freedoms, strict=True))
     return float(stdtr(df, -drop / math.sqrt(sum(parts))))
+
+
+def shorter_side(score: Estimate, otherwise: float) -> float:
+    """The distance to the nearer end: Student's t errors, where skewness moved the other one out."""
+    if score.ci_low is None or score.ci_high is None:
+        return otherwise
+    return min(score.value - score.ci_low, score.ci_high - score.value)
 
 
 def turned(score: Estimate, is_share: bool) -> Estimate:

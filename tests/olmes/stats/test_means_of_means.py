@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from olmes import stats
-from olmes.stats.averages import satterthwaite
 from olmes.stats.share_means import ShareOf, lower_end, upper_end
+from olmes.stats.strata import satterthwaite
 from tests.known import known
 
 

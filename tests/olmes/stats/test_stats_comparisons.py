@@ -16,6 +16,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from olmes import stats
+from olmes.stats.power import exact_detectable_effect, mcnemar_power
 from tests.known import known
 
 FEW = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=40)
@@ -266,6 +267,41 @@ def test_the_detectable_effect_is_detected_four_times_in_five() -> None:
     p_values = reference.ttest_1samp(rows, 0, axis=1).pvalue
     # The standard error of the share is 0.6 points.
     assert float((p_values < 0.05).mean()) == pytest.approx(0.8, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("n", "wins", "losses"), [(20, 1, 1), (50, 2, 3), (100, 0, 0), (200, 5, 5)]
+)
+def test_what_few_discordant_pairs_can_show_is_shown(n: int, wins: int, losses: int) -> None:
+    """The verdict itself, on draws with the difference said to be detectable."""
+    ties = [1] * (n - wins - losses)
+    found = stats.compare([0] * wins + [1] * losses + ties, [1] * wins + [0] * losses + ties)
+    effect = known(found.detectable)
+    rate = max((wins + losses) / n, effect)
+    chances = [(rate + effect) / 2, (rate - effect) / 2, 1 - rate]
+    draw, better = np.random.default_rng(6), 0
+    for won, lost, tied in draw.multinomial(n, chances, 1_000).tolist():
+        rest = [1] * tied
+        verdict = stats.compare(
+            [0] * won + [1] * lost + rest, [1] * won + [0] * lost + rest
+        ).verdict
+        better += verdict == "better"
+    # The standard error is 1.3 points.
+    assert 0.76 <= better / 1_000 <= 0.93
+
+
+def test_the_power_of_mcnemars_test_by_enumeration() -> None:
+    n, difference, discordant = 12, 0.5, 0.6
+    win, loss = (discordant + difference) / 2, (discordant - difference) / 2
+    total = sum(
+        reference.multinomial.pmf([w, lost, n - w - lost], n, [win, loss, 1 - discordant])
+        for w in range(n + 1)
+        for lost in range(n + 1 - w)
+        if w > lost and stats.mcnemar_exact(w, lost).p_value < 0.05
+    )
+    assert mcnemar_power(n, discordant, difference) == pytest.approx(total)
+    assert exact_detectable_effect(5, 0.2) == 1
+    assert exact_detectable_effect(1000, 0.2) == 0
 
 
 def test_power_refuses_nonsense() -> None:

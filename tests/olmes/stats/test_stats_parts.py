@@ -214,6 +214,8 @@ def test_slopes_that_nothing_can_be_said_of() -> None:
     assert (two.stderr, two.ci_low) == (None, None)
     alike = stats.trend([0, 1], [[0.0, 1.0]] * 5)
     assert (alike.slope, alike.stderr, alike.ci_low) == (1.0, 0.0, None)
+    line = stats.trend_of_scores([0, 1, 2, 7], [0.1, 0.2, 0.3, 0.8])
+    assert (line.stderr, line.ci_low) == (0.0, None)
     with pytest.raises(ValueError, match="two different steps"):
         stats.trend([3, 3], [[0.0, 1.0]])
 

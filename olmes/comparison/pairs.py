@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from olmes import stats
 from olmes.comparison.items import SharedItems, suite_items
@@ -85,7 +84,7 @@ def compared(
     tasks = {name: task_pairs(own, name, items) for name in names}
     found = {}
     for i, j in tasks[names[0]]:
-        difference = of_means({name: pairs[i, j] for name, pairs in tasks.items()})
+        difference = stats.paired_mean({name: pairs[i, j] for name, pairs in tasks.items()})
         if difference:
             found[places[i], places[j]] = difference
     return found
@@ -103,33 +102,4 @@ def task_pairs(
         sizes=found.sizes,
         higher_is_better=found.higher_is_better,
         is_share=found.is_share,
-    )
-
-
-def of_means(tasks: Mapping[str, PairedDifference]) -> PairedDifference | None:
-    """The difference of two means of tasks, as `olmes compare` has it (`stats.suite_difference`).
-
-    None where the tasks have no unit or direction in common.
-    """
-    members = list(tasks.values())
-    mean = stats.suite_difference(tasks)
-    if len(members) == 1 or mean is None:
-        return members[0] if mean else None
-    return replace(
-        members[0],
-        n=sum(one.n for one in members),
-        clusters=sum(one.clusters for one in members),
-        baseline=statistics.fmean(one.baseline for one in members),
-        candidate=statistics.fmean(one.candidate for one in members),
-        difference=mean.value,
-        stderr=mean.stderr,
-        df=mean.df,
-        ci_low=mean.ci_low,
-        ci_high=mean.ci_high,
-        p_value=mean.p_value,
-        p_adjusted=mean.p_value,
-        test="mean of paired t",
-        wins=sum(one.wins for one in members),
-        losses=sum(one.losses for one in members),
-        margin=mean.margin,
     )

@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.suites import Difference as Difference
     from olmes.stats.suites import SuiteDifference as SuiteDifference
     from olmes.stats.suites import generalization_gap as generalization_gap
+    from olmes.stats.suites import paired_mean as paired_mean
     from olmes.stats.suites import suite_difference as suite_difference
     from olmes.stats.suites import suite_mean as suite_mean
     from olmes.stats.trends import Trend as Trend
@@ -102,6 +103,7 @@ PUBLIC = {
     "minimum_detectable_effect": "power",
     "negated": "changes",
     "nested_mean": "nested",
+    "paired_mean": "suites",
     "pass_at_k": "repeats",
     "rank_agreement": "ranks",
     "ratio": "estimates",

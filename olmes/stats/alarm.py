@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from olmes.stats.estimates import Estimate
 from olmes.stats.pairing import PairedDifference, compare
 from olmes.stats.selection import paired_scores
-from olmes.stats.suites import generalization_gap
+from olmes.stats.strata import Part
+from olmes.stats.suites import generalization_gap, paired_mean
 from olmes.stats.unpaired import unpaired_p
 from olmes.stats.verdicts import tie_margin, verdict_of
 from olmes.types import JsonObject
@@ -156,21 +158,41 @@ def regression_alarm(
         raise ValueError(f"{len(names)} names for {len(scores.means)} checkpoints")
     times = comparisons(len(names), series=series, planned=planned)
 
-    def against(place: int) -> Fall:
-        found = compare(
-            [row[place] for row in values],
-            [row[-1] for row in values],
-            clusters=clusters,
-            strata=strata,
-            sizes=sizes,
+    def compared(place: int, own: Sequence[int]) -> PairedDifference:
+        def chosen(labels: Sequence[Any] | None) -> list[Any] | None:
+            return None if labels is None else [labels[at] for at in own]
+
+        return compare(
+            [values[at][place] for at in own],
+            [values[at][-1] for at in own],
+            clusters=chosen(clusters),
+            strata=chosen(strata),
+            sizes=chosen(sizes),
             margin=margin,
             higher_is_better=higher_is_better,
             is_share=is_share,
             test="t",
         )
+
+    wholes = places_of_wholes(len(values), strata)
+    if is_share is None and len(wholes) > 1:  # of one task `compare` asks its pair alone
+        is_share = all(0 <= value <= 1 for row in values for value in row)
+
+    def against(place: int) -> Fall:
+        found = paired_mean({whole: compared(place, own) for whole, own in wholes.items()})
+        assert found is not None  # all of them have one direction and unit
         return paired_fall(names[place], found, times)
 
     return alarm_of([float(mean) for mean in scores.means], names, against, higher_is_better)
+
+
+def places_of_wholes(n: int, strata: Sequence[Hashable] | None) -> dict[Hashable, list[int]]:
+    """The items of each average that is averaged itself (`Part`): a mean is compared as suites are."""
+    found: dict[Hashable, list[int]] = {}
+    for at in range(n):
+        label = None if strata is None else strata[at]
+        found.setdefault(label.whole if isinstance(label, Part) else None, []).append(at)
+    return found
 
 
 def paired_fall(since: str, found: PairedDifference, times: float) -> Fall:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from olmes.stats.estimates import Estimate, t95
 from olmes.stats.pairing import PairedDifference
@@ -120,7 +120,7 @@ def root_sum_square(distances: Sequence[float]) -> float:
 
 
 def suite_difference(
-    tasks: Mapping[str, PairedDifference], *, margin: float | None = None
+    tasks: Mapping[Any, PairedDifference], *, margin: float | None = None
 ) -> SuiteDifference | None:
     """The difference of two suite means, each task paired by its items.
 
@@ -162,6 +162,45 @@ def suite_difference(
         margin=min(task.margin for task in members) if margin is None else margin,
         is_share=members[0].is_share,
         higher_is_better=members[0].higher_is_better,
+    )
+
+
+def paired_mean(
+    tasks: Mapping[Any, PairedDifference], *, margin: float | None = None
+) -> PairedDifference | None:
+    """The same as a paired difference, with the items and clusters of all tasks.
+
+    For whatever asks the one question of a task and of a mean alike: boards and the alarm.
+
+    Args:
+        tasks: as for `suite_difference`.
+        margin: as for `suite_difference`.
+
+    Returns:
+        As `suite_difference`; of one task the task.
+    """
+    members = list(tasks.values())
+    mean = suite_difference(tasks, margin=margin)
+    if len(members) == 1 or mean is None:
+        return members[0] if mean else None
+    return replace(
+        members[0],
+        n=sum(one.n for one in members),
+        clusters=sum(one.clusters for one in members),
+        baseline=math.fsum(one.baseline for one in members) / len(members),
+        candidate=math.fsum(one.candidate for one in members) / len(members),
+        difference=mean.value,
+        stderr=mean.stderr,
+        df=mean.df,
+        ci_low=mean.ci_low,
+        ci_high=mean.ci_high,
+        p_value=mean.p_value,
+        p_adjusted=mean.p_value,
+        test="mean of paired t",
+        wins=sum(one.wins for one in members),
+        losses=sum(one.losses for one in members),
+        effective_items=None,
+        margin=mean.margin,
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from olmes import Record
 from olmes.comparison.best import SharedValues, shared_by_suite, shared_by_task
 from olmes.comparison.compare import compare_runs
+from olmes.comparison.falls import mean_alarm
 from olmes.comparison.items import SharedItems
 from olmes.records.shown import shown
 from olmes.reports.checkpoints_page import write_checkpoints_page
@@ -243,3 +244,15 @@ def test_without_samples_or_a_choice_there_is_none(tmp_path: Path) -> None:
     assert shared_by_suite(["parts"], records, SharedItems()) is None
     assert chosen(records).note == "not corrected: the checkpoints share too few items"
     assert chosen(records).job.step == 200
+
+
+def test_the_alarm_of_a_mean_has_the_interval_of_compare(tmp_path: Path) -> None:
+    records = checkpoints(tmp_path, ("parts", "plain"))
+    names = [record.id for record in records]
+    alarm = known(mean_alarm(records, names, SharedItems()))
+    fall = alarm.against_previous
+    found = known(compare_runs(records[-2], records[-1]).suite).difference
+    assert (fall.difference, fall.ci_low, fall.ci_high) == pytest.approx(
+        (found.value, found.ci_low, found.ci_high)
+    )
+    assert min(fall.p_value, 1 - fall.p_value) == pytest.approx(found.p_value / 2)

@@ -70,6 +70,9 @@ def task_score(task: TaskResult) -> TaskScore:
 def publish(queue: Queue, training: Training, items: SharedItems) -> set[str]:
     """Write `scores.jsonl` and `best.json`; give the folders of the best checkpoints.
 
+    Where none can be chosen (the tasks have no mean in common, or no checkpoint was scored whole) all
+    that were scored are given: what is not known to be worse is not to be removed.
+
     Args:
         queue: of the training.
         training: whose name they bear.
@@ -77,15 +80,30 @@ def publish(queue: Queue, training: Training, items: SharedItems) -> set[str]:
     """
     jobs = sorted(queue.jobs(), key=lambda job: (job.step is None, job.step or 0, job.number))
     write(queue.folder / "scores.jsonl", (row_of(job) for job in jobs if job.over))
-    found = []
+    found, undecided = [], []
+    kept: set[str] = set()
     for request_hash in dict.fromkeys(job.request_hash for job in jobs):
-        candidates = [job for job in jobs if job.request_hash == request_hash and eligible(job)]
+        asked = [job for job in jobs if job.request_hash == request_hash]
+        candidates = [job for job in asked if eligible(job)]
         if candidates:
             found.append(best_among(candidates, items))
+            kept.add(found[-1].job.folder)
+        elif scored := [job for job in asked if job.result and not job.score["held_out"]]:
+            undecided.append(
+                {"ask": request_hash, "suite": scored[0].score["suite"], "note": why_none(scored)}
+            )
+            kept |= {job.folder for job in scored}
     best = [one.to_json(queue.folder) for one in found]
-    data = {"schema": 1, "training": training.name, "best": best}
+    data = {"schema": 1, "training": training.name, "best": best, "undecided": undecided}
     write_atomically(queue.folder / "best.json", dumps(data) + "\n")
-    return {one.job.folder for one in found}
+    return kept
+
+
+def why_none(scored: Sequence[Job]) -> str:
+    """Why none of some scored checkpoints is the best."""
+    if any(job.score["complete"] for job in scored):
+        return "the tasks have no mean: their units or directions differ; choose by one of them"
+    return "no checkpoint was scored completely"
 
 
 def row_of(job: Job) -> JobRow | ScoreRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -90,6 +90,24 @@ def test_what_is_not_whole_or_held_out_is_not_chosen_from(scored: Queue) -> None
             result = json.dumps({**known(job.result), **change})
             connection.execute("UPDATE jobs SET result = ? WHERE id = ?", (result, job.id))
         assert not eligible(scored.jobs()[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"complete": False}, "scored completely"), ({"value": None}, "units or directions differ")],
+)
+def test_where_none_can_be_chosen_none_is_removed(
+    lab: Lab, scored: Queue, change: dict[str, Any], why: str
+) -> None:
+    for job in scored.jobs():
+        with scored.changing() as connection:
+            result = json.dumps({**known(job.result), **change})
+            connection.execute("UPDATE jobs SET result = ? WHERE id = ?", (result, job.id))
+    kept = publish(scored, Training.read(lab.training), SharedItems())
+    assert kept == {f"files/x/out/checkpoint-{step}" for step in RIGHT}
+    assert lab.best() == []
+    [undecided] = json.loads((lab.training / "best.json").read_text())["undecided"]
+    assert why in undecided["note"]
 
 
 def test_one_checkpoint_needs_no_correction(scored: Queue) -> None:

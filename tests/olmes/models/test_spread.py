@@ -75,17 +75,22 @@ def engine_processes() -> list[psutil.Process]:
 
 
 class Killer(RunCallback):
-    """Kills an engine when so many responses have come, and counts what comes."""
+    """Kills an engine when so many responses have come, and counts what comes.
+
+    Where none is there at that moment (the last one killed is being replaced) it kills at a later one.
+    """
 
     def __init__(self, *kills: int) -> None:
         self.kills = set(kills)
         self.killed: list[int] = []
         self.responses = 0
+        self.due = 0
 
     def answered(self, task: str, response: Response, origin: str) -> None:
         self.responses += 1
-        if self.responses in self.kills:
-            found = engine_processes()
+        self.due += self.responses in self.kills
+        if self.due and (found := engine_processes()):
+            self.due -= 1
             victim = found[len(self.killed) % len(found)]
             victim.send_signal(signal.SIGKILL)
             self.killed.append(victim.pid)

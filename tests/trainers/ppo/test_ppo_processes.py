@@ -28,7 +28,8 @@ if __name__ == "__main__":
         rows=json.loads(rows), output_dir=out, asynchronous=asynchronous == "asynchronous",
         reward=lambda rows, texts: [sum(c in "02468" for c in t) / 4 for t in texts],
     )
-    print("one of", os.environ["WORLD_SIZE"])
+    # In one write: the processes share this output.
+    os.write(1, f"one of {os.environ['WORLD_SIZE']}\\n".encode())
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,18 +30,22 @@ def cluster_of(row: ResponseRow) -> tuple[str, str]:
 
 
 def parts_of(row: ResponseRow, metric: str) -> list[float]:
-    """A metric's values on one response: one a part, for metrics over parts; none without a value."""
+    """A metric's values on one response: one a part, for metrics over parts; none without a value.
+
+    What is not finite is no value: records of an olmes that did not refuse such verdicts hold some.
+    """
     value = row["values"].get(metric)
     if value is None:
         return []
-    return [float(part) for part in value] if isinstance(value, Sequence) else [float(value)]
+    parts = [float(part) for part in value] if isinstance(value, Sequence) else [float(value)]
+    return parts if all(map(math.isfinite, parts)) else []
 
 
 def mean_value(value: RowValue) -> float | None:
     """A metric's value on one response, the mean over its parts; None where there is none."""
     if isinstance(value, Sequence):
-        return sum(map(float, value)) / len(value) if value else None
-    return None if value is None else float(value)
+        value = sum(map(float, value)) / len(value) if value else None
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 @dataclass(slots=True)

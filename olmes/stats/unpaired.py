@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from olmes.stats.estimates import Z95, Estimate
+from olmes.stats.share_means import worth_of
 
 
 def unpaired_p(
@@ -13,10 +14,10 @@ def unpaired_p(
     """One-sided p-value that `after` is no worse than `before`; 1 where an error is not known or 0.
 
     Of shares: the score test of two shares, with the variance they would have were they the same, each
-    of as many independent 0/1 items as its interval is worth: Wilson's, whose end b has
-    (p - b)² = 1.96² b(1 - b)/n. Thirty right of 30 are so no certainty. By Student's t with as many
-    degrees of freedom less two, which keeps its level on few items (D'Agostino, Chase & Belanger
-    1988). Of anything else Welch's t, with the degrees of freedom that the intervals were made with.
+    of as many independent 0/1 items as its interval is worth (`worth_of`). Thirty right of 30 are so
+    no certainty. By Student's t with as many degrees of freedom less two, which keeps its level on few
+    items (D'Agostino, Chase & Belanger 1988). Of anything else Welch's t, with the degrees of freedom
+    that the intervals were made with.
     """
     from scipy.special import stdtr
 
@@ -30,13 +31,14 @@ def unpaired_p(
     if below <= 0 or above <= 0:
         return 1.0
     if is_share:
-        ends = ((before.value, before.ci_low), (after.value, after.ci_high))
-        worth = [Z95**2 * end * (1 - end) / (share - end) ** 2 for share, end in ends]
-        if sum(worth) <= 2:
+        first = worth_of(before.value, before.ci_low)
+        second = worth_of(after.value, after.ci_high)
+        # An interval that was cut off at 0 or 1 does not say what it is worth.
+        if first is None or second is None or first + second <= 2:
             return 1.0
-        pooled = (before.value * worth[0] + after.value * worth[1]) / sum(worth)
-        stderr = math.sqrt(pooled * (1 - pooled) * (1 / worth[0] + 1 / worth[1]))
-        return float(stdtr(sum(worth) - 2, -drop / stderr)) if stderr > 0 else 1.0
+        pooled = (before.value * first + after.value * second) / (first + second)
+        stderr = math.sqrt(pooled * (1 - pooled) * (1 / first + 1 / second))
+        return float(stdtr(first + second - 2, -drop / stderr)) if stderr > 0 else 1.0
     errors = [before.stderr or 0.0, after.stderr or 0.0]
     if 0.0 in errors:
         return 1.0

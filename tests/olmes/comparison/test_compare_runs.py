@@ -383,3 +383,18 @@ def test_a_metric_that_is_a_share_in_one_run_alone_is_compared_as_a_number(
                 assert known(one.ci_low) < one.difference < known(one.ci_high)
                 assert abs(one.difference) == 5.5
             assert not known(shared_by_task("words", runs, SharedItems())).is_share
+
+
+def test_a_value_of_an_older_record_that_is_not_finite_is_none(
+    echo: EchoBench, tmp_path: Path
+) -> None:
+    a, b = run(echo, tmp_path, {0, 1}), run(echo, tmp_path, {0, 1, 2}, name="b")
+    path = b.samples_path("echo")
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    rows[0]["values"]["exact_match"] = math.nan
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    [task] = compare_runs(a, b).tasks
+    found = known(task.difference)
+    assert (task.n, task.only_a) == (N - 1, 1)
+    assert found.difference == pytest.approx(1 / (N - 1))
+    assert known(pairwise([b, a]).differences)[0, 1].difference == pytest.approx(1 / (N - 1))

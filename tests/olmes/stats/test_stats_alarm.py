@@ -274,3 +274,13 @@ def test_a_hundred_checkpoints_take_no_minute() -> None:
     began = time.perf_counter()
     stats.regression_alarm(values, [str(k) for k in range(100)], clusters=clusters)
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_an_interval_that_was_cut_off_at_the_end_is_no_certainty(*, higher: bool) -> None:
+    """Intervals that are not Wilson's can be: they do not say how many items they are worth."""
+    before, after = stats.Estimate(0.02, 0.02, 0.0, 0.06, 500), stats.mean([0.0] * 495 + [1.0] * 5)
+    if not higher:
+        before = stats.Estimate(0.98, 0.02, 0.94, 1.0, 500)
+        after = stats.mean([1.0] * 495 + [0.0] * 5)
+    assert unpaired_p(before, after, is_share=True, higher_is_better=higher) == 1.0

@@ -274,9 +274,9 @@ def test_hostile_text_is_judged_wrong_at_once(name: str, tmp_path: Path) -> None
     hostile = HOSTILE[name].replace("{path}", str(target))
     for number, (kind, gold) in enumerate(ASKED.items()):
         text = SHAPES[number % len(SHAPES)].replace("{}", hostile)
-        start = time.perf_counter()
+        start = time.process_time()
         found = TASK.score(doc(gold, kind), Response(text=text))
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 5  # anything but linear takes minutes
         assert found.values["exact_match"] == found.values["exact_match_lenient"] == 0
         json.dumps(found.note)
     assert not target.exists()

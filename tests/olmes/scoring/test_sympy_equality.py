@@ -187,9 +187,9 @@ def test_hostile_text_is_wrong_at_once(name: str, gold: str, tmp_path: Path) -> 
     target = tmp_path / "touched"
     text = HOSTILE[name].replace("{path}", str(target))
     parse.cache_clear()
-    start = time.perf_counter()
+    start = time.process_time()
     found = compare(gold, text)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 5  # anything but linear takes minutes
     assert not found.equal
     assert not target.exists()
 

@@ -271,9 +271,9 @@ def test_a_hundred_checkpoints_take_no_minute() -> None:
 
     values = answers(np.random.default_rng(1), np.full(100, 0.5), 1319).tolist()
     clusters = [str(item // 3) for item in range(1319)]
-    began = time.perf_counter()
+    began = time.process_time()
     stats.regression_alarm(values, [str(k) for k in range(100)], clusters=clusters)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("higher", [True, False])

@@ -11,10 +11,10 @@ from olmes.comparison.eligibility import marks
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut
 from olmes.records.shown import (
+    count_over,
     difference_interval,
     interval,
     shown,
-    shown_count,
     shown_difference,
 )
 from olmes.reports import numbers
@@ -215,16 +215,11 @@ class _View:
         run = point.record.run
         names = [one.task] if one.task else run.mean_tasks
         tasks = [run.tasks[name] for name in names]
-        items = [task.items for task in tasks if task.items is not None]
         return Cell(
             score=score_view(
                 point.score, metric=one.task, unit=one.unit, link=self.link(point, one.task)
             ),
-            n=shown_count(
-                point.score.n,
-                sum(task.n for task in tasks),
-                sum(items) if len(items) == len(tasks) else None,
-            ),
+            n=count_over(point.score.n, tasks),
             marks=tuple(marks(run, names)),
         )
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmes.comparison.boards import count_in_words
 from olmes.comparison.eligibility import items_in_words
 from olmes.comparison.gate import GateLine, gates_of
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
-from olmes.records.shown import MISSING, metric_label, signs_of
+from olmes.records.shown import MISSING, count_over, metric_label, signs_of
 from olmes.reports import numbers
 from olmes.reports.collectors import RowCollector, seen_by
 from olmes.reports.cost import run_cost
@@ -148,7 +147,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
 def _mean(record: Record, mean: MetricScore | None, link: str) -> ScoreView | None:
     if mean is None:
         return None
-    count = count_in_words(record, record.run.mean_tasks, mean)
+    count = count_over(mean.n, [record.tasks[name] for name in record.run.mean_tasks])
     return score_view(mean, metric="mean", unit=mean.unit, about=mean, count=count, link=link)
 
 

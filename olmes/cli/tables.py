@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from olmes.comparison.boards import count_in_words
 from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
 from olmes.records.shown import (
     MARKS,
     MISSING,
+    count_over,
     metric_label,
     shown,
     shown_count,
@@ -134,6 +134,6 @@ def record_table(record: Record) -> Table:
             table.add_row(suite.name, NO_MEAN, MISSING, "", "", style="bold")
         else:
             numbers = shown(found.value, found.unit), shown_interval(found, found.unit)
-            count = count_in_words(record, record.run.mean_tasks, found)
+            count = count_over(found.n, [record.tasks[name] for name in record.run.mean_tasks])
             table.add_row(suite.name, mean, *numbers, count, style="bold")
     return table

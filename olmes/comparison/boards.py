@@ -12,7 +12,7 @@ from olmes.comparison.eligibility import item_set, items_in_words, reservations,
 from olmes.records.aggregate import common_unit, run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
-from olmes.records.shown import shown_count
+from olmes.records.shown import count_over
 from olmes.tools.hashing import content_hash
 from olmes.types import Unit
 
@@ -140,7 +140,7 @@ class Board:
             title=title,
             scores=tuple(msgspec.structs.replace(score, unit=unit) for score in scores),
             counts=tuple(
-                count_in_words(record, tasks, score)
+                count_over(score.n, [record.tasks[name] for name in tasks])
                 for record, score in zip(self.records, scores, strict=True)
             ),
         )
@@ -152,18 +152,6 @@ class Board:
         assert score is not None
         assert score.value is not None
         return (-score.value if score.higher_is_better else score.value,)
-
-
-def count_in_words(record: Record, tasks: Sequence[str], score: MetricScore) -> str:
-    """Over how many items a run's number is, with its responses or parts where they are more."""
-    responses = sum(record.tasks[name].n for name in tasks)
-    return shown_count(score.n, responses, items_of(record, tasks))
-
-
-def items_of(record: Record, tasks: Sequence[str]) -> int | None:
-    """How many items some tasks of a run were asked; None where an older record does not say."""
-    known = [items for name in tasks if (items := record.tasks[name].items) is not None]
-    return sum(known) if len(known) == len(tasks) else None
 
 
 def tags_of(board: Board) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Literal, TypedDict
 
 from olmes import stats
 from olmes.comparison.compare import Comparison, TaskComparison, UnpairedTask, compare_runs
-from olmes.comparison.eligibility import Reservation, reservations
+from olmes.comparison.eligibility import UNRANKED, Reservation, reservations
 from olmes.comparison.policy import MEAN, Policy
 from olmes.records.record import Record
 from olmes.stats import Difference, PairedDifference
@@ -28,8 +28,6 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 GATES = "gates.jsonl"
 """In the candidate's folder: a line for each time it was gated."""
-UNUSABLE = ("no number", "incomplete")
-"""What makes a task's number one that nothing is decided by."""
 
 
 class GateLine(TypedDict):
@@ -228,8 +226,8 @@ class Judge:
     def judged(self, name: str, task: TaskComparison | UnpairedTask) -> GatedScore:
         """A task that was compared."""
         kept = self.kept(name)
-        unusable = [one.sentence for one in kept if one.kind in UNUSABLE]
-        notes = [one.sentence for one in kept if one.kind not in UNUSABLE]
+        unusable = [one.sentence for one in kept if one.kind in UNRANKED]
+        notes = [one.sentence for one in kept if one.kind not in UNRANKED]
         if isinstance(task, TaskComparison):
             if task.only_a or task.only_b:
                 alone = f"{task.only_a} only in A, {task.only_b} only in B"

@@ -6,17 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from olmes import stats
-from olmes.comparison.eligibility import Kind, Reservation, asked, item_set, reservations
+from olmes.comparison.eligibility import (
+    UNRANKED,
+    Kind,
+    Reservation,
+    asked,
+    is_limited,
+    item_set,
+    reservations,
+)
 from olmes.comparison.model_scores import ModelScores
 from olmes.records.aggregate import common_unit, joinable, run_mean
 from olmes.records.record import Record
 from olmes.records.schema import TaskResult
-from olmes.records.shown import shown_count
+from olmes.records.shown import count_over
 from olmes.stats import Estimate
 from olmes.tools.hashing import content_hash
 from olmes.types import Unit
 
-NOT_COMPARED: frozenset[Kind] = frozenset(("no number", "incomplete", "demo data", "limited"))
+NOT_COMPARED: frozenset[Kind] = UNRANKED | {"demo data", "limited"}
 """A number of which one is said is shown with its mark, and no line is drawn through it."""
 
 
@@ -132,12 +140,10 @@ def half_score(
     if estimate is None:
         return None
     own = list(tasks.values())
-    known = [task.items for task in own if task.items is not None]
-    items = sum(known) if len(known) == len(own) else None
     limits = [
         asked(records[name].run, task)
         for name, task in tasks.items()
-        if asked(records[name].run, task) < task.data.n
+        if is_limited(records[name].run, task)
     ]
     versions = {
         name: [
@@ -157,7 +163,7 @@ def half_score(
         unit=common_unit(task.score.unit for task in own),
         higher_is_better=own[0].score.higher_is_better,
         metrics=list(dict.fromkeys(task.primary for task in own)),
-        count=shown_count(sum(t.score.n for t in own), sum(t.n for t in own), items),
+        count=count_over(sum(task.score.n for task in own), own),
         limit=max(limits, default=None),
         standard=all(task.standard for task in own),
         marks=list(dict.fromkeys(one.mark for one in said)),

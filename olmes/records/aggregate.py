@@ -219,6 +219,13 @@ def joinable(tasks: Iterable[TaskResult]) -> bool:
     return len({(task.score.unit, task.score.higher_is_better) for task in tasks}) <= 1
 
 
+def items_over(tasks: Iterable[TaskResult]) -> int | None:
+    """How many items some tasks were asked; None where an older record does not say of one."""
+    counts = [task.items for task in tasks]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
 def suite_unit(tasks: Iterable[TaskResult]) -> Unit:
     """The unit of the mean of some tasks: shares where all of them are."""
     return common_unit(task.score.unit for task in tasks)

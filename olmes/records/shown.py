@@ -7,8 +7,10 @@ with three digits or more.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from olmes.records.schema import MetricScore, Score
+from olmes.records.aggregate import items_over
+from olmes.records.schema import MetricScore, Score, TaskResult
 from olmes.types import Unit
 
 MISSING = "–"
@@ -72,6 +74,11 @@ def shown_count(values: int, responses: int, items: int | None) -> str:
     if items is None or (values <= items and responses <= items):
         return f"{values:,}"
     return f"{items:,} ({values:,} {'parts' if values > responses else 'responses'})"
+
+
+def count_over(values: int, tasks: Sequence[TaskResult]) -> str:
+    """As `shown_count`, of a number of one task or of several."""
+    return shown_count(values, sum(task.n for task in tasks), items_over(tasks))
 
 
 def decimals(value: float) -> int:

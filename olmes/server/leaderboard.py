@@ -16,6 +16,7 @@ from olmes.client.types import (
 from olmes.comparison import boards as ranking
 from olmes.comparison.boards import BoardColumn
 from olmes.comparison.pairs import pairwise
+from olmes.records.aggregate import items_over
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, TaskResult
 from olmes.stats import PairedDifference
@@ -77,7 +78,7 @@ def mean_number(score: MetricScore, record: Record, tasks: Sequence[str]) -> Boa
         ci_low=score.ci_low,
         ci_high=score.ci_high,
         n=score.n,
-        items=ranking.items_of(record, tasks),
+        items=items_over(record.tasks[name] for name in tasks),
         unit=score.unit,
         higher_is_better=score.higher_is_better,
     )

@@ -7,7 +7,7 @@ scoring process as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NotRequired, TypedDict
 
 from olmes.tools.hashing import content_hash
@@ -23,17 +23,6 @@ Unit = Literal["share", "number"]
 
 Finish = Literal["stop", "length", "error"]
 """Why a response ended: end of sequence or stop string, token limit, or the request failed."""
-
-
-class EngineOptions(TypedDict):
-    """How a model is run, where a user may choose; None leaves it to the engine."""
-
-    dtype: str | None
-    device: str | None
-    batch_size: int | None
-    """Responses generated together; of a server: requests at once."""
-    max_length: int | None
-    """Window in tokens."""
 
 
 class Message(TypedDict):
@@ -59,6 +48,21 @@ class Generation:
     """Responses an instance."""
     seed: int = 0
     """Seed of the sampled tokens; repeat i of an instance uses `seed + i`."""
+    top_k: int | None = None
+    """Only so many likeliest tokens are sampled from; None leaves it unset."""
+    min_p: float | None = None
+    """Only tokens at least this share as likely as the likeliest are; None leaves it unset."""
+    repetition_penalty: float | None = None
+    """What the logits of tokens that were there before are divided by (multiplied where negative)."""
+
+    def to_json(self) -> JsonObject:
+        """A JSON object: a later field where it is set, so that what leaves it out keeps its hash."""
+        fields = {f.name: getattr(self, f.name) for f in GENERATION_FIELDS}
+        return {k: v for k, v in fields.items() if v is not None or k not in LATER_FIELDS}
+
+
+GENERATION_FIELDS = fields(Generation)
+LATER_FIELDS = ("top_k", "min_p", "repetition_penalty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,18 @@ class Request:
         """A JSON object with every field of its content."""
         # dataclasses.asdict copies deeply, which for thousands of few-shot chats takes seconds.
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "item"}
-        return fields | {"generation": asdict(self.generation)}
+        return fields | {"generation": self.generation.to_json()}
 
     def made_for(self, item: str) -> Request:
         """The same request, with the id of the instance it is made for."""
         return replace(self, item=item)
+
+    def with_system(self, system: str) -> Request:
+        """The same request with a system turn before its chat; a plain prompt stays as it is."""
+        if not system or not self.messages:
+            return self
+        turn = Message(role="system", content=system)
+        return replace(self, messages=(turn, *self.messages))
 
     def repeated(self, repeat: int) -> Request:
         """The same request for another of the responses, sharing its parts."""
@@ -174,6 +185,9 @@ class ResponseJson(TypedDict):
     prompt_truncated: NotRequired[int]
     logprobs: NotRequired[Sequence[float]]
     error: NotRequired[str]
+    reasoning: NotRequired[str]
+    reasoning_tokens: NotRequired[int]
+    unfinished_thinking: NotRequired[bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +195,8 @@ class Response:
     """What came back for one request."""
 
     text: str = ""
-    """The generated text: without the prefill, cut before the stop string."""
+    """The answer: without the thought and the prefill, cut before the stop string. As a backend gives
+    it (before `olmes.reasoning.split`), the thought and its marks may still stand in it."""
     finish: Finish = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -191,11 +206,17 @@ class Response:
     """Log-likelihood requests: the summed natural-log probability of each continuation."""
     error: str = ""
     """Why the request failed; empty when it did not."""
+    reasoning: str = ""
+    """What was thought before the answer, without its marks."""
+    reasoning_tokens: int = 0
+    """Of `completion_tokens`, those of the thought, as far as it is known."""
+    unfinished_thinking: bool = False
+    """Whether the response ended inside its thought: there is no answer."""
 
     def to_json(self) -> ResponseJson:
-        """A JSON object with every field."""
+        """A JSON object with every field; those of a thought where there is one."""
         # Written out, because it is made several times a response.
-        return {
+        row: ResponseJson = {
             "text": self.text,
             "finish": self.finish,
             "prompt_tokens": self.prompt_tokens,
@@ -204,6 +225,11 @@ class Response:
             "logprobs": self.logprobs,
             "error": self.error,
         }
+        if self.reasoning or self.reasoning_tokens or self.unfinished_thinking:
+            row["reasoning"] = self.reasoning
+            row["reasoning_tokens"] = self.reasoning_tokens
+            row["unfinished_thinking"] = self.unfinished_thinking
+        return row
 
     @classmethod
     def from_json(cls, row: ResponseJson) -> Response:

@@ -17,12 +17,14 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from olmes.benchmark.registry import bundled_tasks, load_task
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
+from olmes.models.hf.generation_rows import cut_at_stop
+from olmes.reasoning import ANY, Reader, split
 from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.trainers.training_rows import VerifierJson
 from olmes.types import Doc, Response
@@ -74,6 +76,7 @@ class VerifierRewards:
         *,
         metrics: Mapping[str, str] | None = None,
         scoring_processes: int | None = None,
+        reader: Reader = ANY,
         say: Callable[[str], None] = print,
     ) -> None:
         """Load every task that rows name.
@@ -83,6 +86,7 @@ class VerifierRewards:
             metrics: by task, the metric of verifiers that name none.
             scoring_processes: how many; None takes half of the processors, shared among the
                 trainings on this machine.
+            reader: how completions are taken apart into thought and answer.
             say: gets a line about faults.
 
         Raises:
@@ -90,6 +94,7 @@ class VerifierRewards:
                 names a task that is none.
         """
         self.metrics = dict(metrics or {})
+        self.reader = reader
         self.names: dict[str, str] = {}
         tasks: dict[str, Task] = {}
         for reference, named in wanted(rows).items():
@@ -158,11 +163,12 @@ class VerifierRewards:
         return self.rewarded(rows, by_row, results)
 
     def response(self, task: str, text: str, ended: bool) -> Response:
-        """A completion as evaluation would have given it to the scorer."""
-        stops = self.pool.tasks[task].formulation.generation.stop
-        cut = min((text.find(stop) for stop in stops if stop in text), default=len(text))
-        stopped = ended or cut < len(text)
-        return Response(text=text[:cut], finish="stop" if stopped else "length")
+        """A completion as evaluation would have given it to the scorer: its thought taken out."""
+        formulation = self.pool.tasks[task].formulation
+        whole = Response(text=text, finish="stop" if ended else "length")
+        answer = split(whole, self.reader.said(formulation.reasoning))
+        found, stopped = cut_at_stop(answer.text, formulation.generation.stop)
+        return replace(answer, text=found, finish="stop" if stopped else answer.finish)
 
     def filler(self, sink: RewardedResponse) -> Callable[[str, Outcome], None]:
         """Puts what the pool's threads report into `sink`."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from olmes.errors import OlmesError
+from olmes.reasoning.split import Way
 from olmes.types import Generation
 
 
@@ -46,6 +47,10 @@ class Formulation:
     """Regular expressions that find the answer, first to last."""
     aggregate: Literal["micro", "macro"] = "micro"
     """Mean over items (micro) or unweighted mean over sub-tasks (macro)."""
+    system: str = ""
+    """A system turn before every chat."""
+    reasoning: Way = "trimmed"
+    """How the answer is cut out of a response with a thought (`olmes.reasoning.split.Way`)."""
 
     def replaced(self, settings: Mapping[str, Any]) -> Self:
         """This formulation with fields replaced; `max_tokens` and the like reach into `generation`.
@@ -81,8 +86,15 @@ class Formulation:
         return dataclasses.replace(self, **own)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with every field."""
-        return dataclasses.asdict(self)
+        """A JSON object: a later field where it is set, so that what leaves it out keeps its hash."""
+        found = dataclasses.asdict(self)
+        for name, default in LATER_FIELDS.items():
+            if found[name] == default:
+                del found[name]
+        return found | {"generation": self.generation.to_json()}
+
+
+LATER_FIELDS = {"system": "", "reasoning": "trimmed"}
 
 
 def parse_field(owner: type, name: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any, TypeVar
 import click
 
 from olmes.errors import OlmesError
-from olmes.types import EngineOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +45,49 @@ ENGINE = (
     click.option("--dtype", help="Precision; float32 on a CPU, the checkpoint's own on a GPU."),
     click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is when not given."),
 )
+ASKING = (
+    click.option(
+        "--thinking", type=click.Choice(["auto", "on", "off"]), default="auto",
+        help="Whether a model that can think does; auto leaves it to its template or server.",
+    ),
+    click.option(
+        "--thinking-budget", type=click.IntRange(min=1), metavar="TOKENS",
+        help="Tokens a thought may take, on top of the answer's own limit.",
+    ),
+    click.option(
+        "--reasoning-tags", metavar="TAGS",
+        help="Marks round a thought: '<think>,</think>', a family's name, or none.",
+    ),
+    click.option(
+        "--chat-template", metavar="FILE|NAME|plain",
+        help="In place of the checkpoint's own; plain is for base models.",
+    ),
+    click.option(
+        "--template-arg", "template_args", multiple=True, metavar="K=V",
+        help="A variable of the chat template; may be repeated.",
+    ),
+    click.option(
+        "--request-body", multiple=True, metavar="K=V",
+        help="A field of the requests to a server; may be repeated.",
+    ),
+    click.option(
+        "--trust-remote-code", is_flag=True, help="Run code that lies in the model's folder."
+    ),
+    click.option("--adapter", metavar="MODEL", help="Folder or hub id of a LoRA adapter."),
+)  # fmt: skip
+SAMPLED = (
+    click.option("--repeats", "n", type=click.IntRange(min=1), help="Responses an item."),
+    click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy decoding."),
+    click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus mass."),
+    click.option("--top-k", type=click.IntRange(min=1), help="Likeliest tokens sampled from."),
+    click.option("--min-p", type=click.FloatRange(0, 1), help="Least share of the likeliest."),
+    click.option(
+        "--repetition-penalty", type=click.FloatRange(min=0, min_open=True), help="1 is none."
+    ),
+    click.option("--seed", type=click.IntRange(min=0), help="Of the sampled tokens."),
+    click.option("--system", metavar="TEXT|FILE", help="A system turn before every chat."),
+)
+"""Settings of all tasks: `--temperature 0.6` is `--set '*.temperature=0.6'`."""
 
 
 def engine_options(command: F) -> F:
@@ -52,14 +95,51 @@ def engine_options(command: F) -> F:
 
     @functools.wraps(command)
     def gathered(**arguments: Any) -> Any:
-        chosen = {name: arguments.pop(name) for name in EngineOptions.__annotations__}
-        return command(**arguments, engine=chosen)
+        from olmes.models.options import Asking, EngineOptions, parse_values
 
-    decorated: Any = gathered
-    for option in reversed(ENGINE):
-        decorated = option(decorated)
-    result: F = decorated
-    return result
+        for name, option in (
+            ("template_args", "--template-arg"),
+            ("request_body", "--request-body"),
+        ):
+            arguments[name] = parse_values(arguments[name], option)
+        asked = {one.name: arguments.pop(one.name) for one in dataclasses.fields(Asking)}
+        names = EngineOptions.__annotations__.keys() - {"asking"}
+        chosen = {name: arguments.pop(name) for name in sorted(names)}
+        return command(**arguments, engine=chosen | {"asking": Asking(**asked)})
+
+    decorated: F = with_options(gathered, (*ENGINE, *ASKING))
+    return decorated
+
+
+def sampling_options(command: F) -> F:
+    """Give a command the settings of all tasks, as further pairs of its argument `settings`."""
+
+    @functools.wraps(command)
+    def gathered(settings: tuple[str, ...], **arguments: Any) -> Any:
+        names = ("n", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")
+        given = {name: arguments.pop(name) for name in names}
+        if (system := arguments.pop("system")) is not None:
+            given["system"] = text_or_file(system)
+        pairs = [f"*.{name}={value}" for name, value in given.items() if value is not None]
+        return command(**arguments, settings=(*pairs, *settings))
+
+    decorated: F = with_options(gathered, SAMPLED)
+    return decorated
+
+
+def with_options(command: Any, found: Iterable[Callable[[Any], Any]]) -> Any:
+    """A command with options, shown in their order."""
+    for option in reversed(list(found)):
+        command = option(command)
+    return command
+
+
+def text_or_file(given: str) -> str:
+    """The text of a file where there is one of that name, or else the text itself."""
+    try:
+        return Path(given).read_text("utf-8") if Path(given).is_file() else given
+    except OSError:  # a text too long to be a name
+        return given
 
 
 def parse_settings(

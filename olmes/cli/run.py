@@ -10,13 +10,13 @@ import click
 
 from olmes.cli import options
 from olmes.errors import OlmesError
-from olmes.types import EngineOptions
 
 if TYPE_CHECKING:
+    from olmes.models.options import EngineOptions
     from olmes.records.record import Record
     from olmes.requests.callbacks import RunCallback
     from olmes.runs.evaluation import Evaluation
-    from olmes.runs.options import RunOptions
+    from olmes.runs.options import RunOptions, Sampling
     from olmes.sequence import Member
 
 
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     show_default=True, help="Folder of the runs' folders and of the ledger.",
 )  # fmt: skip
 @options.set_option
+@options.sampling_options
+@click.option(
+    "--sampling", type=click.Choice(["task", "model"]), default="task",
+    help="Whose sampling settings: the tasks', or the checkpoint's own generation_config.",
+)  # fmt: skip
 @click.option("--judge", help="Model that judges, written as for --model; for tasks that need one.")
 @click.option(
     "--judge-budget", type=click.IntRange(min=1), metavar="TOKENS",
@@ -72,6 +77,7 @@ def command(
     settings: tuple[str, ...],
     judge: str | None,
     judge_budget: int | None,
+    sampling: Sampling,
     reason: str,
     family: str,
     engine: EngineOptions,
@@ -114,6 +120,7 @@ def command(
         ray=ray,
         workers=workers,
         scoring_processes=scoring_processes,
+        sampling=sampling,
         **engine,
     )
     evaluation = evaluation_of(suite, tasks, given)

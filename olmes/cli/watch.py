@@ -9,9 +9,9 @@ import click
 
 from olmes.cli import options
 from olmes.tools import jsonl
-from olmes.types import EngineOptions
 
 if TYPE_CHECKING:
+    from olmes.models.options import EngineOptions
     from olmes.trainers.checkpoints.manifest import Keep
     from olmes.trainers.checkpoints.request import Policy
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     show_default=True, help="Folder of the runs' folders and of the ledger.",
 )  # fmt: skip
 @options.set_option
+@options.sampling_options
 @click.option("--judge", help="Model that judges, written as for --model; for tasks that need one.")
 @click.option("--once", is_flag=True, help="Score what is there and end.")
 @click.option(

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from olmes.errors import OlmesError
 from olmes.judging.judge import BudgetedModel, Judge
+from olmes.reasoning import split
 from olmes.records.schema import ResponseRow, TaskJudge
 from olmes.requests.dispatch import answer_all
 from olmes.requests.items import Item
@@ -150,12 +151,15 @@ def judge_responses(
     if asks:
         if judge is None:
             raise OlmesError("there is no judge; give one with --judge MODEL.")
+        reader = judge.model.reader
         answer_all(
             asks,
             BudgetedModel(judge),
             journal,
             cache,
-            lambda position, response, _: answered(asks[position].place, from_response(response)),
+            lambda position, response, _: answered(
+                asks[position].place, from_response(split(response, reader))
+            ),
         )
     found = Judging(judge)
     for name, pairs in likenesses.items():

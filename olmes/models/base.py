@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from olmes.errors import OlmesError
+from olmes.reasoning.split import ANY, Reader
 from olmes.types import JsonObject, Request, Response
 
 Done = Callable[[int, Response], None]
@@ -77,6 +79,33 @@ class Model(ABC):
     @abstractmethod
     def engine(self) -> JsonObject:
         """Backend, its versions, precision and device: what changes outputs besides the weights."""
+
+    @property
+    def reader(self) -> Reader:
+        """How its responses are taken apart into thought and answer."""
+        return ANY
+
+    @property
+    def thinks(self) -> bool:
+        """Whether its answers begin with a thought, so that a prefill would stand inside it."""
+        return False
+
+    @property
+    def sampling(self) -> JsonObject:
+        """The checkpoint's own sampling settings, by field of `Generation`.
+
+        Raises:
+            OlmesError: it has none that are known.
+        """
+        raise OlmesError(
+            f"'{self.name}' has no generation_config that is known here; leave out --sampling model, "
+            "and give --temperature and --top-p instead."
+        )
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader of its numbers must know of how it was asked, a sentence each; only grows."""
+        return ()
 
     @abstractmethod
     def encode(self, request: Request) -> EncodedPrompt:

@@ -9,7 +9,8 @@ A recording is a JSON-lines file, one response a line:
 `response` is the text. The item is named by `doc_id`, its zero-based row in the official file (with
 `subtask` where the benchmark has several), or given whole as `doc`. `task` is needed only where a
 file holds several; `repeat` (0 by default) counts the responses to one item. `finish` (`stop` by
-default, `length`, `error`) and `tokens` (of the response) are optional. Other fields are ignored.
+default, `length`, `error`), `tokens` (of the response) and `reasoning` (what was thought before it) are
+optional. Other fields are ignored.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any, BinaryIO, NotRequired, TypedDict, get_args
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.models.options import ASKED, Asking
+from olmes.reasoning import Reader
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
 from olmes.types import Doc, Finish, JsonObject, Request, Response
@@ -44,6 +47,7 @@ class RecordedRow(TypedDict):
     repeat: NotRequired[int | None]
     finish: NotRequired[Finish | None]
     tokens: NotRequired[int | None]
+    reasoning: NotRequired[str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,7 @@ class RecordedResponse:
     repeat: int = 0
     finish: Finish = "stop"
     tokens: int = 0
+    reasoning: str = ""
 
     @classmethod
     def from_row(cls, row: RecordedRow, source: str) -> RecordedResponse:
@@ -74,6 +79,7 @@ class RecordedResponse:
             repeat=row.get("repeat") or 0,
             finish=row.get("finish") or "stop",
             tokens=row.get("tokens") or 0,
+            reasoning=row.get("reasoning") or "",
         )
 
     def to_response(self) -> Response:
@@ -82,6 +88,7 @@ class RecordedResponse:
             text=self.text,
             finish=self.finish,
             completion_tokens=self.tokens,
+            reasoning=self.reasoning,
             error="recorded as failed" if self.finish == "error" else "",
         )
 
@@ -130,6 +137,8 @@ def problem_of(row: Any) -> str:
     for name in ("task", "subtask"):
         if not isinstance(row.get(name) or "", str):
             return f"'{name}' must be a name"
+    if not isinstance(row.get("reasoning") or "", str):
+        return "'reasoning' must be the text that was thought before the answer"
     if (row.get("finish") or "stop") not in FINISHES:
         return f"'finish' must be one of {', '.join(FINISHES)}"
     return ""
@@ -212,10 +221,16 @@ class ReplayModel(Model):
     cacheable = False  # what the file says today is not what a model says
 
     def __init__(
-        self, name: str, path: Path, answers: Mapping[str, Response] | None = None
+        self,
+        name: str,
+        path: Path,
+        answers: Mapping[str, Response] | None = None,
+        *,
+        asking: Asking = ASKED,
     ) -> None:
         """A model that answers from the recording at `path`; `answers` are by `request_key`."""
         self.name = name
+        self.asking = asking
         self.path = path
         self.find: Callable[[Request], Response | None] = by_content(dict(answers or {}))
         """The response to a request, if there is one."""
@@ -228,7 +243,13 @@ class ReplayModel(Model):
     @property
     def engine(self) -> JsonObject:
         """The backend alone: nothing but the file changes what comes back."""
-        return {"backend": "replay"}
+        tags = self.asking.reasoning_tags
+        return {"backend": "replay", **({"reasoning_tags": tags} if tags is not None else {})}
+
+    @property
+    def reader(self) -> Reader:
+        """By the user's word, or else by the marks that a response opens with."""
+        return self.asking.reader()
 
     def encode(self, request: Request) -> EncodedPrompt:
         """The prompt as plain text: a recording does not say what template or tokens there were."""

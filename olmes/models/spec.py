@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.folder import Checkpoint, HubCheckpoint, LocalCheckpoint
+from olmes.models.options import ASKED, Asking
 
 if TYPE_CHECKING:
     from olmes.models.hf.warm import WarmMemory
@@ -72,6 +73,7 @@ def load_model(
     device: str | None = None,
     batch_size: int | None = None,
     max_length: int | None = None,
+    asking: Asking = ASKED,
     warm: WarmMemory | None = None,
 ) -> Model:
     """The model a user named, cheaply: weights are loaded by the first request that needs them.
@@ -91,14 +93,14 @@ def load_model(
         path = Path(parsed.target).expanduser()
         if not path.is_file():
             raise OlmesError(f"there is no file {path} to replay; check the path.")
-        return ReplayModel(parsed.text, path)
+        return ReplayModel(parsed.text, path, asking=asking)
     if parsed.backend == "openai":
         from olmes.models.http.endpoint import parse_endpoint
         from olmes.models.http.openai import OpenAIModel
 
         endpoint = parse_endpoint(parsed.target)
         name = f"openai:{endpoint.model}@{endpoint.url}"
-        return OpenAIModel(name, endpoint, batch_size=batch_size)
+        return OpenAIModel(name, endpoint, batch_size=batch_size, asking=asking)
 
     if parsed.backend == "vllm":
         from olmes.models.vllm import VLLMModel, parse_target
@@ -112,6 +114,7 @@ def load_model(
             device=device,
             batch_size=batch_size,
             max_length=max_length,
+            asking=asking,
             warm=warm,
         )
 
@@ -127,6 +130,7 @@ def load_model(
         device=device,
         batch_size=batch_size,
         max_length=max_length,
+        asking=asking,
         warm=warm,
     )
 

@@ -100,6 +100,7 @@ class VLLMModel(CheckpointModel):
             "device": files.describe_device(self.device),
             "max_length": self.window,
             **self.options,
+            **self.asking.to_json(),
         }
 
     @cached_property

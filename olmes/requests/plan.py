@@ -86,6 +86,8 @@ class Plan:
     limit: int | None
     not_run: Mapping[str, str] = field(default_factory=dict)
     """Requested tasks that cannot be run, each with the reason and the remedy."""
+    notes: tuple[str, ...] = ()
+    """What was changed for this model, a sentence each."""
 
     @property
     def items(self) -> Concatenation[Item]:
@@ -125,10 +127,12 @@ def make_plan(
     limit: int | None = None,
     among: Container[str] | None = None,
     not_run: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Plan:
     """Make every request of a run.
 
-    With `among` (instance ids) a limit draws from those instances only.
+    With `among` (instance ids) a limit draws from those instances only. `notes` say what was changed
+    for the model.
 
     Raises:
         OlmesError: there is no task, or the limit is not positive.
@@ -144,9 +148,10 @@ def make_plan(
         if limit is not None and among is not None:
             instances = [one for one in instances if one.id in among] or instances
         chosen = draw_instances(instances, limit)
-        requests = [task.request(one.doc).made_for(one.id) for one in chosen]
+        system = task.formulation.system
+        requests = [task.request(one.doc).with_system(system).made_for(one.id) for one in chosen]
         plans.append(TaskPlan(task, datasets[task.name], Items(chosen, requests)))
-    return Plan(tuple(plans), suite, limit, dict(not_run or {}))
+    return Plan(tuple(plans), suite, limit, dict(not_run or {}), tuple(notes))
 
 
 def draw_instances(instances: Sequence[Instance], limit: int | None) -> list[Instance]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 
 from olmes.models.base import Model
@@ -39,7 +38,7 @@ def response_key(model: Model, engine: JsonObject, request: Request) -> str:
             # A server renders and cuts into tokens by itself; there the text stands for them.
             "tokens": encoded.token_ids or encoded.text,
             "continuations": request.continuations,
-            "generation": asdict(request.generation),
+            "generation": request.generation.to_json(),
             "repeat": request.repeat,
         }
     )

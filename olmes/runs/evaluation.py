@@ -22,6 +22,7 @@ from olmes.runs.planning import Target, load_judge, plan_run, tasks_of, to_stder
 from olmes.runs.run import run
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import check_look
+from olmes.tools.hashing import content_hash
 
 
 class Evaluation:
@@ -48,8 +49,8 @@ class Evaluation:
         self.suite = suite
         self.options = options
         self.say = say
-        self.shared: Plan | None = None
-        """The plan of every model but recordings, made for the first."""
+        self.shared: dict[str, Plan] = {}
+        """Plans by how a model changes its tasks; recordings have plans of their own."""
 
     @classmethod
     def of(
@@ -102,14 +103,16 @@ class Evaluation:
         return load_model_on_ray(name, ray=options.ray, workers=options.workers, **options.engine)
 
     def plan(self, model: Model) -> Plan:
-        """Every request of a run on a model; made once for all models but recordings.
+        """Every request of a run on a model; made once for all models that are asked alike.
 
         Raises:
             OlmesError: a setting does not fit, or the data or the recording cannot be found.
         """
-        if self.shared is not None and not isinstance(model, ReplayModel):
-            return self.shared
         options = self.options
+        own = model.sampling if options.sampling == "model" else {}
+        kind = content_hash([model.thinks, own])
+        if kind in self.shared and not isinstance(model, ReplayModel):
+            return self.shared[kind]
         plan = plan_run(
             self.tasks,
             model,
@@ -118,10 +121,11 @@ class Evaluation:
             data=options.data,
             settings=options.settings,
             with_judge=options.judge is not None,
+            sampling=options.sampling,
             say=self.say,
         )
         if not isinstance(model, ReplayModel):
-            self.shared = plan
+            self.shared[kind] = plan
         return plan
 
     def run(

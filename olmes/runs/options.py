@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from olmes.judging.judge import Judge
+from olmes.models.options import Asking, EngineOptions
 from olmes.seal.look import Look
-from olmes.types import EngineOptions
 
+Sampling = Literal["task", "model"]
 DEFAULT_MODEL = "smollm2"
 DEFAULT_OUT = Path("runs")
 
@@ -51,6 +52,10 @@ class RunOptions:
     """Responses generated together; None takes as many as fit into memory."""
     max_length: int | None = None
     """Window in tokens; at most the model's, which None takes."""
+    asking: Asking = field(default_factory=Asking)
+    """How the model is asked: its template, its thinking, code it may bring."""
+    sampling: Sampling = "task"
+    """Whose sampling settings hold: the formulations', or the checkpoint's own generation_config."""
 
     @property
     def engine(self) -> EngineOptions:
@@ -60,6 +65,7 @@ class RunOptions:
             device=self.device,
             batch_size=self.batch_size,
             max_length=self.max_length,
+            asking=self.asking,
         )
 
     @property

@@ -19,8 +19,12 @@ from olmes.models.replay import RecordedResponses, ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.requests.plan import Plan, make_plan
 from olmes.requests.recorded import index_recorded, set_answers
+from olmes.runs.options import Sampling
 from olmes.seal.held_out import held_out_tasks
 from olmes.types import JsonObject
+
+EVERY = "*"
+"""In a setting's key: every task of the run."""
 
 Target = str | Task | Suite | Sequence[str | Task]
 """A suite's or a task's name, the path of a suite (.toml) or task (.py) file, a `Task`, a `Suite`, or
@@ -84,6 +88,7 @@ def plan_run(
     data: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     with_judge: bool = False,
+    sampling: Sampling = "task",
     say: Callable[[str], None] = to_stderr,
 ) -> Plan:
     """Resolve the tasks' data and make every request. Nothing is asked of the model.
@@ -92,9 +97,10 @@ def plan_run(
     Tasks that need a judge are planned only when there is one (`with_judge`).
 
     Raises:
-        OlmesError: a setting does not fit, or the data or the recording cannot be found.
+        OlmesError: a setting does not fit, the data or the recording cannot be found, or the
+            checkpoint has no sampling settings of its own.
     """
-    chosen = with_settings(tasks, settings or {})
+    chosen, notes = fitted(with_settings(tasks, settings or {}), model, sampling)
     not_run = {
         task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
         f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
@@ -114,13 +120,40 @@ def plan_run(
 
     datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
     if not chosen or not isinstance(model, ReplayModel):
-        return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run)
+        return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run, notes=notes)
     recorded = index_recorded(RecordedResponses(model.path), chosen, datasets)
     plan = make_plan(
         chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run
     )
     set_answers(model, recorded)
     return plan
+
+
+def fitted(tasks: Sequence[Task], model: Model, sampling: Sampling) -> tuple[list[Task], list[str]]:
+    """The tasks as this model is asked, and what was changed of them, a sentence each.
+
+    A prefill would stand inside the thought of a model that thinks, so it is left out there.
+
+    Raises:
+        OlmesError: the checkpoint's sampling settings are asked for and it has none.
+    """
+    chosen, notes = list(tasks), []
+    if sampling == "model":
+        own = model.sampling
+        chosen = [task.with_settings(own) for task in chosen]
+        named = ", ".join(f"{name}={value}" for name, value in own.items())
+        notes.append(f"sampled as the checkpoint's generation_config says: {named}.")
+    prefilled = [task.name for task in chosen if task.formulation.prefill]
+    if prefilled and model.thinks:
+        chosen = [
+            task.with_settings({"prefill": ""}) if task.formulation.prefill else task
+            for task in chosen
+        ]
+        notes.append(
+            f"{', '.join(prefilled)}: the prefill is left out, because this model thinks before it "
+            "answers and would read it inside its thought; --thinking off keeps it."
+        )
+    return chosen, notes
 
 
 def judged_command(task: Task, model: str, suite: Suite | None = None) -> str:
@@ -137,13 +170,20 @@ def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Ta
     Raises:
         OlmesError: a key names no task of this run, or no field.
     """
-    by_task: dict[str, JsonObject] = {task.name: {} for task in tasks}
+    everywhere = {
+        key.partition(".")[2]: value
+        for key, value in settings.items()
+        if key.partition(".")[0] == EVERY
+    }
+    # What is said of a task alone goes before what is said of all.
+    by_task: dict[str, JsonObject] = {task.name: dict(everywhere) for task in tasks}
     for key, value in settings.items():
         name, _, field = key.partition(".")
-        if not field or name not in by_task:
+        if not field or name not in (*by_task, EVERY):
             raise OlmesError(
                 f"--set {key}: write TASK.FIELD=VALUE with a task of this run "
-                f"({', '.join(by_task) or 'there is none'})."
+                f"({', '.join(by_task) or 'there is none'}), or '{EVERY}' for all of them."
             )
-        by_task[name][field] = value
+        if name != EVERY:
+            by_task[name][field] = value
     return [task.with_settings(by_task[task.name]) for task in tasks]

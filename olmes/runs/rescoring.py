@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
 from olmes.models.replay import RecordedResponse
+from olmes.reasoning import ANY, Reader, split
 from olmes.records.aggregate import Numbers, task_numbers
 from olmes.records.schema import MetricScore, ResponseRow, RowValue
 from olmes.requests.recorded import Finder
@@ -64,6 +65,7 @@ def score_recorded(
     dataset: Dataset | None,
     *,
     scoring_processes: int | None = None,
+    reader: Reader = ANY,
 ) -> Rescored:
     """Score recorded responses; no model is asked for anything.
 
@@ -72,10 +74,12 @@ def score_recorded(
         recorded: responses; several to one item are clustered in the standard error.
         dataset: where `doc_id` rows are looked up; may be None when every row holds its `doc`.
         scoring_processes: how many; None takes every processor, as no model needs one.
+        reader: how responses are taken apart into thought and answer.
 
     Raises:
         OlmesError: a row names no item.
     """
+    reader = reader.said(task.formulation.reasoning)
     finder = Finder(task, dataset)
     instances = [finder.instance(row) for row in recorded]
     rows: list[Any] = [
@@ -92,7 +96,7 @@ def score_recorded(
     sheet = ScoreSheet(task, [instance.doc for instance in instances], rows)
     with ScoringPool({task.name: task}, scoring_processes or os.cpu_count()) as pool:
         for position, row in enumerate(recorded):
-            response = row.to_response()
+            response = split(row.to_response(), reader)
             sheet.responded(position, response)
             if not response.error:
                 sheet.score(position, response, pool)

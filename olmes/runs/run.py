@@ -15,6 +15,7 @@ from itertools import chain, islice
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
+from olmes.reasoning import split
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin, answer_all
@@ -130,10 +131,13 @@ def respond(
 ) -> None:
     """Get every response; those that need no judge are scored while others are still awaited."""
     items = plan.items
+    reader = meter.model.reader
+    readers = [reader.said(sheet.task.formulation.reasoning) for sheet in sheets]
 
     def answered(position: int, response: Response, origin: Origin) -> None:
         number, row = items.locate(position)
         sheet = sheets[number]
+        response = split(response, readers[number])
         sheet.responded(row, response)
         if not response.error and not sheet.task.judged:
             sheet.score(row, response, pool)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol, TypedDict
 
 from olmes.benchmark.task import Task
+from olmes.reasoning.families import MARK
 from olmes.records.schema import FLAGS, ResponseRow, RowValue
 from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.types import Doc, Judgement, Question, Response, ResponseJson, VerdictPart
@@ -139,10 +140,13 @@ def flags_of(response: Response) -> list[str]:
     """What is to be counted of a response before it is scored, in the order of `FLAGS`."""
     found = {
         "failed": bool(response.error),
-        "empty": not (response.error or response.logprobs or response.text.strip()),
+        "empty": not (response.error or response.logprobs or response.unfinished_thinking)
+        and not response.text.strip(),
         "refusal": REFUSAL.match(response.text) is not None,
         "truncated": response.finish == "length",
+        "unfinished_thinking": response.unfinished_thinking,
         "prompt_truncated": response.prompt_truncated > 0,
+        "thought_marks": MARK.search(response.text) is not None,
     }
     return [name for name, true in found.items() if true]
 

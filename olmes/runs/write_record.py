@@ -74,7 +74,7 @@ def write_record(
         held_out=sealed(folder, look, tasks) if look else None,
         tasks=tasks,
         not_run=dict(plan.not_run),
-        warnings=warnings(tasks, plan, judges),
+        warnings=[*plan.notes, *model.notes, *warnings(tasks, plan, judges)],
         environment=environment(),
         timing={name: round(seconds, 3) for name, seconds in timing.items()},
         cost=settled(cost),
@@ -196,6 +196,10 @@ FLAG_WARNINGS = {
     "unjudged": "responses have no judgement and are not in the score",
     "prompt_truncated": "prompts were cut from the left to fit the model's window",
     "timeout": "responses hit a scorer's time or memory limit and count as wrong",
+    "unfinished_thinking": "responses ended inside their thought: they have no answer "
+    "(--thinking-budget gives thoughts more room)",
+    "thought_marks": "answers hold the marks of a thought, which nothing took out "
+    "(--reasoning-tags says which marks stand round this model's thoughts)",
 }
 
 

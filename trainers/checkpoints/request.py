@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.models.options import Asking
 from olmes.records.schema import Asker
 from olmes.runs.options import RunOptions
 from olmes.runs.planning import tasks_of, with_settings
@@ -38,19 +39,23 @@ class EvalRequest:
     device: str | None = None
     batch_size: int | None = None
     max_length: int | None = None
+    asking: Asking = field(default_factory=Asking)
     reason: str = ""
     final: bool = False
     asked_by: Asker = "hook"
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with every field."""
-        return asdict(self)
+        """A JSON object with every field; of how the model is asked, what is given."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return found | {"asking": self.asking.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EvalRequest:
         """The reverse of `to_json`."""
         target = data["target"]
-        return cls(**{**data, "target": target if isinstance(target, str) else tuple(target)})
+        asking = Asking.from_json(data.get("asking", {}))
+        named = target if isinstance(target, str) else tuple(target)
+        return cls(**{**data, "target": named, "asking": asking})
 
     @cached_property
     def members(self) -> tuple[Suite | None, list[Task]]:
@@ -83,7 +88,8 @@ class EvalRequest:
         """
         suite, tasks = self.members
         formulations = {task.name: task.formulation_hash for task in tasks}
-        decides = (self.limit, self.data, self.judge, self.dtype, self.max_length)
+        decides: list[Any] = [self.limit, self.data, self.judge, self.dtype, self.max_length]
+        decides += [asking] if (asking := self.asking.to_json()) else []
         return content_hash([suite.name if suite else None, formulations, decides])[:16]
 
     def on_device(self, device: str) -> EvalRequest:
@@ -102,6 +108,7 @@ class EvalRequest:
             device=self.device,
             batch_size=self.batch_size,
             max_length=self.max_length,
+            asking=self.asking,
         )
 
     def look(self, family: str) -> Look:

@@ -188,6 +188,7 @@ class Scorer:
             device=request.device,
             batch_size=request.batch_size,
             max_length=request.max_length,
+            asking=request.asking,
             warm=self.warm,
         )
         if duplicate := self.duplicate(job, model.fingerprint):

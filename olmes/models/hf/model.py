@@ -28,6 +28,7 @@ from olmes.models.hf.generation_rows import (
     fit,
     group_by_settings,
 )
+from olmes.models.options import ASKED, Asking
 from olmes.tools.hashing import content_hash
 from olmes.types import JsonObject, Request, Response
 
@@ -55,6 +56,7 @@ class CheckpointModel(Model):
         batch_size: the most rows run at once; by default what memory has room for. It is halved
             whenever memory does not suffice.
         max_length: tokens of prompt and answer together, when lower than the model's own limit.
+        asking: how the model is asked.
         warm: what earlier models of this process leave for this one.
 
     Raises:
@@ -73,6 +75,7 @@ class CheckpointModel(Model):
         device: str | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
+        asking: Asking = ASKED,
         warm: WarmMemory | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
@@ -81,6 +84,7 @@ class CheckpointModel(Model):
         self.checkpoint = checkpoint
         self._dtype, self._device = dtype, device
         self._batch_size, self._max_length = batch_size, max_length
+        self.asking = asking
         self.warm = warm
         self.work = Work()
 
@@ -198,6 +202,7 @@ class HFModel(CheckpointModel):
             "dtype": self.dtype,
             "device": files.describe_device(self.device),
             "max_length": self.window,
+            **self.asking.to_json(),
         }
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:

@@ -18,6 +18,7 @@ from olmes.models.http.client import Call, HTTPClient, RequestFailure
 from olmes.models.http.endpoint import OFFICIAL, Endpoint, find_key
 from olmes.models.http.pace import Patience
 from olmes.models.http.wire import RequestBody, ScoredContinuation
+from olmes.models.options import ASKED, Asking
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash
 from olmes.types import Generation, JsonObject, Request, Response
@@ -51,6 +52,7 @@ class OpenAIModel(Model):
         endpoint: the model's name there and the server's address.
         batch_size: requests at once, at most; by default 32. How many it is depends on the server.
         patience: how long to wait and how often to try.
+        asking: how the model is asked.
 
     Raises:
         OlmesError: from any method but `encode`: the server cannot be reached, refuses the key, has
@@ -64,6 +66,7 @@ class OpenAIModel(Model):
         *,
         batch_size: int | None = None,
         patience: Patience | None = None,
+        asking: Asking = ASKED,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise OlmesError(f"batch_size is {batch_size}; give 1 or more.")
@@ -71,6 +74,7 @@ class OpenAIModel(Model):
         self.endpoint = endpoint
         self.batch_size = batch_size or MOST_AT_ONCE
         self.patience = patience or Patience()
+        self.asking = asking
         self.dialect = wire.Dialect()
 
     @cached_property
@@ -139,6 +143,7 @@ class OpenAIModel(Model):
             "url": self.endpoint.host,
             "server": self.server,
             "max_length": self.window,
+            **self.asking.to_json(),
         }
 
     def encode(self, request: Request) -> EncodedPrompt:

@@ -14,6 +14,7 @@ from olmes.models.ray.cluster import Cluster, check_installed, shape_of
 from olmes.models.ray.engine import Report
 from olmes.models.ray.fleet import Fleet, check_version
 from olmes.models.spec import ModelSpec, load_model, parse_spec
+from olmes.reasoning import Reader
 from olmes.types import JsonObject, Request
 
 PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
@@ -81,6 +82,26 @@ class RayModel(Model):
     def encoding(self) -> str:
         """What decides how a request becomes tokens: the local model's."""
         return self.local.encoding
+
+    @property
+    def reader(self) -> Reader:
+        """The local model's."""
+        return self.local.reader
+
+    @property
+    def thinks(self) -> bool:
+        """As the local model."""
+        return self.local.thinks
+
+    @property
+    def sampling(self) -> JsonObject:
+        """The local model's."""
+        return self.local.sampling
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """The local model's: it has encoded every request."""
+        return self.local.notes
 
     @property
     def gpus(self) -> int:

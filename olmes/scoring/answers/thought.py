@@ -1,18 +1,18 @@
-"""What a response says aloud: what stands behind the part it marks as thought."""
+"""What a response says aloud: what stands behind the part it marks as thought.
+
+A run takes the thought out before any scorer sees the response (`olmes.reasoning.split`). What is left
+to do here is the honest metrics' own care: marks that stand elsewhere in a text.
+"""
 
 from __future__ import annotations
 
 import re
 
-NAMES = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|seed:think"
-# A title may be <<Think>>, and something to be filled in [think].
-OPENING = re.compile(
-    rf"(?<!<)<(?:{NAMES})>(?!>)|◁think▷|(?-i:\[THINK\])|<\|(?:begin_of_thought|START_THINKING)\|>",
-    re.IGNORECASE,
-)
-CLOSING = re.compile(
-    rf"</(?:{NAMES})>|◁/think▷|\[/THINK\]|<\|(?:end_of_thought|END_THINKING)\|>", re.IGNORECASE
-)
+from olmes.reasoning.families import FAMILIES, WORDS, exactly
+
+TAGS = [family for family in FAMILIES if family.name not in (*WORDS, "harmony")]
+OPENING = re.compile("|".join(exactly(family.opening) for family in TAGS))
+CLOSING = re.compile("|".join(exactly(family.closing) for family in TAGS))
 
 
 def spoken(text: str) -> str | None:

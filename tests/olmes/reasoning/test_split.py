@@ -184,7 +184,9 @@ def test_published_answers_behind_a_thought_score_what_was_published(
     assert len(recorded) == 540
     task = load_task("ifeval").with_settings({"reasoning": way})
     numbers = score_recorded(task, recorded, None).numbers
-    assert 100 * numbers.metrics[task.primary].value == pytest.approx(score, abs=0.006)
+    value = numbers.metrics[task.primary].value
+    assert value is not None
+    assert 100 * value == pytest.approx(score, abs=0.006)
     assert numbers.counts["unfinished_thinking"] == (540 if cut else 0)
 
 

@@ -52,23 +52,31 @@ def split(response: Response, reader: Reader = ANY) -> Response:
     """The response with its thought in `reasoning` and its answer in `text`.
 
     Where a server has sent the thought in a field of its own, the text is the answer already.
-    `unfinished_thinking` is set where the thought was never closed, so that there is no answer.
+    `unfinished_thinking` is set where the thought was never closed, so that there is no answer; the
+    verbatim way leaves such a response its text.
     """
     text = response.text
     if response.reasoning:
-        unfinished = response.finish == "length" and not text.strip()
-        return replace(response, unfinished_thinking=unfinished) if unfinished else response
+        cut = response.finish == "length" and not text.strip()
+        return unfinished(response) if cut else response
     if not reader.marks or response.logprobs or response.error:
         return response
-    found = verbatim(text, reader) if reader.way == "verbatim" else take_apart(text, reader)
+    found = take_apart(text, reader)
+    if reader.way == "verbatim":
+        ended = verbatim(text, reader)
+        if ended is None:
+            return response if found is None or found.closed else unfinished(response)
+        found = ended
     if found is None:
         return response
-    return replace(
-        response,
-        text=found.answer,
-        reasoning=found.reasoning,
-        unfinished_thinking=not found.closed,
-    )
+    parted = replace(response, text=found.answer, reasoning=found.reasoning)
+    return parted if found.closed else unfinished(parted)
+
+
+def unfinished(response: Response) -> Response:
+    """A response that is all thought, and so are its tokens."""
+    tokens = response.reasoning_tokens or response.completion_tokens
+    return replace(response, unfinished_thinking=True, reasoning_tokens=tokens)
 
 
 def take_apart(text: str, reader: Reader) -> Thought | None:

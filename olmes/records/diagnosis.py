@@ -16,7 +16,7 @@ from olmes.records.schema import DiagnosisCounts, ResponseRow
 LATEX = re.compile(r"\\[A-Za-z]+|\\[(\[]|\$")
 TAIL = 300
 """Characters of a response's end in which the form of its answer is looked for."""
-WHY_WRONG = ("truncated", "refusal", "empty", "unparsed")
+WHY_WRONG = ("unfinished_thinking", "truncated", "refusal", "empty", "unparsed", "thought_marks")
 """Flags that tell apart the answers which no reading calls right."""
 
 

@@ -108,7 +108,7 @@ class RecordedResponse:
         )
 
 
-def sampled(given: ResponseJson | None) -> Response:
+def sampled(given: Any) -> Response:
     """The response of a row of a samples file.
 
     Raises:

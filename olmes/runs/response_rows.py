@@ -109,8 +109,10 @@ class RunSheet(ScoreSheet):
         self.plan = plan
 
     def to_judge(self) -> Iterator[ToJudge]:
-        """The answers that a judge is to be asked about: none where a request failed or a thought never
-        ended."""
+        """The answers that a judge is to be asked about.
+
+        There is none where a request failed or a thought never ended.
+        """
         for position, row in enumerate(self.rows):
             response = row["response"] and Response.from_json(row["response"])
             if response and not response.error and not response.unfinished_thinking:

@@ -222,6 +222,10 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         """How many responses have a flag."""
         return self.counts.get(flag, 0)
 
+    def share(self, flag: str) -> float:
+        """Which share of the responses has a flag."""
+        return self.said(flag) / self.n if self.n else 0.0
+
 
 class RecordedModel(Struct, frozen=True, kw_only=True):
     """The model of a run."""

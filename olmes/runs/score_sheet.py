@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypedDict
@@ -157,7 +157,7 @@ def answer_of(response: Response) -> Response:
     return replace(response, reasoning="") if response.reasoning else response
 
 
-def unanswered_values(task: Task, doc: Doc) -> Mapping[str, RowValue]:
+def unanswered_values(task: Task, doc: Doc) -> dict[str, float | list[bool]]:
     """What honest metrics give a response that ended inside its thought: it is no answer.
 
     The protocol's own metrics say what they say of the text they are given.

@@ -16,6 +16,7 @@ from olmes.records.shown import (
     interval,
     shown,
     shown_difference,
+    shown_thoughts,
 )
 from olmes.reports import numbers
 from olmes.reports.charts import Axis
@@ -56,6 +57,8 @@ class Cell:
     """Items, with responses or parts where they are more."""
     marks: tuple[str, ...]
     """Why it is no full, standard, complete number of the benchmark's own data."""
+    thoughts: tuple[str, ...]
+    """The share of responses whose thought never ended or that hold its marks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +224,7 @@ class _View:
             ),
             n=count_over(point.score.n, tasks),
             marks=tuple(marks(run, names)),
+            thoughts=tuple(shown_thoughts(tasks)),
         )
 
     def standing(self, one: Series) -> Standing:

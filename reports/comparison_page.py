@@ -233,7 +233,7 @@ def _line(
         won_link=samples_link(task=name, kind="won"),
         lost_link=samples_link(task=name, kind="lost"),
         n=numbers.count(paired.n if paired else None),
-        notes=tuple(_line_notes(paired)) if paired else (),
+        notes=(*(_line_notes(paired) if paired else ()), *_thoughts(name, runs)),
     )
 
 
@@ -248,6 +248,15 @@ def _line_notes(entry: TaskComparison) -> list[str]:
     if entry.sealed:
         notes.append("paired under seal: no item is shown")
     return notes
+
+
+def _thoughts(task: str, runs: Sequence[ComparedRun]) -> list[str]:
+    """What went wrong with the thoughts of either run."""
+    return [
+        f"{letter}: {said}"
+        for letter, run in zip("AB", runs, strict=True)
+        for said in run.thoughts.get(task, ())
+    ]
 
 
 def _samples_link(run: ComparedRun, task: str, output: Path) -> str:

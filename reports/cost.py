@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ class CostLine:
     title: str
     prompt: str
     completion: str
+    thought: str
+    """Of the tokens written, those of thoughts; '' where none are known."""
+    answer: str
+    """The others; '' likewise."""
     judge: str
     """Read and written by the judge; a dash where there is none."""
 
@@ -40,32 +44,35 @@ def run_cost(run: RunRecord) -> CostView:
     """A run's time and tokens, as far as its record says."""
     sums = {
         kind: sum(task.tokens.get(kind, 0) for task in run.tasks.values())
-        for kind in ("prompt", "completion")
+        for kind in ("prompt", "completion", "reasoning")
     }
     judged = [spent for task in run.tasks.values() if (spent := _judge_tokens(task)) is not None]
     answering = run.timing.get("answer_s")
     return CostView(
         lines=tuple(
-            CostLine(
-                title=run.title(name),
-                prompt=numbers.count(task.tokens.get("prompt", 0)),
-                completion=numbers.count(task.tokens.get("completion", 0)),
-                judge=numbers.count(_judge_tokens(task)),
-            )
+            _line(run.title(name), task.tokens, _judge_tokens(task))
             for name, task in run.tasks.items()
         ),
-        total=CostLine(
-            title="All",
-            prompt=numbers.count(sums["prompt"]),
-            completion=numbers.count(sums["completion"]),
-            judge=numbers.count(sum(judged) if judged else None),
-        ),
+        total=_line("All", sums, sum(judged) if judged else None),
         times=tuple(
             (STAGES.get(name, name.removesuffix("_s")), numbers.seconds(value))
             for name, value in run.timing.items()
         ),
         speed=f"{sums['completion'] / answering:,.0f}" if answering else "",
         computed=_computed(run.cost) if run.cost else (),
+    )
+
+
+def _line(title: str, tokens: Mapping[str, int], judge: int | None) -> CostLine:
+    """Tokens of a task or of all, by kind."""
+    written, thought = tokens.get("completion", 0), tokens.get("reasoning", 0)
+    return CostLine(
+        title=title,
+        prompt=numbers.count(tokens.get("prompt", 0)),
+        completion=numbers.count(written),
+        thought=numbers.count(thought) if thought else "",
+        answer=numbers.count(written - thought) if thought else "",
+        judge=numbers.count(judge),
     )
 
 
@@ -88,6 +95,7 @@ MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("prefill_tokens", "Prompt tokens computed", numbers.count),
     ("shared_tokens", "Prompt tokens shared, not computed again", numbers.count),
     ("decode_tokens", "New tokens computed", numbers.count),
+    ("reasoning_tokens", "of them thought", numbers.count),
     ("tokens_per_s", "Tokens computed a second", lambda value: f"{value:,.0f}"),
     ("model_s", "In the model", numbers.seconds),
     ("load_s", "Loading", numbers.seconds),
@@ -98,7 +106,7 @@ MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("peak_gpu_bytes", "Peak GPU memory", _gigabytes),
     ("sessions", "Sessions (more than one: the run was stopped and resumed)", numbers.count),
 )
-HIDDEN_ZEROS = ("reused", "shared_tokens", "gpu_s", "peak_gpu_bytes")
+HIDDEN_ZEROS = ("reused", "shared_tokens", "reasoning_tokens", "gpu_s", "peak_gpu_bytes")
 """What is not shown where it is 0."""
 
 

@@ -16,6 +16,7 @@ from olmes.reports.samples import (
     pack_text,
     question,
 )
+from olmes.reports.thoughts import SHORTEST, shortened
 
 SHOWN = (
     "messages",
@@ -68,6 +69,7 @@ def pack_flips(tasks: Iterable[TaskComparison]) -> PackedFlips:
 
 
 def _shown(row: ResponseRow) -> dict[str, object]:
+    row = shortened(row, SHORTEST)
     found = {key: value for key in SHOWN if (value := row.get(key))}
     if messages := row.get("messages"):
         found["messages"] = messages[-1:]

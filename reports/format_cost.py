@@ -19,10 +19,12 @@ REASONS = {
 }
 """Why a protocol's metric did not see a right answer."""
 FLAGS = {
+    "unfinished_thinking": "unfinished thinking",
     "truncated": "truncated",
     "refusal": "refusal",
     "empty": "empty",
     "unparsed": "unparsed",
+    "thought_marks": "marks of a thought",
 }
 """What else is known of wrong answers."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from olmes.comparison.boards import Board, BoardColumn, boards_of, tags_of, title_of
 from olmes.comparison.pairs import pairwise
 from olmes.records.record import Record
-from olmes.records.shown import difference_interval, shown_difference, signs_of
+from olmes.records.shown import difference_interval, shown_difference, shown_thoughts, signs_of
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
@@ -40,6 +40,8 @@ class Line:
     """The mean, where there is one, then every task."""
     counts: tuple[str, ...]
     """Beside each, over how many items it is; '' where the column says so."""
+    thoughts: tuple[tuple[str, ...], ...]
+    """Below each, the share of responses whose thought never ended or that hold its marks."""
     values: tuple[float, ...]
     """By which the columns are sorted."""
 
@@ -209,6 +211,9 @@ def _line(
             for column in columns
         ),
         counts=tuple("" if column.count else column.counts[index] for column in columns),
+        thoughts=tuple(
+            tuple(shown_thoughts(record.tasks[name] for name in column.tasks)) for column in columns
+        ),
         values=tuple(round(column.values[index], 6) for column in columns),
     )
 

@@ -1,4 +1,4 @@
-"""How long a task's responses are, and how many ran into the token limit."""
+"""How long a task's responses are, how much of that is thought, and how many ran into a limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from olmes.records.schema import ResponseRow, TaskResult
-from olmes.records.shown import MISSING, shown
+from olmes.records.shown import MISSING, shown_share
 from olmes.reports import numbers
 from olmes.reports.links import Link
 
@@ -40,6 +40,14 @@ class Lengths:
     truncated: str
     truncated_share: str
     truncated_link: str
+    thought: str
+    """Mean tokens of the thoughts; '' where none is known."""
+    answer: str
+    """Mean tokens of what is no thought; '' likewise."""
+    unfinished: str
+    """Thoughts that never ended; '' where there are none."""
+    unfinished_share: str
+    unfinished_link: str
     bins: tuple[Bin, ...]
     words: str
     """The histogram in words."""
@@ -82,6 +90,7 @@ def length_view(
     generation = task.formulation.get("generation") or {}
     limit = generation.get("max_tokens")
     truncated = task.said("truncated")
+    thought, unfinished = task.tokens.get("reasoning", 0), task.said("unfinished_thinking")
     most = max([*lengths, limit or 0])
     return Lengths(
         title=task.title or name,
@@ -90,8 +99,13 @@ def length_view(
         longest=numbers.count(max(lengths)) if lengths else MISSING,
         limit=numbers.count(limit) if limit else MISSING,
         truncated=numbers.count(truncated),
-        truncated_share=f"{shown(truncated / n, 'share')} %",
+        truncated_share=shown_share(truncated, n),
         truncated_link=link(task=name, flag="truncated") if truncated else "",
+        thought=f"{thought / n:,.0f}" if thought else "",
+        answer=f"{(total - thought) / n:,.0f}" if thought else "",
+        unfinished=numbers.count(unfinished) if unfinished else "",
+        unfinished_share=shown_share(unfinished, n) if unfinished else "",
+        unfinished_link=link(task=name, flag="unfinished_thinking") if unfinished else "",
         bins=_histogram(lengths, most),
         words=f"Histogram from 0 to {numbers.count(most)} tokens",
     )

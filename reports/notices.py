@@ -8,6 +8,7 @@ from typing import Literal
 
 from olmes.comparison.eligibility import items_in_words
 from olmes.records.schema import RunRecord, TaskResult
+from olmes.records.shown import THOUGHTS, shown_share
 from olmes.reports.links import HELD_OUT, samples_link
 from olmes.reports.numbers import count
 
@@ -50,6 +51,7 @@ def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:
         *_scorer(run, sealed),
         *_judging(run, sealed),
         *_cut_prompts(run, sealed),
+        *_thoughts(run, sealed),
     ]
     return sorted(found, key=lambda notice: notice.level != "stop")
 
@@ -194,3 +196,16 @@ def _cut_prompts(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
     text = f"{_counted(cut, 'prompt')} did not fit the model's window and lost the beginning."
     link = _flag_link(run.tasks, "prompt_truncated", sealed)
     return [Notice("caution", "Prompts cut", text, link)]
+
+
+def _thoughts(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
+    """Thoughts that never ended, and marks of thoughts that stand in answers."""
+    titles = {"unfinished_thinking": "Unfinished thinking", "thought_marks": "Marks of a thought"}
+    found = []
+    for flag, title in titles.items():
+        if total := _total(run.tasks.values(), flag):
+            names = _titles(run, lambda task, flag=flag: task.said(flag) > 0)  # type: ignore[misc]
+            share = shown_share(total, sum(task.n for task in run.tasks.values()))
+            text = f"{names}: {_counted(total, 'response')} ({share}) {THOUGHTS[flag]}."
+            found.append(Notice("caution", title, text, _flag_link(run.tasks, flag, sealed)))
+    return found

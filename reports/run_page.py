@@ -37,6 +37,7 @@ from olmes.reports.scores import (
     suite_score,
     task_scores,
 )
+from olmes.reports.thoughts import issue_words
 from olmes.tools import jsonl
 from olmes.tools.as_json import as_json
 
@@ -237,7 +238,11 @@ def _task_view(
         tags=tuple(_tags(task)),
         responses=_responses(task),
         issues=tuple(
-            (numbers.count(counts[flag]), word, link(task=name, flag=flag))
+            (
+                numbers.count(counts[flag]),
+                issue_words(flag, word, task),
+                link(task=name, flag=flag),
+            )
             for flag, word in ISSUES.items()
             if counts.get(flag)
         ),

@@ -19,6 +19,7 @@ from typing import Any
 from olmes.records.items import mean_value
 from olmes.records.schema import ResponseRow, RowValue, TaskResult
 from olmes.reports.numbers import is_number
+from olmes.reports.thoughts import LONGEST, room_for_each, shortened
 from olmes.tools import jsonl
 
 CHUNK_CHARS = 200_000
@@ -51,19 +52,24 @@ class PackedTask:
 
 @dataclass(frozen=True, slots=True)
 class ShownSamples:
-    """Which samples of a task a page holds: the first responses to each item, as many as fit."""
+    """Which samples of a task a page holds: the first responses to each item, as many as fit.
+
+    Of long thoughts it holds the beginning and the end.
+    """
 
     rows: float
     """Samples, at most."""
     repeats: float
     """Responses to an item, at most."""
+    thought: int = LONGEST
+    """Characters of a thought, at most."""
 
     @classmethod
     def of(cls, rows: int, repeats: int) -> ShownSamples:
         """For a task of so many rows, of which an item has `repeats`: all, if they fit."""
         if rows <= SHOWN:
-            return ALL
-        return cls(SHOWN, max(1, SHOWN * repeats // rows))
+            return cls(math.inf, math.inf, room_for_each(rows))
+        return cls(SHOWN, max(1, SHOWN * repeats // rows), room_for_each(SHOWN))
 
     def has(self, row: ResponseRow, before: int) -> bool:
         """Whether the page holds a row, when it holds so many before it."""
@@ -124,7 +130,7 @@ def pack_task(
         counts.update(flags)
         if shown.has(row, len(columns)):
             columns.add(row, values, flags)
-            chunks.add(row)
+            chunks.add(shortened(row, shown.thought))
     packed, starts = chunks.end()
     return PackedTask(
         index=pack({"shared": task.shared_messages, **columns.index()}),

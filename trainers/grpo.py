@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.trainers.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipe import RLVRRecipe
 from olmes.trainers.rewards import VerifierRewards, distinct_ngrams
@@ -26,7 +27,12 @@ def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
         OlmesError: no prompt fits, or a verifier is unknown.
     """
     rows = fitting(prepared)
-    with VerifierRewards(rows, metrics=prepared.recipe.reward_metrics, say=prepared.say) as rewards:
+    with VerifierRewards(
+        rows,
+        metrics=prepared.recipe.reward_metrics,
+        reader=reader_of(prepared.tokenizer),
+        say=prepared.say,
+    ) as rewards:
         return run_trainer(build_grpo(prepared, rows, rewards), prepared)
 
 
@@ -93,6 +99,7 @@ def reward_function(
     """
     recipe = prepared.recipe
     ends = end_tokens(prepared)
+    marks = mark_tokens(prepared.tokenizer, rewards.reader)
 
     def verified(
         prompts: list[Any],  # noqa: ARG001 (TRL gives it by name)
@@ -103,12 +110,16 @@ def reward_function(
         **_: Any,
     ) -> list[float]:
         texts = [text_of(completion) for completion in completions]
+        if marks:  # which TRL's texts lack
+            texts = texts_with_marks(prepared.tokenizer, completion_ids, marks)
         ended = [bool(ids) and ids[-1] in ends for ids in completion_ids]
         found = rewards.score([{"verifiers": held} for held in verifiers], texts, ended)
         for task, value in found.by_task.items():
             log_metric(f"verifier/{task}", value)
         log_metric("verifier/timeouts", found.timeouts)
         log_metric("verifier/crashes", found.crashes)
+        if rewards.reader.known:
+            log_metric("completions/unfinished_thinking", found.unfinished / len(texts))
         log_metric("completions/ended", sum(ended) / len(ended))
         log_metric("completions/distinct_3", distinct_ngrams(texts))
         scaled = [reward * recipe.reward_scale for reward in found.rewards]

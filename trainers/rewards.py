@@ -25,6 +25,7 @@ from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.models.hf.generation_rows import cut_at_stop
 from olmes.reasoning import ANY, Reader, split
+from olmes.runs.score_sheet import answer_of, unanswered_values
 from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.trainers.training_rows import VerifierJson
 from olmes.types import Doc, Response
@@ -60,6 +61,8 @@ class Rewarded:
     """Mean value of each task's verifiers, unweighted, over the responses they scored."""
     timeouts: int
     crashes: int
+    unfinished: int
+    """Responses that ended inside their thought."""
 
 
 class VerifierRewards:
@@ -142,7 +145,7 @@ class VerifierRewards:
     def score(
         self, rows: Sequence[Row], texts: Sequence[str], ended: Sequence[bool] | None = None
     ) -> Rewarded:
-        """The reward of each response.
+        """The reward of each response; one that ended inside its thought is no answer.
 
         Args:
             rows: with `verifiers`, a list or its JSON text; equal rows are one prompt.
@@ -153,14 +156,21 @@ class VerifierRewards:
             OlmesError: a scorer crashed on every response of the batch, or none could be started.
         """
         by_row = [self.verifiers(row) for row in rows]
+        unfinished: set[int] = set()
         results = [[RewardedResponse() for _ in verifiers] for verifiers in by_row]
         for index, verifiers in enumerate(by_row):
             done = ended is None or ended[index]
             for verifier, sink in zip(verifiers, results[index], strict=True):
                 response = self.response(verifier.task, texts[index], done)
-                self.pool.submit(verifier.task, verifier.doc, response, self.filler(sink))
+                if response.unfinished_thinking:
+                    unfinished.add(index)
+                    task = self.pool.tasks[verifier.task]
+                    sink.values.update(unanswered_values(task, verifier.doc))
+                if verifier.metric not in sink.values:
+                    asked = answer_of(response)
+                    self.pool.submit(verifier.task, verifier.doc, asked, self.filler(sink))
         self.pool.join()
-        return self.rewarded(rows, by_row, results)
+        return replace(self.rewarded(rows, by_row, results), unfinished=len(unfinished))
 
     def response(self, task: str, text: str, ended: bool) -> Response:
         """A completion as evaluation would have given it to the scorer: its thought taken out."""
@@ -214,6 +224,7 @@ class VerifierRewards:
             by_task={name: sum(values) / len(values) for name, values in by_task.items()},
             timeouts=happened["timeout"],
             crashes=happened["crash"],
+            unfinished=0,
         )
 
     def value(

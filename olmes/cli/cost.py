@@ -12,9 +12,10 @@ def cost_line(record: Record) -> str:
         return ""
     shared = f" ({cost.shared_tokens:,} more shared)" if cost.shared_tokens else ""
     speed = f", {cost.tokens_per_s:,.0f} tokens/s" if cost.tokens_per_s else ""
+    thought = f" ({cost.reasoning_tokens:,} of them thought)" if cost.reasoning_tokens else ""
     parts = [
         f"{cost.requests:,} requests",
-        f"{cost.prefill_tokens:,} tokens read{shared}, {cost.decode_tokens:,} written{speed}",
+        f"{cost.prefill_tokens:,} tokens read{shared}, {cost.decode_tokens:,} written{thought}{speed}",
         f"model {cost.model_s:.1f} s, loading {cost.load_s:.1f} s, idle {cost.idle_s or 0:.1f} s",
         f"scoring {cost.scoring_cpu_s:.1f} cpu s",
     ]

@@ -70,19 +70,25 @@ def lines(one: CostEstimate) -> list[str]:
 
 def writes(one: CostEstimate) -> str:
     """New tokens, and how they are known."""
+    thoughts = (
+        f", thoughts {one.thought_tokens_limit:,} of them (--thinking-budget)"
+        if one.thought_tokens_limit
+        else ""
+    )
     known = {name: run for name, run in one.lengths_from.items() if run}
     unknown = [name for name, run in one.lengths_from.items() if not run]
     if not known:
-        return (
-            f"at most {one.new_tokens_limit:,} tokens (no earlier record tells how many it will be)"
-        )
+        most = f"at most {one.new_tokens_limit:,} tokens{thoughts}"
+        return f"{most} (no earlier record tells how many it will be)"
     runs = dict.fromkeys(known.values())
     how = "; ".join(
         f"{', '.join(name for name, said in known.items() if said == run)} as in {run}"
         for run in runs
     )
     rest = f"; {', '.join(unknown)} at its limit" if unknown else ""
-    return f"about {one.new_tokens:,} tokens, at most {one.new_tokens_limit:,} ({how}{rest})"
+    return (
+        f"about {one.new_tokens:,} tokens, at most {one.new_tokens_limit:,}{thoughts} ({how}{rest})"
+    )
 
 
 def duration(seconds: float | None) -> str:

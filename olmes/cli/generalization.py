@@ -149,7 +149,11 @@ def diagnosis_table(tasks: Mapping[str, DiagnosisCounts]) -> Table:
     """What the format cost, by task."""
     from olmes.cli.tables import blank_table
 
-    table = blank_table("task", "lost to", "n", "wrong", "lost to format", "refusal", "truncated")
+    flags = ["refusal", "truncated"]
+    if any(found.flags.get("unfinished_thinking") for found in tasks.values()):
+        flags.append("unfinished_thinking")
+    heads = [flag.replace("_thinking", "") for flag in flags]
+    table = blank_table("task", "lost to", "n", "wrong", "lost to format", *heads)
     for name, found in tasks.items():
         reasons = ", ".join(f"{why} {count}" for why, count in found.lost_by.items())
         share = None if found.lost is None or not found.n else found.lost / found.n
@@ -159,7 +163,6 @@ def diagnosis_table(tasks: Mapping[str, DiagnosisCounts]) -> Table:
             str(found.n),
             str(found.wrong),
             "–" if share is None else f"{found.lost} ({shown(share, 'share')} %)",
-            str(found.flags.get("refusal", 0)),
-            str(found.flags.get("truncated", 0)),
+            *(str(found.flags.get(flag, 0)) for flag in flags),
         )
     return table

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 @click.option("--task", required=True, help="A task's name or file.")
 @options.data_option
 @options.set_option
+@click.option(
+    "--reasoning-tags", metavar="TAGS",
+    help="Marks round a thought: '<think>,</think>', a family's name, or none; without it, the marks "
+    "that a response opens with.",
+)  # fmt: skip
 @click.option("--verdicts", type=click.Path(path_type=Path), help="Write one JSON row a response.")
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @options.json_option
@@ -33,6 +38,7 @@ def command(
     task: str,
     data: Path | None,
     settings: tuple[str, ...],
+    reasoning_tags: str | None,
     verdicts: Path | None,
     scoring_processes: int | None,
     as_json: bool,
@@ -40,13 +46,17 @@ def command(
     """Score the recorded responses of FILE (JSON lines) without a model.
 
     A row has `response` and either `doc_id` (row in the official file, with `subtask` where a
-    benchmark has one file a sub-task) or an inline `doc` with that file's fields.
+    benchmark has one file a sub-task) or an inline `doc` with that file's fields. A row's `reasoning`
+    is what was thought before the response; marks of a thought in the response are taken out. A samples
+    file of a run (samples/TASK.jsonl) is read as well.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
-    from olmes.models.replay import read_recorded
+    from olmes.models.options import Asking
+    from olmes.models.recorded_rows import read_recorded
     from olmes.runs.planning import judged_command, with_settings
     from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
+    from olmes.runs.score_sheet import MARKS_LEFT
     from olmes.tools import jsonl
 
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
@@ -54,11 +64,14 @@ def command(
         raise OlmesError(
             f"{scorer.name} needs a judge; run `{judged_command(scorer, f'replay:{file}')}` instead."
         )
+    reader = Asking(reasoning_tags=reasoning_tags).reader()
     recorded = read_recorded(file)
     dataset = None
     if needs_data(recorded):
         dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
-    scored = score_recorded(scorer, recorded, dataset, scoring_processes=scoring_processes)
+    scored = score_recorded(
+        scorer, recorded, dataset, scoring_processes=scoring_processes, reader=reader
+    )
     if verdicts is not None:
         jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
     if as_json:
@@ -72,6 +85,8 @@ def command(
             click.echo(f"verdicts  {verdicts}")
     for why, count in broken(scored.rows).most_common(3):
         click.echo(f"olmes: {count} could not be scored: {why}", err=True)
+    if left := scored.counts["thought_marks"]:
+        click.echo(f"olmes: {left} {MARKS_LEFT}.", err=True)
     return 1 if scored.counts["crashed"] else 0
 
 

@@ -21,12 +21,19 @@ from olmes.records.shown import (
     shown,
     shown_count,
     shown_interval,
+    shown_share,
     signs_of,
 )
 from olmes.tools.visible_text import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
 """Counts that get a place only where they are not zero."""
+THOUGHTS = {"unfinished_thinking": "unfin.", "thought_marks": "marks"}
+"""Counts that get a column with their share only where there are any: what it is called."""
+THOUGHTS_MEANT = {
+    "unfinished_thinking": "no answer: the thought never ended",
+    "thought_marks": "answers that hold marks of a thought",
+}
 NO_MEAN = "no mean of these tasks"
 
 
@@ -84,8 +91,13 @@ class TaskNumbers(Protocol):
 
 
 def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
-    """Metric, value, 95 % interval, n, truncated and unparsed counts by task."""
-    table = blank_table("task", "metric", "value", "95 % interval", "n", "trunc.", "unparsed")
+    """Metric, value, 95 % interval, n, truncated and unparsed counts by task.
+
+    Of thoughts that never ended, and of their marks in answers, the shares: where there are any.
+    """
+    thoughts = thought_columns(tasks)
+    columns = ["value", "95 % interval", "n", "trunc.", "unparsed", *thoughts.values()]
+    table = blank_table("task", "metric", *columns)
     for name, task in tasks.items():
         label = name if task.standard else f"{name}!"
         for metric, score in sorted(task.metrics.items(), key=lambda one: one[0] != task.primary):
@@ -98,6 +110,10 @@ def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
                 shown_count(score.n, task.n, task.items),
                 str(task.counts.get("truncated", 0)) if primary else "",
                 str(task.counts.get("unparsed", 0)) if primary else "",
+                *(
+                    shown_share(task.counts.get(flag, 0), task.n) if primary else ""
+                    for flag in thoughts
+                ),
                 style="bold" if primary else None,
             )
         others = ", ".join(
@@ -106,6 +122,15 @@ def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
         if others:
             table.add_row("", others, style="red")
     return table
+
+
+def thought_columns(tasks: Mapping[str, TaskNumbers]) -> dict[str, str]:
+    """The columns of what went wrong with thoughts, by flag; none where nothing did."""
+    return {
+        flag: head
+        for flag, head in THOUGHTS.items()
+        if any(task.counts.get(flag) for task in tasks.values())
+    }
 
 
 def legend(tasks: Mapping[str, TaskNumbers]) -> str:
@@ -118,7 +143,10 @@ def legend(tasks: Mapping[str, TaskNumbers]) -> str:
         words.append("! not the standard formulation")
     signs = {sign for score in scores for sign in signs_of(score)}
     words += [f"{sign} {meaning}" for sign, meaning in MARKS.items() if sign in signs]
-    return "   ".join([*words, "trunc. cut at the token limit"])
+    words.append("trunc. cut at the token limit")
+    thoughts = thought_columns(tasks)
+    words += [f"{head} {THOUGHTS_MEANT[flag]}" for flag, head in thoughts.items()]
+    return "   ".join(words)
 
 
 def record_table(record: Record) -> Table:

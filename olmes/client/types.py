@@ -39,6 +39,10 @@ class Primary(Number):
     """Values it is a mean of: responses, or their parts."""
     items: int | None
     """Items that these are of; None where an older record does not say."""
+    unfinished_thinking: float
+    """Share of the responses that ended inside their thought, so that they have no answer."""
+    thought_marks: float
+    """Share of the responses that hold marks of a thought, which nothing took out."""
 
 
 class RunSummary(TypedDict):
@@ -84,6 +88,8 @@ class Arrival(RunSummary):
     """The suite's mean, or the number of the one task."""
     interval: str
     """Its 95 % interval."""
+    thoughts: str
+    """Of which tasks a share of the responses ended inside their thought; '' for none."""
 
 
 class FileEntry(TypedDict):

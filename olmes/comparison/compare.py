@@ -15,6 +15,7 @@ from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
+from olmes.records.shown import shown_thoughts
 from olmes.stats import Difference, PairedDifference, SuiteDifference
 from olmes.stats.verdicts import MARGIN
 from olmes.types import Unit
@@ -43,6 +44,9 @@ class ComparedRun:
     held_out: HeldOut | None
     reservations: list[str]
     """What else keeps its numbers from being standard and over all items (`eligibility`)."""
+    thoughts: dict[str, list[str]]
+    """By task, the share of responses whose thought never ended or that hold its marks, in words;
+    tasks with such responses alone."""
 
     @classmethod
     def of(cls, record: Record) -> ComparedRun:
@@ -63,6 +67,9 @@ class ComparedRun:
                 for one in reservations(run)
                 if one.kind in ("limited", "not standard", "data differ")
             ],
+            thoughts={
+                name: said for name, task in run.tasks.items() if (said := shown_thoughts([task]))
+            },
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from olmes.comparison.eligibility import asked, item_set
 from olmes.records.record import Record, records_in
 from olmes.records.schema import Score, TaskResult
+from olmes.records.shown import THOUGHTS
 from olmes.types import JsonObject
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         Numbers: a row for each run, task, sub-task ('' for the whole task) and metric, with value,
         stderr, ci_low, ci_high, n, and what the number rests on (model, fingerprint, suite,
         formulation_hash, data_hash, data origin, standard, limit, items that were asked of data_items,
-        item_set, complete, demo_data, held_out, and for held-out runs looks_before and dev_then, the
+        item_set, complete, demo_data, the shares of responses with unfinished_thinking and with
+        thought_marks, held_out, and for held-out runs looks_before and dev_then, the
         development score at that time); unit and higher_is_better say what a value is, n of how many
         values (responses or their parts) it is the mean.
         Two rows with one data_hash are over the same items where item_set is the same; '' is all.
@@ -107,6 +109,7 @@ def about_task(record: Record, name: str, task: TaskResult) -> JsonObject:
         "item_set": item_set(run, [name]),
         "complete": record.complete,
         "demo_data": task.demo,
+        **{flag: task.share(flag) for flag in THOUGHTS},
         "held_out": held is not None and name in held.tasks,
         "looks_before": held.looks_before if held else None,
         "dev_then": held.dev.value if held and held.dev else None,

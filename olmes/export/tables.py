@@ -10,7 +10,7 @@ from olmes.comparison.items import SharedItems
 from olmes.comparison.pairs import pairwise
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, Score
-from olmes.records.shown import marks_of, shown, shown_interval
+from olmes.records.shown import marks_of, shown, shown_interval, shown_thoughts
 from olmes.tools.visible_text import one_line
 from olmes.types import Unit
 
@@ -214,6 +214,11 @@ def notes(board: Board, columns: Sequence[TableColumn]) -> list[str]:
                 f"{record.run.model.name}: held-out tasks looked at after {counted_looks(held)} "
                 f"of the family {held.family}; {dev_then(held)}."
             )
+        said += [
+            f"{record.run.model.name}, {name}: {words}."
+            for name, task in record.tasks.items()
+            for words in shown_thoughts([task])
+        ]
     return said
 
 

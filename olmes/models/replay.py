@@ -1,147 +1,26 @@
 """Recorded responses in place of a model: to score again, or to score what another engine said.
 
-A recording is a JSON-lines file, one response a line:
-
-    {"response": "... #### 18", "task": "gsm8k", "doc_id": 0}
-    {"response": "(B)", "task": "bbh", "subtask": "navigate", "doc_id": 7, "repeat": 1}
-    {"response": "...", "doc": {"question": "...", "answer": "..."}}
-
-`response` is the text. The item is named by `doc_id`, its zero-based row in the official file (with
-`subtask` where the benchmark has several), or given whole as `doc`. `task` is needed only where a
-file holds several; `repeat` (0 by default) counts the responses to one item. `finish` (`stop` by
-default, `length`, `error`), `tokens` (of the response) and `reasoning` (what was thought before it) are
-optional. Other fields are ignored.
+What a line of a recording holds is in `olmes.models.recorded_rows`.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, NotRequired, TypedDict, get_args
+from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.options import ASKED, Asking
+from olmes.models.recorded_rows import EMPTY, RecordedResponse, open_to_all, parse
 from olmes.reasoning import Reader
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
-from olmes.types import Doc, Finish, JsonObject, Request, Response
+from olmes.types import JsonObject, Request, Response
 
 MISSING = "no recorded response"
-FINISHES = get_args(Finish)
-MOST_REPEATS = 1_000_000
-"""Responses to one item; room is made up to the highest number."""
-
-
-class RecordedRow(TypedDict):
-    """One line of a recording as JSON; see the head of this file."""
-
-    response: str
-    doc_id: NotRequired[int | None]
-    doc: NotRequired[Doc | None]
-    subtask: NotRequired[str | None]
-    task: NotRequired[str | None]
-    repeat: NotRequired[int | None]
-    finish: NotRequired[Finish | None]
-    tokens: NotRequired[int | None]
-    reasoning: NotRequired[str | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedResponse:
-    """One line of a recording."""
-
-    source: str
-    """File and line, for errors."""
-    text: str
-    doc_id: int | None = None
-    doc: Doc | None = None
-    subtask: str = ""
-    task: str = ""
-    repeat: int = 0
-    finish: Finish = "stop"
-    tokens: int = 0
-    reasoning: str = ""
-
-    @classmethod
-    def from_row(cls, row: RecordedRow, source: str) -> RecordedResponse:
-        """The response of a checked row."""
-        return cls(
-            source=source,
-            text=row["response"],
-            doc_id=row.get("doc_id"),
-            doc=row.get("doc"),
-            subtask=row.get("subtask") or "",
-            task=row.get("task") or "",
-            repeat=row.get("repeat") or 0,
-            finish=row.get("finish") or "stop",
-            tokens=row.get("tokens") or 0,
-            reasoning=row.get("reasoning") or "",
-        )
-
-    def to_response(self) -> Response:
-        """As a model would have answered."""
-        return Response(
-            text=self.text,
-            finish=self.finish,
-            completion_tokens=self.tokens,
-            reasoning=self.reasoning,
-            error="recorded as failed" if self.finish == "error" else "",
-        )
-
-
-def read_recorded(path: Path) -> list[RecordedResponse]:
-    """The responses of a recording (plain or gzipped), in its order.
-
-    Raises:
-        OlmesError: the file is missing, a line is not such a row (file and line are named), or
-            there is none at all.
-    """
-    rows = [parse(row, f"{path}, line {number}") for number, row in jsonl.read_numbered(path)]
-    if not rows:
-        raise OlmesError(f"{path} holds no responses; write one JSON object a line.")
-    return rows
-
-
-def parse(row: Any, source: str) -> RecordedResponse:
-    """The response of one row, after checking it.
-
-    Raises:
-        OlmesError: a field is missing or has the wrong type.
-    """
-    if problem := problem_of(row):
-        raise OlmesError(f"{source}: {problem}.")
-    return RecordedResponse.from_row(row, source)
-
-
-def problem_of(row: Any) -> str:
-    """What is wrong with a row; '' when nothing is."""
-    if not isinstance(row, dict):
-        return "not a JSON object; write one a line"
-    if not isinstance(row.get("response"), str):
-        return "'response' must be the response's text"
-    doc_id, doc = row.get("doc_id"), row.get("doc")
-    if doc_id is None and doc is None:
-        return "give 'doc_id' (row in the official file) or 'doc' (the item itself)"
-    if doc is not None and not isinstance(doc, dict):
-        return "'doc' must be the item as a JSON object"
-    for name in ("doc_id", "repeat", "tokens"):
-        value = row.get(name)
-        if value is not None and (type(value) is not int or value < 0):
-            return f"'{name}' must be a whole number, 0 or more"
-    if (row.get("repeat") or 0) >= MOST_REPEATS:
-        return f"'repeat' must be below {MOST_REPEATS}; number the responses to an item from 0"
-    for name in ("task", "subtask"):
-        if not isinstance(row.get(name) or "", str):
-            return f"'{name}' must be a name"
-    if not isinstance(row.get("reasoning") or "", str):
-        return "'reasoning' must be the text that was thought before the answer"
-    if (row.get("finish") or "stop") not in FINISHES:
-        return f"'finish' must be one of {', '.join(FINISHES)}"
-    return ""
 
 
 def request_key(request: Request) -> str:
@@ -166,6 +45,7 @@ class RecordedResponses:
         Raises:
             OlmesError: as `read_recorded`.
         """
+        open_to_all(self.path)
         offset, empty = 0, True
         for number, line in enumerate(jsonl.read_lines(self.path), start=1):
             if line.strip():
@@ -173,7 +53,7 @@ class RecordedResponses:
                 yield offset, parse(self.row(line, number), f"{self.path}, line {number}")
             offset += len(line)
         if empty:
-            raise OlmesError(f"{self.path} holds no responses; write one JSON object a line.")
+            raise OlmesError(f"{self.path} {EMPTY}")
 
     def row(self, line: bytes, number: int) -> Any:
         """A line as JSON: by the fast parser, unless a document's numbers must be exact."""
@@ -198,7 +78,7 @@ class RecordedResponses:
     def at(self, offset: int) -> RecordedResponse:
         """The response at an offset that iteration gave, which checked it."""
         self.stream.seek(offset)
-        row: RecordedRow = self.row(self.stream.readline(), 0)
+        row = self.row(self.stream.readline(), 0)
         return RecordedResponse.from_row(row, f"{self.path}, byte {offset}")
 
     def source_of(self, offset: int) -> str:
@@ -264,7 +144,9 @@ class ReplayModel(Model):
             done(index, self.find(request) or missing)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Report every request as failed: a recording holds texts and no probabilities."""
-        error = "a recording holds no log-probabilities"
-        for index in range(len(requests)):
-            done(index, Response(finish="error", error=error))
+        """Answer from the samples of a run; other recordings hold texts and no probabilities."""
+        none = Response(finish="error", error="the recording holds no log-probabilities")
+        for index, request in enumerate(requests):
+            found = self.find(request) or none
+            weighed = len(found.logprobs) == len(request.continuations)
+            done(index, found if weighed or found.error else none)

@@ -10,6 +10,7 @@ from olmes.models.base import Model
 from olmes.models.hf.generation_rows import UnanswerableError, fit
 from olmes.models.hf.model import CheckpointModel
 from olmes.models.hf.prefix import PrefixGroup, TokenTree, prefix_groups, running_order
+from olmes.models.options import ASKED, THINKING_BUDGET, Asking
 from olmes.types import Request
 
 
@@ -20,18 +21,24 @@ class Workload:
     prompt_tokens: int | None
     shared_tokens: int | None
     new_tokens: list[int]
-    """The most new tokens, by request."""
+    """The most new tokens of an answer, by request."""
+    thoughts: list[int]
+    """The most tokens of a thought before it, by request; 0 for a model that is not known to think."""
 
 
 def workload(model: Model, requests: Sequence[Request]) -> Workload:
     """The tokens of requests, as a checkpoint's backend would lay them out in its fills."""
     if not isinstance(model, CheckpointModel):
         limits = [0 if one.continuations else one.generation.max_tokens for one in requests]
-        return Workload(None, None, limits)
-    prompts, new_tokens = [], []
+        budget = thinking_budget(model)
+        return Workload(None, None, limits, [budget if limit else 0 for limit in limits])
+    prompts: list[array[int]] = []
+    new_tokens: list[int] = []
+    thoughts: list[int] = []
     continuations: list[list[array[int]]] = []
     for index, request in enumerate(requests):
         new_tokens.append(0)
+        thoughts.append(0)
         try:
             if request.continuations:
                 continuations.append(candidates(model, index, request))
@@ -41,11 +48,26 @@ def workload(model: Model, requests: Sequence[Request]) -> Workload:
             continue
         prompts.append(row.prompt_ids)
         new_tokens[-1] = row.max_tokens
+        thoughts[-1] = thought_room(model, len(row.prompt_ids), row.max_tokens)
     asked = sum(map(len, prompts)) + sum(
         len(ids) for sequences in continuations for ids in sequences
     )
     computed = computed_once([[ids] for ids in prompts]) + computed_once(continuations)
-    return Workload(asked, asked - computed, new_tokens)
+    return Workload(asked, asked - computed, new_tokens, thoughts)
+
+
+def thinking_budget(model: Model) -> int:
+    """Tokens that a thought of a model may take; 0 for one that is not known to think."""
+    if not model.thinks:
+        return 0
+    asking: Asking = getattr(model, "asking", ASKED)
+    return asking.thinking_budget or THINKING_BUDGET
+
+
+def thought_room(model: CheckpointModel, prompt: int, answer: int) -> int:
+    """Tokens that a thought may take before an answer: its budget, or what the window leaves."""
+    budget, window = thinking_budget(model), model.window
+    return budget if window is None else max(0, min(budget, window - prompt - answer))
 
 
 def candidates(model: CheckpointModel, index: int, request: Request) -> list[array[int]]:

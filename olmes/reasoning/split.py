@@ -53,7 +53,7 @@ def split(response: Response, reader: Reader = ANY) -> Response:
 
     What a server has sent in a field of its own is thought already, and its text is read all the
     same: a thought may go on there. `unfinished_thinking` is set where the thought was never closed,
-    so that there is no answer.
+    so that there is no answer; the verbatim way leaves such a response its text.
     """
     if response.logprobs or response.error:
         return response
@@ -62,16 +62,23 @@ def split(response: Response, reader: Reader = ANY) -> Response:
     if reader.marks:
         # What the prompt has opened is closed where a server has told the thought apart.
         how = replace(reader, opened=False) if sent else reader
-        found = verbatim(text, how) if reader.way == "verbatim" else take_apart(text, how)
+        found = take_apart(text, how)
+        if reader.way == "verbatim":
+            open_end = found is not None and not found.closed
+            found = verbatim(text, how)
+            if found is None and open_end:
+                return unfinished(response)
     if found is None:
-        unfinished = bool(sent) and response.finish == "length" and not text.strip()
-        return replace(response, unfinished_thinking=True) if unfinished else response
-    return replace(
-        response,
-        text=found.answer,
-        reasoning=joined([sent, found.reasoning]),
-        unfinished_thinking=not found.closed,
-    )
+        cut = bool(sent) and response.finish == "length" and not text.strip()
+        return unfinished(response) if cut else response
+    parted = replace(response, text=found.answer, reasoning=joined([sent, found.reasoning]))
+    return parted if found.closed else unfinished(parted)
+
+
+def unfinished(response: Response) -> Response:
+    """A response that is all thought, and so are its tokens."""
+    tokens = response.reasoning_tokens or response.completion_tokens
+    return replace(response, unfinished_thinking=True, reasoning_tokens=tokens)
 
 
 def take_apart(text: str, reader: Reader) -> Thought | None:

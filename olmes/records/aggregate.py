@@ -63,6 +63,8 @@ class TaskNumbers:
         """First responses, one an item."""
         self.counts: Counter[str] = Counter()
         self.tokens = {"prompt": 0, "completion": 0}
+        self.reasoning = 0
+        """Of the completion's tokens, those that are known to be thought."""
 
     def add(self, row: ResponseRow) -> None:
         """Count one row in."""
@@ -73,6 +75,7 @@ class TaskNumbers:
         if response := row["response"]:
             self.tokens["prompt"] += response["prompt_tokens"]
             self.tokens["completion"] += response["completion_tokens"]
+            self.reasoning += response.get("reasoning_tokens", 0)
         cluster = -1
         for name, sums in self.sums.items():
             if (value := row["values"].get(name)) is not None:
@@ -107,7 +110,7 @@ class TaskNumbers:
                 if name
             },
             counts={flag: self.counts[flag] for flag in FLAGS},
-            tokens=dict(self.tokens),
+            tokens=self.tokens | ({"reasoning": self.reasoning} if self.reasoning else {}),
         )
 
     def unit(self, metric: Metric) -> Unit:

@@ -18,6 +18,8 @@ TAIL = 300
 """Characters of a response's end in which the form of its answer is looked for."""
 WHY_WRONG = ("truncated", "refusal", "empty", "unparsed")
 """Flags that tell apart the answers which no reading calls right."""
+OF_THOUGHTS = ("unfinished_thinking", "thought_marks")
+"""Those that only models which think can have; named where there are any."""
 
 
 class Diagnosis:
@@ -55,7 +57,8 @@ class Diagnosis:
             wrong=self.wrong,
             lost=self.lost_by.total() if self.honest else None,
             lost_by=dict(sorted(self.lost_by.items())),
-            flags={flag: self.flags[flag] for flag in WHY_WRONG},
+            flags={flag: self.flags[flag] for flag in WHY_WRONG}
+            | {flag: self.flags[flag] for flag in OF_THOUGHTS if self.flags[flag]},
         )
 
 

@@ -175,7 +175,13 @@ class TaskResult(Struct, frozen=True, kw_only=True):
     counts: Annotated[
         dict[str, Count], Meta(description="responses by what happened: " + ", ".join(FLAGS))
     ]
-    tokens: Annotated[dict[str, Count], Meta(description="`prompt` and `completion`")] = {}
+    tokens: Annotated[
+        dict[str, Count],
+        Meta(
+            description="`prompt` and `completion`; `reasoning`: of the latter, those of thoughts, as "
+            "far as they are known"
+        ),
+    ] = {}
     diagnosis: Annotated[
         DiagnosisCounts | None, Meta(description="how wrong answers came about")
     ] = None
@@ -215,6 +221,10 @@ class TaskResult(Struct, frozen=True, kw_only=True):
     def said(self, flag: str) -> int:
         """How many responses have a flag."""
         return self.counts.get(flag, 0)
+
+    def share(self, flag: str) -> float:
+        """Which share of the responses has a flag."""
+        return self.said(flag) / self.n if self.n else 0.0
 
 
 class RecordedModel(Struct, frozen=True, kw_only=True):
@@ -357,6 +367,9 @@ class Cost(Struct, kw_only=True):
         Meta(description="prompt tokens computed once for several; `null`: not known"),
     ] = None
     decode_tokens: Annotated[Count, Meta(description="new tokens the model computed")] = 0
+    reasoning_tokens: Annotated[
+        Count, Meta(description="of these, those of thoughts, as far as they are known")
+    ] = 0
     wall_s: Annotated[float, Meta(description="seconds, all sessions")] = 0.0
     model_s: Annotated[float, Meta(description="in the model, loading left out")] = 0.0
     load_s: Annotated[float, Meta(description="loading the model")] = 0.0

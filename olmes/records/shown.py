@@ -7,7 +7,8 @@ with three digits or more.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from olmes.records.aggregate import items_over
 from olmes.records.schema import MetricScore, Score, TaskResult
@@ -18,6 +19,24 @@ LOWER = "↓"
 NUMBER = "#"
 MARKS = {LOWER: "lower is better", NUMBER: "a number, not a percentage"}
 """What the signs behind a metric's name mean."""
+THOUGHTS = {
+    "unfinished_thinking": "ended inside their thought",
+    "thought_marks": "hold marks of a thought",
+}
+"""What can go wrong with responses that are a thought and an answer, by flag: words to stand behind
+their share. Tables show it only where there is any."""
+
+
+class Flagged(Protocol):
+    """A task's responses by what happened: of a record, or of recorded responses."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """By flag."""
+
+    @property
+    def n(self) -> int:
+        """Responses."""
 
 
 def shown(value: float | None, unit: Unit) -> str:
@@ -79,6 +98,26 @@ def shown_count(values: int, responses: int, items: int | None) -> str:
 def count_over(values: int, tasks: Sequence[TaskResult]) -> str:
     """As `shown_count`, of a number of one task or of several."""
     return shown_count(values, sum(task.n for task in tasks), items_over(tasks))
+
+
+def shown_share(count: int, of: int) -> str:
+    """A count as the share of all: `24.0 %`."""
+    return f"{shown(count / of if of else None, 'share')} %"
+
+
+def shown_thoughts(tasks: Iterable[Flagged]) -> list[str]:
+    """Which share of some tasks' responses has no answer for its thought never ended, or holds marks.
+
+    `24.0 % of the responses ended inside their thought`; empty where there are none.
+    """
+    found = list(tasks)
+    n = sum(task.n for task in found)
+    counts = {flag: sum(task.counts.get(flag, 0) for task in found) for flag in THOUGHTS}
+    return [
+        f"{shown_share(counts[flag], n)} of the responses {words}"
+        for flag, words in THOUGHTS.items()
+        if counts[flag]
+    ]
 
 
 def decimals(value: float) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset, by_file
 from olmes.errors import OlmesError
-from olmes.models.replay import RecordedResponse, RecordedResponses, ReplayModel
+from olmes.models.recorded_rows import RecordedResponse
+from olmes.models.replay import RecordedResponses, ReplayModel
 from olmes.types import Doc, Instance, Response
 
 MISSING = -1
@@ -97,10 +98,25 @@ class Finder:
         """The instance a row answers.
 
         Raises:
-            OlmesError: there is no such item, or the row does not say which of several.
+            OlmesError: there is no such item, the row does not say which of several, or it was
+                recorded for an item of another content.
         """
         if row.doc is not None:
             return self.from_doc(row, row.doc)
+        found = self.by_number(row)
+        if row.doc_hash and row.doc_hash != found.doc_hash:
+            raise OlmesError(
+                f"{row.source}: the response is to another item than document {row.doc_id} of "
+                f"{self.task.name} as it is read here; give the run's own data with --data."
+            )
+        return found
+
+    def by_number(self, row: RecordedResponse) -> Instance:
+        """The instance a row names by its place in the official file.
+
+        Raises:
+            OlmesError: there is no such item, or the row does not say which of several.
+        """
         assert row.doc_id is not None
         if found := self.by_position.get((row.subtask, row.doc_id)):
             return found

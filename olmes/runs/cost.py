@@ -25,7 +25,9 @@ from olmes.types import JsonObject, Request, Response
 
 FILE_NAME = "cost.json"
 SAVE_SECONDS = 1.0
-COUNTS = ("sessions", "requests", "reused", "prefill_tokens", "decode_tokens")
+COUNTS = (
+    "sessions", "requests", "reused", "prefill_tokens", "decode_tokens", "reasoning_tokens",
+)  # fmt: skip
 SECONDS = ("wall_s", "model_s", "load_s", "scoring_cpu_s", "gpu_s")
 
 
@@ -83,6 +85,10 @@ class Meter:
     def reused(self) -> None:
         """A response came from elsewhere than the model or the journal."""
         self.session.reused += 1
+
+    def thought(self, response: Response) -> None:
+        """The model's response was taken apart into thought and answer."""
+        self.session.reasoning_tokens += response.reasoning_tokens
 
     def asked(self, request: Request, response: Response) -> None:
         """The model answered a request."""

@@ -59,6 +59,8 @@ class CostEstimate:
     """Those of them that need not be computed again, since others begin alike."""
     new_tokens_limit: int
     """Written at most."""
+    thought_tokens_limit: int
+    """Of these, in thoughts."""
     new_tokens: int
     """Written, if answers are as long as in earlier records; the limit where there are none."""
     lengths_from: dict[str, str]
@@ -137,10 +139,11 @@ def estimate(
     firsts = [positions[0] for key, positions in asked.items() if key not in cached]
     work = workload(model, [items[at].request for at in firsts])
     limits = [
-        (items[at].instance.task, limit)
-        for at, limit in zip(firsts, work.new_tokens, strict=True)
+        (items[at].instance.task, limit + thought)
+        for at, limit, thought in zip(firsts, work.new_tokens, work.thoughts, strict=True)
         if limit
     ]
+    most = sum(limit for _, limit in limits)
     means = {name: mean_length(plan, model, name, records) for name, _ in limits}
     expected = sum(
         limit if (mean := means[name][0]) is None else min(mean, limit) for name, limit in limits
@@ -158,11 +161,12 @@ def estimate(
         asked=len(firsts),
         prompt_tokens=work.prompt_tokens,
         shared_tokens=work.shared_tokens,
-        new_tokens_limit=sum(work.new_tokens),
+        new_tokens_limit=most,
+        thought_tokens_limit=sum(work.thoughts),
         new_tokens=round(expected),
         lengths_from={name: source for name, (_, source) in means.items()},
         seconds=seconds(work, expected, rate),
-        seconds_limit=seconds(work, sum(work.new_tokens), rate),
+        seconds_limit=seconds(work, most, rate),
         speed_from=speed_from,
         weights_bytes=weights_bytes(model) if here else None,
     )
@@ -244,6 +248,8 @@ def mean_length(
         if (found := record.tasks.get(name))
         and found.formulation_hash == task.formulation_hash
         and found.n > found.said("failed")
+        # How long answers without thoughts are says nothing of a model that thinks.
+        and (found.tokens.get("reasoning") or not model.thinks)
     ]
     for near in (same_weights, same_family, lambda _: True):
         for record in filter(near, fitting):

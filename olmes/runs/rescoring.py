@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
-from olmes.models.replay import RecordedResponse
+from olmes.models.recorded_rows import RecordedResponse
 from olmes.reasoning import ANY, Reader, split
 from olmes.records.aggregate import Numbers, task_numbers
 from olmes.records.schema import MetricScore, ResponseRow, RowValue

@@ -14,7 +14,7 @@ from typing import Any, TypedDict, cast
 from olmes.records.schema import ResponseRow
 from olmes.requests.items import Docs, Item
 from olmes.requests.plan import TaskPlan
-from olmes.runs.score_sheet import ScoreSheet, unanswered
+from olmes.runs.score_sheet import ScoreSheet, answer_of, unanswered
 from olmes.runs.spool import Spool
 from olmes.tools.jsonl import line_of
 from olmes.types import Doc, Message, Question, Response
@@ -109,11 +109,14 @@ class RunSheet(ScoreSheet):
         self.plan = plan
 
     def to_judge(self) -> Iterator[ToJudge]:
-        """The responses of a judged task whose requests did not fail."""
+        """The answers that a judge is to be asked about.
+
+        There is none where a request failed or a thought never ended.
+        """
         for position, row in enumerate(self.rows):
             response = row["response"] and Response.from_json(row["response"])
-            if response and not response.error:
-                yield ToJudge(self, position, response)
+            if response and not response.error and not response.unfinished_thinking:
+                yield ToJudge(self, position, answer_of(response))
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,8 @@ def respond(
             sheet.score(row, response, pool)
         if origin in ("cache", "duplicate"):
             meter.reused()
+        elif origin == "model":
+            meter.thought(response)
         callback.answered(sheet.task.name, response, origin)
 
     answer_all(items, meter.metered, journal, cache, answered)
@@ -158,7 +160,7 @@ def have_judged(
 ) -> Judging:
     """Put the judged tasks' questions to the judge, and have the judged responses scored."""
     judging = [sheet for sheet in sheets if sheet.task.judged]
-    callback.judging(sum(sheet.answered for sheet in judging))
+    callback.judging(sum(sheet.to_ask for sheet in judging))
     judges = Judging(judge)
     to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
     while wave := list(islice(to_judge, JUDGED_AT_ONCE)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypedDict
 
@@ -20,6 +21,13 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 """How refusals begin. A response that begins so and then answers is counted too: read the samples."""
+
+
+MARKS_LEFT = (
+    "answers hold the marks of a thought, which nothing took out (--reasoning-tags says which marks "
+    "stand round this model's thoughts)"
+)
+NOT_ASKED = "the response ended inside its thought, so the judge was not asked"
 
 
 class Unanswered(TypedDict):
@@ -65,8 +73,8 @@ class ScoreSheet:
         self.task = task
         self.docs = docs
         self.rows = rows
-        self.answered = 0
-        """Responses whose requests did not fail."""
+        self.to_ask = 0
+        """Responses that a judge is to be asked about."""
         self.open: dict[int, ResponseRow] = {}
         """Rows that wait for verdicts."""
         self.outcomes: dict[int, dict[str, Outcome]] = {}
@@ -80,19 +88,25 @@ class ScoreSheet:
         pool: ScoringPool,
         judgements: Sequence[Judgement] | None = None,
     ) -> None:
-        """Have a response scored whose request did not fail."""
+        """Have a response scored whose request did not fail; scorers see its answer alone."""
         doc = self.docs[position]
         done = partial(self.scored, position)
-        pool.submit(self.task.name, doc, response, done, judgements)
+        pool.submit(self.task.name, doc, answer_of(response), done, judgements)
 
     def responded(self, position: int, response: Response) -> None:
         """Write a response into its row."""
-        with self.lock:
-            self.answered += not response.error
         row = self.rows[position]
         row["response"] = {**response.to_json(), "logprobs": list(response.logprobs)}
         row["flags"] = flags_of(response)
         row["note"] = response.error
+        if self.task.judged and not response.error:
+            if response.unfinished_thinking:
+                # There is nothing to ask about, and a judge would weigh what it was not given.
+                row["values"] = {**self.task.wrong_values(self.docs[position])}
+                row["note"] = NOT_ASKED
+            else:
+                with self.lock:
+                    self.to_ask += 1
         self.waits(position, row, scored=not response.error and not self.task.judged)
 
     def record_judgements(
@@ -132,8 +146,25 @@ class ScoreSheet:
         complete_row(row, ordered)
         if any(outcome.timeout for outcome in ordered):
             row["values"] = {**self.task.wrong_values(self.docs[position]), **row["values"]}
+        if "unfinished_thinking" in row["flags"]:
+            row["values"] = {**row["values"], **unanswered_values(self.task, self.docs[position])}
         require_value(row, self.task)
         self.rows[position] = row
+
+
+def answer_of(response: Response) -> Response:
+    """A response without its thought, as scorers and judges see it."""
+    return replace(response, reasoning="") if response.reasoning else response
+
+
+def unanswered_values(task: Task, doc: Doc) -> dict[str, float | list[bool]]:
+    """What honest metrics give a response that ended inside its thought: it is no answer.
+
+    The protocol's own metrics say what they say of the text they are given.
+    """
+    honest = {metric.name for metric in task.metrics if metric.honest}
+    worst = task.wrong_values(doc)
+    return {name: value for name, value in worst.items() if name in honest}
 
 
 def flags_of(response: Response) -> list[str]:

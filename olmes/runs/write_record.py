@@ -31,6 +31,7 @@ from olmes.records.schema import (
 from olmes.requests.plan import Plan, TaskPlan
 from olmes.runs.cost import settled
 from olmes.runs.response_rows import RunSheet
+from olmes.runs.score_sheet import MARKS_LEFT
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import sealed_files, sealed_samples
 from olmes.tools import jsonl
@@ -198,8 +199,7 @@ FLAG_WARNINGS = {
     "timeout": "responses hit a scorer's time or memory limit and count as wrong",
     "unfinished_thinking": "responses ended inside their thought: they have no answer "
     "(--thinking-budget gives thoughts more room)",
-    "thought_marks": "answers hold the marks of a thought, which nothing took out "
-    "(--reasoning-tags says which marks stand round this model's thoughts)",
+    "thought_marks": MARKS_LEFT,
 }
 
 

@@ -94,6 +94,8 @@ def primary(task: TaskResult, score: MetricScore) -> Primary:
         ci_high=score.ci_high,
         n=score.n,
         items=task.items,
+        unfinished_thinking=task.share("unfinished_thinking"),
+        thought_marks=task.share("thought_marks"),
         unit=score.unit,
         higher_is_better=score.higher_is_better,
     )

@@ -96,6 +96,7 @@ def texts_of(row: ResponseRow) -> Iterator[str]:
     yield row.get("note") or ""
     if response := row.get("response"):
         yield response["text"]
+        yield response.get("reasoning", "")
     for value in (row.get("gold"), row.get("extracted")):
         yield value if isinstance(value, str) else str(value)
     for judgement in row.get("judgements") or ():

@@ -146,6 +146,8 @@ class Metrics(Columns):
     unit = Column(String(20), nullable=False, server_default="share")
     higher_is_better = Column(Boolean, nullable=False, server_default=true())
     items: Column[int | None] = Column(BigInteger)
+    unfinished_thinking = Column(Float, nullable=False, server_default="0")
+    thought_marks = Column(Float, nullable=False, server_default="0")
 
 
 metrics = Metrics("metrics")

@@ -36,6 +36,8 @@ class Headline:
     """The suite's mean, or the number of the one task."""
     interval: str
     """Its 95 % interval; '' where there is none."""
+    thoughts: str
+    """Of which tasks a share of the responses ended inside their thought; '' for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +152,17 @@ def headline(row: RunRow, tasks: Mapping[str, Primary]) -> Headline:
     if number is None and len(tasks) == 1:
         [number] = tasks.values()
     if number is None:
-        return Headline(what, MISSING, "")
+        return Headline(what, MISSING, "", unfinished(tasks))
     unit, low, high = number["unit"], number["ci_low"], number["ci_high"]
     ends = "" if low is None else interval(low, high, unit)
-    return Headline(what, shown(number["value"], unit), ends)
+    return Headline(what, shown(number["value"], unit), ends, unfinished(tasks))
+
+
+def unfinished(tasks: Mapping[str, Primary]) -> str:
+    """Of which tasks a share of the responses ended inside their thought; '' for none."""
+    shares = {name: task["unfinished_thinking"] for name, task in tasks.items()}
+    found = [f"{shown(share, 'share')} % of {name}" for name, share in shares.items() if share]
+    return f"unfinished thinking: {', '.join(found)}" if found else ""
 
 
 def families_page(families: Sequence[FamilyRow]) -> Page:

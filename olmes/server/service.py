@@ -181,7 +181,12 @@ def arrival(run: RunRow, tasks: Mapping[str, Primary], look: str) -> Arrival:
     """A run as listeners get it: its summary, and what the list of runs writes."""
     head = headline(run, tasks)
     return Arrival(
-        **summary(run, tasks), look=look, what=head.what, score=head.score, interval=head.interval
+        **summary(run, tasks),
+        look=look,
+        what=head.what,
+        score=head.score,
+        interval=head.interval,
+        thoughts=head.thoughts,
     )
 
 

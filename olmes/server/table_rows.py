@@ -118,6 +118,8 @@ class MetricColumns(NumberColumns):
     n: int
     items: int | None
     """Items that the values are of; None where an older record does not say."""
+    unfinished_thinking: float
+    thought_marks: float
 
     @property
     def primary(self) -> Primary:
@@ -130,6 +132,8 @@ class MetricColumns(NumberColumns):
             ci_high=self.ci_high,
             n=self.n,
             items=self.items,
+            unfinished_thinking=self.unfinished_thinking,
+            thought_marks=self.thought_marks,
             unit=self.unit,
             higher_is_better=self.higher_is_better,
         )
@@ -245,6 +249,8 @@ def metric_rows(run: RunRecord) -> list[MetricColumns]:
             ci_high=score.ci_high,
             n=score.n,
             items=task.items,
+            unfinished_thinking=task.share("unfinished_thinking"),
+            thought_marks=task.share("thought_marks"),
             unit=score.unit,
             higher_is_better=score.higher_is_better,
         )

@@ -33,7 +33,7 @@
 
   async function holds(at, words) {
     const pair = await pairOf(at);
-    const texts = [index.id[at], ...pair.flatMap((row) => [...(row.messages ?? []).map((one) => one.content), row.response?.text ?? ""])];
+    const texts = [index.id[at], ...pair.flatMap((row) => [...(row.messages ?? []).map((one) => one.content), row.response?.text ?? "", row.response?.reasoning ?? "", row.response?.reasoning_end ?? ""])];
     return texts.some((text) => text.toLowerCase().includes(words));
   }
 
@@ -56,6 +56,7 @@
     return make(
       "section", { className: "side", "aria-label": `Run ${letter}` },
       heading(`${letter}: ${page.names[letter === "A" ? 0 : 1]}`),
+      olmes.thought(row.response ?? {}) ?? "",
       block("response", ...nodes),
       make("dl", { className: "facts" },
         ...[["answer", answer], ["value", asText(value)], ["flags", (row.flags ?? []).join(", ") || "–"], ["not followed", (row.parts ?? []).filter((part) => !part.loose).map((part) => part.id).join(", ")], ["note", row.note ?? ""]]

@@ -60,7 +60,7 @@
   const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
   function holds(row, id, words) {
     const turns = row.messages.map((message) => message.content);
-    const texts = [id, ...turns, row.prompt, row.prefill, row.response?.text, row.gold, row.extracted, row.note, ...(row.judgements ?? []).map((one) => one.text)];
+    const texts = [id, ...turns, row.prompt, row.prefill, row.response?.text, row.response?.reasoning, row.response?.reasoning_end, row.gold, row.extracted, row.note, ...(row.judgements ?? []).map((one) => one.text)];
     return texts.some((text) => asText(text ?? "").toLowerCase().includes(words));
   }
 
@@ -166,6 +166,11 @@
     ];
   }
 
+  function thoughtPart({ response }) {
+    const fold = olmes.thought(response);
+    return fold ? [heading("Thought before the response"), fold] : [];
+  }
+
   function responsePart({ prefill, continuations, response }, answer) {
     if (continuations?.length) {
       const weights = response.logprobs ?? [];
@@ -213,11 +218,11 @@
     const ends = { stop: "stopped", length: "cut at the token limit", error: "failed" };
     const facts = [
       ends[response.finish] ?? "no response",
-      `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens`,
+      `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens${response.reasoning_tokens ? `, ${response.reasoning_tokens} of them thought` : ""}`,
       response.prompt_truncated && `${response.prompt_truncated} prompt tokens cut`,
       `item ${sample.doc_hash}, prompt ${sample.prompt_hash}`,
     ];
-    const asked = [headOf(entry, idOf(entry)), promptPart(sample), responsePart(sample, answer)];
+    const asked = [headOf(entry, idOf(entry)), promptPart(sample), thoughtPart(sample), responsePart(sample, answer)];
     const judged = [answerPart(sample, answer), verdictPart(entry, sample), judgementPart(sample)];
     return [asked, note(plain(facts.filter(Boolean).join(", "))), judged].flat(4).filter(Boolean);
   }

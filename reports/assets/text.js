@@ -65,6 +65,21 @@ const olmes = (() => {
     return element;
   }
 
+  /** The thought before an answer, folded, its length on the fold; null where there is none. */
+  function thought({ reasoning = "", reasoning_end: end, reasoning_chars: whole, reasoning_tokens: tokens }) {
+    if (!reasoning) return null;
+    const figure = (count) => count.toLocaleString("en");
+    const characters = whole ?? reasoning.length;
+    const length = `${figure(characters)} characters${tokens ? `, ${figure(tokens)} tokens` : ""}`;
+    const fold = make("details", { className: "thought" }, make("summary", {}, `Thought: ${length}`));
+    const left = characters - reasoning.length - (end ?? "").length;
+    const gap = make("p", { className: "note" }, `${figure(left)} characters left out here; they are in the samples file.`);
+    const open = () =>
+      fold.append(block("", visible(reasoning)), ...(whole ? [gap, block("", visible(end))] : []));
+    fold.addEventListener("toggle", open, { once: true });
+    return fold;
+  }
+
   /** `action`, once calls have ceased for a while. */
   function settled(action, milliseconds) {
     let timer;
@@ -74,5 +89,5 @@ const olmes = (() => {
     };
   }
 
-  return { make, plain, visible, block, unpacked, settled };
+  return { make, plain, visible, block, thought, unpacked, settled };
 })();

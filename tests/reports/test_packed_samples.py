@@ -83,8 +83,8 @@ def test_of_many_samples_the_first_responses_to_each_item_are_held_and_all_are_c
     held = [each for chunk in made.chunks for each in unpack(chunk)["rows"]]
     assert [each["doc_id"] for each in held] == index["doc"]
     assert ShownSamples.of(SHOWN, 10).has(row(0, repeat=9), SHOWN)
-    assert ShownSamples.of(1_000_000, 1_000) == ShownSamples(SHOWN, 20)
-    assert ShownSamples.of(1_000_000, 1) == ShownSamples(SHOWN, 1)
+    assert ShownSamples.of(1_000_000, 1_000) == ShownSamples(SHOWN, 20, 2_000)
+    assert ShownSamples.of(1_000_000, 1) == ShownSamples(SHOWN, 1, 2_000)
 
 
 def test_no_samples_make_no_chunk() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from olmes.errors import OlmesError
+from olmes.trainers.completions import reader_of
 from olmes.trainers.grpo import fitting
 from olmes.trainers.last_state import finish
 from olmes.trainers.ppo.config import PPOConfig
@@ -36,7 +37,10 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     rows = fitting(prepared)
     config = ppo_config(recipe, len(rows))
     value = recipe.ppo.value
-    with VerifierRewards(rows, metrics=recipe.reward_metrics, say=prepared.say) as rewards:
+    reader = reader_of(prepared.tokenizer)
+    with VerifierRewards(
+        rows, metrics=recipe.reward_metrics, reader=reader, say=prepared.say
+    ) as rewards:
         trained = train_ppo(
             config,
             policy=load_model(prepared),
@@ -67,6 +71,8 @@ class StageReward:
             "verifier/crashes": float(found.crashes),
             "completions/distinct_3": distinct_ngrams(texts),
         }
+        if self.rewards.reader.known:
+            self.numbers["completions/unfinished_thinking"] = found.unfinished / len(texts)
         return found.rewards
 
 

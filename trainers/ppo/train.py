@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from olmes.errors import OlmesError
+from olmes.trainers.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.ppo import checkpoint
 from olmes.trainers.ppo.asynchronous import Asynchronous, start_workers
 from olmes.trainers.ppo.config import PPOConfig
@@ -252,6 +253,7 @@ class Rewarder:
         self.rows = rows
         self.reward = reward
         self.tokenizer = tokenizer
+        self.marks = mark_tokens(tokenizer, reader_of(tokenizer))
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -270,7 +272,7 @@ class Rewarder:
         shared: list[Any] = [None]
         if accelerator.is_main_process:
             responses = [list(r.response) for r in rollouts]
-            texts = self.tokenizer.batch_decode(responses, skip_special_tokens=True)
+            texts = texts_with_marks(self.tokenizer, responses, self.marks)
             rows = [{**self.rows[r.row], "ended": r.ended} for r in rollouts]
             shared = [[float(x) for x in self.reward(rows, texts)]]
         if accelerator.num_processes > 1:

@@ -38,6 +38,7 @@
     const notes = [run.model, run.look].filter(Boolean).map((text) => make("div", { className: "note" }, text));
     const number = make("td", { className: "number" }, run.score);
     if (run.interval) number.append(" ", make("span", { className: "ci" }, run.interval));
+    if (run.thoughts) number.append(make("div", { className: "note" }, run.thoughts));
     return make(
       "tr", { "data-run": run.id, className: "arrived" }, choice("A", run), choice("B", run),
       make("th", { scope: "row" }, link, ...marks, ...notes),

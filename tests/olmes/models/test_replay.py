@@ -11,13 +11,8 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.models.replay import (
-    RecordedResponse,
-    RecordedResponses,
-    ReplayModel,
-    read_recorded,
-    request_key,
-)
+from olmes.models.recorded_rows import RecordedResponse, read_recorded
+from olmes.models.replay import RecordedResponses, ReplayModel, request_key
 from olmes.types import Generation, Request, Response
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from olmes.benchmark.registry import load_task
-from olmes.models.replay import RecordedResponse
+from olmes.models.recorded_rows import RecordedResponse
 from olmes.reasoning import ANY, FAMILIES, Marks, Reader, parse_marks, split
 from olmes.runs.rescoring import score_recorded
 from olmes.types import Finish, Response
@@ -138,7 +138,7 @@ def test_the_thought_that_a_server_sends_apart_is_kept_and_its_text_read_on() ->
 def test_the_verbatim_way_is_the_references() -> None:
     way = ANY.said("verbatim")
     assert parts("<think>a</think>b</think>\n\n 42 ", way) == ("a</think>b", "\n\n 42 ", False)
-    assert parts("<think>a and 42", way) == ("", "<think>a and 42", False)
+    assert parts("<think>a and 42", way) == ("", "<think>a and 42", True)
     assert parts("42", way) == ("", "42", False)
     assert parts("So</think>\n42", way) == ("So", "\n42", False)
 

@@ -1,0 +1,199 @@
+"""What a recording holds: one response a line, as JSON.
+
+    {"response": "... #### 18", "task": "gsm8k", "doc_id": 0}
+    {"response": "(B)", "task": "bbh", "subtask": "navigate", "doc_id": 7, "repeat": 1}
+    {"response": "...", "doc": {"question": "...", "answer": "..."}}
+    {"response": "... 18", "reasoning": "16 - 3 - 4 = 9", "doc_id": 0}
+
+`response` is the text. The item is named by `doc_id`, its zero-based row in the official file (with
+`subtask` where the benchmark has several), or given whole as `doc`. `task` is needed only where a
+file holds several; `repeat` (0 by default) counts the responses to one item. `finish` (`stop` by
+default, `length`, `error`), `tokens` (of the response), `reasoning` (what was thought before it) and
+`reasoning_tokens` (of `tokens`, those of the thought) are optional. Other fields are ignored.
+
+A samples file of a run is a recording too: there `response` is an object (docs/record.md), and
+`doc_hash` says which content the item must have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, get_args
+
+from olmes.errors import OlmesError
+from olmes.records.check import FieldError, converted
+from olmes.tools import jsonl
+from olmes.types import Doc, Finish, Response, ResponseJson
+
+FINISHES = get_args(Finish)
+FAILED = Response(finish="error", error="recorded as failed")
+MOST_REPEATS = 1_000_000
+"""Responses to one item; room is made up to the highest number."""
+EMPTY = "holds no responses; write one JSON object a line."
+SEALED = "sealed"
+"""The folder in which a run keeps the samples of held-out tasks."""
+
+
+class RecordedRow(TypedDict):
+    """One line of a recording as JSON; see the head of this file."""
+
+    response: str | ResponseJson | None
+    doc_id: NotRequired[int | None]
+    doc: NotRequired[Doc | None]
+    doc_hash: NotRequired[str | None]
+    subtask: NotRequired[str | None]
+    task: NotRequired[str | None]
+    repeat: NotRequired[int | None]
+    finish: NotRequired[Finish | None]
+    tokens: NotRequired[int | None]
+    reasoning: NotRequired[str | None]
+    reasoning_tokens: NotRequired[int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedResponse:
+    """One line of a recording."""
+
+    source: str
+    """File and line, for errors."""
+    text: str
+    doc_id: int | None = None
+    doc: Doc | None = None
+    doc_hash: str = ""
+    """Content of the item, where the recording says it."""
+    subtask: str = ""
+    task: str = ""
+    repeat: int = 0
+    finish: Finish = "stop"
+    tokens: int = 0
+    reasoning: str = ""
+    reasoning_tokens: int = 0
+    sample: Response | None = None
+    """Of a run's own samples: the whole response as it was recorded."""
+
+    @classmethod
+    def from_row(cls, row: RecordedRow, source: str) -> RecordedResponse:
+        """The response of a checked row."""
+        given = row["response"]
+        sample = None if isinstance(given, str) else sampled(given)
+        return cls(
+            source=source,
+            text=given if isinstance(given, str) else "",
+            doc_id=row.get("doc_id"),
+            doc=row.get("doc"),
+            doc_hash=(row.get("doc_hash") or "") if sample else "",
+            subtask=row.get("subtask") or "",
+            task=row.get("task") or "",
+            repeat=row.get("repeat") or 0,
+            finish=row.get("finish") or "stop",
+            tokens=row.get("tokens") or 0,
+            reasoning=row.get("reasoning") or "",
+            reasoning_tokens=row.get("reasoning_tokens") or 0,
+            sample=sample,
+        )
+
+    def to_response(self) -> Response:
+        """As a model would have answered."""
+        if self.sample:
+            return self.sample
+        return Response(
+            text=self.text,
+            finish=self.finish,
+            completion_tokens=self.tokens,
+            reasoning=self.reasoning,
+            reasoning_tokens=self.reasoning_tokens,
+            error=FAILED.error if self.finish == "error" else "",
+        )
+
+
+def sampled(given: Any) -> Response:
+    """The response of a row of a samples file.
+
+    Raises:
+        FieldError: a field is not what docs/record.md says.
+    """
+    return FAILED if given is None else Response.from_json(converted(given, ResponseJson))
+
+
+def read_recorded(path: Path) -> list[RecordedResponse]:
+    """The responses of a recording (plain or gzipped), in its order.
+
+    Raises:
+        OlmesError: the file is missing or under seal, a line is not such a row (file and line are
+            named), or there is none at all.
+    """
+    open_to_all(path)
+    rows = [parse(row, f"{path}, line {number}") for number, row in jsonl.read_numbered(path)]
+    if not rows:
+        raise OlmesError(f"{path} {EMPTY}")
+    return rows
+
+
+def open_to_all(path: Path) -> None:
+    """Refuse the samples of a held-out task, which are seen only after a look.
+
+    Raises:
+        OlmesError: the file is such a run's own.
+    """
+    folder = path.resolve().parent
+    if folder.name == SEALED and (folder.parent / "run.json").exists():
+        raise OlmesError(
+            f"{path} holds samples under seal; to open them is a look: "
+            f'olmes unseal {folder.parent} --reason "...".'
+        )
+
+
+def parse(row: Any, source: str) -> RecordedResponse:
+    """The response of one row, after checking it.
+
+    Raises:
+        OlmesError: a field is missing or has the wrong type.
+    """
+    if problem := problem_of(row):
+        raise OlmesError(f"{source}: {problem}.")
+    return RecordedResponse.from_row(row, source)
+
+
+def problem_of(row: Any) -> str:
+    """What is wrong with a row; '' when nothing is."""
+    if not isinstance(row, dict):
+        return "not a JSON object; write one a line"
+    if problem := problem_of_response(row):
+        return problem
+    doc_id, doc = row.get("doc_id"), row.get("doc")
+    if doc_id is None and doc is None:
+        return "give 'doc_id' (row in the official file) or 'doc' (the item itself)"
+    if doc is not None and not isinstance(doc, dict):
+        return "'doc' must be the item as a JSON object"
+    for name in ("doc_id", "repeat", "tokens", "reasoning_tokens"):
+        value = row.get(name)
+        if value is not None and (type(value) is not int or value < 0):
+            return f"'{name}' must be a whole number, 0 or more"
+    if (row.get("repeat") or 0) >= MOST_REPEATS:
+        return f"'repeat' must be below {MOST_REPEATS}; number the responses to an item from 0"
+    for name in ("task", "subtask", "doc_hash"):
+        if not isinstance(row.get(name) or "", str):
+            return f"'{name}' must be a name"
+    if not isinstance(row.get("reasoning") or "", str):
+        return "'reasoning' must be the text that was thought before the answer"
+    if (row.get("finish") or "stop") not in FINISHES:
+        return f"'finish' must be one of {', '.join(FINISHES)}"
+    return ""
+
+
+def problem_of_response(row: Mapping[str, Any]) -> str:
+    """What is wrong with a row's response; '' when nothing is."""
+    response = row.get("response")
+    if isinstance(response, str):
+        return ""
+    # A row of a samples file has a verdict, and no response where none ever came.
+    if not isinstance(response, dict) and not (response is None and "values" in row):
+        return "'response' must be the response's text"
+    try:
+        sampled(response)
+    except FieldError as error:
+        where = f"'response.{error.field}'" if error.field else "'response'"
+        return f"{where} {error.why}; see docs/record.md for the rows of a samples file"
+    return ""

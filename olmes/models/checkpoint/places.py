@@ -139,13 +139,14 @@ def merged(adapter: StoredCheckpoint, base: Checkpoint | None) -> Path:
     Raises:
         OlmesError: base or adapter cannot be had, or they do not fit.
     """
+    base = base or base_of(adapter.files(weights=False))
     folder = adapter.files(weights=True)
     if not adapter_weights(folder):
         raise OlmesError(
             f"the adapter {folder} has no weights ({' or '.join(ADAPTERS[1:])}); save it there with "
             "save_pretrained."
         )
-    return merged_in_cache(folder, (base or base_of(folder)).folder(weights=True))
+    return merged_in_cache(folder, base.folder(weights=True))
 
 
 def base_of(folder: Path) -> Checkpoint:
@@ -222,9 +223,8 @@ def check_folder(path: Path) -> None:
     if any((path / name).is_file() for name in ("config.json", ADAPTERS[0])):
         return
     if gguf := next(iter(sorted(path.glob("*.gguf"))), None):
-        raise OlmesError(
-            gguf_refusal(f"the folder {path} has no config.json, but a model of", gguf.name)
-        )
+        what = f"the folder {path} has no config.json, but a model of"
+        raise OlmesError(gguf_refusal(what, gguf.name))
     if trouble := sharded(path):
         raise OlmesError(f"{path} cannot be loaded: {trouble.reason}.")
     raise OlmesError(

@@ -181,9 +181,7 @@ class Handler(BaseHTTPRequestHandler):
 def serving() -> Iterator[FakeHub]:
     """A running hub without repositories."""
     hub = FakeHub()
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), type("Answers", (Handler,), {"hub": hub})
-    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Answers", (Handler,), {"hub": hub}))
     hub.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import fnmatch
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,14 @@ def fetch_settings(repository: str, revision: str, *, code: bool = False) -> Pat
         OlmesError: the hub does not give them, and they are not in its cache.
     """
     patterns = (*SETTINGS, CODE) if code else SETTINGS
-    return snapshot(repository, revision or None, patterns)
+    folder = snapshot(repository, revision or None, patterns)
+    if not any((folder / name).is_file() for name in ("config.json", ADAPTERS[0])):
+        refuse_gguf(repository, files_of(repository, folder.name) or ())
+        raise OlmesError(
+            f"the repository '{repository}' has no config.json; name one that save_pretrained has "
+            "written (a model for other programs may have a sister for transformers)."
+        )
+    return folder
 
 
 def fetch_weights(repository: str, folder: Path) -> Path:
@@ -48,42 +55,49 @@ def fetch_weights(repository: str, folder: Path) -> Path:
     """
     # The folder is named after the commit: weights are of the same commit as the tokenizer.
     commit = folder.name
-    if (folder / ADAPTERS[0]).is_file():
-        return first_there(repository, commit, folder, ADAPTERS[1:])
-    return first_there(repository, commit, folder, WEIGHTS)
-
-
-def first_there(repository: str, commit: str, folder: Path, names: Sequence[str]) -> Path:
-    """Fetch the first of some files that the repository has, with the shards it lists."""
-    for name in names:
-        if not name.endswith(".index.json"):
-            wanted = [name]
-        elif (folder / name).is_file():
-            wanted = sorted(set(read_json(folder / name)["weight_map"].values()))
-        else:
-            continue
-        snapshot(repository, commit, wanted)
-        if all((folder / one).is_file() for one in wanted):
-            return folder
-        if len(wanted) > 1:
-            lacking = next(one for one in wanted if not (folder / one).is_file())
-            raise OlmesError(
-                f"the repository '{repository}' has no {lacking}, although {name} lists it; its "
-                "upload is not whole."
-            )
-    there = files_of(repository, commit)
-    if there is None:
+    names = ADAPTERS[1:] if (folder / ADAPTERS[0]).is_file() else WEIGHTS
+    listed = files_of(repository, commit)
+    there = {path.name for path in folder.iterdir()} if listed is None else set(listed)
+    chosen = next((name for name in names if name in there), None)
+    if chosen is None:
+        if listed is None:
+            raise OlmesError(partly_cached(repository))
+        refuse_gguf(repository, listed)
         raise OlmesError(
-            f"the hub's cache has only part of '{repository}', and the hub does not answer; run again "
-            "where there is a network (without HF_HUB_OFFLINE), or give the folder of a local "
-            "checkpoint."
+            f"the repository '{repository}' has no weights ({' or '.join(names)}); name the "
+            "repository that has them."
         )
-    if gguf := next((one for one in there if one.endswith(".gguf")), None):
-        raise OlmesError(gguf_refusal(f"'{repository}' holds a model of", gguf))
-    raise OlmesError(
-        f"the repository '{repository}' has no weights ({' or '.join(names)}); name the repository "
-        "that has them."
+    wanted = [chosen]
+    if chosen.endswith(".index.json"):
+        wanted = sorted(set(read_json(folder / chosen)["weight_map"].values()))
+    snapshot(repository, commit, wanted)
+    lacking = next((name for name in wanted if not (folder / name).is_file()), None)
+    if lacking is not None:
+        if listed is None:
+            raise OlmesError(partly_cached(repository))
+        raise OlmesError(
+            f"the repository '{repository}' has no {lacking}, although {chosen} lists it; its upload "
+            "is not whole."
+        )
+    return folder
+
+
+def partly_cached(repository: str) -> str:
+    """The sentence where the hub is away, and its cache has the small files alone."""
+    return (
+        f"the hub's cache has only part of '{repository}', and the hub cannot be reached; run again "
+        "where there is a network (without HF_HUB_OFFLINE), or give the folder of a local checkpoint."
     )
+
+
+def refuse_gguf(repository: str, names: Iterable[str]) -> None:
+    """Return when none of a repository's files is llama.cpp's.
+
+    Raises:
+        OlmesError: one is.
+    """
+    if gguf := next((name for name in names if name.endswith(".gguf")), None):
+        raise OlmesError(gguf_refusal(f"'{repository}' holds a model of", gguf))
 
 
 def gguf_refusal(what: str, file: str) -> str:

@@ -21,6 +21,7 @@ def evaluate(
     target: Target,
     *,
     model: str | Model = DEFAULT_MODEL,
+    name: str = "",
     limit: int | None = None,
     data: str | Path | None = None,
     out: str | Path = DEFAULT_OUT,
@@ -41,6 +42,7 @@ def evaluate(
         target: a suite's or a task's name, a path of a suite (.toml) or task (.py) file, a `Task`,
             a `Suite`, or a sequence of tasks.
         model: a hub id, a local folder, `smollm2`, `replay:FILE`, or a `Model`.
+        name: what tables and pages call the model; '' is a short form of what was given.
         limit: as every argument from here on but `callback`: a field of `RunOptions`.
         data: a folder of benchmark files.
         out: the folder that holds the runs' folders.
@@ -61,6 +63,7 @@ def evaluate(
             held-out tasks are asked for without a reason.
     """
     options = RunOptions(
+        name=name,
         limit=limit,
         data=Path(data) if data is not None else None,
         out=Path(out),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import re
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.completeness import trouble_of
-from olmes.models.checkpoint.lineage import CHECKPOINT, checkpoint_folder, step_of
+from olmes.models.checkpoint.hub import branches
+from olmes.models.checkpoint.lineage import CHECKPOINT, STEP, checkpoint_folder, step_of
+from olmes.models.checkpoint.places import HUB_ID
 from olmes.models.hf.warm import WarmMemory
 from olmes.models.options import ASKED, Asking
 from olmes.models.spec import parse_spec
@@ -69,8 +71,8 @@ def evaluate_sequence(
 
     Args:
         target: as for `evaluate`.
-        models: names as for `evaluate`, or patterns of checkpoint folders; run in the order of
-            their training steps.
+        models: names as for `evaluate`, or patterns of checkpoint folders or of a repository's
+            branches (`OWNER/NAME@step*`); run in the order of their training steps.
         limit: as every argument from here on: a field of `RunOptions`.
         data: a folder of benchmark files.
         out: the folder that holds the runs' folders.
@@ -172,7 +174,7 @@ def check_whole(model: Model) -> None:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a name stands for several folders."""
+    """Whether a name stands for several folders, or for several branches of a repository."""
     return ("*" in name or "[" in name) and not Path(name).expanduser().is_dir()
 
 
@@ -180,17 +182,20 @@ def expand(names: Sequence[str]) -> list[str]:
     """The models of some names and patterns, each once, in the order of their training steps.
 
     What is not named like a checkpoint (a base model) goes first, in the order given; checkpoints
-    without a step (`final`) go last.
+    without a step (`final`, or the main branch of a repository whose steps are run too) go last.
 
     Raises:
-        OlmesError: a pattern fits no folder, or a name cannot be parsed.
+        OlmesError: a pattern fits no folder and no branch, or a name cannot be parsed.
     """
     found = [one for name in names for one in (matches(name) if is_pattern(name) else [name])]
-    return sorted(dict.fromkeys(found), key=place)
+    trained = {at[0] for name in found if (at := on_hub(name)) and branch_place(at[1])}
+    return sorted(dict.fromkeys(found), key=lambda name: place(name, trained))
 
 
 def matches(pattern: str) -> list[str]:
     """The folders of a pattern, in natural order, with the backend before and the options behind.
+
+    `OWNER/NAME@PATTERN` is for the branches and tags of a repository, where no folder fits.
 
     Raises:
         OlmesError: there is none.
@@ -203,18 +208,57 @@ def matches(pattern: str) -> list[str]:
     # Not Path.glob, which takes no absolute pattern.
     folders = [one.rstrip("/") for one in glob.glob(str(Path(wanted).expanduser()))]  # noqa: PTH207
     folders = [one for one in folders if wanted and Path(one).is_dir()]
+    repository, at, branch = wanted.partition("@")
+    if not folders and at and (found := HUB_ID.fullmatch(repository)) and not found["revision"]:
+        folders = [f"{repository}@{one}" for one in branches(repository, branch)]
     if not folders:
-        raise OlmesError(f"no folder fits '{pattern}'; check the path of the checkpoints.")
+        hint = "" if at else " (branches of the hub: OWNER/NAME@PATTERN)"
+        raise OlmesError(f"no folder fits '{pattern}'; check the path of the checkpoints{hint}.")
     return [f"{before}{one}{mark}{options}" for one in sorted(folders, key=natural)]
 
 
-def place(name: str) -> tuple[int, int]:
-    """Where a model stands in a sequence; models of one place stay in the order they have."""
+Place = tuple[int, tuple[int, ...], int]
+"""Before, among or behind the checkpoints; the numbers of their stage; their step."""
+
+
+def place(name: str, trained: Collection[str] = ()) -> Place:
+    """Where a model stands in a sequence; models of one place stay in the order they have.
+
+    Args:
+        name: of the model.
+        trained: repositories whose branches are checkpoints of the sequence.
+    """
+    if (at := on_hub(name)) is not None:
+        repository, revision = at
+        last = 2 if repository in trained else 0
+        return branch_place(revision) or (last, (), 0)
     folder = Path(parse_spec(name).target.partition("?")[0]).expanduser()
     if not folder.is_dir() or not CHECKPOINT.match(folder.resolve().name):
-        return 0, 0
+        return 0, (), 0
     step = step_of(folder)
-    return (2, 0) if step is None else (1, step)
+    return (2, (), 0) if step is None else (1, (), step)
+
+
+def branch_place(revision: str) -> Place | None:
+    """Where a branch stands that is named after a step, behind those of earlier stages.
+
+    A training in stages names its branches `stage1-step1000` or `stage2-ingredient1-step50`.
+    """
+    named = STEP.search(revision)
+    if named is None:
+        return None
+    stage = re.findall(r"\d+", revision[: named.start()])
+    return 1, tuple(map(int, stage)), int(named["step"])
+
+
+def on_hub(name: str) -> tuple[str, str] | None:
+    """The repository and the revision of a model's name; None where it is not on the hub."""
+    spec = parse_spec(name)
+    target = spec.target.partition("?")[0]
+    if spec.backend not in ("hf", "vllm") or Path(target).expanduser().exists():
+        return None
+    found = HUB_ID.fullmatch(target)
+    return (found["repository"], found["revision"] or "") if found else None
 
 
 def natural(text: str) -> list[tuple[bool, int, str]]:

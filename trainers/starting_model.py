@@ -14,7 +14,8 @@ def model_folder(name: str) -> Path:
     Raises:
         OlmesError: there is no such model, or it is neither a local nor a hub checkpoint.
     """
-    from olmes.models.spec import EMBEDDED, find_checkpoint, parse_spec
+    from olmes.models.checkpoint.places import find_checkpoint
+    from olmes.models.spec import EMBEDDED, parse_spec
 
     spec = parse_spec(name)
     if spec.text == EMBEDDED:

@@ -30,7 +30,11 @@ def load_model(prepared: Prepared[Recipe]) -> Any:
     options = {"attn_implementation": attention} if attention else {}
     with loading("weights", prepared.recipe.model):
         return AutoModelForCausalLM.from_pretrained(
-            prepared.model, dtype=torch.float32, local_files_only=True, **options
+            prepared.model,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            **options,
         )
 
 

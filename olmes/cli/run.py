@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     help="Hub id, folder, openai:NAME@URL, or replay:FILE; default smollm2. A pattern in quotes "
     "('ckpts/step_*'), or several: one warm process, in the order of their steps.",
 )  # fmt: skip
+@click.option("--name", default="", help="What tables and pages call the model.")
 @click.argument("more_models", nargs=-1, metavar="[MODEL]...")
 @click.option("--limit", type=int, help="Items a task, drawn with a fixed seed.")
 @options.data_option
@@ -71,6 +72,7 @@ def command(
     tasks: tuple[str, ...],
     models: tuple[str, ...],
     more_models: tuple[str, ...],
+    name: str,
     limit: int | None,
     data: Path | None,
     out: Path,
@@ -108,7 +110,10 @@ def command(
     # A shell that was given a pattern without quotes leaves its folders here.
     models = (*models, *more_models) or (DEFAULT_MODEL,)
     several = len(models) > 1 or any(map(is_pattern, models))
+    if name and several:
+        raise OlmesError(f"--name {name}: one name for several models; run each with its own.")
     given = RunOptions(
+        name=name,
         limit=limit,
         data=data,
         out=out,

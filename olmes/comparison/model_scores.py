@@ -21,6 +21,8 @@ class ModelScores:
 
     name: str
     fingerprint: str
+    written: str = ""
+    """The model as the user named it; '' where the record is older."""
     dev: list[Record] = field(default_factory=list)
     unseen: list[Record] = field(default_factory=list)
 
@@ -76,7 +78,9 @@ class ModelScores:
 
     def came_from(self, other: ModelScores) -> bool:
         """Whether the other model is in its lineage."""
-        names = {other.name, other.name.rstrip("/").rpartition("/")[2], other.fingerprint}
+        called = {other.name, other.written or other.name}
+        names = called | {one.rstrip("/").rpartition("/")[2] for one in called}
+        names.add(other.fingerprint)
         return other is not self and bool(names & self.ancestors)
 
 
@@ -144,7 +148,11 @@ def by_model(records: Iterable[Record]) -> list[ModelScores]:
         described = record.run.model
         model = models.setdefault(
             described.fingerprint,
-            ModelScores(name=described.name, fingerprint=described.fingerprint),
+            ModelScores(
+                name=described.name,
+                fingerprint=described.fingerprint,
+                written=described.written or "",
+            ),
         )
         (model.unseen if record.run.held_out else model.dev).append(record)
     for model in models.values():

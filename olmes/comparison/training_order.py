@@ -69,7 +69,7 @@ def is_called(model: ModelScores, name: str) -> bool:
     runs = {record.id for record in model.records} | {
         str(record.folder) for record in model.records
     }
-    return short or name == model.name or name.rstrip("/") in runs
+    return short or name in (model.name, model.written) or name.rstrip("/") in runs
 
 
 def of_one_training(models: Sequence[ModelScores]) -> list[float] | None:

@@ -167,7 +167,9 @@ class SimilarityEncoder:
 
         try:
             with files.quiet():
-                return kind.from_pretrained(self.folder, local_files_only=True, **settings)
+                return kind.from_pretrained(
+                    self.folder, local_files_only=True, trust_remote_code=False, **settings
+                )
         except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
             raise OlmesError(
                 f"the encoder '{self.name}' cannot be loaded by transformers "

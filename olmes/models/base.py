@@ -46,6 +46,8 @@ class Model(ABC):
 
     name: str
     """What the user called it."""
+    title: str = ""
+    """What tables and pages call it: no path, no host; '' is its name."""
     cacheable: bool = True
     """Whether its responses belong in the response cache shared by all runs."""
     work: Work | None = None
@@ -122,6 +124,14 @@ class Model(ABC):
     @abstractmethod
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Score every request's continuations, calling `done` as each request finishes."""
+
+    def check(self) -> None:
+        """Return when it can be asked at all, as far as this is known without asking it; cheap.
+
+        Raises:
+            OlmesError: it cannot, and why.
+        """
+        return
 
     def close(self) -> None:
         """Free what the backend has loaded; called once at the end of a run."""

@@ -1,20 +1,28 @@
 """What a user may write for a model, parsed once.
 
 `NAME`, `hf:NAME`, `smollm2`, `vllm:NAME` (or `vllm:NAME?tensor_parallel_size=2`), `openai:NAME@URL`,
-`replay:FILE`.
+`replay:FILE`. A NAME is a local folder, or a repository of the hub, with `@REVISION` where it is not
+the main branch's model.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from olmes.errors import OlmesError
 from olmes.models.base import Model
-from olmes.models.checkpoint.folder import Checkpoint, HubCheckpoint, LocalCheckpoint
+from olmes.models.checkpoint.lineage import CHECKPOINT
+from olmes.models.checkpoint.places import (
+    HUB_ID,
+    AdaptedCheckpoint,
+    Checkpoint,
+    LocalCheckpoint,
+    find_checkpoint,
+    is_adapter,
+)
 from olmes.models.options import ASKED, Asking
 
 if TYPE_CHECKING:
@@ -56,6 +64,10 @@ def parse_spec(text: str) -> ModelSpec:
     prefix, _, target = text.partition(":")
     known = [name for name in get_args(Backend) if name != EMBEDDED]
     if prefix not in known:
+        if "/" in prefix and HUB_ID.fullmatch(prefix):
+            raise OlmesError(
+                f"'{text}' is not a folder here; a revision of the hub is written {prefix}@{target}."
+            )
         raise OlmesError(
             f"'{text}' is not a folder here, and '{prefix}:' is not a backend; the backends are "
             f"{', '.join(f'{name}:' for name in known)} (and {EMBEDDED}, without a colon)."
@@ -87,85 +99,136 @@ def load_model(
             repository or a server is looked for on first use.
     """
     parsed = parse_spec(spec)
+    if asking.adapter and parsed.backend in ("openai", "replay"):
+        raise OlmesError(
+            f"--adapter goes with a model that is loaded here, and '{spec}' is "
+            f"{'a server' if parsed.backend == 'openai' else 'a recording'}; leave it out."
+        )
     if parsed.backend == "replay":
         from olmes.models.replay import ReplayModel
 
         path = Path(parsed.target).expanduser()
         if not path.is_file():
             raise OlmesError(f"there is no file {path} to replay; check the path.")
-        return ReplayModel(parsed.text, path, asking=asking)
+        return titled(ReplayModel(parsed.text, path, asking=asking), path.name)
     if parsed.backend == "openai":
         from olmes.models.http.endpoint import parse_endpoint
         from olmes.models.http.openai import OpenAIModel
 
         endpoint = parse_endpoint(parsed.target)
         name = f"openai:{endpoint.model}@{endpoint.url}"
-        return OpenAIModel(name, endpoint, batch_size=batch_size, asking=asking)
+        server = OpenAIModel(name, endpoint, batch_size=batch_size, asking=asking)
+        return titled(server, served_title(endpoint.model))
 
     if parsed.backend == "vllm":
         from olmes.models.vllm import VLLMModel, parse_target
 
         target, options = parse_target(parsed.target)
-        return VLLMModel(
-            parsed.text,
-            checkpoint_of(target),
+        checkpoint = checkpoint_of(target, asking)
+        engine = VLLMModel(
+            normal(parsed.text),
+            checkpoint,
             options,
             dtype=dtype,
             device=device,
             batch_size=batch_size,
             max_length=max_length,
-            asking=asking,
+            asking=replace(asking, adapter=None),
             warm=warm,
         )
+        return titled(engine, title_of(target, asking))
 
     from olmes.models.hf.model import HFModel
 
     # By default torch's idle threads spin; with other work on the same cores that makes a small
     # model five times slower. OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return HFModel(
-        parsed.target or EMBEDDED,
-        checkpoint_of(parsed.target or EMBEDDED),
+    target = parsed.target or EMBEDDED
+    model = HFModel(
+        normal(target) if parsed.target else target,
+        checkpoint_of(target, asking) if parsed.target else embedded(asking),
         dtype=dtype,
         device=device,
         batch_size=batch_size,
         max_length=max_length,
-        asking=asking,
+        # The merged weights say which adapter it was, whatever it was called.
+        asking=replace(asking, adapter=None),
         warm=warm,
     )
+    return titled(model, title_of(target, asking))
 
 
-def checkpoint_of(target: str) -> Checkpoint:
-    """The embedded checkpoint by its name, or else what `find_checkpoint` finds.
-
-    Raises:
-        OlmesError: see `find_checkpoint`.
-    """
-    if target == EMBEDDED:
-        from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
-
-        return EmbeddedCheckpoint()
-    return find_checkpoint(target)
+def titled(model: Model, title: str) -> Model:
+    """A model with the name that tables and pages show."""
+    model.title = title
+    return model
 
 
-def find_checkpoint(target: str) -> Checkpoint:
-    """A local folder, or else a repository of the hub.
+def title_of(target: str, asking: Asking = ASKED) -> str:
+    """The short name of a checkpoint: no path; a training's checkpoint with its training.
 
-    Raises:
-        OlmesError: it is written as a path and there is no such folder, or the folder has no
-            model.
+    A repository of the hub keeps its owner and its revision.
     """
     path = Path(target).expanduser()
+    title = target
     if path.is_dir():
-        if not any((path / name).is_file() for name in ("config.json", "adapter_config.json")):
-            raise OlmesError(
-                f"the folder {path} has no config.json; give one that save_pretrained has written "
-                "(a trainer's are named checkpoint-N)."
-            )
-        return LocalCheckpoint(path)
-    if path.exists():
-        raise OlmesError(f"{path} is a file; give the folder of a checkpoint, or replay:FILE.")
-    # A hub id is NAME or OWNER/NAME, of letters, digits, '-', '_' and '.'.
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", target, re.ASCII):
-        raise OlmesError(f"there is no folder {path}; check the path.")
-    return HubCheckpoint(target)
+        whole = path.resolve() if path.name in ("", "..") else path
+        title = whole.name
+        if CHECKPOINT.match(title):
+            title = f"{whole.absolute().parent.name}/{title}".lstrip("/")
+    return f"{title} + {title_of(asking.adapter)}" if asking.adapter else title
+
+
+def served_title(model: str) -> str:
+    """The short name of a server's model, which some servers call by the path of its folder."""
+    return title_of(model) if not model.startswith(("/", "~", ".")) else Path(model).name or model
+
+
+def normal(name: str) -> str:
+    """A model's name without what does not matter of a path: a slash at its end, `./`, `.` itself."""
+    if not Path(name).expanduser().is_dir():
+        return name
+    path = str(Path(name))
+    if path in (".", "..") or path.startswith("../"):
+        return str(Path(name).resolve())
+    # `./smollm2` is a folder, and `smollm2` is not.
+    return path if parse_spec(path).target == path else f"./{path}"
+
+
+def checkpoint_of(target: str, asking: Asking = ASKED) -> Checkpoint:
+    """The embedded checkpoint by its name, or else what `find_checkpoint` finds, with its adapter.
+
+    Raises:
+        OlmesError: see `find_checkpoint`, or an adapter is given to an adapter.
+    """
+    if target == EMBEDDED:
+        return embedded(asking)
+    return with_adapter(find_checkpoint(target, code=asking.trust_remote_code), target, asking)
+
+
+def embedded(asking: Asking) -> Checkpoint:
+    """The embedded checkpoint, with its adapter."""
+    from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
+
+    return with_adapter(EmbeddedCheckpoint(), EMBEDDED, asking)
+
+
+def with_adapter(base: Checkpoint, name: str, asking: Asking) -> Checkpoint:
+    """A checkpoint with the adapter that is asked for, if one is.
+
+    Raises:
+        OlmesError: there is no such adapter, it is a whole model, or the base is an adapter itself.
+    """
+    if not asking.adapter:
+        return base
+    if isinstance(base, LocalCheckpoint) and is_adapter(base.path):
+        raise OlmesError(
+            f"'{name}' is an adapter, and --adapter names another; give the base model as --model."
+        )
+    adapter = find_checkpoint(asking.adapter)
+    if isinstance(adapter, LocalCheckpoint) and not is_adapter(adapter.path):
+        raise OlmesError(
+            f"--adapter {asking.adapter}: the folder has no adapter (adapter_config.json with "
+            "adapter_model.safetensors); a whole model is given as --model."
+        )
+    return AdaptedCheckpoint(adapter, base)

@@ -117,6 +117,7 @@ class VLLMModel(CheckpointModel):
         llm = LLM(
             model=folder,
             dtype=self.dtype,
+            trust_remote_code=self.trust,
             enable_prefix_caching=True,
             # The checkpoint's decoding settings must not leak in; its end tokens are given by us.
             generation_config="vllm",

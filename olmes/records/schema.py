@@ -230,10 +230,21 @@ class TaskResult(Struct, frozen=True, kw_only=True):
 class RecordedModel(Struct, frozen=True, kw_only=True):
     """The model of a run."""
 
-    name: Annotated[str, Meta(description="as the user wrote it")]
+    name: Annotated[
+        str, Meta(description="in tables and on pages: `--name`, or short, without path and host")
+    ]
     fingerprint: Annotated[
         Sha256, Meta(description="over weights, tokenizer and chat template, not the path")
     ]
+    written: Annotated[
+        str | None, Meta(description="as the user wrote it; `null` in older records: `name`")
+    ] = None
+    commit: Annotated[
+        str | None, Meta(description="of the hub's repository, where it is from one")
+    ] = None
+    adapter: Annotated[
+        str | None, Meta(description="folder or repository of `--adapter`, merged in")
+    ] = None
     parts: Annotated[dict[str, str] | None, Meta(description="their hashes one by one")] = None
     engine: Annotated[JsonObject, Meta(description="backend, versions, precision, device")] = {}
     family: Annotated[str | None, Meta(description="the training; looks are counted under it")] = (

@@ -98,9 +98,14 @@ class Evaluation:
             OlmesError: as `load_model` and `load_model_on_ray`.
         """
         options = self.options
-        if not options.on_ray:
-            return load_model(name, warm=warm, **options.engine)
-        return load_model_on_ray(name, ray=options.ray, workers=options.workers, **options.engine)
+        if options.on_ray:
+            model = load_model_on_ray(
+                name, ray=options.ray, workers=options.workers, **options.engine
+            )
+        else:
+            model = load_model(name, warm=warm, **options.engine)
+        model.title = options.name or model.title
+        return model
 
     def plan(self, model: Model) -> Plan:
         """Every request of a run on a model; made once for all models that are asked alike.

@@ -21,6 +21,8 @@ DEFAULT_OUT = Path("runs")
 class RunOptions:
     """How a suite or tasks are run on a model, whoever asks for it."""
 
+    name: str = ""
+    """What tables and pages call the model; '' is a short form of what the user wrote."""
     limit: int | None = None
     """Items a task, drawn with a fixed seed and spread over its sub-tasks; None runs all."""
     data: Path | None = None

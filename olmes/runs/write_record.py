@@ -62,7 +62,10 @@ def write_record(
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         olmes=program(),
         model=RecordedModel(
-            name=model.name,
+            name=model.title or model.name,
+            written=model.name,
+            commit=getattr(getattr(model, "checkpoint", None), "commit", None),
+            adapter=getattr(getattr(model, "checkpoint", None), "named", None),
             fingerprint=model.fingerprint,
             parts=model.fingerprint_parts,
             engine=model.engine,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import STATE, has_tokenizer, state_of
-from olmes.models.checkpoint.fingerprint import TOKENIZERS
+from olmes.models.checkpoint.merging import add_tokenizer
 from olmes.trainers.checkpoints.folders import CheckpointFolder, model_files, signature
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
@@ -118,14 +118,6 @@ def gather(source: Path, target: Path) -> None:
                     "give an `out` on the checkpoints' file system."
                 ) from None
             shutil.copy2(file, target / file.name)
-
-
-def add_tokenizer(source: Path, target: Path) -> None:
-    """Copy a tokenizer with its chat template into a folder that has none."""
-    names = (*TOKENIZERS, "tokenizer_config.json", "chat_template.jinja", "chat_template.json")
-    for name in names:
-        if (source / name).is_file() and not (target / name).exists():
-            shutil.copy2(source / name, target / name)
 
 
 def own_copies(queue: Queue, label: str) -> None:

@@ -62,7 +62,9 @@ def load_policy(policy: Any) -> Any:
     if not isinstance(policy, str | Path):
         return policy
     try:
-        return AutoModelForCausalLM.from_pretrained(str(policy), dtype=torch.float32)
+        return AutoModelForCausalLM.from_pretrained(
+            str(policy), dtype=torch.float32, trust_remote_code=False
+        )
     except OSError as error:
         raise OlmesError(
             f"the policy {policy} cannot be loaded: {str(error).splitlines()[0]}"
@@ -120,7 +122,9 @@ def load_reward_model(value: Any) -> Any:
 
     if not isinstance(value, str | Path):
         return copy.deepcopy(value)
-    return AutoModelForSequenceClassification.from_pretrained(str(value), dtype=torch.float32)
+    return AutoModelForSequenceClassification.from_pretrained(
+        str(value), dtype=torch.float32, trust_remote_code=False
+    )
 
 
 def without_dropout(model: Any) -> Any:

@@ -44,7 +44,9 @@ def state_of(folder: Path) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def trouble_of(folder: Path, *, tokenizer: bool = True, in_order: bool = False) -> Trouble | None:
+def trouble_of(
+    folder: Path, *, tokenizer: bool = True, in_order: bool = False, state: bool = True
+) -> Trouble | None:
     """Why a folder is not a complete checkpoint; None where it is one.
 
     Args:
@@ -52,6 +54,8 @@ def trouble_of(folder: Path, *, tokenizer: bool = True, in_order: bool = False) 
         tokenizer: whether it must have its tokenizer.
         in_order: whether the trainer's state must be the youngest file, as a trainer leaves it; so
             a save over an older one that was cut short is noticed. A copy may have another order.
+        state: whether a folder that is named as a Hugging Face trainer names them must have its state,
+            which it writes last.
     """
     try:
         adapter = (folder / ADAPTERS[0]).is_file()
@@ -74,7 +78,7 @@ def trouble_of(folder: Path, *, tokenizer: bool = True, in_order: bool = False) 
                 "it has no tokenizer; save it there (a trainer: processing_class=TOKENIZER), or "
                 "name one for `olmes watch` (--tokenizer) or the hook (tokenizer=)"
             )
-        return state_trouble(folder, weights, in_order=in_order)
+        return state_trouble(folder, weights, in_order=in_order) if state else None
     except OSError as error:  # a folder that is being removed
         return Trouble(str(error))
 

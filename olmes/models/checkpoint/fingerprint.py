@@ -104,22 +104,33 @@ def chat_template(folder: Path, tokenizer_config: JsonObject) -> Any:
     return tokenizer_config.get("chat_template")
 
 
-def checkpoint_fingerprint(folder: Path) -> str:
+def checkpoint_fingerprint(folder: Path, *, code: bool = False) -> str:
     """64 hex digits over the content of weights, configuration, tokenizer and chat template.
+
+    Args:
+        folder: the checkpoint's.
+        code: whether code that lies there is run, so that it decides outputs too.
 
     Raises:
         OlmesError: the folder lacks its configuration or weights.
     """
-    return content_hash(fingerprint_content(folder))
+    content = fingerprint_content(folder)
+    return content_hash({**content, "code": code_of(folder)} if code else content)
 
 
-def fingerprint_parts(folder: Path) -> dict[str, str]:
+def code_of(folder: Path) -> dict[str, str]:
+    """The code that lies in a folder: SHA-256 by name."""
+    return {path.name: cached_sha256(path) for path in sorted(folder.glob("*.py"))}
+
+
+def fingerprint_parts(folder: Path, *, code: bool = False) -> dict[str, str]:
     """16 hex digits for each part of the fingerprint, so that a difference between models has a name.
 
     Raises:
         OlmesError: as `checkpoint_fingerprint`.
     """
-    return {name: content_hash(part)[:16] for name, part in fingerprint_content(folder).items()}
+    content = {**fingerprint_content(folder), **({"code": code_of(folder)} if code else {})}
+    return {name: content_hash(part)[:16] for name, part in content.items()}
 
 
 def fingerprint_content(folder: Path) -> FingerprintContent:

@@ -1,19 +1,21 @@
-"""Where a checkpoint's files are, and what is known of it before its weights are loaded."""
+"""What is known of a checkpoint's folder before its weights are loaded, and the loading of parts."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
+from olmes.models.checkpoint.architecture import causal_class, read_config
+from olmes.models.checkpoint.completeness import has_tokenizer
 from olmes.models.checkpoint.fingerprint import ADAPTERS, settings
+from olmes.models.checkpoint.hub import SETTINGS
+from olmes.models.checkpoint.loading import first_line, loading, quiet, version
+from olmes.models.checkpoint.places import Checkpoint, HubCheckpoint, LocalCheckpoint
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import write_atomically
@@ -22,148 +24,80 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-version = functools.cache(metadata.version)
+__all__ = [
+    "DTYPES",
+    "SETTINGS",
+    "Checkpoint",
+    "HubCheckpoint",
+    "LocalCheckpoint",
+    "choose_device",
+    "choose_dtype",
+    "cpu_alone",
+    "describe_device",
+    "first_line",
+    "load_config",
+    "load_tokenizer",
+    "load_weights",
+    "loading",
+    "quiet",
+    "version",
+    "window_of",
+]
 DTYPES = ("float32", "bfloat16", "float16")
 
-SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
-"""The files of a hub repository with configuration and tokenizer."""
 
-
-def first_line(error: Exception) -> str:
-    """An exception's message, fit for the inside of a sentence."""
-    return (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
-
-
-class Checkpoint(Protocol):
-    """Something that transformers can load."""
-
-    def folder(self, *, weights: bool) -> Path:
-        """The local folder; without `weights`, configuration and tokenizer may be all it holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalCheckpoint:
-    """A folder written by `save_pretrained`."""
-
-    path: Path
-
-    def folder(self, *, weights: bool) -> Path:  # noqa: ARG002 (a local folder holds everything)
-        """The folder itself."""
-        return self.path
-
-
-@dataclass(frozen=True, slots=True)
-class HubCheckpoint:
-    """A repository on the Hugging Face hub; what is fetched is stored in the hub's own cache."""
-
-    repository: str
-
-    def folder(self, *, weights: bool) -> Path:
-        """Fetch what is missing: the small files, and the weights only when they are needed.
-
-        Raises:
-            OlmesError: the hub or the repository cannot be reached and nothing is cached.
-        """
-        folder = self._fetch(SETTINGS, None)
-        if not weights:
-            return folder
-        # The folder is named after the commit: weights are of the same commit as the tokenizer.
-        folder = self._fetch((*SETTINGS, "*.safetensors"), folder.name)
-        if not any(folder.glob("*.safetensors")):
-            folder = self._fetch((*SETTINGS, "pytorch_model*.bin"), folder.name)
-        return folder
-
-    def _fetch(self, patterns: tuple[str, ...], revision: str | None) -> Path:
-        import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-        try:
-            return Path(
-                huggingface_hub.snapshot_download(
-                    self.repository,
-                    revision=revision,
-                    allow_patterns=list(patterns),
-                    ignore_patterns=["*/*"],  # copies for other libraries live in folders
-                )
-            )
-        except Exception as error:
-            # The bases of the hub's error are the errors of its HTTP client and of the system.
-            if not isinstance(error, (*HfHubHTTPError.__bases__, HFValidationError, ValueError)):
-                raise
-            reason = first_line(error)
-            raise OlmesError(
-                f"there is no folder '{self.repository}', and the hub does not give a model of "
-                f"that name ({reason}); check the name, or give the folder of a local checkpoint."
-            ) from None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and advice off the screen; its errors still come through."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def loading(what: str, name: str) -> Iterator[None]:
-    """Quiet loading, in which a failure of the files becomes one sentence.
-
-    Raises:
-        OlmesError: transformers refuses the files.
-    """
-    from safetensors import SafetensorError
-
-    try:
-        with quiet():
-            yield
-    # What transformers raises for bad or unknown files; anything else is a fault and shows as one.
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        reason = first_line(error)
-        raise OlmesError(
-            f"the {what} of '{name}' cannot be loaded by transformers ({reason}); check that the "
-            "folder is a complete checkpoint of a causal language model."
-        ) from error
-
-
-def load_config(name: str, folder: Path) -> PretrainedConfig:
+def load_config(name: str, folder: Path, *, trust: bool = False) -> PretrainedConfig:
     """The configuration of the language model (of its text part, where it has several).
 
+    Args:
+        name: what the user called it.
+        folder: where it lies.
+        trust: whether code that lies in the folder may be run; here as in every other function.
+
     Raises:
-        OlmesError: the folder has none, or has an adapter alone.
+        OlmesError: the folder has none, or it is not clear whether it is an adapter.
     """
-    from transformers import AutoConfig
-
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTERS[0]).is_file():
         raise OlmesError(
-            f"'{name}' is an adapter; merge it into its base model (peft: merge_and_unload) and "
-            "save the result with save_pretrained."
+            f"'{name}' holds {ADAPTERS[0]} beside a whole model, but no adapter weights "
+            f"({ADAPTERS[1]}): remove {ADAPTERS[0]} if the adapter is in the weights already, or else "
+            "merge it into its base: --model BASE --adapter ADAPTER."
         )
-    with loading("configuration", name):
-        return AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
+    return read_config(name, folder, trust=trust).get_text_config()
 
 
-def load_tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer alone.
+def load_tokenizer(name: str, folder: Path, *, trust: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer alone, with the chat template of the folder.
 
     Raises:
         OlmesError: the folder has none.
     """
     from transformers import AutoTokenizer
 
-    with loading("tokenizer", name):
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    try:
+        with loading("tokenizer", name):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                folder, local_files_only=not trust, trust_remote_code=trust
+            )
+    except OlmesError:
+        if has_tokenizer(folder):
+            raise
+        raise OlmesError(
+            f"the tokenizer of '{name}' cannot be loaded, for there is none in {folder}; copy that of "
+            "its base model there (tokenizer.json, tokenizer_config.json), or save it with "
+            "save_pretrained."
+        ) from None
+    # Models that read images too may have their template in the file of their processor.
+    processor = folder / "chat_template.json"
+    if not tokenizer.chat_template and processor.is_file():
+        with contextlib.suppress(ValueError):
+            tokenizer.chat_template = json.loads(processor.read_text("utf-8")).get("chat_template")
+    return tokenizer
 
 
-def load_weights(name: str, folder: Path, dtype: str, device: str) -> PreTrainedModel:
+def load_weights(
+    name: str, folder: Path, dtype: str, device: str, trust: bool = False
+) -> PreTrainedModel:
     """The model in evaluation mode on its device, without the checkpoint's decoding settings.
 
     Raises:
@@ -173,12 +107,14 @@ def load_weights(name: str, folder: Path, dtype: str, device: str) -> PreTrained
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     spread = device == "auto"
+    kind = causal_class(read_config(name, folder, trust=trust)) or AutoModelForCausalLM
     with loading("weights", name):
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = kind.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             device_map="auto" if spread else None,
-            local_files_only=True,
+            local_files_only=not trust,
+            trust_remote_code=trust,
             output_loading_info=True,
         )
     # transformers fills what is missing with random numbers and only warns.
@@ -262,7 +198,9 @@ def choose_dtype(requested: str | None, device: str, config: Callable[[], Pretra
     return str(own).removeprefix("torch.") if own is not None else "float32"
 
 
-def window_of(name: str, folder: Path, max_length: int | None) -> int | None:
+def window_of(
+    name: str, folder: Path, max_length: int | None, *, trust: bool = False
+) -> int | None:
     """Tokens a prompt and its answer may fill together: the model's own limit or a lower option.
 
     The model's own is what transformers makes of its configuration; it is cached, since that takes
@@ -274,13 +212,13 @@ def window_of(name: str, folder: Path, max_length: int | None) -> int | None:
     if max_length is not None and max_length < 1:
         raise OlmesError(f"max_length is {max_length}; give a positive number of tokens.")
     if (folder / ADAPTERS[0]).is_file():
-        load_config(name, folder)  # raises that it is not a model
+        load_config(name, folder, trust=trust)  # raises that it is not a model
     key = content_hash([settings(folder / "config.json"), version("transformers")])
     entry = cache_folder() / "windows" / key
     try:
         own = json.loads(entry.read_text("ascii"))
     except (OSError, ValueError):
-        own = getattr(load_config(name, folder), "max_position_embeddings", None)
+        own = getattr(load_config(name, folder, trust=trust), "max_position_embeddings", None)
         with contextlib.suppress(OSError):  # a read-only cache costs time, not correctness
             write_atomically(entry, json.dumps(own))
     limits = [limit for limit in (own, max_length) if limit is not None]

@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from olmes.models.base import Model
+from olmes.models.checkpoint.places import AdaptedCheckpoint, HubCheckpoint
 from olmes.types import JsonObject
 
 CHECKPOINT = re.compile(
     r"(?:checkpoint|step|global_step|epoch|ckpt)[-_]?\d+$|final$", re.IGNORECASE
 )
 """Folder names of one checkpoint among several of the same training."""
+STEP = re.compile(
+    r"(?:^|[-_./])(?:checkpoint|global_step|steps?|epoch|ckpt|iter)[-_]?(?P<step>\d+)(?![\d.])",
+    re.IGNORECASE,
+)
+"""Where a branch of the hub names the step of its checkpoint."""
 LINEAGE_FILE = "lineage.json"
 """Written into a checkpoint's folder by our trainers: what it was trained from, oldest first."""
 
@@ -21,14 +27,16 @@ LINEAGE_FILE = "lineage.json"
 def family(model: Model) -> str:
     """The name under which looks are counted.
 
-    All checkpoints of one training are one family, named by the folder they are in; anything else
-    is a family of its own.
+    All checkpoints of one training are one family, named by the folder they are in, or by the
+    repository whose branches they are; anything else is a family of its own.
     """
     folder = checkpoint_folder(model)
     if folder is not None:
         path = folder.resolve()
         return path.parent.name if CHECKPOINT.match(path.name) else path.name
     backend, _, name = re.sub(r"@https?://.*", "", model.name).partition(":")
+    if (stored := hub_checkpoint(model)) is not None and stored.revision:
+        return (name or model.name).replace(f"@{stored.revision}", "", 1)
     return Path(name).name if backend == "replay" else name or model.name
 
 
@@ -57,9 +65,17 @@ def lineage_of(folder: Path) -> list[JsonObject]:
 
 
 def training_step(model: Model) -> int | None:
-    """The training step a checkpoint was written at, by its files or its folder's name."""
+    """The training step a checkpoint was written at, by its files, or its folder's or branch's name."""
+    if (stored := hub_checkpoint(model)) is not None:
+        return step_of_revision(stored.revision)
     folder = checkpoint_folder(model)
     return None if folder is None else step_of(folder)
+
+
+def step_of_revision(revision: str) -> int | None:
+    """The training step that a branch of the hub is named after (`step_60`, `step1000-tokens5B`)."""
+    named = STEP.search(revision)
+    return int(named["step"]) if named else None
 
 
 def step_of(folder: Path) -> int | None:
@@ -76,6 +92,13 @@ def checkpoint_folder(model: Model) -> Path | None:
     """The local folder a model is read from; None for the hub, a server or a recording."""
     path = getattr(getattr(model, "checkpoint", None), "path", None)
     return path if isinstance(path, Path) else None
+
+
+def hub_checkpoint(model: Model) -> HubCheckpoint | None:
+    """The repository a model is read from, or its adapter is; None for what is here."""
+    stored = getattr(model, "checkpoint", None)
+    stored = stored.adapter if isinstance(stored, AdaptedCheckpoint) else stored
+    return stored if isinstance(stored, HubCheckpoint) else None
 
 
 def read_json(path: Path) -> Any:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model, Work
 from olmes.models.checkpoint import folder as files
+from olmes.models.checkpoint.check import check_checkpoint
 from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.hf import encoding
 from olmes.models.hf.batches import run_in_batches
@@ -88,10 +89,23 @@ class CheckpointModel(Model):
         self.warm = warm
         self.work = Work()
 
+    @property
+    def trust(self) -> bool:
+        """Whether code that lies in its folder may be run."""
+        return self.asking.trust_remote_code
+
+    def check(self) -> None:
+        """Return when its files are whole and of a kind that writes text; no weights are read.
+
+        Raises:
+            OlmesError: they are not, and what they are instead.
+        """
+        check_checkpoint(self.name, self.checkpoint, trust=self.trust)
+
     @cached_property
     def config(self) -> PretrainedConfig:
         """The language model's configuration."""
-        return files.load_config(self.name, self.checkpoint.folder(weights=False))
+        return files.load_config(self.name, self.checkpoint.folder(weights=False), trust=self.trust)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -99,8 +113,8 @@ class CheckpointModel(Model):
         _ = self.config  # its error is the clearer one for a wrong folder
         folder = self.checkpoint.folder(weights=False)
         if self.warm:
-            return self.warm.encoder(self.name, folder)
-        return Encoder(self.name, files.load_tokenizer(self.name, folder))
+            return self.warm.encoder(self.name, folder, trust=self.trust)
+        return Encoder(self.name, files.load_tokenizer(self.name, folder, trust=self.trust))
 
     @cached_property
     def device(self) -> str:
@@ -124,7 +138,9 @@ class CheckpointModel(Model):
     @cached_property
     def window(self) -> int | None:
         """Tokens of prompt and answer together; None when the model has no limit."""
-        return files.window_of(self.name, self.checkpoint.folder(weights=False), self._max_length)
+        return files.window_of(
+            self.name, self.checkpoint.folder(weights=False), self._max_length, trust=self.trust
+        )
 
     @cached_property
     def encoding(self) -> str:
@@ -137,12 +153,12 @@ class CheckpointModel(Model):
     @cached_property
     def fingerprint(self) -> str:
         """64 hex digits over the content of the checkpoint's files."""
-        return checkpoint_fingerprint(self.checkpoint.folder(weights=True))
+        return checkpoint_fingerprint(self.checkpoint.folder(weights=True), code=self.trust)
 
     @cached_property
     def fingerprint_parts(self) -> dict[str, str]:
         """16 hex digits each for weights, configuration, tokenizer, chat template and more."""
-        return fingerprint_parts(self.checkpoint.folder(weights=True))
+        return fingerprint_parts(self.checkpoint.folder(weights=True), code=self.trust)
 
     def encode(self, request: Request) -> EncodedPrompt:
         """The exact text and tokens of a request's prompt, before any truncation.
@@ -169,7 +185,7 @@ class HFModel(CheckpointModel):
         dtype, device = self.dtype, self.device
         began = time.perf_counter()
         try:
-            return load(self.name, folder, dtype, device)
+            return load(self.name, folder, dtype, device, self.trust)
         finally:
             self.work.load_s += time.perf_counter() - began
 

@@ -38,7 +38,7 @@ class WarmMemory:
         """How often weights were read into an existing module."""
         self.tokenizers: dict[str, tuple[PreTrainedTokenizerBase, EncodingCache]] = {}
 
-    def encoder(self, name: str, folder: Path) -> Encoder:
+    def encoder(self, name: str, folder: Path, *, trust: bool = False) -> Encoder:
         """The tokenizer of a folder: a loaded one, where it has the same content.
 
         Raises:
@@ -54,17 +54,23 @@ class WarmMemory:
             }
         )
         if key not in self.tokenizers:
-            self.tokenizers[key] = files.load_tokenizer(name, folder), EncodingCache()
+            self.tokenizers[key] = (
+                files.load_tokenizer(name, folder, trust=trust),
+                EncodingCache(),
+            )
         tokenizer, cache = self.tokenizers[key]
         return Encoder(name, tokenizer, cache)
 
-    def weights(self, name: str, folder: Path, dtype: str, device: str) -> PreTrainedModel:
+    def weights(
+        self, name: str, folder: Path, dtype: str, device: str, trust: bool = False
+    ) -> PreTrainedModel:
         """A checkpoint's weights, in place of those before them.
 
         Raises:
             OlmesError: the weights cannot be loaded or are incomplete.
         """
-        layout = layout_of(folder, dtype, device)
+        # Code of a model's own may make anything of its tensors.
+        layout = "" if trust else layout_of(folder, dtype, device)
         shards = weight_files(folder)
         if self.module is not None and layout and layout == self.layout:
             self.layout = ""  # a file that breaks off leaves a module of neither checkpoint
@@ -74,7 +80,7 @@ class WarmMemory:
             self.swaps += 1
             return self.module
         self.release()
-        self.module = files.load_weights(name, folder, dtype, device)
+        self.module = files.load_weights(name, folder, dtype, device, trust)
         if layout and swappable(self.module, shards):
             self.layout = layout
         return self.module

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.models.options import ASKED
 from olmes.models.ray.cluster import Cluster, check_installed, shape_of
 from olmes.models.ray.engine import Report
 from olmes.models.ray.fleet import Fleet, check_version
@@ -51,7 +53,7 @@ class RayModel(Model):
         check_installed()
         self.local, self.make = local, make
         self.address, self.workers, self.gpus_each = address, workers, gpus
-        self.name, self.cacheable = local.name, local.cacheable
+        self.name, self.title, self.cacheable = local.name, local.title, local.cacheable
         self.checkpoint = getattr(local, "checkpoint", None)
         """Where its files are, from which its lineage is read."""
         self._fleet: Fleet | None = None
@@ -144,6 +146,10 @@ class RayModel(Model):
                 f"{self.engine}; use nodes with the same hardware and packages."
             )
 
+    def check(self) -> None:
+        """As the local model."""
+        self.local.check()
+
     def encode(self, request: Request) -> EncodedPrompt:
         """The exact text and tokens of a request's prompt, before any truncation."""
         return self.local.encode(request)
@@ -209,6 +215,10 @@ def load_model_on_ray(
     gpus = (
         0 if device in ("cpu", "mps") else math.prod(int(sizes.get(name, 1)) for name in PARALLEL)
     )
+    asking = options.get("asking", ASKED)
+    if asking.adapter and Path(asking.adapter).expanduser().is_dir():
+        there = str(Path(asking.adapter).expanduser().absolute())
+        options["asking"] = replace(asking, adapter=there)
     make = partial(load_model, portable(parsed), **options)
     return RayModel(local, make, address=ray, workers=workers, gpus=gpus)
 

@@ -18,6 +18,7 @@ from olmes.models.base import Work
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.encoding import Encoder
 from olmes.models.hf.generation_rows import GenerationRow, cut_at_stop
+from olmes.models.hf.loglikelihood import padded
 from olmes.models.hf.sampling import GumbelSampler
 from olmes.types import Finish, Response
 
@@ -133,14 +134,10 @@ def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], ending
     Decoding is greedy or sampled by the rows' own settings alone (no penalty, no minimum length).
     """
     device = model.device
-    longest = max(len(row.prompt_ids) for row in rows)
     pad = min(endings.ends, default=0)
-    ids = torch.full((len(rows), longest), pad, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for at, row in enumerate(rows):
+    for row in rows:
         row.new_ids.clear()
-        ids[at, longest - len(row.prompt_ids) :] = torch.tensor(row.prompt_ids)
-        mask[at, longest - len(row.prompt_ids) :] = 1
+    ids, mask = padded([row.prompt_ids for row in rows], pad)
     processors = LogitsProcessorList()
     if rows[0].generation.temperature > 0:
         processors.append(GumbelSampler(rows, device))

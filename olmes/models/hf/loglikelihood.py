@@ -92,21 +92,25 @@ def forward_parameters(model: PreTrainedModel) -> Container[str]:
     return inspect.signature(model.forward).parameters
 
 
-def loglikelihood_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> None:
-    """Set each row's `logprob`: the sum over its continuation of ln p(token | tokens before).
-
-    Rows are padded on the left, so that all continuations end at the same position and the vocabulary
-    projection is computed for the last positions only, `[rows, longest continuation, vocabulary]`;
-    the soft-max in float32 is taken row by row.
-    """
-    device = model.device
-    inputs = [row.token_ids[:-1] for row in rows]  # the last token predicts nothing that is asked
-    longest, keep = max(map(len, inputs)), max(row.length for row in rows)
-    ids = torch.zeros((len(rows), longest), dtype=torch.long)
+def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows padded on the left, and their mask, `[rows, longest]` each."""
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
-    for at, tokens in enumerate(inputs):
+    for at, tokens in enumerate(rows):
         ids[at, longest - len(tokens) :] = torch.tensor(tokens)
         mask[at, longest - len(tokens) :] = 1
+    return ids, mask
+
+
+def last_logits(model: PreTrainedModel, rows: Sequence[Sequence[int]], keep: int) -> torch.Tensor:
+    """Logits of at least the last `keep` positions, `[rows, positions, vocabulary]`.
+
+    Rows are padded on the left, so that all end at the same position and the vocabulary projection is
+    computed for the last positions only.
+    """
+    ids, mask = padded(rows, 0)
+    device = model.device
     known = forward_parameters(model)
     extra: dict[str, torch.Tensor | int] = {}
     if "position_ids" in known:
@@ -115,8 +119,20 @@ def loglikelihood_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> No
         extra["logits_to_keep"] = keep
     if "use_cache" in known:
         extra["use_cache"] = False
+    logits: torch.Tensor = model(
+        input_ids=ids.to(device), attention_mask=mask.to(device), **extra
+    ).logits
+    return logits
+
+
+def loglikelihood_batch(model: PreTrainedModel, rows: Sequence[Candidate]) -> None:
+    """Set each row's `logprob`: the sum over its continuation of ln p(token | tokens before).
+
+    The soft-max in float32 is taken row by row.
+    """
+    inputs = [row.token_ids[:-1] for row in rows]  # the last token predicts nothing that is asked
     with torch.inference_mode():
-        logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), **extra).logits
+        logits = last_logits(model, inputs, max(row.length for row in rows))
         for row, scores in zip(rows, logits, strict=True):
             asked = torch.tensor(row.token_ids[-row.length :], device=scores.device)
             last = scores[-row.length :].float()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model, Work
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
     from olmes.models.hf.loglikelihood import Candidate
+    from olmes.models.hf.row_batches import RowBatches
     from olmes.models.hf.warm import WarmMemory
 
+R = TypeVar("R")
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
 """Rows at once, to begin with, of a model that cannot share prefixes."""
@@ -206,7 +208,14 @@ class HFModel(CheckpointModel):
         """Whether shared prefixes are computed once; see `olmes.models.hf.prompt_cache_support`."""
         from olmes.models.hf.prompt_cache_support import suits
 
-        return suits(self.weights)
+        return suits(self.weights, self.window)
+
+    @cached_property
+    def row_batches(self) -> RowBatches:
+        """Which rows may be batched; see `olmes.models.hf.row_batches`."""
+        from olmes.models.hf.row_batches import row_batches
+
+        return row_batches(self.weights, min(self.ends, default=0), self.window)
 
     @property
     def engine(self) -> JsonObject:
@@ -252,16 +261,34 @@ class HFModel(CheckpointModel):
                 generate_stream(self.weights, rows, room, endings, fail)
             return
 
+        from olmes.models.hf.row_batches import rewind
+
         def work(batch: list[GenerationRow]) -> None:
+            rewind(self.weights, max(len(row.prompt_ids) for row in batch))
             generate_batch(self.weights, batch, endings)
             self.work.prefill_tokens += sum(len(row.prompt_ids) for row in batch)
 
         for group in group_by_settings(rows):
-            run_in_batches(group, self.batch_size, work, fail)
+            for alike in self.batchable(
+                group,
+                lambda row: len(row.prompt_ids),
+                # Of the settings and not of the row: a batch goes on until its last row ends.
+                lambda row: len(row.prompt_ids) + row.generation.max_tokens,
+            ):
+                run_in_batches(alike, self.batch_size, work, fail)
+
+    def batchable(
+        self, rows: Sequence[R], begin: Callable[[R], int], end: Callable[[R], int]
+    ) -> list[list[R]]:
+        """Rows that may run together; `begin` and `end` are a row's lengths."""
+        if len(rows) == 1 or self.batch_size == 1:
+            return [[row] for row in rows]
+        return self.row_batches.split(rows, begin, end)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Score every request's continuations; a request is reported when its last is scored."""
         from olmes.models.hf.loglikelihood import candidates, loglikelihood_batch, response
+        from olmes.models.hf.row_batches import rewind
 
         waiting: dict[int, list[Candidate]] = {}
         for index, request in enumerate(requests):
@@ -274,6 +301,7 @@ class HFModel(CheckpointModel):
                     done(index, response(waiting.pop(index)))
 
         def work(batch: list[Candidate]) -> None:
+            rewind(self.weights, max(len(row.token_ids) for row in batch))
             loglikelihood_batch(self.weights, batch)
             self.work.prefill_tokens += sum(len(row.token_ids) - 1 for row in batch)
             settle(dict.fromkeys(row.index for row in batch))
@@ -297,12 +325,17 @@ class HFModel(CheckpointModel):
             return
         # A request's continuations stay together, so that it is done early; the longest go first.
         asked.sort(key=lambda rows: -max(len(row.token_ids) for row in rows))
-        run_in_batches([row for rows in asked for row in rows], self.batch_size, work, fail)
+        rows = [row for request in asked for row in request]
+        for alike in self.batchable(
+            rows, lambda row: len(row.token_ids) - 1, lambda row: len(row.token_ids) - 1
+        ):
+            run_in_batches(alike, self.batch_size, work, fail)
 
     def close(self) -> None:
         """Free the weights, unless a warm memory has them for the next model."""
         self.__dict__.pop("weights", None)
         self.__dict__.pop("shares_prefixes", None)
+        self.__dict__.pop("row_batches", None)
         if self.warm is None:
             gc.collect()
 

@@ -54,6 +54,7 @@ class Fill(Cache):  # type: ignore[misc]  # untyped base
         self.rows = len(tree.paths)
         self.before = len(group.tokens) if group else 0
         self.group = group
+        self.span = self.before + max(tree.depths, default=0) + 1  # tokens of the longest row
         self.states: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.mask = self._mask(tree).to(device) if self.before or not tree.chain else None
 
@@ -200,6 +201,7 @@ class Step(Cache):  # type: ignore[misc]  # untyped base
             for group, at in members.items()
         ]
         self.before = max((len(group.tokens) for group in members), default=0)
+        self.span = self.before + self.longest  # tokens of the longest row, at most
 
     def update(
         self,
@@ -284,8 +286,12 @@ def shared_prefix_attention(
         UnsuitableError: the layer asks for more than softmax over all earlier tokens.
     """
     current = current_pass.get()
-    known = {"softcap", "s_aux", "sliding_window", "position_bias"}
+    known = {"softcap", "s_aux", "position_bias"}
     special = sorted(name for name in known if extra.get(name) is not None)
+    # A window that is wider than the longest row bounds nothing.
+    window = extra.get("sliding_window")
+    if window is not None and current is not None and window < current.span:
+        special.append("sliding_window")
     if current is None or attention_mask is not None or special:
         raise UnsuitableError(", ".join(special) or "a mask of its own")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling

@@ -14,6 +14,7 @@ from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.continuous import BatchLimits
 from olmes.models.hf.prefix import PrefixGroup, TokenTree
 from olmes.models.hf.prompt_cache import (
+    Fill,
     SlotStore,
     Step,
     UnsuitableError,
@@ -21,52 +22,67 @@ from olmes.models.hf.prompt_cache import (
     forward,
     shared_attention,
 )
+from olmes.models.hf.reach import UNLIMITED, alike, drags, restricted, rotates_by_length, vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 SHARED, OWN = 12, 5
 """Tokens of the trial's shared prefix, and of each row behind it."""
-NEAR = {torch.float32: 1e-3}
-NEAR_IN_HALF = 5e-2
-"""Largest relative difference of the trial's logits; wrong attention is off by a half or more."""
-LENGTH_DEPENDENT = ("dynamic", "longrope")
-"""Rotary embeddings that are other numbers in a longer text: an earlier state would be wrong."""
 ROWS_ON_CPU = 64
 ROWS_ON_GPU = 256
 SHARE_OF_MEMORY = 0.5
 """Of what is free: activations, logits and other programs need the rest."""
 
 
-def suits(model: PreTrainedModel) -> bool:
+def suits(model: PreTrainedModel, reach: int | None = None) -> bool:
     """Whether a model gives the same outputs with shared prefixes as without: tried out, once.
 
     Three rows go through the model, two of them behind a shared prefix, once by themselves and
-    once by way of `Fill` and `Step`. Sliding windows, soft caps, recurrent states and attention of a
-    model's own making are found in this way, whatever the architecture is called.
+    once by way of `Fill` and `Step`. Soft caps, recurrent states and attention of a model's own making
+    are found in this way, whatever the architecture is called; what begins behind the trial's few
+    tokens (windows, chunks, scales) is found by `olmes.models.hf.reach`.
+
+    Args:
+        model: in evaluation mode.
+        reach: the most tokens of a row; without it, what the configuration allows.
     """
-    rope = str(getattr(model.config, "rope_parameters", None))
-    if any(f"'{kind}'" in rope for kind in LENGTH_DEPENDENT):
+    reach = reach or getattr(model.config, "max_position_embeddings", None) or UNLIMITED
+    if rotates_by_length(model.config):
         return False
-    size = model.get_input_embeddings().weight.shape[0]
+    size = vocabulary(model)
     line = [(7 * at * at + 3 * at + 1) % min(size, 997) for at in range(SHARED + 3 * OWN)]
     ends = [line[SHARED + at * OWN : SHARED + (at + 1) * OWN] for at in range(3)]
     whole = [line[:SHARED] + ends[0], line[:SHARED] + ends[1], ends[2]]
     with torch.inference_mode(), quiet():
-        expected = torch.stack(
-            [
-                model(input_ids=torch.tensor([row], device=model.device)).logits[0, -1]
-                for row in whole
-            ]
-        ).float()
+        rows = [torch.tensor([row], device=model.device) for row in whole]
+        alone = [model(input_ids=row).logits[0] for row in rows]
         try:
             with shared_attention(model):
-                found = trial(model, array("i", line[:SHARED]), ends).float()
+                found = trial(model, array("i", line[:SHARED]), ends)
+                if counts_by_cache(model, ends[2], alone[2], reach):
+                    return False
+            if restricted(model, reach) or drags(model, ends[2], alone[2], reach):
+                return False
         # What a model raises that does not know a cache of this kind.
         except (UnsuitableError, TypeError, ValueError, AttributeError, LookupError, RuntimeError):
             return False
-    near = NEAR.get(model.dtype, NEAR_IN_HALF)
-    return bool((found - expected).norm() <= near * expected.norm())
+    return alike(found, torch.stack([logits[-1] for logits in alone]), model.dtype)
+
+
+def counts_by_cache(
+    model: PreTrainedModel, tokens: list[int], alone: torch.Tensor, reach: int
+) -> bool:
+    """Whether a model reads positions off the length of its cache: a line of rows has no such one."""
+
+    class Told(Fill):
+        def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002 (all are alike)
+            return reach - len(tokens)
+
+    tree = TokenTree()
+    tree.add(tokens)
+    found = forward(model, Told(tree, None, model.device), tokens, range(len(tokens)))
+    return not alike(found, alone, model.dtype)
 
 
 def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> torch.Tensor:

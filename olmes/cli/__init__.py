@@ -95,5 +95,10 @@ def main(arguments: list[str] | None = None) -> Any:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
+        if isinstance(error, OSError):
+            from olmes.cli.machine import explained
+
+            if said := explained(error, olmes, arguments):
+                fail(said, 2, verbose=verbose)
         again = "" if verbose else "; add -v to see the trace, and please report it"
         fail(f"internal error: {type(error).__name__}: {error}{again}.", 1, verbose=verbose)

@@ -108,7 +108,7 @@ def writing(place: Path, instead: str) -> Iterator[None]:
         raise OlmesError(refusal(code, place, place, instead)) from error
 
 
-def hidden_code(error: Exception) -> int | None:
+def hidden_code(error: BaseException | None) -> int | None:
     """The system's number behind the error of a library that writes files by itself."""
     if isinstance(error, sqlite3.Error):
         return SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)

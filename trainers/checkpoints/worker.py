@@ -33,6 +33,7 @@ from olmes.runs.evaluation import Evaluation
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.tools.locks import Lock, anybody_in, held
 from olmes.tools.places import OUT, writing
+from olmes.tools.plain_streams import degrade
 from olmes.trainers.checkpoints.adapters import merged
 from olmes.trainers.checkpoints.best import outcome, publish
 from olmes.trainers.checkpoints.folders import signature
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--job", help="score this job alone (the id that {job} was replaced by)")
     parser.add_argument("--retry-failed", action="store_true", help="queue failed jobs once more")
     chosen = parser.parse_args(arguments)
+    degrade()
     try:
         with writing(chosen.training.resolve(), OUT):
             scorer = Scorer(chosen.training.resolve())

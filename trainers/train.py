@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from olmes.errors import OlmesError
+from olmes.tools.places import OUT, writing
 from olmes.trainers.recipe import DPORecipe, Recipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
 
@@ -24,14 +25,15 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
         The folder of the last state, a plain checkpoint.
 
     Raises:
-        OlmesError: TRL is missing, or the recipe, its model or its data have a fault.
+        OlmesError: TRL is missing, the recipe, its model or its data have a fault, or `out` cannot be
+            written.
     """
     done = finished(recipe, out)
     if done is not None:
         say(f"{out} is finished; nothing to do")
         return done
     check_installed()
-    with quiet_libraries():
+    with writing(out, OUT), quiet_libraries():
         last = train_stage(recipe, out, say=say)
     say(f"{recipe.stage} done: {last}")
     return last

@@ -53,7 +53,7 @@ class Suite:
             OlmesError: the file is missing, not TOML, or has wrong or missing keys.
         """
         try:
-            table: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+            table: dict[str, Any] = tomllib.loads(path.read_text("utf-8-sig"))
         except FileNotFoundError:
             raise OlmesError(f"{path} does not exist; check the path of the suite.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

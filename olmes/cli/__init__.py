@@ -12,6 +12,7 @@ import click
 
 from olmes import __version__
 from olmes.errors import OlmesError
+from olmes.tools.plain_streams import degrade
 from olmes.tools.visible_text import visible
 
 COMMANDS = {
@@ -81,6 +82,7 @@ def main(arguments: list[str] | None = None) -> Any:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = any(word in ("-v", "--verbose") for word in arguments)
+    degrade(data=any(word.startswith(("--json", "--format")) for word in arguments))
     try:
         sys.exit(olmes.main(arguments, prog_name="olmes", standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):  # click turns Ctrl-C into the former
@@ -95,5 +97,10 @@ def main(arguments: list[str] | None = None) -> Any:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
+        if isinstance(error, OSError):
+            from olmes.cli.machine import explained
+
+            if said := explained(error, olmes, arguments):
+                fail(said, 2, verbose=verbose)
         again = "" if verbose else "; add -v to see the trace, and please report it"
         fail(f"internal error: {type(error).__name__}: {error}{again}.", 1, verbose=verbose)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -35,6 +38,10 @@ THOUGHTS_MEANT = {
     "thought_marks": "answers that hold marks of a thought",
 }
 NO_MEAN = "no mean of these tasks"
+WORDS = 2
+"""Columns of words at the beginning of a table."""
+MOST_OF_A_WORD = 24
+"""Letters of a word that are kept together."""
 
 
 class PlainConsole(Console):
@@ -50,11 +57,57 @@ def console(*, stderr: bool = False) -> Console:
     return PlainConsole(stderr=stderr, highlight=False, markup=False)
 
 
+class WideTable(Table):
+    """A table that a narrow terminal gets in parts, each with its first two columns.
+
+    rich would shrink those until they are gone; words may fold between their letters' groups alone.
+    """
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table, or its parts one below the other."""
+        for part in self.parts(console, options):
+            yield from super(WideTable, part).__rich_console__(console, options)
+
+    def parts(self, console: Console, options: ConsoleOptions) -> list[WideTable]:
+        """As few tables as have room for whole words and whole numbers."""
+        room = options.max_width
+        wide = options.update(max_width=10_000)
+        words = list(range(min(WORDS, len(self.columns))))
+        found: list[list[int]] = []
+        for number in range(len(words), len(self.columns)):
+            if not found or self.needs(console, wide, [*found[-1], number]) > room:
+                found.append([*words])
+            found[-1].append(number)
+        return [self.of(chosen) for chosen in found or [words]]
+
+    def needs(self, console: Console, wide: ConsoleOptions, chosen: list[int]) -> int:
+        """The width of some columns where words are folded as far as they can be."""
+        part = self.of(chosen)
+        whole = super(WideTable, part).__rich_measure__(console, wide).maximum
+        spare = 0
+        for column in part.columns[:WORDS]:
+            cells = [
+                Measurement.get(console, wide, cell) for cell in (*column.cells, column.header)
+            ]
+            widest = max(cell.maximum for cell in cells)
+            spare += widest - min(widest, MOST_OF_A_WORD, max(cell.minimum for cell in cells))
+        return whole - spare
+
+    def of(self, chosen: list[int]) -> WideTable:
+        """The table with some of its columns alone."""
+        part = copy.copy(self)
+        part.columns = [
+            dataclasses.replace(self.columns[number], _index=place)
+            for place, number in enumerate(chosen)
+        ]
+        return part
+
+
 def blank_table(*columns: str) -> Table:
     """A plain table whose first two columns are words and whose others are numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = WideTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(columns):
-        if position < 2:
+        if position < WORDS:
             # A narrow terminal folds long names; numbers are never cut.
             table.add_column(column, overflow="fold")
         else:

@@ -80,6 +80,7 @@ def command(
     """
     # Imported here: `olmes --help` imports no trainer.
     from olmes.errors import OlmesError
+    from olmes.tools.places import OUT, writing
     from olmes.trainers.checkpoints.request import EvalRequest, absolute
     from olmes.trainers.checkpoints.scoring import ScoringOptions
     from olmes.trainers.checkpoints.watch import FolderWatch
@@ -98,18 +99,19 @@ def command(
         asked_by="watcher",
         **engine,
     )
-    watch = FolderWatch(
-        folder,
-        ScoringOptions(
-            request=request, policy=policy, keep=keep, tokenizer=tokenizer, push=push or ""
-        ),
-        interval=interval,
-        say=lambda line: click.echo(line, err=as_json),
-    )
-    if not once:
-        click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)
-        watch.forever()
-    jobs = watch.once()
+    with writing(out, OUT):
+        watch = FolderWatch(
+            folder,
+            ScoringOptions(
+                request=request, policy=policy, keep=keep, tokenizer=tokenizer, push=push or ""
+            ),
+            interval=interval,
+            say=lambda line: click.echo(line, err=as_json),
+        )
+        if not once:
+            click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)
+            watch.forever()
+        jobs = watch.once()
     scores = watch.queue.folder / "scores.jsonl"
     if as_json:
         rows = list(jsonl.read(scores)) if scores.exists() else []

@@ -81,8 +81,7 @@ def _json(path: Path) -> list[Any]:
 
 
 def _csv(path: Path) -> Iterator[Doc]:
-    # Excel and some benchmarks begin a file with a byte order mark, which is not part of a name.
-    text = jsonl.read_text(path).removeprefix("\ufeff")
+    text = jsonl.read_text(path)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
     try:

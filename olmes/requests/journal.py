@@ -11,6 +11,7 @@ Responses are not held in memory: of those an earlier process finished the journ
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from typing import NotRequired, TypedDict
 
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import compact_json, dumps, line_of
-from olmes.tools.locks import lock
+from olmes.tools.locks import HeldError, Lock
 from olmes.types import Response, ResponseJson
 
 FILE_NAME = "journal.jsonl"
@@ -44,8 +45,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.stream = self.path.open("a+b")
         try:
-            lock(self.stream)
-        except OSError:
+            self.lock = Lock.on(self.stream, self.path)
+        except HeldError:
             self.stream.close()
             raise OlmesError(
                 f"another process is writing {folder}; wait for it, or choose another --out."
@@ -97,7 +98,9 @@ class Journal:
         """Close the journal; `remove` it when everything in it is in the record."""
         if remove:
             self.path.unlink(missing_ok=True)
-        self.stream.close()
+        # Every line was flushed or has raised; what is still in the buffer of a full disk is torn.
+        with contextlib.suppress(OSError):
+            self.lock.release()
 
 
 class FinishedResponses(Mapping[str, Response]):

@@ -13,13 +13,17 @@ of it, so that a run whose answers are all here loads neither tokenizer nor mode
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import sqlite3
 from pathlib import Path
 
 from olmes.models.base import Model
 from olmes.tools.cache_folder import cache_folder
+from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
+from olmes.tools.notices import say_once
+from olmes.tools.sqlite_journal import set_journal
 from olmes.types import JsonObject, Request, Response
 
 SCHEMA = """
@@ -66,7 +70,7 @@ class ResponseKeys:
 
 
 class ResponseCache:
-    """Get and put responses by key. A cache that fails is switched off and never stops a run.
+    """Get and put responses by key. A cache that fails is switched off, said, and never stops a run.
 
     Args:
         path: the file; by default the user's.
@@ -76,15 +80,19 @@ class ResponseCache:
     def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         self.trouble = ""
         """Why the cache is off; empty while it works."""
-        path = path or cache_folder("responses.sqlite")
+        self.path = path = path or cache_folder("responses.sqlite")
         self.connection: sqlite3.Connection | None = None
         if read_only:
             self.open_read_only(path)
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not locks_ranges(path.parent):
+                raise OSError(
+                    errno.ENOLCK, "its file system has no locks; $OLMES_CACHE names another"
+                )
             self.connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self.connection.execute("PRAGMA journal_mode=WAL")
+            set_journal(self.connection, path)
             self.connection.execute("PRAGMA synchronous=NORMAL")
             self.connection.executescript(SCHEMA)
         except (OSError, sqlite3.Error) as error:
@@ -133,7 +141,9 @@ class ResponseCache:
 
     def switch_off(self, error: Exception) -> None:
         """Continue without a cache, and remember why."""
-        self.trouble = f"the response cache is off for this run ({error})"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        self.trouble = f"the response cache is off for this run: {self.path}: {reason}."
+        say_once(self.trouble)
         self.close()
 
     def close(self) -> None:

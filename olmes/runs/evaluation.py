@@ -23,6 +23,7 @@ from olmes.runs.run import run
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import check_look
 from olmes.tools.hashing import content_hash
+from olmes.tools.places import OUT, writing
 
 
 class Evaluation:
@@ -160,11 +161,13 @@ class Evaluation:
         scorers: SharedPool | None = None,
     ) -> Record:
         """Run it on a model that `load` gave, or that was made otherwise; `plan` is its own."""
-        return run(
-            plan or self.plan(model),
-            model,
-            self.options,
-            judge=self.judge(),
-            callback=callback,
-            scorers=scorers,
-        )
+        plan = plan or self.plan(model)
+        with writing(self.options.out, OUT):
+            return run(
+                plan,
+                model,
+                self.options,
+                judge=self.judge(),
+                callback=callback,
+                scorers=scorers,
+            )

@@ -6,6 +6,7 @@ from the journal. What is under seal lies in it compressed.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 import zlib
@@ -53,4 +54,5 @@ class Spool:
 
     def close(self) -> None:
         """Give the file back."""
-        self.file.close()
+        with contextlib.suppress(OSError):  # of a full disk, which was reported; nothing is kept
+            self.file.close()

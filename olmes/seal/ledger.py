@@ -93,7 +93,7 @@ class Ledger:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as stream, locked(stream):
+            with self.path.open("a+b") as stream, locked(stream, self.path):
                 mend_end(stream)
                 if problems := self.problems():
                     raise OlmesError(

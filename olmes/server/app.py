@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import AsyncIterator
 
 import anyio.to_thread
@@ -22,6 +23,7 @@ from olmes.server.refusals import RefusedError
 from olmes.server.routes import boards, live, operations, pages, runs, uploads
 from olmes.server.service import Service
 from olmes.server.settings import Settings
+from olmes.tools.places import FULL, hidden_code
 from olmes.types import JsonObject
 
 DEFAULT_RATES = Rates()
@@ -103,8 +105,27 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(OperationalError)
     async def database(request: Request, error: OperationalError) -> Response:  # noqa: ARG001
+        if hidden_code(error.orig) in FULL:
+            return refusal(full(error))
         log.error("the database does not answer", extra={"facts": {"error": str(error.orig)}})
         return refusal(RefusedError(503, "the database does not answer; try again."))
+
+    @app.exception_handler(OSError)
+    async def machine(request: Request, error: OSError) -> Response:  # noqa: ARG001
+        if error.errno in FULL:
+            return refusal(full(error))
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise error
+        log.error("the store cannot be written", extra={"facts": {"error": str(error)}})
+        return refusal(
+            RefusedError(503, "the server may not write into its store; tell who runs it.")
+        )
+
+
+def full(error: Exception) -> RefusedError:
+    """What a client is answered when the server's disk is full."""
+    log.error("the server's disk is full", extra={"facts": {"error": str(error)}})
+    return RefusedError(507, "the server's disk is full; make room there and send it again.")
 
 
 def describe_tokens(app: FastAPI) -> None:

@@ -21,6 +21,7 @@ from olmes.records.items import mean_value
 from olmes.records.schema import ResponseRow
 from olmes.server.refusals import utf8
 from olmes.server.sample_rows import checked_row, holds
+from olmes.tools.places import writing
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 8 << 20
@@ -81,8 +82,9 @@ class Artifacts:
         import fsspec
 
         if "://" not in place:
-            Path(place).mkdir(parents=True, exist_ok=True)
             place = str(Path(place).resolve())
+            with writing(Path(place), "name another place with --artifacts"):
+                Path(place).mkdir(parents=True, exist_ok=True)
         try:
             self.files, self.root = fsspec.core.url_to_fs(place)
             self.files.makedirs(self.root, exist_ok=True)

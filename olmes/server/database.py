@@ -1,4 +1,4 @@
-"""The database: SQLite in WAL mode or PostgreSQL, brought to the newest schema when it is opened."""
+"""The database: SQLite (in WAL mode where that works) or PostgreSQL, brought to the newest schema."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from olmes.errors import OlmesError
 from olmes.server import schema
+from olmes.tools.file_systems import locks_ranges
+from olmes.tools.places import hidden_code, refusal, writing
+from olmes.tools.sqlite_journal import set_journal
 
 FILE_NAME = "olmes.db"
+STORE = "name another folder with --store"
 
 
 def now() -> str:
@@ -47,8 +51,8 @@ def store_url(store: str) -> URL:
 class Database:
     """Connections to a store's database.
 
-    SQLite has one writer at a time, who waits for the others; readers never wait (WAL). A commit is
-    on disk when it returns.
+    SQLite has one writer at a time, who waits for the others; with a write-ahead log (WAL) readers
+    never wait. A commit is on disk when it returns.
     """
 
     def __init__(self, store: str) -> None:
@@ -87,10 +91,20 @@ class Database:
         from alembic.util import CommandError
 
         if self.url.get_backend_name() == "sqlite" and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(self.url.database).parent
+            with writing(folder, STORE):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not locks_ranges(folder):
+                    raise OlmesError(
+                        f"the file system of {folder} has no locks, which a database needs; {STORE}, "
+                        "or postgresql+psycopg://..."
+                    )
         try:
             command.upgrade(self.alembic(), revision)
         except OperationalError as error:
+            if self.url.database and (code := hidden_code(error.orig)):
+                place = Path(self.url.database)
+                raise OlmesError(refusal(code, place, place, STORE)) from None
             raise OlmesError(
                 f"{self.url.render_as_string()} cannot be opened ({error.orig}); check the URL, "
                 "and that the database is there."
@@ -138,12 +152,9 @@ def make_engine(url: URL) -> Engine:
     def configure(connection: Any, record: Any) -> None:  # noqa: ARG001
         # The driver's own transactions begin too late: reads would not be of one state.
         connection.isolation_level = None
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-8000",
-        ):
+        if url.database:
+            set_journal(connection, Path(url.database))
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -7,7 +7,7 @@ class RefusedError(Exception):
     """A request that is not carried out.
 
     Attributes:
-        status: the HTTP status, 4xx.
+        status: the HTTP status: 4xx, or 5xx where the server's machine is at fault.
         message: one sentence with the remedy.
         field: the part of the record or request at fault, dotted; '' where none is.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from olmes.tools.places import writing
+
 FOLDER = "olmes-store"
 """The store of `olmes serve` with no options."""
 
@@ -43,10 +45,15 @@ class Settings:
 
     @property
     def work_folder(self) -> Path:
-        """The local folder, made when it is not there."""
+        """The local folder, made when it is not there.
+
+        Raises:
+            OlmesError: it cannot be made.
+        """
         place = self.work or (FOLDER if "://" in self.store else self.store)
         folder = Path(place).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder, f"name another folder with {'--work' if self.work else '--store'}"):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property

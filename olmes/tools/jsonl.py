@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 from olmes.errors import OlmesError
 
 BUFFER = 1 << 18
+UTF8 = "utf-8-sig"
+"""UTF-8, behind a byte order mark or not: programs on Windows begin files with one."""
 READABLE = json.JSONEncoder(ensure_ascii=False)
 ESCAPED = json.JSONEncoder()
 
@@ -58,7 +60,7 @@ def read_text(path: Path) -> str:
     """
     try:
         raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode(UTF8)
     except FileNotFoundError:
         raise OlmesError(f"{path} does not exist; check the path.") from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
@@ -104,7 +106,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Any:
         OlmesError: the line is not UTF-8, or not JSON; the message names file and line.
     """
     try:
-        return json.loads(line.decode("utf-8"))
+        return json.loads(line.decode(UTF8))
     except UnicodeDecodeError as error:
         raise unreadable(path, error) from None
     except ValueError as error:

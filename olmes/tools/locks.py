@@ -2,84 +2,178 @@
 
 Not `filelock`: it opens the lock's path by itself, its 3.x versions truncate that file, and on Windows
 it deletes the file on release. The journal and the ledger are locked themselves, by the stream they
-are written through; a lock file of their own would be one more file on disk.
+are written through; a lock file of their own would be one more file on disk. Where the file system
+refuses such locks, a file that names the owner stands in for them (`olmes.tools.owner_files`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from olmes.tools import owner_files
+from olmes.tools.notices import say_once
+from olmes.tools.owner_files import OwnerFile
 
-def lock(stream: BinaryIO, *, wait: bool = False) -> None:
-    """Take an exclusive lock on an open file; it ends with the stream or the process.
-
-    Args:
-        stream: the file.
-        wait: whether to wait for another holder (on Windows for ten seconds at most).
-
-    Raises:
-        OSError: another stream holds it.
-    """
-    if os.name == "nt":
-        import msvcrt
-
-        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
-        msvcrt.locking(stream.fileno(), mode, 1)  # type: ignore[attr-defined]
-        return
-    import fcntl
-
-    fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
+if os.name == "nt":
+    HELD |= {errno.EACCES, errno.EDEADLK}
+"""What the system says where another process holds the lock; nothing else means that."""
+OURS = frozenset({errno.EBADF})
+"""What it says of a stream that is closed."""
+POLL = 0.05
+PATIENCE = 10.0
+"""Seconds of waiting for an owner file after which that is said."""
 
 
-@contextlib.contextmanager
-def locked(stream: BinaryIO) -> Iterator[None]:
-    """Hold an open file's lock, waiting for other writers."""
-    lock(stream, wait=True)
-    try:
-        yield
-    finally:
-        if os.name != "nt":  # there it ends with the stream
-            import fcntl
+class HeldError(Exception):
+    """Another stream or process holds the lock."""
 
-            fcntl.flock(stream, fcntl.LOCK_UN)
+
+class UnsupportedError(Exception):
+    """The file system has no locks; the message is the system's."""
 
 
 class Lock:
-    """An exclusive lock on a file, until `release` or the end of the process."""
+    """An exclusive lock on a file, until `release`, the end of its stream, or of the process."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
-        self.path = path
-        self.stream = stream
+    def __init__(self, path: Path, stream: BinaryIO, owner: OwnerFile | None) -> None:
+        self.path, self.stream, self.owner = path, stream, owner
+
+    @classmethod
+    def on(cls, stream: BinaryIO, path: Path, *, wait: bool = False) -> Lock:
+        """The lock of an open file.
+
+        Args:
+            stream: the file.
+            path: where it is.
+            wait: whether to wait for another holder (on Windows for ten seconds at most).
+
+        Raises:
+            HeldError: another stream holds it.
+            OSError: the file system has no locks, and its folder cannot be written.
+        """
+        try:
+            system_lock(stream, wait=wait)
+        except UnsupportedError as error:
+            say_once(
+                f"the file system of {path.parent.absolute()} has no locks ({error}); files named "
+                f"*{owner_files.SUFFIX} stand in for them."
+            )
+            return cls(path, stream, owner_of(path, wait=wait))
+        return cls(path, stream, None)
 
     @classmethod
     def take(cls, path: Path) -> Lock | None:
-        """The lock; None where it is held already, in this process or elsewhere."""
+        """The lock; None where it is held already, in this process or elsewhere.
+
+        Raises:
+            OSError: its folder cannot be written.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a+b")
         try:
-            lock(stream)
-        except OSError:
+            return cls.on(stream, path)
+        except HeldError:
             stream.close()
             return None
-        return cls(path, stream)
+        except BaseException:
+            stream.close()
+            raise
+
+    def unlock(self) -> None:
+        """Give the lock up and leave the file open."""
+        if self.owner is not None:
+            self.owner.release()
+        elif os.name != "nt":  # there it ends with the stream
+            import fcntl
+
+            fcntl.flock(self.stream, fcntl.LOCK_UN)
 
     def release(self) -> None:
-        """Give the lock up."""
+        """Give the lock up and close the file."""
+        if self.owner is not None:
+            self.owner.release()
         self.stream.close()
+
+
+def system_lock(stream: BinaryIO, *, wait: bool) -> None:
+    """Take the system's own lock on an open file.
+
+    Raises:
+        HeldError: another stream holds it.
+        UnsupportedError: the file system has none.
+    """
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
+            msvcrt.locking(stream.fileno(), mode, 1)  # type: ignore[attr-defined]
+            return
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in HELD:
+            raise HeldError from None
+        if error.errno in OURS:
+            raise
+        # ENOSYS, ENOLCK, ENOTSUP, the kernel's 524 and whatever else a file system says.
+        raise UnsupportedError(error.strerror or f"error {error.errno}") from None
+
+
+def owner_of(path: Path, *, wait: bool) -> OwnerFile:
+    """The owner file of a path, made now.
+
+    Raises:
+        HeldError: another process has it, and that is not waited for.
+        OSError: its folder cannot be written.
+    """
+    began = time.monotonic()
+    while (found := owner_files.take(path)) is None:
+        if not wait:
+            raise HeldError
+        if time.monotonic() - began > PATIENCE:
+            say_once(
+                f"{path} is in use by the process that {path.name}{owner_files.SUFFIX} names; "
+                "waiting for it."
+            )
+        time.sleep(POLL)
+    return found
+
+
+@contextlib.contextmanager
+def locked(stream: BinaryIO, path: Path) -> Iterator[None]:
+    """Hold the lock of an open file, waiting for other writers.
+
+    Raises:
+        OSError: as `Lock.on`.
+    """
+    lock = Lock.on(stream, path, wait=True)
+    try:
+        yield
+    finally:
+        lock.unlock()
 
 
 def held(path: Path) -> bool:
     """Whether a process has locked a file."""
     if not path.exists():
         return False
-    if (lock := Lock.take(path)) is None:
-        return True
-    lock.release()
-    return False
+    with path.open("a+b") as stream:
+        try:
+            system_lock(stream, wait=False)
+        except HeldError:
+            return True
+        except UnsupportedError:
+            return owner_files.held(path)
+        return False
 
 
 class Presence:
@@ -106,4 +200,5 @@ def anybody_in(folder: Path) -> bool:
         if held(path):
             return True
         path.unlink(missing_ok=True)
+        path.with_name(path.name + owner_files.SUFFIX).unlink(missing_ok=True)
     return False

@@ -34,7 +34,7 @@ def read_toml(path: Path) -> TomlTable:
         OlmesError: it is missing or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise OlmesError(f"{path} does not exist; check the path.") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -14,13 +14,14 @@ import platform
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
-from olmes.tools.locks import Lock
+from olmes.tools.locks import Lock, locked
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
 from olmes.trainers.checkpoints.results import ScoreResult, State
 
@@ -96,32 +97,40 @@ class Queue:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self.lockless = not locks_ranges(folder)
+        """Whether the file system has no locks: then a lock of ours stands in for SQLite's."""
         with self.changing() as connection:
             connection.execute(SCHEMA)
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that nobody else's can interleave with; undone when an error leaves it."""
-        connection = sqlite3.connect(
-            self.folder / "queue.sqlite", timeout=BUSY_SECONDS, isolation_level=None
-        )
-        connection.row_factory = sqlite3.Row
-        try:
+        with self.opened() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
-        finally:
-            connection.close()  # rolls back what was not committed
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """A connection; at its end what was not committed is rolled back."""
+        file = self.folder / "queue.sqlite"
+        with ExitStack() as ending:
+            if self.lockless:
+                guard = file.with_name("queue.lock")
+                ending.enter_context(locked(ending.enter_context(guard.open("a+b")), guard))
+            address = f"{file.absolute().as_uri()}{'?nolock=1' * self.lockless}"
+            connection = sqlite3.connect(
+                address, uri=True, timeout=BUSY_SECONDS, isolation_level=None
+            )
+            ending.callback(connection.close)
+            connection.row_factory = sqlite3.Row
+            yield connection
 
     def jobs(self, where: str = "1", values: tuple[str, ...] = ()) -> list[Job]:
         """The jobs that a condition holds for, in the order they were put."""
-        connection = sqlite3.connect(self.folder / "queue.sqlite", timeout=BUSY_SECONDS)
-        connection.row_factory = sqlite3.Row
-        try:
+        with self.opened() as connection:
             query = f"SELECT * FROM jobs WHERE {where} ORDER BY number"  # noqa: S608 (ours)
             return [job_of(row) for row in connection.execute(query, values)]
-        finally:
-            connection.close()
 
     def waiting(self) -> list[Job]:
         """The jobs that are not over."""

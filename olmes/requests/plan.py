@@ -88,6 +88,8 @@ class Plan:
     """Requested tasks that cannot be run, each with the reason and the remedy."""
     notes: tuple[str, ...] = ()
     """What was changed for this model, a sentence each."""
+    k: tuple[int, ...] = ()
+    """Which of pass@k and its like are shown; without them 1, 2, 4, ... up to the responses an item."""
 
     @property
     def items(self) -> Concatenation[Item]:

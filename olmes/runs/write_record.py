@@ -50,7 +50,9 @@ def write_record(
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole."""
     tasks = {
-        sheet.task.name: task_result(sheet.plan, write_samples(folder, sheet, look), judges)
+        sheet.task.name: task_result(
+            sheet.plan, write_samples(folder, sheet, look), judges, plan.k
+        )
         for sheet in sheets
     }
     run = RunRecord(
@@ -128,9 +130,11 @@ def samples_file(task: Task) -> str:
     return f"samples/{task.name}.jsonl"
 
 
-def task_result(plan: TaskPlan, counted: Counted, judges: Judging | None) -> TaskResult:
+def task_result(
+    plan: TaskPlan, counted: Counted, judges: Judging | None, k: Sequence[int]
+) -> TaskResult:
     """A task's part of `run.json`: where its numbers come from, then the numbers."""
-    task, numbers = plan.task, counted.numbers.counted()
+    task, numbers = plan.task, counted.numbers.counted(k)
     return TaskResult(
         title=task.title,
         primary=task.primary,
@@ -147,6 +151,7 @@ def task_result(plan: TaskPlan, counted: Counted, judges: Judging | None) -> Tas
         subtasks=numbers.subtasks,
         counts=numbers.counts,
         tokens=numbers.tokens,
+        repeats=numbers.repeats,
         diagnosis=counted.diagnosis.counted(),
         judge=counted.judgements.counted(judges) if judges and task.judged else None,
         shared_messages=list(plan.shared_messages),

@@ -6,6 +6,8 @@ A multi-turn chat of eight worked examples; the model's turn is prefilled with "
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -106,6 +108,12 @@ class GSM8K(Task):
             extracted=found,
             unparsed=found is None,
         )
+
+    def vote(self, extracted: Any) -> str | None:
+        """The number itself: 18, 18. and 18.00 are one answer."""
+        with suppress(TypeError, ValueError, ZeroDivisionError):
+            return str(Fraction(without_decoration(extracted)))
+        return super().vote(extracted)
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The gold in the exemplars' closing words; one more than the gold when `corrupt`."""

@@ -6,6 +6,7 @@ the answer from the exemplars' closing line or from a box.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -139,6 +140,12 @@ class MATH(Task):
             for gold in honest_golds(doc["solution"])
         )
         return Verdict(values={"math_verify": float(right)})
+
+    def vote(self, extracted: Any) -> str | None:
+        """The normal form of the answer of the closing line, else of the box."""
+        with suppress(TypeError, IndexError, hendrycks.NoNormalFormError):
+            return hendrycks.normal_form(extracted[0])
+        return super().vote(extracted)
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The gold in a box and in the closing line; when `corrupt` an answer no problem has."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.set_option
 @options.sampling_options
+@options.k_option
 @click.option(
     "--sampling", type=click.Choice(["task", "model"]), default="task",
     help="Whose sampling settings: the tasks', or the checkpoint's own generation_config.",
@@ -78,6 +79,7 @@ def command(
     judge: str | None,
     judge_budget: int | None,
     sampling: Sampling,
+    ks: tuple[int, ...],
     reason: str,
     family: str,
     engine: EngineOptions,
@@ -121,6 +123,7 @@ def command(
         workers=workers,
         scoring_processes=scoring_processes,
         sampling=sampling,
+        k=ks,
         **engine,
     )
     evaluation = evaluation_of(suite, tasks, given)

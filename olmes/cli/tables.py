@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rich import box
@@ -23,6 +23,7 @@ from olmes.records.shown import (
     shown_interval,
     signs_of,
 )
+from olmes.records.shown_repeats import RUN_SD, Repeating, RepeatView, repeat_views
 from olmes.tools.visible_text import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
@@ -105,6 +106,28 @@ def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
         )
         if others:
             table.add_row("", others, style="red")
+    return table
+
+
+def print_repeats(screen: Console, tasks: Mapping[str, Repeating]) -> None:
+    """Print what several responses an item say, where there are several."""
+    views = [view for name, task in tasks.items() for view in repeat_views(name, task)]
+    for names in dict.fromkeys(view.names for view in views):
+        own = [view for view in views if view.names == names]
+        screen.print(repeats_table(own))
+        least = min(own, key=lambda view: view.complete)
+        screen.print(least.legend, style="dim", soft_wrap=True)
+
+
+def repeats_table(views: Sequence[RepeatView]) -> Table:
+    """The best, the worst and the commonest of k responses, and the noise from run to run."""
+    heads = [f"{name}k" for name in views[0].names]
+    table = blank_table("task", "metric", "k", *heads, "n", RUN_SD)
+    for view in views:
+        for at, row in enumerate(view.rows):
+            mark = "" if view.complete else " (incomplete)"
+            first = (view.task + mark, view.metric) if at == 0 else ("", "")
+            table.add_row(*first, str(row.k), *row.cells, row.n, view.noise if at == 0 else "")
     return table
 
 

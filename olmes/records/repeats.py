@@ -44,7 +44,8 @@ class RepeatCounter:
         self.task = task
         self.clusters = clusters
         self.items: dict[Key, Repeated] = {}
-        self.responses: dict[Key, int] = defaultdict(int)
+        self.taken: dict[Key, set[int]] = {}
+        """By item: which repeats there are."""
         self.votes = False
         """Whether the task extracts answers at all."""
         self.runs: dict[str, dict[int, Sums]] = {metric.name: {} for metric in task.metrics}
@@ -53,9 +54,15 @@ class RepeatCounter:
     def add(self, row: ResponseRow) -> None:
         """Count one row in."""
         key = key_of(row)
-        self.responses[key] += 1
-        vote = self.task.vote(row["extracted"])
-        self.votes = self.votes or vote is not None or "unparsed" in row["flags"]
+        taken = self.taken.setdefault(key, set())
+        # Rows of other programs may not say which response they are.
+        repeat = row["repeat"]
+        while repeat in taken:
+            repeat += 1
+        taken.add(repeat)
+        unparsed = "unparsed" in row["flags"]
+        vote = None if unparsed else self.task.vote(row["extracted"])
+        self.votes = self.votes or vote is not None
         if (item := self.items.get(key)) is None:
             item = self.items[key] = Repeated(self.clusters.number(row))
         for metric, runs in self.runs.items():
@@ -63,7 +70,7 @@ class RepeatCounter:
                 item.values[metric].append(parts)
                 item.answers[metric].append(vote)
                 over_parts = isinstance(row["values"][metric], list)
-                runs.setdefault(row["repeat"], Sums(self.clusters)).add(
+                runs.setdefault(repeat, Sums(self.clusters)).add(
                     item.cluster, parts, over_parts=over_parts
                 )
 
@@ -74,7 +81,7 @@ class RepeatCounter:
             overall: how the task makes a number of sums.
             chosen: the k to be shown; without them 1, 2, 4, ..., n.
         """
-        n = max(self.responses.values(), default=0)
+        n = max(map(len, self.taken.values()), default=0)
         if n < 2:
             return None
         shown = [k for k in sorted(set(chosen)) if k <= n] or powers(n)

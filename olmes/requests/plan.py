@@ -130,11 +130,12 @@ def make_plan(
     among: Container[str] | None = None,
     not_run: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    k: Sequence[int] = (),
 ) -> Plan:
     """Make every request of a run.
 
     With `among` (instance ids) a limit draws from those instances only. `notes` say what was changed
-    for the model.
+    for the model, and `k` which pass@k are shown.
 
     Raises:
         OlmesError: there is no task, or the limit is not positive.
@@ -153,7 +154,7 @@ def make_plan(
         system = task.formulation.system
         requests = [task.request(one.doc).with_system(system).made_for(one.id) for one in chosen]
         plans.append(TaskPlan(task, datasets[task.name], Items(chosen, requests)))
-    return Plan(tuple(plans), suite, limit, dict(not_run or {}), tuple(notes))
+    return Plan(tuple(plans), suite, limit, dict(not_run or {}), tuple(notes), tuple(k))
 
 
 def draw_instances(instances: Sequence[Instance], limit: int | None) -> list[Instance]:

@@ -122,6 +122,7 @@ class Evaluation:
             settings=options.settings,
             with_judge=options.judge is not None,
             sampling=options.sampling,
+            k=options.k,
             say=self.say,
         )
         if not isinstance(model, ReplayModel):

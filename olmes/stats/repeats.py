@@ -83,9 +83,7 @@ def extreme_of_k(ordered: Sequence[float], k: int) -> float:
     The i-th is last in C(i - 1, k - 1) of them: the other k - 1 stand before it.
     """
     ways = subsets(len(ordered), 0, k, "the best of k")
-    return math.fsum(
-        math.comb(place, k - 1) / ways * value for place, value in enumerate(ordered)
-    )
+    return math.fsum(math.comb(place, k - 1) / ways * value for place, value in enumerate(ordered))
 
 
 Votes = Sequence[tuple[Hashable, float]]

@@ -64,6 +64,7 @@ class CheckpointModel(Model):
             there is no such dtype or device.
     """
 
+    greedy_alike = True
     work: Work
 
     def __init__(

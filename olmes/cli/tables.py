@@ -110,8 +110,8 @@ def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
 
 
 def print_repeats(screen: Console, tasks: Mapping[str, Repeating]) -> None:
-    """Print what several responses an item say, where there are several."""
-    views = [view for name, task in tasks.items() for view in repeat_views(name, task)]
+    """Print what several responses an item say of the primary metrics; the page has the others."""
+    views = [view for name, task in tasks.items() for view in repeat_views(name, task)[:1]]
     for names in dict.fromkeys(view.names for view in views):
         own = [view for view in views if view.names == names]
         screen.print(repeats_table(own))
@@ -121,13 +121,17 @@ def print_repeats(screen: Console, tasks: Mapping[str, Repeating]) -> None:
 
 def repeats_table(views: Sequence[RepeatView]) -> Table:
     """The best, the worst and the commonest of k responses, and the noise from run to run."""
-    heads = [f"{name}k" for name in views[0].names]
-    table = blank_table("task", "metric", "k", *heads, "n", RUN_SD)
+    table = blank_table("task", "of k responses", "value", "95 % interval", "n")
     for view in views:
-        for at, row in enumerate(view.rows):
-            mark = "" if view.complete else " (incomplete)"
-            first = (view.task + mark, view.metric) if at == 0 else ("", "")
-            table.add_row(*first, str(row.k), *row.cells, row.n, view.noise if at == 0 else "")
+        name = view.name + ("" if view.complete else " (incomplete)")
+        runs = f"{len(view.means)} runs"
+        table.add_row(name, f"{view.metric}, {RUN_SD}", view.noise, "", runs)
+        for row in view.rows:
+            if row.k == 1 and len(view.rows) > 1:
+                continue  # one response: the score itself
+            for reading, cell in zip(view.names, row.cells, strict=True):
+                if cell.value != MISSING:
+                    table.add_row("", f"{reading}{row.k}", cell.value, cell.interval, cell.n)
     return table
 
 

@@ -21,7 +21,8 @@ from olmes.records.schema import (
     TaskRepeats,
     TaskResult,
 )
-from olmes.records.sums import Clusters, Sums
+from olmes.records.sums import Clusters as Clusters
+from olmes.records.sums import Sums as Sums
 from olmes.stats import Estimate
 from olmes.types import Unit
 

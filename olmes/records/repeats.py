@@ -175,4 +175,8 @@ def powers(n: int) -> list[int]:
 def several(rows: Iterable[ResponseRow]) -> bool:
     """Whether some item has more than one response among rows."""
     seen: set[Key] = set()
-    return any(key_of(row) in seen or seen.add(key_of(row)) for row in rows)
+    for row in rows:
+        if (key := key_of(row)) in seen:
+            return True
+        seen.add(key)
+    return False

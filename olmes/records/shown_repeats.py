@@ -58,20 +58,31 @@ class RepeatReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatCell:
+    """One number, as text."""
+
+    value: str
+    """A dash where there is none."""
+    interval: str
+    n: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatRow:
     """The numbers of one metric at one k, as text."""
 
     k: int
-    cells: tuple[str, ...]
-    """Best, worst and majority, each with its interval; a dash where there is none."""
-    n: str
+    cells: tuple[RepeatCell, ...]
+    """Best, worst and majority."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatView:
     """A metric of a task with several responses an item, ready to be shown."""
 
-    task: str
+    name: str
+    title: str
+    """Of the task."""
     metric: str
     n: int
     names: tuple[str, ...]
@@ -121,7 +132,8 @@ def repeat_view(name: str, task: Repeating, metric: str, found: MetricRepeats) -
     assert task.repeats is not None
     unit = task.metrics[metric].unit
     return RepeatView(
-        task=task.title or name,
+        name=name,
+        title=task.title or name,
         metric=metric,
         n=task.repeats.n,
         names=names_of(found),
@@ -134,16 +146,14 @@ def repeat_view(name: str, task: Repeating, metric: str, found: MetricRepeats) -
 
 def repeat_row(at: AtK, unit: Unit) -> RepeatRow:
     """The numbers at one k."""
-    return RepeatRow(
-        k=at.k,
-        cells=tuple(with_interval(score, unit) for score in (at.best, at.worst, at.majority)),
-        n=f"{at.best.n:,}",
-    )
+    found = (at.best, at.worst, at.majority)
+    return RepeatRow(k=at.k, cells=tuple(repeat_cell(score, unit) for score in found))
 
 
-def with_interval(score: Score | None, unit: Unit) -> str:
-    """`71.2 [69.8, 72.5]`; a dash where there is no number."""
+def repeat_cell(score: Score | None, unit: Unit) -> RepeatCell:
+    """One of them."""
     if score is None or score.value is None:
-        return MISSING
-    text = shown(score.value, unit)
-    return text if score.ci_low is None else f"{text} {shown_interval(score, unit)}"
+        return RepeatCell(value=MISSING, interval="", n="")
+    return RepeatCell(
+        value=shown(score.value, unit), interval=shown_interval(score, unit), n=f"{score.n:,}"
+    )

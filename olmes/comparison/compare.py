@@ -10,6 +10,7 @@ from typing import Literal
 from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
 from olmes.comparison.eligibility import reservations
+from olmes.comparison.repeats import RunNoise, noise_of
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
@@ -79,6 +80,8 @@ class ScoredTwice:
     b: MetricScore
     mismatch: list[str]
     """Why the two are not numbers of the same thing; only in a comparison that was forced."""
+    noise: RunNoise | None = None
+    """From run to run on the same items; None where no item has several responses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +257,7 @@ def paired_task(
         a=score,
         b=other,
         mismatch=reasons,
+        noise=noise_of(name, a, b),
         n=len(aligned.keys),
         only_a=aligned.only_a,
         only_b=aligned.only_b,
@@ -277,6 +281,7 @@ def unpaired_task(name: str, a: Record, b: Record, reasons: list[str]) -> Unpair
         a=score,
         b=other,
         mismatch=reasons,
+        noise=noise_of(name, a, b),
         difference=stats.generalization_gap(second, first) if first and second else None,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,13 +97,19 @@ class RepeatView:
     @property
     def legend(self) -> str:
         """What the words mean."""
-        said = [MEANINGS[name] for name in self.names] + [RUN_SD_MEANING]
-        return "; ".join(said if self.complete else [*said, INCOMPLETE])
+        said = repeat_legend(self.names)
+        return said if self.complete else f"{said}; {INCOMPLETE}"
 
 
 def names_of(found: MetricRepeats) -> tuple[str, str, str]:
     """What best, worst and majority are called."""
     return PASS if found.binary else EXTREME
+
+
+def repeat_legend(names: Iterable[str]) -> str:
+    """What some readings mean (`pass@4`, or `pass@` alone), and the noise from run to run."""
+    kinds = dict.fromkeys(name.rstrip("0123456789") for name in names)
+    return "; ".join([*(MEANINGS[kind] for kind in kinds), RUN_SD_MEANING])
 
 
 def readings(found: MetricRepeats, ks: list[int] | None = None) -> Iterator[RepeatReading]:

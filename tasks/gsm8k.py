@@ -33,6 +33,10 @@ from olmes.scoring.numbers import last_number, without_decoration
 CLOSING = re.compile(r"\bThe answer is (?=\S+\.$)")
 
 
+LONGEST_NUMBER = 100
+"""Longer ones are compared as texts."""
+
+
 class GSM8K(Task):
     """Last number of the response against the number after `####`."""
 
@@ -111,8 +115,9 @@ class GSM8K(Task):
 
     def vote(self, extracted: Any) -> str | None:
         """The number itself: 18, 18. and 18.00 are one answer."""
-        with suppress(TypeError, ValueError, ZeroDivisionError):
-            return str(Fraction(without_decoration(extracted)))
+        if isinstance(extracted, str) and len(extracted) <= LONGEST_NUMBER:
+            with suppress(ValueError, ZeroDivisionError):
+                return str(Fraction(without_decoration(extracted)))
         return super().vote(extracted)
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:

@@ -143,9 +143,12 @@ class MATH(Task):
 
     def vote(self, extracted: Any) -> str | None:
         """The normal form of the answer of the closing line, else of the box."""
-        with suppress(TypeError, IndexError, hendrycks.NoNormalFormError):
-            return hendrycks.normal_form(extracted[0])
-        return super().vote(extracted)
+        first = extracted[0] if isinstance(extracted, list) and extracted else None
+        if not isinstance(first, str):
+            return None
+        with suppress(hendrycks.NoNormalFormError):
+            return hendrycks.normal_form(first) or None
+        return super().vote(first)
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The gold in a box and in the closing line; when `corrupt` an answer no problem has."""

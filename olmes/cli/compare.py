@@ -137,6 +137,11 @@ def noise_lines(found: Comparison) -> Iterator[str]:
     for task in (*found.tasks, *found.unpaired):
         if task.noise:
             yield f"{task.name}: {noise_words(task.noise, task.unit)}"
+    if found.suite and len(found.suite.tasks) > 1 and found.suite.noise is not None:
+        unit: Unit = "share" if found.suite.difference.is_share else "number"
+        points = " points" if unit == "share" else ""
+        moved = shown(found.suite.noise, unit)
+        yield f"mean: from run to run on the same items the difference moves by {moved}{points}"
 
 
 def why_table(why: Sequence[Cause]) -> Table:

@@ -10,7 +10,7 @@ from typing import Literal
 from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
 from olmes.comparison.eligibility import reservations
-from olmes.comparison.repeats import RunNoise, noise_of
+from olmes.comparison.repeats import RunNoise, mean_noise, noise_of
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
@@ -138,6 +138,8 @@ class SuiteComparison:
     baseline: float
     candidate: float
     difference: SuiteDifference
+    noise: float | None = None
+    """How far the difference moves from run to run, where every task says so: a standard deviation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,12 +211,15 @@ def compare_runs(
                 name: difference
                 for name, difference in corrected.items()
                 if name in a.run.mean_tasks and name in b.run.mean_tasks
-            }
+            },
+            {task.name: task.noise for task in tasks},
         ),
     )
 
 
-def suite_comparison(tasks: Mapping[str, PairedDifference]) -> SuiteComparison | None:
+def suite_comparison(
+    tasks: Mapping[str, PairedDifference], noise: Mapping[str, RunNoise | None]
+) -> SuiteComparison | None:
     """The means over some tasks, one held against the other: the number that is asked for first."""
     difference = stats.suite_difference(tasks)
     if difference is None:
@@ -224,6 +229,7 @@ def suite_comparison(tasks: Mapping[str, PairedDifference]) -> SuiteComparison |
         baseline=fmean(task.baseline for task in tasks.values()),
         candidate=fmean(task.candidate for task in tasks.values()),
         difference=difference,
+        noise=mean_noise([noise.get(name) for name in tasks]),
     )
 
 

@@ -113,6 +113,14 @@ def noise_of(name: str, a: Record, b: Record) -> RunNoise | None:
     )
 
 
+def mean_noise(tasks: Sequence[RunNoise | None]) -> float | None:
+    """How far the mean of some tasks' differences moves from run to run; None if one does not say."""
+    known = [task.difference for task in tasks if task and task.difference is not None]
+    if not known or len(known) < len(tasks):
+        return None
+    return math.sqrt(math.fsum(sd**2 for sd in known)) / len(known)
+
+
 def noise_words(noise: RunNoise, unit: Unit) -> str:
     """The noise of two runs and of their difference, in a sentence."""
     points = " points" if unit == "share" else ""

@@ -28,7 +28,7 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
         OlmesError: there are fewer than k responses.
         ValueError: `correct` is not between 0 and n, or k is below 1.
     """
-    ways = subsets(n, correct, k, "pass@k")
+    ways = subsets(n, correct, k, "pass@")
     return (ways - math.comb(n - correct, k)) / ways
 
 
@@ -41,16 +41,16 @@ def pass_hat_k(n: int, correct: int, k: int) -> float:
         OlmesError: there are fewer than k responses.
         ValueError: `correct` is not between 0 and n, or k is below 1.
     """
-    return math.comb(correct, k) / subsets(n, correct, k, "pass^k")
+    return math.comb(correct, k) / subsets(n, correct, k, "pass^")
 
 
 def subsets(n: int, correct: int, k: int, name: str) -> int:
     """C(n, k), where the three make sense."""
     if not 0 <= correct <= n or k < 1:
-        raise ValueError(f"{name} with k = {k} of {correct} right among {n} responses")
+        raise ValueError(f"{name}{k} of {correct} right among {n} responses")
     if n < k:
         raise OlmesError(
-            f"{name} with k = {k} needs {k} responses to each item and one has {n}; add repeats."
+            f"{name}{k} needs {k} responses to each item and one has {n}; add repeats."
         )
     return math.comb(n, k)
 
@@ -82,7 +82,7 @@ def extreme_of_k(ordered: Sequence[float], k: int) -> float:
 
     The i-th is last in C(i - 1, k - 1) of them: the other k - 1 stand before it.
     """
-    ways = subsets(len(ordered), 0, k, "the best of k")
+    ways = subsets(len(ordered), 0, k, "best@")
     return math.fsum(math.comb(place, k - 1) / ways * value for place, value in enumerate(ordered))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def evaluate(
     look: str | Look | None = None,
     asking: Asking | Mapping[str, Any] = ASKED,
     sampling: Sampling = "task",
+    k: Sequence[int] = (),
     use_cache: bool = True,
     ray: str | None = None,
     workers: int | None = None,
@@ -52,6 +53,7 @@ def evaluate(
         asking: how the model is asked: an `olmes.models.options.Asking`, or its fields by name
             (`{"thinking": "off"}`).
         sampling: whose sampling settings hold: `task`, or `model` for the checkpoint's own.
+        k: of tasks with several responses an item, which pass@k are shown; 1, 2, 4, ... by default.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
         ray: a Ray cluster to spread the requests over.
         workers: engines on Ray.
@@ -72,6 +74,7 @@ def evaluate(
         look=Look(reason=look) if isinstance(look, str) else look,
         asking=Asking.of(asking),
         sampling=sampling,
+        k=tuple(k),
         use_cache=use_cache,
         ray=ray,
         workers=workers,

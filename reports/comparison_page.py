@@ -14,6 +14,7 @@ from olmes.comparison.compare import (
     UnpairedTask,
 )
 from olmes.comparison.power_words import power_words
+from olmes.comparison.repeats import noise_words
 from olmes.records.shown import NUMBER, difference_interval, metric_label, shown, shown_difference
 from olmes.reports import numbers
 from olmes.reports.dates import date
@@ -72,6 +73,8 @@ class TaskLine:
     lost_link: str
     n: str
     notes: tuple[str, ...]
+    noise: str
+    """How far the numbers move from run to run; '' where each item has one response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +237,7 @@ def _line(
         lost_link=samples_link(task=name, kind="lost"),
         n=numbers.count(paired.n if paired else None),
         notes=(*(_line_notes(paired) if paired else ()), *_thoughts(name, runs)),
+        noise=noise_words(entry.noise, entry.unit) if entry.noise else "",
     )
 
 

@@ -8,8 +8,16 @@ from pathlib import Path
 
 from olmes.comparison.boards import Board, BoardColumn, boards_of, tags_of, title_of
 from olmes.comparison.pairs import pairwise
+from olmes.comparison.repeats import BoardRepeats, board_repeats
 from olmes.records.record import Record
-from olmes.records.shown import difference_interval, shown_difference, shown_thoughts, signs_of
+from olmes.records.shown import (
+    difference_interval,
+    shown,
+    shown_difference,
+    shown_thoughts,
+    signs_of,
+)
+from olmes.records.shown_repeats import RepeatCell, repeat_cell, repeat_legend
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
@@ -71,6 +79,20 @@ class BoardCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatsView:
+    """What several responses an item say of one task on a board."""
+
+    title: str
+    metric: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[RepeatCell, ...], ...]
+    """One a run, a cell a head."""
+    noise: tuple[str, ...]
+    """Of each run."""
+    legend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardView:
     """A board, ready to be shown."""
 
@@ -97,6 +119,8 @@ class BoardView:
     lines: tuple[Line, ...]
     matrix: tuple[tuple[BoardCell | None, ...], ...]
     """Row less column; empty where nothing was compared."""
+    repeats: tuple[RepeatsView, ...]
+    """Tasks with several responses an item."""
     pairs: int
     not_compared: str
     """Why no pair was compared; '' where all were."""
@@ -176,8 +200,23 @@ def _board(board: Board, output: Path, compare_link: PairLink | None) -> BoardVi
             for index, record in enumerate(board.records)
         ),
         matrix=_matrix(board.records, found, compared.unit, compare_link) if found else (),
+        repeats=tuple(map(_repeats, board_repeats(board))),
         pairs=len(found),
         not_compared=pairs.why_not,
+    )
+
+
+def _repeats(found: BoardRepeats) -> RepeatsView:
+    return RepeatsView(
+        title=found.title,
+        metric=found.metric,
+        heads=tuple(column.name for column in found.columns),
+        rows=tuple(
+            tuple(repeat_cell(column.scores[place], found.unit) for column in found.columns)
+            for place in range(len(found.noise))
+        ),
+        noise=tuple(shown(sd, found.unit) for sd in found.noise),
+        legend=repeat_legend([column.name for column in found.columns]),
     )
 
 

@@ -16,6 +16,7 @@ from olmes.comparison.gate import GateLine, gates_of
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
 from olmes.records.shown import MISSING, count_over, metric_label, signs_of
+from olmes.records.shown_repeats import repeat_views
 from olmes.reports import numbers
 from olmes.reports.collectors import RowCollector, seen_by
 from olmes.reports.cost import run_cost
@@ -125,6 +126,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
         "held_out": held_out_view(record),
         "tasks": [_task_view(record, name, packed[name], lengths.of(name)) for name in run.tasks],
         "legend": legend_of([*metrics, mean] if mean else metrics),
+        "repeats": [view for name, task in run.tasks.items() for view in repeat_views(name, task)],
         "browsable": len(browsable),
         "left_out": _left_out(run, browsable),
         "responses": sum(task.n for task in run.tasks.values()),
@@ -259,7 +261,7 @@ def _task_view(
 
 
 def _responses(task: TaskResult) -> str:
-    if not task.repeats:
+    if not task.repeated:
         return ""
     return f"{numbers.count(task.items)} items, {numbers.count(task.n)} responses"
 

@@ -173,6 +173,10 @@ class DeepMindMath(Task):
             note=note,
         )
 
+    def vote(self, extracted: Any) -> str | None:
+        """The answer without blanks and capitals: `x + 1` is `x+1`, `True` is `true`."""
+        return "".join(extracted.split()).lower() if isinstance(extracted, str) else None
+
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The gold in the closing sentence; another answer of its kind when `corrupt`."""
         gold = self.gold(doc)

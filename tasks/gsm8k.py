@@ -6,6 +6,8 @@ A multi-turn chat of eight worked examples; the model's turn is prefilled with "
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +31,10 @@ from olmes.scoring.numbers import last_number, without_decoration
 
 # lm-eval's exemplars close with "The answer is N."; the protocol's with "So the answer is N."
 CLOSING = re.compile(r"\bThe answer is (?=\S+\.$)")
+
+
+LONGEST_NUMBER = 100
+"""Longer ones are compared as texts."""
 
 
 class GSM8K(Task):
@@ -106,6 +112,13 @@ class GSM8K(Task):
             extracted=found,
             unparsed=found is None,
         )
+
+    def vote(self, extracted: Any) -> str | None:
+        """The number itself: 18, 18. and 18.00 are one answer."""
+        if isinstance(extracted, str) and len(extracted) <= LONGEST_NUMBER:
+            with suppress(ValueError, ZeroDivisionError):
+                return str(Fraction(without_decoration(extracted)))
+        return super().vote(extracted)
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The gold in the exemplars' closing words; one more than the gold when `corrupt`."""

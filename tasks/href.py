@@ -213,6 +213,10 @@ class HREF(Task):
         )
         return Request(messages=messages, generation=Generation(max_tokens=form.judge_tokens))
 
+    def vote(self, extracted: Any) -> None:  # noqa: ARG002
+        """None: what is extracted is which side the judge preferred, no answer."""
+        return
+
     def score(
         self,
         doc: Doc,

@@ -6,6 +6,7 @@ the answer from the exemplars' closing line or from a box.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -139,6 +140,15 @@ class MATH(Task):
             for gold in honest_golds(doc["solution"])
         )
         return Verdict(values={"math_verify": float(right)})
+
+    def vote(self, extracted: Any) -> str | None:
+        """The normal form of the answer of the closing line, else of the box."""
+        first = extracted[0] if isinstance(extracted, list) and extracted else None
+        if not isinstance(first, str):
+            return None
+        with suppress(hendrycks.NoNormalFormError):
+            return hendrycks.normal_form(first) or None
+        return super().vote(first)
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The gold in a box and in the closing line; when `corrupt` an answer no problem has."""

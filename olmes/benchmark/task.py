@@ -140,6 +140,16 @@ class Task(ABC):
         """The sub-task an item belongs to, for tasks whose one file holds several; else ''."""
         return ""
 
+    def vote(self, extracted: Any) -> str | None:
+        """The answer that a response gave, as votes are counted (maj@k); None for no vote.
+
+        Two extracted answers are the same answer where this is the same text: a task for which `1/2`
+        is `0.5` says so here. By default it is the text, or the JSON, of what was extracted.
+        """
+        if extracted is None or isinstance(extracted, str):
+            return extracted and (" ".join(extracted.split()) or None)
+        return content_hash(extracted)
+
     @property
     def standard(self) -> bool:
         """Whether the formulation is the published one."""

@@ -32,6 +32,26 @@ set_option = click.option(
     help="Change a formulation; the result is marked as not standard.",
 )
 
+
+def parse_k(
+    _context: click.Context, _option: click.Parameter, given: str | None
+) -> tuple[int, ...]:
+    """`1,5,10` as numbers.
+
+    Raises:
+        OlmesError: one is no whole number.
+    """
+    words = (given or "").replace(" ", ",").split(",")
+    try:
+        return tuple(int(word) for word in words if word)
+    except ValueError:
+        raise OlmesError(f"--k {given}: write whole numbers with commas, such as 1,5,10.") from None
+
+
+k_option = click.option(
+    "--k", "ks", metavar="K,...", callback=parse_k,
+    help="Which pass@k, pass^k and maj@k of repeats are shown; 1, 2, 4, ... when not given.",
+)  # fmt: skip
 push_option = click.option(
     "--push", metavar="URL", envvar="OLMES_SERVER",
     help="Results server that shows the run live and gets its record; $OLMES_SERVER names it.",

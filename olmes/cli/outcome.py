@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from olmes.cli.cost import cost_line
-from olmes.cli.tables import console, legend, record_table
+from olmes.cli.tables import console, legend, print_repeats, record_table
 from olmes.comparison.eligibility import Kind, reservations
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut
@@ -33,6 +33,7 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
     screen = console()
     screen.print(record_table(record))
     screen.print(legend(record.tasks), style="dim")
+    print_repeats(screen, record.tasks)
     if held := record.run.held_out:
         for line in look_lines(held, record):
             screen.print(line, soft_wrap=True)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.set_option
 @options.sampling_options
+@options.k_option
 @click.option(
     "--sampling", type=click.Choice(["task", "model"]), default="task",
     help="Whose sampling settings: the tasks', or the checkpoint's own generation_config.",
@@ -80,6 +81,7 @@ def command(
     judge: str | None,
     judge_budget: int | None,
     sampling: Sampling,
+    ks: tuple[int, ...],
     reason: str,
     family: str,
     engine: EngineOptions,
@@ -126,6 +128,7 @@ def command(
         workers=workers,
         scoring_processes=scoring_processes,
         sampling=sampling,
+        k=ks,
         **engine,
     )
     evaluation = evaluation_of(suite, tasks, given)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--verdicts", type=click.Path(path_type=Path), help="Write one JSON row a response.")
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
+@options.k_option
 @options.json_option
 @options.verbose_option
 def command(
@@ -41,6 +42,7 @@ def command(
     reasoning_tags: str | None,
     verdicts: Path | None,
     scoring_processes: int | None,
+    ks: tuple[int, ...],
     as_json: bool,
 ) -> int:
     """Score the recorded responses of FILE (JSON lines) without a model.
@@ -70,17 +72,18 @@ def command(
     if needs_data(recorded):
         dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
     scored = score_recorded(
-        scorer, recorded, dataset, scoring_processes=scoring_processes, reader=reader
+        scorer, recorded, dataset, scoring_processes=scoring_processes, reader=reader, k=ks
     )
     if verdicts is not None:
         jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
     if as_json:
         click.echo(jsonl.dumps(summary(scored, dataset)))
     else:
-        from olmes.cli.tables import console, legend, metrics_table
+        from olmes.cli.tables import console, legend, metrics_table, print_repeats
 
         console().print(metrics_table({scorer.name: scored}))
         console().print(legend({scorer.name: scored}), style="dim")
+        print_repeats(console(), {scorer.name: scored})
         if verdicts is not None:
             click.echo(f"verdicts  {verdicts}")
     for why, count in broken(scored.rows).most_common(3):
@@ -103,6 +106,7 @@ def summary(scored: Rescored, dataset: Dataset | None) -> JsonObject:
         "primary": scored.primary,
         "standard": scored.standard,
         "formulation_hash": scored.task.formulation_hash,
+        "repeats": as_json(scored.repeats),
         "data": as_json(dataset.recorded()) if dataset else None,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rich import box
@@ -27,6 +27,7 @@ from olmes.records.shown import (
     shown_share,
     signs_of,
 )
+from olmes.records.shown_repeats import RUN_SD, Repeating, RepeatView, repeat_views
 from olmes.tools.visible_text import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
@@ -184,6 +185,32 @@ def thought_columns(tasks: Mapping[str, TaskNumbers]) -> dict[str, str]:
         for flag, head in THOUGHTS.items()
         if any(task.counts.get(flag) for task in tasks.values())
     }
+
+
+def print_repeats(screen: Console, tasks: Mapping[str, Repeating]) -> None:
+    """Print what several responses an item say of the primary metrics; the page has the others."""
+    views = [view for name, task in tasks.items() for view in repeat_views(name, task)[:1]]
+    for names in dict.fromkeys(view.names for view in views):
+        own = [view for view in views if view.names == names]
+        screen.print(repeats_table(own))
+        least = min(own, key=lambda view: view.complete)
+        screen.print(least.legend, style="dim", soft_wrap=True)
+
+
+def repeats_table(views: Sequence[RepeatView]) -> Table:
+    """The best, the worst and the commonest of k responses, and the noise from run to run."""
+    table = blank_table("task", "of k responses", "value", "95 % interval", "n")
+    for view in views:
+        name = view.name + ("" if view.complete else " (incomplete)")
+        runs = f"{len(view.means)} runs"
+        table.add_row(name, f"{view.metric}, {RUN_SD}", view.noise, "", runs)
+        for row in view.rows:
+            if row.k == 1 and len(view.rows) > 1:
+                continue  # one response: the score itself
+            for reading, cell in zip(view.names, row.cells, strict=True):
+                if cell.value != MISSING:
+                    table.add_row("", f"{reading}{row.k}", cell.value, cell.interval, cell.n)
+    return table
 
 
 def legend(tasks: Mapping[str, TaskNumbers]) -> str:

@@ -189,6 +189,26 @@ class BoardMean(Number):
     """Items that these are of."""
 
 
+class RepeatReading(Number):
+    """What k responses an item are worth: `pass@4`, `pass^4`, `maj@4`."""
+
+    name: str
+    n: int
+    """Items, or their parts, that have so many responses."""
+
+
+class Repeats(TypedDict):
+    """What several responses an item say of a task's primary metric."""
+
+    responses: int
+    """An item."""
+    complete: bool
+    """Whether every item has so many with a value."""
+    run_sd: float | None
+    """The standard deviation of the score of one response an item, from run to run, same items."""
+    readings: list[RepeatReading]
+
+
 class RankedRun(TypedDict):
     """A run on a leaderboard."""
 
@@ -198,6 +218,8 @@ class RankedRun(TypedDict):
     mean: BoardMean | None
     """None of a board of one task, and of tasks that have no mean."""
     tasks: dict[str, Primary]
+    repeats: dict[str, Repeats]
+    """Of the tasks with several responses an item."""
 
 
 class RankedPair(TypedDict):

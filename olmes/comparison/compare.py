@@ -10,6 +10,7 @@ from typing import Literal
 from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
 from olmes.comparison.eligibility import reservations
+from olmes.comparison.repeats import RunNoise, mean_noise, noise_of
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of
@@ -86,6 +87,8 @@ class ScoredTwice:
     b: MetricScore
     mismatch: list[str]
     """Why the two are not numbers of the same thing; only in a comparison that was forced."""
+    noise: RunNoise | None = None
+    """From run to run on the same items; None where no item has several responses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,8 @@ class SuiteComparison:
     baseline: float
     candidate: float
     difference: SuiteDifference
+    noise: float | None = None
+    """How far the difference moves from run to run, where every task says so: a standard deviation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,12 +218,15 @@ def compare_runs(
                 name: difference
                 for name, difference in corrected.items()
                 if name in a.run.mean_tasks and name in b.run.mean_tasks
-            }
+            },
+            {task.name: task.noise for task in tasks},
         ),
     )
 
 
-def suite_comparison(tasks: Mapping[str, PairedDifference]) -> SuiteComparison | None:
+def suite_comparison(
+    tasks: Mapping[str, PairedDifference], noise: Mapping[str, RunNoise | None]
+) -> SuiteComparison | None:
     """The means over some tasks, one held against the other: the number that is asked for first."""
     difference = stats.suite_difference(tasks)
     if difference is None:
@@ -228,6 +236,7 @@ def suite_comparison(tasks: Mapping[str, PairedDifference]) -> SuiteComparison |
         baseline=fmean(task.baseline for task in tasks.values()),
         candidate=fmean(task.candidate for task in tasks.values()),
         difference=difference,
+        noise=mean_noise([noise.get(name) for name in tasks]),
     )
 
 
@@ -261,6 +270,7 @@ def paired_task(
         a=score,
         b=other,
         mismatch=reasons,
+        noise=noise_of(name, a, b),
         n=len(aligned.keys),
         only_a=aligned.only_a,
         only_b=aligned.only_b,
@@ -284,6 +294,7 @@ def unpaired_task(name: str, a: Record, b: Record, reasons: list[str]) -> Unpair
         a=score,
         b=other,
         mismatch=reasons,
+        noise=noise_of(name, a, b),
         difference=stats.generalization_gap(second, first) if first and second else None,
     )
 

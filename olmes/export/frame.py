@@ -10,6 +10,7 @@ from olmes.comparison.eligibility import asked, item_set
 from olmes.records.record import Record, records_in
 from olmes.records.schema import Score, TaskResult
 from olmes.records.shown import THOUGHTS
+from olmes.records.shown_repeats import readings
 from olmes.types import JsonObject
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         item_set, complete, demo_data, the shares of responses with unfinished_thinking and with
         thought_marks, held_out, and for held-out runs looks_before and dev_then, the
         development score at that time); unit and higher_is_better say what a value is, n of how many
-        values (responses or their parts) it is the mean.
+        values (responses or their parts) it is the mean. Several responses an item have rows of their
+        own, with metrics such as `exact_match/pass@4` and `exact_match/run_sd`.
         Two rows with one data_hash are over the same items where item_set is the same; '' is all.
         Samples: a row for each response, with run, model, task and the fields of the samples file;
         a metric `M` is the column `values.M`.
@@ -87,6 +89,23 @@ def number_rows(records: Iterable[Record]) -> Iterator[JsonObject]:
                         "unit": of.unit if of else "share",
                         "higher_is_better": of.higher_is_better if of else True,
                     }
+            yield from repeat_rows(about, task)
+
+
+def repeat_rows(about: JsonObject, task: TaskResult) -> Iterator[JsonObject]:
+    """One row a reading of several responses an item: `exact_match/pass@4`, `exact_match/run_sd`."""
+    if task.repeats is None:
+        return
+    for metric, found in task.repeats.metrics.items():
+        of = task.metrics[metric]
+        told = {"unit": of.unit, "higher_is_better": of.higher_is_better}
+        for one in readings(found):
+            numbers = {field: getattr(one.score, field) for field in ESTIMATE}
+            named = {"subtask": "", "metric": f"{metric}/{one.name}", "primary": False}
+            yield {**about, **named, **numbers, **told}
+        noise = {**dict.fromkeys(ESTIMATE), "value": found.sd, "n": len(found.means)}
+        named = {"subtask": "", "metric": f"{metric}/run_sd", "primary": False}
+        yield {**about, **named, **noise, "unit": of.unit, "higher_is_better": False}
 
 
 def about_task(record: Record, name: str, task: TaskResult) -> JsonObject:

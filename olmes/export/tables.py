@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from olmes.comparison.boards import Board, BoardColumn, tags_of
 from olmes.comparison.items import SharedItems
 from olmes.comparison.pairs import pairwise
+from olmes.comparison.repeats import BoardRepeats, board_repeats
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, Score
-from olmes.records.shown import marks_of, shown, shown_interval, shown_thoughts
+from olmes.records.shown import MISSING, marks_of, shown, shown_interval, shown_thoughts
+from olmes.records.shown_repeats import RUN_SD, repeat_legend
 from olmes.tools.visible_text import one_line
 from olmes.types import Unit
 
@@ -117,7 +119,39 @@ def markdown(boards: Sequence[Board], left_out: LeftOut) -> str:
         if any(column.count for column in columns):
             lines.append(row_of(["n", *(column.count for column in columns)]))
         lines += ["", *(f"{markdown_text(note)}  " for note in notes(board, columns)), ""]
+        for task in board_repeats(board):
+            lines += [*markdown_repeats(board, task), ""]
     return "\n".join([*lines, *(f"{markdown_text(note)}  " for note in absent(left_out)), ""])
+
+
+def markdown_repeats(board: Board, task: BoardRepeats) -> list[str]:
+    """The table of a task with several responses an item."""
+    heads, rows, legend = repeats_cells(board, task)
+    return [
+        row_of([markdown_text(head) for head in heads]),
+        "|---|" + "---:|" * (len(heads) - 1),
+        *(row_of([markdown_text(row[0]), *row[1:]]) for row in rows),
+        "",
+        f"{markdown_text(legend)}  ",
+    ]
+
+
+def repeats_cells(board: Board, task: BoardRepeats) -> tuple[list[str], list[list[str]], str]:
+    """Heads, a row a run, and what the words mean, of several responses an item."""
+    names = [column.name for column in task.columns]
+    rows = [
+        [
+            record.run.model.name,
+            *(
+                written(score, task.unit) if (score := column.scores[place]) else MISSING
+                for column in task.columns
+            ),
+            shown(task.noise[place], task.unit),
+        ]
+        for place, record in enumerate(board.records)
+    ]
+    legend = f"{task.metric}, several responses an item; {repeat_legend(names)}."
+    return [f"{task.title}: model", *names, RUN_SD], rows, legend
 
 
 def markdown_cell(cell: TableCell) -> str:
@@ -175,8 +209,30 @@ def latex(boards: Sequence[Board], left_out: LeftOut) -> str:
         lines += [
             rf"{{\footnotesize {latex_text(note)}\par}}" for note in [*said, *notes(board, columns)]
         ]
+        for task in board_repeats(board):
+            lines += ["", *latex_repeats(board, task)]
         lines.append("")
     return "\n".join([*lines, *(f"% {one_line(note)}" for note in absent(left_out)), ""])
+
+
+def latex_repeats(board: Board, task: BoardRepeats) -> list[str]:
+    """The table of a task with several responses an item."""
+    heads, rows, legend = repeats_cells(board, task)
+    return [
+        rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+        r"\toprule",
+        latex_row([latex_text(head) for head in heads]),
+        r"\midrule",
+        *(
+            latex_row([latex_text(row[0]), *(cell.replace(" [", "~[") for cell in row[1:])])
+            for row in rows
+        ),
+        r"\bottomrule",
+        r"\end{tabular}",
+        "",
+        r"\smallskip",
+        rf"{{\footnotesize {latex_text(legend)}\par}}",
+    ]
 
 
 def latex_row(texts: Sequence[str]) -> str:

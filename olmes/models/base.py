@@ -50,6 +50,9 @@ class Model(ABC):
     """What tables and pages call it: no path, no host; '' is its name."""
     cacheable: bool = True
     """Whether its responses belong in the response cache shared by all runs."""
+    greedy_alike: bool = False
+    """Whether it gives one and the same response to a request as often as it is asked at temperature 0,
+    so that repeats say nothing; servers need not."""
     work: Work | None = None
     """What it has computed; None where only its responses show it."""
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 
 from olmes import stats
 from olmes.benchmark.metrics import Metric
 from olmes.benchmark.task import Task
-from olmes.records.items import cluster_of, parts_of
+from olmes.records.items import parts_of
+from olmes.records.repeats import RepeatCounter, several
 from olmes.records.schema import (
     FLAGS,
     MetricScore,
@@ -20,8 +18,11 @@ from olmes.records.schema import (
     RunRecord,
     Score,
     SubtaskResult,
+    TaskRepeats,
     TaskResult,
 )
+from olmes.records.sums import Clusters as Clusters
+from olmes.records.sums import Sums as Sums
 from olmes.stats import Estimate
 from olmes.types import Unit
 
@@ -36,14 +37,15 @@ class Numbers:
     subtasks: dict[str, SubtaskResult]
     counts: dict[str, int]
     tokens: dict[str, int]
+    repeats: TaskRepeats | None
 
 
-def task_numbers(task: Task, rows: Iterable[ResponseRow]) -> Numbers:
-    """The numbers of one task's rows."""
-    numbers = TaskNumbers(task)
+def task_numbers(task: Task, rows: Sequence[ResponseRow], *, k: Sequence[int] = ()) -> Numbers:
+    """The numbers of one task's rows; `k` says which of pass@k and its like are shown."""
+    numbers = TaskNumbers(task, repeats=several(rows))
     for row in rows:
         numbers.add(row)
-    return numbers.counted()
+    return numbers.counted(k)
 
 
 class TaskNumbers:
@@ -53,9 +55,13 @@ class TaskNumbers:
     `n`; it is in the counts.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, repeats: bool | None = None) -> None:
+        """Of a task; `repeats` says whether items have several responses, else the formulation."""
         self.task = task
         self.clusters = Clusters()
+        if repeats is None:
+            repeats = task.formulation.generation.n > 1
+        self.repeats = RepeatCounter(task, self.clusters) if repeats else None
         self.sums = {metric.name: Sums(self.clusters) for metric in task.metrics}
         self.sizes: Counter[str] = Counter()
         """Rows by sub-task."""
@@ -83,15 +89,17 @@ class TaskNumbers:
                     cluster = self.clusters.number(row)
                 # A response without parts adds nothing, and is a cluster of its own all the same.
                 sums.add(cluster, parts_of(row, name), over_parts=isinstance(value, list))
+        if self.repeats:
+            self.repeats.add(row)
 
-    def counted(self) -> Numbers:
-        """The numbers of the rows so far."""
+    def counted(self, k: Sequence[int] = ()) -> Numbers:
+        """The numbers of the rows so far; `k` says which of pass@k and its like are shown."""
         return Numbers(
             n=self.sizes.total(),
             items=self.items,
             metrics={
                 metric.name: MetricScore.of(
-                    self.overall(metric),
+                    self.overall(self.sums[metric.name]),
                     help=metric.help,
                     honest=metric.honest,
                     higher_is_better=metric.higher_is_better,
@@ -111,15 +119,15 @@ class TaskNumbers:
             },
             counts={flag: self.counts[flag] for flag in FLAGS},
             tokens=self.tokens | ({"reasoning": self.reasoning} if self.reasoning else {}),
+            repeats=self.repeats.counted(self.overall, k) if self.repeats else None,
         )
 
     def unit(self, metric: Metric) -> Unit:
         """The metric's unit; what has a value outside 0 to 1 is a number, whatever it was declared."""
         return metric.unit if self.sums[metric.name].is_share() else "number"
 
-    def overall(self, metric: Metric) -> Estimate | None:
-        """A metric over the task: over all items, or the mean of its sub-tasks' values."""
-        sums = self.sums[metric.name]
+    def overall(self, sums: Sums) -> Estimate | None:
+        """A number over the task: over all items, or the mean of its sub-tasks' values."""
         pooled = sums.estimated()
         macro = self.task.formulation.aggregate == "macro"
         if not macro or len(self.sizes) < 2 or pooled is None:
@@ -127,65 +135,6 @@ class TaskNumbers:
         found = {name: sums.estimated(name) for name in self.sizes}
         groups = {name: group for name, group in found.items() if group is not None}
         return stats.macro(groups, pooled, is_share=sums.is_share())
-
-
-class Clusters:
-    """What rows' errors are clustered by, numbered as they appear."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[tuple[str, ...], int] = {}
-        self.subtasks: list[str] = []
-        """The sub-task of each cluster."""
-
-    def number(self, row: ResponseRow) -> int:
-        """The number of a row's cluster."""
-        key = cluster_of(row)
-        if (found := self.numbers.get(key)) is None:
-            found = self.numbers[key] = len(self.subtasks)
-            self.subtasks.append(row["subtask"])
-        return found
-
-
-class Sums:
-    """One metric's total and size by cluster."""
-
-    def __init__(self, clusters: Clusters) -> None:
-        self.clusters = clusters
-        self.places = array("q")
-        """By the cluster's number: where its total and size stand, in the order in which clusters
-        had their first value; -1 before that."""
-        self.numbers, self.totals, self.sizes = array("q"), array("d"), array("d")
-        self.no_shares: set[str] = set()
-        """Sub-tasks with a value that does not lie between 0 and 1."""
-
-    def add(self, cluster: int, parts: Sequence[float], *, over_parts: bool) -> None:
-        """Add one row's value: the parts of a metric over parts, else one number."""
-        if cluster >= len(self.places):
-            self.places.extend([-1] * (cluster + 1 - len(self.places)))
-        if (place := self.places[cluster]) < 0:
-            place = self.places[cluster] = len(self.totals)
-            self.numbers.append(cluster)
-            self.totals.append(0.0)
-            self.sizes.append(0.0)
-        self.totals[place] += math.fsum(parts)
-        self.sizes[place] += len(parts)
-        if not over_parts and not 0 <= parts[0] <= 1:
-            self.no_shares.add(self.clusters.subtasks[cluster])
-
-    def estimated(self, subtask: str | None = None) -> Estimate | None:
-        """The metric over all rows or those of a sub-task, its error clustered (`cluster_of`)."""
-        totals: Sequence[float] = self.totals
-        sizes: Sequence[float] = self.sizes
-        if subtask is not None:
-            own = [self.clusters.subtasks[number] == subtask for number in self.numbers]
-            totals, sizes = list(compress(totals, own)), list(compress(sizes, own))
-        if not sum(sizes):
-            return None
-        return stats.ratio(totals, sizes, is_share=self.is_share(subtask))
-
-    def is_share(self, subtask: str | None = None) -> bool:
-        """Whether every value lies between 0 and 1, so that the mean is a share."""
-        return not self.no_shares if subtask is None else subtask not in self.no_shares
 
 
 def run_mean(run: RunRecord) -> MetricScore | None:

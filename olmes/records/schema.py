@@ -146,6 +146,42 @@ class TaskJudge(Struct, frozen=True, kw_only=True):
     tokens: Annotated[dict[str, Count], Meta(description="`prompt` and `completion`")]
 
 
+class AtK(Struct, frozen=True, kw_only=True):
+    """What k of an item's responses are worth: the mean over all ways to take k."""
+
+    k: Annotated[Count, Meta(description="responses taken")]
+    best: Annotated[Score, Meta(description="the best of them; of right and wrong: pass@k")]
+    worst: Annotated[Score, Meta(description="the worst of them; of right and wrong: pass^k")]
+    majority: Annotated[
+        Score | None,
+        Meta(description="their commonest answer: maj@k; `null` where no answers are extracted"),
+    ] = None
+
+
+class MetricRepeats(Struct, frozen=True, kw_only=True):
+    """What a metric says of several responses to each item; the metric's own value is avg@n."""
+
+    binary: Annotated[bool, Meta(description="every value is 0 or 1, and 1 is better")]
+    at: Annotated[list[AtK], Meta(description="by k, the smallest first")]
+    means: Annotated[
+        list[float | None], Meta(description="the metric of each repeat: one run of all items")
+    ]
+    sd: Annotated[
+        float | None, Meta(description="their standard deviation: the noise from run to run")
+    ]
+
+
+class TaskRepeats(Struct, frozen=True, kw_only=True):
+    """What several responses to each item of a task say."""
+
+    n: Annotated[Count, Meta(description="responses an item")]
+    complete: Annotated[
+        bool, Meta(description="every item has so many with a value of the primary metric")
+    ]
+    k: Annotated[list[Count], Meta(description="which are shown: 1, 2, 4, ..., n, or as chosen")]
+    metrics: Annotated[dict[str, MetricRepeats], Meta(description="by metric")]
+
+
 class TaskResult(Struct, frozen=True, kw_only=True):
     """A task of a run: what was asked, where it came from, and the numbers."""
 
@@ -182,6 +218,10 @@ class TaskResult(Struct, frozen=True, kw_only=True):
             "far as they are known"
         ),
     ] = {}
+    repeats: Annotated[
+        TaskRepeats | None,
+        Meta(description="of several responses an item; `null` where each has one"),
+    ] = None
     diagnosis: Annotated[
         DiagnosisCounts | None, Meta(description="how wrong answers came about")
     ] = None
@@ -209,7 +249,7 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         return self.data.origin == "demo"
 
     @property
-    def repeats(self) -> bool:
+    def repeated(self) -> bool:
         """Whether an item has several responses, so that items and responses are two numbers."""
         return self.items is not None and self.items != self.n
 

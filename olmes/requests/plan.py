@@ -88,6 +88,8 @@ class Plan:
     """Requested tasks that cannot be run, each with the reason and the remedy."""
     notes: tuple[str, ...] = ()
     """What was changed for this model, a sentence each."""
+    k: tuple[int, ...] = ()
+    """Which of pass@k and its like are shown; without them 1, 2, 4, ... up to the responses an item."""
 
     @property
     def items(self) -> Concatenation[Item]:
@@ -128,11 +130,12 @@ def make_plan(
     among: Container[str] | None = None,
     not_run: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    k: Sequence[int] = (),
 ) -> Plan:
     """Make every request of a run.
 
     With `among` (instance ids) a limit draws from those instances only. `notes` say what was changed
-    for the model.
+    for the model, and `k` which pass@k are shown.
 
     Raises:
         OlmesError: there is no task, or the limit is not positive.
@@ -151,7 +154,7 @@ def make_plan(
         system = task.formulation.system
         requests = [task.request(one.doc).with_system(system).made_for(one.id) for one in chosen]
         plans.append(TaskPlan(task, datasets[task.name], Items(chosen, requests)))
-    return Plan(tuple(plans), suite, limit, dict(not_run or {}), tuple(notes))
+    return Plan(tuple(plans), suite, limit, dict(not_run or {}), tuple(notes), tuple(k))
 
 
 def draw_instances(instances: Sequence[Instance], limit: int | None) -> list[Instance]:

@@ -128,6 +128,7 @@ class Evaluation:
             settings=options.settings,
             with_judge=options.judge is not None,
             sampling=options.sampling,
+            k=options.k,
             say=self.say,
         )
         if not isinstance(model, ReplayModel):

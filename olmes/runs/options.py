@@ -57,6 +57,9 @@ class RunOptions:
     """Window in tokens; at most the model's, which None takes."""
     asking: Asking = field(default_factory=Asking)
     """How the model is asked: its template, its thinking, code it may bring."""
+    k: tuple[int, ...] = ()
+    """Of tasks with several responses an item: which pass@k and its like are shown; without them 1, 2,
+    4, ... up to the responses an item."""
     sampling: Sampling = "task"
     """Whose sampling settings hold: the formulations', or the checkpoint's own generation_config."""
 

@@ -89,6 +89,7 @@ def plan_run(
     settings: Mapping[str, Any] | None = None,
     with_judge: bool = False,
     sampling: Sampling = "task",
+    k: Sequence[int] = (),
     say: Callable[[str], None] = to_stderr,
 ) -> Plan:
     """Resolve the tasks' data and make every request. Nothing is asked of the model.
@@ -97,10 +98,12 @@ def plan_run(
     Tasks that need a judge are planned only when there is one (`with_judge`).
 
     Raises:
-        OlmesError: a setting does not fit, the data or the recording cannot be found, or the
-            checkpoint has no sampling settings of its own.
+        OlmesError: a setting does not fit, the data or the recording cannot be found, the
+            checkpoint has no sampling settings of its own, or a k is more than there are responses.
     """
     chosen, notes = fitted(with_settings(tasks, settings or {}), model, sampling)
+    check_k(k, chosen)
+    notes += alike(chosen, model)
     not_run = {
         task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
         f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
@@ -120,10 +123,12 @@ def plan_run(
 
     datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
     if not chosen or not isinstance(model, ReplayModel):
-        return make_plan(chosen, datasets, suite=suite, limit=limit, not_run=not_run, notes=notes)
+        return make_plan(
+            chosen, datasets, suite=suite, limit=limit, not_run=not_run, notes=notes, k=k
+        )
     recorded = index_recorded(RecordedResponses(model.path), chosen, datasets)
     plan = make_plan(
-        chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run
+        chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run, k=k
     )
     set_answers(model, recorded)
     return plan
@@ -158,6 +163,34 @@ def fitted(tasks: Sequence[Task], model: Model, sampling: Sampling) -> tuple[lis
             "answers and would read it inside its thought; --thinking off keeps it."
         )
     return chosen, notes
+
+
+def check_k(k: Sequence[int], tasks: Sequence[Task]) -> None:
+    """Refuse a k that no number could be given of.
+
+    Raises:
+        OlmesError: one is below 1, or more than every task's responses an item.
+    """
+    most = max((task.formulation.generation.n for task in tasks), default=0)
+    wrong = [one for one in k if not 1 <= one <= most]
+    if wrong and most:
+        raise OlmesError(
+            f"--k {wrong[0]}: an item has {most} {'response' if most == 1 else 'responses'}, so k is "
+            f"from 1 to {most}; --repeats {max(2, *wrong)} gives it more."
+        )
+
+
+def alike(tasks: Sequence[Task], model: Model) -> list[str]:
+    """That repeats say nothing where they are equal, in a sentence; nothing where they are not."""
+    generations = [(task.name, task.formulation.generation) for task in tasks]
+    names = [name for name, one in generations if one.n > 1 and not one.temperature]
+    if not (names and model.greedy_alike):
+        return []
+    return [
+        f"{', '.join(names)}: the responses to an item are all the same, because this model is asked "
+        "at temperature 0, so that repeats say nothing; --temperature 0.6 or --sampling model samples "
+        "them."
+    ]
 
 
 def judged_command(task: Task, model: str, suite: Suite | None = None) -> str:

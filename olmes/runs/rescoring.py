@@ -12,7 +12,7 @@ from olmes.data.resolve import Dataset
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.reasoning import ANY, Reader, split
 from olmes.records.aggregate import Numbers, task_numbers
-from olmes.records.schema import MetricScore, ResponseRow, RowValue
+from olmes.records.schema import MetricScore, ResponseRow, RowValue, TaskRepeats
 from olmes.requests.recorded import Finder
 from olmes.runs.score_sheet import ScoreSheet, unanswered
 from olmes.scoring.process.pool import ScoringPool
@@ -58,6 +58,16 @@ class Rescored:
         """Items that these are of."""
         return self.numbers.items
 
+    @property
+    def title(self) -> str:
+        """The task's name in reports."""
+        return self.task.title
+
+    @property
+    def repeats(self) -> TaskRepeats | None:
+        """Of several responses an item; None where each has one."""
+        return self.numbers.repeats
+
 
 def score_recorded(
     task: Task,
@@ -66,6 +76,7 @@ def score_recorded(
     *,
     scoring_processes: int | None = None,
     reader: Reader = ANY,
+    k: Sequence[int] = (),
 ) -> Rescored:
     """Score recorded responses; no model is asked for anything.
 
@@ -75,6 +86,7 @@ def score_recorded(
         dataset: where `doc_id` rows are looked up; may be None when every row holds its `doc`.
         scoring_processes: how many; None takes every processor, as no model needs one.
         reader: how responses are taken apart into thought and answer.
+        k: of several responses an item, which pass@k are shown; 1, 2, 4, ... by default.
 
     Raises:
         OlmesError: a row names no item.
@@ -101,7 +113,7 @@ def score_recorded(
             if not response.error:
                 sheet.score(position, response, pool)
         pool.join()
-    return Rescored(task, rows, task_numbers(task, rows))
+    return Rescored(task, rows, task_numbers(task, rows, k=k))
 
 
 def needs_data(recorded: Sequence[RecordedResponse]) -> bool:

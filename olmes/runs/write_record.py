@@ -51,7 +51,7 @@ def write_record(
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole."""
     tasks = {
-        sheet.task.name: task_result(sheet.plan, write_samples(folder, sheet, look), judges)
+        sheet.task.name: task_result(sheet.plan, write_samples(folder, sheet, look), judges, plan.k)
         for sheet in sheets
     }
     run = RunRecord(
@@ -85,6 +85,30 @@ def write_record(
     )
     jsonl.write_atomically(folder / RUN_FILE, jsonl.dumps(msgspec.to_builtins(run)) + "\n")
     return Record.load(folder)
+
+
+def showing(record: Record, k: Sequence[int]) -> Record:
+    """The record of a finished run, with the chosen k shown as far as it has their numbers.
+
+    What was looked at under seal stays as it was written.
+    """
+    if not k or record.run.held_out:
+        return record
+    tasks = {name: with_k(task, k) for name, task in record.tasks.items()}
+    run = msgspec.structs.replace(record.run, tasks=tasks)
+    if run != record.run:
+        text = jsonl.dumps(msgspec.to_builtins(run)) + "\n"
+        jsonl.write_atomically(record.folder / RUN_FILE, text)
+    return Record.load(record.folder)
+
+
+def with_k(task: TaskResult, k: Sequence[int]) -> TaskResult:
+    """A task's numbers with other k shown."""
+    if task.repeats is None:
+        return task
+    has = {at.k for found in task.repeats.metrics.values() for at in found.at}
+    shown = [one for one in sorted(set(k)) if one in has] or task.repeats.k
+    return msgspec.structs.replace(task, repeats=msgspec.structs.replace(task.repeats, k=shown))
 
 
 class Counted:
@@ -132,9 +156,11 @@ def samples_file(task: Task) -> str:
     return f"samples/{task.name}.jsonl"
 
 
-def task_result(plan: TaskPlan, counted: Counted, judges: Judging | None) -> TaskResult:
+def task_result(
+    plan: TaskPlan, counted: Counted, judges: Judging | None, k: Sequence[int]
+) -> TaskResult:
     """A task's part of `run.json`: where its numbers come from, then the numbers."""
-    task, numbers = plan.task, counted.numbers.counted()
+    task, numbers = plan.task, counted.numbers.counted(k)
     return TaskResult(
         title=task.title,
         primary=task.primary,
@@ -151,6 +177,7 @@ def task_result(plan: TaskPlan, counted: Counted, judges: Judging | None) -> Tas
         subtasks=numbers.subtasks,
         counts=numbers.counts,
         tokens=numbers.tokens,
+        repeats=numbers.repeats,
         diagnosis=counted.diagnosis.counted(),
         judge=counted.judgements.counted(judges) if judges and task.judged else None,
         shared_messages=list(plan.shared_messages),

@@ -12,13 +12,17 @@ from olmes.client.types import (
     Primary,
     RankedPair,
     RankedRun,
+    RepeatReading,
+    Repeats,
 )
 from olmes.comparison import boards as ranking
 from olmes.comparison.boards import BoardColumn
 from olmes.comparison.pairs import pairwise
+from olmes.comparison.repeats import primary_repeats
 from olmes.records.aggregate import items_over
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, TaskResult
+from olmes.records.shown_repeats import readings
 from olmes.stats import PairedDifference
 
 
@@ -67,6 +71,32 @@ def ranked_run(place: int, board: ranking.Board, columns: Sequence[BoardColumn])
             for column in columns
             if column.name
         },
+        repeats={name: found for name, task in record.tasks.items() if (found := repeats_of(task))},
+    )
+
+
+def repeats_of(task: TaskResult) -> Repeats | None:
+    """What several responses an item say of a task; None where each has one."""
+    own = primary_repeats(task)
+    if own is None or task.repeats is None:
+        return None
+    return Repeats(
+        responses=task.repeats.n,
+        complete=task.repeats.complete,
+        run_sd=own.sd,
+        readings=[
+            RepeatReading(
+                name=one.name,
+                value=one.score.value,
+                stderr=one.score.stderr,
+                ci_low=one.score.ci_low,
+                ci_high=one.score.ci_high,
+                n=one.score.n,
+                unit=task.score.unit,
+                higher_is_better=task.score.higher_is_better,
+            )
+            for one in readings(own, task.repeats.k)
+        ],
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from olmes.client.types import Primary, SuiteMean
 from olmes.comparison.eligibility import asked, items_in_words, reservations
 from olmes.records.aggregate import run_mean
-from olmes.records.schema import SCHEMA, Environment, RunRecord, TaskResult
+from olmes.records.schema import SCHEMA, Environment, RunRecord, TaskRepeats, TaskResult
 from olmes.tools.jsonl import dumps
 from olmes.types import Unit
 
@@ -233,7 +233,21 @@ def slim_task(task: TaskResult) -> TaskResult:
         settings={},
         shared_messages=[],
         diagnosis=None,
+        repeats=slim_repeats(task),
     )
+
+
+def slim_repeats(task: TaskResult) -> TaskRepeats | None:
+    """Of several responses an item what boards show: the primary metric at the k that are shown."""
+    found = task.repeats
+    if found is None:
+        return None
+    own = {
+        name: msgspec.structs.replace(one, at=[at for at in one.at if at.k in found.k])
+        for name, one in found.metrics.items()
+        if name == task.primary
+    }
+    return msgspec.structs.replace(found, metrics=own)
 
 
 def metric_rows(run: RunRecord) -> list[MetricColumns]:

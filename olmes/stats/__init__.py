@@ -46,8 +46,13 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.power import resampled_variance as resampled_variance
     from olmes.stats.ranks import RankAgreement as RankAgreement
     from olmes.stats.ranks import rank_agreement as rank_agreement
+    from olmes.stats.repeats import best_of_k as best_of_k
+    from olmes.stats.repeats import majority_at_k as majority_at_k
     from olmes.stats.repeats import mean_pass_at_k as mean_pass_at_k
     from olmes.stats.repeats import pass_at_k as pass_at_k
+    from olmes.stats.repeats import pass_hat_k as pass_hat_k
+    from olmes.stats.repeats import run_to_run as run_to_run
+    from olmes.stats.repeats import worst_of_k as worst_of_k
     from olmes.stats.resampling import Bootstrapped as Bootstrapped
     from olmes.stats.resampling import bootstrap as bootstrap
     from olmes.stats.selection import BestOf as BestOf
@@ -85,6 +90,7 @@ PUBLIC = {
     "Z95": "estimates",
     "all_pairs": "pairs",
     "best_of": "selection",
+    "best_of_k": "repeats",
     "bootstrap": "resampling",
     "carried_share": "changes",
     "carry_over": "carryover",
@@ -97,6 +103,7 @@ PUBLIC = {
     "items_needed": "power",
     "log_odds_change": "changes",
     "macro": "averages",
+    "majority_at_k": "repeats",
     "mcnemar_exact": "exact",
     "mean": "estimates",
     "mean_pass_at_k": "repeats",
@@ -105,10 +112,12 @@ PUBLIC = {
     "nested_mean": "nested",
     "paired_mean": "suites",
     "pass_at_k": "repeats",
+    "pass_hat_k": "repeats",
     "rank_agreement": "ranks",
     "ratio": "estimates",
     "regression_alarm": "alarm",
     "resampled_variance": "power",
+    "run_to_run": "repeats",
     "sign_flip_test": "exact",
     "stratified_mean": "strata",
     "suite_difference": "suites",
@@ -120,6 +129,7 @@ PUBLIC = {
     "wilson": "estimates",
     "with_holm": "pairing",
     "with_interval": "estimates",
+    "worst_of_k": "repeats",
 }
 """Each public name with the module that holds it."""
 

@@ -67,6 +67,7 @@ class CheckpointModel(Model):
             there is no such dtype or device.
     """
 
+    greedy_alike = True
     work: Work
 
     def __init__(

@@ -54,6 +54,7 @@ class RayModel(Model):
         self.local, self.make = local, make
         self.address, self.workers, self.gpus_each = address, workers, gpus
         self.name, self.title, self.cacheable = local.name, local.title, local.cacheable
+        self.greedy_alike = local.greedy_alike
         self.checkpoint = getattr(local, "checkpoint", None)
         """Where its files are, from which its lineage is read."""
         self._fleet: Fleet | None = None

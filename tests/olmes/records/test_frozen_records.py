@@ -85,7 +85,7 @@ def test_the_store_has_a_run_of_every_kind() -> None:
     tasks = [task for record in records for task in record.tasks.values()]
     assert any(task.judge for task in tasks)
     assert any(not task.standard for task in tasks)
-    assert any(task.repeats for task in tasks)
+    assert any(task.repeated for task in tasks)
     assert any(task.subtasks for task in tasks)
     assert {metric.unit for task in tasks for metric in task.metrics.values()} == {
         "share",

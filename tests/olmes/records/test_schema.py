@@ -336,7 +336,7 @@ def test_items_of_schema_1_follow_from_the_responses_where_they_can(
     task = old_task(formulation=formulation, formulation_hash="0123456789abcdef")
     found = run_record(run_json({"echo": task}, schema=1)).tasks["echo"]
     assert found.items == items
-    assert found.repeats == (items == 300)
+    assert found.repeated == (items == 300)
 
 
 def test_what_is_no_record_of_schema_1_is_named_too() -> None:

@@ -48,6 +48,8 @@ class Model(ABC):
     """What the user called it."""
     cacheable: bool = True
     """Whether its responses belong in the response cache shared by all runs."""
+    served: bool = False
+    """Whether it is asked over the network: a request it refuses costs as much as one it answers."""
     work: Work | None = None
     """What it has computed; None where only its responses show it."""
 
@@ -110,6 +112,22 @@ class Model(ABC):
     @abstractmethod
     def encode(self, request: Request) -> EncodedPrompt:
         """The exact text and tokens of a request's prompt, before any truncation."""
+
+    def check(self) -> None:
+        """Find out, before anything is asked, what would fail when the weights are loaded.
+
+        Raises:
+            OlmesError: it will.
+        """
+        return
+
+    def refusal(self, request: Request) -> str:  # noqa: ARG002
+        """Why a request cannot be answered, as far as is known without asking; '' where it can be.
+
+        Raises:
+            OlmesError: no request can be answered.
+        """
+        return ""
 
     @abstractmethod
     def generate(self, requests: Sequence[Request], done: Done) -> None:

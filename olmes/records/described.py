@@ -34,7 +34,7 @@ PAGE = "record.md"
 SCHEMA_FILE = "record.schema.json"
 DESCRIBED: tuple[Any, ...] = (
     schema.RunRecord, schema.TaskResult, schema.Score, schema.MetricScore, schema.SubtaskResult,
-    schema.TaskData, schema.DiagnosisCounts, schema.TaskJudge, schema.JudgeModel,
+    schema.TaskData, schema.Reason, schema.DiagnosisCounts, schema.TaskJudge, schema.JudgeModel,
     schema.SuiteResult, schema.RecordedPair, schema.RecordedModel, schema.HeldOut, schema.DevScore,
     schema.LedgerLine, schema.SealedFile, schema.Program, schema.Environment, schema.Hardware,
     schema.Cost,

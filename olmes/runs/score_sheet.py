@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypedDict
 
 from olmes.benchmark.task import Task
 from olmes.reasoning.families import MARK
+from olmes.records.reasons import Reasons, reason_of, strings_in
 from olmes.records.schema import FLAGS, ResponseRow, RowValue
 from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.types import Doc, Judgement, Question, Response, ResponseJson, VerdictPart
@@ -20,6 +21,9 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 """How refusals begin. A response that begins so and then answers is counted too: read the samples."""
+
+
+NO_VALUE = "no scorer gave %s"
 
 
 class Unanswered(TypedDict):
@@ -71,6 +75,8 @@ class ScoreSheet:
         """Rows that wait for verdicts."""
         self.outcomes: dict[int, dict[str, Outcome]] = {}
         """What the scorers of such rows have said so far."""
+        self.reasons = Reasons()
+        """Why responses have no score."""
         self.lock = threading.Lock()
 
     def score(
@@ -93,6 +99,8 @@ class ScoreSheet:
         row["response"] = {**response.to_json(), "logprobs": list(response.logprobs)}
         row["flags"] = flags_of(response)
         row["note"] = response.error
+        if response.error:
+            self.has_no_score("failed", response.error, position, row)
         self.waits(position, row, scored=not response.error and not self.task.judged)
 
     def record_judgements(
@@ -109,6 +117,8 @@ class ScoreSheet:
         if errors:
             row["flags"] = [name for name in FLAGS if name in {*row["flags"], "unjudged"}]
             row["note"] = "; ".join(errors)
+            told = next(iter(errors)).removeprefix("no judgement: ")
+            self.has_no_score("unjudged", told, position, row)
         self.waits(position, row, scored=not errors)
 
     def waits(self, position: int, row: ResponseRow, *, scored: bool) -> None:
@@ -133,7 +143,16 @@ class ScoreSheet:
         if any(outcome.timeout for outcome in ordered):
             row["values"] = {**self.task.wrong_values(self.docs[position]), **row["values"]}
         require_value(row, self.task)
+        if "crashed" in row["flags"]:
+            told = next((one.crash for one in ordered if one.crash), NO_VALUE % self.task.primary)
+            self.has_no_score("crashed", told, position, row)
         self.rows[position] = row
+
+    def has_no_score(self, flag: str, error: str, position: int, row: ResponseRow) -> None:
+        """Count why a response has no score; nothing of the item may be told with it."""
+        reason = reason_of(error, strings_in([self.docs[position], *texts_in(row)]))
+        with self.lock:
+            self.reasons.add(flag, reason)
 
 
 def flags_of(response: Response) -> list[str]:
@@ -149,6 +168,17 @@ def flags_of(response: Response) -> list[str]:
         "thought_marks": MARK.search(response.text) is not None,
     }
     return [name for name, true in found.items() if true]
+
+
+def texts_in(row: ResponseRow) -> list[Any]:
+    """What of a row is the item's text, or was made of it, or came back; why it failed is not."""
+    fields: Mapping[str, Any] = row
+    answer = fields["response"] or {}
+    return [
+        *map(fields.get, ("messages", "prompt", "prefill", "continuations", "gold")),
+        *map(answer.get, ("text", "reasoning")),
+        *({**judgement, "error": ""} for judgement in fields.get("judgements") or ()),
+    ]
 
 
 def complete_row(row: ResponseRow, outcomes: Sequence[Outcome]) -> None:
@@ -180,4 +210,4 @@ def require_value(row: ResponseRow, task: Task) -> None:
     unread = task.judged and "unparsed" in row["flags"]
     if row["values"].get(task.primary) is None and not unread and "crashed" not in row["flags"]:
         row["flags"] = [name for name in FLAGS if name in {*row["flags"], "crashed"}]
-        row["note"] = "; ".join(filter(None, (row["note"], f"no scorer gave {task.primary}")))
+        row["note"] = "; ".join(filter(None, (row["note"], NO_VALUE % task.primary)))

@@ -56,7 +56,9 @@ def test_a_setting_changes_the_requests_or_is_refused(
         try:
             changed = task.with_settings({field: value})
             # What reads the response, or averages over sub-tasks, shows in no request.
-            shows = field in ("extract", "aggregate", "reasoning") or asked(changed, docs) != standard
+            shows = (
+                field in ("extract", "aggregate", "reasoning") or asked(changed, docs) != standard
+            )
         except OlmesError:
             shows = True  # refused with a reason of its own: more shots than there are exemplars
         assert shows, f"--set {name}.{field} changes nothing"

@@ -71,6 +71,7 @@ class OpenAIModel(Model):
         if batch_size is not None and batch_size < 1:
             raise OlmesError(f"batch_size is {batch_size}; give 1 or more.")
         self.name = name
+        self.served = True
         self.endpoint = endpoint
         self.batch_size = batch_size or MOST_AT_ONCE
         self.patience = patience or Patience()
@@ -185,6 +186,18 @@ class OpenAIModel(Model):
         self.client.ask([self._scoring_call("One two", " three")], found.__setitem__)
         return found[0].reason if isinstance(found[0], RequestFailure) else ""
 
+    def refusal(self, request: Request) -> str:
+        """Why a request cannot be answered: what the server is known to lack, found out by a probe.
+
+        Raises:
+            OlmesError: it cannot be reached, or refuses the key.
+        """
+        _ = self.card  # a server that cannot be reached is found out by one request
+        if request.continuations:
+            return NO_CHAT_LOGPROBS if request.prompt is None else self.no_logprobs
+        unable = request.prompt is None and request.prefill and not self.continues
+        return NO_PREFILL if unable else ""
+
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; `done` is called by this thread."""
         for generation in {request.generation for request in requests}:
@@ -193,8 +206,8 @@ class OpenAIModel(Model):
         calls: list[Call[Response]] = []
         positions: list[int] = []
         for index, request in enumerate(requests):
-            if request.prompt is None and request.prefill and not self.continues:
-                done(index, Response(finish="error", error=NO_PREFILL))
+            if reason := self.refusal(request):
+                done(index, Response(finish="error", error=reason))
                 continue
             chat = request.prompt is None
             path = wire.CHAT if chat else wire.COMPLETIONS
@@ -238,8 +251,7 @@ class OpenAIModel(Model):
             settle(index)
 
         for index, request in enumerate(requests):
-            reason = NO_CHAT_LOGPROBS if request.prompt is None else self.no_logprobs
-            if reason:
+            if reason := self.refusal(request):
                 done(index, Response(finish="error", error=reason))
                 continue
             waiting[index] = {}

@@ -148,6 +148,14 @@ class RayModel(Model):
         """The exact text and tokens of a request's prompt, before any truncation."""
         return self.local.encode(request)
 
+    def check(self) -> None:
+        """As the local model."""
+        self.local.check()
+
+    def refusal(self, request: Request) -> str:
+        """The local model's."""
+        return self.local.refusal(request)
+
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request, once, in whichever engine."""
         if requests:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from olmes.records.schema import BROKEN, Reason, TaskResult
+from olmes.records.schema import BROKEN, Reason, RunRecord, TaskResult
 from olmes.types import Request
 
 LEFT_OUT = "…"
@@ -216,6 +216,16 @@ def why(task: TaskResult, flag: str) -> str:
     if said and rest > 0:
         said.append(f"{rest}x for other reasons")
     return f": {', '.join(said)}" if said else ""
+
+
+def why_incomplete(run: RunRecord) -> list[str]:
+    """Which responses of a run have no score, task by task, and why."""
+    return [
+        f"{name}: {task.said(flag)} {flag}{why(task, flag)}"
+        for name, task in run.tasks.items()
+        for flag in BROKEN
+        if task.said(flag)
+    ]
 
 
 def texts_of(request: Request) -> list[str]:

@@ -6,9 +6,8 @@ first request: a run that cannot be asked costs nothing and leaves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
@@ -16,7 +15,6 @@ from olmes.models.base import Model
 from olmes.models.replay import ReplayModel
 from olmes.records.reasons import Reasons, reason_of, texts_of
 from olmes.requests.plan import Plan, TaskPlan
-from olmes.requests.refusals import SCORE
 from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.types import Request, Response
 
@@ -27,9 +25,9 @@ DUMMY = Response(text="An answer.")
 def check_needs(plan: Plan, model: Model, judge: Judge | None, *, use_cache: bool) -> None:
     """Return when every task can be asked of the model, and judged.
 
-    A task is refused here when its first requests are, all for one reason (a missing chat template,
-    a prefill on a server that cannot go on with it, a prompt larger than the window). A task whose
-    first answer is in the response cache can be asked; then neither files nor server are looked at.
+    A task is refused here when each of its requests is (a missing chat template, a prefill on a
+    server that cannot go on with it, prompts larger than the window): as a rule the first shows it. A
+    task whose first answer is in the response cache can be asked; then no file is looked at.
 
     Raises:
         OlmesError: a task cannot be asked, or the judge cannot.
@@ -54,6 +52,20 @@ def check_needs(plan: Plan, model: Model, judge: Judge | None, *, use_cache: boo
                 )
 
 
+@contextmanager
+def clearer(model: Model) -> Iterator[None]:
+    """Have a model say itself what is wrong with it, where something that needs it fails.
+
+    Raises:
+        OlmesError: as the model's `check`, or as what failed.
+    """
+    try:
+        yield
+    except OlmesError:
+        model.check()
+        raise
+
+
 def unproven(plan: Plan, model: Model, *, use_cache: bool) -> list[TaskPlan]:
     """The tasks of which it is not known yet that this model, asked like this, answers them."""
     cache = ResponseCache(read_only=True) if use_cache and model.cacheable else None
@@ -66,9 +78,9 @@ def unproven(plan: Plan, model: Model, *, use_cache: bool) -> list[TaskPlan]:
 
 
 def common_refusal(model: Model, requests: Iterable[Request]) -> str:
-    """Why a model refuses the first requests, if it refuses them all; '' where it takes one of them."""
+    """Why a model refuses requests, if it refuses them all; '' where it takes one of them."""
     reasons = Reasons()
-    for request in islice(requests, SCORE):
+    for request in requests:
         why = model.refusal(request)
         if not why:
             return ""

@@ -26,7 +26,7 @@ from olmes.requests.plan import Plan
 from olmes.requests.refusals import Watch
 from olmes.requests.response_cache import ResponseCache
 from olmes.runs.cost import Meter
-from olmes.runs.needs import check_needs
+from olmes.runs.needs import check_needs, clearer
 from olmes.runs.options import RunOptions
 from olmes.runs.response_rows import RunSheet, ToJudge
 from olmes.runs.write_record import write_record
@@ -70,8 +70,10 @@ def run(
     out = options.out
     callback = callback or RunCallback()
     needs_judge = any(task.task.judged for task in plan.tasks)
+    with clearer(model):
+        fingerprint, engine = model.fingerprint, model.engine
     identity = plan.identity(
-        model.fingerprint, model.engine, judge.describe() if judge and needs_judge else None
+        fingerprint, engine, judge.describe() if judge and needs_judge else None
     )
     folder = out / run_name(plan, model, identity)
     if not (folder / RUN_FILE).exists():

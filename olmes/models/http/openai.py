@@ -206,8 +206,8 @@ class OpenAIModel(Model):
         calls: list[Call[Response]] = []
         positions: list[int] = []
         for index, request in enumerate(requests):
-            if reason := self.refusal(request):
-                done(index, Response(finish="error", error=reason))
+            if request.prompt is None and request.prefill and not self.continues:
+                done(index, Response(finish="error", error=NO_PREFILL))
                 continue
             chat = request.prompt is None
             path = wire.CHAT if chat else wire.COMPLETIONS
@@ -251,7 +251,8 @@ class OpenAIModel(Model):
             settle(index)
 
         for index, request in enumerate(requests):
-            if reason := self.refusal(request):
+            reason = NO_CHAT_LOGPROBS if request.prompt is None else self.no_logprobs
+            if reason:
                 done(index, Response(finish="error", error=reason))
                 continue
             waiting[index] = {}

@@ -38,6 +38,7 @@ ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf\"'/\\])")
 """What JSON and `repr` make of characters, where they quote a text."""
 NAMED = re.compile(r"\w+(?:[-.:]\w+)*")
 """A name, a number, an id, a time."""
+HOLE = re.compile(rf"\W*(?:{LEFT_OUT}\W*)+")
 QUOTED = re.compile(r"(?<!\w)(['\"`‘“])(.+?)(['\"`’”])(?!\w)")
 CRASH = re.compile(r"(?s)(\w+: \w+): (.*) \((.*?)([^/\\()]+:\d+)\)")
 """A scorer that raised: which and what, the message, and where (`olmes.scoring.process.worker`)."""
@@ -52,6 +53,8 @@ COMMON = (
     "a an and are as at be by cannot could does for from has have in is it no not of on or out than "
     "that the there this to was with"
 )
+THEIRS = re.compile(r"the server (?:refused|aborted)|the last time|refuses this chat|failed")
+"""Where a reason holds words of others than this program."""
 FUNCTION_WORDS = frozenset(COMMON.split())
 
 
@@ -63,7 +66,7 @@ def reason_of(said: str, texts: Iterable[str] = ()) -> str:
         texts: of the item, of what was asked and of what came back.
     """
     found = " ".join(said.split())[: 4 * LONGEST]
-    texts = [text for text in texts if text]
+    texts = [text for text in dict.fromkeys(texts) if text]
     if crash := CRASH.fullmatch(found):
         what, message, _, where = crash.groups()
         return f"{what}: {unless_shared(message, texts)} ({where})"
@@ -83,13 +86,14 @@ def without(reason: str, texts: Sequence[str]) -> str:
     words = list(WORD.finditer(plain))
     read = [word[0].lower() for word in words]
     hidden = [False] * len(words)
+    theirs = THEIRS.search(reason) is not None
     runs: set[tuple[str, ...]] = set()
     for text in texts:
         own = [word.lower() for word in WORD.findall(text)]
         if len(own) >= QUOTE:
             runs.update(tuple(own[at : at + QUOTE]) for at in range(len(own) - QUOTE + 1))
-        # A short text is quoted where all of it is; a short word of it may stand there by chance.
-        elif len(own) > 1 or (own and len(own[0]) >= QUOTE and own[0] not in FIELDS):
+        # A short text is quoted where all of it is; of one word, where others speak.
+        elif len(own) > 1 or (own and theirs and len(own[0]) >= QUOTE and own[0] not in FIELDS):
             runs.add(tuple(own))
     for size in range(1, QUOTE + 1):
         for at in range(len(read) - size + 1):
@@ -137,7 +141,8 @@ def stretches(flags: Sequence[bool]) -> Iterator[tuple[bool, int, int]]:
 
 def kind_of(reason: str) -> str:
     """What equal reasons have in common: the text with its numbers and ids left out."""
-    return NAMED.sub(lambda name: VARIES if has_digit(name[0]) else name[0], reason)
+    kind = NAMED.sub(lambda name: VARIES if has_digit(name[0]) else name[0], reason)
+    return HOLE.sub(LEFT_OUT, kind)  # how much is left out differs from item to item
 
 
 def has_digit(name: str) -> bool:
@@ -231,7 +236,7 @@ def why_incomplete(run: RunRecord) -> list[str]:
 def texts_of(request: Request) -> list[str]:
     """The texts of a request, no part of which is to be told with a reason."""
     turns = [message["content"] for message in request.messages]
-    return [*turns, request.prompt or "", request.prefill, *request.continuations]
+    return [*turns, request.prompt or "", *request.continuations]
 
 
 def strings_in(value: Any) -> Iterator[str]:

@@ -175,7 +175,7 @@ def texts_in(row: ResponseRow) -> list[Any]:
     fields: Mapping[str, Any] = row
     answer = fields["response"] or {}
     return [
-        *map(fields.get, ("messages", "prompt", "prefill", "continuations", "gold")),
+        *map(fields.get, ("messages", "prompt", "continuations", "gold")),
         *map(answer.get, ("text", "reasoning")),
         *({**judgement, "error": ""} for judgement in fields.get("judgements") or ()),
     ]

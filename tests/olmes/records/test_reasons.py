@@ -75,6 +75,26 @@ def test_short_items_and_other_scripts_are_left_out(item: str) -> None:
     assert text.startswith(f"{REFUSED} (400: input is bad: ")
 
 
+def test_what_this_program_says_itself_stays_whole() -> None:
+    said = (
+        "the server cannot continue a prefilled answer; leave the prefill out: --set TASK.prefill="
+    )
+    assert counted(said, texts=("answer", "server", "What is a server?")) == [(1, said)]
+
+
+def test_how_much_is_left_out_makes_no_other_reason() -> None:
+    reasons = Reasons()
+    for item in (
+        "What is ice made of?",
+        "Is it so? (I ask myself often.)",
+        'He said "No, not you."',
+    ):
+        said = f"{REFUSED} (422: bad input: {json.dumps([item])})"
+        reasons.add("failed", reason_of(said, (item,)))
+    [one] = reasons.counted()["failed"]
+    assert one.count == 3
+
+
 def test_the_protocols_own_words_stay_though_an_item_holds_them() -> None:
     said = f"{REFUSED} (400: Unsupported value: 'temperature' does not support 0)"
     texts = ("What temperature has ice?", "system", "user")

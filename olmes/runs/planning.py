@@ -140,7 +140,11 @@ def fitted(tasks: Sequence[Task], model: Model, sampling: Sampling) -> tuple[lis
     chosen, notes = list(tasks), []
     if sampling == "model":
         own = model.sampling
-        chosen = [task.with_settings(own) for task in chosen]
+        # What the user says goes before what the checkpoint says.
+        chosen = [
+            task.with_settings({k: v for k, v in own.items() if k not in task.settings})
+            for task in chosen
+        ]
         named = ", ".join(f"{name}={value}" for name, value in own.items())
         notes.append(f"sampled as the checkpoint's generation_config says: {named}.")
     prefilled = [task.name for task in chosen if task.formulation.prefill]

@@ -39,6 +39,8 @@ def test_only_what_is_given_is_recorded() -> None:
         "thinking": "off", "template_args": {"effort": "low"}, "trust_remote_code": True,
     }  # fmt: skip
     assert Asking.from_json(given.to_json()) == given
+    assert Asking.of(given) is given
+    assert Asking.of({"thinking": "off"}).thinking == "off"
 
 
 @pytest.mark.parametrize(

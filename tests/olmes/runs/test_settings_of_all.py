@@ -12,6 +12,7 @@ from olmes.benchmark.registry import load_task
 from olmes.benchmark.task import Task
 from olmes.cli.options import text_or_file
 from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.runs.options import RunOptions
 from olmes.runs.planning import fitted, with_settings
 from olmes.types import JsonObject, Request
 
@@ -88,6 +89,14 @@ def test_the_checkpoints_own_sampling_is_a_setting_of_all() -> None:
         generation = task.formulation.generation
         assert (generation.temperature, generation.top_p, generation.top_k) == (0.6, 0.95, 20)
         assert task.settings
+    (cooler,) = with_settings(tasks("gsm8k"), {"gsm8k.temperature": "0.1"})
+    (given,), _ = fitted([cooler], Thinker(), "model")
+    assert (given.formulation.generation.temperature, given.formulation.generation.top_k) == (
+        0.1,
+        20,
+    )
+    with pytest.raises(OlmesError, match="--sampling models"):
+        RunOptions(sampling="models")  # type: ignore[arg-type]
     assert notes[0] == (
         "sampled as the checkpoint's generation_config says: temperature=0.6, top_p=0.95, top_k=20."
     )
@@ -113,7 +122,7 @@ def test_a_system_turn_is_a_text_or_a_file(tmp_path: Path) -> None:
     assert text_or_file(str(file), "--system") == "Be brief.\n"
     for text in ("Be brief.", "brief", "x" * 5000, "Answer yes/no.", ""):
         assert text_or_file(text, "--system") == text
-    for path in ("./nothing.txt", "prompts/system", str(tmp_path / "no"), "system.md"):
+    for path in ("./nothing.txt", "prompts/system", str(tmp_path / "no"), "system.jinja"):
         with pytest.raises(OlmesError, match="there is no such file"):
             text_or_file(path, "--system")
     file.write_bytes(b"\xff\xfe\x00")

@@ -38,7 +38,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"enable_thinking|thinking", "ask without thoughts (--thinking off)"),
     (
         r"system",
-        "leave --system out, or serve the model with a chat template that takes a system turn",
+        "serve the model with a chat template that takes a system turn, or leave --system out where "
+        "that gives it",
     ),
     (r"stream", "serve the model where answers come whole, not as a stream"),
     (

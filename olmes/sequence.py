@@ -24,7 +24,6 @@ from olmes.models.spec import parse_spec
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
 from olmes.runs.evaluation import Evaluation
-from olmes.runs.needs import clearer
 from olmes.runs.options import DEFAULT_OUT, RunOptions, Sampling
 from olmes.runs.planning import Target
 from olmes.scoring.process.shared_pool import SharedPool
@@ -134,8 +133,7 @@ def run_sequence(
         try:
             model = evaluation.load(name, warm=warm)
             check_whole(model)
-            with clearer(model):
-                _ = model.thinks  # a plan needs it, and this model alone may not be able to say
+            model.check()
         except OlmesError as error:
             return failed(name, error)
         plan = evaluation.plan(model)  # what cannot be asked of one can be asked of none

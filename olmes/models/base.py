@@ -113,14 +113,6 @@ class Model(ABC):
     def encode(self, request: Request) -> EncodedPrompt:
         """The exact text and tokens of a request's prompt, before any truncation."""
 
-    def check(self) -> None:
-        """Find out, before anything is asked, what would fail when the weights are loaded.
-
-        Raises:
-            OlmesError: it will.
-        """
-        return
-
     def refusal(self, request: Request) -> str:  # noqa: ARG002
         """Why a request cannot be answered, as far as is known without asking; '' where it can be.
 
@@ -140,6 +132,14 @@ class Model(ABC):
     @abstractmethod
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Score every request's continuations, calling `done` as each request finishes."""
+
+    def check(self) -> None:
+        """Return when it can be asked at all, as far as this is known without asking it; cheap.
+
+        Raises:
+            OlmesError: it cannot, and why.
+        """
+        return
 
     def close(self) -> None:
         """Free what the backend has loaded; called once at the end of a run."""

@@ -144,13 +144,13 @@ class RayModel(Model):
                 f"{self.engine}; use nodes with the same hardware and packages."
             )
 
-    def encode(self, request: Request) -> EncodedPrompt:
-        """The exact text and tokens of a request's prompt, before any truncation."""
-        return self.local.encode(request)
-
     def check(self) -> None:
         """As the local model."""
         self.local.check()
+
+    def encode(self, request: Request) -> EncodedPrompt:
+        """The exact text and tokens of a request's prompt, before any truncation."""
+        return self.local.encode(request)
 
     def refusal(self, request: Request) -> str:
         """The local model's."""

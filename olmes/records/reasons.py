@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from olmes.records.schema import BROKEN, Reason, RunRecord, TaskResult
+from olmes.tools.visible_text import visible
 from olmes.types import Request
 
 LEFT_OUT = "…"
@@ -65,7 +66,7 @@ def reason_of(said: str, texts: Iterable[str] = ()) -> str:
         said: the error as it was reported.
         texts: of the item, of what was asked and of what came back.
     """
-    found = " ".join(said.split())[: 4 * LONGEST]
+    found = visible(" ".join(said.split()))[: 4 * LONGEST]
     texts = [text for text in dict.fromkeys(texts) if text]
     if crash := CRASH.fullmatch(found):
         what, message, _, where = crash.groups()

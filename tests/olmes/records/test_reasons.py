@@ -95,6 +95,12 @@ def test_how_much_is_left_out_makes_no_other_reason() -> None:
     assert one.count == 3
 
 
+def test_a_reason_is_one_line_that_steers_no_terminal() -> None:
+    [(_, text)] = counted(f"{REFUSED} (400: a\x1b[31m\nb \ud800 c\u202e)")
+    assert text == f"{REFUSED} (400: a␛[31m b \\ud800 c\\u202e)"
+    text.encode("utf-8")
+
+
 def test_the_protocols_own_words_stay_though_an_item_holds_them() -> None:
     said = f"{REFUSED} (400: Unsupported value: 'temperature' does not support 0)"
     texts = ("What temperature has ice?", "system", "user")

@@ -135,6 +135,7 @@ def run_sequence(
         try:
             model = evaluation.load(name, warm=warm)
             check_whole(model)
+            model.check()
         except OlmesError as error:
             return failed(name, error)
         plan = evaluation.plan(model)  # what cannot be asked of one can be asked of none

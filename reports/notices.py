@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from olmes.comparison.eligibility import items_in_words
+from olmes.records.reasons import why
 from olmes.records.schema import RunRecord, TaskResult
 from olmes.records.shown import THOUGHTS, shown_share
 from olmes.reports.links import HELD_OUT, samples_link
@@ -90,6 +91,18 @@ def _counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
+def _why(run: RunRecord, flag: str) -> str:
+    """The commonest reasons behind a count, task by task; '' in records that name none."""
+    concerned = [name for name, task in run.tasks.items() if task.said(flag)]
+    reasons = {name: why(run.tasks[name], flag).removeprefix(": ") for name in concerned}
+    said = [
+        f"{f'{run.title(name)}: ' if len(concerned) > 1 else ''}{reason}"
+        for name, reason in reasons.items()
+        if reason
+    ]
+    return f" Why: {'; '.join(said)}." if said else ""
+
+
 def _demo_data(run: RunRecord) -> list[Notice]:
     titles = _titles(run, lambda task: task.demo)
     if not titles:
@@ -125,7 +138,8 @@ def _failed(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
     if not failed:
         return []
     titles = _titles(run, lambda task: task.said("failed") > 0)
-    text = f"{titles}: {_counted(failed, 'request')} got no response and no score."
+    why = _why(run, "failed")
+    text = f"{titles}: {_counted(failed, 'request')} got no response and no score.{why}"
     return [Notice("stop", "Failed requests", text, _flag_link(run.tasks, "failed", sealed))]
 
 
@@ -172,6 +186,7 @@ def _scorer(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
     if not kinds:
         return []
     text = f"{_counted(_total(tasks, *kinds), 'response')}: the scorer ran out of time or crashed."
+    text += _why(run, "crashed")
     return [Notice("caution", "Scorer stopped", text, _flag_link(run.tasks, kinds[0], sealed))]
 
 
@@ -179,6 +194,7 @@ def _judging(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
     found = []
     if unjudged := _total(run.tasks.values(), "unjudged"):
         text = f"{_counted(unjudged, 'response')} got no judgement and no score."
+        text += _why(run, "unjudged")
         link = _flag_link(run.tasks, "unjudged", sealed)
         found.append(Notice("stop", "Not judged", text, link))
     by_judge = {name: task for name, task in run.tasks.items() if task.judge}

@@ -49,6 +49,14 @@ class Counts:
     """Those the model made in this run."""
     reused: int = 0
     """Responses that were there already."""
+    failed: int = 0
+    """Requests that failed."""
+
+    @property
+    def note(self) -> str:
+        """What stands behind the bar."""
+        said = {"already there": self.reused, "failed": self.failed}
+        return ", ".join(f"{count} {what}" for what, count in said.items() if count)
 
 
 class ProgressBars(RunCallback):
@@ -86,6 +94,7 @@ class ProgressBars(RunCallback):
         counts.answered += 1
         counts.tokens += response.completion_tokens if origin == "model" else 0
         counts.reused += origin in ("journal", "cache")
+        counts.failed += bool(response.error)
         if time.monotonic() - self.drawn > PAUSE:
             self.draw()
 
@@ -93,8 +102,7 @@ class ProgressBars(RunCallback):
         """Set every task's bar to what was counted."""
         for name, bar in self.tasks.items():
             counts = self.counts[name]
-            note = f"{counts.reused} already there" if counts.reused else ""
-            self.bars.update(bar, completed=counts.answered, tokens=counts.tokens, note=note)
+            self.bars.update(bar, completed=counts.answered, tokens=counts.tokens, note=counts.note)
         self.drawn = time.monotonic()
 
     def judging(self, responses: int) -> None:

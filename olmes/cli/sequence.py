@@ -11,6 +11,7 @@ from rich.table import Table
 
 from olmes.cli.cost import cost_line
 from olmes.cli.tables import blank_table, console
+from olmes.records.reasons import why_incomplete
 from olmes.records.record import Record
 from olmes.records.shown import shown, shown_interval
 from olmes.sequence import Member
@@ -39,6 +40,8 @@ def show_members(members: Sequence[Member], pages: dict[str, Path], *, as_json: 
         if member.record is None:
             screen.print(f"! {member.model}: {member.trouble}", style="yellow", soft_wrap=True)
         else:
+            for line in why_incomplete(member.record.run):
+                screen.print(f"! {member.model}: {line}.", style="yellow", soft_wrap=True)
             screen.print(f"record  {member.record.folder / 'run.json'}", soft_wrap=True)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.records.schema import JudgeModel
+from olmes.requests.refusals import Watch
 from olmes.types import JsonObject, Request, Response
 
 WAVE = 64
@@ -48,6 +49,7 @@ class BudgetedModel(Model):
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
+        self.watch = Watch.of(judge.model, judge=True)
         self.name = judge.model.name
         self.cacheable = judge.model.cacheable
 
@@ -66,7 +68,11 @@ class BudgetedModel(Model):
         return self.judge.model.encode(request)
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
-        """Answer what the budget allows; the rest fails with the reason."""
+        """Answer what the budget allows; the rest fails with the reason.
+
+        Raises:
+            OlmesError: the judge refuses all questions alike.
+        """
         start = 0
         while start < len(requests):
             wave = self.affordable(requests[start : start + WAVE])
@@ -97,7 +103,8 @@ class BudgetedModel(Model):
             self.judge.spent += response.prompt_tokens + response.completion_tokens
             done(start + position, response)
 
-        self.judge.model.generate(wave, answered)
+        ask = self.judge.model.generate
+        (self.watch.over(ask) if self.watch else ask)(wave, answered)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Report every request as failed: judges are asked for words."""

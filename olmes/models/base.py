@@ -53,6 +53,8 @@ class Model(ABC):
     greedy_alike: bool = False
     """Whether it gives one and the same response to a request as often as it is asked at temperature 0,
     so that repeats say nothing; servers need not."""
+    served: bool = False
+    """Whether it is asked over the network: a request it refuses costs as much as one it answers."""
     work: Work | None = None
     """What it has computed; None where only its responses show it."""
 
@@ -115,6 +117,14 @@ class Model(ABC):
     @abstractmethod
     def encode(self, request: Request) -> EncodedPrompt:
         """The exact text and tokens of a request's prompt, before any truncation."""
+
+    def refusal(self, request: Request) -> str:  # noqa: ARG002
+        """Why a request cannot be answered, as far as is known without asking; '' where it can be.
+
+        Raises:
+            OlmesError: no request can be answered.
+        """
+        return ""
 
     @abstractmethod
     def generate(self, requests: Sequence[Request], done: Done) -> None:

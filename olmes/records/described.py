@@ -34,8 +34,8 @@ PAGE = "record.md"
 SCHEMA_FILE = "record.schema.json"
 DESCRIBED: tuple[Any, ...] = (
     schema.RunRecord, schema.TaskResult, schema.Score, schema.MetricScore, schema.SubtaskResult,
-    schema.TaskRepeats, schema.MetricRepeats, schema.AtK,
-    schema.TaskData, schema.DiagnosisCounts, schema.TaskJudge, schema.JudgeModel,
+    schema.TaskRepeats, schema.MetricRepeats, schema.AtK, schema.TaskData, schema.Reason,
+    schema.DiagnosisCounts, schema.TaskJudge, schema.JudgeModel,
     schema.SuiteResult, schema.RecordedPair, schema.RecordedModel, schema.HeldOut, schema.DevScore,
     schema.LedgerLine, schema.SealedFile, schema.Program, schema.Environment, schema.Hardware,
     schema.Cost,

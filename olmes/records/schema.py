@@ -125,6 +125,18 @@ class DiagnosisCounts(Struct, frozen=True, kw_only=True):
     flags: Annotated[dict[str, Count], Meta(description="flags of the wrong ones")]
 
 
+class Reason(Struct, frozen=True, kw_only=True):
+    """Why responses have no score, in words that quote none of them."""
+
+    count: Annotated[Count, Meta(description="responses it holds for")]
+    text: Annotated[
+        str,
+        Meta(
+            description="`N`: a number or id that differs; `…`: what it quotes of items, left out"
+        ),
+    ]
+
+
 class JudgeModel(Struct, frozen=True, kw_only=True):
     """The model that judged."""
 
@@ -211,6 +223,10 @@ class TaskResult(Struct, frozen=True, kw_only=True):
     counts: Annotated[
         dict[str, Count], Meta(description="responses by what happened: " + ", ".join(FLAGS))
     ]
+    reasons: Annotated[
+        dict[str, list[Reason]],
+        Meta(description="why: the commonest reasons by count (" + ", ".join(BROKEN) + ")"),
+    ] = {}
     tokens: Annotated[
         dict[str, Count],
         Meta(

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from olmes.models.base import Model
 from olmes.requests.items import LazySequence
 from olmes.requests.journal import Journal
+from olmes.requests.refusals import Watch
 from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.types import Request, Response
 
@@ -41,11 +42,15 @@ def answer_all(
     journal: Journal,
     cache: ResponseCache | None,
     answered: Answered,
+    watch: Watch | None = None,
 ) -> None:
     """Call `answered` once for every item, as responses come in.
 
     Each response from elsewhere than the journal is written there first, unless it failed: a failed
     request is asked again when the run resumes.
+
+    Raises:
+        OlmesError: as `watch` does, which hears of each response of the model.
     """
     shared = cache if model.cacheable else None
 
@@ -81,7 +86,7 @@ def answer_all(
 
         pending.numbers.clear()  # nothing is added any more
         if pending:
-            respond(pending, done)
+            (watch.over(respond) if watch else respond)(pending, done)
 
 
 def equality_key(keys: ResponseKeys, request: Request) -> bytes:

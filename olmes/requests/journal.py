@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,6 +59,11 @@ class Journal:
     def responses(self) -> FinishedResponses:
         """What an earlier process finished, by item key; what is appended is not in it."""
         return FinishedResponses(self)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no response, of this process or of another."""
+        return self.stream.closed or os.fstat(self.stream.fileno()).st_size == 0
 
     def recover(self) -> dict[int, int]:
         """Find what an earlier process finished, and cut off a torn last line."""

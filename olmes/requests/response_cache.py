@@ -68,6 +68,16 @@ class ResponseKeys:
             self.cache.store_key(name, key)
         return key
 
+    def answered(self, request: Request) -> bool:
+        """Whether the cache has the response to a request, as far as is known without a tokenizer."""
+        if not self.cache:
+            return False
+        if self.encoder_hash:
+            key = self.cache.stored_key(content_hash([self.encoder_hash, request.to_json()]))
+        else:
+            key = None if self.model.encoding else self.key(request)
+        return key is not None and self.cache.get(key) is not None
+
 
 class ResponseCache:
     """Get and put responses by key. A cache that fails is switched off, said, and never stops a run.

@@ -17,6 +17,7 @@ from olmes.models.spec import load_model
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.plan import Plan
+from olmes.runs.needs import clearer
 from olmes.runs.options import RunOptions
 from olmes.runs.planning import Target, load_judge, plan_run, tasks_of, to_stderr
 from olmes.runs.run import run
@@ -115,8 +116,9 @@ class Evaluation:
             OlmesError: a setting does not fit, or the data or the recording cannot be found.
         """
         options = self.options
-        own = model.sampling if options.sampling == "model" else {}
-        kind = content_hash([model.thinks, own])
+        with clearer(model):
+            own = model.sampling if options.sampling == "model" else {}
+            kind = content_hash([model.thinks, own])
         if kind in self.shared and not isinstance(model, ReplayModel):
             return self.shared[kind]
         plan = plan_run(

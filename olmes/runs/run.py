@@ -9,20 +9,24 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 
 from olmes.judging.judge import Judge
 from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
 from olmes.reasoning import split
-from olmes.records.record import Record
+from olmes.records.record import RUN_FILE, Record
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin, answer_all
 from olmes.requests.journal import Journal
 from olmes.requests.plan import Plan
+from olmes.requests.refusals import Watch
 from olmes.requests.response_cache import ResponseCache
 from olmes.runs.cost import Meter
+from olmes.runs.needs import check_needs, clearer
 from olmes.runs.options import RunOptions
 from olmes.runs.response_rows import RunSheet, ToJudge
 from olmes.runs.write_record import showing, write_record
@@ -60,20 +64,25 @@ def run(
         scorers: scoring processes that outlive the run; None has the run end its own.
 
     Raises:
-        OlmesError: the model cannot be loaded, the run's folder is in use, or held-out tasks may
-            not be looked at.
+        OlmesError: the model cannot be loaded or asked, the run's folder is in use, held-out tasks
+            may not be looked at, or a score of requests were refused alike.
     """
     out = options.out
     callback = callback or RunCallback()
     needs_judge = any(task.task.judged for task in plan.tasks)
+    with clearer(model):
+        fingerprint, engine = model.fingerprint, model.engine
     identity = plan.identity(
-        model.fingerprint, model.engine, judge.describe() if judge and needs_judge else None
+        fingerprint, engine, judge.describe() if judge and needs_judge else None
     )
     folder = out / run_name(plan, model, identity)
+    if not (folder / RUN_FILE).exists():
+        check_needs(plan, model, judge if needs_judge else None, use_cache=options.use_cache)
     taken = take_look(plan, model, folder.name, out, options.look)
-    if (folder / "run.json").exists() and (record := Record.load(folder)).complete:
+    if (folder / RUN_FILE).exists() and (record := Record.load(folder)).complete:
         return showing(record, plan.k)
     began = time.perf_counter()
+    new = not out.exists()
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
     cache = ResponseCache() if options.use_cache else None
@@ -106,18 +115,28 @@ def run(
         whole = record.complete
         return record
     finally:
-        meter.close(remove=whole)
+        barren = journal.empty and not (folder / RUN_FILE).exists()
+        meter.close(remove=whole or barren)
         callback.ended()
         if scorers is None:
             shared.close()
-        journal.close()
+        journal.close(remove=barren)
         for sheet in sheets:
             sheet.rows.close()
+        if barren:
+            remove_empty(folder, *([out] if new else []))
         if cache:
             cache.close()
         model.close()
         if judge:
             judge.model.close()
+
+
+def remove_empty(*folders: Path) -> None:
+    """Remove folders in which there is nothing: a run that got no answer leaves none."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def respond(
@@ -147,7 +166,7 @@ def respond(
             meter.thought(response)
         callback.answered(sheet.task.name, response, origin)
 
-    answer_all(items, meter.metered, journal, cache, answered)
+    answer_all(items, meter.metered, journal, cache, answered, Watch.of(meter.model))
 
 
 def have_judged(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypedDict
 
 from olmes.benchmark.task import Task
 from olmes.reasoning.families import MARK
+from olmes.records.reasons import Reasons, reason_of, strings_in
 from olmes.records.schema import FLAGS, ResponseRow, RowValue
 from olmes.scoring.process.pool import Outcome, ScoringPool
 from olmes.types import Doc, Judgement, Question, Response, ResponseJson, VerdictPart
@@ -28,6 +29,7 @@ MARKS_LEFT = (
     "stand round this model's thoughts)"
 )
 NOT_ASKED = "the response ended inside its thought, so the judge was not asked"
+NO_VALUE = "no scorer gave %s"
 
 
 class Unanswered(TypedDict):
@@ -79,6 +81,8 @@ class ScoreSheet:
         """Rows that wait for verdicts."""
         self.outcomes: dict[int, dict[str, Outcome]] = {}
         """What the scorers of such rows have said so far."""
+        self.reasons = Reasons()
+        """Why responses have no score."""
         self.lock = threading.Lock()
 
     def score(
@@ -107,6 +111,8 @@ class ScoreSheet:
             else:
                 with self.lock:
                     self.to_ask += 1
+        if response.error:
+            self.has_no_score("failed", response.error, position, row)
         self.waits(position, row, scored=not response.error and not self.task.judged)
 
     def record_judgements(
@@ -123,6 +129,8 @@ class ScoreSheet:
         if errors:
             row["flags"] = [name for name in FLAGS if name in {*row["flags"], "unjudged"}]
             row["note"] = "; ".join(errors)
+            told = next(iter(errors)).removeprefix("no judgement: ")
+            self.has_no_score("unjudged", told, position, row)
         self.waits(position, row, scored=not errors)
 
     def waits(self, position: int, row: ResponseRow, *, scored: bool) -> None:
@@ -149,7 +157,16 @@ class ScoreSheet:
         if "unfinished_thinking" in row["flags"]:
             row["values"] = {**row["values"], **unanswered_values(self.task, self.docs[position])}
         require_value(row, self.task)
+        if "crashed" in row["flags"]:
+            told = next((one.crash for one in ordered if one.crash), NO_VALUE % self.task.primary)
+            self.has_no_score("crashed", told, position, row)
         self.rows[position] = row
+
+    def has_no_score(self, flag: str, error: str, position: int, row: ResponseRow) -> None:
+        """Count why a response has no score; nothing of the item may be told with it."""
+        reason = reason_of(error, strings_in([self.docs[position], *texts_in(row)]))
+        with self.lock:
+            self.reasons.add(flag, reason)
 
 
 def answer_of(response: Response) -> Response:
@@ -182,6 +199,17 @@ def flags_of(response: Response) -> list[str]:
     return [name for name, true in found.items() if true]
 
 
+def texts_in(row: ResponseRow) -> list[Any]:
+    """What of a row is the item's text, or was made of it, or came back; why it failed is not."""
+    fields: Mapping[str, Any] = row
+    answer = fields["response"] or {}
+    return [
+        *map(fields.get, ("messages", "prompt", "continuations", "gold")),
+        *map(answer.get, ("text", "reasoning")),
+        *({**judgement, "error": ""} for judgement in fields.get("judgements") or ()),
+    ]
+
+
 def complete_row(row: ResponseRow, outcomes: Sequence[Outcome]) -> None:
     """Join the outcomes of a response's scorers into its row."""
     notes = [row["note"]]
@@ -211,4 +239,4 @@ def require_value(row: ResponseRow, task: Task) -> None:
     unread = task.judged and "unparsed" in row["flags"]
     if row["values"].get(task.primary) is None and not unread and "crashed" not in row["flags"]:
         row["flags"] = [name for name in FLAGS if name in {*row["flags"], "crashed"}]
-        row["note"] = "; ".join(filter(None, (row["note"], f"no scorer gave {task.primary}")))
+        row["note"] = "; ".join(filter(None, (row["note"], NO_VALUE % task.primary)))

@@ -16,11 +16,13 @@ from olmes.models.checkpoint.lineage import family, lineage, training_step
 from olmes.records.aggregate import TaskNumbers, suite_mean, suite_unit
 from olmes.records.diagnosis import Diagnosis
 from olmes.records.environment import environment, program
+from olmes.records.reasons import why
 from olmes.records.record import RUN_FILE, Record
 from olmes.records.schema import (
     SCHEMA,
     Cost,
     HeldOut,
+    Reason,
     RecordedModel,
     RecordedPair,
     ResponseRow,
@@ -118,6 +120,7 @@ class Counted:
         self.numbers = TaskNumbers(task)
         self.diagnosis = Diagnosis(task)
         self.judgements = JudgementCounts()
+        self.reasons: dict[str, list[Reason]] = {}
 
     def add(self, row: ResponseRow) -> None:
         """Count one row in."""
@@ -135,6 +138,7 @@ def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Coun
         for number, line in enumerate(sheet.rows.lines(), start=1):
             write(line)
             counted.add(jsonl.parse_line_64bit(line, f"the samples of {name}, line {number}"))
+    counted.reasons = sheet.reasons.counted()
     return counted
 
 
@@ -176,6 +180,7 @@ def task_result(
         metrics=numbers.metrics,
         subtasks=numbers.subtasks,
         counts=numbers.counts,
+        reasons=counted.reasons,
         tokens=numbers.tokens,
         repeats=numbers.repeats,
         diagnosis=counted.diagnosis.counted(),
@@ -243,7 +248,7 @@ def warnings(tasks: Mapping[str, TaskResult], plan: Plan, judges: Judging | None
             said.append(f"{name}: not the standard formulation ({changed}).")
         said.extend(f"{name}: {note}" for note in task.data.notes if note)
         said.extend(
-            f"{name}: {task.said(flag)} {words}."
+            f"{name}: {task.said(flag)} {words}{why(task, flag)}."
             for flag, words in FLAG_WARNINGS.items()
             if task.said(flag)
         )

@@ -28,6 +28,7 @@ from olmes.models.checkpoint.fingerprint import ADAPTERS
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.models.hf.warm import WarmMemory
+from olmes.records.reasons import why_incomplete
 from olmes.records.record import Record
 from olmes.runs.evaluation import Evaluation
 from olmes.scoring.process.shared_pool import SharedPool
@@ -142,9 +143,8 @@ class Scorer:
         try:
             result, fingerprint = self.result_of(job)
             if not result["complete"] and not result["missing"] and not last:
-                raise OlmesError(
-                    "some responses failed or could not be scored (counts in its run.json)."
-                )
+                why = "; ".join(why_incomplete(Record.load(Path(result["folder"])).run))
+                raise OlmesError(f"some responses failed or could not be scored ({why}).")
         # Anything else than the end of this process: one checkpoint's error must not stop the rest.
         except Exception as error:
             known = isinstance(error, OlmesError)

@@ -174,6 +174,23 @@ class CheckpointModel(Model):
         except UnanswerableError as error:
             raise OlmesError(f"'{self.name}': {error}; choose another checkpoint.") from None
 
+    def refusal(self, request: Request) -> str:
+        """Why a request cannot be answered: its chat's template, or the window.
+
+        Raises:
+            OlmesError: the model has no chat template, or its files cannot be read.
+        """
+        try:
+            if request.continuations:
+                from olmes.models.hf.loglikelihood import candidates
+
+                candidates(0, request, self.encoder, self.window)
+            else:
+                fit(0, request, self.encoder.encode(request), self.window)
+        except UnanswerableError as error:
+            return str(error)
+        return ""
+
 
 class HFModel(CheckpointModel):
     """A checkpoint of a causal language model, run by transformers; see `CheckpointModel`."""

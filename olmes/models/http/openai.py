@@ -71,6 +71,7 @@ class OpenAIModel(Model):
         if batch_size is not None and batch_size < 1:
             raise OlmesError(f"batch_size is {batch_size}; give 1 or more.")
         self.name = name
+        self.served = True
         self.endpoint = endpoint
         self.batch_size = batch_size or MOST_AT_ONCE
         self.patience = patience or Patience()
@@ -184,6 +185,18 @@ class OpenAIModel(Model):
         found: dict[int, ScoredContinuation | RequestFailure] = {}
         self.client.ask([self._scoring_call("One two", " three")], found.__setitem__)
         return found[0].reason if isinstance(found[0], RequestFailure) else ""
+
+    def refusal(self, request: Request) -> str:
+        """Why a request cannot be answered: what the server is known to lack, found out by a probe.
+
+        Raises:
+            OlmesError: it cannot be reached, or refuses the key.
+        """
+        _ = self.card  # a server that cannot be reached is found out by one request
+        if request.continuations:
+            return NO_CHAT_LOGPROBS if request.prompt is None else self.no_logprobs
+        unable = request.prompt is None and request.prefill and not self.continues
+        return NO_PREFILL if unable else ""
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; `done` is called by this thread."""

@@ -155,6 +155,10 @@ class RayModel(Model):
         """The exact text and tokens of a request's prompt, before any truncation."""
         return self.local.encode(request)
 
+    def refusal(self, request: Request) -> str:
+        """The local model's."""
+        return self.local.refusal(request)
+
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request, once, in whichever engine."""
         if requests:

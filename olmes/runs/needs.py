@@ -1,0 +1,98 @@
+"""What tasks need of a model and of a judge, checked before a run leaves anything anywhere.
+
+Before the look at held-out tasks is written down, before the run's folder is made and before the
+first request: a run that cannot be asked costs nothing and leaves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from olmes.errors import OlmesError
+from olmes.judging.judge import Judge
+from olmes.models.base import Model
+from olmes.models.replay import ReplayModel
+from olmes.records.reasons import Reasons, reason_of, texts_of
+from olmes.requests.plan import Plan, TaskPlan
+from olmes.requests.response_cache import ResponseCache, ResponseKeys
+from olmes.types import Request, Response
+
+DUMMY = Response(text="An answer.")
+"""What a judge is asked about to see whether it can be asked."""
+
+
+def check_needs(plan: Plan, model: Model, judge: Judge | None, *, use_cache: bool) -> None:
+    """Return when every task can be asked of the model, and judged.
+
+    A task is refused here when each of its requests is (a missing chat template, a prefill on a
+    server that cannot go on with it, prompts larger than the window): as a rule the first shows it. A
+    task whose first answer is in the response cache can be asked; then no file is looked at.
+
+    Raises:
+        OlmesError: a task cannot be asked, or the judge cannot.
+    """
+    asked = [] if isinstance(model, ReplayModel) else unproven(plan, model, use_cache=use_cache)
+    if asked:
+        model.check()
+    for task in asked:
+        if why := common_refusal(model, task.items.requests):
+            raise OlmesError(
+                f"{task.task.name} cannot be asked of '{model.name}': {why}. Fix that, or leave the "
+                "task out; nothing was asked and nothing written."
+            )
+    judged = [task for task in plan.tasks if task.task.judged]
+    if judge and judged and not isinstance(judge.model, ReplayModel):
+        judge.model.check()
+        for task in judged:
+            if why := common_refusal(judge.model, questions(task)):
+                raise OlmesError(
+                    f"{task.task.name} cannot be judged by '{judge.model.name}': {why}. Fix that, or "
+                    "give another --judge; nothing was asked and nothing written."
+                )
+
+
+@contextmanager
+def clearer(model: Model) -> Iterator[None]:
+    """Have a model say itself what is wrong with it, where something that needs it fails.
+
+    Raises:
+        OlmesError: as the model's `check`, or as what failed.
+    """
+    try:
+        yield
+    except OlmesError:
+        model.check()
+        raise
+
+
+def unproven(plan: Plan, model: Model, *, use_cache: bool) -> list[TaskPlan]:
+    """The tasks of which it is not known yet that this model, asked like this, answers them."""
+    cache = ResponseCache(read_only=True) if use_cache and model.cacheable else None
+    try:
+        keys = ResponseKeys(model, cache)
+        return [task for task in plan.tasks if not keys.answered(task.items.requests[0])]
+    finally:
+        if cache:
+            cache.close()
+
+
+def common_refusal(model: Model, requests: Iterable[Request]) -> str:
+    """Why a model refuses requests, if it refuses them all; '' where it takes one of them."""
+    reasons = Reasons()
+    for request in requests:
+        why = model.refusal(request)
+        if not why:
+            return ""
+        reasons.add("failed", reason_of(why, texts_of(request)))
+    found = reasons.counted().get("failed", [])
+    return found[0].text if found else ""
+
+
+def questions(task: TaskPlan) -> Sequence[Request]:
+    """What a judge would be asked about some answer to the first item."""
+    asked: tuple[object, ...] = ()
+    # A task may want an answer of some form; then its questions are known when there is one.
+    with suppress(Exception):
+        asked = task.task.questions(task.items.instances[0].doc, DUMMY)
+    return [question for question in asked if isinstance(question, Request)]

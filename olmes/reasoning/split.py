@@ -76,6 +76,8 @@ def take_apart(text: str, reader: Reader) -> Thought | None:
     begun = opening_of(text, reader.marks)
     if begun:
         family, start = begun
+    elif reader.known and not reader.opened and (answer := bare_answer(text, reader.marks)):
+        return Thought("", answer, closed=True)
     elif reader.opened or reader.known:
         closing = first_closing(text, reader.marks)
         if closing is None:
@@ -94,6 +96,21 @@ def take_apart(text: str, reader: Reader) -> Thought | None:
         if again is None:
             return Thought(joined(thoughts), unwrapped(text, family), closed=True)
         start = again.end()
+
+
+def bare_answer(text: str, marks: tuple[Marks, ...]) -> str:
+    """The answer of a text without a thought that has a family's special tokens round it; else ''.
+
+    Only tokens: what looks like a tag may be what was asked for.
+    """
+    found = text.strip()
+    for family in marks:
+        for beginning, end in family.answers:
+            if "|" in beginning and found.startswith(beginning):
+                return unwrapped(found, family)
+            if "|" in end and found.endswith(end) and family.closing not in found:
+                return found.removesuffix(end).rstrip()
+    return ""
 
 
 def verbatim(text: str, reader: Reader) -> Thought | None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from olmes.judging.judge import Judge
 from olmes.models.base import Model
+from olmes.models.options import ASKED, Asking
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
 from olmes.runs.evaluation import Evaluation
-from olmes.runs.options import DEFAULT_MODEL, DEFAULT_OUT, RunOptions
+from olmes.runs.options import DEFAULT_MODEL, DEFAULT_OUT, RunOptions, Sampling
 from olmes.runs.planning import Target
 from olmes.seal.look import Look
 
@@ -26,6 +27,8 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     judge: str | Judge | None = None,
     look: str | Look | None = None,
+    asking: Asking | Mapping[str, Any] = ASKED,
+    sampling: Sampling = "task",
     use_cache: bool = True,
     ray: str | None = None,
     workers: int | None = None,
@@ -44,6 +47,9 @@ def evaluate(
         settings: changes to formulations, such as `{"gsm8k.shots": 4}`.
         judge: who answers for tasks that need a judge, as for `model`.
         look: why held-out tasks are looked at; a `Look` says more.
+        asking: how the model is asked: an `olmes.models.options.Asking`, or its fields by name
+            (`{"thinking": "off"}`).
+        sampling: whose sampling settings hold: `task`, or `model` for the checkpoint's own.
         use_cache: whether responses are taken from and put into the cache shared by all runs.
         ray: a Ray cluster to spread the requests over.
         workers: engines on Ray.
@@ -61,6 +67,8 @@ def evaluate(
         settings=settings or {},
         judge=judge,
         look=Look(reason=look) if isinstance(look, str) else look,
+        asking=Asking.of(asking),
+        sampling=sampling,
         use_cache=use_cache,
         ray=ray,
         workers=workers,

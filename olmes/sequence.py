@@ -19,11 +19,12 @@ from olmes.models.base import Model
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.lineage import CHECKPOINT, checkpoint_folder, step_of
 from olmes.models.hf.warm import WarmMemory
+from olmes.models.options import ASKED, Asking
 from olmes.models.spec import parse_spec
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
 from olmes.runs.evaluation import Evaluation
-from olmes.runs.options import DEFAULT_OUT, RunOptions
+from olmes.runs.options import DEFAULT_OUT, RunOptions, Sampling
 from olmes.runs.planning import Target
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import Look
@@ -57,6 +58,8 @@ def evaluate_sequence(
     settings: Mapping[str, Any] | None = None,
     judge: str | None = None,
     look: str | Look | None = None,
+    asking: Asking | Mapping[str, Any] = ASKED,
+    sampling: Sampling = "task",
     use_cache: bool = True,
     ray: str | None = None,
     workers: int | None = None,
@@ -74,6 +77,9 @@ def evaluate_sequence(
         settings: changes to formulations.
         judge: who answers for tasks that need a judge.
         look: why held-out tasks are looked at; each model is a look of its own.
+        asking: how the model is asked: an `olmes.models.options.Asking`, or its fields by name
+            (`{"thinking": "off"}`).
+        sampling: whose sampling settings hold: `task`, or `model` for the checkpoint's own.
         use_cache: whether responses are taken from and put into the shared cache.
         ray: a Ray cluster; weights are then loaded anew for each model.
         workers: engines on Ray.
@@ -90,6 +96,8 @@ def evaluate_sequence(
         settings=settings or {},
         judge=judge,
         look=Look(reason=look) if isinstance(look, str) else look,
+        asking=Asking.of(asking),
+        sampling=sampling,
         use_cache=use_cache,
         ray=ray,
         workers=workers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,7 +120,7 @@ def sampling_options(command: F) -> F:
         names = ("n", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")
         given = {name: arguments.pop(name) for name in names}
         if (system := arguments.pop("system")) is not None:
-            given["system"] = text_or_file(system)
+            given["system"] = text_or_file(system, "--system")
         pairs = [f"*.{name}={value}" for name, value in given.items() if value is not None]
         return command(**arguments, settings=(*pairs, *settings))
 
@@ -134,12 +135,24 @@ def with_options(command: Any, found: Iterable[Callable[[Any], Any]]) -> Any:
     return command
 
 
-def text_or_file(given: str) -> str:
-    """The text of a file where there is one of that name, or else the text itself."""
+def text_or_file(given: str, option: str) -> str:
+    """The text of a file where there is one of that name, or else the text itself.
+
+    Raises:
+        OlmesError: it is written as a file's name, and there is no such file, or it is not UTF-8.
+    """
     try:
-        return Path(given).read_text("utf-8") if Path(given).is_file() else given
-    except OSError:  # a text too long to be a name
+        if Path(given).is_file():
+            return Path(given).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OlmesError(f"{option} {given}: the file is not UTF-8; save it as UTF-8.") from error
+    except (OSError, ValueError):  # a text that is too long to be a name, or no name at all
         return given
+    if re.fullmatch(r"\S*(?:/\S+|\.(?:txt|md|jinja))", given):
+        raise OlmesError(
+            f"{option} {given}: there is no such file; give the path of one, or the text itself."
+        )
+    return given
 
 
 def parse_settings(

@@ -55,8 +55,26 @@ class Asking:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Asking:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            OlmesError: a field is unknown, or a value does not fit.
+        """
+        known = [one.name for one in fields(cls)]
+        if unknown := sorted(row.keys() - set(known)):
+            raise OlmesError(
+                f"how a model is asked has no '{unknown[0]}'; choose of {', '.join(known)}."
+            )
         return cls(**row)
+
+    @classmethod
+    def of(cls, given: Asking | Mapping[str, Any]) -> Asking:
+        """What is given as an object, or as its fields by name.
+
+        Raises:
+            OlmesError: as `from_json`.
+        """
+        return given if isinstance(given, Asking) else cls.from_json(given)
 
     def reader(self, own: tuple[Marks, ...] = (), *, opened: bool = False) -> Reader:
         """How responses are read, by the user's word or else by the model's `own` marks.

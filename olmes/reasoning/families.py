@@ -26,6 +26,8 @@ class Marks:
     """What may stand round the answer behind a thought: beginning and end, which may be missing."""
     between: tuple[str, ...] = ()
     """What may stand between a thought and what follows it, and is neither."""
+    label: str = ""
+    """A word that may follow the opening mark and is no part of the thought."""
 
 
 FAMILIES: tuple[Marks, ...] = (
@@ -57,15 +59,43 @@ FAMILIES: tuple[Marks, ...] = (
         "openthinker", "<|begin_of_thought|>", "<|end_of_thought|>",
         answers=(("<|begin_of_solution|>", "<|end_of_solution|>"),),
     ),
-    Marks("gemma", "<|channel>thought", "<channel|>"),
+    Marks("gemma", "<|channel>", "<channel|>", label="thought"),  # 4
     Marks("apertus", "<|inner_prefix|>", "<|inner_suffix|>"),
+    Marks(
+        "solar", "<|think|>", "<|end|>",
+        answers=(("<|content|>", "<|end|>"),), between=("<|begin|>assistant",),
+    ),  # Solar Open
+    Marks("solar-2", "<|think:start|>", "<|think:end|>"),
+    Marks("plamo", "<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),
+    Marks("pangu", "[unused16]", "[unused17]"),  # openPangu, whose tokens have no other names
+    Marks(
+        "apriel", "Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]",
+        answers=(("", "[END FINAL RESPONSE]"),),
+    ),
     Marks(
         "granite", "Here is my thought process:", "Here is my response:",
     ),  # 3.2, which writes words where others have marks
+    Marks(
+        "harmony-words", "analysis", "assistantfinal",
+    ),  # what is left of harmony where an engine drops special tokens
 )  # fmt: skip
 
-WORDS = ("granite",)
+WORDS = ("granite", "apriel", "harmony-words")
 """Families whose marks are plain words: looked for only where a thought may begin."""
+PAIRED = ("harmony-words", "pangu")
+"""Families whose opening says nothing unless the closing mark follows."""
+SHARED = ("harmony", "solar")
+"""Families whose closing mark ends other things too, so that alone it says nothing."""
+ANY_TAG = re.compile(
+    r"\s*<((?:[a-z]+[:_-])*(?:think|thought|reason|reflect|scratchpad)[a-z]*(?:[:_-][a-z]+)*)>",
+    re.IGNORECASE,
+)
+"""A tag that says by its name that a thought begins, of whatever family."""
+HARMONY = (
+    r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)"
+    r"(?:[^<]|<\|constrain\|>){0,80}<\|message\|>"
+)
+"""A turn of harmony that is no answer; a recipient or a format may stand in its head."""
 
 
 def exactly(mark: str) -> str:
@@ -73,6 +103,8 @@ def exactly(mark: str) -> str:
 
     A title may be <<Think>>, and something to be filled in [think].
     """
+    if mark == "<|channel|>analysis<|message|>":
+        return HARMONY
     found = re.escape(mark)
     if re.fullmatch(r"</?[a-z:_]+>", mark):
         return rf"(?<!<)(?i:{found})(?!>)"
@@ -83,7 +115,7 @@ MARK = re.compile(
     "|".join(
         exactly(mark)
         for family in FAMILIES
-        if family.name not in WORDS and family.name != "harmony"
+        if family.name not in (*WORDS, *SHARED, "pangu")
         for mark in (family.opening, family.closing)
     )
     + r"|<\|channel\|>(?:analysis|commentary|final)"
@@ -97,20 +129,25 @@ def marks_in(text: str) -> str:
     return found[0] if found else ""
 
 
-def named(name: str) -> Marks:
-    """The family of a name."""
-    return next(family for family in FAMILIES if family.name == name)
+def tagged(text: str) -> Marks | None:
+    """The marks of a text that opens with a tag named as thoughts are; None where it does not."""
+    found = ANY_TAG.match(text)
+    return Marks("tagged", f"<{found[1]}>", f"</{found[1]}>") if found else None
 
 
 def families_of(text: str, tokens: Iterable[str] = ()) -> tuple[Marks, ...]:
     """The families whose closing marks a chat template or a vocabulary's added tokens hold."""
     known = set(tokens)
+
+    def holds(mark: str) -> bool:
+        return mark in text or mark in known
+
+    channels = holds("<|channel|>")
     return tuple(
         family
         for family in FAMILIES
-        if (family.closing in text or family.closing in known)
-        and (family.opening in text or family.opening in known or family.name == "harmony")
-        and (family.name != "harmony" or "<|channel|>" in text or "<|channel|>" in known)
+        if (holds(family.closing) and holds(family.opening))
+        or (family.name.startswith("harmony") and channels)
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from olmes.reasoning.families import FAMILIES, Marks, exactly
+from olmes.reasoning.families import FAMILIES, PAIRED, WORDS, Marks, exactly, tagged
 from olmes.types import Response
 
 Way = Literal["trimmed", "verbatim"]
@@ -51,66 +51,74 @@ class Thought:
 def split(response: Response, reader: Reader = ANY) -> Response:
     """The response with its thought in `reasoning` and its answer in `text`.
 
-    Where a server has sent the thought in a field of its own, the text is the answer already.
-    `unfinished_thinking` is set where the thought was never closed, so that there is no answer.
+    What a server has sent in a field of its own is thought already, and its text is read all the
+    same: a thought may go on there. `unfinished_thinking` is set where the thought was never closed,
+    so that there is no answer.
     """
-    text = response.text
-    if response.reasoning:
-        unfinished = response.finish == "length" and not text.strip()
-        return replace(response, unfinished_thinking=unfinished) if unfinished else response
-    if not reader.marks or response.logprobs or response.error:
+    if response.logprobs or response.error:
         return response
-    found = verbatim(text, reader) if reader.way == "verbatim" else take_apart(text, reader)
+    sent, text = response.reasoning, response.text
+    found = None
+    if reader.marks:
+        # What the prompt has opened is closed where a server has told the thought apart.
+        how = replace(reader, opened=False) if sent else reader
+        found = verbatim(text, how) if reader.way == "verbatim" else take_apart(text, how)
     if found is None:
-        return response
+        unfinished = bool(sent) and response.finish == "length" and not text.strip()
+        return replace(response, unfinished_thinking=True) if unfinished else response
     return replace(
         response,
         text=found.answer,
-        reasoning=found.reasoning,
+        reasoning=joined([sent, found.reasoning]),
         unfinished_thinking=not found.closed,
     )
 
 
 def take_apart(text: str, reader: Reader) -> Thought | None:
     """Thought and answer of a text; None where it holds no thought."""
-    begun = opening_of(text, reader.marks)
+    begun = opening_of(text, reader)
     if begun:
         family, start = begun
-    elif reader.known and not reader.opened and (answer := bare_answer(text, reader.marks)):
-        return Thought("", answer, closed=True)
-    elif reader.opened or reader.known:
-        closing = first_closing(text, reader.marks)
-        if closing is None:
-            return Thought(text, "", closed=False) if reader.opened else None
-        family, start = closing, 0
     else:
-        return None
+        closing = first_closing(text, reader.marks) if reader.opened or reader.known else None
+        if closing is None:
+            if reader.opened:
+                return Thought(text.strip(), "", closed=False)
+            answer = unwrapped(text, reader.marks)
+            return None if answer is None else Thought("", answer, closed=True)
+        family, start = closing, 0
     thoughts: list[str] = []
     while True:
-        end = patterns(family).closing.search(text, start)
+        end = end_of(text, family, start)
         if end is None:
             return Thought(joined([*thoughts, text[start:]]), "", closed=False)
         thoughts.append(text[start : end.start()])
         text = behind(text[end.end() :], family)
         again = patterns(family).opening.match(text)
         if again is None:
-            return Thought(joined(thoughts), unwrapped(text, family), closed=True)
+            inside = unwrapped(text, (family,), everything=True)
+            return Thought(
+                joined(thoughts), text.strip() if inside is None else inside, closed=True
+            )
         start = again.end()
 
 
-def bare_answer(text: str, marks: tuple[Marks, ...]) -> str:
-    """The answer of a text without a thought that has a family's special tokens round it; else ''.
+def end_of(text: str, family: Marks, start: int) -> re.Match[str] | None:
+    """The mark that closes the thought which begins at `start`.
 
-    Only tokens: what looks like a tag may be what was asked for.
+    Marks that open inside a thought close inside it too, as long as there are marks to close them.
     """
-    found = text.strip()
-    for family in marks:
-        for beginning, end in family.answers:
-            if "|" in beginning and found.startswith(beginning):
-                return unwrapped(found, family)
-            if "|" in end and found.endswith(end) and family.closing not in found:
-                return found.removesuffix(end).rstrip()
-    return ""
+    closings = patterns(family).closing.finditer(text, start)
+    end = next(closings, None)
+    if end is None or family.opening == "" or family.name in WORDS:
+        return end
+    inner = len(patterns(family).inside.findall(text, start, end.start()))
+    for _ in range(inner):
+        later = next(closings, None)
+        if later is None or patterns(family).inside.search(text, end.end(), later.start()):
+            return end
+        end = later
+    return end
 
 
 def verbatim(text: str, reader: Reader) -> Thought | None:
@@ -123,7 +131,7 @@ def verbatim(text: str, reader: Reader) -> Thought | None:
     if not ends:
         return None
     end, start = max(ends)
-    begun = opening_of(text, reader.marks)
+    begun = opening_of(text, reader)
     return Thought(text[begun[1] if begun else 0 : start].strip(), text[end:], closed=True)
 
 
@@ -132,31 +140,40 @@ class Patterns:
     """The compiled marks of a family."""
 
     opening: re.Pattern[str]
+    """At the beginning of a text."""
+    inside: re.Pattern[str]
+    """The opening mark anywhere."""
     closing: re.Pattern[str]
 
 
 @lru_cache(maxsize=64)
 def patterns(family: Marks) -> Patterns:
-    """The compiled marks; white space may stand before an opening."""
-    return Patterns(
-        re.compile(rf"\s*{exactly(family.opening)}"), re.compile(exactly(family.closing))
-    )
+    """The compiled marks; white space may stand before an opening, and its label behind it."""
+    opening, closing = exactly(family.opening), exactly(family.closing)
+    label = rf"(?:{family.label}\b[ \t]*\n?)?" if family.label else ""
+    beginning = rf"\s*{opening}{label}"
+    if family.name in PAIRED:
+        beginning += rf"(?=.*{closing})"
+    return Patterns(re.compile(beginning, re.DOTALL), re.compile(opening), re.compile(closing))
 
 
-def opening_of(text: str, marks: tuple[Marks, ...]) -> tuple[Marks, int] | None:
+def opening_of(text: str, reader: Reader) -> tuple[Marks, int] | None:
     """The family a text opens with, and where its thought begins."""
-    for family in marks:
+    for family in reader.marks:
         if found := patterns(family).opening.match(text):
             return family, found.end()
+    by_name = None if reader.known else tagged(text)
+    if by_name and (found := patterns(by_name).opening.match(text)):
+        return by_name, found.end()
     return None
 
 
 def first_closing(text: str, marks: tuple[Marks, ...]) -> Marks | None:
-    """The family whose closing mark comes first."""
+    """The family whose closing mark comes first; words close nothing that was not opened."""
     found = [
         (match.start(), at)
         for at, family in enumerate(marks)
-        if (match := patterns(family).closing.search(text))
+        if family.name not in WORDS and (match := patterns(family).closing.search(text))
     ]
     return marks[min(found)[1]] if found else None
 
@@ -173,11 +190,22 @@ def joined(thoughts: list[str]) -> str:
     return "\n\n".join(thought.strip() for thought in thoughts if thought.strip())
 
 
-def unwrapped(text: str, family: Marks) -> str:
-    """The answer, trimmed, without the marks that a family puts round it."""
+def unwrapped(text: str, marks: tuple[Marks, ...], *, everything: bool = False) -> str | None:
+    """The answer inside the marks that a family puts round it; None where there are none.
+
+    Args:
+        text: what stands behind the thought, or where there was none.
+        marks: the families that may have put them there.
+        everything: whether tags that any text may hold are read so too (`<answer>`); without, only
+            what is a token of its own.
+    """
     answer = text.strip()
-    for beginning, end in family.answers:
-        if answer.startswith(beginning):
+    for family in marks:
+        for mark in family.between:
+            answer = answer.removeprefix(mark)
+        for beginning, end in family.answers:
+            if not answer.startswith(beginning) or not (everything or beginning.startswith("<|")):
+                continue
             inside, _, rest = answer.removeprefix(beginning).partition(end)
             return (inside.rstrip() + rest).strip()
-    return answer
+    return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.models.options import Asking, EngineOptions
 from olmes.seal.look import Look
@@ -56,6 +57,10 @@ class RunOptions:
     """How the model is asked: its template, its thinking, code it may bring."""
     sampling: Sampling = "task"
     """Whose sampling settings hold: the formulations', or the checkpoint's own generation_config."""
+
+    def __post_init__(self) -> None:
+        if self.sampling not in get_args(Sampling):
+            raise OlmesError(f"--sampling {self.sampling}: choose one of task, model.")
 
     @property
     def engine(self) -> EngineOptions:

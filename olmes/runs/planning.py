@@ -140,7 +140,11 @@ def fitted(tasks: Sequence[Task], model: Model, sampling: Sampling) -> tuple[lis
     chosen, notes = list(tasks), []
     if sampling == "model":
         own = model.sampling
-        chosen = [task.with_settings(own) for task in chosen]
+        # What the user says goes before what the checkpoint says.
+        chosen = [
+            task.with_settings({k: v for k, v in own.items() if k not in task.settings})
+            for task in chosen
+        ]
         named = ", ".join(f"{name}={value}" for name, value in own.items())
         notes.append(f"sampled as the checkpoint's generation_config says: {named}.")
     prefilled = [task.name for task in chosen if task.formulation.prefill]
@@ -167,8 +171,11 @@ def judged_command(task: Task, model: str, suite: Suite | None = None) -> str:
 def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Task]:
     """The tasks with `TASK.FIELD` settings applied.
 
+    What is set for all (`*.FIELD`) is set where a task reads it: one that has no exemplars has no use
+    for `*.shots`.
+
     Raises:
-        OlmesError: a key names no task of this run, or no field.
+        OlmesError: a key names no task of this run, or no field, or a field that no task reads.
     """
     everywhere = {
         key.partition(".")[2]: value
@@ -186,4 +193,13 @@ def with_settings(tasks: Sequence[Task], settings: Mapping[str, Any]) -> list[Ta
             )
         if name != EVERY:
             by_task[name][field] = value
+        elif tasks and all(field in task.fixed for task in tasks):
+            raise OlmesError(
+                f"--set {key}: none of {', '.join(by_task)} reads this field, so changing it would "
+                "change nothing."
+            )
+    for task in tasks:
+        for field in everywhere.keys() & set(task.fixed):
+            if f"{task.name}.{field}" not in settings:
+                del by_task[task.name][field]
     return [task.with_settings(by_task[task.name]) for task in tasks]

@@ -29,11 +29,14 @@ def another(value: Any) -> Any:
             return "macro"
         case "macro":
             return "micro"
+        case "trimmed":
+            return "verbatim"
     return f"{value} changed"
 
 
 def asked(task: Any, docs: list[Any]) -> list[Any]:
-    return [task.request(doc).to_json() for doc in docs]
+    system = task.formulation.system
+    return [task.request(doc).with_system(system).to_json() for doc in docs]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -52,8 +55,10 @@ def test_a_setting_changes_the_requests_or_is_refused(
             continue
         try:
             changed = task.with_settings({field: value})
-            # What scores by a pattern, or averages over sub-tasks, shows in no request.
-            shows = field in ("extract", "aggregate") or asked(changed, docs) != standard
+            # What reads the response, or averages over sub-tasks, shows in no request.
+            shows = (
+                field in ("extract", "aggregate", "reasoning") or asked(changed, docs) != standard
+            )
         except OlmesError:
             shows = True  # refused with a reason of its own: more shots than there are exemplars
         assert shows, f"--set {name}.{field} changes nothing"

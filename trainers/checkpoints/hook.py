@@ -22,6 +22,7 @@ from transformers import TrainerCallback
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import trouble_of
+from olmes.models.options import ASKED, Asking
 from olmes.tools.locks import Presence
 from olmes.trainers.checkpoints import staging
 from olmes.trainers.checkpoints.device import free_device
@@ -70,6 +71,8 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         dtype: precision, as in `olmes run`.
         batch_size: responses generated together.
         max_length: window in tokens.
+        asking: how the model is asked: `olmes.models.options.Asking`, or its fields
+            (`{"thinking": "off"}`).
         reason: why a held-out suite is asked for.
         final: say that the last checkpoint is the end of the work: a held-out suite is then put to
             it alone, when the training ends.
@@ -106,6 +109,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         dtype: str | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
+        asking: Asking | Mapping[str, Any] = ASKED,
         tokenizer: str | Path | None = None,
         reason: str = "",
         final: bool = False,
@@ -128,6 +132,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             device=device,
             batch_size=batch_size,
             max_length=max_length,
+            asking=Asking.of(asking),
             reason=reason,
             final=final,
         )

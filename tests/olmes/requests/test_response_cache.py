@@ -60,6 +60,9 @@ def test_everything_that_can_change_a_response_changes_the_key() -> None:
         "stop": ("x",),
         "n": 2,
         "seed": 1,
+        "top_k": 5,
+        "min_p": 0.1,
+        "repetition_penalty": 1.2,
     }
     for field, value in settings.items():
         changed = dataclasses.replace(GENERATION, **{field: value})

@@ -116,6 +116,7 @@ def test_hostile_responses_are_counted_beside_the_score(echo: EchoBench, tmp_pat
     assert counts == {
         "failed": 0, "empty": 1, "refusal": 0, "truncated": 6, "prompt_truncated": 0,
         "unparsed": 1, "misformatted": 0, "unjudged": 0, "timeout": 2, "crashed": 1,
+        "unfinished_thinking": 0, "thought_marks": 0,
     }  # fmt: skip
     # A response that could not be scored is in no score; one that hit a limit is wrong.
     assert record.tasks["echo"].metrics["exact_match"].n == 5

@@ -98,6 +98,8 @@ def test_a_held_out_suite_is_put_to_the_last_checkpoint_alone(
     ("options", "message"),
     [
         ({"policy": "some"}, "policy"),
+        ({"asking": {"thinking": "some"}}, "--thinking some"),
+        ({"asking": {"think": "on"}}, "no 'think'"),
         ({"where": "elsewhere"}, "where"),
         ({"keep": "few"}, "keep"),
         ({"where": "command"}, "go together"),

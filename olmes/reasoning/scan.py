@@ -1,12 +1,12 @@
-"""Where a response that is still being written stands: in its thought, between, or in its answer."""
+"""Where a response that is still being written stands: in its thought, behind it, or in its answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from olmes.reasoning.families import Marks
-from olmes.reasoning.split import Reader, bare_answer, first_closing, opening_of, patterns
+from olmes.reasoning.families import PAIRED, WORDS, Marks
+from olmes.reasoning.split import Reader, end_of, first_closing, opening_of, patterns, unwrapped
 
 State = Literal["before", "inside", "behind", "answer"]
 """`before`: nothing is written yet that says it. `behind`: the thought is closed, and another one may
@@ -26,19 +26,16 @@ class Place:
 
 def scan(text: str, reader: Reader) -> Place:
     """Where a text has come to; `olmes.reasoning.split` takes it apart at the same place."""
-    begun = opening_of(text, reader.marks)
+    begun = opening_of(text, reader)
     if begun:
         family, start = begun
     else:
-        bare = reader.known and not reader.opened and bare_answer(text, reader.marks)
-        closing = None if bare or not reader.known else first_closing(text, reader.marks)
+        closing = first_closing(text, reader.marks) if reader.opened or reader.known else None
         if closing is None:
-            if reader.opened:
-                return Place("inside")
-            return Place("before" if may_open(text, reader.marks) else "answer")
+            return without_marks(text, reader)
         family, start = closing, 0
     while True:
-        end = patterns(family).closing.search(text, start)
+        end = end_of(text, family, start)
         if end is None:
             return Place("inside", thought=True)
         rest = past(text, end.end(), family)
@@ -49,10 +46,25 @@ def scan(text: str, reader: Reader) -> Place:
         start = again.end()
 
 
+def without_marks(text: str, reader: Reader) -> Place:
+    """Where a text has come to that neither opens a thought nor closes one."""
+    if reader.opened:
+        return Place("inside", thought=True)
+    if unwrapped(text, reader.marks) is not None:
+        return Place("answer")
+    begun = text.lstrip()
+    # Some openings are read as such only where they are closed, which may be yet to come.
+    paired = (one.opening for one in reader.marks if one.name in PAIRED and one.name not in WORDS)
+    if reader.known and any(map(begun.startswith, paired)):
+        return Place("inside", thought=True)
+    return Place("before" if may_open(text, reader.marks) else "answer")
+
+
 def past(text: str, start: int, family: Marks) -> int:
     """The place behind what may stand between a thought and what follows it."""
     for mark in family.between:
-        at = start + len(text[start:]) - len(text[start:].lstrip())
+        rest = text[start:]
+        at = start + len(rest) - len(rest.lstrip())
         if text.startswith(mark, at):
             start = at + len(mark)
     return start
@@ -60,6 +72,6 @@ def past(text: str, start: int, family: Marks) -> int:
 
 def may_open(text: str, marks: tuple[Marks, ...]) -> bool:
     """Whether a text may still become an opening mark, or what stands before one."""
-    begun = text.lstrip()
+    begun = text.lstrip().lower()
     openings = (mark for family in marks for mark in (family.opening, *family.between))
-    return any(mark.lower().startswith(begun.lower()) for mark in openings)
+    return any(mark.lower().startswith(begun) for mark in openings)

@@ -16,7 +16,7 @@ from olmes.models.chat.switch import Switch, find_switch
 from olmes.models.chat.templates import own_template, read_template
 from olmes.models.chat.vocabulary import marks_of_vocabulary
 from olmes.models.options import PLAIN, Asking
-from olmes.reasoning.families import Marks, families_of, parse_marks
+from olmes.reasoning.families import SHARED, WORDS, Marks, families_of, parse_marks
 from olmes.types import JsonObject
 
 State = Literal["opened", "closed", "left"]
@@ -195,13 +195,14 @@ class Thinking:
 
     def state(self, variables: dict[str, Any], ending: str) -> State:
         """What stands behind the question, in a prompt of the template."""
-        if not self.marks:
+        marks = [one for one in self.marks if one.name not in WORDS]
+        if not marks:
             return "left"
         tail = self.probe.ending(variables) + ending
-        last = max(self.marks, key=lambda family: last_mark(tail, family))
+        last = max(marks, key=lambda family: last_mark(tail, family))
         opened, closed = tail.rfind(last.opening), tail.rfind(last.closing)
-        # Where a thought is a message of its own, its closing mark ends every message.
-        if max(opened, closed) < 0 or (opened < 0 and last.between):
+        # A closing mark that ends other things too says nothing of a thought.
+        if max(opened, closed) < 0 or (opened < 0 and last.name in SHARED):
             return "left"
         return "opened" if opened > closed else "closed"
 

@@ -18,7 +18,9 @@ from olmes.models.base import Work
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.encoding import Encoder
 from olmes.models.hf.generation_rows import GenerationRow, cut_at_stop
-from olmes.models.hf.sampling import GumbelSampler
+from olmes.models.hf.sampling import GumbelSampler, changes_scores
+from olmes.models.hf.thoughts import ANSWERING, BEGINNING, CLOSING, THINKING, Following
+from olmes.reasoning import ANY, Reader
 from olmes.types import Finish, Response
 
 if TYPE_CHECKING:
@@ -32,13 +34,14 @@ class Endings:
     """Says when a row has ended, by its new tokens alone, and reports it.
 
     A stop string in the prompt (few-shot exemplars are full of them) ends nothing, and no more
-    tokens are decoded than a stop string may fill.
+    tokens are decoded than a stop string may fill. What stops an answer stops no thought.
 
     Args:
         encoder: turns tokens into text.
         ends: the tokens that end every answer.
         work: where new tokens are counted.
         done: called with each row that ends and its response.
+        reader: by which marks a thought is known.
     """
 
     def __init__(
@@ -47,13 +50,14 @@ class Endings:
         ends: frozenset[int],
         work: Work,
         done: Callable[[GenerationRow, Response], None],
+        reader: Reader = ANY,
     ) -> None:
         self.encoder = encoder
         self.ends = ends
         self.done = done
         self.work = work
+        self.following = Following(encoder, reader)
         self._by_stops: dict[tuple[str, ...], tuple[frozenset[int], int]] = {}
-        self._texts: dict[int, str] = {}
 
     def end_tokens(self, stops: tuple[str, ...]) -> tuple[frozenset[int], int]:
         """The tokens that end an answer, and how many tokens a stop string may fill."""
@@ -69,47 +73,48 @@ class Endings:
         self.work.decode_tokens += 1
         stops = row.generation.stop
         ends, window = self.end_tokens(stops)
-        full = len(row.new_ids) >= row.max_tokens
-        if token in ends or full or self.stop_in_tail(row, window):
-            text = self.encoder.answer(row.prompt_ids, row.new_ids)
-            text, stopped = cut_at_stop(text, stops)
+        step = self.following.step(row) if row.thought else ANSWERING
+        if step in (THINKING, CLOSING):
+            # What closes a thought may end other things, as a token.
+            ends, stopped = self.ends if step is THINKING else frozenset(), False
+        else:
+            stopped = step is BEGINNING or self.stop_in_tail(row, window)
+        full = row.full
+        if token in ends or full or stopped:
+            text, stopped = self.text(row)
             finish: Finish = "stop" if stopped or token in ends else "length"
             if finish == "stop" or full:
                 row.finished = True
-                self.done(
-                    row,
-                    Response(
-                        text=text,
-                        finish=finish,
-                        prompt_tokens=len(row.prompt_ids),
-                        completion_tokens=len(row.new_ids),
-                        prompt_truncated=row.truncated,
-                    ),
-                )
+                self.done(row, self.response(row, text, finish))
+
+    def text(self, row: GenerationRow) -> tuple[str, bool]:
+        """A row's text, cut before the first stop string of its answer, and whether there is one."""
+        text = self.encoder.answer(row.prompt_ids, row.new_ids)
+        begins = self.following.answer_begins(row, text)
+        answer, stopped = cut_at_stop(text[begins:], row.generation.stop)
+        return text[:begins] + answer, stopped
+
+    def response(self, row: GenerationRow, text: str, finish: Finish) -> Response:
+        """What is reported of a row that has ended."""
+        return Response(
+            text=text,
+            finish=finish,
+            prompt_tokens=len(row.prompt_ids),
+            completion_tokens=len(row.new_ids),
+            prompt_truncated=row.truncated,
+            reasoning_tokens=self.following.thought_tokens(row),
+        )
 
     def stop_in_tail(self, row: GenerationRow, window: int) -> bool:
         """Whether the last tokens hold a stop string."""
         stops = row.generation.stop
-        if not stops or not self.may_complete(stops, row.new_ids[-1]):
+        if not stops or not self.encoder.may_complete(stops, row.new_ids[-1]):
             return False
         if len(row.new_ids) <= window:
             tail = self.encoder.answer(row.prompt_ids, row.new_ids)
         else:
             tail = self.encoder.decode(row.new_ids[-window:])
         return any(stop in tail for stop in stops)
-
-    def may_complete(self, stops: tuple[str, ...], token: int) -> bool:
-        """Whether a stop string can end inside this token: most tokens lack its last character.
-
-        A character of several bytes may be spread over tokens, and a token's own text may lack its
-        space: a stop string that ends in such a character is always looked for.
-        """
-        last = {stop[-1:] for stop in stops}
-        if any(not c or not c.isascii() or c.isspace() for c in last):
-            return True
-        if token not in self._texts:
-            self._texts[token] = self.encoder.decode([token])
-        return not last.isdisjoint(self._texts[token])
 
 
 class StopOnEnding:
@@ -130,7 +135,7 @@ class StopOnEnding:
 def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], endings: Endings) -> None:
     """Answer rows that have the same generation settings; `endings` reports each as it ends.
 
-    Decoding is greedy or sampled by the rows' own settings alone (no penalty, no minimum length).
+    Decoding is greedy or sampled by the rows' own settings alone (no minimum length).
     """
     device = model.device
     longest = max(len(row.prompt_ids) for row in rows)
@@ -138,15 +143,15 @@ def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], ending
     ids = torch.full((len(rows), longest), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for at, row in enumerate(rows):
-        row.new_ids.clear()
+        row.restart()
         ids[at, longest - len(row.prompt_ids) :] = torch.tensor(row.prompt_ids)
         mask[at, longest - len(row.prompt_ids) :] = 1
     processors = LogitsProcessorList()
-    if rows[0].generation.temperature > 0:
+    if changes_scores(rows[0].generation):
         processors.append(GumbelSampler(rows, device))
     config = GenerationConfig(
         do_sample=False,
-        max_new_tokens=max(row.max_tokens for row in rows),
+        max_new_tokens=max(row.room for row in rows),
         eos_token_id=sorted(endings.ends) or None,
         pad_token_id=pad,
     )

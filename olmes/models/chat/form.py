@@ -16,7 +16,7 @@ from olmes.models.chat.switch import Switch, find_switch
 from olmes.models.chat.templates import own_template, read_template
 from olmes.models.chat.vocabulary import marks_of_vocabulary
 from olmes.models.options import PLAIN, Asking
-from olmes.reasoning.families import SHARED, WORDS, Marks, families_of, parse_marks
+from olmes.reasoning.families import FAMILIES, SHARED, WORDS, Marks, families_of, parse_marks
 from olmes.types import JsonObject
 
 State = Literal["opened", "closed", "left"]
@@ -60,10 +60,15 @@ def form_of(name: str, folder: Path, asking: Asking) -> ChatForm:
     given = None if asking.chat_template in (None, PLAIN) else asking.chat_template
     template = "" if plain else read_template(given) if given else own_template(folder) or ""
     own = known_marks(template, folder, asking)
-    if not (own or asking.template_args or asking.thinking != "auto"):
+    opening = [one for one in FAMILIES if one.opening in template and one.name not in WORDS]
+    if not (own or opening or asking.template_args or asking.thinking != "auto"):
         return ChatForm(template=template if given else None, plain=plain)
     probe = probe_of(template, folder)
     variables = checked(name, dict(asking.template_args), probe)
+    if asking.reasoning_tags is None:
+        # A template that opens a thought need not name the mark that closes it.
+        tail = probe.ending(variables)
+        own = (*own, *(one for one in opening if one not in own and one.opening in tail))
     switch = find_switch(probe, variables)
     thinking = Thinking(name, probe, own, switch, asking)
     variables, ending, notes = thinking.asked(variables)

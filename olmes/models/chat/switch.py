@@ -17,7 +17,19 @@ OTHER = re.compile(
 )
 """In names of variables for something else: thoughts of earlier turns, above all."""
 NEGATIVE = re.compile(r"^(skip|disable|no|omit|without|hide|suppress)_?(?=think|thought|reason)")
-ON = ("on", "enabled", "enable", "true", "yes", "think", "thinking", "slow", "high", "medium", "auto")
+ON = (
+    "on",
+    "enabled",
+    "enable",
+    "true",
+    "yes",
+    "think",
+    "thinking",
+    "slow",
+    "high",
+    "medium",
+    "auto",
+)
 OFF = ("off", "none", "disabled", "disable", "false", "no", "no_think", "nothink", "no_thinking",
        "non-thinking", "non_thinking", "chat", "fast")  # fmt: skip
 """Values that templates take instead of true and false; tried where the template knows them."""

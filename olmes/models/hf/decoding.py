@@ -57,6 +57,9 @@ class Endings:
         self.done = done
         self.work = work
         self.following = Following(encoder, reader)
+        marks = encoder.stop_tokens(self.following.closings)
+        self.always = ends - marks
+        """Those that end even a thought."""
         self._by_stops: dict[tuple[str, ...], tuple[frozenset[int], int]] = {}
 
     def end_tokens(self, stops: tuple[str, ...]) -> tuple[frozenset[int], int]:
@@ -79,17 +82,24 @@ class Endings:
             ends, stopped = self.ends if step is THINKING else frozenset(), False
         else:
             stopped = step is BEGINNING or self.stop_in_tail(row, window)
+        if step is BEGINNING and row.thought and not row.thought.begun:
+            # What might have become a mark is an answer, and may be longer than one may be.
+            del row.new_ids[row.max_tokens :]
+            token = row.new_ids[-1]
         full = row.full
         if token in ends or full or stopped:
-            text, stopped = self.text(row)
+            text, stopped = self.text(row, ended=token in ends)
             finish: Finish = "stop" if stopped or token in ends else "length"
             if finish == "stop" or full:
                 row.finished = True
                 self.done(row, self.response(row, text, finish))
 
-    def text(self, row: GenerationRow) -> tuple[str, bool]:
+    def text(self, row: GenerationRow, *, ended: bool) -> tuple[str, bool]:
         """A row's text, cut before the first stop string of its answer, and whether there is one."""
-        text = self.encoder.answer(row.prompt_ids, row.new_ids)
+        ids = row.new_ids
+        if ended and ids[-1] in self.encoder.kept:
+            ids = ids[:-1]  # a token that may be a mark, and here is an end
+        text = self.encoder.answer(row.prompt_ids, ids)
         begins = self.following.answer_begins(row, text)
         answer, stopped = cut_at_stop(text[begins:], row.generation.stop)
         return text[:begins] + answer, stopped
@@ -152,7 +162,8 @@ def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], ending
     config = GenerationConfig(
         do_sample=False,
         max_new_tokens=max(row.room for row in rows),
-        eos_token_id=sorted(endings.ends) or None,
+        # None would be taken for the checkpoint's own: a number that is no token ends nothing.
+        eos_token_id=sorted(endings.always) or model.config.get_text_config().vocab_size,
         pad_token_id=pad,
     )
     criterion = StopOnEnding(rows, endings)

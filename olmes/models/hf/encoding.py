@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -115,11 +115,11 @@ class Encoder:
         if self.form.plain:
             return plain_text(request.messages, request.prefill)
         text = self.render_chat(request.messages)
-        if request.messages[0]["role"] == "system":
-            # A template refuses a system turn, or it drops it without a word.
-            if text is None or request.messages[0]["content"].strip() not in text:
-                self.merged_system = True
-                text = self.render_chat(merged(request.messages))
+        first = request.messages[0]
+        # A template refuses a system turn, or it drops it without a word.
+        if first["role"] == "system" and (text is None or first["content"].strip() not in text):
+            self.merged_system = True
+            text = self.render_chat(merged(request.messages))
         if text is None:
             raise UnanswerableError(f"the chat template refuses this chat: {self.refusal}")
         return text + self.form.ending + request.prefill
@@ -250,23 +250,26 @@ class Encoder:
         return whole[len(start) :] if whole.startswith(start) else self.decode(list(new_ids))
 
     @cached_property
-    def dropped(self) -> frozenset[int] | None:
-        """The special tokens that are no part of a mark; None for all of them.
-
-        A mark that vanished from the text could not be read there.
-        """
-        # What ends an answer may vanish, as nothing stands behind it.
-        kept = {
+    def kept(self) -> frozenset[int]:
+        """The special tokens that are part of a thought's marks, which vanish from no text."""
+        # What ends an answer may vanish: nothing stands behind it.
+        marks = [
             mark
             for family in self.form.marks
             for mark in (family.opening, family.closing, *family.between, *dict(family.answers))
-        }
-        special = self.special_tokens
-        marks = {token for token in special if any(token in mark for mark in kept)}
-        if not marks:
-            return None
-        ids = self.tokenizer.convert_tokens_to_ids(sorted(special - marks))
-        return frozenset(id_ for id_ in ids if id_ is not None)
+        ]
+        return self.ids_of(
+            token for token in self.special_tokens if any(token in mark for mark in marks)
+        )
+
+    @cached_property
+    def dropped(self) -> frozenset[int]:
+        """All other special tokens."""
+        return self.ids_of(self.special_tokens) - self.kept
+
+    def ids_of(self, tokens: Iterable[str]) -> frozenset[int]:
+        """The ids of tokens."""
+        return frozenset(int(self.tokenizer.convert_tokens_to_ids(token)) for token in tokens)
 
     @cached_property
     def special_tokens(self) -> frozenset[str]:
@@ -277,7 +280,7 @@ class Encoder:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text without special tokens but those of a thought's marks, spaces left as they are."""
-        if self.dropped is None:
+        if not self.kept:
             return str(
                 self.tokenizer.decode(
                     ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -307,10 +310,7 @@ class Encoder:
 
     def stop_tokens(self, stops: Sequence[str]) -> frozenset[int]:
         """The stop strings that are special tokens: these vanish from the text, so ids are watched."""
-        special = self.special_tokens
-        return frozenset(
-            int(self.tokenizer.convert_tokens_to_ids(stop)) for stop in stops if stop in special
-        )
+        return self.ids_of(self.special_tokens.intersection(stops))
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:

@@ -26,6 +26,8 @@ class ThoughtLimits:
     """Whether the prompt opens it."""
     expected: bool
     """Whether there is one before every answer."""
+    head: int
+    """Tokens that the mark which opens it may take."""
 
 
 class UnanswerableError(Exception):
@@ -88,6 +90,8 @@ class RowThought:
     """Whether the prompt opens it."""
     expected: bool = False
     """Whether the model is known to think before it answers."""
+    head: int = 0
+    """Tokens that the mark which opens it may take."""
     state: State = "before"
     begun: bool = False
     """Whether there is one."""
@@ -111,6 +115,8 @@ class RowThought:
             return True
         if self.state == "inside":
             return tokens >= self.budget
+        if self.state == "before" and self.expected:
+            return tokens >= max(max_tokens, self.head)
         return tokens - self.answer_at >= max_tokens
 
     def most_tokens(self, max_tokens: int) -> int:
@@ -150,7 +156,9 @@ def check_settings(generation: Generation) -> None:
     if min_p is not None and not 0 <= min_p <= 1:
         raise OlmesError(f"min_p is {min_p}; set it from 0 to 1, or to none.")
     if penalty is not None and not penalty > 0:
-        raise OlmesError(f"repetition_penalty is {penalty}; set it above 0 (1 is none), or to none.")
+        raise OlmesError(
+            f"repetition_penalty is {penalty}; set it above 0 (1 is none), or to none."
+        )
 
 
 def seed_of(request: Request, prompt: EncodedPrompt) -> int:
@@ -230,6 +238,7 @@ def thought_of(
         room=room,
         opened=thoughts.opened and bool(request.messages),
         expected=thoughts.expected,
+        head=thoughts.head,
     )
 
 

@@ -21,8 +21,8 @@ from olmes.models.chat import form, plain
 from olmes.models.chat.form import ChatForm, form_of, has_system_turn
 from olmes.models.chat.templates import described, own_template
 from olmes.models.checkpoint import folder as files
-from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.checkpoint.decoding_settings import sampling_of
+from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.hf import encoding
 from olmes.models.hf.batches import run_in_batches
 from olmes.models.hf.encoding import Encoder
@@ -168,8 +168,13 @@ class CheckpointModel(Model):
             request = replace(request, generation=replace(request.generation, stop=stops))
         limits = None
         if self.form.marks:
-            budget = self.asking.thinking_budget or THINKING_BUDGET
-            limits = ThoughtLimits(budget, self.form.opened, self.form.thinks)
+            limits = ThoughtLimits(
+                budget=self.asking.thinking_budget or THINKING_BUDGET,
+                opened=self.form.opened,
+                expected=self.form.thinks,
+                # A token holds at least one byte; white space may stand before the mark.
+                head=max(len(family.opening.encode()) for family in self.form.marks) + 4,
+            )
         return fit(index, request, self.encoder.encode(request), self.window, limits)
 
     @cached_property
@@ -201,7 +206,7 @@ class CheckpointModel(Model):
         """The libraries and the code that make tokens of a request."""
         return content_hash(
             [files.version(name) for name in ("tokenizers", "transformers", "jinja2")]
-            + [Path(module.__file__).read_text("utf-8") for module in (encoding, form, plain)]
+            + [Path(str(module.__file__)).read_text("utf-8") for module in (encoding, form, plain)]
         )
 
     @cached_property

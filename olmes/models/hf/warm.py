@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
-from olmes.models.checkpoint import folder as files
 from olmes.models.chat.form import ChatForm
+from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.fingerprint import fingerprint_content, settings, weight_files
 from olmes.models.checkpoint.weight_files import TensorInfo, safetensors_header
 from olmes.models.hf.batches import release_memory

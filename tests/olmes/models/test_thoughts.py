@@ -30,7 +30,9 @@ THOUGHT = "<think>\nIs it Q: no.\n\nStop here\n</think>\n\n"
 def ask(request: pytest.FixtureRequest, answer: Answer) -> Callable[..., Response]:
     """`ask(folder, asking, **generation)`: one response, by either way of generating."""
 
-    def run(folder: Path, asking: Asking | None = None, prefill: str = "", **given: Any) -> Response:
+    def run(
+        folder: Path, asking: Asking | None = None, prefill: str = "", **given: Any
+    ) -> Response:
         model = HFModel("m", LocalCheckpoint(folder), device="cpu", asking=asking or Asking())
         model.__dict__["shares_prefixes"] = request.param == "shared prefixes"
         generation = Generation(**{"max_tokens": 40, **given})
@@ -104,9 +106,7 @@ def test_channels_are_kept_apart_though_their_marks_are_special_tokens(
         "<|channel|>analysis<|message|>Which one? Stop.<|end|><|start|>assistant"
         "<|channel|>final<|message|>It is 7."
     )
-    build_scripted(
-        tmp_path, script, template=CHANNELS, special=CHANNEL_TOKENS, end="<|return|>"
-    )
+    build_scripted(tmp_path, script, template=CHANNELS, special=CHANNEL_TOKENS, end="<|return|>")
     found = ask(tmp_path, stop=("Stop",))
     assert (found.text, found.reasoning, found.finish) == ("It is 7.", "Which one? Stop.", "stop")
 
@@ -133,7 +133,9 @@ def test_marks_of_special_tokens_are_read(tmp_path: Path, ask: Callable[..., Res
 def test_a_closing_mark_that_ends_other_things_too_ends_no_response(
     tmp_path: Path, ask: Callable[..., Response]
 ) -> None:
-    script = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>7"
+    script = (
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>7"
+    )
     build_scripted(tmp_path, script, template=CHANNELS, special=CHANNEL_TOKENS, end="<|end|>")
     found = ask(tmp_path)
     assert (found.text, found.reasoning) == ("7", "Hm.")
@@ -173,7 +175,9 @@ def test_the_windows_room_bounds_the_thought(
 ) -> None:
     build_scripted(tmp_path, "<think>" + "abcdefgh" * 40, template=THINKS)
     model = HFModel("m", LocalCheckpoint(tmp_path), device="cpu")
-    prompt = len(model.encode(Request(generation=Generation(max_tokens=1), messages=QUESTION)).token_ids)
+    prompt = len(
+        model.encode(Request(generation=Generation(max_tokens=1), messages=QUESTION)).token_ids
+    )
     found = ask(tmp_path, max_tokens=100)
     assert found.unfinished_thinking
     assert found.completion_tokens == 256 - prompt - 100
@@ -191,7 +195,8 @@ def test_thinking_off_closes_the_thought_by_the_templates_own_variable(
 ) -> None:
     build_scripted(tmp_path, "It is 7.", template=THINKS, variables={"enable_thinking": False})
     found = ask(tmp_path, Asking(thinking="off"))
-    assert (found.text, found.reasoning, found.completion_tokens) == ("It is 7.", "", len("It is 7.") + 1)
+    assert (found.text, found.reasoning, found.finish) == ("It is 7.", "", "stop")
+    assert found.completion_tokens < 12
 
 
 def test_thinking_off_writes_an_empty_thought_where_the_template_closes_none(

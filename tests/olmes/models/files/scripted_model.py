@@ -11,24 +11,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from olmes.types import Message
 from tests.olmes.models.conftest import build_tokenizer
 
 POSITIONS = 256
-QUESTION = ({"role": "user", "content": "What is it?"},)
+QUESTION: tuple[Message, ...] = ({"role": "user", "content": "What is it?"},)
 CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 THINKS = (
     CHAT + "<|im_start|>assistant\n{% if enable_thinking is defined and enable_thinking is false %}"
     "<think>\n\n</think>\n\n{% endif %}"
 )
 """As Qwen3's: whether it thinks is left to the model, unless it is told not to."""
-BEGINS_INSIDE = CHAT + "<|im_start|>assistant\n<think>\n"
+BEGINS_INSIDE = CHAT + "{{ '<|im_start|>assistant\n<think>\n' }}"
 """As DeepSeek R1's."""
 CHANNELS = (
     "{% for m in messages %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|end|>{% endfor %}"
     "<|start|>assistant{% if false %}<|channel|>analysis<|message|>{% endif %}"
 )
 """As gpt-oss's."""
-PLAIN_CHAT = CHAT + "<|im_start|>assistant\n"
+PLAIN_CHAT = CHAT + "{{ '<|im_start|>assistant\n' }}"
 CHANNEL_TOKENS = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>")
 
 

@@ -160,7 +160,8 @@ class Thinking:
         state = self.state(variables, "")
         if state == "closed" or (switched and state == "left"):
             return "", ()
-        if state == "left" and not self.likely(given=self.asking.reasoning_tags is not None):
+        likely = self.likely(given=self.asking.reasoning_tags is not None)
+        if state == "left" and not (likely and self.tags):
             return "", (
                 "--thinking off changes nothing: the chat template has no variable for it, and knows "
                 "no marks of a thought.",
@@ -200,11 +201,10 @@ class Thinking:
 
     def state(self, variables: dict[str, Any], ending: str) -> State:
         """What stands behind the question, in a prompt of the template."""
-        marks = [one for one in self.marks if one.name not in WORDS]
-        if not marks:
+        if not self.tags:
             return "left"
         tail = self.probe.ending(variables) + ending
-        last = max(marks, key=lambda family: last_mark(tail, family))
+        last = max(self.tags, key=lambda family: last_mark(tail, family))
         opened, closed = tail.rfind(last.opening), tail.rfind(last.closing)
         # A closing mark that ends other things too says nothing of a thought.
         if max(opened, closed) < 0 or (opened < 0 and last.name in SHARED):
@@ -213,8 +213,13 @@ class Thinking:
 
     def family_of(self, tail: str) -> Marks:
         """The family whose thought is to be closed: that of the prompt, or of the template."""
-        written = [one for one in self.marks if one.closing in self.probe.template]
-        return max(written or self.marks, key=lambda family: last_mark(tail, family))
+        written = [one for one in self.tags if one.closing in self.probe.template]
+        return max(written or self.tags, key=lambda family: last_mark(tail, family))
+
+    @property
+    def tags(self) -> tuple[Marks, ...]:
+        """The marks that are no words: what stands in a prompt by one of these is a mark."""
+        return tuple(one for one in self.marks if one.name not in WORDS)
 
     def likely(self, *, given: bool) -> bool:
         """Whether the template speaks of thoughts, or the user says that there are some."""

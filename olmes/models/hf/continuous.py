@@ -25,7 +25,7 @@ from olmes.models.hf.sampling import GumbelSampler, changes_scores
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from olmes.models.hf.decoding import Endings
+    from olmes.models.hf.endings import Endings
 
 FILL_TOKENS_ON_CPU = 512
 """New tokens of one fill: enough for full matrix products, few enough for a small mask."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
-from olmes.models.base import Done, EncodedPrompt, Model, Work
+from olmes.models.base import SYSTEM_MERGED, Done, EncodedPrompt, Model, Work
 from olmes.models.chat import form, plain
 from olmes.models.chat.form import ChatForm, form_of, has_system_turn
 from olmes.models.chat.templates import described, own_template
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
 """Rows at once, to begin with, of a model that cannot share prefixes."""
-SYSTEM_MERGED = (
-    "the chat template has no system turn, so the system's text stands before the first user's."
-)
 
 
 class CheckpointModel(Model):
@@ -282,7 +279,8 @@ class HFModel(CheckpointModel):
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; each is reported in the very step that ends it."""
-        from olmes.models.hf.decoding import Endings, generate_batch
+        from olmes.models.hf.decoding import generate_batch
+        from olmes.models.hf.endings import Endings
 
         for generation in {request.generation for request in requests}:
             check_settings(generation)

@@ -393,7 +393,7 @@ def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny: HFModel) -> 
     """Every stop string of three characters in a text, against looking at the whole text."""
     from array import array
 
-    from olmes.models.hf.decoding import Endings
+    from olmes.models.hf.endings import Endings
     from olmes.models.hf.generation_rows import GenerationRow
 
     text = "Paris has 15 apples: naïve café -> (B).\nAnswer <|x|> two million"

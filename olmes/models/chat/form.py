@@ -13,7 +13,7 @@ from typing import Any, Literal
 from olmes.errors import OlmesError
 from olmes.models.chat.probe import OWN, QUESTION, Probe, probe_of
 from olmes.models.chat.switch import Switch, find_switch
-from olmes.models.chat.templates import own_template, read_template
+from olmes.models.chat.templates import described, own_template, read_template
 from olmes.models.chat.vocabulary import marks_of_vocabulary
 from olmes.models.options import PLAIN, Asking
 from olmes.reasoning.families import FAMILIES, SHARED, WORDS, Marks, families_of, parse_marks
@@ -21,6 +21,11 @@ from olmes.types import JsonObject
 
 State = Literal["opened", "closed", "left"]
 """Whether the prompt opens a thought, has an empty one in it, or leaves it to the model."""
+
+
+PLAIN_SAID = (
+    "asked in plain text, without a chat template: exemplars and question one after another."
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,13 @@ def form_of(name: str, folder: Path, asking: Asking) -> ChatForm:
     template = "" if plain else read_template(given) if given else own_template(folder) or ""
     own = known_marks(template, folder, asking)
     opening = [one for one in FAMILIES if one.opening in template and one.name not in WORDS]
+    said = (PLAIN_SAID,) if plain else ()
+    if given:
+        said = (
+            f"asked with the chat template {described(given)} in place of the checkpoint's own.",
+        )
     if not (own or opening or asking.template_args or asking.thinking != "auto"):
-        return ChatForm(template=template if given else None, plain=plain)
+        return ChatForm(template=template if given else None, plain=plain, notes=said)
     probe = probe_of(template, folder)
     variables = checked(name, dict(asking.template_args), probe)
     if asking.reasoning_tags is None:
@@ -81,7 +91,7 @@ def form_of(name: str, folder: Path, asking: Asking) -> ChatForm:
         marks=own,
         opened=state == "opened",
         thinks=thinking.expected(variables, state),
-        notes=notes,
+        notes=(*said, *notes),
     )
 
 

@@ -44,6 +44,8 @@ class ChatForm:
     """Marks the model is known to write; none where nothing is known."""
     opened: bool = False
     """Whether the prompt opens the thought."""
+    closing: str = ""
+    """What closes a thought that the prompt opens, empty: given continuations are answers."""
     thinks: bool = False
     """Whether a response is expected to begin with a thought."""
     notes: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ def form_of(name: str, folder: Path, asking: Asking) -> ChatForm:
         ending=ending,
         marks=own,
         opened=state == "opened",
+        closing=thinking.closing(variables) if state == "opened" else "",
         thinks=thinking.expected(variables, state),
         notes=(*said, *notes),
     )
@@ -176,9 +179,7 @@ class Thinking:
                 "--thinking off changes nothing: the chat template has no variable for it, and knows "
                 "no marks of a thought.",
             )
-        tail = self.probe.ending(variables)
-        family = self.family_of(tail)
-        ending = closing_of(family, opened=state == "opened", tail=tail)
+        ending = self.closing(variables)
         shown = ending.replace("\n", "\\n")
         return ending, (
             "--thinking off: the chat template does not close the thought, so an empty one is "
@@ -220,6 +221,12 @@ class Thinking:
         if max(opened, closed) < 0 or (opened < 0 and last.name in SHARED):
             return "left"
         return "opened" if opened > closed else "closed"
+
+    def closing(self, variables: dict[str, Any]) -> str:
+        """An empty thought behind the prompt, or the end of the one that it opens."""
+        tail = self.probe.ending(variables)
+        opened = self.state(variables, "") == "opened"
+        return closing_of(self.family_of(tail), opened=opened, tail=tail)
 
     def family_of(self, tail: str) -> Marks:
         """The family whose thought is to be closed: that of the prompt, or of the template."""

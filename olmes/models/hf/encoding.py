@@ -99,6 +99,8 @@ class Encoder:
         self.other_template = template
         self.merged_system = False
         """Whether a system turn was put into the user's, because the template writes none."""
+        self.closed_thought = False
+        """Whether an empty thought was put before given continuations."""
         self._texts: dict[int, str] = {}
         self.refusal = ""
         """Why the template refused a chat, the last time it did."""
@@ -122,6 +124,9 @@ class Encoder:
             text = self.render_chat(merged(request.messages))
         if text is None:
             raise UnanswerableError(f"the chat template refuses this chat: {self.refusal}")
+        if request.continuations and self.form.opened:
+            self.closed_thought = True
+            return text + self.form.closing + request.prefill
         return text + self.form.ending + request.prefill
 
     def render_chat(self, messages: Sequence[Message]) -> str | None:

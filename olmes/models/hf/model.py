@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
 from olmes.models.base import SYSTEM_MERGED, Done, EncodedPrompt, Model, Work
-from olmes.models.chat import form, plain
+from olmes.models.chat import plain
 from olmes.models.chat.form import ChatForm, form_of, has_system_turn
 from olmes.models.chat.templates import described, own_template
 from olmes.models.checkpoint import folder as files
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
 """Rows at once, to begin with, of a model that cannot share prefixes."""
+THOUGHT_CLOSED = (
+    "given continuations are weighed behind an empty thought, because the chat template opens one."
+)
 
 
 class CheckpointModel(Model):
@@ -141,8 +144,12 @@ class CheckpointModel(Model):
     def notes(self) -> Sequence[str]:
         """What a reader of its numbers must know of how it was asked."""
         encoder = self.__dict__.get("encoder")
-        merged = encoder is not None and encoder.merged_system
-        return [*self.form.notes, *[SYSTEM_MERGED] * merged]
+        found = list(self.form.notes)
+        if encoder is not None and encoder.merged_system:
+            found.append(SYSTEM_MERGED)
+        if encoder is not None and encoder.closed_thought:
+            found.append(THOUGHT_CLOSED)
+        return found
 
     @property
     def asked(self) -> JsonObject:
@@ -203,7 +210,8 @@ class CheckpointModel(Model):
         """The libraries and the code that make tokens of a request."""
         return content_hash(
             [files.version(name) for name in ("tokenizers", "transformers", "jinja2")]
-            + [Path(str(module.__file__)).read_text("utf-8") for module in (encoding, form, plain)]
+            + [Path(str(module.__file__)).read_text("utf-8") for module in (encoding, plain)]
+            + [repr(self.form)]
         )
 
     @cached_property

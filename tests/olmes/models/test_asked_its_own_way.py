@@ -212,3 +212,17 @@ def test_settings_without_a_meaning_are_refused(
 ) -> None:
     with pytest.raises(OlmesError, match=message):
         tiny.generate([request(**settings)], lambda *_: None)
+
+
+def test_continuations_are_weighed_behind_the_thought_that_a_template_opens(
+    tmp_path: Path, build: Callable[..., Path], answer: Answer
+) -> None:
+    model = model_of(build(tmp_path, template=BEGINS_INSIDE))
+    choices = Request(
+        generation=Generation(max_tokens=1), messages=(USER,), continuations=("A", "B")
+    )
+    assert model.encode(choices).text.endswith("<think>\n\n</think>\n\n")
+    assert "weighed behind an empty thought" in next(iter(model.notes))
+    [weighed] = answer(model, [choices])
+    off = model_of(tmp_path, thinking="off")
+    assert weighed.logprobs == answer(off, [choices])[0].logprobs

@@ -186,7 +186,7 @@ def test_a_thought_is_followed_token_by_token(
     ]
     try:
         responses = [split(one, found.reader) for one in answer(found, requests)]
-        found.asking = Asking(thinking_budget=5)
+        found.asking = Asking(thinking_budget=8)
         cut = split(answer(found, requests)[0], found.reader)
     finally:
         found.close()
@@ -195,4 +195,4 @@ def test_a_thought_is_followed_token_by_token(
     assert (stopped.text, stopped.finish) == ("It is 7.", "stop")
     assert short.completion_tokens == short.reasoning_tokens + 3
     assert (whole.text, whole.finish) == ("It is 7. Stop", "stop") == (sampled.text, sampled.finish)
-    assert (cut.unfinished_thinking, cut.completion_tokens, cut.text) == (True, 5, "")
+    assert (cut.unfinished_thinking, cut.completion_tokens, cut.text) == (True, 8, "")

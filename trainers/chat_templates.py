@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.models.chat.templates import FOLDER, bundled_templates
 
-FOLDER = Path(__file__).parent / "templates"
+TRAINING = Path(__file__).parent / "templates"
+"""Training templates of the templates that olmes brings."""
 IGNORED = -100
 """The label of a token that nothing is learned from."""
 PROBES: tuple[list[dict[str, str]], ...] = (
@@ -39,11 +41,6 @@ class ChatTemplate:
     """Empty where there is none: then nothing can be trained on the assistant's tokens alone."""
 
 
-def bundled_templates() -> tuple[str, ...]:
-    """Names of the templates that olmes brings."""
-    return tuple(sorted(p.name.split(".")[0] for p in FOLDER.glob("*.training.jinja")))
-
-
 def read_pair(plain: Path) -> ChatTemplate:
     """The template of a file and its training template: `NAME.training.jinja`, or itself if marked.
 
@@ -56,7 +53,8 @@ def read_pair(plain: Path) -> ChatTemplate:
             f"{', '.join(bundled_templates())}."
         )
     text = plain.read_text("utf-8").rstrip("\n")
-    training = plain.with_name(plain.name.removesuffix(".jinja") + ".training.jinja")
+    beside = TRAINING if plain.parent == FOLDER else plain.parent
+    training = beside / f"{plain.name.removesuffix('.jinja')}.training.jinja"
     if training.is_file():
         return ChatTemplate(text, training.read_text("utf-8").rstrip("\n"))
     return ChatTemplate(text, text if marked(text) else "")

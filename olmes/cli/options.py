@@ -7,11 +7,14 @@ import functools
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from olmes.errors import OlmesError
+
+if TYPE_CHECKING:
+    from olmes.models.options import Asking
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,9 +117,25 @@ SAMPLED = (
 def engine_options(command: F) -> F:
     """Give a command the options of `EngineOptions`, as its argument `engine`."""
 
+    @asking_options
+    @functools.wraps(command)
+    def gathered(asking: Asking, **arguments: Any) -> Any:
+        from olmes.models.options import EngineOptions
+
+        names = EngineOptions.__annotations__.keys() - {"asking"}
+        chosen = {name: arguments.pop(name) for name in sorted(names)}
+        return command(**arguments, engine=chosen | {"asking": asking})
+
+    decorated: F = with_options(gathered, ENGINE)
+    return decorated
+
+
+def asking_options(command: F) -> F:
+    """Give a command the options of `Asking`, as its argument `asking`."""
+
     @functools.wraps(command)
     def gathered(**arguments: Any) -> Any:
-        from olmes.models.options import Asking, EngineOptions, parse_values
+        from olmes.models.options import Asking, parse_values
 
         for name, option in (
             ("template_args", "--template-arg"),
@@ -124,11 +143,9 @@ def engine_options(command: F) -> F:
         ):
             arguments[name] = parse_values(arguments[name], option)
         asked = {one.name: arguments.pop(one.name) for one in dataclasses.fields(Asking)}
-        names = EngineOptions.__annotations__.keys() - {"asking"}
-        chosen = {name: arguments.pop(name) for name in sorted(names)}
-        return command(**arguments, engine=chosen | {"asking": Asking(**asked)})
+        return command(**arguments, asking=Asking(**asked))
 
-    decorated: F = with_options(gathered, (*ENGINE, *ASKING))
+    decorated: F = with_options(gathered, ASKING)
     return decorated
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from olmes.benchmark.task import Task
     from olmes.models.base import Model
+    from olmes.models.options import Asking
     from olmes.types import Instance, Request
 
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--model", default="smollm2", show_default=True, help="Whose template and tokens.")
 @options.data_option
 @options.set_option
+@options.asking_options
 @options.json_option
 @options.verbose_option
 def command(
@@ -37,6 +39,7 @@ def command(
     model: str,
     data: Path | None,
     settings: tuple[str, ...],
+    asking: Asking,
     as_json: bool,
 ) -> None:
     """Print the exact requests of TASK: messages, text and token count.
@@ -46,7 +49,7 @@ def command(
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
-    from olmes.runs.planning import with_settings
+    from olmes.runs.planning import fitted, with_settings
     from olmes.tools import jsonl
 
     [found] = with_settings([load_task(task)], options.parse_settings(settings))
@@ -58,7 +61,10 @@ def command(
         return
     from olmes.models.spec import load_model
 
-    encoder = load_model(model)
+    encoder = load_model(model, asking=asking)
+    [found], notes = fitted([found], encoder, "task")
+    for note in (*notes, *encoder.notes):
+        click.echo(f"! {note}", err=True)
     for instance in instances:
         print_request(found, instance, encoder)
 
@@ -129,7 +135,7 @@ def print_request(task: Task, instance: Instance, encoder: Model) -> None:
     from olmes.cli.tables import console
 
     screen = console()
-    request = task.request(instance.doc)
+    request = task.request(instance.doc).with_system(task.formulation.system)
     standard = "" if task.standard else " (not the standard formulation)"
     screen.rule(f"{instance.id}{standard}", align="left")
     print_messages(screen, request)

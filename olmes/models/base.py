@@ -37,6 +37,11 @@ class Work:
     """Seconds of loading weights."""
 
 
+SYSTEM_MERGED = (
+    "the chat template has no system turn, so the system's text stands before the first user's."
+)
+
+
 class Model(ABC):
     """A model that answers requests.
 
@@ -95,6 +100,11 @@ class Model(ABC):
     @property
     def thinks(self) -> bool:
         """Whether its answers begin with a thought, so that a prefill would stand inside it."""
+        return False
+
+    @property
+    def merges_system(self) -> bool:
+        """Whether its chats have no system turn, so that the system's text goes to the user's."""
         return False
 
     @property

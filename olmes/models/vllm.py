@@ -16,9 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
-from olmes.models.base import Done
+from olmes.models.base import Done, Work
 from olmes.models.checkpoint import folder as files
-from olmes.models.hf.generation_rows import GenerationRow, check_settings, cut_at_stop, fit
+from olmes.models.hf.endings import Endings
+from olmes.models.hf.generation_rows import GenerationRow, check_settings, cut_at_stop
 from olmes.models.hf.model import CheckpointModel, report_unanswerable
 from olmes.types import Generation, JsonObject, Request, Response
 
@@ -100,7 +101,7 @@ class VLLMModel(CheckpointModel):
             "device": files.describe_device(self.device),
             "max_length": self.window,
             **self.options,
-            **self.asking.to_json(),
+            **self.asked,
         }
 
     @cached_property
@@ -150,18 +151,40 @@ class VLLMModel(CheckpointModel):
         rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
             with report_unanswerable(index, done):
-                rows.append(fit(index, request, self.encoder.encode(request), self.window))
+                rows.append(self.row(index, request))
         stops: dict[Generation, list[int]] = {
             g: sorted(self.ends | self.encoder.stop_tokens(g.stop))
             for g in {row.generation for row in rows}
         }
+        endings = Endings(
+            self.encoder, self.ends, Work(), lambda row, found: done(row.index, found), self.reader
+        )
 
-        def finished(at: int, output: Any) -> None:
-            self._count(output)
-            done(rows[at].index, self._response(rows[at], output.outputs[0]))
+        def came(at: int, output: Any) -> bool:
+            """Whether a request has ended; one with a thought is followed token by token."""
+            row = rows[at]
+            if row.thought is None:
+                if output.finished:
+                    self._count(output)
+                    done(row.index, self._response(row, output.outputs[0]))
+                return bool(output.finished)
+            for token in output.outputs[0].token_ids:
+                self.work.decode_tokens += 1
+                if not row.finished:
+                    endings.add(row, token)
+            if output.finished and not row.finished:
+                endings.end(row, ended=False, full=True)
+            if row.finished:
+                self._count_prompt(output)
+            return row.finished
 
-        asked = [(row.prompt_ids, sampling_params(row, stops[row.generation])) for row in rows]
-        run(self.llm, asked, finished)
+        asked = [
+            (row.prompt_ids, sampling_params(row, stops[row.generation]))
+            if row.thought is None
+            else (row.prompt_ids, followed_params(row, endings))
+            for row in rows
+        ]
+        run(self.llm, asked, came)
 
     def _response(self, row: GenerationRow, output: Any) -> Response:
         """A row's response; the text is decoded and cut as for every other backend."""
@@ -197,23 +220,27 @@ class VLLMModel(CheckpointModel):
         for cached in (True, False):
             again: list[Candidate] = []
 
-            def finished(at: int, output: Any, rows: Any = rows, again: Any = again) -> None:
+            def came(at: int, output: Any, rows: Any = rows, again: Any = again) -> bool:
+                if not output.finished:
+                    return False
                 row = rows[at]
                 self._count(output)
                 if set_logprob(row, output):
                     settle([row.index])
                 else:
                     again.append(row)
+                return True
 
-            run(
-                self.llm, [(row.token_ids, logprob_params(cached=cached)) for row in rows], finished
-            )
+            run(self.llm, [(row.token_ids, logprob_params(cached=cached)) for row in rows], came)
             rows = again
 
-    def _count(self, output: Any) -> None:
+    def _count_prompt(self, output: Any) -> None:
         cached = output.num_cached_tokens or 0
         self.work.shared_tokens += cached
         self.work.prefill_tokens += len(output.prompt_token_ids) - cached
+
+    def _count(self, output: Any) -> None:
+        self._count_prompt(output)
         self.work.decode_tokens += sum(len(one.token_ids) for one in output.outputs)
 
     @property
@@ -236,17 +263,43 @@ def sampling_params(row: GenerationRow, stops: list[int]) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    generation = row.generation
     return SamplingParams(
-        temperature=generation.temperature,
-        top_p=1.0 if generation.top_p is None else generation.top_p,
+        **shape_of(row),
         max_tokens=row.max_tokens,
-        stop=list(generation.stop),
+        stop=list(row.generation.stop),
         stop_token_ids=stops,
-        seed=row.seed if generation.temperature > 0 else None,
-        detokenize=bool(generation.stop),  # else the text is decoded once, by us
+        detokenize=bool(row.generation.stop),  # else the text is decoded once, by us
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def followed_params(row: GenerationRow, endings: Endings) -> Any:
+    """The engine's settings for one thought and answer: what ends which of them, we say."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        **shape_of(row),
+        max_tokens=row.room,
+        stop_token_ids=sorted(endings.always),
+        ignore_eos=endings.ends != endings.always,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+    )
+
+
+def shape_of(row: GenerationRow) -> JsonObject:
+    """How a row is sampled."""
+    generation = row.generation
+    found = {
+        "top_p": generation.top_p,
+        "top_k": generation.top_k,
+        "min_p": generation.min_p,
+        "repetition_penalty": generation.repetition_penalty,
+        "seed": row.seed if generation.temperature > 0 else None,
+    }
+    given = {name: value for name, value in found.items() if value is not None}
+    return {"temperature": generation.temperature, **given}
 
 
 def logprob_params(*, cached: bool) -> Any:
@@ -286,14 +339,19 @@ def set_logprob(row: Candidate, output: Any) -> bool:
 def run(
     llm: Any,
     requests: Sequence[tuple[Sequence[int], Any]],
-    finished: Callable[[int, Any], None],
+    came: Callable[[int, Any], bool],
 ) -> None:
-    """Give all requests to the engine, and call `finished` with each one's position and output."""
+    """Give all requests to the engine, and each one's outputs to `came` until it says they ended."""
     engine = llm.llm_engine
+    ended: set[str] = set()
     # The engine appends its own mark to an id, so that outputs are identified by ours alone.
     for at, (ids, settings) in enumerate(requests):
         engine.add_request(str(at), {"prompt_token_ids": list(ids)}, settings)
     while engine.has_unfinished_requests():
         for output in engine.step():
-            if output.finished:
-                finished(int(output.request_id), output)
+            if output.request_id in ended:  # it was a step ahead
+                continue
+            if came(int(output.request_id), output):
+                ended.add(output.request_id)
+                if not output.finished:
+                    engine.abort_request([output.request_id])

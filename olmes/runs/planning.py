@@ -14,7 +14,7 @@ from olmes.benchmark.task import Task
 from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.judging.replayed import replayed_judge
-from olmes.models.base import Model
+from olmes.models.base import SYSTEM_MERGED, Model
 from olmes.models.replay import RecordedResponses, ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.requests.plan import Plan, make_plan
@@ -152,6 +152,8 @@ def fitted(tasks: Sequence[Task], model: Model, sampling: Sampling) -> tuple[lis
         ]
         named = ", ".join(f"{name}={value}" for name, value in own.items())
         notes.append(f"sampled as the checkpoint's generation_config says: {named}.")
+    if any(task.formulation.system for task in chosen) and model.merges_system:
+        notes.append(SYSTEM_MERGED)
     prefilled = [task.name for task in chosen if task.formulation.prefill]
     if prefilled and model.thinks:
         chosen = [

@@ -80,7 +80,7 @@ def write_record(
         held_out=sealed(folder, look, tasks) if look else None,
         tasks=tasks,
         not_run=dict(plan.not_run),
-        warnings=[*plan.notes, *model.notes, *warnings(tasks, plan, judges)],
+        warnings=[*notes(plan, model, judges), *warnings(tasks, plan, judges)],
         environment=environment(),
         timing={name: round(seconds, 3) for name, seconds in timing.items()},
         cost=settled(cost),
@@ -236,6 +236,13 @@ FLAG_WARNINGS = {
     "(--thinking-budget gives thoughts more room)",
     "thought_marks": MARKS_LEFT,
 }
+
+
+def notes(plan: Plan, model: Model, judges: Judging | None) -> list[str]:
+    """How model and judge were asked, where that is not as they are asked by others; each once."""
+    judge = judges.judge.model.notes if judges and judges.judge else ()
+    said = [*plan.notes, *model.notes, *(f"the judge: {note}" for note in judge)]
+    return list(dict.fromkeys(said))
 
 
 def warnings(tasks: Mapping[str, TaskResult], plan: Plan, judges: Judging | None) -> list[str]:

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from olmes.errors import OlmesError
+from olmes.models.chat.templates import FOLDER, bundled_templates
 from olmes.trainers.chat_templates import (
-    FOLDER,
     IGNORED,
     ChatTemplate,
-    bundled_templates,
     check_labels,
     encode,
     find_template,

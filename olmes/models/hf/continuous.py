@@ -20,12 +20,12 @@ from olmes.models.hf.batches import out_of_memory, release_memory
 from olmes.models.hf.generation_rows import GenerationRow
 from olmes.models.hf.prefix import PrefixGroup, TokenTree, prefix_groups, running_order
 from olmes.models.hf.prompt_cache import SlotStore, Step, fill, forward, shared_attention
-from olmes.models.hf.sampling import GumbelSampler
+from olmes.models.hf.sampling import GumbelSampler, changes_scores
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from olmes.models.hf.decoding import Endings
+    from olmes.models.hf.endings import Endings
 
 FILL_TOKENS_ON_CPU = 512
 """New tokens of one fill: enough for full matrix products, few enough for a small mask."""
@@ -52,7 +52,7 @@ class RunningRow:
     @property
     def need(self) -> int:
         """The most tokens it may come to hold."""
-        return self.own + self.row.max_tokens
+        return self.own + self.row.most_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def generate_stream(
                     group.release()
                 open_rows = []
             for one in reversed(open_rows):
-                one.row.new_ids.clear()
+                one.row.restart()
                 waiting.appendleft((one.row, one.group))
             limits = BatchLimits(max(1, len(open_rows) // 2 or limits.rows // 2), limits.tokens)
 
@@ -136,15 +136,15 @@ class GenerationBatch:
             row, group = waiting[0]
             own = len(row.prompt_ids) - (len(group.tokens) if group else 0)
             count = len(self.active) + 1
-            need = max(need, own + row.max_tokens)
+            need = max(need, own + row.most_tokens)
             if chosen and (group is not chosen[0].group or tokens + own > self.fill_tokens):
                 break
             full = count > self.limits.rows or count * need > self.limits.tokens
             if full and self.active:
                 break
             waiting.popleft()
-            sampled = row.generation.temperature > 0
-            sampler = GumbelSampler([row], self.model.device) if sampled else None
+            shaped = changes_scores(row.generation)
+            sampler = GumbelSampler([row], self.model.device) if shaped else None
             one = RunningRow(row, group, own, sampler)
             self.active.append(one)
             chosen.append(one)
@@ -160,7 +160,7 @@ class GenerationBatch:
         group = chosen[0].group
         keep = sorted({path[-1] for path in tree.paths})
         prefill, logits = fill(self.model, tree, group, keep)
-        capacity = max(one.own + min(one.row.max_tokens, GROWTH) for one in chosen)
+        capacity = max(one.own + min(one.row.most_tokens, GROWTH) for one in chosen)
         slots = max(len(self.active), min(self.limits.rows, 2 * self.store.slots))
         self.store.reserve(slots, capacity, prefill.states)
         first = len(self.active) - len(chosen)

@@ -1,116 +1,27 @@
 """Generation of one batch by transformers, each answer reported in the step that ends it.
 
 For models whose attention `olmes.models.hf.prompt_cache` cannot stand in for; the others run in
-`olmes.models.hf.continuous`, and share `Endings` with these.
+`olmes.models.hf.continuous`.
 
 Imports torch and transformers: to be imported where a model runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-from olmes.models.base import Work
 from olmes.models.checkpoint.folder import quiet
-from olmes.models.hf.encoding import Encoder
-from olmes.models.hf.generation_rows import GenerationRow, cut_at_stop
+from olmes.models.hf.endings import Endings
+from olmes.models.hf.generation_rows import GenerationRow
 from olmes.models.hf.loglikelihood import padded
-from olmes.models.hf.sampling import GumbelSampler
-from olmes.types import Finish, Response
+from olmes.models.hf.sampling import GumbelSampler, changes_scores
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-EXTRA_TOKENS = 4
-"""Decoded before the tokens a stop string may fill: the first may be half a character."""
-
-
-class Endings:
-    """Says when a row has ended, by its new tokens alone, and reports it.
-
-    A stop string in the prompt (few-shot exemplars are full of them) ends nothing, and no more
-    tokens are decoded than a stop string may fill.
-
-    Args:
-        encoder: turns tokens into text.
-        ends: the tokens that end every answer.
-        work: where new tokens are counted.
-        done: called with each row that ends and its response.
-    """
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        ends: frozenset[int],
-        work: Work,
-        done: Callable[[GenerationRow, Response], None],
-    ) -> None:
-        self.encoder = encoder
-        self.ends = ends
-        self.done = done
-        self.work = work
-        self._by_stops: dict[tuple[str, ...], tuple[frozenset[int], int]] = {}
-        self._texts: dict[int, str] = {}
-
-    def end_tokens(self, stops: tuple[str, ...]) -> tuple[frozenset[int], int]:
-        """The tokens that end an answer, and how many tokens a stop string may fill."""
-        if stops not in self._by_stops:
-            # A token holds at least one byte: a stop string spans no more tokens than its bytes.
-            window = max((len(stop.encode()) for stop in stops), default=0) + EXTRA_TOKENS
-            self._by_stops[stops] = self.ends | self.encoder.stop_tokens(stops), window
-        return self._by_stops[stops]
-
-    def add(self, row: GenerationRow, token: int) -> None:
-        """Append a new token to a row, and report the row when it ends with it."""
-        row.new_ids.append(token)
-        self.work.decode_tokens += 1
-        stops = row.generation.stop
-        ends, window = self.end_tokens(stops)
-        full = len(row.new_ids) >= row.max_tokens
-        if token in ends or full or self.stop_in_tail(row, window):
-            text = self.encoder.answer(row.prompt_ids, row.new_ids)
-            text, stopped = cut_at_stop(text, stops)
-            finish: Finish = "stop" if stopped or token in ends else "length"
-            if finish == "stop" or full:
-                row.finished = True
-                self.done(
-                    row,
-                    Response(
-                        text=text,
-                        finish=finish,
-                        prompt_tokens=len(row.prompt_ids),
-                        completion_tokens=len(row.new_ids),
-                        prompt_truncated=row.truncated,
-                    ),
-                )
-
-    def stop_in_tail(self, row: GenerationRow, window: int) -> bool:
-        """Whether the last tokens hold a stop string."""
-        stops = row.generation.stop
-        if not stops or not self.may_complete(stops, row.new_ids[-1]):
-            return False
-        if len(row.new_ids) <= window:
-            tail = self.encoder.answer(row.prompt_ids, row.new_ids)
-        else:
-            tail = self.encoder.decode(row.new_ids[-window:])
-        return any(stop in tail for stop in stops)
-
-    def may_complete(self, stops: tuple[str, ...], token: int) -> bool:
-        """Whether a stop string can end inside this token: most tokens lack its last character.
-
-        A character of several bytes may be spread over tokens, and a token's own text may lack its
-        space: a stop string that ends in such a character is always looked for.
-        """
-        last = {stop[-1:] for stop in stops}
-        if any(not c or not c.isascii() or c.isspace() for c in last):
-            return True
-        if token not in self._texts:
-            self._texts[token] = self.encoder.decode([token])
-        return not last.isdisjoint(self._texts[token])
 
 
 class StopOnEnding:
@@ -131,20 +42,21 @@ class StopOnEnding:
 def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], endings: Endings) -> None:
     """Answer rows that have the same generation settings; `endings` reports each as it ends.
 
-    Decoding is greedy or sampled by the rows' own settings alone (no penalty, no minimum length).
+    Decoding is greedy or sampled by the rows' own settings alone (no minimum length).
     """
     device = model.device
     pad = min(endings.ends, default=0)
     for row in rows:
-        row.new_ids.clear()
+        row.restart()
     ids, mask = padded([row.prompt_ids for row in rows], pad)
     processors = LogitsProcessorList()
-    if rows[0].generation.temperature > 0:
+    if changes_scores(rows[0].generation):
         processors.append(GumbelSampler(rows, device))
     config = GenerationConfig(
         do_sample=False,
-        max_new_tokens=max(row.max_tokens for row in rows),
-        eos_token_id=sorted(endings.ends) or None,
+        max_new_tokens=max(row.room for row in rows),
+        # None would be taken for the checkpoint's own: a number that is no token ends nothing.
+        eos_token_id=sorted(endings.always) or model.config.get_text_config().vocab_size,
         pad_token_id=pad,
     )
     criterion = StopOnEnding(rows, endings)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
 from olmes.models.base import EncodedPrompt
+from olmes.models.chat.form import ChatForm
+from olmes.models.chat.plain import next_question, plain_text
+from olmes.models.chat.templates import bundled_templates
 from olmes.models.hf.generation_rows import UnanswerableError
-from olmes.types import Request
+from olmes.types import Message, Request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,14 +74,36 @@ class EncodingCache:
 
 
 class Encoder:
-    """Turns requests into tokens, and tokens into text, with one model's tokenizer."""
+    """Turns requests into tokens, and tokens into text, with one model's tokenizer.
+
+    Args:
+        name: what the user called the model.
+        tokenizer: of transformers.
+        cache: prompts encoded before, with the same tokenizer and the same form.
+        form: how chats become text.
+        template: a chat template that the tokenizer has not read; '' where there is none.
+    """
 
     def __init__(
-        self, name: str, tokenizer: PreTrainedTokenizerBase, cache: EncodingCache | None = None
+        self,
+        name: str,
+        tokenizer: PreTrainedTokenizerBase,
+        cache: EncodingCache | None = None,
+        form: ChatForm | None = None,
+        template: str = "",
     ) -> None:
         self.name = name
         self.tokenizer = tokenizer
         self.cache = cache
+        self.form = form or ChatForm()
+        self.other_template = template
+        self.merged_system = False
+        """Whether a system turn was put into the user's, because the template writes none."""
+        self.closed_thought = False
+        """Whether an empty thought was put before given continuations."""
+        self._texts: dict[int, str] = {}
+        self.refusal = ""
+        """Why the template refused a chat, the last time it did."""
 
     def render(self, request: Request) -> str:
         """The prompt's text: the rendered chat (or the plain prompt) and the prefill.
@@ -89,24 +114,68 @@ class Encoder:
         """
         if request.prompt is not None:
             return request.prompt + request.prefill
-        if not self.tokenizer.chat_template:
-            raise OlmesError(
-                f"'{self.name}' has no chat template, which this task's prompts need; add a "
-                "chat_template.jinja to its folder, or evaluate an instruction-tuned checkpoint."
-            )
+        if self.form.plain:
+            return plain_text(request.messages, request.prefill)
+        text = self.render_chat(request.messages)
+        first = request.messages[0]
+        # A template refuses a system turn, or it drops it without a word.
+        if first["role"] == "system" and (text is None or first["content"].strip() not in text):
+            self.merged_system = True
+            text = self.render_chat(merged(request.messages))
+        if text is None:
+            raise UnanswerableError(f"the chat template refuses this chat: {self.refusal}")
+        if request.continuations and self.form.opened:
+            self.closed_thought = True
+            return text + self.form.closing + request.prefill
+        return text + self.form.ending + request.prefill
+
+    def render_chat(self, messages: Sequence[Message]) -> str | None:
+        """A chat in the model's template; None where it refuses it (`refusal` says why).
+
+        Raises:
+            OlmesError: the model has no chat template.
+        """
         from jinja2 import TemplateError
 
-        template = self.tokenizer.get_chat_template()
+        template = self.template
         try:
-            text = self.tokenizer.apply_chat_template(
-                [dict(message) for message in request.messages],
-                chat_template=(FIXED_DATE if "strftime_now" in template else "") + template,
-                tokenize=False,
-                add_generation_prompt=True,
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [dict(message) for message in messages],
+                    chat_template=(FIXED_DATE if "strftime_now" in template else "") + template,
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **self.form.variables,
+                )
             )
         except TemplateError as error:
-            raise UnanswerableError(f"the chat template refuses this chat: {error}") from None
-        return str(text) + request.prefill
+            self.refusal = str(error)
+            return None
+
+    @cached_property
+    def template(self) -> str:
+        """The chat template.
+
+        Raises:
+            OlmesError: the model has none.
+        """
+        if self.form.template is not None:
+            return self.form.template
+        if self.tokenizer.chat_template:
+            return str(self.tokenizer.get_chat_template())
+        if self.other_template:
+            return self.other_template
+        raise OlmesError(
+            f"'{self.name}' has no chat template, which this task's prompts need; a base model is "
+            "asked with --chat-template plain, another one with the template it was trained on: "
+            f"--chat-template FILE, or one of {', '.join(bundled_templates())}."
+        )
+
+    def stops(self, request: Request) -> tuple[str, ...]:
+        """The stop strings of a request; without a chat template, another question ends it too."""
+        own = request.generation.stop
+        more = next_question(request.messages) if self.form.plain else ""
+        return own if not more or any(stop in more for stop in own) else (*own, more)
 
     @cached_property
     def prefix(self) -> tuple[int, ...]:
@@ -185,17 +254,75 @@ class Encoder:
         # A prompt that ends inside a character decodes otherwise once the character is complete.
         return whole[len(start) :] if whole.startswith(start) else self.decode(list(new_ids))
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text without special tokens, spaces left as they are."""
-        return str(
-            self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    @cached_property
+    def kept(self) -> frozenset[int]:
+        """The special tokens that are part of a thought's marks, which vanish from no text."""
+        # What ends an answer may vanish: nothing stands behind it.
+        marks = [
+            mark
+            for family in self.form.marks
+            for mark in (family.opening, family.closing, *family.between, *dict(family.answers))
+        ]
+        return self.ids_of(
+            token for token in self.special_tokens if any(token in mark for mark in marks)
         )
+
+    @cached_property
+    def dropped(self) -> frozenset[int]:
+        """All other special tokens."""
+        return self.ids_of(self.special_tokens) - self.kept
+
+    def ids_of(self, tokens: Iterable[str]) -> frozenset[int]:
+        """The ids of tokens."""
+        return frozenset(int(self.tokenizer.convert_tokens_to_ids(token)) for token in tokens)
+
+    @cached_property
+    def special_tokens(self) -> frozenset[str]:
+        """All special tokens."""
+        return frozenset(self.tokenizer.all_special_tokens) | {
+            str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special
+        }
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text without special tokens but those of a thought's marks, spaces left as they are."""
+        if not self.kept:
+            return str(
+                self.tokenizer.decode(
+                    ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                )
+            )
+        return str(
+            self.tokenizer.decode(
+                [id_ for id_ in ids if id_ not in self.dropped],
+                skip_special_tokens=False,
+                clean_up_tokenization_spaces=False,
+                spaces_between_special_tokens=False,
+            )
+        )
+
+    def may_complete(self, texts: tuple[str, ...], token: int) -> bool:
+        """Whether one of some texts can end inside this token: most tokens lack its last character.
+
+        A character of several bytes may be spread over tokens, and a token's own text may lack its
+        space: a text that ends in such a character is always looked for.
+        """
+        last = {text[-1:] for text in texts}
+        if any(not c or not c.isascii() or c.isspace() for c in last):
+            return True
+        if token not in self._texts:
+            self._texts[token] = self.decode([token])
+        return not last.isdisjoint(self._texts[token])
 
     def stop_tokens(self, stops: Sequence[str]) -> frozenset[int]:
         """The stop strings that are special tokens: these vanish from the text, so ids are watched."""
-        special = set(self.tokenizer.all_special_tokens) | {
-            str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special
-        }
-        return frozenset(
-            int(self.tokenizer.convert_tokens_to_ids(stop)) for stop in stops if stop in special
-        )
+        return self.ids_of(self.special_tokens.intersection(stops))
+
+
+def merged(messages: Sequence[Message]) -> list[Message]:
+    """A chat whose system turn stands at the beginning of the first user turn."""
+    system, *rest = messages
+    at = next((n for n, turn in enumerate(rest) if turn["role"] == "user"), None)
+    if at is None:
+        return [{"role": "user", "content": system["content"]}, *rest]
+    text = f"{system['content']}\n\n{rest[at]['content']}"
+    return [*rest[:at], {"role": "user", "content": text}, *rest[at + 1 :]]

@@ -11,8 +11,23 @@ from dataclasses import dataclass, field
 
 from olmes.errors import OlmesError
 from olmes.models.base import EncodedPrompt
+from olmes.reasoning.scan import State
 from olmes.tools.hashing import content_hash
 from olmes.types import Generation, Request
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtLimits:
+    """What is known of the thoughts of a model's responses."""
+
+    budget: int
+    """Tokens a thought may take, where the window has room for them."""
+    opened: bool
+    """Whether the prompt opens it."""
+    expected: bool
+    """Whether there is one before every answer."""
+    head: int
+    """Tokens that the mark which opens it may take."""
 
 
 class UnanswerableError(Exception):
@@ -32,10 +47,88 @@ class GenerationRow:
     """Tokens cut from the left of the prompt."""
     generation: Generation
     max_tokens: int
-    """New tokens there is room for."""
+    """New tokens of an answer there is room for."""
     seed: int
     new_ids: list[int] = field(default_factory=list)
     finished: bool = False
+    thought: RowThought | None = None
+    """Where the row stands in its thought; None for a model that knows no marks of one."""
+
+    @property
+    def most_tokens(self) -> int:
+        """The most new tokens, thought and answer."""
+        return self.thought.most_tokens(self.max_tokens) if self.thought else self.max_tokens
+
+    @property
+    def room(self) -> int:
+        """The most new tokens, whether it will think or not."""
+        return self.thought.room_for(self.max_tokens) if self.thought else self.max_tokens
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another token."""
+        if self.thought:
+            return self.thought.full(len(self.new_ids), self.max_tokens)
+        return len(self.new_ids) >= self.max_tokens
+
+    def restart(self) -> None:
+        """Drop the new tokens, to answer once more."""
+        self.new_ids.clear()
+        if self.thought:
+            self.thought.restart()
+
+
+@dataclass(slots=True)
+class RowThought:
+    """A row's thought while it is generated: its own limit, and where the answer begins."""
+
+    budget: int
+    """Tokens of the thought there is room for."""
+    room: int | None
+    """Tokens of thought and answer together there is room for; None where the model has no window."""
+    opened: bool = False
+    """Whether the prompt opens it."""
+    expected: bool = False
+    """Whether the model is known to think before it answers."""
+    head: int = 0
+    """Tokens that the mark which opens it may take."""
+    state: State = "before"
+    begun: bool = False
+    """Whether there is one."""
+    answer_at: int = 0
+    """New tokens before the answer."""
+    offset: int = 0
+    """Characters before it."""
+
+    def __post_init__(self) -> None:
+        """Begin inside, where the prompt does."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin once more."""
+        self.state, self.begun = ("inside", True) if self.opened else ("before", False)
+        self.answer_at = self.offset = 0
+
+    def full(self, tokens: int, max_tokens: int) -> bool:
+        """Whether a response of so many tokens may not go on."""
+        if tokens >= self.room_for(max_tokens):
+            return True
+        if self.state == "inside":
+            return tokens >= self.budget
+        if self.state == "before" and self.expected:
+            return tokens >= max(max_tokens, self.head)
+        return tokens - self.answer_at >= max_tokens
+
+    def most_tokens(self, max_tokens: int) -> int:
+        """The most tokens of a response, as far as it is known now."""
+        if self.expected or self.begun:
+            return self.room_for(max_tokens)
+        return max_tokens
+
+    def room_for(self, max_tokens: int) -> int:
+        """The most tokens of a response that has a thought."""
+        most = max_tokens + self.budget
+        return most if self.room is None else min(most, self.room)
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:
@@ -57,6 +150,15 @@ def check_settings(generation: Generation) -> None:
         raise OlmesError(f"temperature is {generation.temperature}; set it to 0 (greedy) or more.")
     if top_p is not None and not 0 < top_p <= 1:
         raise OlmesError(f"top_p is {top_p}; set it above 0 and up to 1, or to none.")
+    top_k, min_p, penalty = generation.top_k, generation.min_p, generation.repetition_penalty
+    if top_k is not None and top_k < 1:
+        raise OlmesError(f"top_k is {top_k}; set it to 1 or more, or to none.")
+    if min_p is not None and not 0 <= min_p <= 1:
+        raise OlmesError(f"min_p is {min_p}; set it from 0 to 1, or to none.")
+    if penalty is not None and not penalty > 0:
+        raise OlmesError(
+            f"repetition_penalty is {penalty}; set it above 0 (1 is none), or to none."
+        )
 
 
 def seed_of(request: Request, prompt: EncodedPrompt) -> int:
@@ -68,16 +170,23 @@ def seed_of(request: Request, prompt: EncodedPrompt) -> int:
     return int(mixed[:15], 16)
 
 
-def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None) -> GenerationRow:
+def fit(
+    index: int,
+    request: Request,
+    prompt: EncodedPrompt,
+    window: int | None,
+    thoughts: ThoughtLimits | None = None,
+) -> GenerationRow:
     """The row of a request in a model whose prompt and answer share `window` tokens.
 
     A prompt that is too long is truncated from the left to `window - max_tokens`, as the protocol's
     engine does (docs/protocol.md, section 2.3); a begin-of-sequence token is cut with it. A limit as
     large as the window leaves no prompt at all, so there it means "what there is room for": the
-    prompt stays whole and the answer gets the rest.
+    prompt stays whole and the answer gets the rest. A thought gets what the prompt and the answer
+    leave of the window, at most its budget.
 
     Raises:
-        UnanswerableError: the prompt leaves no room for an answer.
+        UnanswerableError: the prompt leaves no room for an answer, or for a thought before it.
     """
     ids, max_tokens, truncated = prompt.token_ids, request.generation.max_tokens, 0
     if not ids:
@@ -101,6 +210,35 @@ def fit(index: int, request: Request, prompt: EncodedPrompt, window: int | None)
         generation=request.generation,
         max_tokens=max_tokens,
         seed=seed_of(request, prompt),
+        thought=None if thoughts is None else thought_of(request, len(ids), window, thoughts),
+    )
+
+
+def thought_of(
+    request: Request, prompt: int, window: int | None, thoughts: ThoughtLimits
+) -> RowThought:
+    """The room for a row's thought, behind so many tokens of prompt.
+
+    Raises:
+        UnanswerableError: there is none, and the model thinks before it answers.
+    """
+    budget, room, answer = thoughts.budget, None, request.generation.max_tokens
+    if window is not None:
+        room = window - prompt
+        # An answer that may fill the window shares it with the thought.
+        budget = min(budget, room - (1 if answer >= window else answer))
+    if thoughts.expected and budget < 1:
+        raise UnanswerableError(
+            f"the prompt has {prompt} tokens, the answer may have {answer}, and the model's window "
+            f"of {window} leaves no room for a thought before it; lower max_tokens, or give "
+            "--thinking off"
+        )
+    return RowThought(
+        budget=max(0, budget),
+        room=room,
+        opened=thoughts.opened and bool(request.messages),
+        expected=thoughts.expected,
+        head=thoughts.head,
     )
 
 
@@ -117,6 +255,9 @@ def group_by_settings(rows: Iterable[GenerationRow]) -> list[list[GenerationRow]
             generation.temperature,
             generation.top_p,
             generation.stop,
+            generation.top_k,
+            generation.min_p,
+            generation.repetition_penalty,
         )
         by_settings.setdefault(settings, []).append(row)
     return [

@@ -10,26 +10,33 @@ import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from olmes.errors import OlmesError
-from olmes.models.base import Done, EncodedPrompt, Model, Work
+from olmes.models.base import SYSTEM_MERGED, Done, EncodedPrompt, Model, Work
+from olmes.models.chat import plain
+from olmes.models.chat.form import ChatForm, form_of, has_system_turn
+from olmes.models.chat.templates import described, own_template
 from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.check import check_checkpoint
+from olmes.models.checkpoint.decoding_settings import sampling_of
 from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.hf import encoding
 from olmes.models.hf.batches import run_in_batches
 from olmes.models.hf.encoding import Encoder
 from olmes.models.hf.generation_rows import (
     GenerationRow,
+    ThoughtLimits,
     UnanswerableError,
     check_settings,
     fit,
     group_by_settings,
 )
-from olmes.models.options import ASKED, Asking
+from olmes.models.options import ASKED, THINKING_BUDGET, Asking
+from olmes.reasoning import Reader
 from olmes.tools.hashing import content_hash
 from olmes.types import JsonObject, Request, Response
 
@@ -44,6 +51,9 @@ R = TypeVar("R")
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
 """Rows at once, to begin with, of a model that cannot share prefixes."""
+THOUGHT_CLOSED = (
+    "given continuations are weighed behind an empty thought, because the chat template opens one."
+)
 
 
 class CheckpointModel(Model):
@@ -115,9 +125,78 @@ class CheckpointModel(Model):
         """The tokenizer; loaded without the weights."""
         _ = self.config  # its error is the clearer one for a wrong folder
         folder = self.checkpoint.folder(weights=False)
+        template = own_template(folder) or ""
         if self.warm:
-            return self.warm.encoder(self.name, folder, trust=self.trust)
-        return Encoder(self.name, files.load_tokenizer(self.name, folder, trust=self.trust))
+            return self.warm.encoder(self.name, folder, self.form, template, trust=self.trust)
+        tokenizer = files.load_tokenizer(self.name, folder, trust=self.trust)
+        return Encoder(self.name, tokenizer, form=self.form, template=template)
+
+    @cached_property
+    def form(self) -> ChatForm:
+        """How chats become text, and what is known of a thought; from small files alone."""
+        return form_of(self.name, self.checkpoint.folder(weights=False), self.asking)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """How its responses are read: by the marks of its chat template and its tokens."""
+        return self.asking.reader(self.form.marks, opened=self.form.opened)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether its answers begin with a thought."""
+        return self.form.thinks
+
+    @cached_property
+    def merges_system(self) -> bool:
+        """Whether a system turn is put into the first user turn."""
+        return not has_system_turn(self.checkpoint.folder(weights=False), self.asking)
+
+    @property
+    def sampling(self) -> JsonObject:
+        """The checkpoint's own sampling settings, by field of `Generation`."""
+        found = sampling_of(self.checkpoint.folder(weights=False))
+        return super().sampling if found is None else found
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader of its numbers must know of how it was asked."""
+        encoder = self.__dict__.get("encoder")
+        found = list(self.form.notes)
+        if encoder is not None and encoder.merged_system:
+            found.append(SYSTEM_MERGED)
+        if encoder is not None and encoder.closed_thought:
+            found.append(THOUGHT_CLOSED)
+        return found
+
+    @property
+    def asked(self) -> JsonObject:
+        """What of the record's `engine` says how it is asked: what was given, and a thought's limit."""
+        found = self.asking.to_json()
+        if self.asking.chat_template is not None:
+            found["chat_template"] = described(self.asking.chat_template)
+        if self.thinks:
+            found["thinking_budget"] = self.asking.thinking_budget or THINKING_BUDGET
+        return found
+
+    def row(self, index: int, request: Request) -> GenerationRow:
+        """A request as a row, fitted to the window.
+
+        Raises:
+            UnanswerableError: the template refuses the chat, or the prompt leaves no room.
+        """
+        stops = self.encoder.stops(request)
+        if stops != request.generation.stop:
+            request = replace(request, generation=replace(request.generation, stop=stops))
+        limits = None
+        if self.form.marks:
+            limits = ThoughtLimits(
+                budget=self.asking.thinking_budget or THINKING_BUDGET,
+                opened=self.form.opened,
+                expected=self.form.thinks,
+                # A token holds at least one byte; white space may stand before the mark.
+                head=max(len(family.opening.encode()) for family in self.form.marks) + 4,
+            )
+        return fit(index, request, self.encoder.encode(request), self.window, limits)
 
     @cached_property
     def device(self) -> str:
@@ -150,7 +229,8 @@ class CheckpointModel(Model):
         """The libraries and the code that make tokens of a request."""
         return content_hash(
             [files.version(name) for name in ("tokenizers", "transformers", "jinja2")]
-            + [Path(encoding.__file__).read_text("utf-8")]
+            + [Path(str(module.__file__)).read_text("utf-8") for module in (encoding, plain)]
+            + [repr(self.form)]
         )
 
     @cached_property
@@ -245,19 +325,20 @@ class HFModel(CheckpointModel):
             "dtype": self.dtype,
             "device": files.describe_device(self.device),
             "max_length": self.window,
-            **self.asking.to_json(),
+            **self.asked,
         }
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; each is reported in the very step that ends it."""
-        from olmes.models.hf.decoding import Endings, generate_batch
+        from olmes.models.hf.decoding import generate_batch
+        from olmes.models.hf.endings import Endings
 
         for generation in {request.generation for request in requests}:
             check_settings(generation)
         rows: list[GenerationRow] = []
         for index, request in enumerate(requests):
             with report_unanswerable(index, done):
-                rows.append(fit(index, request, self.encoder.encode(request), self.window))
+                rows.append(self.row(index, request))
 
         def report(row: GenerationRow, response: Response) -> None:
             done(row.index, response)
@@ -268,7 +349,7 @@ class HFModel(CheckpointModel):
 
         if not rows:
             return
-        endings = Endings(self.encoder, self.ends, self.work, report)
+        endings = Endings(self.encoder, self.ends, self.work, report, self.reader)
         if self.shares_prefixes:
             from olmes.models.hf.continuous import generate_stream
             from olmes.models.hf.prompt_cache import counting

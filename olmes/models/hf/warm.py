@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
+from olmes.models.chat.form import ChatForm
 from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.fingerprint import fingerprint_content, settings, weight_files
 from olmes.models.checkpoint.weight_files import TensorInfo, safetensors_header
@@ -38,8 +39,10 @@ class WarmMemory:
         """How often weights were read into an existing module."""
         self.tokenizers: dict[str, tuple[PreTrainedTokenizerBase, EncodingCache]] = {}
 
-    def encoder(self, name: str, folder: Path, *, trust: bool = False) -> Encoder:
-        """The tokenizer of a folder: a loaded one, where it has the same content.
+    def encoder(
+        self, name: str, folder: Path, form: ChatForm, template: str, *, trust: bool = False
+    ) -> Encoder:
+        """The tokenizer of a folder: a loaded one, where it has the same content and form.
 
         Raises:
             OlmesError: the folder has none.
@@ -51,6 +54,7 @@ class WarmMemory:
                 "tokenizer_config": content["tokenizer_config"],
                 "chat_template": content["chat_template"],
                 "config": content["config"],
+                "form": repr(form),
             }
         )
         if key not in self.tokenizers:
@@ -59,7 +63,7 @@ class WarmMemory:
                 EncodingCache(),
             )
         tokenizer, cache = self.tokenizers[key]
-        return Encoder(name, tokenizer, cache)
+        return Encoder(name, tokenizer, cache, form, template)
 
     def weights(
         self, name: str, folder: Path, dtype: str, device: str, trust: bool = False

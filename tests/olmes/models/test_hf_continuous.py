@@ -154,7 +154,7 @@ def test_few_cached_tokens_mean_few_rows_at_once(
     answer: Callable[..., list[Response]],
 ) -> None:
     from olmes.models.hf.continuous import BatchLimits, generate_stream
-    from olmes.models.hf.decoding import Endings
+    from olmes.models.hf.endings import Endings
     from olmes.models.hf.generation_rows import fit
     from olmes.models.hf.prompt_cache_support import limits
 

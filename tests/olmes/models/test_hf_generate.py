@@ -345,18 +345,18 @@ def test_a_chat_that_the_template_refuses_fails_alone(
     answer: Callable[..., list[Response]],
 ) -> None:
     template = (
-        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}"
+        "{% for m in messages %}{% if m['role'] == 'assistant' %}{{ raise_exception('no more') }}"
         "{% endif %}{{ m['content'] }}{% endfor %}"
     )
     model = model_of(build(tmp_path, template=template))
     refused = Request(
-        generation=Generation(max_tokens=3), messages=({"role": "system", "content": "x"},)
+        generation=Generation(max_tokens=3), messages=({"role": "assistant", "content": "x"},)
     )
     bad, good = answer(model, [refused, chat("abc", max_tokens=3)])
     assert bad.finish == "error"
-    assert "no system" in bad.error
+    assert "no more" in bad.error
     assert good.completion_tokens == 3
-    with pytest.raises(OlmesError, match="no system"):
+    with pytest.raises(OlmesError, match="no more"):
         model.encode(refused)
 
 
@@ -393,7 +393,7 @@ def test_a_stop_string_ends_a_row_wherever_it_ends_in_a_token(tiny: HFModel) -> 
     """Every stop string of three characters in a text, against looking at the whole text."""
     from array import array
 
-    from olmes.models.hf.decoding import Endings
+    from olmes.models.hf.endings import Endings
     from olmes.models.hf.generation_rows import GenerationRow
 
     text = "Paris has 15 apples: naïve café -> (B).\nAnswer <|x|> two million"

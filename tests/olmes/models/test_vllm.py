@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes.errors import OlmesError
+from olmes.models.options import Asking
 from olmes.models.spec import load_model
 from olmes.models.vllm import VLLMModel, parse_target
+from olmes.reasoning import split
 from olmes.types import Generation, Request
 from tests.known import known
+from tests.olmes.models.files.scripted_model import QUESTION, THINKS, build_scripted
 
 if TYPE_CHECKING:
     from olmes.types import Response
@@ -158,3 +161,38 @@ def test_what_does_not_fit_fails_alone(
     assert good.completion_tokens == 2
     assert model.engine["backend"] == "vllm"
     assert model.engine["max_length"] == 1024
+
+
+@pytest.mark.vllm
+def test_a_thought_is_followed_token_by_token(
+    tmp_path: Path, answer: Callable[..., list[Response]]
+) -> None:
+    """Stops and limits hold for the answer; what a thought may take, and what ends it, we say."""
+    if not HERE:
+        pytest.skip("needs vLLM in this environment; make test-vllm makes one")
+    script = "<think>\nStop here?\n</think>\n\nIt is 7. Stop"
+    build_scripted(tmp_path, script, template=THINKS)
+    found = load_model(f"vllm:{tmp_path}?gpu_memory_utilization=0.2", dtype="float32", device="cpu")
+    assert isinstance(found, VLLMModel)
+    settings: tuple[dict[str, Any], ...] = (
+        {"stop": ("Stop",)},
+        {"max_tokens": 3},
+        {"max_tokens": 200},
+        {"temperature": 0.01},
+    )
+    requests = [
+        Request(generation=Generation(**{"max_tokens": 40, **one}), messages=QUESTION)
+        for one in settings
+    ]
+    try:
+        responses = [split(one, found.reader) for one in answer(found, requests)]
+        found.asking = Asking(thinking_budget=8)
+        cut = split(answer(found, requests)[0], found.reader)
+    finally:
+        found.close()
+    assert {one.reasoning for one in responses} == {"Stop here?"}
+    stopped, short, whole, sampled = responses
+    assert (stopped.text, stopped.finish) == ("It is 7.", "stop")
+    assert short.completion_tokens == short.reasoning_tokens + 3
+    assert (whole.text, whole.finish) == ("It is 7. Stop", "stop") == (sampled.text, sampled.finish)
+    assert (cut.unfinished_thinking, cut.completion_tokens, cut.text) == (True, 8, "")

@@ -99,8 +99,7 @@ def load_model(
         from olmes.models.http.openai import OpenAIModel
 
         endpoint = parse_endpoint(parsed.target)
-        name = f"openai:{endpoint.model}@{endpoint.url}"
-        return OpenAIModel(name, endpoint, batch_size=batch_size, asking=asking)
+        return OpenAIModel(f"openai:{endpoint}", endpoint, batch_size=batch_size, asking=asking)
 
     if parsed.backend == "vllm":
         from olmes.models.vllm import VLLMModel, parse_target

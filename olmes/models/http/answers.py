@@ -62,6 +62,7 @@ class Reading:
             completion_tokens=completion,
             reasoning=thought,
             reasoning_tokens=of_thought or 0,
+            filtered=reason == "content_filter" and not stopped,
         )
         return self.unfinished(found, counted=of_thought is not None)
 

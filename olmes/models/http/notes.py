@@ -19,6 +19,8 @@ class Notes:
     answered: int = 0
     thoughts: int = 0
     """Responses with a thought."""
+    filtered: int = 0
+    """Responses that the server's content filter has cut."""
     all_thought: int = 0
     """Responses that ended by themselves with a thought and no answer."""
 
@@ -26,6 +28,7 @@ class Notes:
         """Count a response."""
         self.answered += not found.error
         self.thoughts += has_thought(found)
+        self.filtered += found.filtered
         self.all_thought += (
             bool(found.reasoning) and not found.text.strip() and found.finish == "stop"
         )
@@ -61,6 +64,11 @@ class Notes:
             said.append(
                 "--thinking on: no response holds a thought, so the model does not think or the "
                 "server does not tell; --request-body K=V gives the server's own switch."
+            )
+        if self.filtered:
+            said.append(
+                f"the server's content filter has cut {self.filtered} of {self.answered} responses, "
+                "which are counted as refusals."
             )
         if dialect.lowered:
             said.append(

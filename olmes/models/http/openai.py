@@ -6,26 +6,25 @@ docs/servers.md for what that means to a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TypeVar
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.hf.generation_rows import check_settings
-from olmes.models.http import bodies, probes, wire
-from olmes.models.http.answers import Reading, has_thought
+from olmes.models.http import bodies, probes
 from olmes.models.http.bodies import Continuation, Place
-from olmes.models.http.client import Call, HTTPClient, RequestFailure, never
-from olmes.models.http.dialect import Asked, Dialect
+from olmes.models.http.calls import Calls
+from olmes.models.http.client import Call, HTTPClient, RequestFailure
+from olmes.models.http.dialect import Dialect
 from olmes.models.http.endpoint import OFFICIAL, Endpoint
-from olmes.models.http.errors import RequestRefusedError
 from olmes.models.http.keys import Key, find_key
 from olmes.models.http.notes import Notes
 from olmes.models.http.pace import Patience
 from olmes.models.http.probes import Continues, Glimpse
-from olmes.models.http.wire import RequestBody, ScoredContinuation
+from olmes.models.http.wire import ScoredContinuation
 from olmes.models.options import ASKED, Asking
 from olmes.reasoning import FAMILIES, Reader
 from olmes.reasoning.families import WORDS
@@ -206,19 +205,22 @@ class OpenAIModel(Model):
         self, wanted: Mapping[str, tuple[Request, Continuation]]
     ) -> dict[str, Glimpse | RequestFailure]:
         found: dict[int, Glimpse | RequestFailure] = {}
-        read = probes.glimpse(Reading(path=wire.CHAT))
-        calls = [
-            self._call(wire.CHAT, Asked(request), partial(bodies.chat_messages, request, how), read)
-            for request, how in wanted.values()
-        ]
+        calls = [self.calls.probe(request, how) for request, how in wanted.values()]
         self.client.ask(calls, found.__setitem__)
         return dict(zip(wanted, (found[at] for at in range(len(calls))), strict=True))
+
+    @cached_property
+    def calls(self) -> Calls:
+        """What makes the calls."""
+        program = str(self.card.get("owned_by", ""))
+        place = Place(self.endpoint.hostname, program, self.window)
+        return Calls(self.endpoint.model, place, self.dialect, self.asking, self.reader)
 
     @cached_property
     def no_logprobs(self) -> str:
         """Why the server gives no log-probabilities of a prompt; empty when it does."""
         found: dict[int, ScoredContinuation | RequestFailure] = {}
-        self.client.ask([self._scoring_call("One two", " three")], found.__setitem__)
+        self.client.ask([self.calls.scoring("One two", " three")], found.__setitem__)
         return found[0].reason if isinstance(found[0], RequestFailure) else ""
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
@@ -232,7 +234,12 @@ class OpenAIModel(Model):
             if request.prompt is None and request.prefill and not self.continues:
                 done(index, Response(finish="error", error=self.continuation.why_not))
                 continue
-            calls.append(self._answer_call(request))
+            if request.prompt is not None:
+                calls.append(self.calls.plain(request))
+            else:
+                calls.append(
+                    self.calls.chat(request, self.continuation if request.prefill else None)
+                )
             positions.append(index)
 
         def report(at: int, result: Response | RequestFailure) -> None:
@@ -282,78 +289,7 @@ class OpenAIModel(Model):
                 if not continuation:  # nothing is certain
                     waiting[index][number] = ScoredContinuation(0.0, 0, 0)
                     continue
-                calls.append(self._scoring_call(context, continuation))
+                calls.append(self.calls.scoring(context, continuation))
                 positions.append((index, number))
             settle(index)
         self.client.ask(calls, report)
-
-    @cached_property
-    def place(self) -> Place:
-        """What of the server decides how it is asked."""
-        program = str(self.card.get("owned_by", ""))
-        return Place(self.endpoint.hostname, program, self.window)
-
-    def _call(
-        self,
-        path: str,
-        asked: Asked,
-        prompt: Callable[[], RequestBody],
-        read: Callable[[Any], Read],
-        again: Callable[[Any, RequestBody], bool] = never,
-    ) -> Call[Read]:
-        ways = len(bodies.switches(self.asking, self.place)) if path == wire.CHAT else 0
-
-        def body() -> RequestBody:
-            whole = bodies.complete(prompt(), path, asked, self.dialect, self.place, self.asking)
-            return {"model": self.endpoint.model, **whole}
-
-        def adapt(error: RequestRefusedError, refused: RequestBody) -> bool:
-            return self.dialect.adapt(path, error, refused, asked, ways)
-
-        def explain(error: RequestRefusedError, refused: RequestBody) -> str:
-            given = [one for way in bodies.switches(self.asking, self.place) for one in way]
-            return self.dialect.explain(path, error, refused, given)
-
-        return Call(path, body, read, adapt, explain, again)
-
-    def _answer_call(self, request: Request) -> Call[Response]:
-        chat = request.prompt is None
-        path = wire.CHAT if chat else wire.COMPLETIONS
-        if chat:
-            how = (self.continuation.how or "fields") if request.prefill else "fields"
-            prompt = partial(bodies.chat_messages, request, how)
-        else:
-            prompt = partial(plain_prompt, (request.prompt or "") + request.prefill)
-        read = Reading(
-            path=path,
-            stops=request.generation.stop,
-            prefill=request.prefill if chat else "",
-            echoes=chat and bool(request.prefill) and self.continuation.echoes,
-            reader=self.reader,
-            thinking=self.thought > 0,
-        )
-
-        def again(found: Response, sent: RequestBody) -> bool:
-            """A stop string that has ended a thought is not sent again: it holds for the answer."""
-            if "stop" not in sent or not has_thought(found):
-                return False
-            self.dialect.lacks.add((path, "stop"))
-            return read.cut_short(found)
-
-        asked = Asked(request, thought=self.thought if chat else 0)
-        return self._call(path, asked, prompt, read, again)
-
-    def _scoring_call(self, context: str, continuation: str) -> Call[ScoredContinuation]:
-        # One token more than is needed: some servers break on max_tokens=0. It is ignored.
-        request = Request(generation=probes.TINY, prompt=context + continuation)
-
-        def prompt() -> RequestBody:
-            return {"prompt": context + continuation, "echo": True, "logprobs": 1}
-
-        read = wire.continuation_reader(context, continuation)
-        return self._call(wire.COMPLETIONS, Asked(request), prompt, read)
-
-
-def plain_prompt(text: str) -> RequestBody:
-    """A body's prompt that is no chat."""
-    return {"prompt": text}

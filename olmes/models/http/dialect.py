@@ -89,6 +89,8 @@ class Dialect:
         """
         if error.status not in (400, 422) and not TEMPLATE_SAID.search(error.words):
             return False
+        if not NOT_TAKEN.search(error.words) and self.lower(error, body, asked):
+            return True
         for name in ADAPTABLE:
             if name in body and self.refuses(name, path, error):
                 self.lacks.add((path, name))
@@ -103,7 +105,7 @@ class Dialect:
         if ways > 1 and kwargs in body and self.refuses(kwargs, path, error):
             self.switches = 1
             return True
-        return self.lower(error, body, asked)
+        return False
 
     def lower(self, error: RequestRefusedError, body: RequestBody, asked: Asked) -> bool:
         """Whether a limit that was refused can be lowered without the answer losing its own."""
@@ -161,27 +163,29 @@ def room_in(words: str, sent: int) -> int | None:
     The ways in which vLLM, SGLang, llama.cpp, OpenAI and others say it; half of what was sent where the
     numbers cannot be read.
     """
-    numbers = {int(one.replace(",", "")) for one in re.findall(r"\d[\d,]*", words)}
-    window = re.search(r"(?:context|model|total)\D{0,40}?(\d{3,})", words, re.IGNORECASE)
+    window = re.search(
+        r"(?:context|sequence|max_model_len|total tokens)\D{0,40}?(\d{3,})", words, re.IGNORECASE
+    )
     prompt = re.search(
         r"(\d+)(?: tokens)? (?:of text |tokens )?(?:in|from|of) (?:the |your )?"
         r"(?:input|prompt|messages)"
+        r"|(\d+) (?:input|prompt) tokens"
         r"|(?:input|prompt|messages)\D{0,30}?(\d+)",
         words,
         re.IGNORECASE,
     )
     if window and prompt:
-        left = int(window[1]) - int(prompt[1] or prompt[2])
+        left = int(window[1]) - int(next(filter(None, prompt.groups())))
         if 0 < left < sent:
             return left
-    most = re.search(
-        r"(?:at most|maximum|max|less than or equal to|up to|<=|exceed\w*|\]?\[\d+,)\D{0,40}?(\d{2,})",
+    for most in re.finditer(
+        r"(?:at most|maximum|less than or equal to|up to|<=|exceed\w*|\[\d+,)\D{0,40}?(\d{2,})",
         words,
         re.IGNORECASE,
-    )
-    if most and not window and 0 < int(most[1]) < sent:
-        return int(most[1])
-    about = sent in numbers or re.search(r"max_\w*tokens|context.length|too (?:large|long)", words)
+    ):
+        if not window and 0 < int(most[1]) < sent:
+            return int(most[1])
+    about = re.search(rf"\b{sent}\b|max_\w*tokens|context.length|too (?:large|long)", words)
     return sent // 2 if about else None
 
 

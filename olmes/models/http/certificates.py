@@ -66,5 +66,6 @@ def why_not(error: BaseException) -> str:
         words = reason.replace("_", " ").lower() or str(error)
         return f"the TLS handshake failed: {words}"
     number = getattr(error, "errno", None)
-    text = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
-    return text or type(error).__name__
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -146,7 +146,7 @@ class HTTPClient:
         found: list[Answer | None] = []
 
         async def get() -> None:
-            async with open_session(self.url, self._headers, self.patience) as session:
+            async with open_session(self.url, self.patience) as session:
                 found.append(await self._get(session, url))
 
         with in_background(get()) as running:
@@ -157,7 +157,7 @@ class HTTPClient:
     async def _get(self, session: ClientSession, url: str) -> Answer | None:
         for attempt in range(1, LOOKUP_TRIES + 1):
             try:
-                answer = await send(session, "GET", url, None, self.patience)
+                answer = await send(session, url, None, self._headers, self.patience)
                 if answer.status != 403:  # a key may be good for asking and not for listing
                     check_status(answer, self._server)
                 return answer if answer.status == 200 else None
@@ -180,7 +180,7 @@ class HTTPClient:
         """Answer every call with `most` workers, who take turns as the pace allows."""
         waiting = iter(enumerate(calls))
         pace, health = Pace(self.most), Health()
-        async with open_session(self.url, self._headers, self.patience) as session:
+        async with open_session(self.url, self.patience) as session:
 
             async def work() -> None:
                 for position, call in waiting:
@@ -242,7 +242,8 @@ class HTTPClient:
         entered = await pace.enter()
         try:
             url = self.endpoint.of(call.path)
-            answer = (await send(session, "POST", url, body, self.patience)).inside()
+            sent = await send(session, url, body, self._headers, self.patience)
+            answer = sent.inside()
             health.misses = 0
             check_status(answer, self._server)
             try:

@@ -24,12 +24,11 @@ KEEP_ALIVE_SECONDS = 3.0
 close it, since a request that crosses with the closing is lost."""
 
 
-def open_session(url: str, headers: Mapping[str, str], patience: Patience) -> ClientSession:
+def open_session(url: str, patience: Patience) -> ClientSession:
     """Connections to a server, kept open between requests. For one event loop.
 
     Args:
         url: the server's.
-        headers: sent with every request; the key is one of them.
         patience: how long to wait.
 
     Raises:
@@ -39,7 +38,7 @@ def open_session(url: str, headers: Mapping[str, str], patience: Patience) -> Cl
 
     from olmes import __version__
 
-    ours = {"User-Agent": f"olmes/{__version__}", "Content-Type": "application/json"}
+    headers = {"User-Agent": f"olmes/{__version__}", "Content-Type": "application/json"}
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=0,
@@ -47,16 +46,29 @@ def open_session(url: str, headers: Mapping[str, str], patience: Patience) -> Cl
             keepalive_timeout=KEEP_ALIVE_SECONDS,
         ),
         timeout=aiohttp.ClientTimeout(total=patience.answer, sock_connect=patience.connect),
-        headers={**ours, **headers},
-        trust_env=True,  # the proxy settings of the environment
+        # The key is none of these: aiohttp sends a session's headers to a proxy as well.
+        headers=headers,
+        # Proxies are looked up in `send`; the passwords of a .netrc are no keys of ours.
+        trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
 
 async def send(
-    session: ClientSession, method: str, url: str, body: RequestBody | None, patience: Patience
+    session: ClientSession,
+    url: str,
+    body: RequestBody | None,
+    headers: Mapping[str, str],
+    patience: Patience,
 ) -> Answer:
     """Send a request and read the whole answer, of whatever status. Redirects are not followed.
+
+    Args:
+        session: the connections.
+        url: where to.
+        body: what to POST; None sends a GET.
+        headers: for the server alone.
+        patience: how long to wait.
 
     Raises:
         UnreachableError: no connection, or it broke before an answer.
@@ -70,7 +82,13 @@ async def send(
     remedy = proxy.remedy if proxy else ""
     data = None if body is None else json.dumps(body).encode("ascii")
     try:
-        async with session.request(method, url, data=data, allow_redirects=False) as response:
+        async with session.request(
+            "GET" if body is None else "POST",
+            url,
+            data=data,
+            allow_redirects=False,
+            **(proxy.route(url, headers) if proxy else {"headers": headers}),
+        ) as response:
             read = bytearray()
             async for chunk in response.content.iter_any():
                 read += chunk
@@ -83,15 +101,16 @@ async def send(
             "set $SSL_CERT_FILE to the CA bundle of its authority."
         ) from None
     except aiohttp.ConnectionTimeoutError:
-        reason = f"no connection within {patience.connect:g} s"
-        raise UnreachableError(reason, counted=False) from None
+        reason = f"no connection within {patience.connect:g} s{way}"
+        raise UnreachableError(reason, counted=False, remedy=remedy) from None
     except aiohttp.ClientHttpProxyError as error:
         raise refused_by(proxy, error.status) from None
     except aiohttp.ClientProxyConnectionError as error:
         reason = f"{proxy} does not answer: {why_not(error.os_error)}"
         raise UnreachableError(reason, counted=False, remedy=remedy) from None
     except aiohttp.ClientConnectorError as error:
-        raise UnreachableError(why_not(error.os_error), counted=False) from None
+        reason = f"{why_not(error.os_error)}{way}"
+        raise UnreachableError(reason, counted=False, remedy=remedy) from None
     except TimeoutError:
         raise PassingError(
             f"no complete answer within {patience.answer:g} s", overload=True

@@ -7,6 +7,8 @@ import runpy
 import socket
 import ssl
 import subprocess
+import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,6 +206,35 @@ def test_a_proxy_that_is_down_is_named(server: Any, monkeypatch: pytest.MonkeyPa
     assert ask(model_at(server.url))[0].text == "w0"
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_requests_go_through_a_proxy_with_its_password_and_no_other(
+    server: Any, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server stands in for a proxy here: it gets every request, whatever its address.
+    monkeypatch.setenv("HTTP_PROXY", f"{scheme}me:p%40ss@127.0.0.1:{server.port}")
+    monkeypatch.setenv("OLMES_API_KEY", "sk-very-secret")
+    (tmp_path / "netrc").write_text("default login you password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert ask(model_at("http://server.example/v1"))[0].text == "w0"
+    assert server.headers[-1]["proxy-authorization"] == "Basic " + b64encode(b"me:p@ss").decode()
+    assert server.headers[-1]["authorization"] == "Bearer sk-very-secret"
+    assert server.headers[-1]["host"] == "server.example"
+
+
+def test_a_proxy_that_cannot_be_gone_through_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
+    with pytest.raises(OlmesError, match=r"\$https_proxy names a socks5 proxy.* \$no_proxy"):
+        ask(model_at("https://server.example/v1"))
+
+
+def test_a_proxy_that_has_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://no-such-host.invalid:3128")
+    with pytest.raises(OlmesError, match="through the proxy no-such-host.invalid:3128 of"):
+        ask(model_at("http://server.example/v1"))
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [
@@ -214,11 +245,32 @@ def test_a_proxy_that_is_down_is_named(server: Any, monkeypatch: pytest.MonkeyPa
 def test_what_a_proxy_says_names_the_proxy(
     server: Any, monkeypatch: pytest.MonkeyPatch, status: int, message: str
 ) -> None:
-    # The server stands in for a proxy here: it gets every request, whatever its address.
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
     server.faults = lambda number, body: f"status {status}"
     with pytest.raises(OlmesError, match=message):
         ask(model_at("http://server.example/v1"))
+
+
+def test_the_key_does_not_go_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLMES_API_KEY", "sk-very-secret")
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://me:pw@127.0.0.1:{proxy.getsockname()[1]}")
+        heard: list[bytes] = []
+
+        def listen() -> None:
+            connection, _ = proxy.accept()
+            heard.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
+            connection.close()
+
+        listening = threading.Thread(target=listen)
+        listening.start()
+        with pytest.raises(OlmesError, match="wants a user name and a password"):
+            ask(model_at("https://server.example/v1"))
+        listening.join()
+    assert heard[0].startswith(b"CONNECT server.example:443")
+    assert b"Basic " + b64encode(b"me:pw") in heard[0]
+    assert b"sk-very-secret" not in heard[0]
 
 
 def test_a_proxy_that_opens_no_way_is_named(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,6 +188,7 @@ class ResponseJson(TypedDict):
     reasoning: NotRequired[str]
     reasoning_tokens: NotRequired[int]
     unfinished_thinking: NotRequired[bool]
+    filtered: NotRequired[bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,9 +213,11 @@ class Response:
     """Of `completion_tokens`, those of the thought, as far as it is known."""
     unfinished_thinking: bool = False
     """Whether the response ended inside its thought: there is no answer."""
+    filtered: bool = False
+    """Whether a server's content filter has cut it."""
 
     def to_json(self) -> ResponseJson:
-        """A JSON object with every field; those of a thought where there is one."""
+        """A JSON object with every field; those of a thought, or of a filter, where there is one."""
         # Written out, because it is made several times a response.
         row: ResponseJson = {
             "text": self.text,
@@ -229,6 +232,8 @@ class Response:
             row["reasoning"] = self.reasoning
             row["reasoning_tokens"] = self.reasoning_tokens
             row["unfinished_thinking"] = self.unfinished_thinking
+        if self.filtered:
+            row["filtered"] = True
         return row
 
     @classmethod

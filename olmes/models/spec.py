@@ -116,8 +116,7 @@ def load_model(
         from olmes.models.http.openai import OpenAIModel
 
         endpoint = parse_endpoint(parsed.target)
-        name = f"openai:{endpoint.model}@{endpoint.url}"
-        server = OpenAIModel(name, endpoint, batch_size=batch_size, asking=asking)
+        server = OpenAIModel(f"openai:{endpoint}", endpoint, batch_size=batch_size, asking=asking)
         return titled(server, served_title(endpoint.model))
 
     if parsed.backend == "vllm":

@@ -35,10 +35,11 @@ FLAGS = (
     "timeout",
     "crashed",
 )
-"""What is counted beside a score: request failed; blank response; the response refuses; cut at the
-token limit; it ended inside its thought; prompt cut from the left; no answer found; the answer is not
-in the form asked for; the judge gave no judgement; marks of a thought stand in the answer, as nothing
-took them out; a scorer hit its time or memory limit; a scorer broke."""
+"""What is counted beside a score: request failed; blank response; the response refuses, or a server's
+content filter has cut it; cut at the token limit; it ended inside its thought; prompt cut from the
+left; no answer found; the answer is not in the form asked for; the judge gave no judgement; marks of a
+thought stand in the answer, as nothing took them out; a scorer hit its time or memory limit; a scorer
+broke."""
 
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
 Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{8,64}$")]

@@ -19,7 +19,14 @@ from olmes.requests.callbacks import RunCallback
 from olmes.requests.plan import Plan
 from olmes.runs.needs import clearer
 from olmes.runs.options import RunOptions
-from olmes.runs.planning import Target, load_judge, plan_run, tasks_of, to_stderr
+from olmes.runs.planning import (
+    Target,
+    load_judge,
+    plan_run,
+    tasks_of,
+    to_stderr,
+    with_settings,
+)
 from olmes.runs.run import run
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import check_look
@@ -118,7 +125,10 @@ class Evaluation:
         options = self.options
         with clearer(model):
             own = model.sampling if options.sampling == "model" else {}
-            kind = content_hash([model.thinks, own])
+            asked = with_settings(self.tasks, options.settings or {})
+            # A server is asked whether its model thinks only where that decides something.
+            thinks = any(task.formulation.prefill for task in asked) and model.thinks
+            kind = content_hash([thinks, own])
         if kind in self.shared and not isinstance(model, ReplayModel):
             return self.shared[kind]
         plan = plan_run(

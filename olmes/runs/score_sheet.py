@@ -190,7 +190,7 @@ def flags_of(response: Response) -> list[str]:
         "failed": bool(response.error),
         "empty": not (response.error or response.logprobs or response.unfinished_thinking)
         and not response.text.strip(),
-        "refusal": REFUSAL.match(response.text) is not None,
+        "refusal": response.filtered or REFUSAL.match(response.text) is not None,
         "truncated": response.finish == "length",
         "unfinished_thinking": response.unfinished_thinking,
         "prompt_truncated": response.prompt_truncated > 0,

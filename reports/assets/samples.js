@@ -217,7 +217,9 @@
     const answer = marked(response.text ?? "", sample.extracted);
     const ends = { stop: "stopped", length: "cut at the token limit", error: "failed" };
     const facts = [
-      ends[response.finish] ?? "no response",
+      response.filtered
+        ? "cut by the server's content filter"
+        : (ends[response.finish] ?? "no response"),
       `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens${response.reasoning_tokens ? `, ${response.reasoning_tokens} of them thought` : ""}`,
       response.prompt_truncated && `${response.prompt_truncated} prompt tokens cut`,
       `item ${sample.doc_hash}, prompt ${sample.prompt_hash}`,

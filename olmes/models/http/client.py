@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from olmes.errors import OlmesError
 from olmes.models.hf.generation_rows import UnanswerableError
 from olmes.models.http.background import in_background
+from olmes.models.http.endpoint import Endpoint
 from olmes.models.http.errors import (
     Answer,
     PassingError,
     RequestRefusedError,
+    Server,
     UnreachableError,
     check_status,
 )
+from olmes.models.http.keys import Key, to_set
 from olmes.models.http.pace import Pace, Patience
+from olmes.models.http.proxy import proxy_of
 from olmes.models.http.transport import open_session, send
 from olmes.models.http.wire import RequestBody
 
@@ -35,6 +39,11 @@ T = TypeVar("T")
 LOOKUP_TRIES = 3
 GIVEN_UP_IN_A_ROW = 20
 """Requests given up with no success between them, after which the server counts as broken."""
+
+
+def never(*_: object) -> bool:
+    """Whether to ask again, where nothing speaks for it."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,10 @@ class Call(Generic[T]):
     is tried again), UnanswerableError when it never will be."""
     adapt: Callable[[RequestRefusedError, RequestBody], bool]
     """Given a refusal and the body that was refused: whether the next body will be another one."""
+    explain: Callable[[RequestRefusedError, RequestBody], str]
+    """Given the same: why the request failed, with the remedy."""
+    again: Callable[[T, RequestBody], bool] = never
+    """Given what was read and the body that was sent: whether to ask again, by another body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +87,27 @@ class HTTPClient:
     """Asks one server.
 
     Args:
-        url: the base address, to which paths are appended.
-        key: sent as a bearer token; never written anywhere. Empty when there is none.
-        model: the model's name, for errors.
+        endpoint: the server, and the model's name there.
+        key: sent in a header; never written anywhere.
         most: requests at once, at most.
         patience: how long to wait and how often to try.
     """
 
-    def __init__(self, url: str, key: str, model: str, *, most: int, patience: Patience) -> None:
-        self.url, self.model, self.most, self.patience = url, model, most, patience
-        self._key = key
+    def __init__(self, endpoint: Endpoint, key: Key, *, most: int, patience: Patience) -> None:
+        self.endpoint, self.url, self.most, self.patience = endpoint, endpoint.url, most, patience
+        self._headers: dict[str, str] = {}
+        if key.secret and endpoint.azure:
+            self._headers["api-key"] = key.secret
+        elif key.secret:
+            self._headers["Authorization"] = f"Bearer {key.secret}"
+        proxy = proxy_of(self.url)
+        self._server = Server(
+            model=endpoint.model,
+            url=self.url,
+            secret=key.secret,
+            keys=to_set(endpoint),
+            way=f" through {proxy}" if proxy else "",
+        )
 
     def ask(
         self, calls: Sequence[Call[T]], done: Callable[[int, T | RequestFailure], None]
@@ -122,7 +146,7 @@ class HTTPClient:
         found: list[Answer | None] = []
 
         async def get() -> None:
-            async with open_session(self._key, self.patience) as session:
+            async with open_session(self.url, self.patience) as session:
                 found.append(await self._get(session, url))
 
         with in_background(get()) as running:
@@ -133,9 +157,9 @@ class HTTPClient:
     async def _get(self, session: ClientSession, url: str) -> Answer | None:
         for attempt in range(1, LOOKUP_TRIES + 1):
             try:
-                answer = await send(session, "GET", url, None, self.patience)
+                answer = await send(session, url, None, self._headers, self.patience)
                 if answer.status != 403:  # a key may be good for asking and not for listing
-                    check_status(answer, self.model, self.url, self._key)
+                    check_status(answer, self._server)
                 return answer if answer.status == 200 else None
             except UnanswerableError:
                 return None
@@ -143,8 +167,8 @@ class HTTPClient:
                 if attempt == LOOKUP_TRIES:
                     if isinstance(error, UnreachableError):
                         raise OlmesError(
-                            f"nothing answers at {self.url} ({error}); start the server, or fix "
-                            "the address."
+                            f"nothing answers at {self.url} ({error}); "
+                            f"{error.remedy or 'start the server, or fix the address'}."
                         ) from None
                     return None
                 await asyncio.sleep(self.patience.wait(attempt))
@@ -156,7 +180,7 @@ class HTTPClient:
         """Answer every call with `most` workers, who take turns as the pace allows."""
         waiting = iter(enumerate(calls))
         pace, health = Pace(self.most), Health()
-        async with open_session(self._key, self.patience) as session:
+        async with open_session(self.url, self.patience) as session:
 
             async def work() -> None:
                 for position, call in waiting:
@@ -180,7 +204,7 @@ class HTTPClient:
             except RequestRefusedError as error:
                 if call.adapt(error, body) and call.body() != body:
                     continue
-                return RequestFailure(str(error))
+                return RequestFailure(call.explain(error, body))
             except UnanswerableError as error:
                 return RequestFailure(str(error))
             except PassingError as error:
@@ -196,6 +220,8 @@ class HTTPClient:
                 await asyncio.sleep(wait)
             else:
                 health.last_success, health.given_up = time.monotonic(), 0
+                if call.again(result, body) and call.body() != body:
+                    continue
                 return result
 
     async def _try(
@@ -215,9 +241,11 @@ class HTTPClient:
         """
         entered = await pace.enter()
         try:
-            answer = await send(session, "POST", f"{self.url}/{call.path}", body, self.patience)
+            url = self.endpoint.of(call.path)
+            sent = await send(session, url, body, self._headers, self.patience)
+            answer = sent.inside()
             health.misses = 0
-            check_status(answer, self.model, self.url, self._key)
+            check_status(answer, self._server)
             try:
                 result = call.read(answer.json())
             except ValueError as error:
@@ -247,8 +275,8 @@ class HTTPClient:
         silent = now - health.first_miss
         if health.misses >= self.patience.misses and silent >= self.patience.silence:
             raise OlmesError(
-                f"{self.url} has stopped answering ({error}); start the server again, and the "
-                "same command resumes the run."
+                f"{self.url} has stopped answering ({error}); "
+                f"{error.remedy or 'start the server again'}, and the same command resumes the run."
             )
 
     def _check_pause(self, error: PassingError) -> None:

@@ -1,16 +1,18 @@
-"""Which model on which server, and the key for it."""
+"""Which model on which server."""
 
 from __future__ import annotations
 
-import os
+import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from olmes.errors import OlmesError
 
 OFFICIAL = "https://api.openai.com/v1"
-KEYS = ("OLMES_API_KEY", "OPENAI_API_KEY")
+VERSION = "api-version"
+"""The one field of a query that an address may have (Azure's)."""
+AZURE = ("azure.com", "azure-api.net", "azure.us", "azure.cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +22,54 @@ class Endpoint:
     model: str
     url: str
     """Normalised: lower-case host, no slash at the end, no credentials."""
+    query: str = ""
+    """Appended to every address: Azure's `api-version=...`."""
 
     @property
     def host(self) -> str:
         """Host and port."""
         return urlsplit(self.url).netloc
 
+    @property
+    def hostname(self) -> str:
+        """The host alone."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def azure(self) -> bool:
+        """Whether it is asked in Azure's way, with the key in a header `api-key`."""
+        under = any(self.hostname.endswith(f".{one}") for one in AZURE)
+        return bool(self.query) or under
+
+    @property
+    def loopback(self) -> bool:
+        """Whether what is sent stays on this machine."""
+        if self.hostname == "localhost" or self.hostname.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(self.hostname).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def open_air(self) -> bool:
+        """Whether what is sent goes over a network that anyone on the way can read."""
+        return self.url.startswith("http://") and not self.loopback
+
+    def of(self, path: str) -> str:
+        """The address of a path of the server."""
+        return f"{self.url}/{path}" + (f"?{self.query}" if self.query else "")
+
+    def __str__(self) -> str:
+        """As a user writes it."""
+        return f"{self.model}@{self.url}" + (f"?{self.query}" if self.query else "")
+
 
 def parse_endpoint(target: str) -> Endpoint:
     """`NAME@URL`, or `NAME` alone for the official endpoint.
 
-    `/v1` is appended to a URL without a path; another path is taken as it is written.
+    `/v1` is appended to a URL without a path (with an `api-version`, Azure's path of the deployment);
+    another path is taken as it is written.
 
     Raises:
         OlmesError: there is no name, or the address is not one.
@@ -55,31 +94,19 @@ def parse_endpoint(target: str) -> Endpoint:
         host, port = "", None
     if not host or re.search(r"\s", found["url"]):
         raise OlmesError("the server's address cannot be read; write it as in http://HOST:8000/v1.")
-    if parts.username is not None or parts.query or parts.fragment:
+    fields = parse_qsl(parts.query, keep_blank_values=True)
+    version = len(fields) == 1 and fields[0][0] == VERSION and fields[0][1].strip("/")
+    if parts.username is not None or (parts.query and not version) or parts.fragment:
         # The address goes into records and on the screen; none of it is repeated here.
         raise OlmesError(
             "the server's address contains a password, a query or a fragment, which would end up in "
-            "records; give scheme, host and path alone, and the key in $OLMES_API_KEY."
+            f"records; give scheme, host and path alone (and ?{VERSION}=... for Azure), and the key in "
+            "$OLMES_API_KEY."
         )
     path = re.sub(r"/(chat/)?completions$", "", re.sub(r"/+", "/", parts.path).rstrip("/"))
     netloc = f"[{host}]" if ":" in host else host
     if port and port != {"http": 80, "https": 443}[parts.scheme.lower()]:
         netloc += f":{port}"
-    return Endpoint(name, f"{parts.scheme.lower()}://{netloc}{path or '/v1'}")
-
-
-def find_key(endpoint: Endpoint) -> str:
-    """The key of the environment; empty when there is none.
-
-    Raises:
-        OlmesError: the official endpoint is asked without one, or it cannot be sent.
-    """
-    key = next((os.environ[name].strip() for name in KEYS if os.environ.get(name)), "")
-    if not key and endpoint.url == OFFICIAL:
-        raise OlmesError(
-            f"{OFFICIAL} needs a key; set $OLMES_API_KEY or $OPENAI_API_KEY, or name another "
-            "server: openai:NAME@URL."
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise OlmesError("the key contains characters that no key has; set $OLMES_API_KEY again.")
-    return key
+    query = urlencode({VERSION: version}) if version else ""
+    base = f"/openai/deployments/{quote(name, safe='')}" if query else "/v1"
+    return Endpoint(name, f"{parts.scheme.lower()}://{netloc}{path or base}", query)

@@ -6,34 +6,42 @@ docs/servers.md for what that means to a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, partial
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TypeVar
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.hf.generation_rows import check_settings
-from olmes.models.http import wire
+from olmes.models.http import bodies, probes
+from olmes.models.http.bodies import Continuation, Place
+from olmes.models.http.calls import Calls
 from olmes.models.http.client import Call, HTTPClient, RequestFailure
-from olmes.models.http.endpoint import OFFICIAL, Endpoint, find_key
+from olmes.models.http.dialect import Dialect
+from olmes.models.http.endpoint import OFFICIAL, Endpoint
+from olmes.models.http.keys import Key, find_key
+from olmes.models.http.notes import Notes
 from olmes.models.http.pace import Patience
-from olmes.models.http.wire import RequestBody, ScoredContinuation
+from olmes.models.http.probes import Continues, Glimpse
+from olmes.models.http.wire import ScoredContinuation
 from olmes.models.options import ASKED, Asking
+from olmes.reasoning import FAMILIES, Reader
+from olmes.reasoning.families import WORDS
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash
-from olmes.types import Generation, JsonObject, Request, Response
+from olmes.types import JsonObject, Request, Response
 
 Read = TypeVar("Read")
 MOST_AT_ONCE = 32
 STABLE = ("owned_by", "root", "max_model_len")
 """What a list of models says that is the same at every call (vLLM's `created` is the time of day)."""
-TINY = Generation(max_tokens=1)
+SLOWEST = 20.0
+"""Tokens of a thought a second that an answer is waited for."""
+MARKS = tuple(family for family in FAMILIES if family.name not in WORDS)
+"""What may end a thought that the server's template has begun."""
 ModelCard = dict[str, str | int]
 """What a server's list of models says of a model, as far as it is `STABLE`."""
-NO_PREFILL = (
-    "this task has a prefill, and the server cannot continue a prefilled answer; serve the model "
-    "with vLLM or SGLang, or leave the prefill out: --set TASK.prefill="
-)
 NO_CHAT_LOGPROBS = (
     "a server gives no log-probabilities of answers to a chat, because it renders the chat itself; "
     "evaluate the model with hf:"
@@ -55,8 +63,8 @@ class OpenAIModel(Model):
         asking: how the model is asked.
 
     Raises:
-        OlmesError: from any method but `encode`: the server cannot be reached, refuses the key, has
-            no such model or fails every request.
+        OlmesError: `asking` holds what a server cannot do. From any method but `encode`: the server
+            cannot be reached, refuses the key, has no such model or fails every request.
     """
 
     def __init__(
@@ -74,20 +82,23 @@ class OpenAIModel(Model):
         self.served = True
         self.endpoint = endpoint
         self.batch_size = batch_size or MOST_AT_ONCE
-        self.patience = patience or Patience()
         self.asking = asking
-        self.dialect = wire.Dialect()
+        bodies.check_asking(asking)
+        self.thought = bodies.budget_of(asking)
+        default = Patience()
+        self.patience = patience or replace(default, answer=default.answer + self.thought / SLOWEST)
+        self.dialect = Dialect()
+        self.seen = Notes()
+
+    @cached_property
+    def key(self) -> Key:
+        """The key for the server, from the environment."""
+        return find_key(self.endpoint)
 
     @cached_property
     def client(self) -> HTTPClient:
         """What talks to the server."""
-        return HTTPClient(
-            self.endpoint.url,
-            find_key(self.endpoint),
-            self.endpoint.model,
-            most=self.batch_size,
-            patience=self.patience,
-        )
+        return HTTPClient(self.endpoint, self.key, most=self.batch_size, patience=self.patience)
 
     @cached_property
     def card(self) -> ModelCard:
@@ -96,7 +107,7 @@ class OpenAIModel(Model):
         Raises:
             OlmesError: nothing answers, or the key is refused.
         """
-        answer = self.client.look_up(f"{self.endpoint.url}/models")
+        answer = self.client.look_up(self.endpoint.of("models"))
         try:
             listed = answer.json() if answer else None
         except ValueError:
@@ -132,9 +143,8 @@ class OpenAIModel(Model):
 
         No weights can be seen: a server that changes them behind a name goes unnoticed.
         """
-        return content_hash(
-            {"name": self.endpoint.model, "url": self.endpoint.url, "card": self.card}
-        )
+        known = {"name": self.endpoint.model, "url": self.endpoint.url, "card": self.card}
+        return content_hash(known | ({"query": self.endpoint.query} if self.endpoint.query else {}))
 
     @property
     def engine(self) -> JsonObject:
@@ -149,41 +159,69 @@ class OpenAIModel(Model):
 
     def encode(self, request: Request) -> EncodedPrompt:
         """What is sent: the plain prompt, or the chat as JSON. The server makes tokens of it."""
+        asking = self.asking
         if request.prompt is not None:
-            text = request.prompt + request.prefill
-        else:
-            text = jsonl.dumps(wire.chat_messages(request))
+            return EncodedPrompt(text=request.prompt + request.prefill, token_ids=())
+        body: JsonObject = {**bodies.chat_messages(request)}
+        for switch in bodies.switches(asking, Place(self.endpoint.hostname))[:1]:
+            body |= switch
+        text = jsonl.dumps(bodies.laid_over(body, asking.request_body))
         return EncodedPrompt(text=text, token_ids=())
 
+    @property
+    def reader(self) -> Reader:
+        """How responses are taken apart: where a thought is asked for, its closing mark will do."""
+        return self.asking.reader(MARKS if self.asking.thinking == "on" else ())
+
     @cached_property
-    def continues(self) -> bool:
-        """Whether the server continues a prefilled answer (`continue_final_message`).
-
-        Measured by the tokens of a prompt: servers that do not know the field close the prefilled
-        answer and open another, which takes more of them, or refuse it.
-        """
-        if self.endpoint.url == OFFICIAL:
+    def thinks(self) -> bool:
+        """Whether the model thinks: as it is asked to, or else as a request of a few tokens shows."""
+        if self.asking.thinking != "auto" or self.thought:
+            return self.asking.thinking != "off"
+        try:
+            shown = probes.shows_thought(self._probe)
+        except OlmesError:  # a server that is not there is the run's to tell
             return False
-        chat = Request(
-            generation=TINY, messages=({"role": "user", "content": "Count."},), prefill="One"
-        )
-        counts: dict[int, int | RequestFailure] = {}
-        reads = partial(wire.tokens_of, name="prompt_tokens")
+        self.seen.thoughts += shown
+        return shown
 
-        def closed() -> RequestBody:
-            turns: RequestBody = {"messages": wire.chat_messages(chat)["messages"]}
-            return self._body(turns, wire.CHAT, chat)
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was found out about the server that a reader of the numbers must know."""
+        return self.seen.sentences(self.asking, self.dialect, self.endpoint, self.key)
 
-        bodies = (partial(self._chat_body, chat), closed)
-        self.client.ask([self._call(wire.CHAT, body, reads) for body in bodies], counts.__setitem__)
-        continued, ended = counts[0], counts[1]
-        return isinstance(continued, int) and isinstance(ended, int) and 0 < continued < ended
+    @cached_property
+    def continuation(self) -> Continues:
+        """How the server continues a begun answer, and else why it does not."""
+        if self.endpoint.url == OFFICIAL:
+            return Continues(None, why_not=probes.NO_PREFILL)
+        return probes.find_continuation(self._probe)
+
+    @property
+    def continues(self) -> bool:
+        """Whether the server continues a begun answer."""
+        return self.continuation.how is not None
+
+    def _probe(
+        self, wanted: Mapping[str, tuple[Request, Continuation]]
+    ) -> dict[str, Glimpse | RequestFailure]:
+        found: dict[int, Glimpse | RequestFailure] = {}
+        calls = [self.calls.probe(request, how) for request, how in wanted.values()]
+        self.client.ask(calls, found.__setitem__)
+        return dict(zip(wanted, (found[at] for at in range(len(calls))), strict=True))
+
+    @cached_property
+    def calls(self) -> Calls:
+        """What makes the calls."""
+        program = str(self.card.get("owned_by", ""))
+        place = Place(self.endpoint.hostname, program, self.window)
+        return Calls(self.endpoint.model, place, self.dialect, self.asking, self.reader)
 
     @cached_property
     def no_logprobs(self) -> str:
         """Why the server gives no log-probabilities of a prompt; empty when it does."""
         found: dict[int, ScoredContinuation | RequestFailure] = {}
-        self.client.ask([self._scoring_call("One two", " three")], found.__setitem__)
+        self.client.ask([self.calls.scoring("One two", " three")], found.__setitem__)
         return found[0].reason if isinstance(found[0], RequestFailure) else ""
 
     def refusal(self, request: Request) -> str:
@@ -207,17 +245,20 @@ class OpenAIModel(Model):
         positions: list[int] = []
         for index, request in enumerate(requests):
             if request.prompt is None and request.prefill and not self.continues:
-                done(index, Response(finish="error", error=NO_PREFILL))
+                done(index, Response(finish="error", error=self.continuation.why_not))
                 continue
-            chat = request.prompt is None
-            path = wire.CHAT if chat else wire.COMPLETIONS
-            body = partial(self._chat_body if chat else self._plain_body, request)
-            calls.append(self._call(path, body, wire.reader(path, request.generation.stop)))
+            if request.prompt is not None:
+                calls.append(self.calls.plain(request))
+            else:
+                calls.append(
+                    self.calls.chat(request, self.continuation if request.prefill else None)
+                )
             positions.append(index)
 
         def report(at: int, result: Response | RequestFailure) -> None:
             if isinstance(result, RequestFailure):
                 result = Response(finish="error", error=result.reason)
+            self.seen.note(result)
             done(positions[at], result)
 
         self.client.ask(calls, report)
@@ -261,32 +302,7 @@ class OpenAIModel(Model):
                 if not continuation:  # nothing is certain
                     waiting[index][number] = ScoredContinuation(0.0, 0, 0)
                     continue
-                calls.append(self._scoring_call(context, continuation))
+                calls.append(self.calls.scoring(context, continuation))
                 positions.append((index, number))
             settle(index)
         self.client.ask(calls, report)
-
-    def _call(
-        self, path: str, body: Callable[[], RequestBody], read: Callable[[Any], Read]
-    ) -> Call[Read]:
-        return Call(path, body, read, partial(self.dialect.adapt, path))
-
-    def _body(self, prompt: RequestBody, path: str, request: Request) -> RequestBody:
-        settings = wire.settings(path, request, self.dialect, self.window)
-        return {"model": self.endpoint.model, **prompt, **settings}
-
-    def _chat_body(self, request: Request) -> RequestBody:
-        return self._body(wire.chat_messages(request), wire.CHAT, request)
-
-    def _plain_body(self, request: Request) -> RequestBody:
-        prompt = (request.prompt or "") + request.prefill
-        return self._body({"prompt": prompt}, wire.COMPLETIONS, request)
-
-    def _scoring_call(self, context: str, continuation: str) -> Call[ScoredContinuation]:
-        # One token more than is needed: some servers break on max_tokens=0. It is ignored.
-        request = Request(generation=TINY, prompt=context + continuation)
-
-        def body() -> RequestBody:
-            return {**self._plain_body(request), "echo": True, "logprobs": 1}
-
-        return self._call(wire.COMPLETIONS, body, wire.continuation_reader(context, continuation))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
+from olmes.models.http.certificates import certificates, why_not
 from olmes.models.http.errors import Answer, PassingError, UnreachableError
 from olmes.models.http.pace import Patience
+from olmes.models.http.proxy import Proxy, proxy_of
 
 if TYPE_CHECKING:
-    import ssl
-
     from aiohttp import ClientSession
 
     from olmes.models.http.wire import RequestBody
@@ -26,55 +24,71 @@ KEEP_ALIVE_SECONDS = 3.0
 close it, since a request that crosses with the closing is lost."""
 
 
-def open_session(key: str, patience: Patience) -> ClientSession:
-    """Connections to servers, kept open between requests. For one event loop."""
+def open_session(url: str, patience: Patience) -> ClientSession:
+    """Connections to a server, kept open between requests. For one event loop.
+
+    Args:
+        url: the server's.
+        patience: how long to wait.
+
+    Raises:
+        OlmesError: a CA bundle that the environment names is none.
+    """
     import aiohttp
 
     from olmes import __version__
 
     headers = {"User-Agent": f"olmes/{__version__}", "Content-Type": "application/json"}
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, ssl=certificates(), keepalive_timeout=KEEP_ALIVE_SECONDS
+            limit=0,
+            ssl=certificates() if url.startswith("https://") else True,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
         ),
         timeout=aiohttp.ClientTimeout(total=patience.answer, sock_connect=patience.connect),
+        # The key is none of these: aiohttp sends a session's headers to a proxy as well.
         headers=headers,
-        trust_env=True,  # the proxy settings of the environment
+        # Proxies are looked up in `send`; the passwords of a .netrc are no keys of ours.
+        trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
 
-@cache
-def certificates() -> ssl.SSLContext:
-    """The system's authorities and Mozilla's list, or a bundle the user names."""
-    import ssl
-
-    import certifi  # comes with requests
-
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    if (bundle := os.environ.get("REQUESTS_CA_BUNDLE")) and Path(bundle).is_file():
-        context.load_verify_locations(bundle)
-    return context
-
-
 async def send(
-    session: ClientSession, method: str, url: str, body: RequestBody | None, patience: Patience
+    session: ClientSession,
+    url: str,
+    body: RequestBody | None,
+    headers: Mapping[str, str],
+    patience: Patience,
 ) -> Answer:
     """Send a request and read the whole answer, of whatever status. Redirects are not followed.
+
+    Args:
+        session: the connections.
+        url: where to.
+        body: what to POST; None sends a GET.
+        headers: for the server alone.
+        patience: how long to wait.
 
     Raises:
         UnreachableError: no connection, or it broke before an answer.
         PassingError: the answer was cut off, took too long or is not HTTP.
-        OlmesError: the server cannot prove who it is.
+        OlmesError: the server cannot prove who it is, or a proxy lets nothing through.
     """
     import aiohttp
 
+    proxy = proxy_of(url)
+    way = f" through {proxy}" if proxy else ""
+    remedy = proxy.remedy if proxy else ""
     data = None if body is None else json.dumps(body).encode("ascii")
     try:
-        async with session.request(method, url, data=data, allow_redirects=False) as response:
+        async with session.request(
+            "GET" if body is None else "POST",
+            url,
+            data=data,
+            allow_redirects=False,
+            **(proxy.route(url, headers) if proxy else {"headers": headers}),
+        ) as response:
             read = bytearray()
             async for chunk in response.content.iter_any():
                 read += chunk
@@ -87,24 +101,36 @@ async def send(
             "set $SSL_CERT_FILE to the CA bundle of its authority."
         ) from None
     except aiohttp.ConnectionTimeoutError:
-        reason = f"no connection within {patience.connect:g} s"
-        raise UnreachableError(reason, counted=False) from None
+        reason = f"no connection within {patience.connect:g} s{way}"
+        raise UnreachableError(reason, counted=False, remedy=remedy) from None
+    except aiohttp.ClientHttpProxyError as error:
+        raise refused_by(proxy, error.status) from None
+    except aiohttp.ClientProxyConnectionError as error:
+        reason = f"{proxy} does not answer: {why_not(error.os_error)}"
+        raise UnreachableError(reason, counted=False, remedy=remedy) from None
     except aiohttp.ClientConnectorError as error:
-        raise UnreachableError(plain_reason(error.os_error), counted=False) from None
+        reason = f"{why_not(error.os_error)}{way}"
+        raise UnreachableError(reason, counted=False, remedy=remedy) from None
     except TimeoutError:
         raise PassingError(
             f"no complete answer within {patience.answer:g} s", overload=True
         ) from None
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        raise UnreachableError(f"the connection broke ({plain_reason(error)})") from None
+        raise UnreachableError(
+            f"the connection broke ({why_not(error)}){way}", remedy=remedy
+        ) from None
     except aiohttp.ClientPayloadError:
         raise PassingError("the answer was cut off before its end") from None
     except (aiohttp.ClientError, ValueError) as error:
-        raise PassingError(f"the answer is not HTTP ({type(error).__name__})") from None
+        raise PassingError(f"the answer is not HTTP ({type(error).__name__}){way}") from None
 
 
-def plain_reason(error: BaseException) -> str:
-    """A network error in the system's words."""
-    number = getattr(error, "errno", None)
-    text = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
-    return text or type(error).__name__
+def refused_by(proxy: Proxy | None, status: int) -> Exception:
+    """The error where a proxy does not open a way to the server."""
+    if status in (403, 405, 407):
+        what = (
+            "wants a user name and a password" if status == 407 else "does not let requests through"
+        )
+        remedy = proxy.remedy if proxy else "reach the server without it"
+        return OlmesError(f"{proxy} {what} ({status}); {remedy}.")
+    return PassingError(f"{proxy} finds no way to the server ({status})")

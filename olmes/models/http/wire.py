@@ -1,32 +1,24 @@
-"""The OpenAI protocol: requests as JSON bodies, JSON answers as responses.
+"""The OpenAI protocol: the fields of bodies and answers, and log-probabilities of a prompt.
 
 Source: the published API reference of chat completions and of (legacy) completions. Fields beyond it
-(`continue_final_message`, `add_generation_prompt`) are those of vLLM's server.
+(`continue_final_message`, `add_generation_prompt`, `chat_template_kwargs`) are those of vLLM's server.
+Bodies are made in `bodies`, answers are read in `answers`.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from dataclasses import dataclass
+from typing import Any, Literal, NotRequired, TypedDict
 
-from olmes.models.hf.generation_rows import UnanswerableError, cut_at_stop
-from olmes.models.http.errors import RequestRefusedError
-from olmes.tools.hashing import content_hash
-from olmes.types import Finish, Message, Request, Response
+from olmes.models.hf.generation_rows import UnanswerableError
+from olmes.types import Message, Response
 
 CHAT = "chat/completions"
 COMPLETIONS = "completions"
 MOST_STOPS = 4
 """Stop strings the protocol takes; the text is cut here at all of them."""
-ADAPTABLE = ("max_tokens", "stop", "seed")
-"""Fields that can be named otherwise, or left out."""
-NOT_TAKEN = re.compile(
-    r"unsupported|not supported|not compatible|unexpected|unrecogni[sz]ed|unknown|extra",
-    re.IGNORECASE,
-)
 
 
 class GenerationSettings(TypedDict, total=False):
@@ -39,13 +31,26 @@ class GenerationSettings(TypedDict, total=False):
     top_p: float
     stop: list[str]
     seed: int
+    top_k: int
+    """No part of the protocol, as those that follow; vLLM, SGLang and llama.cpp have them."""
+    min_p: float
+    repetition_penalty: float
+    repeat_penalty: float
+    """What llama.cpp calls it."""
+
+
+class Turn(Message):
+    """A turn of a body's chat."""
+
+    prefix: NotRequired[Literal[True]]
+    """Of a last turn that is to be continued, as Mistral and DeepSeek ask for it."""
 
 
 class RequestBody(GenerationSettings, total=False):
     """The JSON body of a request: model, prompt of either kind, settings."""
 
     model: str
-    messages: list[Message]
+    messages: list[Turn]
     continue_final_message: bool
     """With a prefill, which is the last message then; so is the next field."""
     add_generation_prompt: bool
@@ -53,6 +58,10 @@ class RequestBody(GenerationSettings, total=False):
     echo: bool
     """For log-probabilities of the prompt's own tokens; so is the next field."""
     logprobs: int
+    stream: bool
+    stream_options: dict[str, bool]
+    chat_template_kwargs: dict[str, Any]
+    reasoning_effort: str
 
 
 class Choice(TypedDict, total=False):
@@ -64,73 +73,6 @@ class Choice(TypedDict, total=False):
     text: object
     """Of a completion."""
     logprobs: object
-
-
-@dataclass
-class Dialect:
-    """Fields that a server has refused, by path and name."""
-
-    lacks: set[tuple[str, str]] = field(default_factory=set)
-
-    def adapt(self, path: str, error: RequestRefusedError, body: RequestBody) -> bool:
-        """Learn from a refusal; whether the next body will differ from the refused one.
-
-        `max_tokens` becomes `max_completion_tokens` where the refusal asks for that. A server that
-        takes no `stop` generates on, and the text is cut here; without `seed`, sampled responses
-        are not reproducible.
-        """
-        if error.status not in (400, 422):
-            return False
-        for name in ADAPTABLE:
-            if name in body and self.refuses(name, path, error):
-                self.lacks.add((path, name))
-                return True
-        return False
-
-    def refuses(self, name: str, path: str, error: RequestRefusedError) -> bool:
-        """Whether a refusal says that the server does not know the field."""
-        if name == "max_tokens":
-            return path == CHAT and "max_completion_tokens" in error.words
-        named = error.parameter == name or re.search(rf"['\"`]{name}['\"`]", error.words)
-        return bool(named and NOT_TAKEN.search(error.words))
-
-
-def settings(
-    path: str, request: Request, dialect: Dialect, window: int | None
-) -> GenerationSettings:
-    """The generation settings of a body.
-
-    A limit above the server's window is lowered to it: servers refuse such a limit, and there it
-    means "what there is room for". The seed is mixed with the prompt, or all items would be sampled
-    with the same noise; it is left out of greedy requests, where it means nothing.
-    """
-    generation = request.generation
-    limit = generation.max_tokens if window is None else min(generation.max_tokens, window)
-    renamed = (path, "max_tokens") in dialect.lacks
-    found: GenerationSettings = {}
-    found["max_completion_tokens" if renamed else "max_tokens"] = limit
-    found["temperature"] = generation.temperature
-    if generation.top_p is not None:
-        found["top_p"] = generation.top_p
-    if generation.stop and (path, "stop") not in dialect.lacks:
-        found["stop"] = list(generation.stop[:MOST_STOPS])
-    if generation.temperature > 0 and (path, "seed") not in dialect.lacks:
-        prompt = [request.messages, request.prompt, request.prefill]
-        mixed = content_hash([generation.seed + request.repeat, prompt])
-        found["seed"] = int(mixed[:8], 16) >> 1  # 31 bits: some servers hold no more
-    return found
-
-
-def chat_messages(request: Request) -> RequestBody:
-    """The turns of a chat; with a prefill the last one is the model's own, to be continued."""
-    turns = list(request.messages)
-    if not request.prefill:
-        return {"messages": turns}
-    return {
-        "messages": [*turns, {"role": "assistant", "content": request.prefill}],
-        "continue_final_message": True,
-        "add_generation_prompt": False,
-    }
 
 
 def first_choice(answer: Any) -> Choice:
@@ -148,64 +90,11 @@ def first_choice(answer: Any) -> Choice:
     return choice
 
 
-def chat_text(choice: Choice) -> str:
-    """The text of a chat's choice: the content, or the refusal.
-
-    A reasoning model's thoughts come in a field of their own and are not part of the text.
-
-    Raises:
-        ValueError: there is no message.
-    """
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        raise ValueError("its choice has no message")
-    content = message.get("content") or message.get("refusal") or ""
-    if isinstance(content, list):  # of parts, some of which are texts
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        content = "".join(part for part in parts if isinstance(part, str))
-    if not isinstance(content, str):
-        raise ValueError("its message has no text")
-    return content
-
-
-def plain_text(choice: Choice) -> str:
-    """The text of a completion's choice.
-
-    Raises:
-        ValueError: there is none.
-    """
-    text = choice.get("text")
-    if not isinstance(text, str):
-        raise ValueError("its choice has no text")
-    return text
-
-
 def tokens_of(answer: Mapping[str, Any], name: str) -> int:
     """A count of the answer's usage; 0 where the server does not count."""
     usage = answer.get("usage")
     count = usage.get(name) if isinstance(usage, dict) else None
     return count if type(count) is int and count > 0 else 0
-
-
-def reader(path: str, stops: Sequence[str]) -> Callable[[Any], Response]:
-    """What makes a response of an answer; it raises ValueError and UnanswerableError."""
-
-    def read(answer: Any) -> Response:
-        choice = first_choice(answer)
-        text = chat_text(choice) if path == CHAT else plain_text(choice)
-        reason = choice.get("finish_reason")
-        if not text and reason == "content_filter":
-            raise UnanswerableError("the server's content filter withheld the answer")
-        text, stopped = cut_at_stop(text, stops)
-        finish: Finish = "length" if reason == "length" and not stopped else "stop"
-        return Response(
-            text=text,
-            finish=finish,
-            prompt_tokens=tokens_of(answer, "prompt_tokens"),
-            completion_tokens=tokens_of(answer, "completion_tokens"),
-        )
-
-    return read
 
 
 @dataclass(frozen=True, slots=True)

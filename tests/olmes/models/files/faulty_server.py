@@ -168,6 +168,10 @@ class Handler(BaseHTTPRequestHandler):
         """Status 200 with this body."""
         self.send(200, argument.encode())
 
+    def fault_stream(self, argument: str, reply: bytes) -> None:
+        """Status 200 with these server-sent events."""
+        self.send(200, argument.encode(), Content_Type="text/event-stream")
+
     def fault_deep(self, argument: str, reply: bytes) -> None:
         """JSON nested deeper than any parser goes."""
         self.send(200, b'{"choices":' + b"[" * 200_000)

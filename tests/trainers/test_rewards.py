@@ -12,6 +12,7 @@ import pytest
 
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
+from olmes.reasoning import Reader, parse_marks
 from olmes.trainers.rewards import (
     VerifierRewards,
     distinct_ngrams,
@@ -77,6 +78,30 @@ def test_the_recipe_says_which_metric_rewards_and_a_row_overrules_it() -> None:
 def test_a_task_without_an_honest_metric_is_rewarded_by_its_primary_one() -> None:
     assert honest_metric(load_task("ifeval_ood_fresh")) == "prompt_level_loose"
     assert honest_metric(load_task("ifeval")) == HONEST["ifeval"]
+
+
+def test_the_answer_behind_a_thought_is_rewarded_and_a_thought_that_never_ended_is_not() -> None:
+    plain = row({"task": "gsm8k", "doc": {"question": "", "answer": "#### 3"}})
+    protocol = row(
+        {"task": "gsm8k", "doc": {"question": "", "answer": "#### 3"}, "metric": "exact_match"}
+    )
+    texts = {
+        "<think>Is it 4?</think>\n\nThe answer is 3.": 1.0,
+        "<think>The answer is 3.</think> The answer is 4.": 0.0,
+        "<think>The answer is 3.": 0.0,
+        "The answer is 3.": 1.0,
+    }
+    rows = [one for one in (plain, protocol) for _ in texts]
+    with VerifierRewards(rows, scoring_processes=1) as rewards:
+        found = rewards.score(rows, [*texts] * 2, [True] * len(rows))
+        assert found.rewards == [*texts.values()] * 2
+        assert found.unfinished == 2
+    # A model whose prompt opens the thought.
+    opened = Reader(parse_marks("think"), known=True, opened=True)
+    inside = ["The answer is 3.", "Is it 4?</think>The answer is 3."]
+    with VerifierRewards([plain] * 2, scoring_processes=1, reader=opened) as rewards:
+        found = rewards.score([plain] * 2, inside)
+        assert (found.rewards, found.unfinished) == ([0.0, 1.0], 1)
 
 
 def test_several_verifiers_are_summed_with_their_weights() -> None:

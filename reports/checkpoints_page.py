@@ -18,6 +18,7 @@ from olmes.records.shown import (
     shown_difference,
     shown_thoughts,
 )
+from olmes.records.shown_repeats import RUN_SD, primary_repeats
 from olmes.reports import numbers
 from olmes.reports.charts import Axis
 from olmes.reports.checkpoint_scores import (
@@ -55,6 +56,8 @@ class Cell:
     score: ScoreView
     n: str
     """Items, with responses or parts where they are more."""
+    noise: str
+    """From run to run on the same items; '' where each has one response."""
     marks: tuple[str, ...]
     """Why it is no full, standard, complete number of the benchmark's own data."""
     thoughts: tuple[str, ...]
@@ -225,7 +228,14 @@ class _View:
             n=count_over(point.score.n, tasks),
             marks=tuple(marks(run, names)),
             thoughts=tuple(shown_thoughts(tasks)),
+            noise=self.noise(point, one),
         )
+
+    def noise(self, point: CheckpointScore, one: Series) -> str:
+        """How far a task's score moves from run to run, where an item has several responses."""
+        task = point.record.tasks.get(one.task)
+        found = primary_repeats(task) if task else None
+        return f"{RUN_SD} {shown(found.sd, one.unit)}" if found and found.sd is not None else ""
 
     def standing(self, one: Series) -> Standing:
         """The best and the latest checkpoint in words."""

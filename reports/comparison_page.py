@@ -13,8 +13,8 @@ from olmes.comparison.compare import (
     TaskComparison,
     UnpairedTask,
 )
+from olmes.comparison.noise_words import noise_lines
 from olmes.comparison.power_words import power_words
-from olmes.comparison.repeats import noise_words
 from olmes.records.shown import NUMBER, difference_interval, metric_label, shown, shown_difference
 from olmes.reports import numbers
 from olmes.reports.dates import date
@@ -73,8 +73,6 @@ class TaskLine:
     lost_link: str
     n: str
     notes: tuple[str, ...]
-    noise: str
-    """How far the numbers move from run to run; '' where each item has one response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +123,7 @@ def write_comparison_page(data: Comparison, output: Path) -> Path:
         "reach": _reach_words(entries, reach),
         "margin": shown(data.margin, "share"),
         "legend": legend_of(entry.a for entry in entries),
+        "noise": list(noise_lines(data)),
         "conditional": data.conditional,
         "flips": packed.count,
     }
@@ -237,7 +236,6 @@ def _line(
         lost_link=samples_link(task=name, kind="lost"),
         n=numbers.count(paired.n if paired else None),
         notes=(*(_line_notes(paired) if paired else ()), *_thoughts(name, runs)),
-        noise=noise_words(entry.noise, entry.unit) if entry.noise else "",
     )
 
 

@@ -75,6 +75,7 @@ def show(found: Comparison, output: Path | None) -> None:
     """Print a comparison."""
     from olmes.cli.outcome import look_words
     from olmes.cli.tables import console
+    from olmes.comparison.noise_words import noise_lines
 
     screen = console()
     for letter, run in zip("AB", found.runs, strict=True):
@@ -130,20 +131,6 @@ def power_lines(found: Comparison) -> Iterator[str]:
     for task in found.tasks:
         if task.difference and task.difference.verdict == "not enough data":
             yield f"{task.name}: {power_words(task.difference)}"
-
-
-def noise_lines(found: Comparison) -> Iterator[str]:
-    """How far each task's numbers move from run to run, where an item has several responses."""
-    from olmes.comparison.repeats import noise_words
-
-    for task in (*found.tasks, *found.unpaired):
-        if task.noise:
-            yield f"{task.name}: {noise_words(task.noise, task.unit)}"
-    if found.suite and len(found.suite.tasks) > 1 and found.suite.noise is not None:
-        unit: Unit = "share" if found.suite.difference.is_share else "number"
-        points = " points" if unit == "share" else ""
-        moved = shown(found.suite.noise, unit)
-        yield f"mean: from run to run on the same items the difference moves by {moved}{points}"
 
 
 def why_table(why: Sequence[Cause]) -> Table:

@@ -10,7 +10,7 @@ from typing import Literal
 from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
 from olmes.comparison.eligibility import reservations
-from olmes.comparison.repeats import RunNoise, mean_noise, noise_of
+from olmes.comparison.noise import RunNoise, mean_noise, noise_of
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of

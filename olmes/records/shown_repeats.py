@@ -101,6 +101,11 @@ class RepeatView:
         return said if self.complete else f"{said}; {INCOMPLETE}"
 
 
+def primary_repeats(task: Repeating) -> MetricRepeats | None:
+    """What several responses an item say of a task's primary metric; None where each has one."""
+    return task.repeats.metrics.get(task.primary) if task.repeats else None
+
+
 def names_of(found: MetricRepeats) -> tuple[str, str, str]:
     """What best, worst and majority are called."""
     return PASS if found.binary else EXTREME

@@ -18,11 +18,10 @@ from olmes.client.types import (
 from olmes.comparison import boards as ranking
 from olmes.comparison.boards import BoardColumn
 from olmes.comparison.pairs import pairwise
-from olmes.comparison.repeats import primary_repeats
 from olmes.records.aggregate import items_over
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, TaskResult
-from olmes.records.shown_repeats import readings
+from olmes.records.shown_repeats import primary_repeats, readings
 from olmes.stats import PairedDifference
 
 

@@ -234,7 +234,7 @@ class OpenAIModel(Model):
         if request.continuations:
             return NO_CHAT_LOGPROBS if request.prompt is None else self.no_logprobs
         unable = request.prompt is None and request.prefill and not self.continues
-        return NO_PREFILL if unable else ""
+        return self.continuation.why_not if unable else ""
 
     def generate(self, requests: Sequence[Request], done: Done) -> None:
         """Answer every request; `done` is called by this thread."""

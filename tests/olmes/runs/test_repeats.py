@@ -21,6 +21,8 @@ from olmes.comparison.compare import compare_runs
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.records.aggregate import task_numbers
 from olmes.records.schema import TaskRepeats
+from olmes.records.shown import shown
+from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
 from olmes.server.leaderboard import leaderboard
 from olmes.types import Request, Response
@@ -323,6 +325,12 @@ def test_every_page_table_and_frame_has_them(two: tuple[Record, Record], tmp_pat
     assert frame.loc[(name, "exact_match/pass@4"), "value"] == pytest.approx(9 / 12)
     assert frame.loc[(name, "exact_match/run_sd"), "n"] == 4
     assert not frame.loc[(name, "exact_match/pass@4"), "primary"]
+
+
+def test_a_page_of_checkpoints_has_the_noise(two: tuple[Record, Record], tmp_path: Path) -> None:
+    page = write_checkpoints_page([(10.0, two[0]), (20.0, two[1])], tmp_path / "page.html")
+    sd = repeats_of(two[0]).metrics["exact_match"].sd
+    assert f"run to run {shown(sd, 'share')}" in page.read_text("utf-8")
 
 
 class Greedy(Model):

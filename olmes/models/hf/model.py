@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model, Work
 from olmes.models.checkpoint import folder as files
-from olmes.models.checkpoint.check import check_checkpoint
+from olmes.models.checkpoint.architecture import check_quantization
+from olmes.models.checkpoint.check import check_checkpoint, stored_files
 from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.hf import encoding
 from olmes.models.hf.batches import run_in_batches
@@ -174,6 +175,13 @@ class CheckpointModel(Model):
 
 class HFModel(CheckpointModel):
     """A checkpoint of a causal language model, run by transformers; see `CheckpointModel`."""
+
+    def check(self) -> None:
+        """As `CheckpointModel.check`, and what quantized weights need is installed."""
+        super().check()
+        folder = stored_files(self.checkpoint)
+        if folder is not None:
+            check_quantization(self.name, folder, self.device)
 
     @cached_property
     def weights(self) -> PreTrainedModel:

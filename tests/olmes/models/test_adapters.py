@@ -42,7 +42,7 @@ def lora(tiny_folder: Path, tmp_path: Path) -> Callable[..., Path]:
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_pretrained(base)
         settings = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-        get_peft_model(model, settings).save_pretrained(tmp_path / place)
+        get_peft_model(model, settings).save_pretrained(str(tmp_path / place))
         return tmp_path / place
 
     return make

@@ -126,8 +126,8 @@ def test_what_reads_images_too_is_asked_in_text(
             row, start = model.encoder.with_continuation(prompt, text)
             with torch.inference_mode():
                 logits = reference(input_ids=torch.tensor([row])).logits[0].log_softmax(-1)
-            expected = sum(float(logits[at - 1, row[at]]) for at in range(start, len(row)))
-            assert logprob == pytest.approx(expected, abs=2e-3)
+            sum_of_row = sum(float(logits[at - 1, row[at]]) for at in range(start, len(row)))
+            assert logprob == pytest.approx(sum_of_row, abs=2e-3)
 
 
 def test_a_template_in_the_processors_file_is_used(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def quantized(method: str, **settings: Any) -> Callable[[Path], None]:
     return config(quantization_config={"quant_method": method, **settings})
 
 
-REFUSED: list[tuple[Callable[[Path], None], str]] = [
+REFUSED: list[tuple[Callable[[Path], object], str]] = [
     (config(architectures=["LlamaForSequenceClassification"]), "a reward model or classifier"),
     (config(architectures=["Qwen2ForRewardModel"]), "a reward model or classifier"),
     (config(architectures=["LlamaForTokenClassification"]), "a reward model or classifier"),
@@ -191,7 +191,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
 
 @pytest.mark.parametrize(("change", "message"), REFUSED, ids=[text for _, text in REFUSED])
 def test_the_check_says_what_a_model_is_instead(
-    tiny_folder: Path, tmp_path: Path, change: Callable[[Path], None], message: str
+    tiny_folder: Path, tmp_path: Path, change: Callable[[Path], object], message: str
 ) -> None:
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "mine"))
     change(folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.fingerprint import settings
-from olmes.models.checkpoint.loading import CUSTOM_CODE, loading, upgrade, version
+from olmes.models.checkpoint.loading import CUSTOM_CODE, first_line, loading, upgrade, version
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import write_atomically
@@ -94,6 +94,34 @@ def kind_refused(name: str, folder: Path, what: str) -> str:
             f"'{name}'{what} is not a causal language model and writes no text; choose one that is."
         )
     return ""
+
+
+def check_quantization(name: str, folder: Path, device: str) -> None:
+    """Return when the library is installed, and the hardware there, that quantized weights need.
+
+    Args:
+        name: what the user called it.
+        folder: with its configuration.
+        device: where it is to run.
+
+    Raises:
+        OlmesError: what is missing, and the command that installs it.
+    """
+    values = settings(folder / "config.json").get("quantization_config")
+    if not isinstance(values, dict):
+        return
+    from transformers.quantizers.auto import AutoHfQuantizer
+
+    try:
+        with loading("weights", name):
+            quantizer = AutoHfQuantizer.from_config(values, pre_quantized=True)
+            place = "auto" if device == "auto" else {"": device}
+            quantizer.validate_environment(device_map=place, weights_only=True)
+    except RuntimeError as error:  # hardware that the library does not run on
+        raise OlmesError(
+            f"the weights of '{name}' are quantized ({values.get('quant_method')}) and do not run "
+            f"here ({first_line(error)}); choose another --device, or the model without quantization."
+        ) from error
 
 
 def read_config(name: str, folder: Path, *, trust: bool = False) -> PretrainedConfig:

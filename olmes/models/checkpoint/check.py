@@ -15,6 +15,7 @@ from olmes.models.checkpoint.places import (
     HubCheckpoint,
     LocalCheckpoint,
     base_of,
+    check_leftover,
     is_adapter,
 )
 
@@ -44,6 +45,7 @@ def check_checkpoint(name: str, checkpoint: Checkpoint, *, trust: bool = False) 
         check_peft()
         check_checkpoint(name, base_of(folder), trust=trust)
         return
+    check_leftover(name, folder)
     if isinstance(checkpoint, LocalCheckpoint) and (
         trouble := trouble_of(folder, tokenizer=False, state=False)
     ):
@@ -54,6 +56,14 @@ def check_checkpoint(name: str, checkpoint: Checkpoint, *, trust: bool = False) 
             f"'{name}' has no tokenizer; copy that of its base model into its folder "
             "(tokenizer.json, tokenizer_config.json), or save it there with save_pretrained."
         )
+
+
+def stored_files(checkpoint: Checkpoint) -> Path | None:
+    """The folder of a checkpoint's small files; None for one that is merged or embedded."""
+    if not isinstance(checkpoint, (LocalCheckpoint, HubCheckpoint)):
+        return None
+    folder = checkpoint.files(weights=False)
+    return None if is_adapter(folder) else folder
 
 
 def tokenizer_in(folder: Path) -> bool:

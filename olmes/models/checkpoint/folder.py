@@ -15,7 +15,12 @@ from olmes.models.checkpoint.completeness import has_tokenizer
 from olmes.models.checkpoint.fingerprint import ADAPTERS, settings
 from olmes.models.checkpoint.hub import SETTINGS
 from olmes.models.checkpoint.loading import first_line, loading, quiet, version
-from olmes.models.checkpoint.places import Checkpoint, HubCheckpoint, LocalCheckpoint
+from olmes.models.checkpoint.places import (
+    Checkpoint,
+    HubCheckpoint,
+    LocalCheckpoint,
+    check_leftover,
+)
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import write_atomically
@@ -57,12 +62,7 @@ def load_config(name: str, folder: Path, *, trust: bool = False) -> PretrainedCo
     Raises:
         OlmesError: the folder has none, or it is not clear whether it is an adapter.
     """
-    if (folder / ADAPTERS[0]).is_file():
-        raise OlmesError(
-            f"'{name}' holds {ADAPTERS[0]} beside a whole model, but no adapter weights "
-            f"({ADAPTERS[1]}): remove {ADAPTERS[0]} if the adapter is in the weights already, or else "
-            "merge it into its base: --model BASE --adapter ADAPTER."
-        )
+    check_leftover(name, folder)
     return read_config(name, folder, trust=trust).get_text_config()
 
 

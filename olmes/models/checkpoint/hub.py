@@ -115,7 +115,9 @@ def files_of(repository: str, revision: str) -> list[str] | None:
 
     try:
         return list(huggingface_hub.HfApi().list_repo_files(repository, revision=revision))
-    except (OSError, ValueError):
+    except Exception as error:
+        if not expected(error):
+            raise
         return None
 
 

@@ -49,6 +49,7 @@ def loading(what: str, name: str) -> Iterator[None]:
     Raises:
         OlmesError: transformers refuses the files.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     try:
@@ -56,7 +57,8 @@ def loading(what: str, name: str) -> Iterator[None]:
             yield
     # What transformers raises for bad or unknown files; anything else is a fault and shows as one.
     except (
-        OSError, ValueError, KeyError, ImportError, SafetensorError, pickle.UnpicklingError,
+        OSError, ValueError, KeyError, ImportError, SafetensorError, StrictDataclassError,
+        pickle.UnpicklingError,
     ) as error:  # fmt: skip
         raise OlmesError(refusal(what, name, error)) from error
 
@@ -76,6 +78,8 @@ def refusal(what: str, name: str, error: Exception) -> str:
         )
     if re.search(r"model type `?.*not recognize|Unrecognized model", text):
         return f"{cannot} by transformers ({line}); {upgrade()}."
+    if "Unknown quantization type" in text:
+        return f"{cannot}: they are quantized in a way that is unknown ({line}); {upgrade()}."
     if "Unrecognized configuration class" in text:
         return f"{cannot}: '{name}' is not a causal language model; choose one that is."
     return (
@@ -90,7 +94,7 @@ def missing_library(text: str) -> str:
     command = INSTALL.search(text)
     reason = re.split(r"(?<=\w)[.:;,]? (?:You can|Please|Try|with:|: `?pip)", said)[0].rstrip(".:")
     if command is None:
-        return f": {reason[:300]}; install what it names, and run again."
+        return f": {said[:300].rstrip('.')}; install what it names, and run again."
     reason = reason.partition(command[0])[0].rstrip(" `.:,;(") or "a library is missing"
     return f": {reason[:300]}; run '{command[0].strip()}', and then this again."
 

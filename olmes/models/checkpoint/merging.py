@@ -91,6 +91,7 @@ def adapted(adapter: Path, base: Path) -> PreTrainedModel:
         OlmesError: the two do not fit, or the adapter is of a kind that cannot be merged.
     """
     from peft import PeftModel
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     with loading("base model", str(base)):
@@ -117,7 +118,9 @@ def adapted(adapter: Path, base: Path) -> PreTrainedModel:
             warnings.simplefilter("always")
             whole = PeftModel.from_pretrained(model, adapter)
     # What peft raises where layers or shapes differ, or for a file that is none of its own.
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError,
+    ) as error:  # fmt: skip
         raise OlmesError(misfit.format(first_line(error))) from error
     # peft leaves out what it finds no place or no weights for, and only warns.
     for one in said:

@@ -186,6 +186,20 @@ def is_adapter(folder: Path) -> bool:
     return bool(adapter_weights(folder)) or not any((folder / name).is_file() for name in WEIGHTS)
 
 
+def check_leftover(name: str, folder: Path) -> None:
+    """Return when no adapter's configuration lies beside a whole model; transformers would follow it.
+
+    Raises:
+        OlmesError: one does.
+    """
+    if (folder / ADAPTERS[0]).is_file():
+        raise OlmesError(
+            f"'{name}' holds {ADAPTERS[0]} beside a whole model, but no adapter weights "
+            f"({ADAPTERS[1]}): remove {ADAPTERS[0]} if the adapter is in the weights already, or else "
+            "merge it into its base: --model BASE --adapter ADAPTER."
+        )
+
+
 def find_checkpoint(target: str, *, code: bool = False) -> LocalCheckpoint | HubCheckpoint:
     """A local folder, or else a repository of the hub: `NAME`, `OWNER/NAME`, `OWNER/NAME@REVISION`.
 

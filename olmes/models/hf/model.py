@@ -21,7 +21,8 @@ from olmes.models.chat import plain
 from olmes.models.chat.form import ChatForm, form_of, has_system_turn
 from olmes.models.chat.templates import described, own_template
 from olmes.models.checkpoint import folder as files
-from olmes.models.checkpoint.check import check_checkpoint
+from olmes.models.checkpoint.architecture import check_quantization
+from olmes.models.checkpoint.check import check_checkpoint, stored_files
 from olmes.models.checkpoint.decoding_settings import sampling_of
 from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.hf import encoding
@@ -274,6 +275,13 @@ class CheckpointModel(Model):
 
 class HFModel(CheckpointModel):
     """A checkpoint of a causal language model, run by transformers; see `CheckpointModel`."""
+
+    def check(self) -> None:
+        """As `CheckpointModel.check`, and what quantized weights need is installed."""
+        super().check()
+        folder = stored_files(self.checkpoint)
+        if folder is not None:
+            check_quantization(self.name, folder, self.device)
 
     @cached_property
     def weights(self) -> PreTrainedModel:

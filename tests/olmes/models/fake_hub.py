@@ -104,16 +104,15 @@ class Handler(BaseHTTPRequestHandler):
         if self.refused(repository, body=body):
             return
         if rest == "/refs":
-            names = self.hub.branches[repository]
-            rows = [
+            refs = [
                 {
                     "name": name,
                     "ref": f"refs/heads/{name}",
                     "targetCommit": self.hub.commit(repository, name),
                 }
-                for name in names
+                for name in self.hub.branches[repository]
             ]
-            self.send(200, json.dumps({"branches": rows, "tags": [], "converts": []}).encode())
+            self.send(200, json.dumps({"branches": refs, "tags": [], "converts": []}).encode())
             return
         found = re.fullmatch(r"(?:/revision/(?P<a>[^/]+))?|/tree/(?P<b>[^/]+).*", rest)
         revision = (found and (found["a"] or found["b"])) or "main"

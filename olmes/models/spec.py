@@ -103,7 +103,8 @@ def load_model(
         return OpenAIModel(name, endpoint, batch_size=batch_size, asking=asking)
 
     if parsed.backend == "vllm":
-        from olmes.models.vllm import VLLMModel, parse_target
+        from olmes.models.vllm import VLLMModel
+        from olmes.models.vllm_options import parse_target
 
         target, options = parse_target(parsed.target)
         return VLLMModel(

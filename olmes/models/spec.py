@@ -120,7 +120,8 @@ def load_model(
         return titled(server, served_title(endpoint.model))
 
     if parsed.backend == "vllm":
-        from olmes.models.vllm import VLLMModel, parse_target
+        from olmes.models.vllm import VLLMModel
+        from olmes.models.vllm_options import parse_target
 
         target, options = parse_target(parsed.target)
         checkpoint = checkpoint_of(target, asking)

@@ -21,39 +21,13 @@ from olmes.models.checkpoint import folder as files
 from olmes.models.hf.endings import Endings
 from olmes.models.hf.generation_rows import GenerationRow, check_settings, cut_at_stop
 from olmes.models.hf.model import CheckpointModel, report_unanswerable
+from olmes.models.vllm_errors import cause_of, explained, last_reason, texts_of
+from olmes.models.vllm_options import Value
+from olmes.models.vllm_start import check_runs_on_cpu, on_device, window_for
 from olmes.types import Generation, JsonObject, Request, Response
 
 if TYPE_CHECKING:
     from olmes.models.hf.loglikelihood import Candidate
-
-OPTIONS: dict[str, type[int] | type[float]] = {
-    "tensor_parallel_size": int,
-    "pipeline_parallel_size": int,
-    "data_parallel_size": int,
-    "gpu_memory_utilization": float,
-}
-"""What may follow the model's name: `vllm:NAME?tensor_parallel_size=2&...`."""
-
-
-def parse_target(target: str) -> tuple[str, dict[str, int | float]]:
-    """The model's name and the engine's options in `NAME?key=value&key=value`.
-
-    Raises:
-        OlmesError: an option is unknown or is not a number.
-    """
-    name, _, written = target.partition("?")
-    options: dict[str, int | float] = {}
-    for part in filter(None, written.split("&")):
-        key, _, value = part.partition("=")
-        if key not in OPTIONS:
-            raise OlmesError(
-                f"'vllm:' has no option '{key}'; the options are {', '.join(OPTIONS)}."
-            )
-        try:
-            options[key] = OPTIONS[key](value)
-        except ValueError:
-            raise OlmesError(f"the option {key} is '{value}'; give a number.") from None
-    return name, options
 
 
 class VLLMModel(CheckpointModel):
@@ -62,22 +36,40 @@ class VLLMModel(CheckpointModel):
     Args:
         name: what the user called it.
         checkpoint: where its files are.
-        options: of the engine; see `OPTIONS`.
+        options: of the engine; see `olmes.models.vllm_options`.
         **settings: those of `CheckpointModel`; `batch_size` is the most requests at once.
 
     Raises:
-        OlmesError: from any method that needs the engine: vLLM is not installed.
+        OlmesError: two limits of the window or of the requests at once are given; from any method
+            that needs the engine: vLLM is not installed or does not start.
     """
 
     def __init__(
         self,
         name: str,
         checkpoint: files.Checkpoint,
-        options: Mapping[str, int | float],
+        options: Mapping[str, Value],
         **settings: Any,
     ) -> None:
         super().__init__(name, checkpoint, **settings)
         self.options = dict(options)
+        self._max_length = self._one("max_model_len", "--max-length", self._max_length)
+        self._batch_size = self._one("max_num_seqs", "--batch-size", self._batch_size)
+        self._need = 0
+        """Tokens that the longest request so far takes."""
+
+    def _one(self, option: str, ours: str, given: int | None) -> int | None:
+        """A limit that has a name here and one of the engine's.
+
+        Raises:
+            OlmesError: both are given, and differ.
+        """
+        wanted = self.options.pop(option, None)
+        if wanted is not None and given not in (None, wanted):
+            raise OlmesError(
+                f"{ours} is {given} and the option {option} {wanted}; give one of them."
+            )
+        return given if wanted is None else int(wanted)
 
     @cached_property
     def version(self) -> str:
@@ -110,25 +102,50 @@ class VLLMModel(CheckpointModel):
         _ = self.version
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-        from vllm import LLM
-
         began = time.perf_counter()
         folder = str(self.checkpoint.folder(weights=True))
-        limits = {"max_model_len": self.window, "max_num_seqs": self._batch_size}
-        llm = LLM(
-            model=folder,
-            dtype=self.dtype,
-            trust_remote_code=self.trust,
-            enable_prefix_caching=True,
+        limits = {"max_model_len": self._engine_window, "max_num_seqs": self._batch_size}
+        settings: dict[str, Any] = {
+            "model": folder,
+            "dtype": self.dtype,
+            "trust_remote_code": self.trust,
+            "enable_prefix_caching": True,
             # The checkpoint's decoding settings must not leak in; its end tokens are given by us.
-            generation_config="vllm",
+            "generation_config": "vllm",
             # Compiling takes minutes on a CPU, and little is won there.
-            enforce_eager=self.device == "cpu",
+            "enforce_eager": self.device == "cpu",
             **{name: value for name, value in limits.items() if value is not None},
             **self.options,
-        )
+        }
+        with on_device(self.device, self._copies), explained(self.name):
+            from vllm import LLM
+
+            if self.device == "cpu":
+                check_runs_on_cpu()
+            llm = LLM(**settings)
         self.work.load_s += time.perf_counter() - began
         return llm
+
+    @property
+    def _engine_window(self) -> int | None:
+        """The engine's window: what the user said, or what the requests need of the model's own."""
+        if self._max_length is not None or not self._need:
+            return self.window
+        return window_for(self._need, self.window, self.config)
+
+    @property
+    def _copies(self) -> int:
+        """GPUs that the model is spread over."""
+        parallel = ("tensor_parallel_size", "pipeline_parallel_size")
+        return math.prod(int(self.options.get(name, 1)) for name in parallel)
+
+    def make_room(self, need: int) -> None:
+        """See to it that the engine's window has room for so many tokens: one with less ends."""
+        before, had = self._engine_window, self._need > 0
+        self._need = max(need, self._need)
+        if had and self._engine_window != before:
+            self._need = max(need, 2 * (before or 0))  # the next one should do
+            self.close()
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -184,7 +201,9 @@ class VLLMModel(CheckpointModel):
             else (row.prompt_ids, followed_params(row, endings))
             for row in rows
         ]
-        run(self.llm, asked, came)
+        if rows:
+            self.make_room(max(len(row.prompt_ids) + row.most_tokens for row in rows))
+            run(self.name, self.llm, asked, came)
 
     def _response(self, row: GenerationRow, output: Any) -> Response:
         """A row's response; the text is decoded and cut as for every other backend."""
@@ -217,6 +236,9 @@ class VLLMModel(CheckpointModel):
 
         rows = [row for group in waiting.values() for row in group if not row.finished]
         settle(list(waiting))
+        if not rows:
+            return
+        self.make_room(max(len(row.token_ids) + 2 for row in rows))
         for cached in (True, False):
             again: list[Candidate] = []
 
@@ -231,7 +253,12 @@ class VLLMModel(CheckpointModel):
                     again.append(row)
                 return True
 
-            run(self.llm, [(row.token_ids, logprob_params(cached=cached)) for row in rows], came)
+            run(
+                self.name,
+                self.llm,
+                [(row.token_ids, logprob_params(cached=cached)) for row in rows],
+                came,
+            )
             rows = again
 
     def _count_prompt(self, output: Any) -> None:
@@ -246,8 +273,7 @@ class VLLMModel(CheckpointModel):
     @property
     def gpus(self) -> int:
         """GPUs the engine computes on."""
-        parallel = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
-        return super().gpus and math.prod(int(self.options.get(name, 1)) for name in parallel)
+        return super().gpus and self._copies
 
     def close(self) -> None:
         """Shut the engine down and free the weights."""
@@ -337,18 +363,30 @@ def set_logprob(row: Candidate, output: Any) -> bool:
 
 
 def run(
+    name: str,
     llm: Any,
     requests: Sequence[tuple[Sequence[int], Any]],
     came: Callable[[int, Any], bool],
 ) -> None:
-    """Give all requests to the engine, and each one's outputs to `came` until it says they ended."""
+    """Give all requests to the engine, and each one's outputs to `came` until it says they ended.
+
+    Raises:
+        OlmesError: the engine died.
+    """
     engine = llm.llm_engine
     ended: set[str] = set()
     # The engine appends its own mark to an id, so that outputs are identified by ours alone.
     for at, (ids, settings) in enumerate(requests):
         engine.add_request(str(at), {"prompt_token_ids": list(ids)}, settings)
     while engine.has_unfinished_requests():
-        for output in engine.step():
+        try:
+            outputs = engine.step()
+        except Exception as error:  # the engine died; what is finished is in the journal
+            cause = cause_of(texts_of(error)) or last_reason(texts_of(error))
+            raise OlmesError(
+                f"vLLM ended while it answered with '{name}': {cause}; the same command resumes."
+            ) from error
+        for output in outputs:
             if output.request_id in ended:  # it was a step ahead
                 continue
             if came(int(output.request_id), output):

@@ -23,7 +23,7 @@ from olmes.tools.cache_folder import cache_folder
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
 from olmes.tools.notices import say_once
-from olmes.tools.sqlite_journal import set_journal
+from olmes.tools.sqlite_journal import choose_journal
 from olmes.types import JsonObject, Request, Response
 
 SCHEMA = """
@@ -101,8 +101,8 @@ class ResponseCache:
                 raise OSError(
                     errno.ENOLCK, "its file system has no locks; $OLMES_CACHE names another"
                 )
+            choose_journal(path)
             self.connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-            set_journal(self.connection, path)
             self.connection.execute("PRAGMA synchronous=NORMAL")
             self.connection.executescript(SCHEMA)
         except (OSError, sqlite3.Error) as error:

@@ -16,7 +16,7 @@ from olmes.errors import OlmesError
 from olmes.server import schema
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.places import hidden_code, refusal, writing
-from olmes.tools.sqlite_journal import set_journal
+from olmes.tools.sqlite_journal import choose_journal
 
 FILE_NAME = "olmes.db"
 STORE = "name another folder with --store"
@@ -99,6 +99,7 @@ class Database:
                         f"the file system of {folder} has no locks, which a database needs; {STORE}, "
                         "or postgresql+psycopg://..."
                     )
+                choose_journal(Path(self.url.database))
         try:
             command.upgrade(self.alembic(), revision)
         except OperationalError as error:
@@ -152,8 +153,6 @@ def make_engine(url: URL) -> Engine:
     def configure(connection: Any, record: Any) -> None:  # noqa: ARG001
         # The driver's own transactions begin too late: reads would not be of one state.
         connection.isolation_level = None
-        if url.database:
-            set_journal(connection, Path(url.database))
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
             connection.execute(f"PRAGMA {pragma}")
 

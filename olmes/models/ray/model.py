@@ -20,7 +20,7 @@ from olmes.models.spec import ModelSpec, load_model, parse_spec
 from olmes.reasoning import Reader
 from olmes.types import JsonObject, Request
 
-PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size")
 """Options of vLLM by which one engine takes several GPUs."""
 
 

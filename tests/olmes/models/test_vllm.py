@@ -13,7 +13,8 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.models.options import Asking
 from olmes.models.spec import load_model
-from olmes.models.vllm import VLLMModel, parse_target
+from olmes.models.vllm import VLLMModel
+from olmes.models.vllm_options import parse_target
 from olmes.reasoning import split
 from olmes.types import Generation, Request
 from tests.known import known

@@ -88,17 +88,14 @@ def without(reason: str, texts: Sequence[str]) -> str:
     read = [word[0].lower() for word in words]
     hidden = [False] * len(words)
     theirs = THEIRS.search(reason) is not None
-    runs: set[tuple[str, ...]] = set()
     for text in texts:
-        own = [word.lower() for word in WORD.findall(text)]
-        if len(own) >= QUOTE:
-            runs.update(tuple(own[at : at + QUOTE]) for at in range(len(own) - QUOTE + 1))
+        own = WORD.findall(text.lower())
         # A short text is quoted where all of it is; of one word, where others speak.
-        elif len(own) > 1 or (own and theirs and len(own[0]) >= QUOTE and own[0] not in FIELDS):
-            runs.add(tuple(own))
-    for size in range(1, QUOTE + 1):
-        for at in range(len(read) - size + 1):
-            if tuple(read[at : at + size]) in runs:
+        if len(own) == 1 and (not theirs or len(own[0]) < QUOTE or own[0] in FIELDS):
+            continue
+        size, spelled = min(QUOTE, len(own)), f" {' '.join(own)} "
+        for at in range(len(read) - size + 1 if size else 0):
+            if f" {' '.join(read[at : at + size])} " in spelled:
                 hidden[at : at + size] = [True] * size
     for quoted in QUOTED.finditer(plain):
         inside = [

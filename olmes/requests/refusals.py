@@ -29,6 +29,8 @@ OF_THE_ITEM = re.compile(
 SETTING = (
     r"temperature|top_p|top_k|min_p|repetition_penalty|seed|stop|max_(?:completion_)?tokens|\bn\b"
 )
+SAID = re.compile(r"; (?:leave|set|add|serve|give|the server has) [^;]*$")
+"""What a backend adds to a server's words where it knows what helps."""
 REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"context|too long|too many tokens|maximum.{0,30}(?:length|tokens)",
@@ -134,7 +136,7 @@ def remedy(reason: str, *, judge: bool = False) -> str:
     """What to do about a refusal."""
     if judge:
         return "fix that where the judge is served, or give another --judge"
-    if not reason.startswith("the server refused") and "; " in reason:
+    if SAID.search(reason) or (not reason.startswith("the server refused") and "; " in reason):
         return "do so, or leave that task out"  # it says itself what helps
     if named := re.search(SETTING, reason):
         name = named[0].replace("completion_", "")

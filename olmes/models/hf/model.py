@@ -16,28 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from olmes.errors import OlmesError
-from olmes.models.base import SYSTEM_MERGED, Done, EncodedPrompt, Model, Work
+from olmes.models.base import Done, EncodedPrompt, Work
 from olmes.models.chat import plain
-from olmes.models.chat.form import ChatForm, form_of, has_system_turn
-from olmes.models.chat.templates import described, own_template
+from olmes.models.chat.templates import own_template
 from olmes.models.checkpoint import folder as files
 from olmes.models.checkpoint.architecture import check_quantization
 from olmes.models.checkpoint.check import check_checkpoint, stored_files
-from olmes.models.checkpoint.decoding_settings import sampling_of
 from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
 from olmes.models.hf import encoding
+from olmes.models.hf.asked import AskedModel
 from olmes.models.hf.batches import run_in_batches
 from olmes.models.hf.encoding import Encoder
 from olmes.models.hf.generation_rows import (
     GenerationRow,
-    ThoughtLimits,
     UnanswerableError,
     check_settings,
     fit,
     group_by_settings,
 )
-from olmes.models.options import ASKED, THINKING_BUDGET, Asking
-from olmes.reasoning import Reader
+from olmes.models.options import ASKED, Asking
 from olmes.tools.hashing import content_hash
 from olmes.types import JsonObject, Request, Response
 
@@ -52,12 +49,9 @@ R = TypeVar("R")
 BATCH_ON_CPU = 16
 BATCH_ON_GPU = 64
 """Rows at once, to begin with, of a model that cannot share prefixes."""
-THOUGHT_CLOSED = (
-    "given continuations are weighed behind an empty thought, because the chat template opens one."
-)
 
 
-class CheckpointModel(Model):
+class CheckpointModel(AskedModel):
     """What is known of a checkpoint of a causal language model without its weights.
 
     Args:
@@ -132,53 +126,6 @@ class CheckpointModel(Model):
         tokenizer = files.load_tokenizer(self.name, folder, trust=self.trust)
         return Encoder(self.name, tokenizer, form=self.form, template=template)
 
-    @cached_property
-    def form(self) -> ChatForm:
-        """How chats become text, and what is known of a thought; from small files alone."""
-        return form_of(self.name, self.checkpoint.folder(weights=False), self.asking)
-
-    @cached_property
-    def reader(self) -> Reader:
-        """How its responses are read: by the marks of its chat template and its tokens."""
-        return self.asking.reader(self.form.marks, opened=self.form.opened)
-
-    @property
-    def thinks(self) -> bool:
-        """Whether its answers begin with a thought."""
-        return self.form.thinks
-
-    @cached_property
-    def merges_system(self) -> bool:
-        """Whether a system turn is put into the first user turn."""
-        return not has_system_turn(self.checkpoint.folder(weights=False), self.asking)
-
-    @property
-    def sampling(self) -> JsonObject:
-        """The checkpoint's own sampling settings, by field of `Generation`."""
-        found = sampling_of(self.checkpoint.folder(weights=False))
-        return super().sampling if found is None else found
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What a reader of its numbers must know of how it was asked."""
-        encoder = self.__dict__.get("encoder")
-        found = list(self.form.notes)
-        if encoder is not None and encoder.merged_system:
-            found.append(SYSTEM_MERGED)
-        if encoder is not None and encoder.closed_thought:
-            found.append(THOUGHT_CLOSED)
-        return found
-
-    @property
-    def asked(self) -> JsonObject:
-        """What of the record's `engine` says how it is asked: what was given, and a thought's limit."""
-        found = self.asking.to_json()
-        if self.asking.chat_template is not None:
-            found["chat_template"] = described(self.asking.chat_template)
-        if self.thinks:
-            found["thinking_budget"] = self.asking.thinking_budget or THINKING_BUDGET
-        return found
-
     def row(self, index: int, request: Request) -> GenerationRow:
         """A request as a row, fitted to the window.
 
@@ -188,16 +135,7 @@ class CheckpointModel(Model):
         stops = self.encoder.stops(request)
         if stops != request.generation.stop:
             request = replace(request, generation=replace(request.generation, stop=stops))
-        limits = None
-        if self.form.marks:
-            limits = ThoughtLimits(
-                budget=self.asking.thinking_budget or THINKING_BUDGET,
-                opened=self.form.opened,
-                expected=self.form.thinks,
-                # A token holds at least one byte; white space may stand before the mark.
-                head=max(len(family.opening.encode()) for family in self.form.marks) + 4,
-            )
-        return fit(index, request, self.encoder.encode(request), self.window, limits)
+        return fit(index, request, self.encoder.encode(request), self.window, self.thought_limits)
 
     @cached_property
     def device(self) -> str:

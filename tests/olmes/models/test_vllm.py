@@ -188,6 +188,7 @@ def test_a_thought_is_followed_token_by_token(
     try:
         responses = [split(one, found.reader) for one in answer(found, requests)]
         found.asking = Asking(thinking_budget=8)
+        del found.thought_limits
         cut = split(answer(found, requests)[0], found.reader)
     finally:
         found.close()

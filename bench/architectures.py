@@ -171,10 +171,12 @@ def load(folder: Path, **options: Any) -> HFModel:
     return model
 
 
-def sweep(names: list[str], **options: Any) -> Iterator[tuple[str, Finding]]:
+def sweep(
+    names: list[str], texts: list[str] | None = None, **options: Any
+) -> Iterator[tuple[str, Finding]]:
     """Each variant and what it gave."""
     table = variants()
-    texts = prompts()
+    texts = texts or prompts()
     for name in names:
         kind, extra = table[name]
         with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ Imports torch and transformers: to be imported where a model runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -303,14 +303,19 @@ AttentionInterface.register(ATTENTION, shared_prefix_attention)
 
 
 @contextmanager
-def shared_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Give a model this module's attention for a while."""
+def attention_of(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Give a model another attention for a while."""
     before = model.config._attn_implementation
-    model.set_attn_implementation(ATTENTION)
+    model.set_attn_implementation(name)
     try:
         yield
     finally:
         model.set_attn_implementation(before)
+
+
+def shared_attention(model: PreTrainedModel) -> AbstractContextManager[None]:
+    """Give a model this module's attention for a while."""
+    return attention_of(model, ATTENTION)
 
 
 @contextmanager

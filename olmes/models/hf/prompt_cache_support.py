@@ -22,7 +22,15 @@ from olmes.models.hf.prompt_cache import (
     forward,
     shared_attention,
 )
-from olmes.models.hf.reach import UNLIMITED, alike, drags, restricted, rotates_by_length, vocabulary
+from olmes.models.hf.reach import (
+    REFUSALS,
+    UNLIMITED,
+    alike,
+    drags,
+    restricted,
+    rotates_by_length,
+    vocabulary,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -55,6 +63,12 @@ def suits(model: PreTrainedModel, reach: int | None = None) -> bool:
     ends = [line[SHARED + at * OWN : SHARED + (at + 1) * OWN] for at in range(3)]
     whole = [line[:SHARED] + ends[0], line[:SHARED] + ends[1], ends[2]]
     with torch.inference_mode(), quiet():
+        try:
+            bounded = restricted(model, reach)
+        except REFUSALS:
+            bounded = True
+        if bounded:
+            return False
         rows = [torch.tensor([row], device=model.device) for row in whole]
         alone = [model(input_ids=row).logits[0] for row in rows]
         try:
@@ -62,12 +76,11 @@ def suits(model: PreTrainedModel, reach: int | None = None) -> bool:
                 found = trial(model, array("i", line[:SHARED]), ends)
                 if counts_by_cache(model, ends[2], alone[2], reach):
                     return False
-            if restricted(model, reach) or drags(model, ends[2], alone[2], reach):
+            if drags(model, ends[2], alone[2], reach):
                 return False
-        # What a model raises that does not know a cache of this kind.
-        except (UnsuitableError, TypeError, ValueError, AttributeError, LookupError, RuntimeError):
+        except (UnsuitableError, *REFUSALS):
             return False
-    return alike(found, torch.stack([logits[-1] for logits in alone]), model.dtype)
+    return alike(found, torch.stack([logits[-1] for logits in alone]))
 
 
 def counts_by_cache(
@@ -82,7 +95,7 @@ def counts_by_cache(
     tree = TokenTree()
     tree.add(tokens)
     found = forward(model, Told(tree, None, model.device), tokens, range(len(tokens)))
-    return not alike(found, alone, model.dtype)
+    return not alike(found, alone)
 
 
 def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> torch.Tensor:

@@ -10,18 +10,22 @@ Imports torch and transformers: to be imported where a model runs.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from olmes.models.hf.prompt_cache import attention_of
+
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
+REFUSALS = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)
+"""What a model raises that does not know such an attention, cache or rows."""
 PROBE = "olmes_mask_probe"
 UNLIMITED = 1 << 30
 """The reach of a model without a window."""
@@ -46,17 +50,6 @@ DYNAMIC, LONG, LENGTH = "dynamic", "longrope", "original_max_position_embeddings
 
 class RestrictedError(Exception):
     """A token does not see all tokens before it."""
-
-
-@contextmanager
-def attention_of(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Give a model another attention for a while."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation(name)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
 
 
 def restricted(model: PreTrainedModel, reach: int) -> bool:
@@ -177,20 +170,25 @@ def drags(model: PreTrainedModel, tokens: Sequence[int], alone: torch.Tensor, re
     positions = torch.stack([near, near + max(0, reach - len(tokens))])
     ids = torch.tensor([list(tokens)] * 2, device=model.device)
     logits = model(input_ids=ids, position_ids=positions).logits[0]
-    return not alike(logits, alone, model.dtype)
+    return not alike(logits, alone)
 
 
-def alike(found: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> bool:
-    """Whether logits `[tokens, vocabulary]` are the same but for rounding.
+def alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether logits `[tokens, vocabulary]` are the same but for rounding."""
+    return distance(found, expected) <= NEAR.get(expected.dtype, NEAR_IN_HALF)
 
-    In half precision a choice of experts may tip over for one token, so there it is most tokens
-    that count. What all tokens of the vocabulary have in common means nothing.
+
+def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The relative difference of logits `[tokens, vocabulary]`, of the worst token.
+
+    In half precision a choice of experts may tip over for one token, so there it is the median
+    token. What all tokens of the vocabulary have in common means nothing.
     """
+    precise = expected.dtype in NEAR
     found, expected = found.float(), expected.float()
     found, expected = found - found.mean(-1, True), expected - expected.mean(-1, True)
     off = (found - expected).norm(dim=-1) / expected.norm(dim=-1).clamp_min(1e-20)
-    worst = off.max() if dtype in NEAR else off.median()
-    return bool(worst <= NEAR.get(dtype, NEAR_IN_HALF))
+    return float((off.max() if precise else off.median()).nan_to_num(math.inf))
 
 
 def rotates_by_length(config: PretrainedConfig) -> bool:

@@ -9,6 +9,7 @@ Imports torch and transformers: to be imported where a model runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -18,17 +19,26 @@ import torch
 
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.loglikelihood import last_logits, padded
-from olmes.models.hf.reach import UNLIMITED, alike, drags, switch_of, vocabulary
+from olmes.models.hf.reach import (
+    NEAR,
+    NEAR_IN_HALF,
+    REFUSALS,
+    UNLIMITED,
+    distance,
+    drags,
+    switch_of,
+    vocabulary,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 R = TypeVar("R")
 Way = Callable[["PreTrainedModel", Sequence[list[int]], int], torch.Tensor]
-REFUSALS = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)
-"""What a model raises that does not know such rows."""
-LONG, SHORT, NEW = 23, 6, 2
+LONG, SHORT, NEW = 23, 6, 3
 """Tokens of the trial's rows, and those generated."""
+ROUNDING, SPREAD = 0.02, 3.0
+"""In half precision: a distance that rounding makes anyhow, and how many times that of equal rows."""
 
 
 class Together(Enum):
@@ -91,35 +101,33 @@ def row_batches(model: PreTrainedModel, pad: int, reach: int | None) -> RowBatch
     line = [(5 * at * at + 3 * at + 1) % size for at in range(LONG + SHORT)]
     row, long = line[:SHORT], line[SHORT:]
     with torch.inference_mode(), quiet():
-        ways = [
-            (way, alone)
-            for way in (weighed, generated)
-            if (alone := tried(way, model, [row], pad)) is not None
-        ]
+        tries = [(way, tried(way, model, [row], pad)) for way in (weighed, generated)]
+        ways = [(way, alone) for way, alone in tries if alone is not None]
+        limit = NEAR.get(model.dtype, NEAR_IN_HALF)
 
-        def same(beside: list[int]) -> bool:
-            """Whether a row gives beside another what it gives by itself, by every way it can go."""
+        def off(beside: list[int]) -> list[float]:
+            """How far a row is, beside another, from what it gives by itself: by every way."""
             found = [(tried(way, model, [beside, row], pad), alone) for way, alone in ways]
-            return all(one is not None and alike(one, alone, model.dtype) for one, alone in found)
+            return [math.inf if one is None else distance(one, alone) for one, alone in found]
 
-        if same(long):
+        # In half precision, what another row of the same length does shows how far rounding goes.
+        equal = [] if model.dtype in NEAR else off(line[-SHORT:])
+        close = [min(limit, ROUNDING + SPREAD * noise) for noise in equal] or [limit] * len(ways)
+        if all(one <= most for one, most in zip(off(long), close, strict=True)):
             far = switch is None and drags_others(model, row, reach or UNLIMITED)
             together = Together.EQUAL if far else Together.PADDED
         else:
-            together = Together.EQUAL if same(line[-SHORT:]) else Together.ALONE
+            near = all(one <= limit for one in equal or off(line[-SHORT:]))
+            together = Together.EQUAL if near else Together.ALONE
     return RowBatches(together, switch, steady)
 
 
 def drags_others(model: PreTrainedModel, row: list[int], reach: int) -> bool:
     """`drags` by this path."""
     try:
-        # The far row goes first: what grew with it is small again after the short one.
-        logits = model(input_ids=torch.tensor([row], device=model.device)).logits[0]
-        found = drags(model, row, logits, reach)
-        model(input_ids=torch.tensor([row], device=model.device))
+        return drags(model, row, last_logits(model, [row], SHORT)[0, -SHORT:], reach)
     except REFUSALS:
         return False  # no far positions can be given: nothing is known of them
-    return found
 
 
 def tried(
@@ -157,13 +165,15 @@ def generated(model: PreTrainedModel, rows: Sequence[list[int]], pad: int) -> to
         generation_config=GenerationConfig(
             do_sample=False,
             max_new_tokens=NEW,
+            eos_token_id=-1,  # with none given, the checkpoint's own would end a row
             pad_token_id=pad,
             output_logits=True,
             return_dict_in_generate=True,
         ),
         logits_processor=LogitsProcessorList([Forced()]),
     )
-    return torch.cat([step[-1:] for step in made.logits])
+    # `generate` gives float32 whatever the model computes in, which says how near is near.
+    return torch.cat([step[-1:] for step in made.logits]).to(model.dtype)
 
 
 def rewind(model: PreTrainedModel, longest: int) -> None:

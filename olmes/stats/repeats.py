@@ -130,11 +130,16 @@ def counted_majority(
     import numpy as np
 
     n = silent + sum(size for size, _ in groups)
-    total = np.array([float(math.comb(n, k)) for k in range(n + 1)])
+    total = choices(n, n)
     found = without * choices(silent, n)
     for won in range(1, max((size for size, _ in groups), default=0) + 1):
         able = [group for group in groups if group[0] >= won]
         others = n - sum(size for size, _ in able)
+        if len(able) == 1:  # nobody else can have so many: the rest is taken as it comes
+            [(size, value)] = able
+            ways_left = choices(others, n)[: n + 1 - won]
+            found[won:] += value * float(math.comb(size, won)) * ways_left
+            continue
         most = min(len(able), n // won)
         ways = np.zeros((most + 1, n + 1))
         ways[0] = choices(others, n)
@@ -151,8 +156,9 @@ def counted_majority(
     return tuple(float(share) for share in (found / total)[1:])
 
 
+@lru_cache(maxsize=4096)
 def choices(size: int, most: int) -> Any:
-    """C(size, 0) to C(size, most)."""
+    """C(size, 0) to C(size, most); not to be written to."""
     import numpy as np
 
     return np.array([float(math.comb(size, k)) for k in range(most + 1)])

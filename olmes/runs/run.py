@@ -25,7 +25,7 @@ from olmes.requests.response_cache import ResponseCache
 from olmes.runs.cost import Meter
 from olmes.runs.options import RunOptions
 from olmes.runs.response_rows import RunSheet, ToJudge
-from olmes.runs.write_record import write_record
+from olmes.runs.write_record import renamed, write_record
 from olmes.scoring.process.pool import ScoringPool
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import take_look
@@ -72,7 +72,7 @@ def run(
     folder = out / run_name(plan, model, identity)
     taken = take_look(plan, model, folder.name, out, options.look)
     if (folder / "run.json").exists() and (record := Record.load(folder)).complete:
-        return record
+        return renamed(record, options.name)
     began = time.perf_counter()
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
@@ -190,5 +190,7 @@ def run_name(plan: Plan, model: Model, identity: str) -> str:
     # Without the address of a server, and without the backend's prefix.
     bare = re.sub(r"@https?://.*", "", model.name).rpartition(":")[2]
     last = "/".join(bare.split("/")[-2:])
+    if adapter := getattr(getattr(model, "checkpoint", None), "named", None):
+        last += "-" + "/".join(adapter.split("/")[-2:])
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{last}-{what}").strip("-.")
     return f"{name[-80:]}-{identity[:8]}"

@@ -86,6 +86,19 @@ def write_record(
     return Record.load(folder)
 
 
+def renamed(record: Record, name: str) -> Record:
+    """A finished record under the name that tables and pages are to show from now on.
+
+    One of held-out tasks stays as it is, for the ledger holds the hash of the whole record.
+    """
+    if not name or name == record.run.model.name or record.run.held_out:
+        return record
+    model = msgspec.structs.replace(record.run.model, name=name)
+    run = msgspec.structs.replace(record.run, model=model)
+    jsonl.write_atomically(record.folder / RUN_FILE, jsonl.dumps(msgspec.to_builtins(run)) + "\n")
+    return Record.load(record.folder)
+
+
 class Counted:
     """What a record says of a task's rows; they are added one by one and not kept."""
 

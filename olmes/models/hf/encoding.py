@@ -6,10 +6,11 @@ import datetime
 from array import array
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.models.base import EncodedPrompt
+from olmes.models.hf.chat_parts import in_parts, loses_text
 from olmes.models.hf.generation_rows import UnanswerableError
 from olmes.types import Request
 
@@ -97,16 +98,27 @@ class Encoder:
         from jinja2 import TemplateError
 
         template = self.tokenizer.get_chat_template()
-        try:
-            text = self.tokenizer.apply_chat_template(
-                [dict(message) for message in request.messages],
-                chat_template=(FIXED_DATE if "strftime_now" in template else "") + template,
-                tokenize=False,
-                add_generation_prompt=True,
+        messages = [dict(message) for message in request.messages]
+
+        def rendered(chat: list[dict[str, Any]]) -> str:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    chat,
+                    chat_template=(FIXED_DATE if "strftime_now" in template else "") + template,
+                    tokenize=False,
+                    add_generation_prompt=True,
+                )
             )
+
+        try:
+            text = rendered(messages)
+            if loses_text(messages, text) and not loses_text(
+                messages, other := rendered(in_parts(messages))
+            ):
+                text = other
         except TemplateError as error:
             raise UnanswerableError(f"the chat template refuses this chat: {error}") from None
-        return str(text) + request.prefill
+        return text + request.prefill
 
     @cached_property
     def prefix(self) -> tuple[int, ...]:

@@ -73,11 +73,11 @@ class SimilarityEncoder:
         """Where its files lie."""
         try:
             return self._checkpoint.folder(weights=True)
-        except OlmesError:
+        except OlmesError as error:
             raise OlmesError(
-                f"embedding similarity needs the encoder '{self.name}', which is neither a folder "
-                "nor on the Hugging Face hub; name the folder of a local copy with "
-                "--set TASK.encoder=FOLDER, or unset HF_HUB_OFFLINE where there is a network."
+                f"embedding similarity needs the encoder '{self.name}', which is not at hand: "
+                f"{str(error).rstrip('.')}; or name the folder of a local copy with --set "
+                "TASK.encoder=FOLDER."
             ) from None
 
     @cached_property

@@ -29,7 +29,7 @@ from olmes.runs.cost import Meter
 from olmes.runs.needs import check_needs, clearer
 from olmes.runs.options import RunOptions
 from olmes.runs.response_rows import RunSheet, ToJudge
-from olmes.runs.write_record import showing, write_record
+from olmes.runs.write_record import renamed, showing, write_record
 from olmes.scoring.process.pool import ScoringPool
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import take_look
@@ -80,7 +80,7 @@ def run(
         check_needs(plan, model, judge if needs_judge else None, use_cache=options.use_cache)
     taken = take_look(plan, model, folder.name, out, options.look)
     if (folder / RUN_FILE).exists() and (record := Record.load(folder)).complete:
-        return showing(record, plan.k)
+        return renamed(showing(record, plan.k), options.name)
     began = time.perf_counter()
     new = not out.exists()
     journal = Journal(folder, packed=taken is not None)
@@ -211,5 +211,7 @@ def run_name(plan: Plan, model: Model, identity: str) -> str:
     # Without the address of a server, and without the backend's prefix.
     bare = re.sub(r"@https?://.*", "", model.name).rpartition(":")[2]
     last = "/".join(bare.split("/")[-2:])
+    if adapter := getattr(getattr(model, "checkpoint", None), "named", None):
+        last += "-" + "/".join(adapter.split("/")[-2:])
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{last}-{what}").strip("-.")
     return f"{name[-80:]}-{identity[:8]}"

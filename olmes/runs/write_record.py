@@ -97,11 +97,7 @@ def showing(record: Record, k: Sequence[int]) -> Record:
     if not k or record.run.held_out:
         return record
     tasks = {name: with_k(task, k) for name, task in record.tasks.items()}
-    run = msgspec.structs.replace(record.run, tasks=tasks)
-    if run != record.run:
-        text = jsonl.dumps(msgspec.to_builtins(run)) + "\n"
-        jsonl.write_atomically(record.folder / RUN_FILE, text)
-    return Record.load(record.folder)
+    return rewritten(record, msgspec.structs.replace(record.run, tasks=tasks))
 
 
 def with_k(task: TaskResult, k: Sequence[int]) -> TaskResult:
@@ -111,6 +107,25 @@ def with_k(task: TaskResult, k: Sequence[int]) -> TaskResult:
     has = {at.k for found in task.repeats.metrics.values() for at in found.at}
     shown = [one for one in sorted(set(k)) if one in has] or task.repeats.k
     return msgspec.structs.replace(task, repeats=msgspec.structs.replace(task.repeats, k=shown))
+
+
+def renamed(record: Record, name: str) -> Record:
+    """A finished record under the name that tables and pages are to show from now on.
+
+    One of held-out tasks stays as it is, for the ledger holds the hash of the whole record.
+    """
+    if not name or name == record.run.model.name or record.run.held_out:
+        return record
+    model = msgspec.structs.replace(record.run.model, name=name)
+    return rewritten(record, msgspec.structs.replace(record.run, model=model))
+
+
+def rewritten(record: Record, run: RunRecord) -> Record:
+    """A finished record with what is shown of it changed."""
+    if run != record.run:
+        text = jsonl.dumps(msgspec.to_builtins(run)) + "\n"
+        jsonl.write_atomically(record.folder / RUN_FILE, text)
+    return Record.load(record.folder)
 
 
 class Counted:

@@ -6,13 +6,14 @@ import datetime
 from array import array
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.models.base import EncodedPrompt
 from olmes.models.chat.form import ChatForm
 from olmes.models.chat.plain import next_question, plain_text
 from olmes.models.chat.templates import bundled_templates
+from olmes.models.hf.chat_parts import in_parts, loses_text
 from olmes.models.hf.generation_rows import UnanswerableError
 from olmes.types import Message, Request
 
@@ -137,20 +138,28 @@ class Encoder:
         """
         from jinja2 import TemplateError
 
-        template = self.template
-        try:
+        template, turns = self.template, [dict(message) for message in messages]
+
+        def rendered(chat: list[dict[str, Any]]) -> str:
             return str(
                 self.tokenizer.apply_chat_template(
-                    [dict(message) for message in messages],
+                    chat,
                     chat_template=(FIXED_DATE if "strftime_now" in template else "") + template,
                     tokenize=False,
                     add_generation_prompt=True,
                     **self.form.variables,
                 )
             )
+
+        try:
+            text = rendered(turns)
+            if loses_text(turns, text):
+                other = rendered(in_parts(turns))
+                text = text if loses_text(turns, other) else other
         except TemplateError as error:
             self.refusal = str(error)
             return None
+        return text
 
     @cached_property
     def template(self) -> str:

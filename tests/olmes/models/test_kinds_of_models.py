@@ -141,6 +141,24 @@ def test_a_template_in_the_processors_file_is_used(tmp_path: Path) -> None:
     assert "user\nMary?" in load_model(str(folder)).encode(request).text
 
 
+PARTS = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% for c in m['content'] if c.type == 'text' %}{{ c.text }}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def test_a_template_that_takes_parts_gets_them(tiny_folder: Path, tmp_path: Path) -> None:
+    """It would leave a string out without a word."""
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "mine"))
+    messages = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": " Mary? "})
+    request = Request(generation=Generation(max_tokens=1), messages=messages)
+    plain = load_model(str(folder)).encode(request)
+    (folder / "chat_template.jinja").write_text(PARTS)
+    assert load_model(str(folder)).encode(request) == plain
+    assert "Mary?" in plain.text
+
+
 def config(**changes: Any) -> Callable[[Path], None]:
     """Change the checkpoint's config.json; a value of None takes an entry out."""
 

@@ -85,7 +85,6 @@ def test_a_run_is_found_again_however_its_folder_is_written(
 def test_the_users_name_is_shown_and_the_written_one_kept(
     home: Path, echo: Any, tmp_path: Path
 ) -> None:
-    from olmes.cli.tables import console  # noqa: F401 (tables show records)
     from olmes.reports.run_page import write_run_page
 
     written = str(home / "tiny")
@@ -95,6 +94,15 @@ def test_the_users_name_is_shown_and_the_written_one_kept(
     page = tmp_path / "page.html"
     write_run_page(record.folder, page)
     assert "<h1>SFT with half the data" in page.read_text("utf-8")
+
+
+def test_a_finished_run_takes_a_new_name(home: Path, echo: Any, tmp_path: Path) -> None:
+    first = run(echo, "tiny", tmp_path / "runs")
+    named = run(echo, "tiny", tmp_path / "runs", name="Mine")
+    assert (first.id, first.run.model.name) == (named.id, "tiny")
+    assert named.run.model.name == "Mine"
+    assert named.run.timing == first.run.timing  # nothing was run again
+    assert run(echo, "tiny", tmp_path / "runs").run.model.name == "Mine"
 
 
 def test_a_lineage_that_names_a_folder_finds_the_model_by_it(

@@ -103,7 +103,9 @@ def test_a_disk_that_fills_keeps_what_is_finished(recording: Path, tmp_path: Pat
     assert task["n"] - task["counts"]["failed"] == 4
 
 
-def test_a_queue_without_locks_has_every_job_of_processes_that_write_at_once(tmp_path: Path) -> None:
+def test_a_queue_without_locks_has_every_job_of_processes_that_write_at_once(
+    tmp_path: Path,
+) -> None:
     """Lustre without `-o flock` has neither flock nor record locks."""
     shim = build_shim(tmp_path)
     refused = {"LD_PRELOAD": str(shim), "FLOCK_ERRNO": "38", "FCNTL_ERRNO": "38"}

@@ -172,7 +172,11 @@ def parse_nonstandard_line(line: bytes, where: str) -> Any:
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """A file to write into, which is at `path` once the block has ended without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)  # what a user knows, and may have named
+        raise
     try:
         with os.fdopen(handle, "wb", buffering=BUFFER) as stream:
             yield stream

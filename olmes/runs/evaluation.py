@@ -18,7 +18,14 @@ from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.plan import Plan
 from olmes.runs.options import RunOptions
-from olmes.runs.planning import Target, load_judge, plan_run, tasks_of, to_stderr
+from olmes.runs.planning import (
+    Target,
+    load_judge,
+    plan_run,
+    tasks_of,
+    to_stderr,
+    with_settings,
+)
 from olmes.runs.run import run
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import check_look
@@ -109,10 +116,11 @@ class Evaluation:
             OlmesError: a setting does not fit, or the data or the recording cannot be found.
         """
         options = self.options
-        own = model.sampling if options.sampling == "model" else {}
-        kind = content_hash([model.thinks, own])
-        if kind in self.shared and not isinstance(model, ReplayModel):
-            return self.shared[kind]
+        # The first model's files are read after the mistakes of a command are found.
+        if self.shared and not isinstance(model, ReplayModel):
+            kind = self.kind(model)
+            if kind in self.shared:
+                return self.shared[kind]
         plan = plan_run(
             self.tasks,
             model,
@@ -125,8 +133,17 @@ class Evaluation:
             say=self.say,
         )
         if not isinstance(model, ReplayModel):
-            self.shared[kind] = plan
+            self.shared[self.kind(model)] = plan
         return plan
+
+    def kind(self, model: Model) -> str:
+        """What is the same for all models that are asked alike."""
+        own = model.sampling if self.options.sampling == "model" else {}
+        asked = with_settings(self.tasks, self.options.settings or {})
+        # A model is asked only for what decides something here.
+        thinks = any(task.formulation.prefill for task in asked) and model.thinks
+        merges = any(task.formulation.system for task in asked) and model.merges_system
+        return content_hash([thinks, merges, own])
 
     def run(
         self,

@@ -121,6 +121,19 @@ class Plan:
         return streamed_hash(description)[:16]
 
 
+def check_asked(tasks: Sequence[Task], limit: int | None, not_run: Mapping[str, str]) -> None:
+    """Return when there is something to ask.
+
+    Raises:
+        OlmesError: there is no task, or the limit is not positive.
+    """
+    if not tasks:
+        why = " ".join(f"{name}: {reason}" for name, reason in not_run.items())
+        raise OlmesError(f"there is nothing to run; {why or 'give --suite or --task.'}")
+    if limit is not None and limit < 1:
+        raise OlmesError(f"--limit must be 1 or more, not {limit}.")
+
+
 def make_plan(
     tasks: Sequence[Task],
     datasets: Mapping[str, Dataset],
@@ -140,11 +153,7 @@ def make_plan(
     Raises:
         OlmesError: there is no task, or the limit is not positive.
     """
-    if not tasks:
-        why = " ".join(f"{name}: {reason}" for name, reason in (not_run or {}).items())
-        raise OlmesError(f"there is nothing to run; {why or 'give --suite or --task.'}")
-    if limit is not None and limit < 1:
-        raise OlmesError(f"--limit must be 1 or more, not {limit}.")
+    check_asked(tasks, limit, not_run or {})
     plans = []
     for task in tasks:
         instances: Sequence[Instance] = datasets[task.name].instances

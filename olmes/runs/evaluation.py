@@ -123,14 +123,11 @@ class Evaluation:
             OlmesError: a setting does not fit, or the data or the recording cannot be found.
         """
         options = self.options
-        with clearer(model):
-            own = model.sampling if options.sampling == "model" else {}
-            asked = with_settings(self.tasks, options.settings or {})
-            # A server is asked whether its model thinks only where that decides something.
-            thinks = any(task.formulation.prefill for task in asked) and model.thinks
-            kind = content_hash([thinks, own])
-        if kind in self.shared and not isinstance(model, ReplayModel):
-            return self.shared[kind]
+        # The first model's files are read after the mistakes of a command are found.
+        if self.shared and not isinstance(model, ReplayModel):
+            kind = self.kind(model)
+            if kind in self.shared:
+                return self.shared[kind]
         plan = plan_run(
             self.tasks,
             model,
@@ -144,8 +141,18 @@ class Evaluation:
             say=self.say,
         )
         if not isinstance(model, ReplayModel):
-            self.shared[kind] = plan
+            self.shared[self.kind(model)] = plan
         return plan
+
+    def kind(self, model: Model) -> str:
+        """What is the same for all models that are asked alike."""
+        asked = with_settings(self.tasks, self.options.settings or {})
+        with clearer(model):
+            own = model.sampling if self.options.sampling == "model" else {}
+            # A model is asked only for what decides something here.
+            thinks = any(task.formulation.prefill for task in asked) and model.thinks
+            merges = any(task.formulation.system for task in asked) and model.merges_system
+        return content_hash([thinks, merges, own])
 
     def run(
         self,

@@ -17,8 +17,9 @@ from olmes.judging.replayed import replayed_judge
 from olmes.models.base import SYSTEM_MERGED, Model
 from olmes.models.replay import RecordedResponses, ReplayModel
 from olmes.models.spec import load_model, parse_spec
-from olmes.requests.plan import Plan, make_plan
+from olmes.requests.plan import Plan, check_asked, make_plan
 from olmes.requests.recorded import index_recorded, set_answers
+from olmes.runs.needs import clearer
 from olmes.runs.options import Sampling
 from olmes.seal.held_out import held_out_tasks
 from olmes.types import JsonObject
@@ -101,9 +102,8 @@ def plan_run(
         OlmesError: a setting does not fit, the data or the recording cannot be found, the
             checkpoint has no sampling settings of its own, or a k is more than there are responses.
     """
-    chosen, notes = fitted(with_settings(tasks, settings or {}), model, sampling)
+    chosen = with_settings(tasks, settings or {})
     check_k(k, chosen)
-    notes += alike(chosen, model)
     not_run = {
         task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
         f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
@@ -111,6 +111,7 @@ def plan_run(
         if task.judged and not with_judge
     }
     chosen = [task for task in chosen if task.name not in not_run]
+    check_asked(chosen, limit, not_run)
     folder = Path(data) if data is not None else None
     said: set[str] = set()
 
@@ -122,6 +123,10 @@ def plan_run(
             say(line)
 
     datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
+    # What needs the model's files comes after what a slip of the hand gets wrong.
+    with clearer(model):
+        chosen, notes = fitted(chosen, model, sampling)
+    notes += alike(chosen, model)
     if not chosen or not isinstance(model, ReplayModel):
         return make_plan(
             chosen, datasets, suite=suite, limit=limit, not_run=not_run, notes=notes, k=k

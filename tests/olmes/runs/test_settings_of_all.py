@@ -122,7 +122,7 @@ def test_a_system_turn_is_a_text_or_a_file(tmp_path: Path) -> None:
     assert text_or_file(str(file), "--system") == "Be brief.\n"
     for text in ("Be brief.", "brief", "x" * 5000, "Answer yes/no.", ""):
         assert text_or_file(text, "--system") == text
-    for path in ("./nothing.txt", "prompts/system", str(tmp_path / "no"), "system.md"):
+    for path in ("./nothing.txt", "prompts/system", str(tmp_path / "no"), "system.jinja"):
         with pytest.raises(OlmesError, match="there is no such file"):
             text_or_file(path, "--system")
     file.write_bytes(b"\xff\xfe\x00")

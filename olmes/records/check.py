@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, NotRequired, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import UnsetType
 
 from olmes.records.schema import SCHEMA, RunRecord
 from olmes.records.upgrade import upgraded
@@ -102,7 +103,7 @@ def bare(kind: Any) -> Any:
     if origin in (Annotated, NotRequired):
         return bare(get_args(kind)[0])
     if origin in (Union, UnionType):
-        return bare(next(one for one in get_args(kind) if one is not NoneType))
+        return bare(next(one for one in get_args(kind) if one not in (NoneType, UnsetType)))
     return kind
 
 

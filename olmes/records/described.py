@@ -23,6 +23,7 @@ from typing import (
 )
 
 import msgspec
+from msgspec import UnsetType
 
 from olmes.records import schema
 from olmes.records.schema import SCHEMA, ResponseRow, RunRecord
@@ -112,7 +113,7 @@ def in_words(hint: Any) -> str:
     if origin in (Annotated, NotRequired):
         return in_words(inner[0])
     if origin in (Union, UnionType):
-        return " or ".join(dict.fromkeys(in_words(one) for one in inner))
+        return " or ".join(dict.fromkeys(in_words(one) for one in inner if one is not UnsetType))
     if origin is Literal:
         return " or ".join(f"`{one}`" for one in inner)
     if origin is dict:

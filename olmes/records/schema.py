@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from olmes.stats import Estimate
 from olmes.types import JsonObject, Message, ResponseJson, Unit, VerdictPart
@@ -293,15 +293,13 @@ class RecordedModel(Struct, frozen=True, kw_only=True):
     fingerprint: Annotated[
         Sha256, Meta(description="over weights, tokenizer and chat template, not the path")
     ]
-    written: Annotated[
-        str | None, Meta(description="as the user wrote it; `null` in older records: `name`")
-    ] = None
+    written: Annotated[str | UnsetType, Meta(description="as the user wrote it")] = UNSET
     commit: Annotated[
-        str | None, Meta(description="of the hub's repository, where it is from one")
-    ] = None
+        str | UnsetType, Meta(description="of the hub's repository, where it is from one")
+    ] = UNSET
     adapter: Annotated[
-        str | None, Meta(description="folder or repository of `--adapter`, merged in")
-    ] = None
+        str | UnsetType, Meta(description="folder or repository of `--adapter`, merged in")
+    ] = UNSET
     parts: Annotated[dict[str, str] | None, Meta(description="their hashes one by one")] = None
     engine: Annotated[JsonObject, Meta(description="backend, versions, precision, device")] = {}
     family: Annotated[str | None, Meta(description="the training; looks are counted under it")] = (

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from olmes.benchmark.task import Task
 from olmes.judging.stage import JudgementCounts, Judging
@@ -56,6 +57,7 @@ def write_record(
         sheet.task.name: task_result(sheet.plan, write_samples(folder, sheet, look), judges, plan.k)
         for sheet in sheets
     }
+    checkpoint = getattr(model, "checkpoint", None)
     run = RunRecord(
         schema=SCHEMA,
         id=folder.name,
@@ -66,8 +68,8 @@ def write_record(
         model=RecordedModel(
             name=model.title or model.name,
             written=model.name,
-            commit=getattr(getattr(model, "checkpoint", None), "commit", None),
-            adapter=getattr(getattr(model, "checkpoint", None), "named", None),
+            commit=getattr(checkpoint, "commit", None) or UNSET,
+            adapter=getattr(checkpoint, "named", UNSET),
             fingerprint=model.fingerprint,
             parts=model.fingerprint_parts,
             engine=model.engine,

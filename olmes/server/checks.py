@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any, NoReturn, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from olmes.records.aggregate import run_mean
 from olmes.records.check import FieldError, NewerSchemaError, bare, converted, run_record
@@ -141,7 +141,9 @@ def left_out(value: Any, kind: Any, unknown: Set[str], path: str = "") -> Iterat
             if field.name in value:
                 if not (kind is RunRecord and field.name in FREE):
                     yield from left_out(value[field.name], field.type, unknown, place)
-            elif field.name not in unknown | OPTIONAL.get(kind, set()):
+            elif field.default is not UNSET and field.name not in unknown | OPTIONAL.get(
+                kind, set()
+            ):
                 yield place
     elif isinstance(value, dict) and get_args(kind):
         for key, member in value.items():
@@ -188,6 +190,12 @@ def check_model(model: RecordedModel) -> None:
     """
     check_words(model.name, "model.name")
     check_mark(model.fingerprint, Sha256, "model.fingerprint")
+    for name, words in (
+        ("written", model.written),
+        ("commit", model.commit),
+        ("adapter", model.adapter),
+    ):
+        check_words(words or "", f"model.{name}")
     check_words(model.family or "", "model.family")
     if model.step is not None and not abs(model.step) <= LARGEST:
         refuse("model.step", f"must be finite, and at most {LARGEST}")

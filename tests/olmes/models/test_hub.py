@@ -314,4 +314,4 @@ def test_the_commit_is_in_the_record(
     model = record.run.model
     assert model.commit == hub.commit("owner/tiny", "step_60")
     assert (model.name, model.written) == ("owner/tiny@step_60", "owner/tiny@step_60")
-    assert (model.family, model.step, model.adapter) == ("owner/tiny", 60, None)
+    assert (model.family, model.step, model.adapter or None) == ("owner/tiny", 60, None)

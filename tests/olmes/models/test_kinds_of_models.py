@@ -15,7 +15,7 @@ from olmes.errors import OlmesError
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.hf.model import HFModel
 from olmes.models.spec import load_model
-from olmes.types import Generation, Request
+from olmes.types import Generation, Message, Request
 from tests.olmes.models.conftest import build_tokenizer
 
 if TYPE_CHECKING:
@@ -151,7 +151,10 @@ PARTS = (
 def test_a_template_that_takes_parts_gets_them(tiny_folder: Path, tmp_path: Path) -> None:
     """It would leave a string out without a word."""
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "mine"))
-    messages = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": " Mary? "})
+    messages: tuple[Message, ...] = (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": " Mary? "},
+    )
     request = Request(generation=Generation(max_tokens=1), messages=messages)
     plain = load_model(str(folder)).encode(request)
     (folder / "chat_template.jinja").write_text(PARTS)

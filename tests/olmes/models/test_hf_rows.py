@@ -29,6 +29,7 @@ TELLING = {
     "mistral window": "padded",
     "llama4_text window": "padded",  # chunks
     "llama4_text tuned": "padded",  # queries scaled by a length that counts the padding
+    "deepseek_v32 window": "padded",  # picks the tokens it looks at
     "phi3 longrope": "padded",
     "llama dynamic": "padded",
     "recurrent_gemma": "equal",  # does not read the mask

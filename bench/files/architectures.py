@@ -103,10 +103,10 @@ PLAIN = (
     "nemotron_h olmo olmo2 olmo3 olmo_hybrid olmoe opt openai-gpt persimmon phi phi3 phimoe "
     "qwen2 qwen2_moe qwen3 qwen3_moe qwen3_next qwen3_5_text qwen3_5_moe_text recurrent_gemma "
     "rwkv sarvam_mla sarvam_moe seed_oss smollm3 solar_open stablelm starcoder2 vaultgemma "
-    "xglm xlstm youtu zaya bloom "
+    "xglm youtu zaya bloom "
 )
 WINDOWED = (
-    "afmoe cohere2 cohere2_moe deepseek_v32 dory exaone4 exaone_moe gemma2 gemma3_text "
+    "afmoe cohere2 cohere2_moe deepseek_v32 exaone4 exaone_moe gemma2 gemma3_text "
     "gemma4_text glm_moe_dsa gpt_oss granite_swa granitemoe_swa iquestcoder laguna "
     "llama4_text mellum mimo_v2_flash minimax ministral ministral3 mistral mixtral olmo3 phi3 "
     "phimoe qwen2 qwen2_moe qwen3 qwen3_moe smollm3 starcoder2 vaultgemma "

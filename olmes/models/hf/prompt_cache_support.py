@@ -33,7 +33,7 @@ from olmes.models.hf.reach import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
 SHARED, OWN = 12, 5
 """Tokens of the trial's shared prefix, and of each row behind it."""
@@ -55,7 +55,7 @@ def suits(model: PreTrainedModel, reach: int | None = None) -> bool:
         model: in evaluation mode.
         reach: the most tokens of a row; without it, what the configuration allows.
     """
-    reach = reach or getattr(model.config, "max_position_embeddings", None) or UNLIMITED
+    reach = reach or getattr(language(model), "max_position_embeddings", None) or UNLIMITED
     if rotates_by_length(model.config):
         return False
     size = vocabulary(model)
@@ -98,6 +98,11 @@ def counts_by_cache(
     return not alike(found, alone)
 
 
+def language(model: PreTrainedModel) -> PretrainedConfig:
+    """The configuration of the language model."""
+    return model.config.get_text_config()
+
+
 def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> torch.Tensor:
     """Logits `[3, vocabulary]` of the last tokens: two rows of a group, and one of none."""
     pair = PrefixGroup(shared, None, (1,), waiting=2)
@@ -109,7 +114,7 @@ def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> 
         prefill, _ = fill(model, tree, group, [0])
         store.reserve(3, OWN, prefill.states)
         store.write(prefill, slots, tree.paths)
-    if len(store.layers) != model.config.num_hidden_layers:
+    if len(store.layers) != language(model).num_hidden_layers:
         raise UnsuitableError("layers without keys and values")
     step = Step(store, [OWN - 1] * 3, [pair, pair, None], model.device)
     positions = [SHARED + OWN - 1, SHARED + OWN - 1, OWN - 1]
@@ -118,7 +123,7 @@ def trial(model: PreTrainedModel, shared: array[int], ends: list[list[int]]) -> 
 
 def limits(model: PreTrainedModel, batch_size: int | None) -> BatchLimits:
     """How many rows and how many cached tokens may run at once."""
-    config = model.config
+    config = language(model)
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     a_token = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize

@@ -40,6 +40,8 @@ SPANS = re.compile(r"(^|_)(window|window_size|chunk_size|attention_window|topk_t
 SPANS_TOO = re.compile(r"sliding_window|attention_chunk|local_attention|dense_len|sparse_\w*len")
 OTHER_CHUNKS = re.compile(r"mamba|ssm|scan|feed_forward|lin|loss|audio|vision|conv")
 """Chunks of a computation, not of attention."""
+PICKED = re.compile(r"top_?k|sparse|dense_len")
+"""Those of an attention that picks the tokens it looks at."""
 FULL = frozenset({"full_attention", "attention", "global", "full"})
 BOUNDED = frozenset({"sliding_attention", "chunked_attention"})
 """Kinds of layers whose bound is one of `SPANS`."""
@@ -117,7 +119,7 @@ def named(config: PretrainedConfig, reach: int) -> bool:
     A setting that is switched off (`use_sliding_window`), belongs to layers that there are none of, or
     is as large as the reach bounds nothing.
     """
-    settings = dict(config.to_dict())
+    settings = settings_of(config)
     kinds = layer_kinds(settings)
     if kinds - FULL - BOUNDED:
         return True
@@ -126,6 +128,11 @@ def named(config: PretrainedConfig, reach: int) -> bool:
     if kinds and kinds <= FULL:
         return False
     return any(value < reach for value in spans(settings).values())
+
+
+def settings_of(config: PretrainedConfig) -> dict[str, Any]:
+    """The settings of the language model, which others (vision, audio) may stand beside."""
+    return dict(config.get_text_config().to_dict())
 
 
 def layer_kinds(settings: Mapping[str, Any]) -> set[str]:
@@ -193,7 +200,7 @@ def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 def rotates_by_length(config: PretrainedConfig) -> bool:
     """Whether a rotary embedding is other numbers in a longer text: an earlier state would be wrong."""
-    return any(by_length(rope) for rope in ropes(config.to_dict().get("rope_parameters")))
+    return any(by_length(rope) for rope in ropes(settings_of(config).get("rope_parameters")))
 
 
 def by_length(rope: Mapping[str, Any]) -> str:
@@ -209,7 +216,7 @@ def switch_of(config: PretrainedConfig) -> tuple[int | None, bool]:
     numbers for each length beyond it. Llama 4's scale of queries steps by a length too, which it
     counts with the padding.
     """
-    settings = dict(config.to_dict())
+    settings = settings_of(config)
     found: list[tuple[int, bool]] = []
     for rope in ropes(settings.get("rope_parameters")):
         if kind := by_length(rope):
@@ -220,6 +227,9 @@ def switch_of(config: PretrainedConfig) -> tuple[int | None, bool]:
             )
             lengths = [int(length) for length in places if length]
             found.append((min(lengths, default=0), kind == LONG))
+    # Which tokens are picked, out of more than so many, is upset by padding.
+    picked = [value for key, value in spans(settings).items() if PICKED.search(key)]
+    found += [(value, False) for value in picked]
     scale = settings.get("floor_scale")
     if scale and settings.get("attn_temperature_tuning"):
         found.append((int(scale) - 1, False))

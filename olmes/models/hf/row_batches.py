@@ -26,6 +26,8 @@ from olmes.models.hf.reach import (
     UNLIMITED,
     distance,
     drags,
+    ropes,
+    settings_of,
     switch_of,
     vocabulary,
 )
@@ -119,6 +121,9 @@ def row_batches(model: PreTrainedModel, pad: int, reach: int | None) -> RowBatch
         else:
             near = all(one <= limit for one in equal or off(line[-SHORT:]))
             together = Together.EQUAL if near else Together.ALONE
+    if switch is None and not any(ropes(settings_of(model.config).get("rope_parameters"))):
+        # A row that has ended goes on until its batch does, beyond a table of positions.
+        switch, steady = reach, False
     return RowBatches(together, switch, steady)
 
 

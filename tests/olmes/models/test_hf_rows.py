@@ -29,6 +29,7 @@ TELLING = {
     "mistral window": "padded",
     "llama4_text window": "padded",  # chunks
     "llama4_text tuned": "padded",  # queries scaled by a length that counts the padding
+    "deepseek_v32 window": "padded",  # picks the tokens it looks at
     "phi3 longrope": "padded",
     "llama dynamic": "padded",
     "recurrent_gemma": "equal",  # does not read the mask
@@ -163,6 +164,21 @@ def test_one_row_needs_no_trial(tmp_path: Path) -> None:
     model.generate([Request(generation=Generation(max_tokens=2), prompt="w5 w6")], said.__setitem__)
     assert said[0].completion_tokens > 0
     assert "row_batches" not in vars(model)
+
+
+@pytest.mark.parametrize("kind", ["gpt_neo", "openai-gpt"])
+def test_a_row_that_has_ended_does_not_run_out_of_positions(tmp_path: Path, kind: str) -> None:
+    window = {"max_position_embeddings": 40}
+    model = architectures.load(save(tmp_path, kind, window))
+    texts = [" ".join(f"w{5 + 7 * at}" for at in range(length)) for length in (30, 3, 20, 3)]
+    said: dict[int, Response] = {}
+    asked = [Request(generation=Generation(max_tokens=40), prompt=text) for text in texts]
+    model.generate(asked, said.__setitem__)
+    assert model.row_batches.together is Together.PADDED
+    for at, request in enumerate(asked):
+        alone: dict[int, Response] = {}
+        model.generate([request], alone.__setitem__)
+        assert said[at] == alone[0]
 
 
 def test_settings_that_bound_nothing_are_not_taken_for_bounds() -> None:

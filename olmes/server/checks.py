@@ -53,7 +53,7 @@ OPTIONAL: dict[type[Struct], set[str]] = {
     RecordedModel: {"parts", "family", "step", "lineage"},
     SuiteResult: {"missing", "pairs", "mean"},
     DevScore: {"unit"},
-    TaskResult: {"diagnosis", "judge", "items_hash"},
+    TaskResult: {"diagnosis", "judge", "items_hash", "reasons", "repeats"},
     TaskData: {"location", "notes"},
     TaskJudge: {"encoders"},
     MetricScore: {"help", "honest", "higher_is_better"},

@@ -94,7 +94,7 @@ def test_few_equal_failures_are_told_in_record_warning_and_page(many: Words, ser
 @pytest.mark.parametrize(
     ("message", "status", "helps"),
     [
-        (TEMPERATURE, 400, "--set '*.temperature=VALUE'"),
+        (TEMPERATURE, 400, "--temperature 1"),
         ("Unrecognized request argument supplied: top_p", 422, "--set '*.top_p=VALUE'"),
         (
             "This model's maximum context length is 16 tokens, but you asked for %d",
@@ -124,15 +124,19 @@ def test_equal_refusals_end_the_run_after_a_score(
 def test_a_server_that_begins_to_refuse_ends_the_run_and_it_resumes(
     many: Words, server: Any
 ) -> None:
+    many.echo.data.joinpath("echo/test.jsonl").write_text(
+        "".join(json.dumps({"word": f"word{i}"}) + "\n" for i in range(400)), "utf-8"
+    )
     server.faults = lambda number, body: refusal("your credit is low") if number >= 40 else ""
     with pytest.raises(OlmesError, match="credit is low.*the same command resumes"):
         many.run(model_of(server))
-    assert len(server.asked) <= 40 + SCORE + AT_ONCE
+    # Some are on their way when the run ends, and on a busy machine it hears of refusals late.
+    assert len(server.asked) <= 40 + SCORE + 4 * AT_ONCE
     server.faults = lambda number, body: ""
     before = len(server.asked)
     record = many.run(model_of(server))
     assert record.complete
-    assert len(server.asked) - before <= 120 - 40 + AT_ONCE
+    assert len(server.asked) - before <= 400 - 40 + AT_ONCE
     assert record.tasks["echo"].reasons == {}
 
 
@@ -198,7 +202,7 @@ def test_a_prefill_that_a_server_cannot_continue_is_found_before_anything_is_ask
     with pytest.raises(OlmesError, match=r"echo cannot be asked of .*prefill") as ended:
         evaluate(str(file), model=model_of(server), data=many.echo.data, out=many.out)
     assert "--set" in str(ended.value)
-    assert len(server.asked) <= 4  # the probe
+    assert len(server.asked) <= 6  # the probes
     assert not many.out.exists()
 
 

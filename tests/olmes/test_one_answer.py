@@ -148,7 +148,8 @@ def test_the_tables_of_a_paper(runs: dict[str, Record], folder: Path, form: str)
     text = table(folder, form)
     for name, record in runs.items():
         model = record.run.model.name
-        rows = [line for line in text.splitlines() if bare(model) in bare(line)]
+        name_of_it = re.compile(rf"(?<![\w-]){re.escape(bare(model))}")
+        rows = [line for line in text.splitlines() if name_of_it.search(bare(line))]
         if name in UNRANKED:
             assert all("Left out" in row and "10 of 30 responses" in row for row in rows), rows
             continue

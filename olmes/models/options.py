@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
 from olmes.errors import OlmesError
@@ -75,6 +76,16 @@ class Asking:
             OlmesError: as `from_json`.
         """
         return given if isinstance(given, Asking) else cls.from_json(given)
+
+    def anywhere(self) -> Asking:
+        """The same, its files named so that another working folder finds them."""
+        template, adapter = self.chat_template, self.adapter
+        # The name of a bundled template is no path, even beside a file of that name.
+        if template and Path(template).suffix and Path(template).expanduser().is_file():
+            template = str(Path(template).expanduser().absolute())
+        if adapter and Path(adapter).expanduser().is_dir():
+            adapter = str(Path(adapter).expanduser().absolute())
+        return replace(self, chat_template=template, adapter=adapter)
 
     def reader(self, own: tuple[Marks, ...] = (), *, opened: bool = False) -> Reader:
         """How responses are read, by the user's word or else by the model's `own` marks.

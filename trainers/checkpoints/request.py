@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.errors import OlmesError
 from olmes.models.options import Asking
 from olmes.records.schema import Asker
 from olmes.runs.options import RunOptions
@@ -43,6 +44,19 @@ class EvalRequest:
     reason: str = ""
     final: bool = False
     asked_by: Asker = "hook"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be said of all checkpoints; another process reads this, elsewhere.
+
+        Raises:
+            OlmesError: an adapter is named.
+        """
+        if self.asking.adapter:
+            raise OlmesError(
+                f"--adapter {self.asking.adapter}: checkpoints that are adapters are found by "
+                "themselves, each on its own base; leave it out."
+            )
+        object.__setattr__(self, "asking", self.asking.anywhere())
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field; of how the model is asked, what is given."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
-from olmes.models.chat.templates import bundled_templates
-from olmes.models.options import ASKED, PLAIN, Asking
+from olmes.models.options import ASKED
 from olmes.models.ray.cluster import Cluster, check_installed, shape_of
 from olmes.models.ray.engine import Report
 from olmes.models.ray.fleet import Fleet, check_version
@@ -226,19 +224,9 @@ def load_model_on_ray(
     gpus = (
         0 if device in ("cpu", "mps") else math.prod(int(sizes.get(name, 1)) for name in PARALLEL)
     )
-    options["asking"] = anywhere(options.get("asking", ASKED))
+    options["asking"] = options.get("asking", ASKED).anywhere()
     make = partial(load_model, portable(parsed), **options)
     return RayModel(local, make, address=ray, workers=workers, gpus=gpus)
-
-
-def anywhere(asking: Asking) -> Asking:
-    """What is asked, with its files named so that another working folder finds them."""
-    if asking.adapter and Path(asking.adapter).expanduser().is_dir():
-        asking = replace(asking, adapter=str(Path(asking.adapter).expanduser().absolute()))
-    given = asking.chat_template
-    if given is None or given == PLAIN or given in bundled_templates():
-        return asking
-    return replace(asking, chat_template=str(Path(given).expanduser().absolute()))
 
 
 def portable(parsed: ModelSpec) -> str:

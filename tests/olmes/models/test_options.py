@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,23 @@ def test_only_what_is_given_is_recorded() -> None:
     assert Asking.from_json(given.to_json()) == given
     assert Asking.of(given) is given
     assert Asking.of({"thinking": "off"}).thinking == "off"
+
+
+def test_files_are_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.jinja").write_text("{{ messages }}", "utf-8")
+    (tmp_path / "tulu").write_text("", "utf-8")
+    (tmp_path / "lora").mkdir()
+    found = Asking(chat_template="mine.jinja", adapter="lora").anywhere()
+    assert (found.chat_template, found.adapter) == (
+        str(tmp_path / "mine.jinja"), str(tmp_path / "lora"),
+    )  # fmt: skip
+    for name in ("tulu", "plain", None):
+        assert Asking(chat_template=name, adapter="ORG/lora").anywhere() == Asking(
+            chat_template=name, adapter="ORG/lora"
+        )
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def test_a_held_out_suite_is_put_to_the_last_checkpoint_alone(
     [
         ({"policy": "some"}, "policy"),
         ({"asking": {"thinking": "some"}}, "--thinking some"),
+        ({"asking": {"adapter": "lora"}}, "leave it out"),
         ({"asking": {"think": "on"}}, "no 'think'"),
         ({"where": "elsewhere"}, "where"),
         ({"keep": "few"}, "keep"),

@@ -48,6 +48,7 @@ FREE = {
 """Parts whose content nobody relies on: what may stand in them is only JSON."""
 MAPS = ("tasks", "metrics", "subtasks", "counts", "tokens", "flags", "lost_by", "parts")
 OPTIONAL = {
+    "reasons", "repeats", "written", "commit", "adapter", "reasoning_tokens",
     "held_out", "not_run", "help", "honest", "higher_is_better", "notes", "missing", "pairs",
     "diagnosis", "judge", "parts", "family", "step", "lineage", "location", "items_hash", "mean",
 }  # fmt: skip

@@ -30,7 +30,7 @@ def scan(text: str, reader: Reader) -> Place:
     if begun:
         family, start = begun
     else:
-        closing = first_closing(text, reader.marks) if reader.opened or reader.known else None
+        closing = first_closing(text, reader)
         if closing is None:
             return without_marks(text, reader)
         family, start = closing, 0

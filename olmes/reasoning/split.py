@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from olmes.reasoning.families import FAMILIES, PAIRED, WORDS, Marks, exactly, tagged
+from olmes.reasoning.families import FAMILIES, PAIRED, SHARED, WORDS, Marks, exactly, tagged
 from olmes.types import Response
 
 Way = Literal["trimmed", "verbatim"]
@@ -87,7 +87,7 @@ def take_apart(text: str, reader: Reader) -> Thought | None:
     if begun:
         family, start = begun
     else:
-        closing = first_closing(text, reader.marks) if reader.opened or reader.known else None
+        closing = first_closing(text, reader)
         if closing is None:
             if reader.opened:
                 return Thought(text.strip(), "", closed=False)
@@ -130,15 +130,18 @@ def end_of(text: str, family: Marks, start: int) -> re.Match[str] | None:
 
 def verbatim(text: str, reader: Reader) -> Thought | None:
     """Everything behind the last closing mark; None where there is none."""
+    begun = opening_of(text, reader)
+    own = begun[0].name if begun else ""
     ends = [
         (match.end(), match.start())
         for family in reader.marks
+        # What ends other things too ends a thought where one was opened.
+        if family.name not in SHARED or reader.opened or family.name == own
         for match in patterns(family).closing.finditer(text)
     ]
     if not ends:
         return None
     end, start = max(ends)
-    begun = opening_of(text, reader)
     return Thought(text[begun[1] if begun else 0 : start].strip(), text[end:], closed=True)
 
 
@@ -175,14 +178,21 @@ def opening_of(text: str, reader: Reader) -> tuple[Marks, int] | None:
     return None
 
 
-def first_closing(text: str, marks: tuple[Marks, ...]) -> Marks | None:
-    """The family whose closing mark comes first; words close nothing that was not opened."""
+def first_closing(text: str, reader: Reader) -> Marks | None:
+    """The family whose closing mark comes first, in a text that opens with none.
+
+    Of unknown marks, a closing one alone says nothing; nor do words, and what ends other things too
+    says something only where the prompt has opened a thought.
+    """
+    if not (reader.opened or reader.known):
+        return None
     found = [
         (match.start(), at)
-        for at, family in enumerate(marks)
-        if family.name not in WORDS and (match := patterns(family).closing.search(text))
+        for at, family in enumerate(reader.marks)
+        if family.name not in (WORDS if reader.opened else (*WORDS, *SHARED))
+        and (match := patterns(family).closing.search(text))
     ]
-    return marks[min(found)[1]] if found else None
+    return reader.marks[min(found)[1]] if found else None
 
 
 def behind(text: str, family: Marks) -> str:
@@ -214,5 +224,7 @@ def unwrapped(text: str, marks: tuple[Marks, ...], *, everything: bool = False) 
             if not answer.startswith(beginning) or not (everything or beginning.startswith("<|")):
                 continue
             inside, _, rest = answer.removeprefix(beginning).partition(end)
+            if family.name in SHARED:
+                inside = inside.removesuffix(family.closing)
             return (inside.rstrip() + rest).strip()
     return None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from olmes.reasoning.families import FAMILIES, WORDS, exactly
+from olmes.reasoning.families import FAMILIES, SHARED, WORDS, exactly
 
-TAGS = [family for family in FAMILIES if family.name not in (*WORDS, "harmony")]
+TAGS = [family for family in FAMILIES if family.name not in (*WORDS, *SHARED)]
 OPENING = re.compile("|".join(exactly(family.opening) for family in TAGS))
 CLOSING = re.compile("|".join(exactly(family.closing) for family in TAGS))
 

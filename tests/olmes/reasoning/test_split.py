@@ -13,6 +13,7 @@ from olmes.benchmark.registry import load_task
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.reasoning import ANY, FAMILIES, Marks, Reader, parse_marks, split
 from olmes.runs.rescoring import score_recorded
+from olmes.scoring.answers.thought import spoken
 from olmes.types import Finish, Response
 
 THOUGHT = "The sum is easy.\nI shall say 41, no: 42."
@@ -141,6 +142,20 @@ def test_the_verbatim_way_is_the_references() -> None:
     assert parts("<think>a and 42", way) == ("", "<think>a and 42", True)
     assert parts("42", way) == ("", "42", False)
     assert parts("So</think>\n42", way) == ("So", "\n42", False)
+
+
+@pytest.mark.parametrize("name", ["harmony", "solar"])
+def test_a_mark_that_ends_other_things_too_ends_no_thought_that_was_not_opened(name: str) -> None:
+    own = Reader((BY_NAME[name],), known=True)
+    for reader in (own, ANY, own.said("verbatim"), ANY.said("verbatim")):
+        assert parts("So it is 42.<|end|>", reader) == ("", "So it is 42.<|end|>", False)
+    assert spoken("So it is 42.<|end|>") == "So it is 42.<|end|>"
+    beginning = BY_NAME[name].answers[0][0]
+    assert parts(f"{beginning}42<|end|>", own) == ("", "42", False)
+    assert parts("So<|end|>42", Reader((BY_NAME[name],), known=True, opened=True))[:2] == (
+        "So",
+        "42",
+    )
 
 
 def test_no_marks_leave_everything() -> None:

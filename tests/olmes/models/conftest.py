@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from olmes.models.hf.model import HFModel
 from olmes.types import Generation, Request, Response
 
 STARTING_SECONDS = 300
+FAULTY_SERVER = Path(__file__).parent / "files/faulty_server.py"
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -251,3 +253,13 @@ def healthy(port: int) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A server that answers as a test tells it to; no key and no proxy is set."""
+    for name in ("OLMES_API_KEY", "OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = runpy.run_path(str(FAULTY_SERVER))["FaultyServer"]()
+    yield server
+    server.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,6 @@ from olmes.types import Generation, Request, Response
 SERVER = Path(__file__).parent / "files/faulty_server.py"
 FaultyServer = runpy.run_path(str(SERVER))["FaultyServer"]
 Body = dict[str, Any]
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("OLMES_API_KEY", "OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    server = FaultyServer()
-    yield server
-    server.close()
 
 
 def model_of(server: Any, **asking: Any) -> OpenAIModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,6 @@ from olmes.types import Generation, Request, Response
 SERVER = Path(__file__).parent / "files/faulty_server.py"
 FaultyServer = runpy.run_path(str(SERVER))["FaultyServer"]
 SHORT = Generation(max_tokens=4)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("OLMES_API_KEY", "OPENAI_API_KEY", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    server = FaultyServer()
-    yield server
-    server.close()
 
 
 def model_of(server: Any, **options: Any) -> OpenAIModel:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.files.lm_eval_model import conditions
-from olmes.trainers.recipe import Stage, make_recipe
+from olmes.trainers.recipes.files import make_recipe
+from olmes.trainers.recipes.stages import Stage
 from olmes.trainers.stage import Prepared, prepare
 
 STAGES: dict[str, dict[str, Any]] = {
@@ -132,7 +133,7 @@ def measure(kind: str, who: str, model: str, steps: int) -> dict[str, float]:
     from transformers import PrinterCallback
 
     from olmes.trainers.grpo import build_grpo, fitting
-    from olmes.trainers.rewards import VerifierRewards
+    from olmes.trainers.rewards.verifiers import VerifierRewards
     from olmes.trainers.train import quiet_libraries
 
     torch.set_num_threads(1)

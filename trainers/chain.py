@@ -28,10 +28,13 @@ from olmes.tools import jsonl
 from olmes.tools import toml_tables as tables
 from olmes.tools.toml_tables import TomlTable, TomlValue
 from olmes.trainers.gating import check_gate, gate_last
-from olmes.trainers.launch import launch, launched
-from olmes.trainers.recipe import STAGES, Recipe, Scoring, Stage, find_recipe, make_recipe, near
-from olmes.trainers.reward_watch import MET, read_alarms
-from olmes.trainers.stage import Say, finished, is_first, say_aloud
+from olmes.trainers.launch import launch
+from olmes.trainers.processes import is_first, launched
+from olmes.trainers.recipes.files import find_recipe, make_recipe, near
+from olmes.trainers.recipes.stages import CHAINED, Recipe, Stage
+from olmes.trainers.recipes.tables import Scoring
+from olmes.trainers.rewards.watch import MET, read_alarms
+from olmes.trainers.stage import Say, finished, say_aloud
 from olmes.trainers.starting_model import model_folder
 from olmes.trainers.train import train
 from olmes.trainers.train_log import FILE as LOG
@@ -46,7 +49,7 @@ UNSEEN = "unseen.json"
 PAGE = "training.html"
 SCORED_START = "start.json"
 """Names the record of the model that the chain starts from."""
-OWN = ("name", "unseen", "baseline", *STAGES)
+OWN = ("name", "unseen", "baseline", *CHAINED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +93,7 @@ def read_chain(name: str | Path, settings: Mapping[str, str] | None = None) -> C
     """
     path = find_recipe(str(name))
     table = tables.override(tables.read_toml(path), settings or {})
-    named = [stage for stage in STAGES if stage in table]
+    named = [stage for stage in CHAINED if stage in table]
     if not named:
         raise OlmesError(f"{path} describes no chain; add [sft], [dpo] or [rlvr].")
     shared = {key: value for key, value in table.items() if key not in OWN}

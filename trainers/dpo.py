@@ -15,8 +15,9 @@ from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.recipe import DPORecipe
-from olmes.trainers.stage import Prepared, callbacks, is_first
+from olmes.trainers.processes import is_first
+from olmes.trainers.recipes.stages import DPORecipe
+from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import fingerprint
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 

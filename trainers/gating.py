@@ -9,7 +9,8 @@ from olmes.comparison.policy import Policy
 from olmes.errors import OlmesError
 from olmes.records.record import Record
 from olmes.tools import jsonl
-from olmes.trainers.recipe import START, Recipe
+from olmes.trainers.recipes.files import START
+from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import Say
 from olmes.trainers.train_log import scored_rows
 

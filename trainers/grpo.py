@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.completions import mark_tokens, reader_of, texts_with_marks
+from olmes.trainers.data.training_rows import RLVRRow
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.recipe import RLVRRecipe
-from olmes.trainers.rewards import VerifierRewards, distinct_ngrams
+from olmes.trainers.recipes.stages import RLVRRecipe
+from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
+from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.training_rows import RLVRRow
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 

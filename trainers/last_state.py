@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.recipe import Recipe, recipe_hash
-from olmes.trainers.stage import DONE, FINAL, Prepared, about, is_first
+from olmes.trainers.processes import is_first
+from olmes.trainers.recipes.identity import recipe_hash
+from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.stage import DONE, FINAL, Prepared, about
 
 
 def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:

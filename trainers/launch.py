@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from olmes.errors import OlmesError
-from olmes.trainers.recipe import Hardware, Recipe
+from olmes.trainers.processes import launched
+from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.recipes.tables import Hardware
 from olmes.trainers.trl_arguments import accumulation, on_processor
 
 ACCELERATE = ("accelerate", "launch")
@@ -18,11 +20,6 @@ MODULES = {ACCELERATE[0]: "accelerate.commands.launch", TORCHRUN[0]: "torch.dist
 PORT = "29500"
 MARK = "OLMES_LAUNCHED"
 """Set for what is launched, so that it never launches itself again."""
-
-
-def launched() -> bool:
-    """Whether this process is one of several that train together."""
-    return "LOCAL_RANK" in os.environ
 
 
 def launch_line(recipe: Recipe, arguments: Sequence[str]) -> list[str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from olmes.errors import OlmesError
-from olmes.trainers.chat_templates import IGNORED, check_labels, encode
+from olmes.trainers.data.training_rows import SFTRow
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.recipe import SFTRecipe
+from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.training_rows import SFTRow
+from olmes.trainers.templates.pairs import IGNORED, check_labels, encode
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 CHECKED = 32

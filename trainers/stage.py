@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.chat_templates import ChatTemplate, find_template
-from olmes.trainers.mixture import Mixture, load_mixture
-from olmes.trainers.recipe import Recipe, recipe_hash, to_json
+from olmes.trainers.data.mixture import Mixture, load_mixture
+from olmes.trainers.processes import is_first
+from olmes.trainers.recipes.identity import recipe_hash, to_json
+from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
+from olmes.trainers.templates.pairs import ChatTemplate, find_template
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -38,11 +40,6 @@ def say_aloud(line: str) -> None:
     """A line on standard error, from the first process only."""
     if is_first():
         print(f"olmes: {line}", file=sys.stderr, flush=True)
-
-
-def is_first() -> bool:
-    """Whether this is the first of the processes that train together."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 R = TypeVar("R", bound=Recipe)
@@ -149,8 +146,8 @@ def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
 
 def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallback:
     """The callback that compares the reward with the checkpoints' scores of a request."""
-    from olmes.trainers.reward_watch import RewardWatch
-    from olmes.trainers.training_rows import rewarded_constraints
+    from olmes.trainers.data.training_rows import rewarded_constraints
+    from olmes.trainers.rewards.watch import RewardWatch
 
     trained = frozenset[str]().union(*map(rewarded_constraints, prepared.mixture.rows))
     return RewardWatch(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from olmes.errors import OlmesError
 from olmes.tools.places import OUT, writing
-from olmes.trainers.recipe import DPORecipe, Recipe, RLVRRecipe, SFTRecipe
+from olmes.trainers.recipes.stages import DPORecipe, Recipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
 
 

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from olmes.tools import jsonl
 from olmes.trainers.checkpoints.request import training_folder
 from olmes.trainers.checkpoints.results import ScoreRow
-from olmes.trainers.recipe import Recipe
+from olmes.trainers.recipes.stages import Recipe
 
 FILE = "train_log.jsonl"
 LogValue = float | int | str | None

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.recipe import Recipe
+from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import Prepared
 
 Argument = bool | int | float | str | None
@@ -62,6 +62,7 @@ def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
         "per_device_train_batch_size": step.micro_batch_size,
         "gradient_accumulation_steps": accumulation(recipe),
         "weight_decay": step.weight_decay,
+        "adam_epsilon": step.adam_epsilon,
         "max_grad_norm": step.max_grad_norm or 0.0,
         "seed": recipe.seed,
         "data_seed": recipe.seed,
@@ -82,8 +83,8 @@ def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
 
 def on_processor(recipe: Recipe) -> bool:
     """Whether the training runs on a CPU."""
-    if recipe.hardware.device == "cpu":
-        return True
+    if recipe.hardware.device != "auto":
+        return recipe.hardware.device == "cpu"
     import torch
 
     return not (torch.cuda.is_available() or torch.backends.mps.is_available())

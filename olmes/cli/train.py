@@ -12,7 +12,7 @@ from olmes.cli import options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
-    from olmes.trainers.recipe import Recipe, Stage
+    from olmes.trainers.recipes.stages import Recipe, Stage
 
 
 @click.command("train")
@@ -49,8 +49,9 @@ def command(
     # Imported here: `olmes --help` imports no trainer.
     from olmes.trainers.chain import gate_chain, read_chain, run_chain, run_stage
     from olmes.trainers.gating import check_gate, gate_last
-    from olmes.trainers.launch import launch, launched
-    from olmes.trainers.recipe import read_recipe
+    from olmes.trainers.launch import launch
+    from olmes.trainers.processes import launched
+    from olmes.trainers.recipes.files import read_recipe
     from olmes.trainers.stage import say_aloud, store_of
     from olmes.trainers.train import train
 
@@ -97,7 +98,7 @@ def resolved(recipe: Recipe) -> str:
     """A recipe with every field, as JSON."""
     import json
 
-    from olmes.trainers.recipe import recipe_hash, to_json
+    from olmes.trainers.recipes.identity import recipe_hash, to_json
 
     shown = {"hash": recipe_hash(recipe), **to_json(recipe)}
     return json.dumps(shown, indent=1, ensure_ascii=False)

@@ -199,7 +199,7 @@ class Workshop:
     def recipe(self, stage: Any, **table: Any) -> Any:
         """A recipe for the tiny model on `STAGE.jsonl`: 4 steps of 2 micro-batches of 4."""
         from olmes.tools.toml_tables import override
-        from olmes.trainers.recipe import make_recipe
+        from olmes.trainers.recipes.files import make_recipe
 
         small: dict[str, Any] = {
             "model": str(self.model),

@@ -14,7 +14,7 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.trainers.chain import read_chain, run_chain, run_stage
 from olmes.trainers.launch import launch_line, shown
-from olmes.trainers.recipe import read_recipe
+from olmes.trainers.recipes.files import read_recipe
 from olmes.trainers.train_log import scored_rows
 
 CHAIN = """

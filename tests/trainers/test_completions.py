@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AddedToken, PreTrainedTokenizerFast
 
 from olmes.reasoning import ANY, split
-from olmes.trainers.completions import mark_tokens, reader_of, texts_with_marks
+from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.types import Response
 
 TEMPLATE = "{% for m in messages %}{{ m.content }} {% endfor %}"

@@ -11,7 +11,9 @@ from olmes import OlmesError
 from olmes.tools import jsonl
 from olmes.trainers.checkpoints.request import training_folder
 from olmes.trainers.gating import check_gate, gate_last
-from olmes.trainers.recipe import Gate, Recipe, Scoring, SFTRecipe, recipe_hash
+from olmes.trainers.recipes.identity import recipe_hash
+from olmes.trainers.recipes.stages import Recipe, SFTRecipe
+from olmes.trainers.recipes.tables import Gate, Scoring
 from olmes.trainers.stage import store_of
 from tests.factories import response_row, run_json, score_json, task_json, written
 

@@ -10,7 +10,7 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.grpo import build_grpo, fitting, reward_function, train_grpo
-from olmes.trainers.rewards import VerifierRewards
+from olmes.trainers.rewards.verifiers import VerifierRewards
 from tests.known import known
 
 ECHO = Path(__file__).parents[1] / "olmes/files/echo_task.py"

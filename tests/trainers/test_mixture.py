@@ -12,10 +12,11 @@ import pytest
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
-from olmes.trainers.mixture import draw, load_mixture
-from olmes.trainers.published_rlvr import NotExpressibleError, from_published
-from olmes.trainers.recipe import Stage, make_recipe
-from olmes.trainers.training_rows import dpo_row, rewarded_constraints, rlvr_row, sft_row
+from olmes.trainers.data.mixture import draw, load_mixture
+from olmes.trainers.data.published_rlvr import NotExpressibleError, from_published
+from olmes.trainers.data.training_rows import dpo_row, rewarded_constraints, rlvr_row, sft_row
+from olmes.trainers.recipes.files import make_recipe
+from olmes.trainers.recipes.stages import Stage
 from olmes.types import Response
 
 

@@ -15,7 +15,9 @@ from olmes.trainers.ppo import PPOConfig
 from olmes.trainers.ppo.stage import check_stage, ppo_config
 from olmes.trainers.ppo.table import PPOTable
 from olmes.trainers.ppo.train import check_launcher
-from olmes.trainers.recipe import RLVRRecipe, make_recipe, read_recipe, recipe_hash, to_json
+from olmes.trainers.recipes.files import make_recipe, read_recipe
+from olmes.trainers.recipes.identity import recipe_hash, to_json
+from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.train import train, train_stage
 
 SMALL = {

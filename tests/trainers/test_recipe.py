@@ -9,16 +9,9 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.chain import read_chain
-from olmes.trainers.recipe import (
-    DPORecipe,
-    RLVRRecipe,
-    SFTRecipe,
-    bundled_recipes,
-    make_recipe,
-    read_recipe,
-    recipe_hash,
-    to_json,
-)
+from olmes.trainers.recipes.files import bundled_recipes, make_recipe, read_recipe
+from olmes.trainers.recipes.identity import recipe_hash, to_json
+from olmes.trainers.recipes.stages import DPORecipe, RLVRRecipe, SFTRecipe
 
 DATA = {"mine.jsonl": {"count": 3}}
 

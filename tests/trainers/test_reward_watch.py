@@ -13,14 +13,15 @@ from olmes import stats
 from olmes.stats import Alarm, Estimate
 from olmes.tools import jsonl
 from olmes.trainers.checkpoints.request import training_folder
-from olmes.trainers.reward_series import (
+from olmes.trainers.data.training_rows import rewarded_constraints
+from olmes.trainers.rewards.series import (
     HELD_OUT,
     MEAN,
     WatchedSeries,
     constraints_met,
     share_met,
 )
-from olmes.trainers.reward_watch import (
+from olmes.trainers.rewards.watch import (
     ALARMS,
     MET,
     RewardWatch,
@@ -28,7 +29,6 @@ from olmes.trainers.reward_watch import (
     watch_reward,
     watch_rewards,
 )
-from olmes.trainers.training_rows import rewarded_constraints
 from tests.factories import response_row, run_json, task_json, written
 from tests.known import known
 
@@ -177,7 +177,7 @@ def held_out(monkeypatch: pytest.MonkeyPatch, met: dict[str, list[bool]]) -> lis
         read.append(folder.name)
         return Answers([[("kept", one)] for one in met[folder.name]])
 
-    monkeypatch.setattr("olmes.trainers.reward_series.Record.load", load)
+    monkeypatch.setattr("olmes.trainers.rewards.series.Record.load", load)
     return read
 
 

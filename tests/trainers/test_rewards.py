@@ -13,7 +13,7 @@ import pytest
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
 from olmes.reasoning import Reader, parse_marks
-from olmes.trainers.rewards import (
+from olmes.trainers.rewards.verifiers import (
     VerifierRewards,
     distinct_ngrams,
     honest_metric,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers.chat_templates import IGNORED, trained_texts
 from olmes.trainers.sft import build_sft, labelled, train_sft
 from olmes.trainers.stage import prepare
+from olmes.trainers.templates.pairs import IGNORED, trained_texts
 from olmes.trainers.train import train
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER, bundled_templates
-from olmes.trainers.chat_templates import (
+from olmes.trainers.templates.pairs import (
     IGNORED,
     ChatTemplate,
     check_labels,

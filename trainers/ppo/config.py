@@ -85,7 +85,7 @@ class PPOConfig:
     adam_epsilon: float = 1e-5
     max_grad_norm: float = 1.0
     """The norms of the policy's and of the value model's gradient are each cut to this."""
-    device: Literal["auto", "cpu"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: a GPU where there is one."""
     mixed_precision: Literal["auto", "no", "bf16"] = "auto"
     """`auto`: bf16 on a GPU that has it, else float32."""

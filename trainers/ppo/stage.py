@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from olmes.errors import OlmesError
-from olmes.trainers.completions import reader_of
 from olmes.trainers.grpo import fitting
 from olmes.trainers.last_state import finish
 from olmes.trainers.ppo.config import PPOConfig
-from olmes.trainers.recipe import RLVRRecipe
-from olmes.trainers.rewards import Row, VerifierRewards, distinct_ngrams
+from olmes.trainers.recipes.stages import RLVRRecipe
+from olmes.trainers.rewards.completions import reader_of
+from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import model_folder
 from olmes.trainers.trl_arguments import load_model

@@ -49,7 +49,7 @@ class PPOTable:
     weight_decay: Number | None = None
     adam_epsilon: Number | None = None
     max_grad_norm: Number | None = None
-    device: Literal["auto", "cpu"] | None = None
+    device: Literal["auto", "cpu", "cuda"] | None = None
     mixed_precision: Literal["auto", "no", "bf16"] | None = None
     shard: bool | None = None
     gradient_checkpointing: bool | None = None

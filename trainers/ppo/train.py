@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from olmes.errors import OlmesError
-from olmes.trainers.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.ppo import checkpoint
 from olmes.trainers.ppo.asynchronous import Asynchronous, start_workers
 from olmes.trainers.ppo.config import PPOConfig
@@ -28,6 +27,7 @@ from olmes.trainers.ppo.rollout import (
 )
 from olmes.trainers.ppo.sharding import put_together
 from olmes.trainers.ppo.worker import MakeGenerator
+from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 
 Row = Mapping[str, Any]
 Reward = Callable[[Sequence[Row], Sequence[str]], Sequence[float]]

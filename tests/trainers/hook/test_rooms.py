@@ -37,7 +37,7 @@ def test_the_checkpoints_room_imports_nothing_of_the_training_room() -> None:
 def test_the_command_line_imports_no_trainer_before_it_trains() -> None:
     code = (
         "import sys, olmes.cli.train, olmes.cli.watch; "
-        "print([n for n in ('torch', 'transformers', 'trl', 'olmes.trainers.recipe') "
+        "print([n for n in ('torch', 'transformers', 'trl', 'olmes.trainers.recipes.files') "
         "if n in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

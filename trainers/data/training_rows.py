@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from olmes.errors import OlmesError
-from olmes.trainers.published_rlvr import from_published
-from olmes.trainers.recipe import Stage
+from olmes.trainers.data.published_rlvr import from_published
+from olmes.trainers.recipes.stages import Stage
 from olmes.types import Doc, Message
 
 Row = Mapping[str, Any]

@@ -27,7 +27,7 @@ from olmes.models.hf.generation_rows import cut_at_stop
 from olmes.reasoning import ANY, Reader, split
 from olmes.runs.score_sheet import answer_of, unanswered_values
 from olmes.scoring.process.pool import Outcome, ScoringPool
-from olmes.trainers.training_rows import VerifierJson
+from olmes.trainers.data.training_rows import VerifierJson
 from olmes.types import Doc, Response
 
 Row = Mapping[str, Any]

@@ -14,7 +14,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER, bundled_templates
 
-TRAINING = Path(__file__).parent / "templates"
+TRAINING = Path(__file__).parent
 """Training templates of the templates that olmes brings."""
 IGNORED = -100
 """The label of a token that nothing is learned from."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools.hashing import canonical_json, sha256
-from olmes.trainers.published_rlvr import NotExpressibleError
-from olmes.trainers.recipe import DataSource, Recipe, RLVRRecipe
-from olmes.trainers.training_rows import READERS, TrainingRow, rewarded_constraints
+from olmes.trainers.data.published_rlvr import NotExpressibleError
+from olmes.trainers.data.training_rows import READERS, TrainingRow, rewarded_constraints
+from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
+from olmes.trainers.recipes.tables import DataSource
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -196,7 +197,7 @@ def local_file(name: str) -> Path | None:
 
 def bundled_data() -> dict[str, Path]:
     """The files of trainers/data by name."""
-    return {path.stem: path for path in (Path(__file__).parent / "data").glob("*.jsonl")}
+    return {path.stem: path for path in Path(__file__).parent.glob("*.jsonl")}
 
 
 def hub_rows(name: str, source: DataSource) -> Sequence[Any]:

@@ -18,7 +18,7 @@ from transformers import TrainerCallback
 from olmes.stats import Alarm
 from olmes.tools import jsonl
 from olmes.trainers.checkpoints.results import ScoreRow
-from olmes.trainers.reward_series import WatchedSeries
+from olmes.trainers.rewards.series import WatchedSeries
 from olmes.trainers.train_log import (
     FILE,
     LogRow,

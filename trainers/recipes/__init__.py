@@ -1,0 +1,1 @@
+"""Recipes: what a training is, from a TOML file; the bundled ones lie here too."""

@@ -1,0 +1,139 @@
+"""Recipes from TOML files: found, read, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from olmes.errors import OlmesError
+from olmes.tools import toml_tables as tables
+from olmes.trainers.recipes.stages import KINDS, STAGES, Recipe, RLVRRecipe, Stage
+from olmes.trainers.recipes.tables import DataSource
+
+START = "start"
+"""As a gate's baseline: the model that a chain starts from."""
+FILES = (".jsonl", ".jsonl.gz", ".jinja", ".py", ".toml")
+"""Endings of what a recipe names from where it lies."""
+
+
+def read_recipe(
+    name: str | Path, stage: Stage, settings: Mapping[str, str] | None = None
+) -> Recipe:
+    """The recipe of a TOML file, or of a bundled one by its name.
+
+    Args:
+        name: path of a .toml file, or the name of one in trainers/recipes.
+        stage: which stage it must be for.
+        settings: `--set` pairs, by dotted key.
+
+    Raises:
+        OlmesError: the file is missing or not TOML; a key is unknown, a value of the wrong type, a
+            size of the mixture a bare number; or the recipe is for another stage.
+    """
+    path = find_recipe(str(name))
+    table = tables.override(tables.read_toml(path), settings or {})
+    if any(part in table for part in STAGES):
+        raise OlmesError(f"{path} describes a chain; run it with 'olmes train chain {name}'.")
+    said = table.pop("stage", stage)
+    if said != stage:
+        raise OlmesError(f"{path} is a recipe for {said}; run it with 'olmes train {said} {name}'.")
+    return make_recipe(stage, table, str(path))
+
+
+def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe out of the tables of a file; relative files are found from where it lies.
+
+    Raises:
+        OlmesError: as `read_recipe`.
+    """
+    recipe = tables.build(KINDS[stage](), table, where)
+    recipe = check_recipe(recipe, where)
+    folder = Path(where).parent
+    validation = dataclasses.replace(recipe.validation, data=nearby(folder, recipe.validation.data))
+    return dataclasses.replace(
+        recipe,
+        data=nearby(folder, recipe.data),
+        validation=validation,
+        callbacks=tuple(near_callback(folder, name) for name in recipe.callbacks),
+        template=near(folder, recipe.template),
+        scoring=dataclasses.replace(
+            recipe.scoring,
+            suite=near(folder, recipe.scoring.suite),
+            tasks=tuple(near(folder, task) for task in recipe.scoring.tasks),
+        ),
+        gate=dataclasses.replace(recipe.gate, policy=near(folder, recipe.gate.policy)),
+        name=recipe.name or Path(where).stem,
+    )
+
+
+def near(folder: Path, name: str) -> str:
+    """A file's path from the folder of the recipe; other names stay as they are."""
+    if not name.endswith(FILES) or Path(name).is_absolute():
+        return name
+    return str((folder / name).resolve())
+
+
+def nearby(folder: Path, data: Mapping[str, DataSource]) -> dict[str, DataSource]:
+    """A mixture with the paths of its files from the folder of the recipe."""
+    return {near(folder, name): source for name, source in data.items()}
+
+
+def near_callback(folder: Path, name: str) -> str:
+    """`FILE.py:NAME` with the file's path from the folder of the recipe."""
+    file, colon, member = name.rpartition(":")
+    return f"{near(folder, file)}{colon}{member}"
+
+
+def check_recipe(recipe: Recipe, where: str) -> Recipe:
+    """The recipe, when its values go together.
+
+    Raises:
+        OlmesError: there is no data or a source has no size; or the numbers do not fit.
+    """
+    if not recipe.data:
+        raise OlmesError(f"{where}: there is no data; add [data] with a name and its size.")
+    sources = [("data", *pair) for pair in recipe.data.items()]
+    sources += [("validation.data", *pair) for pair in recipe.validation.data.items()]
+    for key, name, source in sources:
+        if source.fraction is None and source.count is None and source.weight is None:
+            raise OlmesError(f"{where}: '{key}.{name}' has no size; {DataSource.HINT}.")
+        if source.weight is not None and recipe.rows is None:
+            raise OlmesError(f"{where}: '{key}.{name}' has a weight; say of how many `rows`.")
+    optimization, hardware = recipe.optimization, recipe.hardware
+    device_batch = optimization.micro_batch_size * hardware.processes
+    if device_batch < 1 or optimization.batch_size % device_batch:
+        raise OlmesError(
+            f"{where}: optimization.batch_size ({optimization.batch_size}) must be a multiple of "
+            f"micro_batch_size x processes ({device_batch})."
+        )
+    if isinstance(recipe, RLVRRecipe) and recipe.algorithm == "grpo":
+        group = recipe.generations
+        if group < 2 or optimization.batch_size % group:
+            raise OlmesError(
+                f"{where}: optimization.batch_size ({optimization.batch_size}) must be a multiple "
+                f"of generations ({group}), which must be 2 or more."
+            )
+    return recipe
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe: the path itself, or a bundled one.
+
+    Raises:
+        OlmesError: there is neither.
+    """
+    if name.endswith(".toml") or Path(name).is_file():
+        return Path(name)
+    bundled = bundled_recipes()
+    if name in bundled:
+        return bundled[name]
+    raise OlmesError(
+        f"there is no recipe '{name}'; give a .toml file, or one of {', '.join(sorted(bundled))}."
+    )
+
+
+def bundled_recipes() -> dict[str, Path]:
+    """The files of trainers/recipes by name."""
+    return {path.stem: path for path in Path(__file__).parent.glob("*.toml")}

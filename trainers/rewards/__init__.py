@@ -1,0 +1,1 @@
+"""Rewards of completions: who verifies them, and whether the policy games them."""

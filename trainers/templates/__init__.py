@@ -1,0 +1,1 @@
+"""Chat templates with their training templates, and the labels that are made with them."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import string
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.trainers.launching import Launcher
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}"
@@ -229,6 +231,14 @@ class Workshop:
         recipe = self.recipe(stage, **table)
         out = Path(tempfile.mkdtemp(dir=self.folder))
         return prepare(recipe, out, say=lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    """`olmes` in one or several processes, without seconds of imports in each."""
+    made = Launcher()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -15,11 +15,15 @@ from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.processes import is_first
+from olmes.trainers.processes import at_work_on, is_first, meet, told
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import fingerprint
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.trl_arguments import adapter, arguments, load_model, trainer_base, trl
+
+LOGPS = ("ref_chosen_logps", "ref_rejected_logps")
+Logps = dict[str, list[float]]
+"""The reference's log-probabilities of all rows, by the names TRL gives them."""
 
 
 def train_dpo(prepared: Prepared[DPORecipe]) -> Path:
@@ -66,29 +70,72 @@ def reference_file(model: str, rows: Any, max_length: int, precision: str) -> Pa
     return cache_folder("reference-logps") / f"{key}.jsonl"
 
 
+def read_logps(file: Path) -> Logps | None:
+    """What was remembered; None for nothing."""
+    if not file.is_file():
+        return None
+    rows = list(jsonl.read(file))
+    return {name: [row[name] for row in rows] for name in LOGPS}
+
+
 def trainer_class(prepared: Prepared[DPORecipe]) -> Any:
     """`DPOTrainer` that remembers reference log-probabilities and logs what its loss sees."""
     from datasets import Dataset, concatenate_datasets
 
-    base = trl().DPOTrainer
+    base = trainer_base("DPOTrainer")
 
     class RememberingTrainer(base):  # type: ignore[misc, valid-type]
         """`DPOTrainer` with a cache by content and length-normalized metrics."""
 
-        def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+        def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:  # noqa: ARG002
             precision = "bfloat16" if self.args.bf16 else "float32"
             length = prepared.recipe.max_length
-            file = reference_file(fingerprint(prepared.model), dataset, length, precision)
-            if file.is_file():
+
+            def remembered() -> tuple[Path, Logps | None]:
+                file = reference_file(fingerprint(prepared.model), dataset, length, precision)
+                return file, read_logps(file)
+
+            # Told, not looked up by each: what only some remember would part them for ever.
+            file, found = told("what is remembered of the reference", remembered)
+            if found is not None:
                 prepared.say("the reference's log-probabilities are remembered")
-                found = Dataset.from_list(list(jsonl.read(file)))
-                return concatenate_datasets([dataset, found], axis=1)
-            prepared.say(f"the reference reads {len(dataset)} pairs, once ...")
-            made = super()._precompute_ref_logps(dataset, name, batch_size)
-            if is_first():
-                names = ["ref_chosen_logps", "ref_rejected_logps"]
-                jsonl.write(file, made.select_columns(names))
-            return made
+            else:
+                prepared.say(f"the reference reads {len(dataset)} pairs, once ...")
+                found = self.reference_pass(dataset, batch_size)
+                if is_first():
+                    rows = zip(*found.values(), strict=True)
+                    jsonl.write(file, [dict(zip(found, row, strict=True)) for row in rows])
+                meet("the reference's log-probabilities are written")
+            columns: Any = found
+            return concatenate_datasets([dataset, Dataset.from_dict(columns)], axis=1)
+
+        def reference_pass(self, dataset: Any, batch_size: int) -> Logps:
+            """Log-probabilities of every row, in order, in every process; each reads a share."""
+            from torch.utils.data import DataLoader
+
+            loader = self.accelerator.prepare(
+                DataLoader(
+                    dataset, batch_size=batch_size, collate_fn=self.data_collator,
+                    num_workers=self.args.dataloader_num_workers,
+                    pin_memory=self.args.dataloader_pin_memory,
+                )
+            )  # fmt: skip
+            model = self.ref_model or self.model
+            if self.ref_model is None and self.is_deepspeed_enabled:
+                # The parameters lie cut or on the processor until an engine holds them.
+                from trl.models.utils import prepare_deepspeed
+
+                held: Any = self
+                if held._precompute_engine is None:
+                    held._precompute_engine = prepare_deepspeed(self.model, self.accelerator)
+                model = held._precompute_engine
+            found: Logps = {name: [] for name in LOGPS}
+            for number, batch in enumerate(loader):
+                at_work_on(f"the reference, batch {number + 1} of {len(loader)}")
+                both = self.accelerator.gather_for_metrics(self.compute_ref_log_probs(model, batch))
+                for name, values in zip(LOGPS, both, strict=True):
+                    found[name] += values.float().tolist()
+            return found
 
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
             seen: list[Any] = []

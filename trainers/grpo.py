@@ -17,7 +17,7 @@ from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.trl_arguments import adapter, arguments, load_model, trainer_base, trl
 
 
 def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
@@ -50,7 +50,7 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
         use_vllm=recipe.vllm != "off",
         vllm_mode=recipe.vllm if recipe.vllm != "off" else "colocate",
     )
-    return trl().GRPOTrainer(
+    return trainer_class()(
         model=load_model(prepared),
         reward_funcs=reward_function(prepared, rewards),
         args=config,
@@ -59,6 +59,13 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),
     )
+
+
+def trainer_class() -> Any:
+    """TRL's trainer, whose completions are the same whatever the number of processes."""
+    from olmes.trainers.row_sampling import RowSampling
+
+    return type("GRPOTrainer", (RowSampling, trainer_base("GRPOTrainer")), {})
 
 
 def fitting(prepared: Prepared[RLVRRecipe]) -> Any:

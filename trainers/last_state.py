@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.processes import is_first
+from olmes.trainers.processes import is_first, meet, told
 from olmes.trainers.recipes.identity import recipe_hash
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import DONE, FINAL, Prepared, about
@@ -22,10 +22,9 @@ def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     """
     from transformers import PrinterCallback
 
-    from olmes.trainers.checkpoints.folders import last_complete
-
-    start = last_complete(prepared.out)
+    start = told("which checkpoint is resumed from", lambda: resumed_from(prepared.out))
     if start is not None:
+        start = prepared.out / start.name
         prepared.say(f"resumes from {start.name}")
     # It prints every row of the log as it is; TrainLog shows the numbers that matter.
     trainer.remove_callback(PrinterCallback)
@@ -33,26 +32,41 @@ def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     return write_final(trainer, prepared)
 
 
+def resumed_from(out: Path) -> Path | None:
+    """The newest checkpoint that every process has finished; None to begin."""
+    from olmes.trainers.checkpoints.folders import last_complete
+    from olmes.trainers.written_by_all import is_whole
+
+    return last_complete(out, is_whole)
+
+
 def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     """The trained model as a plain checkpoint; adapters are merged into their base."""
     partial = prepared.out / f".{FINAL}"
     if is_first():
         shutil.rmtree(partial, ignore_errors=True)
+    meet("what an earlier end left is removed")
     if prepared.recipe.lora is None:
         trainer.save_model(str(partial))  # every process takes part where weights are sharded
     elif is_first():
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
         merged.save_pretrained(partial)
         prepared.tokenizer.save_pretrained(partial)
-    trainer.accelerator.wait_for_everyone()
+    meet("the last weights are written")
     if is_first():
         settle(prepared, partial, trainer.state.global_step)
-    trainer.accelerator.wait_for_everyone()
+    meet(f"{FINAL} is written")
     return prepared.out / FINAL
 
 
 def finish(prepared: Prepared[Recipe], checkpoint: Path) -> Path:
     """The last checkpoint of a trainer that writes plain ones, as `final/`: linked, not copied."""
+    told(f"{FINAL} is written", lambda: link_final(prepared, checkpoint))
+    return prepared.out / FINAL
+
+
+def link_final(prepared: Prepared[Recipe], checkpoint: Path) -> None:
+    """What `finish` does, in the first process."""
     from olmes.trainers.checkpoints.folders import checkpoint_at, model_files
 
     partial = prepared.out / f".{FINAL}"
@@ -61,7 +75,6 @@ def finish(prepared: Prepared[Recipe], checkpoint: Path) -> Path:
     for file in model_files(checkpoint):
         os.link(file, partial / file.name)
     settle(prepared, partial, checkpoint_at(checkpoint).step or 0)
-    return prepared.out / FINAL
 
 
 def settle(prepared: Prepared[Recipe], partial: Path, step: int) -> None:

@@ -4,28 +4,47 @@ Two rules. What is written once is written by the first process, and nobody goes
 there. What branches round work that all processes share is decided by the first and told to the
 others. What a machine keeps (a cache in its own home) is made by whoever holds its lock, so that it
 does not matter whether processes share a home.
+
+They speak through the key-value store that their launcher's address names, and not through the
+collectives of torch: those end after a time limit of their own, however busy the other is, know
+nothing of who is missing, and need the devices.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from olmes.errors import OlmesError
 
+if TYPE_CHECKING:
+    from olmes.trainers.meeting import Meeting
+
 T = TypeVar("T")
+WAIT_MINUTES = 30.0
+"""How long is waited for a process without a sign of life, where no recipe says."""
+BROKEN = re.compile(r"(?i)\b(gloo|nccl|hccl|connection (closed|reset|refused)|broken pipe|peer)\b")
+"""What the collectives of torch say when another process has gone."""
 
 
 def rank() -> int:
     """The number of this process among those that train together, from 0."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK", "0")) if launched() else 0
 
 
 def world_size() -> int:
     """How many processes train together, over all machines."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ.get("WORLD_SIZE", "1")) if launched() else 1
+
+
+def local_rank() -> int:
+    """The number of this process among those of its machine, from 0."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def is_first() -> bool:
@@ -34,18 +53,92 @@ def is_first() -> bool:
 
 
 def launched() -> bool:
-    """Whether this process is one of several that train together."""
+    """Whether a launcher has started this process.
+
+    By its local rank: a cluster may set RANK and WORLD_SIZE for whatever runs on its machines.
+    """
     return "LOCAL_RANK" in os.environ
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What the first process raised, for the others to raise as well."""
-
-    text: str
+def named() -> str:
+    """This process as others name it."""
+    return f"rank {rank()} (host {socket.gethostname()}, process {os.getpid()})"
 
 
-def told(what: str, decide: Callable[[], T]) -> T:  # noqa: ARG001
+class Current:
+    """The meeting of this process, opened when it is first needed."""
+
+    meeting: Meeting | None = None
+    opened = 0
+    """How many there were: each has keys of its own in the store."""
+
+
+def meeting() -> Meeting:
+    """The meeting that all processes of this training take part in.
+
+    Raises:
+        OlmesError: the first process does not answer.
+    """
+    if Current.meeting is None:
+        from olmes.trainers.meeting import Meeting
+
+        Current.opened += 1
+        Current.meeting = Meeting(Current.opened, WAIT_MINUTES * 60)
+        atexit.register(part)
+    return Current.meeting
+
+
+def part() -> None:
+    """End the meeting: no sign of life comes from here any more, and that is known to the others."""
+    if Current.meeting is not None:
+        Current.meeting.close()
+        Current.meeting = None
+
+
+@contextmanager
+def together(wait_minutes: float = WAIT_MINUTES) -> Iterator[None]:
+    """A training in which processes show each other that they are alive.
+
+    A process that stops, or ends with an error, is named by the others, which then end too.
+
+    Args:
+        wait_minutes: how long one that shows no sign of life is waited for.
+
+    Raises:
+        OlmesError: another process has ended or stopped; or what is done within raises it.
+    """
+    if world_size() == 1 or Current.meeting is not None:
+        yield
+        return
+    found = meeting()
+    found.patience(wait_minutes * 60)
+    try:
+        meet("the begin of the training")
+        yield
+    except OlmesError as error:
+        found.fail(str(error))
+        raise
+    except Exception as error:
+        if (gone := found.who_failed()) or BROKEN.search(str(error)):
+            why = gone or "another process of the training has ended"
+            raise OlmesError(
+                f"{why}; its own lines say why. The same command resumes from the last checkpoint."
+            ) from error
+        found.fail(f"{type(error).__name__}: {first_line(error)}")
+        raise
+    except BaseException as error:
+        found.fail(f"it was ended ({type(error).__name__})")
+        raise
+    finally:
+        part()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error, without a full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def told(what: str, decide: Callable[[], T]) -> T:
     """What the first process decides, in every process; nobody goes on before it has.
 
     Args:
@@ -53,21 +146,23 @@ def told(what: str, decide: Callable[[], T]) -> T:  # noqa: ARG001
         decide: called in the first process alone; what it gives can be pickled.
 
     Raises:
-        OlmesError: `decide` raised it, in whichever process this is.
+        OlmesError: `decide` raised it, in whichever process this is; or the first process has ended
+            or stopped.
     """
-    if world_size() == 1:
-        return decide()
-    shared: list[Any] = [None]
-    if is_first():
-        try:
-            shared = [decide()]
-        except OlmesError as error:
-            shared = [Failure(str(error))]
-    broadcast(shared)
-    if isinstance(shared[0], Failure):
-        raise OlmesError(shared[0].text)
-    answer: T = shared[0]
-    return answer
+    return decide() if world_size() == 1 else meeting().told(what, decide)
+
+
+def gathered(what: str, mine: T) -> list[T]:
+    """What each process has, by rank, in every process.
+
+    Args:
+        what: what is waited for.
+        mine: of this process; can be pickled.
+
+    Raises:
+        OlmesError: a process has ended or stopped.
+    """
+    return [mine] if world_size() == 1 else meeting().gathered(what, mine)
 
 
 def meet(what: str) -> None:
@@ -75,14 +170,34 @@ def meet(what: str) -> None:
 
     Args:
         what: what is waited for.
+
+    Raises:
+        OlmesError: a process has ended or stopped.
     """
-    told(what, lambda: None)
+    gathered(what, None)
 
 
-def broadcast(shared: list[Any]) -> None:
-    """The first process's list, in every process; the group is joined when it is first needed."""
-    from accelerate import PartialState
-    from accelerate.utils import broadcast_object_list
+def at_work_on(what: str) -> None:
+    """Have the others know what this process is at, when they say that they wait for it."""
+    if Current.meeting is not None:
+        Current.meeting.at_work_on(what)
 
-    PartialState()
-    broadcast_object_list(shared)
+
+def same_everywhere(what: str, mine: Any, remedy: str) -> None:
+    """Refuse to train where processes have different things.
+
+    Args:
+        what: the thing, as it is named: "the data".
+        mine: this process's, to be compared.
+        remedy: what to do.
+
+    Raises:
+        OlmesError: one has another; in every process.
+    """
+    held = gathered(f"comparing {what}", (mine, socket.gethostname()))
+    others = [number for number, (value, _) in enumerate(held) if value != held[0][0]]
+    if others:
+        raise OlmesError(
+            f"{what} of rank {others[0]} (host {held[others[0]][1]}) is not that of the first process "
+            f"(host {held[0][1]}); {remedy}."
+        )

@@ -12,7 +12,7 @@ from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.pairs import IGNORED, check_labels, encode
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.trl_arguments import adapter, arguments, load_model, trainer_base, trl
 
 CHECKED = 32
 """Chats whose labels are decoded and compared with what the assistant says, before any training."""
@@ -103,7 +103,7 @@ def trainer_class(reduction: str) -> Any:
     A x W: N / (A W) times TRL's. Within an update every token weighs alike in both. Between updates
     they differ: an update with more trained tokens moves Adam's averages more when summed.
     """
-    base = trl().SFTTrainer
+    base = trainer_base("SFTTrainer")
     if reduction == "mean":
         return base
 

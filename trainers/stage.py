@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.data.mixture import Mixture, load_mixture
-from olmes.trainers.processes import is_first
+from olmes.trainers.processes import is_first, meet, same_everywhere, told
 from olmes.trainers.recipes.identity import recipe_hash, to_json
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
@@ -77,20 +77,23 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    check_folder(recipe, out)
+    told("whether the folder is free", lambda: check_folder(recipe, out))
     folder = model_folder(recipe.model)
     content = fingerprint(folder)
-    check_start(out, content)
+    same_everywhere("the model", content, f"have the same '{recipe.model}' on all machines")
+    told("whether it is the same model", lambda: check_start(out, content))
     tokenizer = load_tokenizer(recipe.model, folder)
     template = find_template(recipe.template, tokenizer)
     tokenizer.chat_template = template.plain
     mixture = load_mixture(recipe, say=say)
+    same_everywhere("the data", mixture.hash, "have the same files on all machines")
     if is_first():
         stored = {
             "hash": recipe_hash(recipe), "recipe": to_json(recipe), "data": mixture.to_json(),
             "model": content,
         }  # fmt: skip
         write_atomically(out / RECIPE, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+    meet("recipe.json is written")
     return Prepared(
         recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
         mixture=mixture, say=say,
@@ -134,8 +137,12 @@ def check_start(out: Path, model: str) -> None:
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
     """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
     from olmes.trainers.train_log import TrainLog
+    from olmes.trainers.written_by_all import WrittenByAll
 
-    found: list[TrainerCallback] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
+    found: list[TrainerCallback] = [
+        WrittenByAll(),  # before those that read what was written
+        TrainLog(prepared.out, prepared.recipe, prepared.say),
+    ]
     if hook := scoring_hook(prepared):
         found.append(hook)
         if prepared.recipe.stage == "rlvr":

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from olmes.errors import OlmesError
 from olmes.tools.places import OUT, writing
+from olmes.trainers.processes import gathered, is_first, meet, together, told
 from olmes.trainers.recipes.stages import DPORecipe, Recipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
+
+SEEN_WITHIN = 10.0
+"""Seconds in which a file that one machine has made is seen on the others."""
 
 
 def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
@@ -28,15 +35,49 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
         OlmesError: TRL is missing, the recipe, its model or its data have a fault, or `out` cannot be
             written.
     """
-    done = finished(recipe, out)
-    if done is not None:
-        say(f"{out} is finished; nothing to do")
-        return done
     check_installed()
-    with writing(out, OUT), quiet_libraries():
-        last = train_stage(recipe, out, say=say)
+    with together(recipe.hardware.wait_minutes):
+        done = told("whether the training is finished", lambda: finished(recipe, out))
+        if done is not None:
+            say(f"{out} is finished; nothing to do")
+            return done
+        with writing(out, OUT), quiet_libraries():
+            check_shared(out)
+            last = train_stage(recipe, out, say=say)
     say(f"{recipe.stage} done: {last}")
     return last
+
+
+def check_shared(out: Path) -> None:
+    """Refuse a folder that some of the processes do not see: they would resume apart.
+
+    Raises:
+        OlmesError: it is another folder on another machine.
+    """
+    mark = out / told("a name", lambda: f".seen-{uuid.uuid4().hex}")
+    if is_first():
+        out.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    meet(f"{out} is made")
+    places = gathered("whether all see the folder", (is_seen(mark), socket.gethostname()))
+    if is_first():
+        mark.unlink()
+    for number, (seen, host) in enumerate(places):
+        if not seen:
+            raise OlmesError(
+                f"rank {number} (host {host}) does not see {out.absolute()} of the first process "
+                f"(host {places[0][1]}); put --out on a file system that all machines share."
+            )
+
+
+def is_seen(path: Path) -> bool:
+    """Whether a file that another machine has made is here; network folders take their time."""
+    end = time.monotonic() + SEEN_WITHIN
+    while not (seen := path.exists()) and time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            list(path.parent.iterdir())  # which has some network file systems look again
+        time.sleep(0.1)
+    return seen
 
 
 @contextlib.contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import socket
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import Prepared
 
-Argument = bool | int | float | str | None
+Argument = bool | int | float | str | dict[str, Any] | None
+ENGINES = ("zero2", "zero3")
+"""Strategies that are DeepSpeed's."""
 
 
 def trl() -> Any:
@@ -17,6 +20,32 @@ def trl() -> Any:
     import trl as found
 
     return found
+
+
+def trainer_base(name: str) -> Any:
+    """A trainer of TRL, which also cuts weights among processes that compute on processors.
+
+    Accelerate cuts them on devices only and falls back to copies without a word; torch's FSDP does
+    not mind.
+    """
+    base = getattr(trl(), name)
+
+    class Base(base):  # type: ignore[misc, valid-type]
+        def create_accelerator_and_postprocess(self) -> None:
+            """Have accelerate take processors for devices while it decides."""
+            from accelerate import PartialState
+            from accelerate.utils import DistributedType
+
+            kind = PartialState().distributed_type
+            shared = PartialState._shared_state
+            if self.args.fsdp and kind == DistributedType.MULTI_CPU:
+                shared["distributed_type"] = DistributedType.MULTI_XPU
+            super().create_accelerator_and_postprocess()
+            if shared["distributed_type"] == DistributedType.MULTI_XPU:
+                raise RuntimeError("accelerate has not cut the weights")
+
+    Base.__name__ = Base.__qualname__ = name
+    return Base
 
 
 def load_model(prepared: Prepared[Recipe]) -> Any:
@@ -78,15 +107,77 @@ def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
         "disable_tqdm": True,
         "report_to": "none",
         "push_to_hub": False,
+        # A limit of the collectives' own, above the one under which somebody who is missing is named.
+        "ddp_timeout": round(max(1800.0, 120 * recipe.hardware.wait_minutes)),
+        **sharding(recipe),
     }
 
 
+def sharding(recipe: Recipe) -> dict[str, Argument]:
+    """How several processes share the weights; checkpoints are written whole by all of them.
+
+    Raises:
+        OlmesError: DeepSpeed is asked for and not installed.
+    """
+    check_strategy(recipe)
+    strategy = recipe.hardware.strategy
+    if world_size() == 1:
+        return {}
+    if strategy == "fsdp":
+        how = {
+            "version": 2,
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "reshard_after_forward": True,
+            "state_dict_type": "FULL_STATE_DICT",
+        }
+        return {"fsdp": True, "fsdp_config": how}
+    if strategy in ENGINES:
+        auto = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
+        return {
+            "deepspeed": {
+                **dict.fromkeys((*auto, "gradient_clipping"), "auto"),
+                "bf16": {"enabled": "auto"},
+                "zero_optimization": {
+                    "stage": int(strategy[-1]),
+                    "stage3_gather_16bit_weights_on_model_save": True,
+                },
+            }
+        }
+    return {}
+
+
+def check_strategy(recipe: Recipe) -> None:
+    """Refuse a strategy whose library is missing.
+
+    Raises:
+        OlmesError: it is DeepSpeed's, which is not installed.
+    """
+    from importlib.util import find_spec
+
+    strategy = recipe.hardware.strategy
+    if recipe.hardware.processes > 1 and strategy in ENGINES and find_spec("deepspeed") is None:
+        raise OlmesError(
+            f'hardware.strategy = "{strategy}" needs DeepSpeed; run "pip install '
+            '\'olmes[deepspeed]\'", or take "fsdp", which needs nothing more.'
+        )
+
+
 def on_processor(recipe: Recipe) -> bool:
-    """Whether the training runs on a CPU."""
-    if recipe.hardware.device != "auto":
-        return recipe.hardware.device == "cpu"
+    """Whether the training runs on a CPU, decided where it runs.
+
+    Raises:
+        OlmesError: the recipe wants a GPU, and there is none.
+    """
     import torch
 
+    device = recipe.hardware.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise OlmesError(
+            f'hardware.device is "cuda", and this machine ({socket.gethostname()}) has no GPU that '
+            'torch sees; train on one that has, or set it to "auto" or "cpu".'
+        )
+    if device != "auto":
+        return device == "cpu"
     return not (torch.cuda.is_available() or torch.backends.mps.is_available())
 
 
@@ -103,7 +194,7 @@ def accumulation(recipe: Recipe) -> int:
     Raises:
         OlmesError: the batch does not divide among the processes that run.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    world = world_size()
     step = recipe.optimization
     count, rest = divmod(step.batch_size, step.micro_batch_size * world)
     if rest or not count:

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     "--only", type=click.Choice(["sft", "dpo", "rlvr"]), help="Of a chain, train this stage alone."
 )
 @click.option("--show", is_flag=True, help="Print the recipe as resolved, and train nothing.")
-@click.option("--launch-line", is_flag=True, help="Print the `accelerate launch` line, and end.")
+@click.option(
+    "--launch-line",
+    is_flag=True,
+    help="Print the `torchrun` line, the same on every machine, and end.",
+)
 @options.verbose_option
 def command(
     stage: Stage | Literal["chain"],

@@ -81,6 +81,7 @@ class Launcher:
                 "HF_HUB_OFFLINE": "1",
                 "HF_HUB_DISABLE_TELEMETRY": "1",
                 "TOKENIZERS_PARALLELISM": "false",
+                "TORCH_CPP_LOG_LEVEL": "ERROR",  # as `olmes` sets it for what it launches
             },
         )
         self.started: list[int] = []

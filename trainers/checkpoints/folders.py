@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +58,17 @@ def checkpoint_at(folder: Path) -> CheckpointFolder:
     return CheckpointFolder(folder, step)
 
 
-def last_complete(output_dir: str | Path) -> Path | None:
+def last_complete(
+    output_dir: str | Path, accept: Callable[[Path], bool] = lambda _: True
+) -> Path | None:
     """The newest complete checkpoint, to resume from: `train(resume_from_checkpoint=...)`.
 
     `resume_from_checkpoint=True` takes the newest folder, which a trainer that was killed while it
     saved left incomplete.
+
+    Args:
+        output_dir: where checkpoints lie.
+        accept: what else one must pass.
     """
     for one in reversed(checkpoints_in(Path(output_dir))):
         if (
@@ -70,7 +76,7 @@ def last_complete(output_dir: str | Path) -> Path | None:
             and one.folder.parent == Path(output_dir).resolve()
         ):
             found = trouble_of(one.folder, tokenizer=False)
-            if found is None:
+            if found is None and accept(one.folder):
                 return one.folder
     return None
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
+from olmes.trainers.row_sampling import RowDraws, derived_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,14 @@ class Order:
     positions: tuple[int, ...]
     rows: tuple[int, ...]
     seed: int
+    """Of the order as a whole."""
+    seeds: tuple[int, ...] = ()
+    """One a rollout, the same in whichever order it is made; empty: they follow from `seed`."""
+
+    @property
+    def row_seeds(self) -> list[int]:
+        """One seed a rollout."""
+        return list(self.seeds) or [derived_seed(self.seed, i) for i in range(len(self.rows))]
 
 
 class Generator(Protocol):
@@ -106,11 +115,6 @@ def encode_prompt(row: Mapping[str, Any], tokenizer: Any) -> list[int]:
     return chat
 
 
-def derived_seed(*parts: int) -> int:
-    """A seed of 63 bits from some numbers; nearby numbers give unrelated seeds."""
-    return int(content_hash(list(parts))[:16], 16) >> 1
-
-
 def orders_of(
     positions: Sequence[int], prompts: Prompts, samples: int, size: int, seed: int, attempt: int = 0
 ) -> Iterator[Order]:
@@ -118,7 +122,8 @@ def orders_of(
     for start in range(0, len(positions), size):
         chunk = tuple(positions[start : start + size])
         rows = tuple(prompts.row_of(position // samples) for position in chunk)
-        yield Order(chunk, rows, derived_seed(seed, 2, chunk[0], attempt))
+        seeds = tuple(derived_seed(seed, 2, position, attempt) for position in chunk)
+        yield Order(chunk, rows, seeds[0], seeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ class Sampling:
 
 
 class TransformersGenerator:
-    """Samples with `model.generate` under the policy it holds; seeds torch for each order."""
+    """Samples with `model.generate` under the policy it holds; each rollout by its own seed."""
 
     def __init__(
         self, model: Any, prompts: Sequence[tuple[int, ...]], sampling: Sampling, version: int = 0
@@ -165,7 +170,7 @@ class TransformersGenerator:
         how, model = self.sampling, self.model
         chosen = [self.prompts[row] for row in order.rows]
         ids, attention = pad_left(chosen, how.pad_id)
-        recorder = LogprobRecorder(how.temperature)
+        recorder = LogprobRecorder(how.temperature, RowDraws(order.row_seeds))
         # The model's own settings (Llama's top_p, say) would fill whatever is left open here, and
         # rollouts would not be from the policy that is trained. The recorder alone scales.
         settings = GenerationConfig(
@@ -174,16 +179,13 @@ class TransformersGenerator:
             pad_token_id=how.pad_id,
         )  # fmt: skip
         own, model.generation_config = model.generation_config, GenerationConfig()
-        devices = [model.device] if model.device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(order.seed)
-                out = model.generate(
-                    input_ids=ids.to(model.device),
-                    attention_mask=attention.to(model.device),
-                    generation_config=settings,
-                    logits_processor=LogitsProcessorList([recorder]),
-                )
+            out = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=attention.to(model.device),
+                generation_config=settings,
+                logits_processor=LogitsProcessorList([recorder]),
+            )
         finally:
             model.generation_config = own
         logprobs = recorder.finish(out).tolist()
@@ -209,22 +211,23 @@ class TransformersGenerator:
 
 
 class LogprobRecorder:
-    """A logits processor that applies the temperature and keeps each drawn token's log-probability.
+    """A logits processor that draws at a temperature and keeps each token's log-probability.
 
     What was drawn from one step's distribution is known at the next step. Keeping every step's
     logits instead (`output_scores`) would hold tokens x vocabulary numbers a response.
     """
 
-    def __init__(self, temperature: float) -> None:
+    def __init__(self, temperature: float, draws: RowDraws) -> None:
         self.temperature = temperature
+        self.draws = draws
         self.last: Tensor | None = None
         self.drawn: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scaled logits (B, V) of the next token, after noting the last token of `input_ids`."""
+        """Logits (B, V) of the token that is drawn, after noting the last one of `input_ids`."""
         self.note(input_ids)
         self.last = (scores.float() / self.temperature).log_softmax(-1)
-        return self.last
+        return self.draws.only_chosen(self.last)
 
     def note(self, input_ids: Tensor) -> None:
         """Look up what was drawn in the distribution it was drawn from."""

@@ -152,7 +152,7 @@ class Hardware:
     attention: str = ""
     """Attention of transformers ("sdpa", "flash_attention_2"); empty leaves it the choice."""
     processes: int = 1
-    """Over all machines; with more than one the training starts through `accelerate launch`."""
+    """Over all machines; with more than one the training starts through `torchrun`."""
     machines: int = 1
     strategy: Literal["ddp", "fsdp", "zero2", "zero3"] = "ddp"
     """How several processes share the work: copies (ddp), or shards (FSDP, DeepSpeed ZeRO)."""

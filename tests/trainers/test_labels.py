@@ -20,8 +20,8 @@ TIGHT = (
 )
 """No mark between the turns: tokens reach over their ends."""
 PIECES = (
-    "\n", "\n\n", " ", "  ", "é", "a\u0301", "😀", "👨\u200d👩\u200d👧", "日本語", "abc", "12345", "<|end|>",
-    "...", "\t", "\u200b", "word word", "\r\n", "'s", "<|assistant|>", "ﬁ", "ΑΒΓ", "Wörter",
+    "\n", "\n\n", " ", "  ", "é", "a\u0301", "😀", "👨\u200d👩\u200d👧", "日本語", "abc", "12345",
+    "<|end|>", "...", "\t", "\u200b", "word word", "\r\n", "'s", "<|assistant|>", "ﬁ", "ΑΒΓ", "Wörter",
 )  # fmt: skip
 
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
+from olmes.trainers.data.mixture import making_of
+from olmes.trainers.data.tokenized import tokenized_pairs
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.processes import at_work_on, is_first, meet, told
 from olmes.trainers.recipes.stages import DPORecipe
@@ -41,7 +44,7 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
         max_length=recipe.max_length,
         precompute_ref_log_probs=True,
     )
-    trainer = trainer_class(prepared)(
+    return trainer_class(prepared)(
         model=load_model(prepared),
         args=config,
         train_dataset=prepared.mixture.rows,
@@ -49,10 +52,6 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),
     )
-    dropped = len(prepared.mixture.rows) - len(trainer.train_dataset)
-    if dropped:
-        prepared.say(f"{dropped} pairs left out: their prompt fills {recipe.max_length} tokens")
-    return trainer
 
 
 def reference_file(model: str, rows: Any, max_length: int, precision: str) -> Path:
@@ -86,6 +85,24 @@ def trainer_class(prepared: Prepared[DPORecipe]) -> Any:
 
     class RememberingTrainer(base):  # type: ignore[misc, valid-type]
         """`DPOTrainer` with a cache by content and length-normalized metrics."""
+
+        def _prepare_dataset(
+            self,
+            dataset: Any,
+            processing_class: Any,
+            args: Any,
+            dataset_name: str,  # noqa: ARG002
+        ) -> Any:
+            """The pairs as tokens: once in each cache, and not by every process in turn."""
+            making = making_of(prepared.recipe, prepared.say)
+            pairs = tokenized_pairs(dataset, processing_class, args.max_length, making)
+            if not len(pairs.rows):
+                raise OlmesError(
+                    f"the prompt of every pair fills max_length ({args.max_length} tokens); raise it."
+                )
+            if full := pairs.notes["pairs"]["full"]:
+                prepared.say(f"{full} pairs left out: their prompt fills {args.max_length} tokens")
+            return pairs.rows
 
         def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:  # noqa: ARG002
             precision = "bfloat16" if self.args.bf16 else "float32"

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.data.training_rows import SFTRow
+from olmes.trainers.data.labelled_chats import labelled_chats
+from olmes.trainers.data.mixture import Mixture, making_of
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.templates.pairs import IGNORED, check_labels, encode
+from olmes.trainers.templates.labels import IGNORED, encode_chats
+from olmes.trainers.templates.pairs import check_labels
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trainer_base, trl
 
 CHECKED = 32
 """Chats whose labels are decoded and compared with what the assistant says, before any training."""
-
-
-class LabelledRow(TypedDict):
-    """A chat as tokens, and which of them are learned."""
-
-    input_ids: list[int]
-    labels: list[int]
-    length: int
 
 
 def train_sft(prepared: Prepared[SFTRecipe]) -> Path:
@@ -48,6 +42,8 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
         max_length=recipe.max_length,
         packing=recipe.packing,
         packing_strategy="bfd",
+        # They are cut and packed, once and not by each process.
+        dataset_kwargs={"skip_prepare_dataset": True},
     )
     return trainer_class(recipe.loss_reduction)(
         model=load_model(prepared),
@@ -59,11 +55,11 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     )
 
 
-def labelled(prepared: Prepared[SFTRecipe]) -> Any:
-    """The mixture as `input_ids` and `labels`.
+def labelled(prepared: Prepared[SFTRecipe], mixture: Mixture | None = None) -> Any:
+    """A mixture, the stage's own without another, as `input_ids` and `labels`, on disk.
 
-    They are made here and not by TRL, so that a checkpoint keeps the plain template, and so that
-    what is trained on is decoded and checked first.
+    They are made here and not by TRL, so that a checkpoint keeps the plain template, so that what is
+    trained on is decoded and checked first, and so that it is done once and not in every process.
 
     Raises:
         OlmesError: there is no training template, its marks are wrong, or nothing fits `max_length`.
@@ -75,23 +71,26 @@ def labelled(prepared: Prepared[SFTRecipe]) -> Any:
             f"the template '{recipe.template}' does not mark what the assistant says; choose "
             "'tulu', or put NAME.training.jinja with {% generation %} marks into its folder."
         )
-
-    def encoded(row: SFTRow) -> LabelledRow:
-        ids, labels = encode(tokenizer, row["messages"], template)
-        return {"input_ids": ids, "labels": labels, "length": len(ids)}
-
-    chats = prepared.mixture.rows
-    rows = chats.map(encoded, remove_columns=chats.column_names)
-    for index in range(min(CHECKED, len(rows))):
-        check_labels(tokenizer, chats[index]["messages"], rows[index]["labels"])
-    cut = sum(length > recipe.max_length for length in rows["length"])
-    if cut:
-        prepared.say(f"{cut} of {len(rows)} chats are cut at {recipe.max_length} tokens")
-    if not any(label != IGNORED for row in rows for label in row["labels"][: recipe.max_length]):
+    chats = (mixture or prepared.mixture).rows
+    first = chats[:CHECKED]["messages"]
+    for chat, (_, labels) in zip(first, encode_chats(tokenizer, first, template), strict=True):
+        check_labels(tokenizer, chat, labels)
+    found = labelled_chats(
+        chats, tokenizer, template, recipe.max_length, recipe.packing,
+        making_of(recipe, prepared.say),
+    )  # fmt: skip
+    counts = found.notes["chats"]
+    if counts["cut"]:
+        prepared.say(f"{counts['cut']} of {len(chats)} chats are cut at {recipe.max_length} tokens")
+    if counts["empty"] == len(chats):
         raise OlmesError(
             f"no answer begins within max_length ({recipe.max_length} tokens); raise it."
         )
-    return rows.remove_columns("length")
+    if counts["empty"]:
+        prepared.say(
+            f"of {counts['empty']} of {len(chats)} chats nothing is learned: no answer is left"
+        )
+    return found.rows
 
 
 def trainer_class(reduction: str) -> Any:

@@ -12,7 +12,8 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.trainers.sft import build_sft, labelled, train_sft
 from olmes.trainers.stage import prepare
-from olmes.trainers.templates.pairs import IGNORED, trained_texts
+from olmes.trainers.templates.labels import IGNORED
+from olmes.trainers.templates.pairs import trained_texts
 from olmes.trainers.train import train
 
 

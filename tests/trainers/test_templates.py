@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER, bundled_templates
+from olmes.trainers.templates.labels import IGNORED
 from olmes.trainers.templates.pairs import (
-    IGNORED,
     ChatTemplate,
     check_labels,
     encode,

@@ -13,11 +13,10 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER, bundled_templates
+from olmes.trainers.templates.labels import IGNORED, encode_chats
 
 TRAINING = Path(__file__).parent
 """Training templates of the templates that olmes brings."""
-IGNORED = -100
-"""The label of a token that nothing is learned from."""
 PROBES: tuple[list[dict[str, str]], ...] = (
     [{"role": "user", "content": "One?"}],
     [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Two."}],
@@ -143,22 +142,9 @@ def render(tokenizer: Any, chat: Sequence[Any], template: str, prompt: bool = Fa
 
 
 def encode(tokenizer: Any, chat: Sequence[Any], template: str) -> tuple[list[int], list[int]]:
-    """Token ids of a chat and their labels: the id where the assistant speaks, else `IGNORED`.
-
-    Args:
-        tokenizer: a fast one; the marks are found by character offsets.
-        chat: turns with role and content.
-        template: a training template.
-    """
-    coded = tokenizer.apply_chat_template(
-        list(chat),
-        chat_template=template,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=True,
-    )
-    ids, mask = list(coded["input_ids"]), coded["assistant_masks"]
-    return ids, [id_ if said else IGNORED for id_, said in zip(ids, mask, strict=True)]
+    """Token ids of a chat and their labels (`encode_chats` of one)."""
+    [coded] = encode_chats(tokenizer, [chat], template)
+    return coded
 
 
 def trained_texts(tokenizer: Any, labels: Sequence[int]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from olmes.errors import OlmesError
 from olmes.tools.places import OUT, writing
-from olmes.trainers.recipes.stages import DPORecipe, Recipe, RLVRRecipe, SFTRecipe
+from olmes.trainers.recipes.stages import DPORecipe, Recipe, RewardRecipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
 
 
@@ -77,6 +77,10 @@ def train_stage(recipe: Recipe, out: Path, *, say: Say) -> Path:
             from olmes.trainers.dpo import train_dpo
 
             return train_dpo(prepare(recipe, out, say=say))
+        case RewardRecipe():
+            from olmes.trainers.reward import train_reward
+
+            return train_reward(prepare(recipe, out, say=say))
         case RLVRRecipe(algorithm="ppo"):
             from olmes.trainers.ppo.stage import train_ppo_stage
 

@@ -20,22 +20,32 @@ def trl() -> Any:
 
 
 def load_model(prepared: Prepared[Recipe]) -> Any:
-    """The weights in float32, as mixed precision wants them, on the processor."""
+    """The weights in float32, as mixed precision wants them, on the processor.
+
+    Raises:
+        OlmesError: they cannot be loaded, or are of no causal language model.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
+    from olmes.models.checkpoint.architecture import check_architecture
     from olmes.models.checkpoint.folder import loading
 
-    attention = prepared.recipe.hardware.attention
-    options = {"attn_implementation": attention} if attention else {}
+    check_architecture(prepared.recipe.model, prepared.model)
     with loading("weights", prepared.recipe.model):
         return AutoModelForCausalLM.from_pretrained(
             prepared.model,
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
-            **options,
+            **loading_options(prepared.recipe),
         )
+
+
+def loading_options(recipe: Recipe) -> dict[str, str]:
+    """What a recipe says of how a model computes, for `from_pretrained`."""
+    attention = recipe.hardware.attention
+    return {"attn_implementation": attention} if attention else {}
 
 
 def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
@@ -128,7 +138,7 @@ def adapter(recipe: Recipe) -> Any:
         raise OlmesError("adapters need peft; run 'pip install olmes[train]'.") from None
     targets = list(recipe.lora.targets)
     return LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type="SEQ_CLS" if recipe.stage == "reward" else "CAUSAL_LM",
         r=recipe.lora.rank,
         lora_alpha=recipe.lora.alpha,
         lora_dropout=recipe.lora.dropout,

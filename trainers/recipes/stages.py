@@ -24,13 +24,13 @@ from olmes.trainers.recipes.tables import (
 
 Stage = Literal["sft", "dpo", "reward", "rlvr"]
 STAGES: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
-CHAINED: tuple[Stage, ...] = ("sft", "dpo", "rlvr")
+CHAINED: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
 """Stages that a chain may hold, in its order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What the three stages share."""
+    """What all stages share."""
 
     stage: ClassVar[Stage]
 
@@ -95,7 +95,10 @@ class DPORecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class RewardRecipe(Recipe):
-    """A reward model: a number for an answer, higher for the preferred one of a pair."""
+    """A reward model: a number for an answer, higher for the preferred one of a pair.
+
+    In a chain it begins from the last state of SFT, and PPO's value model begins as it.
+    """
 
     stage = "reward"
     max_length: int = 2048

@@ -234,14 +234,17 @@ def check_names(chain: Chain) -> None:
     """Refuse at once what the last stage or the look would refuse.
 
     Raises:
-        OlmesError: there is no such suite.
+        OlmesError: there is no such suite, or a stage's [trl] table has a fault.
     """
     from olmes.runs.planning import tasks_of
+    from olmes.trainers.trl_table import check_table
 
     scored = [recipe.scoring.target for recipe in chain.stages]
     for target in (*scored, chain.unseen.target if chain.unseen else ""):
         if target:
             tasks_of(target)
+    for recipe in chain.stages:
+        check_table(recipe)
 
 
 def run_stage(

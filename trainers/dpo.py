@@ -19,7 +19,8 @@ from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import fingerprint
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.trl_arguments import adapter, load_model, trl
+from olmes.trainers.trl_table import trl_config
 
 
 def train_dpo(prepared: Prepared[DPORecipe]) -> Path:
@@ -30,13 +31,7 @@ def train_dpo(prepared: Prepared[DPORecipe]) -> Path:
 def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered."""
     recipe = prepared.recipe
-    config = trl().DPOConfig(
-        **arguments(prepared),
-        loss_type=[recipe.loss],
-        beta=recipe.beta,
-        max_length=recipe.max_length,
-        precompute_ref_log_probs=True,
-    )
+    config = trl_config(recipe, prepared.out)
     trainer = trainer_class(prepared)(
         model=load_model(prepared),
         args=config,

@@ -15,7 +15,8 @@ from olmes.errors import OlmesError
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import RewardRecipe
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.trl_arguments import adapter, arguments, loading_options, trl
+from olmes.trainers.trl_arguments import adapter, loading_options, trl
+from olmes.trainers.trl_table import trl_config
 
 
 def train_reward(prepared: Prepared[RewardRecipe]) -> Path:
@@ -34,10 +35,7 @@ def build_reward(prepared: Prepared[RewardRecipe]) -> Any:
         OlmesError: as `train_reward`.
     """
     recipe, rows = prepared.recipe, prepared.mixture.rows
-    config = trl().RewardConfig(
-        **arguments(prepared),
-        max_length=recipe.max_length,
-    )
+    config = trl_config(recipe, prepared.out)
     trainer = trl().RewardTrainer(
         model=load_reward_model(prepared),
         args=config,

@@ -12,7 +12,8 @@ from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.pairs import IGNORED, check_labels, encode
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.trl_arguments import adapter, load_model, trl
+from olmes.trainers.trl_table import trl_config
 
 CHECKED = 32
 """Chats whose labels are decoded and compared with what the assistant says, before any training."""
@@ -43,12 +44,7 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     """
     recipe = prepared.recipe
     rows = labelled(prepared)
-    config = trl().SFTConfig(
-        **arguments(prepared),
-        max_length=recipe.max_length,
-        packing=recipe.packing,
-        packing_strategy="bfd",
-    )
+    config = trl_config(recipe, prepared.out)
     return trainer_class(recipe.loss_reduction)(
         model=load_model(prepared),
         args=config,

@@ -33,7 +33,8 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
         say(f"{out} is finished; nothing to do")
         return done
     check_installed()
-    with writing(out, OUT), quiet_libraries():
+    with writing(out, OUT), quiet_libraries(), refusals(recipe):
+        check_settings(recipe, out)
         last = train_stage(recipe, out, say=say)
     say(f"{recipe.stage} done: {last}")
     return last
@@ -90,6 +91,36 @@ def train_stage(recipe: Recipe, out: Path, *, say: Say) -> Path:
 
             return train_grpo(prepare(recipe, out, say=say))
     raise TypeError(f"no trainer takes a {type(recipe).__name__}")
+
+
+def check_settings(recipe: Recipe, out: Path) -> None:
+    """Refuse what TRL would, before the data and the model are loaded.
+
+    Raises:
+        OlmesError: as `trl_config`, or vLLM is not installed.
+    """
+    from importlib.util import find_spec
+
+    from olmes.trainers.trl_table import check_table, trl_config
+
+    if isinstance(recipe, RLVRRecipe):
+        if recipe.vllm == "colocate" and find_spec("vllm") is None:
+            raise OlmesError(
+                'vllm = "colocate" needs vLLM, which is not installed; run "pip install '
+                "'trl[vllm]'\", or remove it."
+            )
+        if recipe.algorithm == "ppo":
+            check_table(recipe)
+            return
+    trl_config(recipe, out)
+
+
+def refusals(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
+    """What TRL refuses of settings that are its own, as one sentence."""
+    from olmes.trainers.trl_table import told_by_trl
+
+    own = recipe.trl or getattr(recipe, "vllm", "off") != "off"
+    return told_by_trl() if own else contextlib.nullcontext()
 
 
 def check_installed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
@@ -48,13 +49,13 @@ def loading_options(recipe: Recipe) -> dict[str, str]:
     return {"attn_implementation": attention} if attention else {}
 
 
-def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
-    """What TRL's configurations of all stages are given.
+def arguments(recipe: Recipe, out: Path) -> dict[str, Argument]:
+    """What TRL's configurations of all stages are given; `out` is the stage's folder.
 
     Raises:
         OlmesError: the batch does not divide among the processes that run.
     """
-    recipe, step = prepared.recipe, prepared.recipe.optimization
+    step = recipe.optimization
     cpu = on_processor(recipe)
     precision = recipe.hardware.precision
     bfloat16 = precision == "bfloat16" or (precision == "auto" and not cpu and has_bfloat16())
@@ -62,7 +63,7 @@ def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
     if schedule == "constant" and step.warmup_ratio:
         schedule = "constant_with_warmup"
     return {
-        "output_dir": str(prepared.out),
+        "output_dir": str(out),
         "learning_rate": step.learning_rate,
         "lr_scheduler_type": schedule,
         # A number below 1 is a share of all steps.

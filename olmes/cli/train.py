@@ -56,6 +56,7 @@ def command(
     from olmes.trainers.recipes.files import read_recipe
     from olmes.trainers.stage import say_aloud, store_of
     from olmes.trainers.train import train
+    from olmes.trainers.trl_table import check_table
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
     if only and stage != "chain":
@@ -82,6 +83,7 @@ def command(
         click.echo(launch_text(one, again) if launch_line else resolved(one))
         return 0
     check_gate(one, None)
+    check_table(one)
     if one.hardware.processes > 1 and not launched():
         launch(one, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
     else:

@@ -28,6 +28,12 @@ CHAINED: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
 """Stages that a chain may hold, in its order."""
 
 
+DPOLoss = Literal[
+    "sigmoid_norm", "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair",
+    "sppo_hard", "aot", "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What all stages share."""
@@ -87,8 +93,9 @@ class DPORecipe(Recipe):
     stage = "dpo"
     max_length: int = 2048
     optimization: Optimization = Optimization(learning_rate=5e-7, warmup_ratio=0.1)
-    loss: Literal["sigmoid_norm", "sigmoid"] = "sigmoid_norm"
-    """sigmoid_norm divides each log-ratio by its completion's tokens (Tülu 3, section 5)."""
+    loss: DPOLoss = "sigmoid_norm"
+    """sigmoid_norm divides each log-ratio by its completion's tokens (Tülu 3, section 5); the others
+    are TRL's."""
     beta: float = 5.0
     """Strength of the tie to the reference; plain `sigmoid` wants about 0.1."""
 

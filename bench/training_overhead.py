@@ -71,7 +71,7 @@ def plain(kind: str, prepared: Prepared[Any]) -> Any:
     from olmes.trainers.trl_arguments import arguments, trl
 
     recipe: Any = prepared.recipe
-    told = arguments(prepared)
+    told = arguments(prepared.recipe, prepared.out)
     common = {
         "model": AutoModelForCausalLM.from_pretrained(prepared.model, dtype="float32"),
         "train_dataset": prepared.mixture.rows,

@@ -1,4 +1,6 @@
-"""SFT, DPO and RLVR in a row, from one file: each stage begins where the one before it ended.
+"""Stages in a row, from one file: each begins where the one before it ended.
+
+A reward model is beside the row: it begins where SFT ended, and PPO's value model begins as it.
 
     name = "demo"
     model = "smollm2"                 # keys of every recipe hold for all stages
@@ -31,7 +33,7 @@ from olmes.trainers.gating import check_gate, gate_last
 from olmes.trainers.launch import launch
 from olmes.trainers.processes import is_first, launched
 from olmes.trainers.recipes.files import find_recipe, make_recipe, near
-from olmes.trainers.recipes.stages import CHAINED, Recipe, Stage
+from olmes.trainers.recipes.stages import CHAINED, Recipe, RLVRRecipe, Stage
 from olmes.trainers.recipes.tables import Scoring
 from olmes.trainers.rewards.watch import MET, read_alarms
 from olmes.trainers.stage import Say, finished, say_aloud
@@ -96,8 +98,11 @@ def read_chain(name: str | Path, settings: Mapping[str, str] | None = None) -> C
     named = [stage for stage in CHAINED if stage in table]
     if not named:
         raise OlmesError(f"{path} describes no chain; add [sft], [dpo] or [rlvr].")
+    if named == ["reward"]:
+        raise OlmesError(f"{path} has a reward model alone; run it with 'olmes train reward'.")
     shared = {key: value for key, value in table.items() if key not in OWN}
     stages = tuple(stage_recipe(stage, table[stage], shared, path) for stage in named)
+    check_reward(stages, path)
     unseen = None
     if "unseen" in table:
         unseen = tables.convert(table["unseen"], Unseen, None, str(path), "unseen")
@@ -124,6 +129,8 @@ def stage_recipe(stage: Stage, given: TomlValue, shared: TomlTable, path: Path) 
         raise OlmesError(f"{path}: '{stage}' must be a table, not {given!r}; write [{stage}].")
     own = {key: value for key, value in given.items() if key != "recipe"}
     base: TomlTable = {}
+    if stage == "reward":  # which no suite can score
+        shared = {key: value for key, value in shared.items() if key not in ("scoring", "gate")}
     if "recipe" in given:
         base_path = find_recipe(near(path.parent, str(given["recipe"])))
         base = tables.read_toml(base_path)
@@ -139,6 +146,27 @@ def stage_recipe(stage: Stage, given: TomlValue, shared: TomlTable, path: Path) 
         base.pop("data", None)  # a mixture is replaced whole: what is left out is left out
     merged = merge(merge(base, shared), own)
     return make_recipe(stage, {"name": stage, **merged}, str(path))
+
+
+def check_reward(stages: tuple[Recipe, ...], path: Path) -> None:
+    """Refuse a reward model that nothing would be made of.
+
+    Raises:
+        OlmesError: RLVR is by GRPO, which has no value model, or names another.
+    """
+    reward = any(recipe.stage == "reward" for recipe in stages)
+    for recipe in stages:
+        if not reward or not isinstance(recipe, RLVRRecipe):
+            continue
+        if recipe.algorithm != "ppo":
+            raise OlmesError(
+                f"{path}: [reward] is for the value model of PPO, and GRPO has none; remove it, or set "
+                'algorithm = "ppo" in [rlvr].'
+            )
+        if recipe.ppo.value is not None:
+            raise OlmesError(
+                f"{path}: 'ppo.value' names a reward model beside the one of [reward]; remove one."
+            )
 
 
 def merge(below: TomlTable, above: TomlTable) -> TomlTable:
@@ -170,12 +198,13 @@ def run_chain(
         OlmesError: as `train`.
     """
     check_names(chain)
-    check_gate(chain.stages[-1], out / SCORED_START if chain.baseline else None)
+    check_gate(policies(chain)[-1], out / SCORED_START if chain.baseline else None)
     if chain.baseline:
         score_start(chain, out, say)
     model: Path | None = None
     for recipe in chain.stages:
-        model = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
+        last = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
+        model = model if recipe.stage == "reward" else last
         write_page(chain, out)  # after every stage, so that a chain that is stopped has one too
     assert model is not None
     if chain.unseen is not None:
@@ -191,23 +220,31 @@ def gate_chain(chain: Chain, out: Path, *, say: Say = say_aloud) -> int:
     Raises:
         OlmesError: as `gate_last`.
     """
-    last = chain.stages[-1]
+    last = policies(chain)[-1]
     store = Path(last.scoring.out or out / STORE)
     return gate_last(last, out / last.stage, store, out / SCORED_START, say)
+
+
+def policies(chain: Chain) -> list[Recipe]:
+    """The stages that train a model which writes, in order."""
+    return [recipe for recipe in chain.stages if recipe.stage != "reward"]
 
 
 def check_names(chain: Chain) -> None:
     """Refuse at once what the last stage or the look would refuse.
 
     Raises:
-        OlmesError: there is no such suite.
+        OlmesError: there is no such suite, or a stage's [trl] table has a fault.
     """
     from olmes.runs.planning import tasks_of
+    from olmes.trainers.trl_table import check_table
 
     scored = [recipe.scoring.target for recipe in chain.stages]
     for target in (*scored, chain.unseen.target if chain.unseen else ""):
         if target:
             tasks_of(target)
+    for recipe in chain.stages:
+        check_table(recipe)
 
 
 def run_stage(
@@ -218,18 +255,17 @@ def run_stage(
     Raises:
         OlmesError: there is no such stage, the one before it is not done, or as `train`.
     """
-    position = {recipe.stage: number for number, recipe in enumerate(chain.stages)}
-    if stage not in position:
-        raise OlmesError(f"the chain {chain.name} has no {stage}; it has {', '.join(position)}.")
-    recipe = chain.stages[position[stage]]
+    stages = {recipe.stage: recipe for recipe in chain.stages}
+    if stage not in stages:
+        raise OlmesError(f"the chain {chain.name} has no {stage}; it has {', '.join(stages)}.")
+    recipe = stages[stage]
     scoring = dataclasses.replace(recipe.scoring, out=recipe.scoring.out or str(out / STORE))
     recipe = dataclasses.replace(recipe, scoring=scoring)
-    if position[stage]:
-        before = chain.stages[position[stage] - 1]
-        start = finished(before, out / before.stage)
-        if start is None:
-            raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
-        recipe = dataclasses.replace(recipe, model=str(start))
+    if before := stage_before(chain, stage):
+        recipe = dataclasses.replace(recipe, model=str(last_state(before, out)))
+    if isinstance(recipe, RLVRRecipe) and "reward" in stages:
+        value = str(last_state(stages["reward"], out))
+        recipe = dataclasses.replace(recipe, ppo=dataclasses.replace(recipe.ppo, value=value))
     folder = out / stage
     done = finished(recipe, folder)
     if done is not None:
@@ -243,9 +279,35 @@ def run_stage(
     return train(recipe, folder, say=say)
 
 
+def stage_before(chain: Chain, stage: Stage) -> Recipe | None:
+    """The stage whose last state one begins from; None for the model that the chain starts from.
+
+    Tülu 3's reward model began from its SFT model, and not from the one after DPO.
+    """
+    before = None
+    for recipe in chain.stages:
+        if recipe.stage == stage or (stage == "reward" and recipe.stage != "sft"):
+            return before
+        if recipe.stage != "reward":
+            before = recipe
+    return before
+
+
+def last_state(before: Recipe, out: Path) -> Path:
+    """The last state of a stage of a chain.
+
+    Raises:
+        OlmesError: the stage is not done.
+    """
+    found = finished(before, out / before.stage)
+    if found is None:
+        raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
+    return found
+
+
 def score_start(chain: Chain, out: Path, say: Say) -> None:
     """Score the model that the chain starts from, once."""
-    first = chain.stages[0]
+    first = policies(chain)[0]
     marker = out / SCORED_START
     if not first.scoring.target or marker.is_file() or not is_first():
         return

@@ -18,7 +18,8 @@ from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trainer_base, trl
+from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
+from olmes.trainers.trl_table import trl_config
 
 
 def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
@@ -40,17 +41,7 @@ def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
 def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewards) -> Any:
     """TRL's trainer for a recipe, ready to train."""
     recipe = prepared.recipe
-    config = trl().GRPOConfig(
-        **arguments(prepared),
-        beta=recipe.beta,
-        num_generations=recipe.generations,
-        max_completion_length=recipe.max_completion_length,
-        temperature=recipe.temperature,
-        num_iterations=recipe.updates_per_batch,
-        epsilon=recipe.clip,
-        use_vllm=recipe.vllm != "off",
-        vllm_mode=recipe.vllm if recipe.vllm != "off" else "colocate",
-    )
+    config = trl_config(recipe, prepared.out)
     return trainer_class()(
         model=load_model(prepared),
         reward_funcs=reward_function(prepared, rewards),

@@ -44,8 +44,9 @@ def say(line: str) -> None:
 
 
 def connect(limit: float) -> Any:
-    """The store of the address that the launcher has set; served by the first process where the
-    launcher serves none.
+    """The store of the address that the launcher has set.
+
+    Where the launcher serves none, the first process does.
 
     Raises:
         OlmesError: nobody answers within `limit` seconds.

@@ -14,7 +14,8 @@ from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.labels import IGNORED, encode_chats
 from olmes.trainers.templates.pairs import check_labels
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trainer_base, trl
+from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
+from olmes.trainers.trl_table import trl_config
 
 CHECKED = 32
 """Chats whose labels are decoded and compared with what the assistant says, before any training."""
@@ -37,14 +38,7 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     """
     recipe = prepared.recipe
     rows = labelled(prepared)
-    config = trl().SFTConfig(
-        **arguments(prepared),
-        max_length=recipe.max_length,
-        packing=recipe.packing,
-        packing_strategy="bfd",
-        # They are cut and packed, once and not by each process.
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
+    config = trl_config(recipe, prepared.out)
     return trainer_class(recipe.loss_reduction)(
         model=load_model(prepared),
         args=config,

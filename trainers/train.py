@@ -13,7 +13,7 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.tools.places import OUT, writing
 from olmes.trainers.processes import gathered, is_first, meet, together, told
-from olmes.trainers.recipes.stages import DPORecipe, Recipe, RLVRRecipe, SFTRecipe
+from olmes.trainers.recipes.stages import DPORecipe, Recipe, RewardRecipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
 
 SEEN_WITHIN = 10.0
@@ -41,7 +41,8 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
         if done is not None:
             say(f"{out} is finished; nothing to do")
             return done
-        with writing(out, OUT), quiet_libraries():
+        with writing(out, OUT), quiet_libraries(), refusals(recipe):
+            check_settings(recipe, out)
             check_shared(out)
             last = train_stage(recipe, out, say=say)
     say(f"{recipe.stage} done: {last}")
@@ -118,6 +119,10 @@ def train_stage(recipe: Recipe, out: Path, *, say: Say) -> Path:
             from olmes.trainers.dpo import train_dpo
 
             return train_dpo(prepare(recipe, out, say=say))
+        case RewardRecipe():
+            from olmes.trainers.reward import train_reward
+
+            return train_reward(prepare(recipe, out, say=say))
         case RLVRRecipe(algorithm="ppo"):
             from olmes.trainers.ppo.stage import train_ppo_stage
 
@@ -127,6 +132,36 @@ def train_stage(recipe: Recipe, out: Path, *, say: Say) -> Path:
 
             return train_grpo(prepare(recipe, out, say=say))
     raise TypeError(f"no trainer takes a {type(recipe).__name__}")
+
+
+def check_settings(recipe: Recipe, out: Path) -> None:
+    """Refuse what TRL would, before the data and the model are loaded.
+
+    Raises:
+        OlmesError: as `trl_config`, or vLLM is not installed.
+    """
+    from importlib.util import find_spec
+
+    from olmes.trainers.trl_table import check_table, trl_config
+
+    if isinstance(recipe, RLVRRecipe):
+        if recipe.vllm == "colocate" and find_spec("vllm") is None:
+            raise OlmesError(
+                'vllm = "colocate" needs vLLM, which is not installed; run "pip install '
+                "'trl[vllm]'\", or remove it."
+            )
+        if recipe.algorithm == "ppo":
+            check_table(recipe)
+            return
+    trl_config(recipe, out)
+
+
+def refusals(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
+    """What TRL refuses of settings that are its own, as one sentence."""
+    from olmes.trainers.trl_table import told_by_trl
+
+    own = recipe.trl or getattr(recipe, "vllm", "off") != "off"
+    return told_by_trl() if own else contextlib.nullcontext()
 
 
 def check_installed() -> None:

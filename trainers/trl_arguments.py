@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
@@ -49,31 +50,41 @@ def trainer_base(name: str) -> Any:
 
 
 def load_model(prepared: Prepared[Recipe]) -> Any:
-    """The weights in float32, as mixed precision wants them, on the processor."""
+    """The weights in float32, as mixed precision wants them, on the processor.
+
+    Raises:
+        OlmesError: they cannot be loaded, or are of no causal language model.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
+    from olmes.models.checkpoint.architecture import check_architecture
     from olmes.models.checkpoint.folder import loading
 
-    attention = prepared.recipe.hardware.attention
-    options = {"attn_implementation": attention} if attention else {}
+    check_architecture(prepared.recipe.model, prepared.model)
     with loading("weights", prepared.recipe.model):
         return AutoModelForCausalLM.from_pretrained(
             prepared.model,
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
-            **options,
+            **loading_options(prepared.recipe),
         )
 
 
-def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
-    """What TRL's configurations of all stages are given.
+def loading_options(recipe: Recipe) -> dict[str, str]:
+    """What a recipe says of how a model computes, for `from_pretrained`."""
+    attention = recipe.hardware.attention
+    return {"attn_implementation": attention} if attention else {}
+
+
+def arguments(recipe: Recipe, out: Path) -> dict[str, Argument]:
+    """What TRL's configurations of all stages are given; `out` is the stage's folder.
 
     Raises:
         OlmesError: the batch does not divide among the processes that run.
     """
-    recipe, step = prepared.recipe, prepared.recipe.optimization
+    step = recipe.optimization
     cpu = on_processor(recipe)
     precision = recipe.hardware.precision
     bfloat16 = precision == "bfloat16" or (precision == "auto" and not cpu and has_bfloat16())
@@ -81,7 +92,7 @@ def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
     if schedule == "constant" and step.warmup_ratio:
         schedule = "constant_with_warmup"
     return {
-        "output_dir": str(prepared.out),
+        "output_dir": str(out),
         "learning_rate": step.learning_rate,
         "lr_scheduler_type": schedule,
         # A number below 1 is a share of all steps.
@@ -219,7 +230,7 @@ def adapter(recipe: Recipe) -> Any:
         raise OlmesError("adapters need peft; run 'pip install olmes[train]'.") from None
     targets = list(recipe.lora.targets)
     return LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type="SEQ_CLS" if recipe.stage == "reward" else "CAUSAL_LM",
         r=recipe.lora.rank,
         lora_alpha=recipe.lora.alpha,
         lora_dropout=recipe.lora.dropout,

@@ -1,4 +1,4 @@
-"""`olmes train`: SFT, DPO and RLVR from recipes, and the three in a row."""
+"""`olmes train`: SFT, DPO, reward models and RLVR from recipes, and several in a row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train")
-@click.argument("stage", type=click.Choice(["sft", "dpo", "rlvr", "chain"]))
+@click.argument("stage", type=click.Choice(["sft", "dpo", "reward", "rlvr", "chain"]))
 @click.argument("recipe")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     help="Change a key of the recipe: --set optimization.max_steps=10.",
 )  # fmt: skip
 @click.option(
-    "--only", type=click.Choice(["sft", "dpo", "rlvr"]), help="Of a chain, train this stage alone."
+    "--only",
+    type=click.Choice(["sft", "dpo", "reward", "rlvr"]),
+    help="Of a chain, train this stage alone.",
 )
 @click.option("--show", is_flag=True, help="Print the recipe as resolved, and train nothing.")
 @click.option(
@@ -58,6 +60,7 @@ def command(
     from olmes.trainers.recipes.files import read_recipe
     from olmes.trainers.stage import say_aloud, store_of
     from olmes.trainers.train import train
+    from olmes.trainers.trl_table import check_table
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
     if only and stage != "chain":
@@ -84,6 +87,7 @@ def command(
         click.echo(launch_text(one, again) if launch_line else resolved(one))
         return 0
     check_gate(one, None)
+    check_table(one)
     if one.hardware.processes > 1 and not launched():
         launch(one, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
     else:

@@ -32,7 +32,7 @@ def test_every_bundled_recipe_reads(name: str) -> None:
 
 
 def test_bundled_tulu_recipes_have_the_papers_numbers() -> None:
-    """Tülu 3, Tables 11, 20 and 21, for the 8B model."""
+    """Tülu 3, Tables 11, 20, 21 and 36, for the 8B model."""
     sft, dpo = read_recipe("tulu3-8b-sft", "sft"), read_recipe("tulu3-8b-dpo", "dpo")
     rlvr = read_recipe("tulu3-8b-rlvr", "rlvr")
     assert isinstance(sft, SFTRecipe)
@@ -46,6 +46,10 @@ def test_bundled_tulu_recipes_have_the_papers_numbers() -> None:
     assert (step.learning_rate, step.epochs, step.batch_size) == (5e-7, 1, 128)
     assert (step.warmup_ratio, dpo.beta, dpo.loss) == (0.1, 5, "sigmoid_norm")
     assert dpo.max_length == 2048
+    reward = read_recipe("tulu3-8b-reward", "reward")
+    step = reward.optimization
+    assert (step.learning_rate, step.epochs, step.batch_size) == (3e-6, 1, 256)
+    assert (step.max_grad_norm, step.schedule, reward.max_length) == (1, "linear", 2048)
     step = rlvr.optimization
     assert (step.learning_rate, step.batch_size, rlvr.algorithm) == (3e-7, 224, "ppo")
     assert (rlvr.beta, rlvr.reward_scale, rlvr.missing_end_reward) == (0.05, 10, -10)

@@ -97,7 +97,7 @@ def dpo_row(row: Row, folder: Path | None = None) -> DPORow:  # noqa: ARG001
         OlmesError: a part is missing, or the two chats have different beginnings.
     """
     if not {"chosen", "rejected"} <= row.keys():
-        raise OlmesError("a row for DPO has 'prompt', 'chosen' and 'rejected'")
+        raise OlmesError("a preference has 'prompt', 'chosen' and 'rejected'")
     chosen, rejected = (answer(row[side], side) for side in ("chosen", "rejected"))
     if len(chosen) > 1:
         prompt = chosen[:-1]
@@ -107,7 +107,7 @@ def dpo_row(row: Row, folder: Path | None = None) -> DPORow:  # noqa: ARG001
     elif "prompt" in row:
         prompt = chat(row["prompt"], "prompt")
     else:
-        raise OlmesError("a row for DPO has 'prompt', 'chosen' and 'rejected'")
+        raise OlmesError("a preference has 'prompt', 'chosen' and 'rejected'")
     if any(turns[-1]["role"] != "assistant" for turns in (chosen, rejected)):
         raise OlmesError("the last turn of 'chosen' and 'rejected' must be the assistant's")
     return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
@@ -191,5 +191,6 @@ def features(stage: Stage) -> Features:
 READERS: Mapping[Stage, Callable[[Row, Path | None], TrainingRow]] = {
     "sft": sft_row,
     "dpo": dpo_row,
+    "reward": dpo_row,
     "rlvr": rlvr_row,
 }

@@ -98,22 +98,39 @@ def value_model(policy: Any, value: Any = None, seed: int = 0) -> ValueModel:
         backbone = copy.deepcopy(policy.base_model)
         width = policy.config.get_text_config().hidden_size
         head = nn.Linear(width, 1, bias=False)
-        noise = torch.randn(1, width, generator=torch.Generator().manual_seed(seed))
-        with torch.no_grad():
-            head.weight.copy_(noise / (width + 1) ** 0.5)
+        draw_head(head, seed)
     else:
         scorer = load_reward_model(value)
         backbone = scorer.base_model
-        heads = [part for part in scorer.children() if isinstance(part, nn.Linear)]
-        if len(heads) != 1 or heads[0].out_features != 1:
-            raise OlmesError(
-                "the value model must be a sequence classifier with one label and a linear head; "
-                "train the reward model with num_labels=1."
-            )
-        head = heads[0]
+        head = head_of(scorer)
     head = head.to(next(backbone.parameters()).dtype)
     made: ValueModel = without_dropout(ValueModel(backbone, head))
     return made
+
+
+def head_of(scorer: Any) -> nn.Linear:
+    """The linear layer that a sequence classifier gives its one number by.
+
+    Raises:
+        OlmesError: it has none, or several, or one for several labels.
+    """
+    heads = [part for part in scorer.children() if isinstance(part, nn.Linear)]
+    if len(heads) != 1 or heads[0].out_features != 1:
+        raise OlmesError(
+            "the value model must be a sequence classifier with one label and a linear head; "
+            "train the reward model with num_labels=1 ('olmes train reward')."
+        )
+    return heads[0]
+
+
+def draw_head(head: nn.Linear, seed: int) -> None:
+    """Draw a head's weight (1, d) from N(0, 1/sqrt(d + 1)), d being the hidden size (Table 36)."""
+    width = head.in_features
+    noise = torch.randn(1, width, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        head.weight.copy_(noise / (width + 1) ** 0.5)
+        if head.bias is not None:
+            head.bias.zero_()
 
 
 def load_reward_model(value: Any) -> Any:

@@ -9,7 +9,14 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools import toml_tables as tables
-from olmes.trainers.recipes.stages import KINDS, STAGES, Recipe, RLVRRecipe, Stage
+from olmes.trainers.recipes.stages import (
+    KINDS,
+    STAGES,
+    Recipe,
+    RewardRecipe,
+    RLVRRecipe,
+    Stage,
+)
 from olmes.trainers.recipes.tables import DataSource
 
 START = "start"
@@ -101,6 +108,10 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
             raise OlmesError(f"{where}: '{key}.{name}' has no size; {DataSource.HINT}.")
         if source.weight is not None and recipe.rows is None:
             raise OlmesError(f"{where}: '{key}.{name}' has a weight; say of how many `rows`.")
+    if isinstance(recipe, RewardRecipe) and recipe.scoring.target:
+        raise OlmesError(
+            f"{where}: a reward model writes no text, so that no suite can score it; remove [scoring]."
+        )
     optimization, hardware = recipe.optimization, recipe.hardware
     device_batch = optimization.micro_batch_size * hardware.processes
     if device_batch < 1 or optimization.batch_size % device_batch:

@@ -24,13 +24,19 @@ from olmes.trainers.recipes.tables import (
 
 Stage = Literal["sft", "dpo", "reward", "rlvr"]
 STAGES: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
-CHAINED: tuple[Stage, ...] = ("sft", "dpo", "rlvr")
+CHAINED: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
 """Stages that a chain may hold, in its order."""
+
+
+DPOLoss = Literal[
+    "sigmoid_norm", "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair",
+    "sppo_hard", "aot", "aot_unpaired", "apo_zero", "apo_down", "discopop", "sft",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What the three stages share."""
+    """What all stages share."""
 
     stage: ClassVar[Stage]
 
@@ -88,15 +94,19 @@ class DPORecipe(Recipe):
     stage = "dpo"
     max_length: int = 2048
     optimization: Optimization = Optimization(learning_rate=5e-7, warmup_ratio=0.1)
-    loss: Literal["sigmoid_norm", "sigmoid"] = "sigmoid_norm"
-    """sigmoid_norm divides each log-ratio by its completion's tokens (Tülu 3, section 5)."""
+    loss: DPOLoss = "sigmoid_norm"
+    """sigmoid_norm divides each log-ratio by its completion's tokens (Tülu 3, section 5); the others
+    are TRL's."""
     beta: float = 5.0
     """Strength of the tie to the reference; plain `sigmoid` wants about 0.1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardRecipe(Recipe):
-    """A reward model: a number for an answer, higher for the preferred one of a pair."""
+    """A reward model: a number for an answer, higher for the preferred one of a pair.
+
+    In a chain it begins from the last state of SFT, and PPO's value model begins as it.
+    """
 
     stage = "reward"
     max_length: int = 2048

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools import toml_tables as tables
-from olmes.tools.toml_tables import TomlTable, TomlValue
+from olmes.tools.toml_tables import PositiveInt, TomlTable, TomlValue
 from olmes.trainers.gating import check_gate, gate_last
 from olmes.trainers.launch import launch
 from olmes.trainers.processes import is_first, launched
@@ -59,7 +59,7 @@ class Unseen:
     suite: str = "unseen"
     reason: str = ""
     """Why it is looked at; kept in the ledger."""
-    limit: int | None = None
+    limit: PositiveInt | None = None
     data: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -226,7 +226,8 @@ def run_stage(
     recipe = dataclasses.replace(recipe, scoring=scoring)
     if position[stage]:
         before = chain.stages[position[stage] - 1]
-        start = finished(before, out / before.stage)
+        # The stage before began from the one before it, which its recipe does not name.
+        start = finished(before, out / before.stage, model=position[stage] == 1)
         if start is None:
             raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
         recipe = dataclasses.replace(recipe, model=str(start))

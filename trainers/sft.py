@@ -49,7 +49,7 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
         packing=recipe.packing,
         packing_strategy="bfd",
     )
-    return trainer_class(recipe.loss_reduction)(
+    return trainer_class(recipe.loss_reduction, prepared.micro_batches)(
         model=load_model(prepared),
         args=config,
         train_dataset=rows,
@@ -94,7 +94,7 @@ def labelled(prepared: Prepared[SFTRecipe]) -> Any:
     return rows.remove_columns("length")
 
 
-def trainer_class(reduction: str) -> Any:
+def trainer_class(reduction: str, micro_batches: int) -> Any:
     """TRL's trainer, or its subclass that sums.
 
     TRL divides the loss of an update by the number N of its trained tokens, over all accumulation
@@ -102,6 +102,11 @@ def trainer_class(reduction: str) -> Any:
     are then averaged by accelerate, so that the gradient is the sum over all N tokens divided by
     A x W: N / (A W) times TRL's. Within an update every token weighs alike in both. Between updates
     they differ: an update with more trained tokens moves Adam's averages more when summed.
+
+    Args:
+        reduction: "sum" or "mean".
+        micro_batches: A x W when the training began: a training that goes on in smaller micro-batches
+            keeps the scale of its gradients, which Adam's averages have.
     """
     base = trl().SFTTrainer
     if reduction == "mean":
@@ -123,7 +128,7 @@ def trainer_class(reduction: str) -> Any:
                 # TRL multiplies by W when tokens are counted over devices, and DDP divides by it.
                 devices = self.accelerator.num_processes
                 counted = devices if self.args.average_tokens_across_devices else 1
-                divisor = self.args.gradient_accumulation_steps * counted
+                divisor = micro_batches * counted / devices
                 num_items_in_batch = divisor
             result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             if divisor is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.recipes.stages import Recipe
-from olmes.trainers.stage import Prepared
+from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
+
+if TYPE_CHECKING:
+    from olmes.trainers.stage import Prepared
 
 Argument = bool | int | float | str | None
 
@@ -46,8 +48,6 @@ def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
     """
     recipe, step = prepared.recipe, prepared.recipe.optimization
     cpu = on_processor(recipe)
-    precision = recipe.hardware.precision
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and not cpu and has_bfloat16())
     schedule: str = step.schedule
     if schedule == "constant" and step.warmup_ratio:
         schedule = "constant_with_warmup"
@@ -72,13 +72,23 @@ def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:
         "save_steps": recipe.checkpoints.every,
         "save_total_limit": recipe.checkpoints.keep,
         "gradient_checkpointing": recipe.hardware.gradient_checkpointing,
-        "bf16": bfloat16,
+        "bf16": computes_in(recipe) == "bfloat16",
         "use_cpu": cpu,
         "dataloader_pin_memory": not cpu,
         "disable_tqdm": True,
         "report_to": "none",
         "push_to_hub": False,
     }
+
+
+def computes_in(recipe: Recipe) -> str:
+    """The precision of the forward passes on this machine: "float32" or "bfloat16"."""
+    precision: str = recipe.hardware.precision
+    if isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo" and recipe.ppo.mixed_precision:
+        precision = {"no": "float32", "bf16": "bfloat16"}.get(recipe.ppo.mixed_precision, "auto")
+    if precision == "auto":
+        return "bfloat16" if not on_processor(recipe) and has_bfloat16() else "float32"
+    return precision
 
 
 def on_processor(recipe: Recipe) -> bool:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools import toml_tables as tables
-from olmes.tools.toml_tables import TomlTable, TomlValue
+from olmes.tools.toml_tables import PositiveInt, TomlTable, TomlValue
 from olmes.trainers.gating import check_gate, gate_last
 from olmes.trainers.launch import launch
 from olmes.trainers.processes import is_first, launched
@@ -61,7 +61,7 @@ class Unseen:
     suite: str = "unseen"
     reason: str = ""
     """Why it is looked at; kept in the ledger."""
-    limit: int | None = None
+    limit: PositiveInt | None = None
     data: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -262,9 +262,9 @@ def run_stage(
     scoring = dataclasses.replace(recipe.scoring, out=recipe.scoring.out or str(out / STORE))
     recipe = dataclasses.replace(recipe, scoring=scoring)
     if before := stage_before(chain, stage):
-        recipe = dataclasses.replace(recipe, model=str(last_state(before, out)))
+        recipe = dataclasses.replace(recipe, model=str(last_state(chain, before, out)))
     if isinstance(recipe, RLVRRecipe) and "reward" in stages:
-        value = str(last_state(stages["reward"], out))
+        value = str(last_state(chain, stages["reward"], out))
         recipe = dataclasses.replace(recipe, ppo=dataclasses.replace(recipe.ppo, value=value))
     folder = out / stage
     done = finished(recipe, folder)
@@ -293,13 +293,15 @@ def stage_before(chain: Chain, stage: Stage) -> Recipe | None:
     return before
 
 
-def last_state(before: Recipe, out: Path) -> Path:
+def last_state(chain: Chain, before: Recipe, out: Path) -> Path:
     """The last state of a stage of a chain.
 
     Raises:
         OlmesError: the stage is not done.
     """
-    found = finished(before, out / before.stage)
+    # What it began from itself, a stage before it, its recipe does not name.
+    named = stage_before(chain, before.stage) is None
+    found = finished(before, out / before.stage, model=named)
     if found is None:
         raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
     return found

@@ -9,9 +9,9 @@ from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.processes import is_first, meet, told
-from olmes.trainers.recipes.identity import recipe_hash
 from olmes.trainers.recipes.stages import Recipe
-from olmes.trainers.stage import DONE, FINAL, Prepared, about
+from olmes.trainers.stage import FINAL, Prepared, about
+from olmes.trainers.started import DONE
 
 
 def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
@@ -85,9 +85,7 @@ def settle(prepared: Prepared[Recipe], partial: Path, step: int) -> None:
     final = prepared.out / FINAL
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    write_atomically(
-        prepared.out / DONE, dumps({"hash": recipe_hash(prepared.recipe), "step": step}) + "\n"
-    )
+    write_atomically(prepared.out / DONE, dumps({"hash": prepared.hash, "step": step}) + "\n")
 
 
 def write_origin(folder: Path, prepared: Prepared[Recipe], step: int) -> None:

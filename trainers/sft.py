@@ -39,7 +39,7 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     recipe = prepared.recipe
     rows = labelled(prepared)
     config = trl_config(recipe, prepared.out)
-    return trainer_class(recipe.loss_reduction)(
+    return trainer_class(recipe.loss_reduction, prepared.micro_batches)(
         model=load_model(prepared),
         args=config,
         train_dataset=rows,
@@ -87,7 +87,7 @@ def labelled(prepared: Prepared[SFTRecipe], mixture: Mixture | None = None) -> A
     return found.rows
 
 
-def trainer_class(reduction: str) -> Any:
+def trainer_class(reduction: str, micro_batches: int) -> Any:
     """TRL's trainer, or its subclass that sums.
 
     TRL divides the loss of an update by the number N of its trained tokens, over all accumulation
@@ -95,6 +95,11 @@ def trainer_class(reduction: str) -> Any:
     are then averaged by accelerate, so that the gradient is the sum over all N tokens divided by
     A x W: N / (A W) times TRL's. Within an update every token weighs alike in both. Between updates
     they differ: an update with more trained tokens moves Adam's averages more when summed.
+
+    Args:
+        reduction: "sum" or "mean".
+        micro_batches: A x W when the training began: a training that goes on in smaller micro-batches
+            keeps the scale of its gradients, which Adam's averages have.
     """
     base = trainer_base("SFTTrainer")
     if reduction == "mean":
@@ -116,7 +121,7 @@ def trainer_class(reduction: str) -> Any:
                 # TRL multiplies by W when tokens are counted over devices, and DDP divides by it.
                 devices = self.accelerator.num_processes
                 counted = devices if self.args.average_tokens_across_devices else 1
-                divisor = self.args.gradient_accumulation_steps * counted
+                divisor = micro_batches * counted / devices
                 num_items_in_batch = divisor
             result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             if divisor is not None:

@@ -7,7 +7,6 @@ whatever was trained (adapters merged), and `done.json`.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
-from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
-from olmes.trainers.processes import is_first, meet, same_everywhere, told
-from olmes.trainers.recipes.identity import recipe_hash, to_json
+from olmes.trainers.processes import is_first, same_everywhere, told
 from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
+from olmes.trainers.started import DONE
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.pairs import ChatTemplate, find_template
+from olmes.trainers.trl_arguments import computes_in
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from olmes.trainers.checkpoints.lineage import LineageValue
 
 Say = Callable[[str], None]
-RECIPE = "recipe.json"
-DONE = "done.json"
 FINAL = "final"
 
 
@@ -59,6 +57,10 @@ class Prepared(Generic[R_co]):
     """With the plain template."""
     template: ChatTemplate
     mixture: Mixture
+    hash: str
+    """Of the recipe, as it was when the training was prepared."""
+    micro_batches: int
+    """Micro-batches of an update over all devices, as they were when the training began."""
     say: Say
 
 
@@ -77,61 +79,26 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    told("whether the folder is free", lambda: check_folder(recipe, out))
+    told("whether the folder is free", lambda: check_folder(recipe, out, say))
     folder = model_folder(recipe.model)
     content = fingerprint(folder)
-    same_everywhere("the model", content, f"have the same '{recipe.model}' on all machines")
+    same_everywhere("the model", content, f"have the same {recipe.model!r} on all machines")
     told("whether it is the same model", lambda: check_start(out, content))
     tokenizer = load_tokenizer(recipe.model, folder)
     template = find_template(recipe.template, tokenizer)
     tokenizer.chat_template = template.plain
     mixture = load_mixture(recipe, say=say)
     same_everywhere("the data", mixture.hash, "have the same files on all machines")
-    if is_first():
-        stored = {
-            "hash": recipe_hash(recipe), "recipe": to_json(recipe), "data": mixture.to_json(),
-            "model": content,
-        }  # fmt: skip
-        write_atomically(out / RECIPE, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
-    meet("recipe.json is written")
+    named, micro_batches = told(
+        "whether it is the same data, and recipe.json",
+        lambda: claim(
+            recipe, out, content, template, mixture, precision=computes_in(recipe), say=say
+        ),
+    )
     return Prepared(
         recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
-        mixture=mixture, say=say,
+        mixture=mixture, hash=named, micro_batches=micro_batches, say=say,
     )  # fmt: skip
-
-
-def check_folder(recipe: Recipe, out: Path) -> None:
-    """Refuse to resume a training of another recipe.
-
-    Raises:
-        OlmesError: `out` holds one; the message names a key that differs.
-    """
-    if not (out / RECIPE).is_file():
-        return
-    stored = json.loads((out / RECIPE).read_text("utf-8"))
-    if stored.get("hash") == recipe_hash(recipe):
-        return
-    now, then = json.loads(dumps(to_json(recipe))), stored.get("recipe", {})
-    changed = [key for key in now if now[key] != then.get(key)] or ["recipe"]
-    raise OlmesError(
-        f"{out} holds a training of another recipe ('{changed[0]}' differs); give another --out, "
-        "or remove the folder."
-    )
-
-
-def check_start(out: Path, model: str) -> None:
-    """Refuse to resume a training that began from another model.
-
-    Raises:
-        OlmesError: it did.
-    """
-    if (out / RECIPE).is_file():
-        stored = json.loads((out / RECIPE).read_text("utf-8"))
-        if stored.get("model") != model:
-            raise OlmesError(
-                f"{out} holds a training that began from another model; give another --out, or "
-                "remove the folder."
-            )
 
 
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
@@ -193,16 +160,24 @@ def about(prepared: Prepared[Recipe]) -> dict[str, LineageValue]:
     recipe = prepared.recipe
     return {
         "method": recipe.stage,
-        "recipe": recipe_hash(recipe),
+        "recipe": prepared.hash,
         "data": prepared.mixture.hash[:16],
     }
 
 
-def finished(recipe: Recipe, out: Path) -> Path | None:
+def finished(recipe: Recipe, out: Path, *, model: bool = True) -> Path | None:
     """The last state of a stage that is done; None when it is not.
 
+    Args:
+        recipe: what is asked for.
+        out: the stage's folder.
+        model: whether the recipe names the model that the stage began from.
+
     Raises:
-        OlmesError: `out` holds a training of another recipe.
+        OlmesError: `out` holds another training, or one on other data.
     """
-    check_folder(recipe, out)
-    return out / FINAL if (out / DONE).is_file() and (out / FINAL).is_dir() else None
+    if not (out / DONE).is_file() or not (out / FINAL).is_dir():
+        check_folder(recipe, out)
+        return None
+    check_finished(recipe, out, model=model)
+    return out / FINAL

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.processes import world_size
-from olmes.trainers.recipes.stages import Recipe
-from olmes.trainers.stage import Prepared
+from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
+
+if TYPE_CHECKING:
+    from olmes.trainers.stage import Prepared
 
 Argument = bool | int | float | str | dict[str, Any] | None
 ENGINES = ("zero2", "zero3")
@@ -86,8 +88,6 @@ def arguments(recipe: Recipe, out: Path) -> dict[str, Argument]:
     """
     step = recipe.optimization
     cpu = on_processor(recipe)
-    precision = recipe.hardware.precision
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and not cpu and has_bfloat16())
     schedule: str = step.schedule
     if schedule == "constant" and step.warmup_ratio:
         schedule = "constant_with_warmup"
@@ -112,7 +112,7 @@ def arguments(recipe: Recipe, out: Path) -> dict[str, Argument]:
         "save_steps": recipe.checkpoints.every,
         "save_total_limit": recipe.checkpoints.keep,
         "gradient_checkpointing": recipe.hardware.gradient_checkpointing,
-        "bf16": bfloat16,
+        "bf16": computes_in(recipe) == "bfloat16",
         "use_cpu": cpu,
         "dataloader_pin_memory": not cpu,
         "disable_tqdm": True,
@@ -171,6 +171,16 @@ def check_strategy(recipe: Recipe) -> None:
             f'hardware.strategy = "{strategy}" needs DeepSpeed; run "pip install '
             '\'olmes[deepspeed]\'", or take "fsdp", which needs nothing more.'
         )
+
+
+def computes_in(recipe: Recipe) -> str:
+    """The precision of the forward passes on this machine: "float32" or "bfloat16"."""
+    precision: str = recipe.hardware.precision
+    if isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo" and recipe.ppo.mixed_precision:
+        precision = {"no": "float32", "bf16": "bfloat16"}.get(recipe.ppo.mixed_precision, "auto")
+    if precision == "auto":
+        return "bfloat16" if not on_processor(recipe) and has_bfloat16() else "float32"
+    return precision
 
 
 def on_processor(recipe: Recipe) -> bool:

@@ -2,20 +2,22 @@
 
 A field may be a bool, an int, a float, a text, one of several words (`Literal`), a tuple of texts, a
 mapping from names to a dataclass or to anything, another dataclass, one of these or None, or
-`int | float`, which stays as it is written.
+`int | float`, which stays as it is written. `Annotated[float, Bounds(above=0)]` says which numbers
+are meant; without bounds a number need only be finite.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from olmes.errors import OlmesError
 
@@ -25,6 +27,46 @@ TomlValue: TypeAlias = (
 )
 TomlTable: TypeAlias = "dict[str, TomlValue]"
 PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Which numbers a field takes: those within all bounds that are given."""
+
+    least: float | None = None
+    """The least of them."""
+    above: float | None = None
+    """All are greater."""
+    below: float | None = None
+    """All are smaller."""
+    most: float | None = None
+    """The greatest of them."""
+
+    def hold(self, value: float) -> bool:
+        """Whether a number is one of them; what is no number (NaN) never is."""
+        return (
+            math.isfinite(value)
+            and (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+            and (self.most is None or value <= self.most)
+        )
+
+    def __str__(self) -> str:
+        """In words: "above 0", "of at least 0 and below 1"."""
+        bounds = (
+            ("of at least", self.least), ("above", self.above),
+            ("below", self.below), ("of at most", self.most),
+        )  # fmt: skip
+        words = [f"{name} {bound:.10g}" for name, bound in bounds if bound is not None]
+        return " and ".join(words) or "that is finite"
+
+
+PositiveInt: TypeAlias = Annotated[int, Bounds(above=0)]
+Positive: TypeAlias = Annotated[float, Bounds(above=0)]
+NotNegative: TypeAlias = Annotated[float, Bounds(least=0)]
+ShareBelowOne: TypeAlias = Annotated[float, Bounds(least=0, below=1)]
+FINITE = Bounds()
 
 
 def read_toml(path: Path) -> TomlTable:
@@ -56,7 +98,7 @@ def build(default: T, table: Mapping[str, TomlValue], where: str, key: str = "")
     owner = type(default)
     known = {f.name for f in dataclasses.fields(owner)}  # type: ignore[arg-type]
     aliases: Mapping[str, str] = getattr(owner, "ALIASES", {})
-    hints = typing.get_type_hints(owner)
+    hints = typing.get_type_hints(owner, include_extras=True)
     found: dict[str, Any] = {}
     for written, value in table.items():
         full = f"{key}.{written}" if key else written
@@ -83,6 +125,11 @@ def convert(value: Any, kind: Any, default: Any, where: str, key: str) -> Any:
         OlmesError: it is of another type.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        found = convert(value, arguments[0], default, where, key)
+        for bounds in arguments[1:]:
+            check_bounds(found, bounds, where, key)
+        return found
     if origin in (typing.Union, types.UnionType):
         return convert_union(value, arguments, default, where, key)
     if dataclasses.is_dataclass(kind):
@@ -90,6 +137,16 @@ def convert(value: Any, kind: Any, default: Any, where: str, key: str) -> Any:
             make: Any = kind
             return build(make() if default is None else default, value, where, key)
         raise OlmesError(f"{where}: '{key}' must be a table, not {value!r}; write [{key}].")
+    return convert_value(value, kind, where, key)
+
+
+def convert_value(value: Any, kind: Any, where: str, key: str) -> Any:
+    """`value` as a field of one type that is neither a table of its own nor one of several.
+
+    Raises:
+        OlmesError: it is of another type.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         if value in arguments and not isinstance(value, bool):
             return value
@@ -101,11 +158,30 @@ def convert(value: Any, kind: Any, default: Any, where: str, key: str) -> Any:
         raise OlmesError(f"{where}: '{key}' must be a list of texts, not {value!r}.")
     if origin is not None and issubclass(origin, Mapping):
         return convert_mapping(value, arguments[1], where, key)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        check_bounds(value, FINITE, where, key)
         return float(value)
     if kind is Any or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
         return value
     raise OlmesError(f"{where}: '{key}' must be {PLAIN[kind]}, not {value!r}.")
+
+
+class OutOfBoundsError(OlmesError):
+    """A number is not one that its field takes."""
+
+    def __init__(self, text: str, key: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+def check_bounds(value: float, bounds: Bounds, where: str, key: str) -> None:
+    """Refuse a number that its field does not take.
+
+    Raises:
+        OutOfBoundsError: it is out of the bounds.
+    """
+    if not bounds.hold(value):
+        raise OutOfBoundsError(f"{where}: '{key}' is {value:g}; give a number {bounds}.", key)
 
 
 def convert_union(value: Any, kinds: Sequence[Any], default: Any, where: str, key: str) -> Any:
@@ -114,11 +190,18 @@ def convert_union(value: Any, kinds: Sequence[Any], default: Any, where: str, ke
     Raises:
         OlmesError: as `convert`.
     """
-    if value == "none":  # TOML has no null
+    optional = types.NoneType in kinds
+    if value == "none" and optional:  # TOML has no null
         return None
     inner = [kind for kind in kinds if kind is not types.NoneType]
     whole = int in inner and isinstance(value, int)
-    return convert(value, int if whole else inner[-1], default, where, key)
+    try:
+        return convert(value, int if whole else inner[-1], default, where, key)
+    except OutOfBoundsError as error:
+        # Where nothing may be given, that is often what an impossible number was meant to say.
+        if not optional or error.key != key:  # of a table below this one
+            raise
+        raise OlmesError(f'{str(error).removesuffix(".")}, or "none".') from None
 
 
 def convert_mapping(value: Any, member: Any, where: str, key: str) -> dict[str, Any]:

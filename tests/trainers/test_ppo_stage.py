@@ -12,7 +12,8 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.ppo import PPOConfig
-from olmes.trainers.ppo.stage import check_stage, ppo_config
+from olmes.trainers.ppo.settings import ppo_config
+from olmes.trainers.ppo.stage import check_stage
 from olmes.trainers.ppo.table import PPOTable
 from olmes.trainers.ppo.train import check_launcher
 from olmes.trainers.recipes.files import make_recipe, read_recipe

@@ -11,7 +11,6 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.sft import build_sft, labelled, train_sft
-from olmes.trainers.stage import prepare
 from olmes.trainers.templates.labels import IGNORED
 from olmes.trainers.templates.pairs import trained_texts
 from olmes.trainers.train import train
@@ -211,7 +210,10 @@ def test_a_training_from_another_model_is_refused(
     workshop: Any, tmp_path: Path, build_chat: Any
 ) -> None:
     out = tmp_path / "out"
-    prepare(workshop.recipe("sft"), out, say=lambda _: None)
+    train(workshop.recipe("sft", optimization={"max_steps": 1}), out, say=lambda _: None)
     other = build_chat(tmp_path / "other", seed=1)
     with pytest.raises(OlmesError, match="began from another model"):
-        prepare(workshop.recipe("sft", model=str(other)), out, say=lambda _: None)
+        train(
+            workshop.recipe("sft", model=str(other), optimization={"max_steps": 1}),
+            out, say=lambda _: None,
+        )  # fmt: skip

@@ -1,4 +1,8 @@
-"""Every setting of a PPO run; the defaults are those of Tülu 3 8B (paper, Table 21 and section 6)."""
+"""Every setting of a PPO run; the defaults are those of Tülu 3 8B.
+
+Of the paper (Table 21 and section 6), and where it is silent of the code and the command that the
+model was made with (docs/ppo.md).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ REPLACEABLE = frozenset(
         "save_every",
         "save_total_limit",
         "micro_batch_size",
+        "gradient_checkpointing",
+        "shard",
         "generation_batch_size",
         "generators",
         "generator_device",
@@ -22,7 +28,17 @@ REPLACEABLE = frozenset(
         "restarts",
     }
 )
-"""Settings a resumed run may change: they decide speed and disk, not what is learned."""
+"""Settings a resumed run may change: they decide speed, memory and disk, not what is learned."""
+LEARNED = frozenset(
+    {
+        "updates", "batch_size", "generations", "reward_scale", "missing_end_reward", "beta",
+        "gamma", "lam", "whiten", "clip", "value_clip", "value_coef", "updates_per_batch",
+        "minibatches", "learning_rate", "schedule", "warmup_ratio", "weight_decay", "adam_epsilon",
+        "max_grad_norm", "mixed_precision", "temperature", "max_completion_length",
+        "max_prompt_length", "queue_size", "max_staleness", "importance_cap", "seed",
+    }
+)  # fmt: skip
+"""All others: with another value it is another experiment. A setting is in one of the two sets."""
 STORED_NAMES = {
     "generations": "samples_per_prompt",
     "reward_scale": "reward",
@@ -81,8 +97,10 @@ class PPOConfig:
     """How the rate falls from there: to 0 over the updates, or not at all."""
     warmup_ratio: float = 0.0
     """Share of the updates over which the rate first rises (70B: 0.1)."""
-    weight_decay: float = 0.0
-    adam_epsilon: float = 1e-5
+    weight_decay: float = 0.01
+    """Of all weights; torch's default, which the published code leaves."""
+    adam_epsilon: float = 1e-8
+    """Likewise: the published code has an `eps` of 1e-5 that it does not use."""
     max_grad_norm: float = 1.0
     """The norms of the policy's and of the value model's gradient are each cut to this."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -129,15 +147,25 @@ class PPOConfig:
     """Checkpoints kept, newest last; None keeps all."""
 
     def __post_init__(self) -> None:
+        # Asked so that what is no number (NaN) is refused as well.
         for name in POSITIVE:
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise OlmesError(f"{name} is {getattr(self, name)}; give a number above 0.")
         for name in NOT_NEGATIVE:
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise OlmesError(f"{name} is {getattr(self, name)}; give 0 or more.")
-        for name in ("gamma", "lam", "warmup_ratio"):
+        for name in ("gamma", "lam"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OlmesError(f"{name} is {getattr(self, name)}; give a number from 0 to 1.")
+        if not 0 <= self.warmup_ratio < 1:
+            raise OlmesError(
+                f"warmup_ratio is {self.warmup_ratio}; give a share of the updates, of at least 0 "
+                "and below 1."
+            )
+        if self.save_total_limit is not None and self.save_total_limit < 1:
+            raise OlmesError(
+                f"save_total_limit is {self.save_total_limit}; give a number above 0, or None."
+            )
         for part in ("generations", "minibatches"):
             if self.batch_size % getattr(self, part):
                 raise OlmesError(
@@ -173,10 +201,16 @@ class PPOConfig:
         """The settings in which a stored configuration is another experiment, as stored."""
         mine = self.to_json()
         names = {STORED_NAMES.get(f.name, f.name): f.name for f in fields(self)}
+        defaults = {
+            f.name: f.default for f in fields(self)
+        }  # of a run that is older than a setting
         return {
             name: other.get(stored)
             for stored, name in names.items()
-            if name not in REPLACEABLE and mine[stored] != other.get(stored)
+            if name in LEARNED
+            and mine[stored] != other.get(stored, defaults[name])
+            # What "auto" came to is compared where it is known.
+            and not (name == "mixed_precision" and "auto" in (mine[stored], other.get(stored)))
         }
 
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 from olmes.errors import OlmesError
 from olmes.trainers.grpo import fitting
 from olmes.trainers.last_state import finish
-from olmes.trainers.ppo.config import PPOConfig
+from olmes.trainers.ppo.settings import ppo_config
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import reader_of
 from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import model_folder
 from olmes.trainers.trl_arguments import load_model
-
-Precision = Literal["auto", "no", "bf16"]
-PRECISIONS: Mapping[str, Precision] = {"auto": "auto", "float32": "no", "bfloat16": "bf16"}
-"""A recipe's word for a precision, and accelerate's."""
 
 
 def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
@@ -88,35 +81,3 @@ def check_stage(recipe: RLVRRecipe) -> None:
         raise OlmesError('PPO generates with transformers; remove vllm, or use algorithm = "grpo".')
     if recipe.hardware.processes > 1 and recipe.hardware.strategy in ("zero2", "zero3"):
         raise OlmesError('PPO shards by FSDP; set hardware.strategy = "fsdp".')
-
-
-def ppo_config(recipe: RLVRRecipe, rows: int) -> PPOConfig:
-    """PPO's configuration: what the recipe says, and what its [ppo] table adds or overrules."""
-    step, hardware = recipe.optimization, recipe.hardware
-    config = PPOConfig(
-        updates=step.max_steps or max(1, math.ceil(step.epochs * rows / step.batch_size)),
-        batch_size=step.batch_size,
-        micro_batch_size=step.micro_batch_size,
-        learning_rate=step.learning_rate,
-        schedule=step.schedule,
-        warmup_ratio=step.warmup_ratio,
-        weight_decay=step.weight_decay,
-        max_grad_norm=math.inf if step.max_grad_norm is None else step.max_grad_norm,
-        reward_scale=recipe.reward_scale,
-        missing_end_reward=recipe.missing_end_reward,
-        beta=recipe.beta,
-        clip=recipe.clip,
-        updates_per_batch=recipe.updates_per_batch,
-        temperature=recipe.temperature,
-        max_completion_length=recipe.max_completion_length,
-        max_prompt_length=recipe.max_prompt_length,
-        device=hardware.device,
-        mixed_precision=PRECISIONS[hardware.precision],
-        shard=hardware.strategy == "fsdp",
-        gradient_checkpointing=hardware.gradient_checkpointing,
-        seed=recipe.seed,
-        save_every=recipe.checkpoints.every,
-        save_total_limit=recipe.checkpoints.keep,
-    )
-    overrides: Any = recipe.ppo.overrides()
-    return replace(config, **overrides)

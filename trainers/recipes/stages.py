@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from olmes.tools.toml_tables import Bounds, NotNegative, Positive, PositiveInt
 from olmes.trainers.ppo.table import PPOTable
 from olmes.trainers.recipes.tables import (
     Checkpoints,
@@ -46,13 +47,13 @@ class Recipe:
     """Where training starts: a hub id, a local folder, or smollm2."""
     template: str = "model"
     """Chat template: "tulu", "smollm2", a Jinja file, or "model" for the model's own."""
-    seed: int = 42
+    seed: Annotated[int, Bounds(least=0, below=2**32)] = 42
     data: Mapping[str, DataSource] = field(default_factory=dict)
     """The mixture: bundled names, .jsonl, .jsonl.gz or .parquet files, or hub data sets, each with
     its size."""
-    rows: int | None = None
+    rows: PositiveInt | None = None
     """Rows of the whole mixture, which `weight`s are shares of."""
-    max_length: int = 4096
+    max_length: PositiveInt = 4096
     """Tokens of a prompt and its answer; what is longer is cut at the end, and counted."""
     optimization: Optimization = Optimization()
     lora: Lora | None = None
@@ -68,7 +69,7 @@ class Recipe:
     gives one."""
     trl: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of TRL's own configuration, by its names."""
-    log_every: int = 1
+    log_every: PositiveInt = 1
     """Updates between two rows of the log."""
 
 
@@ -77,9 +78,7 @@ class SFTRecipe(Recipe):
     """Supervised fine-tuning, on the assistant's tokens only."""
 
     stage = "sft"
-    optimization: Optimization = Optimization(
-        learning_rate=5e-6, warmup_ratio=0.03, epochs=2.0, max_grad_norm=None
-    )
+    optimization: Optimization = Optimization(learning_rate=5e-6, warmup_ratio=0.03, epochs=2.0)
     loss_reduction: Literal["sum", "mean"] = "sum"
     """Over the trained tokens of an update: summed (Tülu 3), or their mean (TRL). Either weighs
     every token of an update alike; docs/training.md relates the two."""
@@ -92,12 +91,12 @@ class DPORecipe(Recipe):
     """Direct preference optimization on length-normalized log-probabilities."""
 
     stage = "dpo"
-    max_length: int = 2048
+    max_length: PositiveInt = 2048
     optimization: Optimization = Optimization(learning_rate=5e-7, warmup_ratio=0.1)
     loss: DPOLoss = "sigmoid_norm"
     """sigmoid_norm divides each log-ratio by its completion's tokens (Tülu 3, section 5); the others
     are TRL's."""
-    beta: float = 5.0
+    beta: Positive = 5.0
     """Strength of the tie to the reference; plain `sigmoid` wants about 0.1."""
 
 
@@ -109,7 +108,7 @@ class RewardRecipe(Recipe):
     """
 
     stage = "reward"
-    max_length: int = 2048
+    max_length: PositiveInt = 2048
     optimization: Optimization = Optimization(learning_rate=3e-6, batch_size=256)
 
 
@@ -118,27 +117,26 @@ class RLVRRecipe(Recipe):
     """Reinforcement learning on verifiable rewards."""
 
     stage = "rlvr"
-    optimization: Optimization = Optimization(
-        learning_rate=3e-7, batch_size=224, epochs=1.0, max_grad_norm=1.0
-    )
+    optimization: Optimization = Optimization(learning_rate=3e-7, batch_size=224, weight_decay=0.01)
     algorithm: Literal["grpo", "ppo"] = "grpo"
     """Tülu 3 used PPO with a value model; GRPO needs none."""
-    beta: float = 0.05
+    beta: NotNegative = 0.05
     """Weight of the KL divergence from the starting policy."""
-    generations: int = 16
+    generations: PositiveInt = 16
     """GRPO: completions of one prompt, whose rewards are compared."""
-    temperature: float = 1.0
-    max_prompt_length: int = 2048
+    temperature: Positive = 1.0
+    """Of sampling."""
+    max_prompt_length: PositiveInt = 2048
     """Tokens; prompts that are longer are left out, and counted."""
-    max_completion_length: int = 2048
+    max_completion_length: PositiveInt = 2048
     """Tokens; a completion that reaches it has no end."""
-    updates_per_batch: int = 1
+    updates_per_batch: PositiveInt = 1
     """Passes over the completions of one generation."""
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Bound of the probability ratio."""
     missing_end_reward: float | None = None
     """Replaces the reward of a completion without an end of sequence; Tülu 3's PPO: -10."""
-    reward_scale: float = 10.0
+    reward_scale: Positive = 10.0
     """What a right answer is worth (Tülu 3: 10)."""
     reward_metrics: Mapping[str, str] = field(default_factory=dict)
     """By task, which of its metrics rewards a response whose row names none; of a task that is left

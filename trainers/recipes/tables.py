@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from olmes.errors import OlmesError
+from olmes.tools.toml_tables import NotNegative, Positive, PositiveInt, ShareBelowOne
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +16,11 @@ class DataSource:
 
     HINT: ClassVar[str] = "write { fraction = ... } for a share or { count = ... } for rows"
 
-    fraction: float | None = None
+    fraction: Positive | None = None
     """Share of its rows: 1.0 is every row once, 2.5 every row twice and a drawn half once more."""
-    count: int | None = None
+    count: PositiveInt | None = None
     """Number of rows, drawn; more than there are repeats all of them first."""
-    weight: float | None = None
+    weight: Positive | None = None
     """Share of the mixture's `rows`, in proportion to the other weights."""
     seed: int = 0
     """Which rows are drawn."""
@@ -36,54 +37,56 @@ class DataSource:
         # Every field has a default, so that a table can be built on it; `check_recipe` wants a size.
         if len(given) > 1:
             raise OlmesError("give one of fraction, count and weight, not several.")
-        if given and given[0] <= 0:
-            raise OlmesError(f"fraction, count and weight are above 0, not {given[0]:g}.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
     """The updates of the weights (AdamW)."""
 
-    learning_rate: float = 5e-6
+    learning_rate: Positive = 5e-6
     """The highest rate, after the warm-up."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """From there to the end."""
-    warmup_ratio: float = 0.0
-    """Share of the steps in which the rate rises."""
-    epochs: float = 1.0
+    warmup_ratio: ShareBelowOne = 0.0
+    """Share of the steps in which the rate rises; never a number of steps."""
+    epochs: Positive = 1.0
     """Passes over the mixture."""
-    max_steps: int | None = None
+    max_steps: PositiveInt | None = None
     """Updates after which training ends, whatever `epochs` says."""
-    batch_size: int = 128
+    batch_size: PositiveInt = 128
     """Sequences an update, over all devices and accumulation steps: chats (SFT), pairs (DPO),
     completions (RLVR)."""
-    micro_batch_size: int = 1
+    micro_batch_size: PositiveInt = 1
     """Sequences a device has in memory at once."""
-    weight_decay: float = 0.0
-    adam_epsilon: float = 1e-8
+    weight_decay: NotNegative = 0.0
+    adam_epsilon: Positive = 1e-8
     """Added to the root of Adam's second average; it damps what has small gradients."""
-    max_grad_norm: float | None = 1.0
+    max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; "none" leaves them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Low-rank adapters instead of all weights; checkpoints hold the merged model as well."""
+    """Low-rank adapters instead of all weights; `final/` alone is merged into its base."""
 
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+    rank: PositiveInt = 16
+    alpha: PositiveInt = 32
+    dropout: ShareBelowOne = 0.0
     targets: tuple[str, ...] = ("all-linear",)
     """Names of modules; "all-linear" is every linear layer but the output head."""
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise OlmesError('targets is empty; name modules, or "all-linear".')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
     """Which states of the training stay on disk."""
 
-    every: int = 500
+    every: PositiveInt = 500
     """Updates between two checkpoints; the last update always writes one."""
-    keep: int | None = None
+    keep: PositiveInt | None = None
     """The newest so many stay; those that wait for a score stay until they have it."""
     precision: Literal["model", "float32", "bfloat16"] = "model"
     """In which weights are saved; "model" is that of the model training starts from."""
@@ -95,7 +98,7 @@ class Validation:
 
     data: Mapping[str, DataSource] = field(default_factory=dict)
     """The mixture, written like `[data]`; without one nothing is measured."""
-    every: int | None = None
+    every: PositiveInt | None = None
     """Updates between two measurements; None measures with every checkpoint."""
 
 
@@ -109,7 +112,7 @@ class Scoring:
     """Tasks' names or files, instead of a suite."""
     out: str = ""
     """The store of the records; empty is `scores` in the training's folder."""
-    limit: int | None = None
+    limit: PositiveInt | None = None
     """Items a task."""
     data: str | None = None
     """Folder of benchmark files."""
@@ -151,12 +154,12 @@ class Hardware:
     """Compute activations twice to store fewer."""
     attention: str = ""
     """Attention of transformers ("sdpa", "flash_attention_2"); empty leaves it the choice."""
-    processes: int = 1
+    processes: PositiveInt = 1
     """Over all machines; with more than one the training starts through `torchrun`."""
-    machines: int = 1
+    machines: PositiveInt = 1
     strategy: Literal["ddp", "fsdp", "zero2", "zero3"] = "ddp"
     """How several processes share the work: copies (ddp), or shards (FSDP, DeepSpeed ZeRO)."""
-    data_processes: int | None = None
+    data_processes: PositiveInt | None = None
     """Processes that read and tokenize the data, on each machine; None is one a processor."""
-    wait_minutes: float = 30.0
+    wait_minutes: Positive = 30.0
     """How long one process waits for another that shows no sign of life."""

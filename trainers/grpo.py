@@ -1,21 +1,25 @@
 """Reinforcement learning on verifiable rewards by GRPO, on TRL.
 
 Rewards of the completions of one prompt are compared with each other: the advantage of a completion
-is its reward minus their mean, over their standard deviation. No value model is needed.
+is its reward minus their mean, over their standard deviation. No value model is needed. A completion
+that could not be scored has no advantage, and takes no part in its group's mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import list_lengths, tokenized_prompts
+from olmes.trainers.data.whereabouts import where_is
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
+from olmes.trainers.rewards.trial import tried
 from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
@@ -29,20 +33,41 @@ def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
         OlmesError: no prompt fits, or a verifier is unknown.
     """
     rows = fitting(prepared)
-    with VerifierRewards(
-        rows,
-        metrics=prepared.recipe.reward_metrics,
-        reader=reader_of(prepared.tokenizer),
-        say=prepared.say,
-    ) as rewards:
+    with rewards_of(prepared, rows) as rewards:
+        rows = tried(rows, rewards, where=rewards.where, say=prepared.say)
         return run_trainer(build_grpo(prepared, rows, rewards), prepared)
 
 
+def rewards_of(prepared: Prepared[RLVRRecipe], rows: Any) -> VerifierRewards:
+    """What scores the responses of a recipe.
+
+    Raises:
+        OlmesError: a row names a verifier that there is not.
+    """
+    recipe = prepared.recipe
+    return VerifierRewards(
+        rows,
+        metrics=recipe.reward_metrics,
+        functions=recipe.reward_functions,
+        judge=recipe.judge,
+        reader=reader_of(prepared.tokenizer),
+        where=partial(where_is, recipe),
+        say=prepared.say,
+    )
+
+
 def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewards) -> Any:
-    """TRL's trainer for a recipe, ready to train."""
+    """TRL's trainer for a recipe, ready to train.
+
+    Raises:
+        OlmesError: there are fewer prompts than one batch takes.
+    """
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
+    check_prompts(len(rows), config.generation_batch_size // config.num_generations)
     return trainer_class()(
+        best=lambda row: recipe.reward_scale * rewards.known.best(row),
+        draws=recipe.most_draws if recipe.dynamic_sampling else 0,
         model=load_model(prepared),
         reward_funcs=reward_function(prepared, rewards),
         args=config,
@@ -54,10 +79,32 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
 
 
 def trainer_class() -> Any:
-    """TRL's trainer, whose completions are the same whatever the number of processes."""
+    """TRL's trainer with what is ours.
+
+    Its completions are the same whatever the number of processes, and it tells what its groups are
+    like.
+    """
+    from olmes.trainers.grpo_sampling import SamplingGRPOTrainer
     from olmes.trainers.row_sampling import RowSampling
 
-    return type("GRPOTrainer", (RowSampling, trainer_base("GRPOTrainer")), {})
+    bases = (SamplingGRPOTrainer, RowSampling, trainer_base("GRPOTrainer"))
+    return type("GRPOTrainer", bases, {})
+
+
+def check_prompts(there: int, wanted: int) -> None:
+    """Refuse fewer prompts than a batch takes, of which nothing would be trained.
+
+    TRL leaves out a batch that is not full.
+
+    Raises:
+        OlmesError: there are fewer.
+    """
+    if there < wanted:
+        raise OlmesError(
+            f"there are {there} prompts, and a batch takes {wanted} (optimization.batch_size / "
+            "generations); give more rows (a larger 'count' in [data] repeats them), or a smaller "
+            "batch_size."
+        )
 
 
 def fitting(prepared: Prepared[RLVRRecipe]) -> Any:
@@ -81,29 +128,34 @@ def fitting(prepared: Prepared[RLVRRecipe]) -> Any:
 
 def reward_function(
     prepared: Prepared[RLVRRecipe], rewards: VerifierRewards
-) -> Callable[..., list[float]]:
+) -> Callable[..., list[float | None]]:
     """The one reward function TRL is given; it looks at each row's verifiers.
 
     The reward of a completion is what the verifiers say times `reward_scale`; without an end of
-    sequence it is `missing_end_reward`, when the recipe sets that.
+    sequence it is `missing_end_reward`, when the recipe sets that. One that could not be scored has
+    none.
     """
     recipe = prepared.recipe
     ends = end_tokens(prepared)
     marks = mark_tokens(prepared.tokenizer, rewards.reader)
 
     def verified(
-        prompts: list[Any],  # noqa: ARG001 (TRL gives it by name)
+        prompts: list[Any],
         completions: list[Any],
         completion_ids: list[list[int]],
         verifiers: list[str],
         log_metric: Callable[[str, float], None],
         **_: Any,
-    ) -> list[float]:
+    ) -> list[float | None]:
         texts = [text_of(completion) for completion in completions]
         if marks:  # which TRL's texts lack
             texts = texts_with_marks(prepared.tokenizer, completion_ids, marks)
         ended = [bool(ids) and ids[-1] in ends for ids in completion_ids]
-        found = rewards.score([{"verifiers": held} for held in verifiers], texts, ended)
+        rows = [
+            {"prompt": prompt, "verifiers": held}
+            for prompt, held in zip(prompts, verifiers, strict=True)
+        ]
+        found = rewards.score(rows, texts, ended)
         for task, value in found.by_task.items():
             log_metric(f"verifier/{task}", value)
         log_metric("verifier/timeouts", found.timeouts)
@@ -112,11 +164,12 @@ def reward_function(
             log_metric("completions/unfinished_thinking", found.unfinished / len(texts))
         log_metric("completions/ended", sum(ended) / len(ended))
         log_metric("completions/distinct_3", distinct_ngrams(texts))
-        scaled = [reward * recipe.reward_scale for reward in found.rewards]
-        if recipe.missing_end_reward is None:
-            return scaled
         endless = recipe.missing_end_reward
-        return [reward if end else endless for reward, end in zip(scaled, ended, strict=True)]
+        return [
+            None if reward is None else recipe.reward_scale * reward
+            if end or endless is None else endless
+            for reward, end in zip(found.rewards, ended, strict=True)
+        ]  # fmt: skip
 
     return verified
 

@@ -22,8 +22,8 @@ LogRow = Mapping[str, LogValue]
 """`step`, and the numbers of a trainer by its own names."""
 SHOWN = (
     "loss", "loss_per_token", "normalized_margin", "normalized_accuracy", "reward", "verified", "kl",
-    "completions/mean_length", "response_tokens", "completions/distinct_3", "distinct_3grams",
-    "grad_norm", "mean_token_accuracy",
+    "groups/zero_variance", "completions/mean_length", "response_tokens", "completions/distinct_3",
+    "distinct_3grams", "grad_norm", "mean_token_accuracy",
 )  # fmt: skip
 """What a line on the screen holds of a row, where the row has it."""
 

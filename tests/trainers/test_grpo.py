@@ -33,13 +33,13 @@ def test_training_rewards_are_the_scorers_verdicts(
 
     lengths(workshop)
     task: Any = load_task(str(ECHO))
-    seen: list[tuple[str, str, float]] = []
+    seen: list[tuple[str, str, float | None]] = []
     scale = 7.0
 
     def watch(prepared: Any, rewards: Any) -> Any:
         inner = reward_function(prepared, rewards)
 
-        def verified(**given: Any) -> list[float]:
+        def verified(**given: Any) -> list[float | None]:
             found = inner(**given)
             texts = [completion[-1]["content"] for completion in given["completions"]]
             seen.extend(zip(given["verifiers"], texts, found, strict=True))

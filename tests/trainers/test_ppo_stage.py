@@ -150,7 +150,7 @@ def test_shards_and_other_engines_are_refused(workshop: Any, tmp_path: Any) -> N
     assert isinstance(sharded, RLVRRecipe)
     with pytest.raises(OlmesError, match="PPO shards by FSDP"):
         check_stage(sharded)
-    with pytest.raises(OlmesError, match="PPO generates with transformers"):
+    with pytest.raises(OlmesError, match="PPO has no vLLM server"):
         train(workshop.recipe("rlvr", **SMALL, vllm="server"), tmp_path / "v", say=lambda _: None)
 
 

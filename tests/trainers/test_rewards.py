@@ -13,12 +13,8 @@ import pytest
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
 from olmes.reasoning import Reader, parse_marks
-from olmes.trainers.rewards.verifiers import (
-    VerifierRewards,
-    distinct_ngrams,
-    honest_metric,
-    without_gaps,
-)
+from olmes.trainers.rewards import verifiers as scoring
+from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams, honest_metric
 from olmes.types import Response
 
 ECHO = Path(__file__).parents[1] / "olmes/files/echo_task.py"
@@ -137,10 +133,8 @@ def test_hostile_responses_cost_their_own_reward_alone() -> None:
         began = time.monotonic()
         found = rewards.score(rows, texts)
         assert time.monotonic() - began < 30
-    known = [1.0, 0.0, 0.0, 1.0, 0.0]
-    # A crash is no zero: what the others of the prompt got on average, so no advantage comes of it.
-    mean = sum(known) / len(known)
-    assert found.rewards == pytest.approx([1.0, 0.0, mean, 0.0, 1.0, mean, 0.0])
+    # A crash is no zero, and no other number either: nothing is to be learned from it.
+    assert found.rewards == [1.0, 0.0, None, 0.0, 1.0, None, 0.0]
     assert (found.timeouts, found.crashes) == (2, 2)
     assert len(said) == 1
     assert "a scorer of echo failed" in said[0]
@@ -174,11 +168,28 @@ def test_faults_of_the_data_are_refused_before_training() -> None:
         VerifierRewards([row({"task": "href", "doc": {}})])
 
 
-def test_gaps_are_filled_from_the_same_prompt() -> None:
-    assert without_gaps([1.0, None, 0.0, None], ["a", "a", "b", "b"]) == [1.0, 1.0, 0.0, 0.0]
-    assert without_gaps([1.0, None, 0.0], ["a", "c", "b"]) == [1.0, 0.5, 0.0]
-    with pytest.raises(OlmesError, match="crashed on every response"):
-        without_gaps([None], ["a"])
+def test_a_training_ends_when_nothing_can_be_scored_any_more_and_not_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scoring, "PATIENCE", 3)
+    monkeypatch.setattr(scoring, "FEWEST", 4)
+    rows = [row({"task": str(ECHO), "doc": {"word": word}}) for word in ("a", "b")]
+    said: list[str] = []
+    with VerifierRewards(
+        rows, scoring_processes=1, where=lambda _: "x.jsonl, row 6", say=said.append
+    ) as rewards:
+        # A process that has one completion at a time of a bad row goes on ...
+        for _ in range(3):
+            assert rewards.score(rows[:1], ["raise"]).rewards == [None]
+        assert rewards.score(rows, ["a", "raise"]).rewards == [1.0, None]
+        # ... and one of whose batches nothing is scored time and again does not.
+        for _ in range(2):
+            rewards.score(rows, ["raise", "raise"])
+        with pytest.raises(OlmesError, match="none of the last 6 responses could be scored"):
+            rewards.score(rows, ["raise", "raise"])
+    assert len(said) == 2  # once a row
+    assert "a scorer of echo failed on x.jsonl, row 6" in said[0]
+    assert "ValueError: a fault" in said[0]
 
 
 def test_distinct_ngrams() -> None:

@@ -34,9 +34,12 @@ class DPORow(TypedDict):
 
 
 class VerifierJson(TypedDict):
-    """Which scorer judges a response, and by what."""
+    """Which scorer judges a response, and by what; one of the first four says which kind it is."""
 
-    task: str
+    task: NotRequired[str]
+    function: NotRequired[str]
+    judge: NotRequired[str]
+    code: NotRequired[Any]
     doc: Doc
     weight: NotRequired[float]
     metric: NotRequired[str]
@@ -52,6 +55,8 @@ class RLVRRow(TypedDict):
 
 
 TrainingRow = SFTRow | DPORow | RLVRRow
+VERIFIERS = ("task", "function", "judge", "code")
+"""Kinds of verifiers; `trainers/rewards/kinds.py` says what scores each."""
 ROLES = ("system", "user", "assistant")
 
 
@@ -134,18 +139,12 @@ def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
     verifiers = row.get("verifiers")
     if not isinstance(verifiers, list) or not verifiers:
         raise OlmesError("a row for RLVR has 'verifiers', a list of { task, doc }")
-    for verifier in verifiers:
-        if not isinstance(verifier, Mapping) or not {"task", "doc"} <= verifier.keys():
-            raise OlmesError("each of 'verifiers' has a 'task' and a 'doc'")
-        if not isinstance(verifier["doc"], Mapping):
-            raise OlmesError("the 'doc' of a verifier is an object, an item of the benchmark")
-        if unknown := sorted(verifier.keys() - {"task", "doc", "weight", "metric"}):
-            raise OlmesError(f"a verifier has no '{unknown[0]}'; it has task, doc, weight, metric")
-    resolved = [
-        {**verifier, "task": task_path(str(verifier["task"]), folder)} for verifier in verifiers
-    ]
-    if "messages" in row:
-        prompt = chat(row["messages"], "messages")
+    resolved = [verifier_of(verifier, folder) for verifier in verifiers]
+    if "messages" in row or "prompt" in row:
+        name = "messages" if "messages" in row else "prompt"
+        prompt = chat(row[name], name)
+    elif "task" not in resolved[0]:
+        raise OlmesError("a row without 'messages' must begin its verifiers with a task")
     else:  # as the benchmark itself is asked
         from olmes.benchmark.registry import load_task
 
@@ -156,6 +155,40 @@ def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
     if not prompt:
         raise OlmesError("'messages' has no turn before the answer")
     return {"prompt": prompt, "verifiers": json.dumps(resolved)}
+
+
+def verifier_of(verifier: Any, folder: Path | None) -> VerifierJson:
+    """A verifier of a row, the file it may name found from where the data lies.
+
+    Raises:
+        OlmesError: it names no kind or several, or has other keys or values of other types.
+    """
+    if not isinstance(verifier, Mapping):
+        raise OlmesError("each of 'verifiers' is an object with a 'task' and a 'doc'")
+    kinds = [kind for kind in VERIFIERS if kind in verifier]
+    if len(kinds) != 1 or (kinds == ["task"] and "doc" not in verifier):
+        raise OlmesError("each of 'verifiers' has a 'task' (or 'function', or 'judge') and a 'doc'")
+    if unknown := sorted(verifier.keys() - {*kinds, "doc", "weight", "metric"}):
+        raise OlmesError(
+            f"a verifier has no '{unknown[0]}'; it has {kinds[0]}, doc, weight, metric"
+        )
+    made = VerifierJson(**{"doc": {}, **verifier})  # type: ignore[typeddict-item]
+    if not isinstance(made["doc"], Mapping):
+        raise OlmesError("the 'doc' of a verifier is an object, an item of the benchmark")
+    weight = made.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise OlmesError("the 'weight' of a verifier is a number")
+    if "task" in made:
+        made["task"] = task_path(str(made["task"]), folder)
+    if "function" in made:
+        file, colon, member = str(made["function"]).rpartition(":")
+        made["function"] = f"{task_path(file, folder)}{colon}{member}"
+    return made
+
+
+def kind_of(verifier: VerifierJson) -> str:
+    """Which of `VERIFIERS` a verifier is."""
+    return next(kind for kind in VERIFIERS if kind in verifier)
 
 
 def rewarded_constraints(row: Row) -> set[str]:

@@ -102,17 +102,27 @@ def start_workers(
     sampling: Sampling, start: int, make: MakeGenerator,
 ) -> Workers:  # fmt: skip
     """Start the generators that the configuration names: processes here, or actors of Ray."""
-    policy = learner.policy
-    recipe = GeneratorRecipe(
-        learner.policy_class, policy.config, policy.dtype, prompts.encoded, sampling, make,
-        config.generator_device or default_device(config),
-        learner.accelerator.mixed_precision == "bf16",
-    )  # fmt: skip
+    device = config.generator_device or default_device(config)
+    recipe = generator_recipe(config, learner, prompts, sampling, make, device)
     if config.carrier == "ray":
         from olmes.trainers.ppo.ray_actors import RayWorkers
 
         return RayWorkers(recipe, weights, start, config.generators, config.restarts)
     return ProcessWorkers(recipe, weights, start, config.generators, config.restarts)
+
+
+def generator_recipe(
+    config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, make: MakeGenerator,
+    device: str,
+) -> GeneratorRecipe:  # fmt: skip
+    """How the configuration's generators are made in other processes."""
+    policy = learner.policy
+    longest = max(len(prompts.encoded[row]) for row in prompts.kept)
+    return GeneratorRecipe(
+        learner.policy_class, policy.config, policy.dtype, prompts.encoded, sampling, make, device,
+        learner.accelerator.mixed_precision == "bf16", config.engine, config.engine_memory,
+        longest + sampling.max_completion_length,
+    )  # fmt: skip
 
 
 def default_device(config: PPOConfig) -> str:

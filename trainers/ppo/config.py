@@ -21,6 +21,8 @@ REPLACEABLE = frozenset(
         "gradient_checkpointing",
         "shard",
         "generation_batch_size",
+        "engine",
+        "engine_memory",
         "generators",
         "generator_device",
         "carrier",
@@ -112,6 +114,11 @@ class PPOConfig:
     gradient_checkpointing: bool = False
     """Recomputes activations in the backward pass: slower, far less memory."""
 
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What generates: transformers with the learner's own model, or vLLM in a process of its own, which
+    is handed the weights."""
+    engine_memory: float = 0.4
+    """vLLM: share of its GPU's memory, beside a learner on the same GPU."""
     temperature: float = 1.0
     """Of sampling; the policy's log-probabilities are taken at the same temperature."""
     max_completion_length: int = 2048
@@ -218,6 +225,6 @@ POSITIVE = (
     "updates", "batch_size", "generations", "updates_per_batch", "minibatches", "micro_batch_size",
     "learning_rate", "adam_epsilon", "max_grad_norm", "temperature", "max_completion_length",
     "max_prompt_length", "generation_batch_size", "queue_size", "importance_cap", "generators",
-    "save_every", "clip", "value_clip",
+    "save_every", "clip", "value_clip", "engine_memory",
 )  # fmt: skip
 NOT_NEGATIVE = ("beta", "value_coef", "weight_decay", "max_staleness", "restarts")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,15 @@ class LearnerBatch:
     """(B, T), 1 where the next token is the response's."""
     behaviour: Tensor
     """(B, T) log mu of the next token, 0 off the mask."""
+
+    def only(self, scored: Tensor) -> LearnerBatch:
+        """The batch without the response tokens of rollouts that are not among `scored`, (B,) bool."""
+        kept = scored[:, None]
+        return replace(
+            self,
+            mask=torch.where(kept, self.mask, 0.0),
+            behaviour=torch.where(kept, self.behaviour, 0.0),
+        )
 
     def rows(self, chosen: Tensor) -> LearnerBatch:
         """Some of the rollouts, cut to the longest of them."""
@@ -166,19 +175,26 @@ class Learner:
         sharding.load_whole_optimizer(self.model, self.optimizer, optimizer, sharded=self.sharded)
 
     def update(
-        self, number: int, rollouts: Sequence[Rollout], verified: Sequence[float]
+        self, number: int, rollouts: Sequence[Rollout], verified: Sequence[float | None]
     ) -> dict[str, float]:
         """Learn from one batch; the numbers of docs/ppo.md.
 
         Args:
             number: updates done before; the learning rate and the minibatches follow from it.
             rollouts: the batch.
-            verified: the verifier's 0..1 for each.
+            verified: the verifier's 0..1 for each. Where it is None, no token of the response takes
+                part in anything: whitening, losses, means.
         """
+        unscored = sum(value is None for value in verified)
+        if unscored == len(verified):
+            return {"unscored": float(unscored), "learning_rate": self.config.rate(number)}
         config, device = self.config, self.accelerator.device
-        batch = collate(rollouts, self.pad, device)
+        scored = torch.tensor([value is not None for value in verified], device=device)
+        batch = collate(rollouts, self.pad, device).only(scored)
         before = self.evaluate(batch)
-        verdicts = torch.tensor(verified, dtype=torch.float32, device=device)
+        verdicts = torch.tensor(
+            [value or 0.0 for value in verified], dtype=torch.float32, device=device
+        )
         ended = torch.tensor([r.ended for r in rollouts], device=device)
         scores = eq.sequence_scores(verdicts, ended, config.reward_scale, config.missing_end_reward)
         kl = eq.kl_k1(before.logprobs, before.reference, batch.mask)
@@ -196,13 +212,14 @@ class Learner:
         ratio = torch.exp((before.logprobs - batch.behaviour)[batch.mask > 0])
         stale = [number - r.version for r in rollouts]
         return {
-            "reward": float(rewards.sum(-1).mean()),
-            "score": float(scores.mean()),
-            "verified": float(verdicts.mean()),
+            "reward": float(rewards[scored].sum(-1).mean()),
+            "score": float(scores[scored].mean()),
+            "verified": float(verdicts[scored].mean()),
+            "unscored": float(unscored),
             "no_end": 1 - float(ended.float().mean()),
-            "kl": float(kl.sum(-1).mean()),
+            "kl": float(kl[scored].sum(-1).mean()),
             "entropy": float(eq.masked_mean(before.entropy, batch.mask)),
-            "response_tokens": float(batch.mask.sum(-1).mean()),
+            "response_tokens": float(batch.mask[scored].sum(-1).mean()),
             "distinct_3grams": distinct_ngrams([r.response for r in rollouts], 3),
             "value_explained_variance": float(
                 eq.explained_variance(before.values, returns, batch.mask)
@@ -254,6 +271,8 @@ class Learner:
             order = torch.Generator().manual_seed(derived_seed(config.seed, 3, number, epoch))
             shuffled = torch.randperm(len(batch.ids), generator=order)
             for chosen in shuffled.chunk(config.minibatches):
+                if not batch.mask[chosen].any():
+                    continue  # nothing in it could be scored
                 for name, value in self.step(batch, targets, chosen).items():
                     sums[name] += value
                 # Each on its own, or the value model's errors would set the policy's step.

@@ -13,7 +13,6 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.models.ray.cluster import quiet_ray
 from olmes.trainers.ppo.rollout import Order, Rollout
-from olmes.trainers.ppo.weights import load_weights
 from olmes.trainers.ppo.worker import GenerationWorker, GeneratorRecipe
 
 NEWS = "news"
@@ -44,7 +43,7 @@ class Actor:
         version, reference = self.newest
         if version != self.version:
             arrays = ray.get(reference)
-            load_weights(self.worker.model, {name: torch.tensor(a) for name, a in arrays.items()})
+            self.worker.load({name: torch.tensor(a) for name, a in arrays.items()})
             self.version = version
         rollouts: list[Rollout] = self.worker.generate(order, version)
         return rollouts

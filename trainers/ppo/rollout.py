@@ -191,23 +191,26 @@ class TransformersGenerator:
         logprobs = recorder.finish(out).tolist()
         responses = out[:, ids.shape[1] :].tolist()
         return [
-            self.rollout(position, row, response, logprob)
+            rollout_of(
+                position, row, self.prompts[row], response, logprob, how.end_ids, self.version
+            )
             for position, row, response, logprob in zip(
                 order.positions, order.rows, responses, logprobs, strict=True
             )
         ]
 
-    def rollout(
-        self, position: int, row: int, response: list[int], logprobs: list[float]
-    ) -> Rollout:
-        """One row of a batch, cut after its first end of sequence."""
-        ends = [i for i, token in enumerate(response) if token in self.sampling.end_ids]
-        length = ends[0] + 1 if ends else len(response)
-        kept = tuple(response[:length])
-        return Rollout(
-            position, row, self.prompts[row], kept, tuple(logprobs[:length]), bool(ends),
-            self.version,
-        )  # fmt: skip
+
+def rollout_of(
+    position: int, row: int, prompt: tuple[int, ...], response: Sequence[int],
+    logprobs: Sequence[float], end_ids: Sequence[int], version: int,
+) -> Rollout:  # fmt: skip
+    """What was drawn for a position, cut after its first end of sequence."""
+    ends = [i for i, token in enumerate(response) if token in end_ids]
+    length = ends[0] + 1 if ends else len(response)
+    return Rollout(
+        position, row, prompt, tuple(response[:length]), tuple(logprobs[:length]), bool(ends),
+        version,
+    )  # fmt: skip
 
 
 class LogprobRecorder:

@@ -46,6 +46,7 @@ def ppo_config(recipe: RLVRRecipe, rows: int) -> PPOConfig:
         temperature=recipe.temperature,
         max_completion_length=recipe.max_completion_length,
         max_prompt_length=recipe.max_prompt_length,
+        engine="transformers" if recipe.vllm == "off" else "vllm",
         device=hardware.device,
         mixed_precision=PRECISIONS[hardware.precision],
         shard=hardware.strategy == "fsdp",

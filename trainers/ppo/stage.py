@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from olmes.errors import OlmesError
-from olmes.trainers.grpo import fitting
+from olmes.trainers.grpo import fitting, rewards_of
 from olmes.trainers.last_state import finish
 from olmes.trainers.ppo.settings import ppo_config
 from olmes.trainers.recipes.stages import RLVRRecipe
-from olmes.trainers.rewards.completions import reader_of
+from olmes.trainers.rewards.trial import tried
 from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import model_folder
@@ -28,14 +28,11 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     recipe = prepared.recipe
     check_stage(recipe)
     rows = fitting(prepared)
-    config = ppo_config(recipe, len(rows))
     value = recipe.ppo.value
-    reader = reader_of(prepared.tokenizer)
-    with VerifierRewards(
-        rows, metrics=recipe.reward_metrics, reader=reader, say=prepared.say
-    ) as rewards:
+    with rewards_of(prepared, rows) as rewards:
+        rows = tried(rows, rewards, where=rewards.where, say=prepared.say)
         trained = train_ppo(
-            config,
+            ppo_config(recipe, len(rows)),
             policy=load_model(prepared),
             tokenizer=prepared.tokenizer,
             rows=list(rows),
@@ -55,8 +52,8 @@ class StageReward:
         self.rewards = rewards
         self.numbers: dict[str, float] = {}
 
-    def __call__(self, rows: Sequence[Row], texts: Sequence[str]) -> list[float]:
-        """The reward of each response, before `reward_scale`."""
+    def __call__(self, rows: Sequence[Row], texts: Sequence[str]) -> list[float | None]:
+        """The reward of each response, before `reward_scale`; None where it could not be scored."""
         found = self.rewards.score(rows, texts, [row["ended"] for row in rows])
         self.numbers = {
             **{f"verifier/{task}": value for task, value in found.by_task.items()},
@@ -77,7 +74,15 @@ def check_stage(recipe: RLVRRecipe) -> None:
     """
     if recipe.lora is not None:
         raise OlmesError('PPO trains all weights; remove [lora], or use algorithm = "grpo".')
-    if recipe.vllm != "off":
-        raise OlmesError('PPO generates with transformers; remove vllm, or use algorithm = "grpo".')
+    if recipe.vllm == "server":
+        raise OlmesError(
+            'PPO has no vLLM server; set vllm = "colocate", with [ppo] asynchronous = true where vLLM '
+            "is to have GPUs of its own."
+        )
+    if recipe.dynamic_sampling:
+        raise OlmesError(
+            "dynamic_sampling is for GRPO: PPO learns from every response, because its value model "
+            "and not the others of a prompt says what was expected; remove it."
+        )
     if recipe.hardware.processes > 1 and recipe.hardware.strategy in ("zero2", "zero3"):
         raise OlmesError('PPO shards by FSDP; set hardware.strategy = "fsdp".')

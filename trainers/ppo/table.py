@@ -53,6 +53,8 @@ class PPOTable:
     mixed_precision: Literal["auto", "no", "bf16"] | None = None
     shard: bool | None = None
     gradient_checkpointing: bool | None = None
+    engine: Literal["transformers", "vllm"] | None = None
+    engine_memory: Number | None = None
     temperature: Number | None = None
     max_completion_length: int | None = None
     max_prompt_length: int | None = None

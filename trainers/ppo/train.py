@@ -8,32 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.ppo import checkpoint
-from olmes.trainers.ppo.asynchronous import Asynchronous, start_workers
 from olmes.trainers.ppo.config import PPOConfig
 from olmes.trainers.ppo.learner import Learner
 from olmes.trainers.ppo.models import frozen_reference, load_policy, value_model
 from olmes.trainers.ppo.reporting import Reporter, training_arguments
-from olmes.trainers.ppo.rollout import (
-    Generator,
-    Prompts,
-    Rollout,
-    Sampling,
-    TransformersGenerator,
-    orders_of,
-)
-from olmes.trainers.ppo.sharding import put_together
+from olmes.trainers.ppo.rollout import Prompts, Rollout, Sampling, TransformersGenerator
+from olmes.trainers.ppo.sources import PromptSource, asynchronous_source, synchronous_source
+from olmes.trainers.ppo.vllm_generator import check_installed
 from olmes.trainers.ppo.worker import MakeGenerator
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 
 Row = Mapping[str, Any]
-Reward = Callable[[Sequence[Row], Sequence[str]], Sequence[float]]
+Reward = Callable[[Sequence[Row], Sequence[str]], Sequence[float | None]]
 """Rows and the texts of their responses in, the verifier's value for each out: 0..1, more where a
-row's weights sum to more. Each row also holds `ended`: whether the response came to its end. What a
-reward has as `numbers` after a call, a name to a number, is logged."""
+row's weights sum to more; None where it could not be scored, so that nothing is learned of it. Each
+row also holds `ended`: whether the response came to its end. What a reward has as `numbers` after a
+call, a name to a number, is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,95 +38,6 @@ class Trained:
     """The last checkpoint."""
     history: list[dict[str, float]]
     """One entry an update; `step` counts them from 1."""
-
-
-class PromptSource(Protocol):
-    """Where batches of rollouts come from."""
-
-    def batch(self, update: int) -> list[Rollout]:
-        """The rollouts update `update` learns from, in order of position."""
-        ...
-
-    def publish(self, version: int) -> None:
-        """Publish that the policy has changed."""
-        ...
-
-    def counters(self) -> dict[str, float]:
-        """Numbers of its own for the log."""
-        ...
-
-    def close(self) -> None:
-        """End whatever runs for it."""
-        ...
-
-
-class Synchronous:
-    """Samples from the learner's own policy while learning waits: PPO as published, on-policy."""
-
-    def __init__(
-        self, config: PPOConfig, learner: Learner, prompts: Prompts, generator: Generator
-    ) -> None:
-        self.config = config
-        self.learner = learner
-        self.prompts = prompts
-        self.generator = generator
-
-    def batch(self, update: int) -> list[Rollout]:
-        """Each process generates its share, then all have the whole."""
-        from accelerate.utils import gather_object
-
-        config, accelerator = self.config, self.learner.accelerator
-        self.generator.version = update
-        positions = batch_positions(config, update)
-        share = -(-len(positions) // accelerator.num_processes)
-        mine = positions[accelerator.process_index * share :][:share]
-        rollouts: list[Rollout] = []
-        orders = orders_of(
-            mine, self.prompts, config.generations, config.generation_batch_size, config.seed
-        )
-        with put_together(self.learner.policy), accelerator.autocast():
-            for order in orders:
-                rollouts += self.generator.generate(order)
-        if accelerator.num_processes > 1:
-            rollouts = gather_object(rollouts)
-        return rollouts
-
-    def publish(self, version: int) -> None:
-        """The generator samples from the very policy."""
-
-    def counters(self) -> dict[str, float]:
-        """None."""
-        return {}
-
-    def close(self) -> None:
-        """Nothing runs."""
-
-
-def synchronous_source(
-    config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, start: int,
-    make: MakeGenerator,
-) -> PromptSource:  # fmt: skip
-    """A generator in this process, over the learner's own policy."""
-    generator = make(learner.policy, prompts.encoded, sampling, start)
-    return Synchronous(config, learner, prompts, generator)
-
-
-def asynchronous_source(
-    config: PPOConfig, learner: Learner, prompts: Prompts, sampling: Sampling, start: int,
-    make: MakeGenerator,
-) -> PromptSource:  # fmt: skip
-    """Generators elsewhere; of several learning processes the main one has them."""
-    workers = None
-    weights = learner.policy_weights()
-    if learner.accelerator.is_main_process:
-        workers = start_workers(config, learner, weights, prompts, sampling, start, make)
-    source: PromptSource = Asynchronous(config, learner, prompts, start, workers)
-    return source
-
-
-def batch_positions(config: PPOConfig, update: int) -> list[int]:
-    """Positions in the run of an update's rollouts."""
-    return list(range(update * config.batch_size, (update + 1) * config.batch_size))
 
 
 def train_ppo(
@@ -173,6 +78,8 @@ def train_ppo(
     """
     from accelerate import Accelerator
 
+    if config.engine == "vllm":
+        check_installed()
     output = Path(output_dir)
     output.mkdir(parents=True, exist_ok=True)
     arguments = training_arguments(config, output)
@@ -260,7 +167,7 @@ class Rewarder:
         """What else the reward reports of its last batch."""
         return dict(getattr(self.reward, "numbers", {}))
 
-    def __call__(self, rollouts: Sequence[Rollout], accelerator: Any) -> list[float]:
+    def __call__(self, rollouts: Sequence[Rollout], accelerator: Any) -> list[float | None]:
         """The verifier's value for each rollout; one process computes it and shares it with the others.
 
         Raises:
@@ -274,11 +181,12 @@ class Rewarder:
             responses = [list(r.response) for r in rollouts]
             texts = texts_with_marks(self.tokenizer, responses, self.marks)
             rows = [{**self.rows[r.row], "ended": r.ended} for r in rollouts]
-            shared = [[float(x) for x in self.reward(rows, texts)]]
+            shared = [[x if x is None else float(x) for x in self.reward(rows, texts)]]
         if accelerator.num_processes > 1:
             broadcast_object_list(shared)
-        values: list[float] = shared[0]
-        if len(values) != len(rollouts) or not all(map(math.isfinite, values)):
+        values: list[float | None] = shared[0]
+        known = [value for value in values if value is not None]
+        if len(values) != len(rollouts) or not all(map(math.isfinite, known)):
             raise ValueError(
                 f"the reward gave {len(values)} values for {len(rollouts)} responses, or one "
                 "that is not finite"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+Load = Callable[[Any, Mapping[str, Tensor]], None]
 
 
 class SharedWeights:
@@ -44,12 +46,18 @@ class SharedWeights:
                 self.tensors[name].copy_(tensor)
             self.number[0] = version
 
-    def read(self, model: Any, version: int) -> int:
-        """Load the newest weights into a model that holds `version`; the version it holds then."""
+    def read(self, model: Any, version: int, load: Load | None = None) -> int:
+        """Load the newest weights into a model that holds `version`; the version it holds then.
+
+        Args:
+            model: a model of transformers, or whatever `load` is for.
+            version: what it holds.
+            load: called with `model` and the tensors; None copies them into the model's own.
+        """
         with self.locked():
             newest = int(self.number[0])
             if newest != version:
-                load_weights(model, self.tensors)
+                (load or load_weights)(model, self.tensors)
         return newest
 
     def close(self) -> None:

@@ -6,13 +6,17 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from olmes.trainers.ppo.rollout import Generator, Order, Rollout, Sampling
-from olmes.trainers.ppo.weights import SharedWeights
+from olmes.trainers.ppo.weights import SharedWeights, load_weights
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Engine = Literal["transformers", "vllm"]
 MakeGenerator = Callable[[Any, Sequence[tuple[int, ...]], Sampling, int], Generator]
 """`(model, prompts, sampling, version) -> Generator`; `TransformersGenerator` is one."""
 
@@ -37,6 +41,12 @@ class GeneratorRecipe:
     device: str
     autocast: bool
     """Whether forward passes run in bf16 as the learner's do."""
+    engine: Engine = "transformers"
+    """What generates; of vLLM, `make` is not used."""
+    memory: float = 1.0
+    """vLLM: share of its GPU's memory."""
+    window: int = 0
+    """Tokens of the longest prompt and its response."""
 
     def model(self) -> Any:
         """The policy's architecture; its weights come with the first version."""
@@ -49,14 +59,31 @@ class GenerationWorker:
 
     def __init__(self, recipe: GeneratorRecipe) -> None:
         self.recipe = recipe
-        self.model = recipe.model()
-        self.generator = recipe.make(self.model, recipe.prompts, recipe.sampling, -1)
+        self.model: Any = None
+        self.generator: Generator
+        if recipe.engine == "vllm":
+            from olmes.trainers.ppo.vllm_generator import VLLMGenerator
+
+            self.generator = VLLMGenerator(recipe)
+        else:
+            self.model = recipe.model()
+            self.generator = recipe.make(self.model, recipe.prompts, recipe.sampling, -1)
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a version's weights."""
+        if self.model is None:
+            engine: Any = self.generator
+            engine.load(tensors)
+        else:
+            load_weights(self.model, tensors)
 
     def generate(self, order: Order, version: int) -> list[Rollout]:
         """Rollouts for an order; the model holds `version` by now."""
         import torch
 
         self.generator.version = version
+        if self.model is None:
+            return self.generator.generate(order)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.recipe.autocast):
             rollouts: list[Rollout] = self.generator.generate(order)
         return rollouts
@@ -72,7 +99,7 @@ def serve(connection: Any, recipe: GeneratorRecipe, weights: SharedWeights) -> N
         version = -1
         while True:
             order = connection.recv()
-            version = weights.read(worker.model, version)
+            version = weights.read(worker, version, GenerationWorker.load)
             connection.send(worker.generate(order, version))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

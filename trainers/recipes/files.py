@@ -58,6 +58,9 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
     recipe = tables.build(KINDS[stage](), table, where)
     recipe = check_recipe(recipe, where)
     folder = Path(where).parent
+    if isinstance(recipe, RLVRRecipe):
+        functions = {near_callback(folder, n): how for n, how in recipe.reward_functions.items()}
+        recipe = dataclasses.replace(recipe, reward_functions=functions)
     validation = dataclasses.replace(recipe.validation, data=nearby(folder, recipe.validation.data))
     return dataclasses.replace(
         recipe,

@@ -22,6 +22,7 @@ from olmes.trainers.recipes.tables import (
     Scoring,
     Validation,
 )
+from olmes.trainers.rewards.settings import RewardFunction, RewardJudge
 
 Stage = Literal["sft", "dpo", "reward", "rlvr"]
 STAGES: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
@@ -141,6 +142,15 @@ class RLVRRecipe(Recipe):
     reward_metrics: Mapping[str, str] = field(default_factory=dict)
     """By task, which of its metrics rewards a response whose row names none; of a task that is left
     out the honest one, or the primary one where there is no honest one."""
+    reward_functions: Mapping[str, RewardFunction] = field(default_factory=dict)
+    """By "FILE.py:NAME", Python functions that reward responses, and their limits."""
+    judge: RewardJudge = field(default_factory=RewardJudge)
+    """The language model that rewards responses where rows, or its table, ask for it."""
+    dynamic_sampling: bool = False
+    """GRPO: whether groups whose rewards are all equal, of which nothing can be learned, are replaced
+    by those of further prompts (DAPO)."""
+    most_draws: int = 10
+    """With `dynamic_sampling`, further draws for one batch, at most; then it stays as it is."""
     held_out_constraints: tuple[str, ...] = ()
     """Kinds of instructions (`punctuation:no_comma`) that no reward is given for: rows with one
     are left out, and the watch follows how often checkpoints meet them."""

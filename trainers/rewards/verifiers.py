@@ -1,46 +1,36 @@
-"""Rewards that can be verified: the tasks' own scorers, in the killable processes of evaluation.
+"""Rewards of responses: what verifiers say, in the killable processes of evaluation.
 
-A row says which verifiers score a response, and by which item of a benchmark:
-
-    {"verifiers": [{"task": "gsm8k", "doc": {...}, "weight": 1.0, "metric": "exact_match"}]}
-
-`task` is a task's name or file, `doc` an item in that benchmark's own fields, `metric` one of its
-metrics (the share of flags where the metric has one a part). When it is left out, it is what the
-recipe names for the task, or else its honest metric, or its primary one where there is no honest one.
-The reward of a response is the weighted sum. Nothing here uses signals, so that it works in any thread.
+`trainers/rewards/kinds.py` says what a row may name. The reward of a response is the weighted sum of
+what its row's verifiers give it. Nothing here uses signals, so that it works in any thread.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from olmes.benchmark.registry import bundled_tasks, load_task
-from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.models.hf.generation_rows import cut_at_stop
 from olmes.reasoning import ANY, Reader, split
 from olmes.runs.score_sheet import answer_of, unanswered_values
 from olmes.scoring.process.pool import Outcome, ScoringPool
-from olmes.trainers.data.training_rows import VerifierJson
-from olmes.types import Doc, Response
+from olmes.trainers.data.training_rows import Row
+from olmes.trainers.rewards.function_task import FunctionTask
+from olmes.trainers.rewards.judged import RewardingJudge
+from olmes.trainers.rewards.kinds import Verifier, Verifiers, honest_metric
+from olmes.trainers.rewards.settings import RewardFunction, RewardJudge
+from olmes.types import Judgement, Response
 
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Verifier:
-    """One scorer of a row."""
-
-    task: str
-    doc: Doc
-    weight: float
-    metric: str
+__all__ = ["Rewarded", "Row", "VerifierRewards", "distinct_ngrams", "honest_metric"]
+PATIENCE = 10
+"""Batches in a row of which nothing could be scored, after which a training ends ..."""
+FEWEST = 32
+"""... when they held so many responses: a process may score one at a time."""
+NAMED = 10
+"""Rows whose verifiers crashed that are named on the screen."""
 
 
 @dataclass(slots=True)
@@ -56,7 +46,8 @@ class RewardedResponse:
 class Rewarded:
     """The rewards of a batch, and what else happened."""
 
-    rewards: list[float]
+    rewards: list[float | None]
+    """None of a response that could not be scored: nothing is to be learned from it."""
     by_task: dict[str, float]
     """Mean value of each task's verifiers, unweighted, over the responses they scored."""
     timeouts: int
@@ -66,11 +57,11 @@ class Rewarded:
 
 
 class VerifierRewards:
-    """Scores responses with the tasks that rows name. A context manager: it owns processes.
+    """Scores responses with the verifiers that rows name. A context manager: it owns processes.
 
-    A scorer that hits its limit of time or memory gives 0, and is counted. One that crashes is a
-    fault of the scorer: the response gets the mean of the batch's others of its prompt, which no
-    advantage comes of, and the fault is said once a task.
+    A scorer that hits its limit of time or memory gives 0, and is counted. One that crashes, or whose
+    judge does not answer, is a fault of the scorer and not of the response, which then has no reward
+    at all; it is counted, and the row is named once.
     """
 
     def __init__(
@@ -78,53 +69,41 @@ class VerifierRewards:
         rows: Iterable[Row],
         *,
         metrics: Mapping[str, str] | None = None,
+        functions: Mapping[str, RewardFunction] | None = None,
+        judge: RewardJudge | None = None,
         scoring_processes: int | None = None,
         reader: Reader = ANY,
+        where: Callable[[Row], str] | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
-        """Load every task that rows name.
+        """Load everything that rows name.
 
         Args:
-            rows: every row there will be, read for the tasks alone.
+            rows: every row there will be, read for its verifiers alone.
             metrics: by task, the metric of verifiers that name none.
+            functions: by `FILE.py:NAME`, how functions are called.
+            judge: who judges where a row, or this, asks for it.
             scoring_processes: how many; None takes half of the processors, shared among the
                 trainings on this machine.
             reader: how completions are taken apart into thought and answer.
+            where: says which row of the data a row is, for messages.
             say: gets a line about faults.
 
         Raises:
-            OlmesError: a task does not exist, needs a judge, or has no such metric; or `metrics`
-                names a task that is none.
+            OlmesError: as `Verifiers`.
         """
-        self.metrics = dict(metrics or {})
+        self.known = Verifiers(rows, metrics=metrics, functions=functions, judge=judge)
+        self.judge = RewardingJudge(self.known.judge)
         self.reader = reader
-        self.names: dict[str, str] = {}
-        tasks: dict[str, Task] = {}
-        for reference, named in wanted(rows).items():
-            task = load_task(reference)
-            if task.judged:
-                raise OlmesError(f"{task.name} needs a judge, so it cannot verify; choose another.")
-            known = {metric.name for metric in task.metrics}
-            asked = (named - {""}) | {self.metrics.setdefault(task.name, honest_metric(task))}
-            if unknown := sorted(asked - known):
-                raise OlmesError(
-                    f"{task.name} has no metric '{unknown[0]}'; choose one of {sorted(known)}."
-                )
-            if tasks.get(task.name, task).reference != task.reference:
-                raise OlmesError(f"two verifiers are called {task.name}; rename one.")
-            tasks[task.name] = task
-            self.names[reference] = task.name
-        if strange := sorted(self.metrics.keys() - tasks.keys() - bundled_tasks().keys()):
-            raise OlmesError(
-                f"reward_metrics names '{strange[0]}', but there is no such task; correct the name."
-            )
         share = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         self.pool = ScoringPool(
-            tasks, scoring_processes or max(1, (os.cpu_count() or 2) // (2 * share))
+            self.known.tasks, scoring_processes or max(1, (os.cpu_count() or 2) // (2 * share))
         )
         self.lock = threading.Lock()
-        self.said: set[str] = set()
+        self.named: set[str] = set()
+        self.where = where or (lambda _: "")
         self.say = say
+        self.unscored = Counter[str]()
 
     def __enter__(self) -> VerifierRewards:
         self.pool.__enter__()
@@ -132,15 +111,11 @@ class VerifierRewards:
 
     def __exit__(self, *_: object) -> None:
         self.pool.__exit__()
+        self.judge.close()
 
     def verifiers(self, row: Row) -> list[Verifier]:
         """The verifiers of a row, defaults filled in."""
-        found = []
-        for given in listed(row):
-            name = self.names[given["task"]]
-            metric = given.get("metric") or self.metrics[name]
-            found.append(Verifier(name, given["doc"], float(given.get("weight", 1.0)), metric))
-        return found
+        return self.known.of(row)
 
     def score(
         self, rows: Sequence[Row], texts: Sequence[str], ended: Sequence[bool] | None = None
@@ -148,32 +123,61 @@ class VerifierRewards:
         """The reward of each response; one that ended inside its thought is no answer.
 
         Args:
-            rows: with `verifiers`, a list or its JSON text; equal rows are one prompt.
+            rows: with `verifiers`, a list or its JSON text, and `prompt` where functions or a judge
+                read it.
             texts: the responses; each is cut at the task's stop strings, as in evaluation.
             ended: whether each came to its end of sequence; None: all did.
 
         Raises:
-            OlmesError: a scorer crashed on every response of the batch, or none could be started.
+            OlmesError: nothing could be scored for many batches, or no process could be started.
         """
         by_row = [self.verifiers(row) for row in rows]
         unfinished: set[int] = set()
         results = [[RewardedResponse() for _ in verifiers] for verifiers in by_row]
+        waiting: list[tuple[Verifier, Response, RewardedResponse]] = []
         for index, verifiers in enumerate(by_row):
             done = ended is None or ended[index]
             for verifier, sink in zip(verifiers, results[index], strict=True):
                 response = self.response(verifier.task, texts[index], done)
+                task = self.pool.tasks[verifier.task]
                 if response.unfinished_thinking:
                     unfinished.add(index)
-                    task = self.pool.tasks[verifier.task]
                     sink.values.update(unanswered_values(task, verifier.doc))
                 if verifier.metric not in sink.values:
-                    asked = answer_of(response)
-                    self.pool.submit(verifier.task, verifier.doc, asked, self.filler(sink))
+                    if task.judged:
+                        waiting.append((verifier, answer_of(response), sink))
+                    else:
+                        self.submit(verifier, response, sink)
+        self.ask(waiting)
         self.pool.join()
-        return replace(self.rewarded(rows, by_row, results), unfinished=len(unfinished))
+        found = self.rewarded(rows, by_row, results, len(unfinished))
+        self.check_patience(found.rewards)
+        return found
+
+    def submit(
+        self, verifier: Verifier, response: Response, sink: RewardedResponse,
+        judgements: Sequence[Judgement] | None = None,
+    ) -> None:  # fmt: skip
+        """Have the pool score one response; a benchmark's scorer sees its answer alone."""
+        apart = isinstance(self.pool.tasks[verifier.task], FunctionTask)
+        seen = response if apart else answer_of(response)
+        self.pool.submit(verifier.task, verifier.doc, seen, self.filler(sink), judgements)
+
+    def ask(self, waiting: Sequence[tuple[Verifier, Response, RewardedResponse]]) -> None:
+        """Have responses judged, and what the judge said scored."""
+        tasks = self.pool.tasks
+        cases = [tasks[v.task].questions(v.doc, response) for v, response, _ in waiting]
+        for (verifier, response, sink), judgements in zip(
+            waiting, self.judge.judgements(cases), strict=True
+        ):
+            failed = [judgement.error for judgement in judgements if judgement.error]
+            if failed:
+                sink.crashes.append(failed[0])
+            else:
+                self.submit(verifier, response, sink, judgements)
 
     def response(self, task: str, text: str, ended: bool) -> Response:
-        """A completion as evaluation would have given it to the scorer: its thought taken out."""
+        """A completion as evaluation would have given it to the scorer: its thought apart."""
         formulation = self.pool.tasks[task].formulation
         whole = Response(text=text, finish="stop" if ended else "length")
         answer = split(whole, self.reader.said(formulation.reasoning))
@@ -199,94 +203,77 @@ class VerifierRewards:
         rows: Sequence[Row],
         by_row: list[list[Verifier]],
         results: list[list[RewardedResponse]],
+        unfinished: int,
     ) -> Rewarded:
-        """Verdicts as rewards.
-
-        Raises:
-            OlmesError: no response of the batch could be scored.
-        """
+        """Verdicts as rewards."""
         rewards: list[float | None] = []
         by_task: dict[str, list[float]] = {}
         happened: Counter[str] = Counter()
-        for verifiers, sinks in zip(by_row, results, strict=True):
+        for row, verifiers, sinks in zip(rows, by_row, results, strict=True):
             total: float | None = 0.0
             for verifier, sink in zip(verifiers, sinks, strict=True):
-                value = self.value(verifier, sink, happened)
+                value = value_of(verifier, sink, happened)
                 if value is None:
+                    self.name(row, verifier, sink)
                     total = None
-                elif total is not None:
+                    continue
+                by_task.setdefault(verifier.task, []).append(value)
+                if total is not None:
                     total += verifier.weight * value
-                if value is not None:
-                    by_task.setdefault(verifier.task, []).append(value)
             rewards.append(total)
         return Rewarded(
-            rewards=without_gaps(rewards, [str(row["verifiers"]) for row in rows]),
+            rewards=rewards,
             by_task={name: sum(values) / len(values) for name, values in by_task.items()},
             timeouts=happened["timeout"],
             crashes=happened["crash"],
-            unfinished=0,
+            unfinished=unfinished,
         )
 
-    def value(
-        self, verifier: Verifier, sink: RewardedResponse, happened: Counter[str]
-    ) -> float | None:
-        """What a verifier says of a response; None when it crashed."""
-        found = sink.values.get(verifier.metric)
-        if found is not None:
-            return sum(found) / max(1, len(found)) if isinstance(found, list) else float(found)
-        if sink.timeouts and not sink.crashes:
-            happened["timeout"] += 1
-            return 0.0
-        happened["crash"] += 1
-        if verifier.task not in self.said:
-            self.said.add(verifier.task)
-            why = sink.crashes[0] if sink.crashes else f"none gave '{verifier.metric}'"
-            self.say(f"a scorer of {verifier.task} failed: {why}")
-        return None
-
-
-def honest_metric(task: Task) -> str:
-    """The metric that a response is rewarded by: the task's honest one, or its primary one."""
-    honest = (metric.name for metric in task.metrics if metric.honest and not metric.over_parts)
-    return next(honest, task.primary)
-
-
-def wanted(rows: Iterable[Row]) -> dict[str, set[str]]:
-    """The metrics of each task that rows name, '' standing for none."""
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        for verifier in listed(row):
-            found.setdefault(verifier["task"], set()).add(verifier.get("metric") or "")
-    return found
-
-
-def listed(row: Row) -> list[VerifierJson]:
-    """A row's verifiers, which a data set holds as JSON text."""
-    held = row["verifiers"]
-    found: list[VerifierJson] = json.loads(held) if isinstance(held, str) else list(held)
-    return found
-
-
-def without_gaps(rewards: Sequence[float | None], prompts: Sequence[str]) -> list[float]:
-    """Rewards with each gap filled by the mean of its prompt's others, or else of the batch.
-
-    Raises:
-        OlmesError: there are gaps only.
-    """
-    known = [reward for reward in rewards if reward is not None]
-    if not known:
-        raise OlmesError(
-            "the scorers crashed on every response of a batch; score some of them with "
-            "'olmes score' to see why."
+    def name(self, row: Row, verifier: Verifier, sink: RewardedResponse) -> None:
+        """Say once of a row that its scorer fails, and why."""
+        key = str(row["verifiers"])
+        if key in self.named or len(self.named) == NAMED:
+            return
+        self.named.add(key)
+        place = self.where(row)
+        self.say(
+            f"a scorer of {verifier.task} failed{place and ' on '}{place}, so that nothing is learned "
+            f"from it: {why(verifier, sink)}"
         )
-    filled: list[float] = []
-    for reward, prompt in zip(rewards, prompts, strict=True):
-        if reward is None:
-            pairs = zip(rewards, prompts, strict=True)
-            same = [one for one, other in pairs if other == prompt and one is not None] or known
-            reward = sum(same) / len(same)
-        filled.append(reward)
-    return filled
+
+    def check_patience(self, rewards: Sequence[float | None]) -> None:
+        """Count batches of which nothing could be scored.
+
+        Raises:
+            OlmesError: there were too many in a row.
+        """
+        if not rewards or any(reward is not None for reward in rewards):
+            self.unscored.clear()
+            return
+        self.unscored.update(batches=1, responses=len(rewards))
+        if self.unscored["batches"] >= PATIENCE and self.unscored["responses"] >= FEWEST:
+            raise OlmesError(
+                f"none of the last {self.unscored['responses']} responses could be scored, because "
+                "their scorers failed (see the lines above); correct the scorers or the rows, and "
+                "give the same command again."
+            )
+
+
+def value_of(verifier: Verifier, sink: RewardedResponse, happened: Counter[str]) -> float | None:
+    """What a verifier says of a response; None when it crashed."""
+    found = sink.values.get(verifier.metric)
+    if found is not None:
+        return sum(found) / max(1, len(found)) if isinstance(found, list) else float(found)
+    if sink.timeouts and not sink.crashes:
+        happened["timeout"] += 1
+        return 0.0
+    happened["crash"] += 1
+    return None
+
+
+def why(verifier: Verifier, sink: RewardedResponse) -> str:
+    """Why a verifier gave no value."""
+    return sink.crashes[0] if sink.crashes else f"none gave '{verifier.metric}'"
 
 
 def distinct_ngrams(texts: Sequence[str], n: int = 3) -> float:

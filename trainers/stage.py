@@ -21,6 +21,7 @@ from olmes.trainers.data.mixture import Mixture, load_mixture
 from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.identity import recipe_hash, to_json
 from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.stage_folder import DONE, store_of
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.pairs import ChatTemplate, find_template
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 RECIPE = "recipe.json"
-DONE = "done.json"
 FINAL = "final"
 
 
@@ -132,8 +132,9 @@ def check_start(out: Path, model: str) -> None:
 
 
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
-    """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
+    """The log, the hook that scores checkpoints when the recipe names a suite, and the page."""
     from olmes.trainers.train_log import TrainLog
+    from olmes.trainers.training_page import PageRefresh
 
     found: list[TrainerCallback] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
     if hook := scoring_hook(prepared):
@@ -141,6 +142,7 @@ def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
         if prepared.recipe.stage == "rlvr":
             # After the hook, which waits for the last score.
             found.append(reward_watch(prepared, hook.options.request.hash))
+    found.append(PageRefresh(prepared.recipe, prepared.out, prepared.say))
     return found
 
 
@@ -153,11 +155,6 @@ def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallba
     return RewardWatch(
         prepared.out, store_of(prepared.recipe, prepared.out), trained, request_hash, prepared.say
     )
-
-
-def store_of(recipe: Recipe, out: Path) -> Path:
-    """Where the records of a training's checkpoints lie; `out` is its folder."""
-    return Path(recipe.scoring.out) if recipe.scoring.out else out / "scores"
 
 
 def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:

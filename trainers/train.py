@@ -28,14 +28,20 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
         OlmesError: TRL is missing, the recipe, its model or its data have a fault, or `out` cannot be
             written.
     """
+    check_installed()
+    from olmes.trainers.training_page import keep_page, page_line, write_stage_page
+
     done = finished(recipe, out)
     if done is not None:
-        say(f"{out} is finished; nothing to do")
+        say(f"{out} is finished; nothing to do{page_line(lambda: write_stage_page(recipe, out))}")
         return done
-    check_installed()
-    with writing(out, OUT), quiet_libraries():
-        last = train_stage(recipe, out, say=say)
-    say(f"{recipe.stage} done: {last}")
+    try:
+        with writing(out, OUT), quiet_libraries():
+            last = train_stage(recipe, out, say=say)
+    except BaseException:
+        keep_page(recipe, out)
+        raise
+    say(f"{recipe.stage} done: {last}{page_line(lambda: write_stage_page(recipe, out))}")
     return last
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from olmes.records.schema import Score
 from olmes.records.shown import interval, shown
@@ -18,11 +17,10 @@ Linked = tuple[float, Score, str]
 """Step, score and link of a point; the score is one that has a value."""
 LOG_POINTS = 300
 """A longer log is averaged into so many stretches: more than a drawing has room for is noise."""
-
-BESIDE_REWARD = frozenset((
-    "kl", "mean_length", "response_tokens", "distinct_3", "held_out_constraints",
-))  # fmt: skip
-"""Numbers of a log, by the last part of their name, in which a policy that games its reward shows."""
+DOTS = 40
+"""A line of so few points shows each of them."""
+CHARACTER = 6.2
+"""Width of a letter of a tick's label, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,28 +36,54 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One of a log's numbers in a chart."""
+
+    name: str
+    """What it is called beside the others; '' where it is alone."""
+    series: int
+    d: str
+    dots: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Where a stage begins, in pixels."""
+
+    x: float
+    label: str
+    """'' where there is no room."""
+    label_x: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineChart:
     """Lines over steps."""
 
     title: str
+    unit: str = ""
     frame: Frame
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    line: str
-    """The `d` of the line."""
-    band: str
+    line: str = ""
+    """The `d` of the line of scores."""
+    band: str = ""
     """The `d` of the 95 % band; '' for none."""
-    points: tuple[Point, ...]
-    looks: tuple[Point, ...]
+    points: tuple[Point, ...] = ()
+    looks: tuple[Point, ...] = ()
     """Unseen scores, only where a look was taken."""
-    best: Point | None
+    best: Point | None = None
     """The point of the best checkpoint."""
-    caption: str
+    caption: str = ""
+    lines: tuple[Line, ...] = ()
+    """Numbers of a log."""
+    boundaries: tuple[Boundary, ...] = ()
+    """Of the stages of a training."""
 
 
-def step_axis(steps: Iterable[float]) -> Axis:
-    """The x axis that all charts of a page share."""
-    return round_axis(steps, steps=5)
+def step_axis(values: Iterable[float], *, steps: int = 5) -> Axis:
+    """An x axis of training steps, with about so many stretches between ticks."""
+    return round_axis(values, steps=steps)
 
 
 def score_chart(
@@ -71,6 +95,8 @@ def score_chart(
     looks: Sequence[Linked] = (),
     best: int | None = None,
     caption: str = "",
+    frame: Frame = FRAME,
+    stages: Sequence[tuple[str, float, float]] = (),
 ) -> LineChart:
     """Scores over steps with their bands.
 
@@ -82,6 +108,8 @@ def score_chart(
         looks: the same for unseen scores.
         best: index of the best checkpoint among `scores`.
         caption: the line below the title.
+        frame: of the drawing.
+        stages: name, first and last step of each stage, where there are several.
     """
     drawn = [*scores, *looks]
     scale = numbers.scale_of(unit)
@@ -91,56 +119,103 @@ def score_chart(
     )
 
     def points(found: Sequence[Linked]) -> tuple[Point, ...]:
-        return tuple(_point(steps, axis, unit, *one) for one in found)
+        return tuple(_point(frame, steps, axis, unit, *one) for one in found)
 
     line = points(scores)
     return LineChart(
         title=title,
-        frame=FRAME,
-        x_ticks=x_ticks(FRAME, steps),
-        y_ticks=y_ticks(FRAME, axis),
+        frame=frame,
+        x_ticks=x_ticks(frame, steps),
+        y_ticks=y_ticks(frame, axis),
         line=path([(point.x, point.y) for point in line]),
         band=band([(p.x, p.y_high) for p in line], [(p.x, p.y_low) for p in line]),
         points=line,
         looks=points(looks),
         best=None if best is None else line[best],
         caption=caption,
+        boundaries=tuple(boundaries(frame, steps, stages)),
     )
 
 
-def log_charts(steps: Axis, log: Sequence[Mapping[str, Any]]) -> list[LineChart]:
-    """A chart for each number of a log that is a loss, a reward, or what betrays a gamed reward."""
-    names = dict.fromkeys(key for row in log for key in row if "step" in row)
-    charts = []
-    for name in filter(_is_drawn, names):
-        known = [(row["step"], row[name]) for row in log if numbers.is_number(row.get(name))]
-        if known:
-            charts.append(_log_chart(name, steps, _thinned(known)))
-    return charts
+def boundaries(
+    frame: Frame, steps: Axis, stages: Sequence[tuple[str, float, float]]
+) -> Iterator[Boundary]:
+    """Where each stage begins, with its name where that has room."""
+    for name, first, last in stages:
+        x, end = frame.x(steps, first), frame.x(steps, last)
+        fits = end - x >= CHARACTER * len(name)
+        yield Boundary(x, name if fits else "", round((x + end) / 2, 1))
 
 
-def _is_drawn(name: str) -> bool:
-    """Whether a number of a log is drawn: `rlvr/kl` is, `reward_std` is not."""
-    if name.rsplit("/", 1)[-1] in BESIDE_REWARD:
-        return True
-    return any(word in name for word in ("loss", "reward")) and "std" not in name
+def curve_chart(
+    title: str,
+    steps: Axis,
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    frame: Frame,
+    unit: str = "",
+    percent: bool = False,
+) -> LineChart:
+    """Numbers of a log over steps, on one scale.
 
-
-def _log_chart(name: str, steps: Axis, values: Sequence[tuple[float, float]]) -> LineChart:
-    axis = round_axis(value for _, value in values)
-    points = [(FRAME.x(steps, step), FRAME.y(axis, value)) for step, value in values]
+    Args:
+        title: of the chart.
+        steps: the x axis.
+        lines: by what each is called: steps and numbers, at least one.
+        frame: of the drawing.
+        unit: of all of them.
+        percent: whether they are shares, drawn as percentages.
+    """
+    scale = 100 if percent else 1
+    thin = {
+        name: [(step, scale * value) for step, value in _thinned(points)]
+        for name, points in lines.items()
+    }
+    axis = round_axis(
+        (value for points in thin.values() for _, value in points),
+        steps=3,
+        bounds=_bounds_of_percent(thin) if percent else None,
+    )
     return LineChart(
-        title=name,
-        frame=FRAME,
-        x_ticks=x_ticks(FRAME, steps),
-        y_ticks=y_ticks(FRAME, axis),
-        line=path(points),
-        band="",
-        points=(),
-        looks=(),
-        best=None,
-        caption="From the log of the training.",
+        title=title,
+        unit=unit,
+        frame=frame,
+        x_ticks=x_ticks(frame, steps),
+        y_ticks=y_ticks(frame, axis),
+        lines=tuple(
+            _line(frame, steps, axis, name if len(thin) > 1 else "", number, points)
+            for number, (name, points) in enumerate(thin.items(), 1)
+        ),
     )
+
+
+def _bounds_of_percent(
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+) -> tuple[float, float] | None:
+    """0 to 100, unless something lies outside: explained variance may be negative."""
+    inside = all(0 <= value <= 100 for points in lines.values() for _, value in points)
+    return (0, 100) if inside else None
+
+
+def _line(
+    frame: Frame,
+    steps: Axis,
+    axis: Axis,
+    name: str,
+    series: int,
+    values: Sequence[tuple[float, float]],
+) -> Line:
+    points = tuple(
+        Point(
+            x=frame.x(steps, step), y=(y := frame.y(axis, value)), y_low=y, y_high=y,
+            words=f"{name + ', ' if name else ''}update {step:,.0f}: {value:.4g}", link="",
+        )
+        for step, value in values
+    )  # fmt: skip
+    return Line(
+        name=name, series=series, d=path([(point.x, point.y) for point in points]),
+        dots=points if len(points) <= DOTS else (),
+    )  # fmt: skip
 
 
 def _thinned(values: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -159,14 +234,16 @@ def _ends(score: Score) -> tuple[float, float, float]:
     return low, score.value, high
 
 
-def _point(steps: Axis, axis: Axis, unit: Unit, step: float, score: Score, link: str) -> Point:
+def _point(
+    frame: Frame, steps: Axis, axis: Axis, unit: Unit, step: float, score: Score, link: str
+) -> Point:
     low, value, high = _ends(score)
     scale = numbers.scale_of(unit)
     return Point(
-        x=FRAME.x(steps, step),
-        y=FRAME.y(axis, scale * value),
-        y_low=FRAME.y(axis, scale * low),
-        y_high=FRAME.y(axis, scale * high),
+        x=frame.x(steps, step),
+        y=frame.y(axis, scale * value),
+        y_low=frame.y(axis, scale * low),
+        y_high=frame.y(axis, scale * high),
         words=f"step {step:,g}: {shown(value, unit)} {interval(score.ci_low, score.ci_high, unit)}",
         link=link,
     )

@@ -35,22 +35,24 @@ from olmes.trainers.processes import is_first, launched
 from olmes.trainers.recipes.files import find_recipe, make_recipe, near
 from olmes.trainers.recipes.stages import CHAINED, Recipe, RLVRRecipe, Stage
 from olmes.trainers.recipes.tables import Scoring
-from olmes.trainers.rewards.watch import MET, read_alarms
 from olmes.trainers.stage import Say, finished, say_aloud
 from olmes.trainers.starting_model import model_folder
 from olmes.trainers.train import train
-from olmes.trainers.train_log import FILE as LOG
-from olmes.trainers.train_log import LogRow, read_log, step_of
+from olmes.trainers.training_page import (
+    PAGE,
+    START,
+    UNSEEN,
+    StagePlace,
+    note_chain,
+    page_line,
+    write_training_page,
+)
 
 if TYPE_CHECKING:
     from olmes.records.record import Record
     from olmes.seal.look import Look
 
 STORE = "runs"
-UNSEEN = "unseen.json"
-PAGE = "training.html"
-SCORED_START = "start.json"
-"""Names the record of the model that the chain starts from."""
 OWN = ("name", "unseen", "baseline", *CHAINED)
 
 
@@ -198,20 +200,30 @@ def run_chain(
         OlmesError: as `train`.
     """
     check_names(chain)
-    check_gate(policies(chain)[-1], out / SCORED_START if chain.baseline else None)
+    check_gate(policies(chain)[-1], out / START if chain.baseline else None)
     if chain.baseline:
         score_start(chain, out, say)
     model: Path | None = None
     for recipe in chain.stages:
         last = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
         model = model if recipe.stage == "reward" else last
-        write_page(chain, out)  # after every stage, so that a chain that is stopped has one too
     assert model is not None
     if chain.unseen is not None:
         look_once(chain, model, out, say)
-    page = write_page(chain, out)
-    say(f"the chain is done: {page or model}")
-    return page or model
+    line = page_line(lambda: write_training_page(chain.name, places_of(chain, out), out))
+    say(f"the chain is done: {model}{line}")
+    page = out / PAGE
+    return page if page.is_file() else model
+
+
+def places_of(chain: Chain, out: Path) -> list[StagePlace]:
+    """Where the stages and their records lie."""
+    return [
+        StagePlace(
+            stage=one.stage, folder=out / one.stage, store=Path(one.scoring.out or out / STORE)
+        )
+        for one in chain.stages
+    ]
 
 
 def gate_chain(chain: Chain, out: Path, *, say: Say = say_aloud) -> int:
@@ -222,7 +234,7 @@ def gate_chain(chain: Chain, out: Path, *, say: Say = say_aloud) -> int:
     """
     last = policies(chain)[-1]
     store = Path(last.scoring.out or out / STORE)
-    return gate_last(last, out / last.stage, store, out / SCORED_START, say)
+    return gate_last(last, out / last.stage, store, out / START, say)
 
 
 def policies(chain: Chain) -> list[Recipe]:
@@ -271,6 +283,7 @@ def run_stage(
     if done is not None:
         say(f"{stage} is done")
         return done
+    note_chain(chain.name, places_of(chain, out), out)
     if recipe.hardware.processes > 1 and not launched():
         launch(recipe, [*arguments, "--only", stage], say=say)
         done = finished(recipe, folder)
@@ -310,7 +323,7 @@ def last_state(chain: Chain, before: Recipe, out: Path) -> Path:
 def score_start(chain: Chain, out: Path, say: Say) -> None:
     """Score the model that the chain starts from, once."""
     first = policies(chain)[0]
-    marker = out / SCORED_START
+    marker = out / START
     if not first.scoring.target or marker.is_file() or not is_first():
         return
     say("scoring the model to start from ...")
@@ -352,45 +365,3 @@ def look_once(chain: Chain, model: Path, out: Path, say: Say) -> None:
     )
     record = evaluated(chain.unseen, model, out, look)
     jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder)}) + "\n")
-
-
-def write_page(chain: Chain, out: Path) -> Path | None:
-    """The page of the whole chain: scores of every checkpoint, and the stages' logs, in a row.
-
-    Steps are counted on from stage to stage. Without a score there is nothing to show.
-    """
-    from olmes.records.record import Record
-    from olmes.reports.checkpoints_page import write_checkpoints_page
-    from olmes.trainers.train_log import scored_rows
-
-    points: list[tuple[float, Record]] = []
-    log: list[LogRow] = []
-    alarms: list[str] = []
-    stages: list[tuple[str, float]] = []
-    offset = 0
-    if (out / SCORED_START).is_file():
-        points.append((0, Record.load(next(jsonl.read(out / SCORED_START))["record"])))
-    for recipe in chain.stages:
-        folder = out / recipe.stage
-        store = Path(recipe.scoring.out or out / STORE)
-        rows = read_log(folder / LOG) + read_log(folder / MET)
-        for step, record in scored_rows(folder, store):
-            points.append((offset + step, Record.load(record)))
-        log += [renamed(row, recipe.stage, offset) for row in rows]
-        alarms += [f"{recipe.stage}: {row['text']}." for row in read_alarms(folder)]
-        offset += max(map(step_of, rows), default=0)
-        stages.append((recipe.stage.upper(), offset))
-    if (out / UNSEEN).is_file():
-        points.append((offset, Record.load(next(jsonl.read(out / UNSEEN))["record"])))
-    if not points:
-        return None
-    return write_checkpoints_page(
-        points, out / PAGE, log=log, alarms=alarms, title=chain.name, stages=stages
-    )
-
-
-def renamed(row: LogRow, stage: str, offset: int) -> LogRow:
-    """A row of a stage's log among those of the chain: `sft/loss`, steps counted on."""
-    left = ("step", "epoch", "stderr")
-    kept = {f"{stage}/{key}": value for key, value in row.items() if key not in left}
-    return {"step": step_of(row) + offset, **kept}

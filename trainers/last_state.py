@@ -11,7 +11,7 @@ from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.processes import is_first, meet, told
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import FINAL, Prepared, about
-from olmes.trainers.started import DONE
+from olmes.trainers.stage_folder import DONE
 
 
 def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:

@@ -19,7 +19,7 @@ from olmes.trainers.data.mixture import Mixture, column, load_mixture
 from olmes.trainers.processes import is_first, same_everywhere, told
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
-from olmes.trainers.started import DONE
+from olmes.trainers.stage_folder import DONE, store_of
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.pairs import ChatTemplate, find_template
 from olmes.trainers.trl_arguments import computes_in
@@ -102,8 +102,9 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
 
 
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
-    """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
+    """The log, the hook that scores checkpoints when the recipe names a suite, and the page."""
     from olmes.trainers.train_log import TrainLog
+    from olmes.trainers.training_page import PageRefresh
     from olmes.trainers.written_by_all import WrittenByAll
 
     found: list[TrainerCallback] = [
@@ -115,6 +116,7 @@ def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
         if prepared.recipe.stage == "rlvr":
             # After the hook, which waits for the last score.
             found.append(reward_watch(prepared, hook.options.request.hash))
+    found.append(PageRefresh(prepared.recipe, prepared.out, prepared.say))
     return found
 
 
@@ -130,11 +132,6 @@ def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallba
         prepared.out, store_of(prepared.recipe, prepared.out), frozenset(trained), request_hash,
         prepared.say,
     )  # fmt: skip
-
-
-def store_of(recipe: Recipe, out: Path) -> Path:
-    """Where the records of a training's checkpoints lie; `out` is its folder."""
-    return Path(recipe.scoring.out) if recipe.scoring.out else out / "scores"
 
 
 def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:

@@ -12,9 +12,9 @@ from olmes.errors import OlmesError
 from olmes.tools import toml_tables as tables
 from olmes.trainers.checkpoints.folders import last_complete
 from olmes.trainers.recipes.stages import KINDS, Recipe
+from olmes.trainers.stage_folder import DONE
 
 RECIPE = "recipe.json"
-DONE = "done.json"
 INSTEAD = "give another --out, or remove the folder"
 """What one may do with a folder that holds another training."""
 EARLIER_PPO = {"adam_epsilon": 1e-5}

@@ -36,16 +36,25 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
             written.
     """
     check_installed()
+    from olmes.trainers.training_page import keep_page, page_line, write_stage_page
+
+    def page() -> str:
+        return page_line(lambda: write_stage_page(recipe, out))
+
     with together(recipe.hardware.wait_minutes):
         done = told("whether the training is finished", lambda: finished(recipe, out))
         if done is not None:
-            say(f"{out} is finished; nothing to do")
+            say(f"{out} is finished; nothing to do{page()}")
             return done
-        with writing(out, OUT), quiet_libraries(), refusals(recipe):
-            check_settings(recipe, out)
-            check_shared(out)
-            last = train_stage(recipe, out, say=say)
-    say(f"{recipe.stage} done: {last}")
+        try:
+            with writing(out, OUT), quiet_libraries(), refusals(recipe):
+                check_settings(recipe, out)
+                check_shared(out)
+                last = train_stage(recipe, out, say=say)
+        except BaseException:
+            keep_page(recipe, out)
+            raise
+    say(f"{recipe.stage} done: {last}{page()}")
     return last
 
 

@@ -58,7 +58,8 @@ def command(
     from olmes.trainers.launch import launch
     from olmes.trainers.processes import launched
     from olmes.trainers.recipes.files import read_recipe
-    from olmes.trainers.stage import say_aloud, store_of
+    from olmes.trainers.stage import say_aloud
+    from olmes.trainers.stage_folder import store_of
     from olmes.trainers.train import train
     from olmes.trainers.trl_table import check_table
 

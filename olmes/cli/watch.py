@@ -74,9 +74,10 @@ def command(
 ) -> int:
     """Score each checkpoint that appears in FOLDER, whatever trainer writes it.
 
-    Takes Hugging Face folders (checkpoint-N, step_N, global_step_N, epoch_N, final, or FOLDER itself)
-    once they are complete. Stop it with Ctrl-C; the same command resumes. With --once the exit status
-    is 1 when a checkpoint was refused or could not be scored.
+    Takes Hugging Face folders whose name tells a step or an epoch (checkpoint-N, global_stepN_hf,
+    iter_N, final, ...), or FOLDER itself, once they are complete, and says what it passes over. Stop
+    it with Ctrl-C; the same command resumes. With --once the exit status is 1 when a checkpoint was
+    refused or could not be scored, and when there was none.
     """
     # Imported here: `olmes --help` imports no trainer.
     from olmes.errors import OlmesError

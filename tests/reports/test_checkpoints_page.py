@@ -20,7 +20,7 @@ from olmes.records.schema import MetricScore
 from olmes.reports import checkpoint_scores as series
 from olmes.reports.charts import round_axis, tick_labels
 from olmes.reports.checkpoints_page import write_checkpoints_page
-from olmes.reports.line_charts import FRAME, LOG_POINTS, log_charts, score_chart, step_axis
+from olmes.reports.line_charts import FRAME, score_chart, step_axis
 from olmes.reports.run_page import write_run_page
 
 
@@ -203,14 +203,6 @@ def test_one_checkpoint_has_a_page(training: list[tuple[float, Record]], tmp_pat
     page = write_checkpoints_page(training[:1], tmp_path / "page.html").read_text()
     assert "over 1 checkpoint<" in page
     assert "Best checkpoints" not in page
-
-
-def test_logs_are_drawn_thinned() -> None:
-    rows = [{"step": step, "loss": float(step), "lr": 0.1, "x": 1} for step in range(1, 1001)]
-    rows[3]["loss"] = float("nan")
-    (chart,) = log_charts(step_axis([1, 1000]), rows)
-    assert chart.title == "loss"
-    assert 200 < chart.line.count("L") < LOG_POINTS
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from olmes.trainers.gating import check_gate, gate_last
 from olmes.trainers.recipes.identity import recipe_hash
 from olmes.trainers.recipes.stages import Recipe, SFTRecipe
 from olmes.trainers.recipes.tables import Gate, Scoring
-from olmes.trainers.stage import store_of
+from olmes.trainers.stage_folder import store_of
 from tests.factories import response_row, run_json, score_json, task_json, written
 
 RIGHT = [float(at % 2) for at in range(400)]

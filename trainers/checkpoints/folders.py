@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,8 @@ from pathlib import Path
 from olmes.models.checkpoint.completeness import adapter_weights, state_of, trouble_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS, WEIGHTS, weight_files
 from olmes.tools.hashing import content_hash
+from olmes.trainers.checkpoints.names import read_name
 
-FOLDER = re.compile(
-    r"(?P<kind>checkpoint|global_step|step|epoch|ckpt)[-_]?(?P<number>\d+)$|final$", re.IGNORECASE
-)
-"""Folder names of one checkpoint among several of the same training."""
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
 """Configuration, tokenizer, chat template and the trainer's log: what is kept with the weights."""
 
@@ -24,38 +20,63 @@ class CheckpointFolder:
     """A folder that is named like a checkpoint; it need not be complete."""
 
     folder: Path
+    """Where the model is, or would be: some trainers put it into a folder within."""
     step: int | None
     """Optimizer steps: what the trainer's state says, or else the name's number."""
+    epoch: int | None = None
+    """Where the name has an epoch and no step."""
+    named: str = ""
+    """Its label, where that is not the folder's own name."""
+    place: Path | None = None
+    """The folder that has the name, where the model is in one within."""
+    tokenizer: Path | None = None
+    """The folder of its tokenizer, where that is another one."""
 
     @property
     def label(self) -> str:
         """Its name among the checkpoints of the same training."""
-        return self.folder.name
+        return self.named or self.folder.name
+
+    @property
+    def order(self) -> tuple[bool, int, bool, int, str]:
+        """Sorts by step, then epoch, then name; what has no number comes last."""
+        return (
+            self.step is None, self.step or 0, self.epoch is None, self.epoch or 0, self.label,
+        )  # fmt: skip
 
 
 def checkpoints_in(folder: Path) -> list[CheckpointFolder]:
-    """The folders in `folder` that are named like checkpoints, and itself when it holds a
-    model, in the order of their steps.
+    """The checkpoints of a training that writes into `folder`: those directly in it, and itself when
+    it holds a model, in the order of their steps.
     """  # noqa: D205 (one sentence)
     try:
-        found = [path for path in folder.iterdir() if FOLDER.match(path.name) and path.is_dir()]
+        found = [path for path in folder.iterdir() if is_plain(path.name) and path.is_dir()]
     except OSError:
         return []
-    if any((folder / name).is_file() for name in ("config.json", ADAPTERS[0])):
+    if holds_model(folder):
         found.append(folder)
-    named = [checkpoint_at(path) for path in found]
-    return sorted(named, key=lambda one: (one.step is None, one.step or 0, one.label))
+    return sorted(map(checkpoint_at, found), key=lambda one: one.order)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a folder is named as a trainer names its checkpoints, with nothing added."""
+    found = read_name(name)
+    return found is not None and found.plain
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether a folder has the configuration of a model or an adapter."""
+    return any((folder / name).is_file() for name in ("config.json", ADAPTERS[0]))
 
 
 def checkpoint_at(folder: Path) -> CheckpointFolder:
     """The checkpoint a folder is."""
     folder = folder.resolve()
+    name = read_name(folder.name)
     step = state_of(folder).get("global_step")
     if not isinstance(step, int):
-        match = FOLDER.match(folder.name)
-        named = match is not None and match["kind"] and match["kind"].lower() != "epoch"
-        step = int(match["number"]) if match and named else None
-    return CheckpointFolder(folder, step)
+        step = name.step if name else None
+    return CheckpointFolder(folder, step, name.epoch if name and step is None else None)
 
 
 def last_complete(

@@ -167,7 +167,7 @@ class CheckpointScoring:
             self.options.request,
             self.options.policy,
             training=self.training,
-            tokenizer=self.options.tokenizer,
+            tokenizer=self.options.tokenizer or checkpoint.tokenizer,
             add_files=lambda folder: add_lineage(folder, lineage()),
         )
 

@@ -8,28 +8,32 @@ process that scores. A hook and a watcher of one folder share that queue, so not
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from olmes.comparison.items import SharedItems
 from olmes.errors import OlmesError
-from olmes.models.checkpoint.completeness import trouble_of
+from olmes.models.checkpoint.completeness import Trouble, sharded, trouble_of
 from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.checkpoint.lineage import LINEAGE_FILE, lineage, read_json
+from olmes.models.checkpoint.trainer_formats import format_of
 from olmes.models.hf.model import HFModel
 from olmes.tools.locks import Presence
 from olmes.trainers.checkpoints.best import publish
-from olmes.trainers.checkpoints.folders import CheckpointFolder, checkpoints_in
+from olmes.trainers.checkpoints.folders import CheckpointFolder
 from olmes.trainers.checkpoints.lineage import Steps
 from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.scoring import CheckpointScoring, ScoringOptions
+from olmes.trainers.checkpoints.search import Found, checkpoints_within, has_weights
 
 Sizes = tuple[tuple[str, int, int], ...]
 """Name, size and time of every file of a folder."""
 SETTLE_SECONDS = 2.0
 """Between the two scans of `once`."""
 TICK_SECONDS = 0.5
+SHOWN = 8
+"""Names in a sentence about what is passed over."""
 
 
 class FolderWatch:
@@ -63,6 +67,8 @@ class FolderWatch:
         self.seen: dict[Path, Sizes] = {}
         self.refused: dict[Path, tuple[Sizes, str]] = {}
         """Folders that have settled, and why they cannot be scored."""
+        self.told: set[str] = set()
+        """What was said of folders that are passed over."""
 
     @property
     def queue(self) -> Queue:
@@ -71,19 +77,38 @@ class FolderWatch:
 
     def scan(self) -> None:
         """Queue what is complete and has not changed since the last scan; report a refusal once."""
-        for one in checkpoints_in(self.folder):
+        found = checkpoints_within(self.folder, store=Path(self.scoring.options.request.out))
+        self.tell(found)
+        there = {one.folder for one in found.checkpoints}
+        self.refused = {path: why for path, why in self.refused.items() if path in there}
+        for one in found.checkpoints:
             sizes = sizes_of(one.folder)
             settled = self.seen.get(one.folder) == sizes
             self.seen[one.folder] = sizes
             if not settled or self.refused.get(one.folder, (None, ""))[0] == sizes:
                 continue
-            trouble = trouble_of(one.folder, tokenizer=self.scoring.options.tokenizer is None)
+            trouble = self.trouble(one)
             if trouble is None:
                 self.take(one)
             else:
                 self.refused[one.folder] = sizes, trouble.reason
                 again = "" if trouble.lasting else "; it is checked again when it changes"
                 self.say(f"{one.label} is not taken: {trouble.reason}{again}")
+
+    def tell(self, found: Found) -> None:
+        """Say what is passed over, each once."""
+        for line in passed_over(self.folder, found):
+            if line not in self.told:
+                self.told.add(line)
+                self.say(line)
+
+    def trouble(self, one: CheckpointFolder) -> Trouble | None:
+        """Why a checkpoint cannot be scored."""
+        lent = self.scoring.options.tokenizer or one.tokenizer
+        trouble = trouble_of(one.folder, tokenizer=lent is None)
+        if trouble is not None and one.place and not has_weights(one.folder):
+            return sharded(one.place) or trouble
+        return trouble
 
     def take(self, one: CheckpointFolder) -> None:
         """Stage a checkpoint and queue it; report where that fails."""
@@ -145,6 +170,38 @@ class FolderWatch:
         finally:
             presence.leave()
             self.scoring.process.stop()
+
+
+def passed_over(folder: Path, found: Found) -> list[str]:
+    """What a user should know of a folder besides the checkpoints that are taken from it."""
+    lines = list(found.twice)
+    if not found.checkpoints and not found.passed_over:
+        lines.append(f"there is nothing to score in {folder} yet: it holds no folder")
+    elif not found.checkpoints:
+        hint = f"; {named(found.models)} holds a model: give that folder" if found.models else ""
+        file = next((folder / n for n in found.passed_over if (folder / n).is_file()), None)
+        whose = format_of(file) if file is not None and not hint else None
+        if whose is not None and file is not None:
+            hint = f"; {file.name} is {whose.name}: {whose.remedy}"
+        lines.append(
+            "no folder here is named like a checkpoint (checkpoint-20, step_20, epoch_2, final); "
+            f"found: {named(found.passed_over)}{hint}"
+        )
+    elif found.models:
+        lines.append(f"passed over, as no step is in the name: {named(found.models)}")
+    if len(found.trainings) > 1:
+        lines.append(
+            f"checkpoints of {len(found.trainings)} trainings are here "
+            f"({named([name or 'without a name' for name in found.trainings])}): each watched by "
+            "itself has a curve of its own"
+        )
+    return lines
+
+
+def named(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def sizes_of(folder: Path) -> Sizes:

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.fingerprint import ADAPTERS, TOKENIZERS, weight_files
+from olmes.models.checkpoint.trainer_formats import format_of
 from olmes.models.checkpoint.weight_files import incomplete_reason
 from olmes.types import JsonObject
 
 STATE = "trainer_state.json"
 """What a Hugging Face trainer writes last into a checkpoint."""
 LARGE = 1 << 20
-SHARDS = {
-    "FSDP": ("pytorch_model_fsdp*", "*.distcp", ".metadata"),
-    "DeepSpeed": ("global_step*", "*_model_states.pt", "zero_pp_rank_*", "mp_rank_*"),
-}
-REMEDIES = {
-    "FSDP": "set fsdp_config's state_dict_type to FULL_STATE_DICT, or join the shards with "
-    "`accelerate merge-weights`",
-    "DeepSpeed": "set stage3_gather_16bit_weights_on_model_save, or join the shards with the "
-    "checkpoint's own zero_to_fp32.py",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +78,7 @@ def trouble_of(
 
 def state_trouble(folder: Path, weights: list[Path], *, in_order: bool) -> Trouble | None:
     """Whether a Hugging Face trainer finished its save."""
-    if not folder.name.lower().startswith("checkpoint"):
+    if not re.fullmatch(r"checkpoint-\d+", folder.name.lower()):
         return None
     if "global_step" not in state_of(folder):
         return Trouble(
@@ -99,13 +92,13 @@ def state_trouble(folder: Path, weights: list[Path], *, in_order: bool) -> Troub
 
 
 def sharded(folder: Path) -> Trouble | None:
-    """The trouble of a folder that has the shards of a trainer instead of a model's weights."""
-    for kind, patterns in SHARDS.items():
-        if any(next(folder.glob(pattern), None) is not None for pattern in patterns):
-            return Trouble(
-                f"it has {kind} shards and no model weights; {REMEDIES[kind]}", lasting=True
-            )
-    return None
+    """The trouble of a folder that has what a trainer resumes from instead of a model's weights."""
+    found = format_of(folder)
+    if found is None:
+        return None
+    path = shlex.quote(str(folder))
+    remedy = found.remedy.replace("CHECKPOINT", path)
+    return Trouble(f"it has {found.name} and no model weights; {remedy}", lasting=True)
 
 
 def adapter_weights(folder: Path) -> list[Path]:

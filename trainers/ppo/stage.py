@@ -111,6 +111,7 @@ def ppo_config(recipe: RLVRRecipe, rows: int) -> PPOConfig:
         max_completion_length=recipe.max_completion_length,
         max_prompt_length=recipe.max_prompt_length,
         device=hardware.device,
+        wait_minutes=hardware.wait_minutes,
         mixed_precision=PRECISIONS[hardware.precision],
         shard=hardware.strategy == "fsdp",
         gradient_checkpointing=hardware.gradient_checkpointing,

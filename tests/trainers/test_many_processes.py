@@ -189,6 +189,32 @@ def test_a_stopped_process_is_named_and_not_waited_for_for_ever(
     assert "internal error" not in text
 
 
+def children(process: int) -> list[int]:
+    """The processes that a process has spawned for itself."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(one) for one in found if "spawn_main" in Path(f"/proc/{one}/cmdline").read_text()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_stopped_generator_is_named_and_replaced(
+    start: Train, workshop: Workshop, processes: int
+) -> None:
+    sets = ["ppo.asynchronous=true", "hardware.wait_minutes=0.1", "optimization.max_steps=60"]
+    running = start("ppo", "out", processes, sets)
+    log = workshop.folder / "out/train_log.jsonl"
+    end = time.monotonic() + 120
+    while not (log.is_file() and log.read_text().count("\n") > 2):
+        assert time.monotonic() < end, running.text()
+        time.sleep(0.01)
+    [generator] = children(running.processes[0])
+    os.kill(generator, signal.SIGSTOP)
+    text = running.good(200)
+    assert f"generator process {generator} has shown no sign of life for" in text
+    assert "it is replaced" in text
+    assert json.loads((workshop.folder / "out/done.json").read_text())["step"] == 60
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["dpo", "ppo"])
 def test_the_true_launcher(start: Train, workshop: Workshop, stage: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from olmes.errors import OlmesError
-from olmes.trainers.processes import local_rank, named, rank, world_size
+from olmes.trainers.ranks import local_rank, named, rank, say, world_size
 
 T = TypeVar("T")
 SPOKEN = 30.0
@@ -38,15 +38,8 @@ class Failure:
         self.text = text
 
 
-def say(line: str) -> None:
-    """A line on standard error, whichever process this is."""
-    print(f"olmes: {line}", file=sys.stderr, flush=True)
-
-
 def connect(limit: float) -> Any:
-    """The store of the address that the launcher has set.
-
-    Where the launcher serves none, the first process does.
+    """The store at the launcher's address, served by the first process where no launcher does.
 
     Raises:
         OlmesError: nobody answers within `limit` seconds.
@@ -96,6 +89,8 @@ class Meeting:
         self.limit = limit
         self.store = connect(limit)
         self.count = 0
+        self.old: list[str] = []
+        """Keys that may be removed once all have come further."""
         self.life = Life(self)
 
     def patience(self, limit: float) -> None:
@@ -109,7 +104,8 @@ class Meeting:
 
     def told(self, what: str, decide: Callable[[], T]) -> T:
         """See `processes.told`."""
-        key = self.next_key("told")
+        key = self.next_key("answer")
+        self.old.append(key)
         if rank() == 0:
             self.at_work_on(what)
             try:
@@ -133,7 +129,12 @@ class Meeting:
         self.store.set(keys[rank()], pickle.dumps(mine))
         self.wait(keys, what)
         values = (self.store.get(key) for key in keys.values())
-        return [pickle.loads(value) for value in values]  # noqa: S301 (of our own processes)
+        found = [pickle.loads(value) for value in values]  # noqa: S301 (of our own processes)
+        # Who is here has read all that was before; the store lives as long as the training.
+        old, self.old = self.old, list(keys.values())
+        for key in old if rank() == 0 else []:
+            self.store.delete_key(key)
+        return found
 
     def next_key(self, kind: str) -> str:
         """A key that all processes come to at the same point."""
@@ -254,6 +255,7 @@ class Life(threading.Thread):
             # Its own connection: that of the meeting may be in the middle of a call.
             store = connect(self.meeting.limit)
             store.set(f"{prefix}/who/{rank()}", named())
+            store.set(f"{prefix}/process/{rank()}", str(os.getpid()))
             while True:
                 store.add(f"{prefix}/life/{rank()}", 1)
                 store.set(f"{prefix}/doing/{rank()}", self.doing)
@@ -298,6 +300,7 @@ class Life(threading.Thread):
                 f"{name} has shown no sign of life for {shown(silent)}{self.place(store, number)}"
             )
             if silent >= self.meeting.limit:
+                self.end_neighbour(store, number)
                 yield (
                     f"{what}; this training ends. See what stopped it; the same command resumes from "
                     "the last checkpoint."
@@ -305,6 +308,13 @@ class Life(threading.Thread):
             if now - self.told_of.get(number, 0) >= self.meeting.spoken and self.speaks(number):
                 self.told_of[number] = now
                 say(f"{what}; it is waited for up to {shown(self.meeting.limit)}")
+
+    def end_neighbour(self, store: Any, number: int) -> None:
+        """End a stopped process of this machine, for which its launcher would wait."""
+        key = f"{self.meeting.prefix}/process/{number}"
+        if number in neighbours() and self.speaks(number) and store.check([key]):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(int(store.get(key)), signal.SIGKILL)
 
     def speaks(self, missing: int) -> bool:
         """Whether this process says it for its machine."""

@@ -13,56 +13,25 @@ nothing of who is missing, and need the devices.
 from __future__ import annotations
 
 import atexit
-import os
 import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from olmes.errors import OlmesError
-
-if TYPE_CHECKING:
-    from olmes.trainers.meeting import Meeting
+from olmes.trainers.meeting import Meeting
+from olmes.trainers.ranks import is_first as is_first
+from olmes.trainers.ranks import launched as launched
+from olmes.trainers.ranks import local_rank as local_rank
+from olmes.trainers.ranks import rank as rank
+from olmes.trainers.ranks import world_size as world_size
 
 T = TypeVar("T")
 WAIT_MINUTES = 30.0
 """How long is waited for a process without a sign of life, where no recipe says."""
 BROKEN = re.compile(r"(?i)\b(gloo|nccl|hccl|connection (closed|reset|refused)|broken pipe|peer)\b")
 """What the collectives of torch say when another process has gone."""
-
-
-def rank() -> int:
-    """The number of this process among those that train together, from 0."""
-    return int(os.environ.get("RANK", "0")) if launched() else 0
-
-
-def world_size() -> int:
-    """How many processes train together, over all machines."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if launched() else 1
-
-
-def local_rank() -> int:
-    """The number of this process among those of its machine, from 0."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-def is_first() -> bool:
-    """Whether this is the first of the processes that train together."""
-    return rank() == 0
-
-
-def launched() -> bool:
-    """Whether a launcher has started this process.
-
-    By its local rank: a cluster may set RANK and WORLD_SIZE for whatever runs on its machines.
-    """
-    return "LOCAL_RANK" in os.environ
-
-
-def named() -> str:
-    """This process as others name it."""
-    return f"rank {rank()} (host {socket.gethostname()}, process {os.getpid()})"
 
 
 class Current:
@@ -80,8 +49,6 @@ def meeting() -> Meeting:
         OlmesError: the first process does not answer.
     """
     if Current.meeting is None:
-        from olmes.trainers.meeting import Meeting
-
         Current.opened += 1
         Current.meeting = Meeting(Current.opened, WAIT_MINUTES * 60)
         atexit.register(part)

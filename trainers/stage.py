@@ -142,7 +142,11 @@ def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
     from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 
     scoring = recipe.scoring
-    given: dict[str, Any] = {"out": store_of(recipe, prepared.out), **scoring.options}
+    given: dict[str, Any] = {
+        "out": store_of(recipe, prepared.out),
+        "wait_minutes": recipe.hardware.wait_minutes,
+        **scoring.options,
+    }
     for name in ("limit", "data", "settings"):
         if getattr(scoring, name):
             given[name] = getattr(scoring, name)

@@ -16,6 +16,7 @@ from olmes.trainers.chain import read_chain, run_chain, run_stage
 from olmes.trainers.launch import launch_line, shown
 from olmes.trainers.recipes.files import read_recipe
 from olmes.trainers.train_log import scored_rows
+from olmes.trainers.trl_arguments import on_processor, sharding
 
 CHAIN = """
 name = "toy"
@@ -144,26 +145,48 @@ def test_a_stage_whose_start_is_missing_is_refused(chain_file: Path, tmp_path: P
         ), "sft", tmp_path)  # fmt: skip
 
 
-def test_the_launch_line(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = read_recipe("tulu3-8b-sft", "sft")
+def test_the_launch_line_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it has GPUs is not asked: what is computed on is decided where it runs."""
+    import torch
+
     arguments = ["train", "sft", "tulu3-8b-sft"]
-    monkeypatch.setattr("olmes.trainers.launch.on_processor", lambda _: False)
-    line = shown(launch_line(recipe, arguments))
-    assert line.startswith("accelerate launch --num_processes 8 --num_machines 1")
-    assert "--use_deepspeed --zero_stage 3 --zero3_save_16bit_model true" in line
-    assert "--gradient_accumulation_steps 16" in line
-    assert line.endswith("-m olmes train sft tulu3-8b-sft")
-    sharded = read_recipe(
-        "tulu3-8b-sft", "sft", {"hardware.strategy": "fsdp", "hardware.machines": "2"}
-    )
-    line = shown(launch_line(sharded, arguments))
-    assert "--fsdp_state_dict_type FULL_STATE_DICT" in line
-    assert "--machine_rank $RANK --main_process_ip $HOST" in line
-    # PPO cuts the weights itself, so it is launched as plain processes.
-    line = shown(launch_line(read_recipe("tulu3-8b-rlvr", "rlvr"), ["train", "rlvr", "x"]))
-    assert line.startswith("accelerate launch --num_processes 7 --num_machines 1")
-    assert "--multi_gpu" in line
-    assert "fsdp" not in line
+    lines = []
+    for there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        lines.append(shown(launch_line(read_recipe("tulu3-8b-sft", "sft"), arguments)))
+    assert lines[0] == lines[1]
+    assert lines[0].startswith("torchrun --nproc_per_node 8 --nnodes 1 --standalone -m olmes train")
+    sets = {"hardware.strategy": "fsdp", "hardware.machines": "2"}
+    line = shown(launch_line(read_recipe("tulu3-8b-sft", "sft", sets), arguments))
+    assert "--nproc_per_node 4 --nnodes 2 --node_rank $RANK --master_addr $HOST" in line
+    uneven = {"hardware.machines": "3"}
+    with pytest.raises(OlmesError, match="do not spread evenly"):
+        launch_line(read_recipe("tulu3-8b-sft", "sft", uneven), arguments)
+
+
+def test_the_strategy_is_given_to_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    sets = {"hardware.strategy": "fsdp"}
+    given: Any = sharding(read_recipe("tulu3-8b-sft", "sft", sets))
+    assert given["fsdp"] is True
+    assert given["fsdp_config"]["state_dict_type"] == "FULL_STATE_DICT"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    given = sharding(read_recipe("tulu3-8b-sft", "sft"))
+    zero = given["deepspeed"]["zero_optimization"]
+    assert zero == {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True}
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(OlmesError, match=r"pip install 'olmes\[deepspeed\]'"):
+        sharding(read_recipe("tulu3-8b-sft", "sft"))
+
+
+def test_a_gpu_that_is_not_there_is_refused(workshop: Any) -> None:
+    import torch
+
+    assert not torch.cuda.is_available()
+    recipe = workshop.recipe("sft", hardware={"device": "cuda"})
+    with pytest.raises(OlmesError, match="has no GPU"):
+        on_processor(recipe)
 
 
 @pytest.mark.slow

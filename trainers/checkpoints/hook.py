@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ from olmes.trainers.checkpoints.device import free_device
 from olmes.trainers.checkpoints.folders import CheckpointFolder, checkpoint_at, checkpoints_in
 from olmes.trainers.checkpoints.lineage import LineageValue, Steps, add_lineage, base_of, steps_of
 from olmes.trainers.checkpoints.manifest import Keep
-from olmes.trainers.checkpoints.process import JobSubmission
+from olmes.trainers.checkpoints.process import JobSubmission, scoring_command
 from olmes.trainers.checkpoints.request import EvalRequest, Policy, absolute
 from olmes.trainers.checkpoints.scoring import CheckpointScoring, HookOptions, Where
 
@@ -82,6 +83,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         retry_delay: of `ScoringOptions`.
         keep: of `ScoringOptions`.
         push: of `ScoringOptions`.
+        wait_minutes: of `ScoringOptions`.
         where: of `HookOptions`, as are the next ones.
         command: of `HookOptions`.
         threads: of `HookOptions`.
@@ -120,6 +122,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         wait_at_end: bool = True,
         about: Mapping[str, LineageValue] | None = None,
         push: str = "",
+        wait_minutes: float = 30.0,
     ) -> None:
         request = EvalRequest(
             target=absolute(suite) if isinstance(suite, str) else tuple(map(absolute, suite)),
@@ -144,6 +147,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             retry_delay=retry_delay,
             keep=keep,
             push=push,
+            wait_minutes=wait_minutes,
             where=where,
             command=command,
             threads=threads,
@@ -308,10 +312,10 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         """Wait for the scores, which is not counted as a cost: it was asked for."""
         began = time.perf_counter()
         try:
-            if not scoring.wait(POLL_SECONDS):
+            if why := scoring.wait(POLL_SECONDS):
                 say(
-                    f"the scoring process does not start, so {len(scoring.queue.waiting())} "
-                    f"checkpoints are not scored; see {scoring.folder}/scorer.log"
+                    f"{why}; the training continues without {len(scoring.queue.waiting())} scores. "
+                    f"Score them by: {shlex.join(scoring_command(scoring.folder, '--drain'))}"
                 )
         finally:
             self.seconds -= time.perf_counter() - began

@@ -104,6 +104,17 @@ class ScoringProcess:
                 start_new_session=self.detached,
             )
 
+    @property
+    def number(self) -> str:
+        """Of the process that was started last; empty for none."""
+        return "" if self.process is None else str(self.process.pid)
+
+    def kill(self) -> None:
+        """End ours, which may be stopped and deaf to everything else."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def stop(self) -> None:
         """End ours; the next one resumes what it was working on."""
         if self.process is not None and self.process.poll() is None:

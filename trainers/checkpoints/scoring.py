@@ -22,8 +22,11 @@ from olmes.trainers.checkpoints.process import ScoringProcess, submission
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.reporting import ScoreReporter
 from olmes.trainers.checkpoints.request import POLICIES, EvalRequest, Policy, training_folder
+from olmes.trainers.checkpoints.sign_of_life import Sight
 
 Where = Literal["process", "pause", "command"]
+SPOKEN = 30.0
+"""Seconds between two lines about what is waited for."""
 WHERES: tuple[Where, ...] = ("process", "pause", "command")
 
 
@@ -44,6 +47,8 @@ class ScoringOptions:
     """Seconds before the first of them, doubled for each further one."""
     keep: Keep = "best"
     """Which checkpoints keep their staged files once they are scored: the `best`, `all` or `none`."""
+    wait_minutes: float = 30.0
+    """How long is waited for scores while the scoring process shows no sign of life."""
     push: str = ""
     """Address of a results server that shows the scoring live and gets the records; the token is
     $OLMES_TOKEN's."""
@@ -56,6 +61,8 @@ class ScoringOptions:
         """
         one_of("policy", self.policy, POLICIES)
         one_of("keep", self.keep, KEEPS)
+        if not self.wait_minutes > 0:
+            raise OlmesError(f"wait_minutes={self.wait_minutes} must be above 0.")
         if self.push:
             check_url(self.push)
         self.request.check()
@@ -123,6 +130,7 @@ class CheckpointScoring:
         self.queue = Queue(self.folder)
         self.process = ScoringProcess(self.folder, threads=threads, detached=detached, drain=paused)
         self.paused = paused
+        self.say = say
         self.reporter = ScoreReporter(self.queue, say)
 
     def write_training(self) -> None:
@@ -188,19 +196,36 @@ class CheckpointScoring:
                 free_memory()
             self.process.keep_alive(self.queue.progress())
 
-    def wait(self, tick: float) -> bool:
-        """Until nothing waits; False where the scoring process does not start.
+    def wait(self, tick: float) -> str:
+        """Until nothing waits; says every so often for what.
 
         Args:
             tick: seconds between two looks at the queue.
+
+        Returns:
+            Why the wait was given up: the scoring process does not start, or has stopped; empty
+            where nothing waits any more.
         """
-        while self.queue.waiting():
+        limit = self.options.wait_minutes * 60
+        pause = min(SPOKEN, limit / 3)
+        sight, line = Sight(self.folder), time.monotonic() + pause
+        while waiting := len(self.queue.waiting()):
             self.serve()
             self.reporter.report()
             if self.process.hopeless:
-                return False
+                return f"the scoring process does not start; see {self.folder}/scorer.log"
+            silent = sight.silent()
+            who = f"the scoring process {sight.process or self.process.number}".rstrip()
+            if silent > limit:
+                # It would hold the lock, and nobody could score after it.
+                self.process.kill()
+                return f"{who} has shown no sign of life for {silent:.0f} s"
+            if time.monotonic() >= line:
+                line = time.monotonic() + pause
+                scores = "1 score" if waiting == 1 else f"{waiting} scores"
+                self.say(f"waiting for {scores} ({who}, last sign of life {silent:.0f} s ago)")
             time.sleep(tick)
-        return True
+        return ""
 
 
 def one_of(name: str, value: str, known: Sequence[str]) -> None:

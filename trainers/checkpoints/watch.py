@@ -141,7 +141,7 @@ class FolderWatch:
         time.sleep(min(SETTLE_SECONDS, self.interval))
         self.scan()
         try:
-            scored = self.scoring.wait(TICK_SECONDS)
+            why = self.scoring.wait(TICK_SECONDS)
         finally:
             self.scoring.process.stop()
         # The process may have been stopped between the end of its last job and writing it down.
@@ -149,10 +149,8 @@ class FolderWatch:
             publish(self.queue, Training.read(self.scoring.folder), SharedItems(each=True))
         self.scoring.reporter.report()
         self.scoring.reporter.report_best()
-        if not scored:
-            raise OlmesError(
-                f"the scoring process does not start; see {self.scoring.folder}/scorer.log."
-            )
+        if why:
+            raise OlmesError(f"{why}.")
         return self.queue.jobs()
 
     def forever(self) -> None:

@@ -42,6 +42,7 @@ from olmes.trainers.checkpoints.manifest import Training
 from olmes.trainers.checkpoints.queue import Job, Queue
 from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.results import ScoreResult
+from olmes.trainers.checkpoints.sign_of_life import SignsOfLife
 from olmes.trainers.checkpoints.staging import sweep
 
 POLL_SECONDS = 0.5
@@ -105,6 +106,7 @@ class Scorer:
         if only is None:
             self.publish()
             self.push()
+        signs = SignsOfLife(folder) if only is None else None
         while True:
             taken = self.queue.take(only)
             if taken is not None:
@@ -121,6 +123,8 @@ class Scorer:
                 time.sleep(POLL_SECONDS)
         self.warm.release()
         self.scorers.close()
+        if signs is not None:
+            signs.end()
         if lock is not None:
             lock.release()
 

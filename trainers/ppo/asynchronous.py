@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from olmes.trainers.ppo.config import PPOConfig
+from olmes.trainers.ppo.devices import SPREAD
 from olmes.trainers.ppo.learner import Learner
 from olmes.trainers.ppo.processes import ProcessWorkers, Workers
 from olmes.trainers.ppo.rollout import Prompts, Rollout, Sampling, orders_of
 from olmes.trainers.ppo.worker import GeneratorRecipe, MakeGenerator
+from olmes.trainers.processes import told
 
 
 class Asynchronous:
@@ -42,8 +44,13 @@ class Asynchronous:
         from accelerate.utils import broadcast_object_list
 
         shared: list[Any] = [None]
-        if self.workers is not None:
-            shared = [self.collect(self.workers, update)]
+
+        def collect() -> None:
+            if self.workers is not None:
+                shared[0] = self.collect(self.workers, update)
+
+        # The wait is not within a collective, which would end it after a time of its own.
+        told(f"the rollouts of update {update + 1}", collect)
         if self.learner.accelerator.num_processes > 1:
             broadcast_object_list(shared)
         rollouts: list[Rollout] = shared[0]
@@ -104,11 +111,12 @@ def start_workers(
     """Start the generators that the configuration names: processes here, or actors of Ray."""
     device = config.generator_device or default_device(config)
     recipe = generator_recipe(config, learner, prompts, sampling, make, device)
+    limit = config.wait_minutes * 60
     if config.carrier == "ray":
         from olmes.trainers.ppo.ray_actors import RayWorkers
 
-        return RayWorkers(recipe, weights, start, config.generators, config.restarts)
-    return ProcessWorkers(recipe, weights, start, config.generators, config.restarts)
+        return RayWorkers(recipe, weights, start, config.generators, config.restarts, limit)
+    return ProcessWorkers(recipe, weights, start, config.generators, config.restarts, limit)
 
 
 def generator_recipe(
@@ -126,8 +134,8 @@ def generator_recipe(
 
 
 def default_device(config: PPOConfig) -> str:
-    """The last of several GPUs, which is left to the generators; else the CPU."""
+    """GPUs, where there are several or a cluster may have them; else the CPU."""
     import torch
 
     count = 0 if config.device == "cpu" else torch.cuda.device_count()
-    return f"cuda:{count - 1}" if count > 1 else "cpu"
+    return SPREAD if count > 1 else "cpu"

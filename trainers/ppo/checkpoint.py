@@ -91,6 +91,12 @@ def remove_leftovers(output_dir: Path) -> None:
         shutil.rmtree(leftover)
 
 
+def begin(output_dir: Path, config: PPOConfig, data: str) -> Path | None:
+    """Remove what a killed save left, and find what a run resumes from, as `latest`."""
+    remove_leftovers(output_dir)
+    return latest(output_dir, config, data)
+
+
 def latest(output_dir: Path, config: PPOConfig, data: str) -> Path | None:
     """The checkpoint a run resumes from; None for a new run.
 

@@ -28,6 +28,7 @@ REPLACEABLE = frozenset(
         "carrier",
         "device",
         "restarts",
+        "wait_minutes",
     }
 )
 """Settings a resumed run may change: they decide speed, memory and disk, not what is learned."""
@@ -145,6 +146,8 @@ class PPOConfig:
     """Asynchronous: what carries the generators; `ray` on a cluster."""
     restarts: int = 3
     """Asynchronous: times in a row a generator may die before the run gives up."""
+    wait_minutes: float = 30.0
+    """Asynchronous: how long a generator may show no sign of life until it is replaced."""
 
     seed: int = 0
     """Fixes the order of prompts, sampling, minibatches and the value head."""
@@ -225,6 +228,6 @@ POSITIVE = (
     "updates", "batch_size", "generations", "updates_per_batch", "minibatches", "micro_batch_size",
     "learning_rate", "adam_epsilon", "max_grad_norm", "temperature", "max_completion_length",
     "max_prompt_length", "generation_batch_size", "queue_size", "importance_cap", "generators",
-    "save_every", "clip", "value_clip", "engine_memory",
+    "save_every", "wait_minutes", "clip", "value_clip", "engine_memory",
 )  # fmt: skip
 NOT_NEGATIVE = ("beta", "value_coef", "weight_decay", "max_staleness", "restarts")

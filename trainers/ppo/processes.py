@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -9,9 +10,14 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from olmes.errors import OlmesError
+from olmes.trainers.ppo.devices import recipe_on
 from olmes.trainers.ppo.rollout import Order, Rollout
+from olmes.trainers.ppo.waiting import Sight, Waiting
 from olmes.trainers.ppo.weights import SharedWeights
 from olmes.trainers.ppo.worker import GeneratorRecipe, WorkerFailure, serve
+
+PAUSE = 0.2
+"""Seconds between two looks at who is waited for."""
 
 
 class Workers(Protocol):
@@ -55,6 +61,7 @@ class ProcessWorker:
         self, recipe: GeneratorRecipe, weights: SharedWeights, restarts: int,
         deliver: Callable[[list[Rollout] | BaseException], None],
     ) -> None:  # fmt: skip
+        import torch
         from torch import multiprocessing
 
         self.context = multiprocessing.get_context("spawn")
@@ -68,6 +75,8 @@ class ProcessWorker:
         self.process: Any = None
         self.closing = False
         self.restarted = 0
+        self.beats = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self.sight = Sight(lambda: int(self.beats[0]))
         self.start()
         self.thread = threading.Thread(target=self.watch, name="ppo-generator", daemon=True)
         self.thread.start()
@@ -76,7 +85,7 @@ class ProcessWorker:
         """Start a process and order everything that is owed."""
         ours, theirs = self.context.Pipe()
         process = self.context.Process(
-            target=serve, args=(theirs, self.recipe, self.weights), daemon=True
+            target=serve, args=(theirs, self.recipe, self.weights, self.beats), daemon=True
         )
         with self.lock:
             if self.closing:
@@ -85,6 +94,7 @@ class ProcessWorker:
             # Ours to close: the pipe must end when the process does.
             theirs.close()
             self.process, self.connection = process, ours
+            self.sight = Sight(lambda: int(self.beats[0]))
             for order in self.owed:
                 self.send(order)
 
@@ -126,6 +136,16 @@ class ProcessWorker:
                 self.owed.pop(0)
             self.deliver(answer)
 
+    def replace(self) -> None:
+        """Kill the process; `watch` starts another, which gets what this one owed."""
+        with self.lock:
+            self.process.kill()
+
+    @property
+    def name(self) -> str:
+        """It, as a line names it."""
+        return f"generator process {self.process.pid}"
+
     def close(self) -> None:
         """Kill the process: it holds nothing that is not ordered again."""
         with self.lock:
@@ -146,12 +166,16 @@ class ProcessWorkers:
         version: int,
         count: int,
         restarts: int,
+        limit: float = math.inf,
     ) -> None:
+        """Args: `limit`: seconds without a sign of life after which a process is replaced."""
+        self.waiting = Waiting(limit)
         self.results: queue.SimpleQueue[list[Rollout] | BaseException] = queue.SimpleQueue()
         self.weights = SharedWeights(weights)
         self.weights.write(weights, version)
         self.workers = [
-            ProcessWorker(recipe, self.weights, restarts, self.results.put) for _ in range(count)
+            ProcessWorker(recipe_on(recipe, i), self.weights, restarts, self.results.put)
+            for i in range(count)
         ]
 
     @property
@@ -165,14 +189,33 @@ class ProcessWorkers:
 
     def receive(self) -> list[Rollout]:
         """See `Workers.receive`."""
-        answer = self.results.get()
+        self.waiting.begin()
+        while True:
+            try:
+                answer = self.results.get(timeout=PAUSE)
+                break
+            except queue.Empty:
+                self.look()
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
+    def look(self) -> None:
+        """Say what is waited for, and replace a process that gives no sign of life."""
+        owing = [worker for worker in self.workers if worker.owed]
+        for worker in self.waiting.look([(one.name, one.sight, one) for one in owing]):
+            worker.replace()
+
     def publish(self, weights: Mapping[str, Any], version: int) -> None:
         """Write the weights into the shared memory."""
-        self.weights.write(weights, version)
+        self.waiting.begin()
+        # A process that was stopped while it read them has their lock.
+        self.weights.write(weights, version, self.look_at_all)
+
+    def look_at_all(self) -> None:
+        """As `look`, at those too that owe nothing."""
+        for worker in self.waiting.look([(one.name, one.sight, one) for one in self.workers]):
+            worker.replace()
 
     def close(self) -> None:
         """End all processes."""

@@ -6,15 +6,20 @@ none is named.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.ray.cluster import quiet_ray
 from olmes.trainers.ppo.rollout import Order, Rollout
+from olmes.trainers.ppo.waiting import Sight, Waiting
 from olmes.trainers.ppo.worker import GenerationWorker, GeneratorRecipe
 
+PAUSE = 0.2
+"""Seconds between two looks at who is waited for."""
 NEWS = "news"
 """The actors' thread that hears of new weights; the other one generates."""
 
@@ -34,6 +39,9 @@ class Actor:
     def notice(self, version: int, boxed: list[Any]) -> None:
         """Remember where a version's weights are; in a list, so that Ray does not fetch them."""
         self.newest = max(self.newest, (version, boxed[0]), key=lambda pair: pair[0])
+
+    def alive(self) -> None:
+        """Answer, in the thread that generates nothing."""
 
     def generate(self, order: Order) -> list[Rollout]:
         """Rollouts for an order, with the newest weights."""
@@ -63,7 +71,10 @@ class RayWorkers:
         version: int,
         count: int,
         restarts: int,
+        limit: float = math.inf,
     ) -> None:
+        """Args: `limit`: seconds without a sign of life after which an actor is replaced."""
+        self.waiting = Waiting(limit)
         try:
             ray = self.ray = quiet_ray()
         except ImportError as error:
@@ -85,12 +96,32 @@ class RayWorkers:
         self.reference: Any = None
         self.publish(weights, version)
         self.actors = [self.start() for _ in range(count)]
+        self.sights = [self.sight(actor) for actor in self.actors]
 
     def start(self) -> Any:
         """An actor that knows of the newest weights."""
-        gpus = 1 if self.recipe.device.startswith("cuda") else 0
-        remote = self.ray.remote(num_gpus=gpus, concurrency_groups={NEWS: 1})(Actor)
-        return remote.remote(self.recipe, self.version, [self.reference])
+        on_gpu = self.recipe.device.startswith("cuda")
+        remote = self.ray.remote(num_gpus=int(on_gpu), concurrency_groups={NEWS: 1})(Actor)
+        # Ray gives an actor sight of its own GPU alone, whatever its number on the machine.
+        recipe = replace(self.recipe, device="cuda:0") if on_gpu else self.recipe
+        return remote.remote(recipe, self.version, [self.reference])
+
+    def sight(self, actor: Any) -> Sight:
+        """An actor's signs of life: how often it has answered."""
+        answered = 0
+
+        def asked() -> Any:
+            return actor.alive.options(concurrency_group=NEWS).remote()
+
+        question = asked()
+
+        def count() -> int:
+            nonlocal answered, question
+            if self.ray.wait([question], timeout=0)[0]:
+                answered, question = answered + 1, asked()
+            return answered
+
+        return Sight(count)
 
     def submit(self, order: Order) -> None:
         """To the actor that owes least."""
@@ -105,8 +136,12 @@ class RayWorkers:
 
     def receive(self) -> list[Rollout]:
         """See `Workers.receive`."""
+        self.waiting.begin()
         while True:
-            done, _ = self.ray.wait(list(self.owed), num_returns=1)
+            done, _ = self.ray.wait(list(self.owed), num_returns=1, timeout=PAUSE)
+            if not done:
+                self.look()
+                continue
             index, _ = self.owed[done[0]]
             try:
                 rollouts: list[Rollout] = self.ray.get(done[0])
@@ -117,6 +152,15 @@ class RayWorkers:
             self.deaths = 0
             return rollouts
 
+    def look(self) -> None:
+        """Say what is waited for, and end an actor that gives no sign of life."""
+        owing = sorted({index for index, _ in self.owed.values()})
+        for index in self.waiting.look(
+            [(f"generator actor {index}", self.sights[index], index) for index in owing]
+        ):
+            self.ray.kill(self.actors[index])  # what it owes then fails, and `receive` replaces it
+            self.sights[index] = Sight(lambda: 0)
+
     def replace(self, index: int, error: BaseException) -> None:
         """A new actor for one that died, which gets what was owed."""
         self.deaths += 1
@@ -126,6 +170,7 @@ class RayWorkers:
             ) from error
         self.restarted += 1
         self.actors[index] = self.start()
+        self.sights[index] = self.sight(self.actors[index])
         orders = [order for i, order in self.owed.values() if i == index]
         self.owed = {future: owed for future, owed in self.owed.items() if owed[0] != index}
         for order in orders:

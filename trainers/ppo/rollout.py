@@ -172,9 +172,9 @@ class TransformersGenerator:
         ids, attention = pad_left(chosen, how.pad_id)
         recorder = LogprobRecorder(how.temperature, RowDraws(order.row_seeds))
         # The model's own settings (Llama's top_p, say) would fill whatever is left open here, and
-        # rollouts would not be from the policy that is trained. The recorder alone scales.
+        # rollouts would not be from the policy that is trained. The recorder alone scales and draws.
         settings = GenerationConfig(
-            do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+            do_sample=False,  # the recorder has drawn
             max_new_tokens=how.max_completion_length, eos_token_id=list(how.end_ids),
             pad_token_id=how.pad_id,
         )  # fmt: skip

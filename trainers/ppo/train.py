@@ -20,6 +20,7 @@ from olmes.trainers.ppo.rollout import Prompts, Rollout, Sampling, TransformersG
 from olmes.trainers.ppo.sources import PromptSource, asynchronous_source, synchronous_source
 from olmes.trainers.ppo.vllm_generator import check_installed
 from olmes.trainers.ppo.worker import MakeGenerator
+from olmes.trainers.processes import told
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 
 Row = Mapping[str, Any]
@@ -90,9 +91,9 @@ def train_ppo(
     anchor = frozen_reference(start, reference)
     sampling = Sampling.of(start, tokenizer, config.temperature, config.max_completion_length)
     critic = value_model(start, value, config.seed)
-    if accelerator.is_main_process:
-        checkpoint.remove_leftovers(output)
-    resumed = checkpoint.latest(output, config, prompts.hash)
+    resumed = told(
+        "which checkpoint is resumed from", lambda: checkpoint.begin(output, config, prompts.hash)
+    )
     if resumed:
         start.load_state_dict(load_policy(resumed).state_dict())
     learner = Learner(config, start, anchor, critic, sampling.pad_id, accelerator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 Load = Callable[[Any, Mapping[str, Tensor]], None]
+PAUSE = 0.01
+"""Seconds between two tries for the lock."""
 
 
 class SharedWeights:
@@ -33,15 +36,24 @@ class SharedWeights:
         (Path(self.folder) / "lock").touch()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Alone with the weights."""
+    def locked(self, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Alone with the weights; `meanwhile` is called now and then while another has them."""
         with (Path(self.folder) / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    meanwhile()
+                    time.sleep(PAUSE)
             yield
 
-    def write(self, weights: Mapping[str, Tensor], version: int) -> None:
-        """Put a model's weights there as `version`."""
-        with self.locked(), torch.no_grad():
+    def write(
+        self, weights: Mapping[str, Tensor], version: int,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """Put a model's weights there as `version`; `meanwhile` as of `locked`."""
+        with self.locked(meanwhile), torch.no_grad():
             for name, tensor in weights.items():
                 self.tensors[name].copy_(tensor)
             self.number[0] = version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Engine = Literal["transformers", "vllm"]
+BEAT = 0.5
+"""Seconds between two signs of life."""
 MakeGenerator = Callable[[Any, Sequence[tuple[int, ...]], Sampling, int], Generator]
 """`(model, prompts, sampling, version) -> Generator`; `TransformersGenerator` is one."""
 
@@ -89,11 +92,19 @@ class GenerationWorker:
         return rollouts
 
 
-def serve(connection: Any, recipe: GeneratorRecipe, weights: SharedWeights) -> None:
-    """Take orders from the pipe until it closes; before each, take the newest weights."""
+def serve(connection: Any, recipe: GeneratorRecipe, weights: SharedWeights, beats: Any) -> None:
+    """Take orders from the pipe until it closes; before each, take the newest weights.
+
+    Args:
+        connection: the learner's pipe.
+        recipe: of the generator.
+        weights: shared with the learner.
+        beats: a shared number, (1,), that is counted up as long as this process runs.
+    """
     # Ctrl-C reaches the whole terminal group; the learner decides when generators end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=beat, args=(beats,), daemon=True).start()
     try:
         worker = GenerationWorker(recipe)
         version = -1
@@ -106,6 +117,13 @@ def serve(connection: Any, recipe: GeneratorRecipe, weights: SharedWeights) -> N
     # Nothing is swallowed: whatever it was is raised in the learner's process.
     except Exception:
         connection.send(WorkerFailure(traceback.format_exc()))
+
+
+def beat(beats: Any) -> None:
+    """Give signs of life: a stopped process is one that gives none."""
+    while True:
+        beats += 1
+        time.sleep(BEAT)
 
 
 def end_with_parent() -> None:

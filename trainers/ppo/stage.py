@@ -8,6 +8,7 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.trainers.grpo import fitting
 from olmes.trainers.last_state import finish
+from olmes.trainers.ppo import checkpoint
 from olmes.trainers.ppo.settings import ppo_config
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import reader_of
@@ -29,6 +30,8 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     check_stage(recipe)
     rows = fitting(prepared)
     config = ppo_config(recipe, len(rows))
+    if done := checkpoint.checkpoints(prepared.out):
+        prepared.say(f"resumes from {done[-1].name}")
     value = recipe.ppo.value
     reader = reader_of(prepared.tokenizer)
     with VerifierRewards(

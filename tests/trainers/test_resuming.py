@@ -317,3 +317,31 @@ def test_older_folders_are_found_finished_and_resumed(
         train(now, out, say=said.append)
         assert any("from checkpoint-1" in line for line in said)
         assert any("the default when it began" in line for line in said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
+@pytest.mark.parametrize("stage", ["sft", "dpo", "grpo", "ppo"])
+def test_other_processes_go_on_with_the_same_rows(
+    launcher: Launcher, workshop: Workshop, stage: str, first: int, then: int
+) -> None:
+    """To the same weights, but for GRPO, whose processes draw with random numbers of their own."""
+    kind: Any = "rlvr" if stage in ("grpo", "ppo") else stage
+    changes = {"algorithm": stage} if kind == "rlvr" else {}
+    recipe = write_recipe(workshop, kind, **changes)
+    out = workshop.folder / "trained" / kind
+    command: list[str | Path] = ["train", kind, recipe]
+
+    def run(processes: int) -> str:
+        several = [*command, "--set", f"hardware.processes={processes}"]
+        return launcher.start(several, workshop.folder, processes=processes).good()
+
+    run(first)
+    shutil.copytree(out, workshop.folder / "whole")
+    stop_at(out, 1)
+    assert "resumes from checkpoint-1" in run(then)
+    log = [json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in log] == [1, 2, 3]
+    assert (out / "final/model.safetensors").is_file()
+    if stage != "grpo":
+        assert distance(out / "final", workshop.folder / "whole/final") < 2e-6

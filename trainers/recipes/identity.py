@@ -28,7 +28,8 @@ LEARNED = frozenset(
         "updates_per_batch", "clip", "missing_end_reward", "reward_scale", "reward_metrics",
         "held_out_constraints", "vllm", "ppo", "reward_functions", "judge", "dynamic_sampling",
         "most_draws",
-        "optimization.learning_rate", "optimization.schedule", "optimization.warmup_ratio",
+        "optimization.learning_rate", "optimization.schedule", "optimization.schedule_steps",
+        "optimization.warmup_ratio",
         "optimization.epochs", "optimization.max_steps", "optimization.batch_size",
         "optimization.weight_decay", "optimization.adam_epsilon", "optimization.max_grad_norm",
     }

@@ -28,6 +28,8 @@ def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         prepared.say(f"resumes from {start.name}")
     # It prints every row of the log as it is; TrainLog shows the numbers that matter.
     trainer.remove_callback(PrinterCallback)
+    if steps := prepared.recipe.optimization.schedule_steps:
+        schedule_over(trainer, steps)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     return write_final(trainer, prepared)
 
@@ -38,6 +40,16 @@ def resumed_from(out: Path) -> Path | None:
     from olmes.trainers.written_by_all import is_whole
 
     return last_complete(out, is_whole)
+
+
+def schedule_over(trainer: Any, steps: int) -> None:
+    """Have a trainer's learning rate follow the schedule of a training of so many updates."""
+    create = trainer.create_scheduler
+
+    def over_all(num_training_steps: int, optimizer: Any = None) -> Any:  # noqa: ARG001
+        return create(steps, optimizer)
+
+    trainer.create_scheduler = over_all
 
 
 def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:

@@ -20,7 +20,16 @@ from olmes.trainers.data.mixture import Mixture, load_mixture
 from olmes.trainers.recipes.identity import recipe_hash, settings, sources, template_files, to_json
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
 from olmes.trainers.rewards.contents import changed_files, verifier_contents
-from olmes.trainers.started import INSTEAD, RECIPE, Json, Started, holds, micro_batches, started
+from olmes.trainers.started import (
+    INSTEAD,
+    RECIPE,
+    Json,
+    Started,
+    as_it_began,
+    holds,
+    micro_batches,
+    started,
+)
 from olmes.trainers.starting_model import fingerprint, model_folder
 from olmes.trainers.templates.pairs import ChatTemplate
 
@@ -42,7 +51,7 @@ def check_folder(recipe: Recipe, out: Path, say: Callable[[str], None] = lambda 
                 f"trained on; {INSTEAD}."
             )
         return
-    differing = differences(settings(before.recipe), settings(recipe))
+    differing = differences(settings(before.recipe), settings(as_it_began(recipe, out)))
     if not differing:
         return
     if not holds(out):
@@ -99,7 +108,10 @@ def contents_of(recipe: Recipe, template: ChatTemplate, mixture: Mixture, precis
         "micro_batches": micro_batches(recipe),
     }
     if isinstance(recipe, RLVRRecipe):
-        found["verifiers"] = verifier_contents(mixture.rows["verifiers"], folders_of(recipe))
+        functions = list(getattr(recipe, "reward_functions", ()))
+        found["verifiers"] = verifier_contents(
+            mixture.rows["verifiers"], folders_of(recipe), named=functions
+        )
         value = recipe.ppo.value if recipe.algorithm == "ppo" else None
         found["value"] = fingerprint(model_folder(value)) if value else None
     return found
@@ -125,16 +137,16 @@ def claim(
     """
     now = contents_of(recipe, template, mixture, precision)
     before = started(out)
-    count = micro_batches(recipe)
+    count, earlier = micro_batches(recipe), False
     if before is not None and holds(out):
         check_data(before, recipe, mixture, out, say)
         if before.contents is not None:
             check_contents(before.contents, now, out)
-        count = before.micro_batches
+        count, earlier = before.micro_batches, before.earlier
     named = recipe_hash(recipe)
     stored = {
         "hash": named, "recipe": to_json(recipe), "data": mixture.to_json(), "model": model,
-        "contents": {**now, "micro_batches": count},
+        "contents": {**now, "micro_batches": count}, "earlier": earlier,
     }  # fmt: skip
     text = json.dumps(stored, indent=1, ensure_ascii=False)
     write_atomically(out / RECIPE, text + "\n")

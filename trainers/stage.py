@@ -20,6 +20,7 @@ from olmes.trainers.processes import is_first, same_everywhere, told
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
 from olmes.trainers.stage_folder import DONE, store_of
+from olmes.trainers.started import as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.pairs import ChatTemplate, find_template
 from olmes.trainers.trl_arguments import computes_in
@@ -80,6 +81,7 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     told("whether the folder is free", lambda: check_folder(recipe, out, say))
+    recipe = told("how it began", lambda: as_it_began(recipe, out, say))
     folder = model_folder(recipe.model)
     content = fingerprint(folder)
     same_everywhere("the model", content, f"have the same {recipe.model!r} on all machines")

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.tools import toml_tables as tables
 from olmes.trainers.checkpoints.folders import last_complete
-from olmes.trainers.recipes.stages import KINDS, Recipe
+from olmes.trainers.recipes.stages import KINDS, Recipe, RLVRRecipe, Stage
 from olmes.trainers.stage_folder import DONE
 
+R = TypeVar("R", bound=Recipe)
 RECIPE = "recipe.json"
 INSTEAD = "give another --out, or remove the folder"
 """What one may do with a folder that holds another training."""
 EARLIER_PPO = {"adam_epsilon": 1e-5}
 """What PPO took before a recipe had a key for it."""
+EARLIER_DEFAULTS: Mapping[Stage, Mapping[str, float | None]] = {
+    "sft": {"max_grad_norm": None},
+    "rlvr": {"weight_decay": 0.0, "adam_epsilon": 1e-5},
+}
+"""Defaults of [optimization] that were others in folders without `contents`."""
 Json = Mapping[str, Any]
 
 
@@ -33,6 +40,8 @@ class Started:
     """`Mixture.to_json`."""
     contents: Json | None
     """`contents_of`; None in a folder of an olmes that kept none."""
+    earlier: bool
+    """Whether it began with the defaults that were valid before `contents` were kept."""
 
     @property
     def micro_batches(self) -> int:
@@ -67,6 +76,7 @@ def started(out: Path) -> Started | None:
             model=stored["model"],
             data=stored["data"],
             contents=stored.get("contents"),
+            earlier="contents" not in stored or bool(stored.get("earlier")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OlmesError) as error:
         if not holds(out):
@@ -88,6 +98,34 @@ def recipe_of(stored: Json, where: str) -> Recipe:
     if table.get("algorithm") == "ppo" and "adam_epsilon" not in table["optimization"]:
         table["ppo"] = {**EARLIER_PPO, **table.get("ppo", {})}
     return tables.build(KINDS[stage](), table, where)
+
+
+def as_it_began(recipe: R, out: Path, say: Callable[[str], None] = lambda _: None) -> R:
+    """The recipe with the defaults of when a folder's training began, where these have changed since.
+
+    Args:
+        recipe: what is asked for.
+        out: the stage's folder.
+        say: gets a line for each such default.
+
+    Raises:
+        OlmesError: `recipe.json` cannot be read.
+    """
+    before = started(out)
+    if before is None or not before.earlier or not holds(out):
+        return recipe
+    default = KINDS[recipe.stage]().optimization
+    then, now = before.recipe.optimization, recipe.optimization
+    if isinstance(before.recipe, RLVRRecipe) and before.recipe.algorithm == "ppo":
+        epsilon = before.recipe.ppo.adam_epsilon or then.adam_epsilon
+        then = dataclasses.replace(then, adam_epsilon=epsilon)
+    kept: dict[str, Any] = {}
+    for name, value in EARLIER_DEFAULTS.get(recipe.stage, {}).items():
+        drifted = getattr(then, name) == value and getattr(now, name) == getattr(default, name)
+        if drifted and getattr(now, name) != value:
+            kept[name] = value
+            say(f"goes on with {name} = {value}, the default when it began")
+    return dataclasses.replace(recipe, optimization=dataclasses.replace(now, **kept))
 
 
 def tables_of(stored: Any) -> Any:

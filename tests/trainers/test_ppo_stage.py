@@ -42,6 +42,12 @@ def test_the_bundled_recipe_is_the_papers_run() -> None:
     assert (config.gamma, config.lam, config.minibatches, config.whiten) == (1.0, 0.95, 1, True)
     assert (config.value_clip, config.value_coef, config.max_grad_norm) == (0.2, 0.1, 1.0)
     assert (config.schedule, config.warmup_ratio, config.save_every) == ("linear", 0.0, 100)
+    # As the published command and code have it (open-instruct at the paper's commit).
+    assert (config.adam_epsilon, config.weight_decay, config.seed) == (1e-8, 0.01, 3)
+    assert config.schedule_steps == 10_000_000 // 224
+    assert config.rate(446) == pytest.approx(3e-7 * (1 - 446 / 44_642))
+    assert recipe.ppo.asynchronous
+    assert (config.queue_size, config.max_staleness) == (1, 1)
     assert config.shard
     assert recipe.ppo.value == "allenai/Llama-3.1-Tulu-3-8B-RM"
 

@@ -42,6 +42,7 @@ def test_bundled_tulu_recipes_have_the_papers_numbers() -> None:
     assert (step.learning_rate, step.epochs, step.batch_size) == (5e-6, 2, 128)
     assert (step.warmup_ratio, step.weight_decay, step.schedule) == (0.03, 0, "linear")
     assert (sft.max_length, sft.loss_reduction, sft.seed) == (4096, "sum", 123)
+    assert (step.max_grad_norm, step.adam_epsilon) == (1.0, 1e-8)
     step = dpo.optimization
     assert (step.learning_rate, step.epochs, step.batch_size) == (5e-7, 1, 128)
     assert (step.warmup_ratio, dpo.beta, dpo.loss) == (0.1, 5, "sigmoid_norm")

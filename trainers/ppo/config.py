@@ -36,7 +36,8 @@ LEARNED = frozenset(
     {
         "updates", "batch_size", "generations", "reward_scale", "missing_end_reward", "beta",
         "gamma", "lam", "whiten", "clip", "value_clip", "value_coef", "updates_per_batch",
-        "minibatches", "learning_rate", "schedule", "warmup_ratio", "weight_decay", "adam_epsilon",
+        "minibatches", "learning_rate", "schedule", "schedule_steps", "warmup_ratio",
+        "weight_decay", "adam_epsilon",
         "max_grad_norm", "mixed_precision", "temperature", "max_completion_length",
         "max_prompt_length", "queue_size", "max_staleness", "importance_cap", "seed",
     }
@@ -98,6 +99,8 @@ class PPOConfig:
     """AdamW's peak rate."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """How the rate falls from there: to 0 over the updates, or not at all."""
+    schedule_steps: int | None = None
+    """Updates that the schedule is for, where the run ends before it; None is all there are."""
     warmup_ratio: float = 0.0
     """Share of the updates over which the rate first rises (70B: 0.1)."""
     weight_decay: float = 0.01
@@ -172,10 +175,9 @@ class PPOConfig:
                 f"warmup_ratio is {self.warmup_ratio}; give a share of the updates, of at least 0 "
                 "and below 1."
             )
-        if self.save_total_limit is not None and self.save_total_limit < 1:
-            raise OlmesError(
-                f"save_total_limit is {self.save_total_limit}; give a number above 0, or None."
-            )
+        for name in ("save_total_limit", "schedule_steps"):
+            if (given := getattr(self, name)) is not None and given < 1:
+                raise OlmesError(f"{name} is {given}; give a number above 0, or None.")
         for part in ("generations", "minibatches"):
             if self.batch_size % getattr(self, part):
                 raise OlmesError(
@@ -193,10 +195,11 @@ class PPOConfig:
 
         Paper, Table 21: linear schedule, warm-up ratio omega.
         """
-        warm = round(self.warmup_ratio * self.updates)
+        steps = self.schedule_steps or self.updates
+        warm = round(self.warmup_ratio * steps)
         if update < warm:
             return self.learning_rate * (update + 1) / warm
-        left = (self.updates - update) / max(1, self.updates - warm)
+        left = max(0, steps - update) / max(1, steps - warm)
         if self.schedule == "constant":
             left = 1.0
         elif self.schedule == "cosine":

@@ -34,6 +34,7 @@ def ppo_config(recipe: RLVRRecipe, rows: int) -> PPOConfig:
         micro_batch_size=step.micro_batch_size,
         learning_rate=step.learning_rate,
         schedule=step.schedule,
+        schedule_steps=step.schedule_steps,
         warmup_ratio=step.warmup_ratio,
         weight_decay=step.weight_decay,
         adam_epsilon=step.adam_epsilon,

@@ -8,6 +8,7 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.trainers.grpo import fitting, rewards_of
 from olmes.trainers.last_state import finish
+from olmes.trainers.ppo import checkpoint
 from olmes.trainers.ppo.settings import ppo_config
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.trial import tried
@@ -28,6 +29,8 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     recipe = prepared.recipe
     check_stage(recipe)
     rows = fitting(prepared)
+    if done := checkpoint.checkpoints(prepared.out):
+        prepared.say(f"resumes from {done[-1].name}")
     value = recipe.ppo.value
     with rewards_of(prepared, rows) as rewards:
         rows = tried(rows, rewards, where=rewards.where, say=prepared.say)

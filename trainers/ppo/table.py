@@ -45,6 +45,7 @@ class PPOTable:
     micro_batch_size: int | None = None
     learning_rate: Number | None = None
     schedule: Literal["linear", "cosine", "constant"] | None = None
+    schedule_steps: int | None = None
     warmup_ratio: Number | None = None
     weight_decay: Number | None = None
     adam_epsilon: Number | None = None

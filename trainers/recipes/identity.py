@@ -26,8 +26,10 @@ LEARNED = frozenset(
         "seed", "max_length", "lora", "trl", "packing", "loss_reduction", "loss", "beta", "algorithm",
         "generations", "temperature", "max_prompt_length", "max_completion_length",
         "updates_per_batch", "clip", "missing_end_reward", "reward_scale", "reward_metrics",
-        "held_out_constraints", "vllm", "ppo",
-        "optimization.learning_rate", "optimization.schedule", "optimization.warmup_ratio",
+        "held_out_constraints", "vllm", "ppo", "reward_functions", "judge", "dynamic_sampling",
+        "most_draws",
+        "optimization.learning_rate", "optimization.schedule", "optimization.schedule_steps",
+        "optimization.warmup_ratio",
         "optimization.epochs", "optimization.max_steps", "optimization.batch_size",
         "optimization.weight_decay", "optimization.adam_epsilon", "optimization.max_grad_norm",
     }
@@ -131,8 +133,11 @@ def settings(recipe: Recipe) -> Settings:
         name: value for name, value in recipe.trl.items() if not name.startswith(FREE_OF_TRL)
     }
     if isinstance(recipe, RLVRRecipe):
-        found["vllm"] = recipe.vllm != "off"
+        found["vllm"] = recipe.vllm != "off"  # where it runs is speed
         found["reward_metrics"] = dict(recipe.reward_metrics)
+        if functions := found.get("reward_functions"):
+            # Wherever their files lie, whose content is compared apart.
+            found["reward_functions"] = {Path(name).name: how for name, how in functions.items()}
         found["held_out_constraints"] = sorted(recipe.held_out_constraints)
         del found["ppo"]
         if recipe.algorithm == "ppo":
@@ -158,6 +163,8 @@ def plain(value: Any) -> Any:
     """A setting as JSON has it, one number written one way."""
     if isinstance(value, Mapping):
         return {str(name): plain(inner) for name, inner in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -47,8 +47,10 @@ class Optimization:
     """The highest rate, after the warm-up."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """From there to the end."""
+    schedule_steps: PositiveInt | None = None
+    """Updates that the schedule is for, where the training ends before it; None is all there are."""
     warmup_ratio: ShareBelowOne = 0.0
-    """Share of the steps in which the rate rises; never a number of steps."""
+    """Share of the schedule's updates in which the rate rises; never a number of them."""
     epochs: Positive = 1.0
     """Passes over the mixture."""
     max_steps: PositiveInt | None = None

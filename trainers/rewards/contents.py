@@ -16,7 +16,9 @@ Contents = Mapping[str, str]
 """By what rows name (a task; a file, from the folder of the data), a hash of what it is."""
 
 
-def verifier_contents(verifiers: Iterable[str], folders: Sequence[Path]) -> dict[str, str]:
+def verifier_contents(
+    verifiers: Iterable[str], folders: Sequence[Path], *, named: Iterable[str] = ()
+) -> dict[str, str]:
     """Everything that the verifiers of some rows name, and a hash of each.
 
     Of a file (`mine.py`, `mine.py:score`) it is the SHA-256 of its bytes, of a task by name its
@@ -25,13 +27,14 @@ def verifier_contents(verifiers: Iterable[str], folders: Sequence[Path]) -> dict
     Args:
         verifiers: of each row, its verifiers as JSON.
         folders: of the data files.
+        named: what the recipe names beside them.
     """
-    named: dict[str, None] = {}
+    names = dict.fromkeys(named)
     for text in verifiers:
         for verifier in json.loads(text):
-            named.update(dict.fromkeys(references(verifier)))
+            names.update(dict.fromkeys(references(verifier)))
     found: dict[str, str] = {}
-    for name in named:
+    for name in names:
         file = file_of(name)
         if file is not None:
             found[from_folder(file, folders)] = cached_sha256(file)

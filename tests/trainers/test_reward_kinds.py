@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def row(*verifiers: dict[str, Any], asked: str = "3 + 4?") -> dict[str, Any]:
     return dict(rlvr_row({"messages": asked, "verifiers": list(verifiers)}, OWN.parent))
 
 
-def asked_by(row: dict[str, Any]) -> str:
+def asked_by(row: Mapping[str, Any]) -> str:
     return str(row["prompt"][0]["content"])
 
 

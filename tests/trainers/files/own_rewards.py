@@ -12,7 +12,8 @@ def shortness(
 ) -> float:
     """1 for an empty response, 0 for one as long as `limit` characters (6) or longer."""
     assert prompt[-1]["role"] == "user"
-    return max(0.0, 1 - len(completion) / row.get("limit", 6))
+    limit: int = row.get("limit", 6)
+    return max(0.0, 1 - len(completion) / limit)
 
 
 def seen(prompt: Any, completion: str, row: Any, thought: str) -> float:

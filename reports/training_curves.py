@@ -193,7 +193,7 @@ class StageCharts:
 def stage_charts(stage: StageLog) -> StageCharts:
     """A stage's log on its own axis."""
     numbers_of = series_in(stage.rows)
-    axis = step_axis([0, stage.last], steps=4)
+    axis = stage_axis(stage.last)
     longest = max((len(points) for points in numbers_of.values()), default=0)
     frame = FRAME if longest > FEW else NARROW
     left = dict(numbers_of)
@@ -204,7 +204,8 @@ def stage_charts(stage: StageLog) -> StageCharts:
             continue
         if curve.beside and curve.beside not in numbers_of:
             continue
-        lines = {name: left.pop(key) for name, key in taken(curve, left)}
+        found = list(taken(curve, left))[:SERIES]
+        lines = {name: left.pop(key) for name, key in found}
         if not lines:
             continue
         zero = not any(value for points in lines.values() for _, value in points)
@@ -217,6 +218,12 @@ def stage_charts(stage: StageLog) -> StageCharts:
         unit = SUMS if "normalized_margin" in numbers_of and "rewards/" in name else ""
         more.append(curve_chart(name, axis, {"": points}, frame=frame, unit=unit))
     return StageCharts(axis=axis, frame=frame, main=tuple(main), more=tuple(more))
+
+
+def stage_axis(last: float) -> Axis:
+    """Steps of a stage from 0 to exactly its last, with round ticks."""
+    ticks = step_axis([0, last], steps=4).ticks
+    return Axis(0, max(last, 1), tuple(tick for tick in ticks if 0 <= tick <= last))
 
 
 def series_in(rows: Log) -> dict[str, Points]:

@@ -176,8 +176,10 @@ def test_sums_are_folded_away_and_nothing_is_lost() -> None:
          {"Verifiers that failed": ["out of time", "crashed"]}),
         ("reward", {"loss": 1, "accuracy": 1, "mean_reward": 0, "min_reward": -1},
          {"Loss": [""], "Accuracy": [""], "Reward of chosen and rejected": ["mean", "lowest"]}),
-        ("", {"loss": 1, "kl": 1, "mean_token_accuracy": 1},
-         {"Loss": [""], "Token accuracy": [""], "KL to the reference": [""]}),
+        ("", {"loss": 1, "mean_token_accuracy": 1}, {"Loss per token": [""], "Token accuracy": [""]}),
+        ("", {"loss": 1, "reward": 1, "kl": 1},
+         {"Policy loss": [""], "Reward": [""], "KL to the reference": [""]}),
+        ("", {"loss": 1, "grad_norm": 1}, {"Loss": [""], "Gradient norm": [""]}),
     ],
 )  # fmt: skip
 def test_the_table_of_curves(

@@ -18,7 +18,8 @@ from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.hub import branches
-from olmes.models.checkpoint.lineage import CHECKPOINT, STEP, checkpoint_folder, step_of
+from olmes.models.checkpoint.lineage import STEP, checkpoint_folder, step_of
+from olmes.models.checkpoint.names import of_a_training
 from olmes.models.checkpoint.places import HUB_ID
 from olmes.models.hf.warm import WarmMemory
 from olmes.models.options import ASKED, Asking
@@ -234,7 +235,7 @@ def place(name: str, trained: Collection[str] = ()) -> Place:
         last = 2 if repository in trained else 0
         return branch_place(revision) or (last, (), 0)
     folder = Path(parse_spec(name).target.partition("?")[0]).expanduser()
-    if not folder.is_dir() or not CHECKPOINT.match(folder.resolve().name):
+    if not folder.is_dir() or of_a_training(folder.resolve().name) is None:
         return 0, (), 0
     step = step_of(folder)
     return (2, (), 0) if step is None else (1, (), step)

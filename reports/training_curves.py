@@ -28,7 +28,7 @@ class StageLog:
     name: str = ""
     """As it is shown; '' where nothing is known but the log."""
     kind: str = ""
-    """`sft`, `dpo`, `rlvr` or `reward`; '' where it is not known."""
+    """`sft`, `dpo`, `rlvr` or `reward`; '' where only the log can tell."""
     rows: Log = ()
     """Of its own log: steps begin at 1 in every stage."""
     before: float = 0
@@ -58,6 +58,8 @@ class Curve:
     folded_if_zero: bool = False
 
 
+LOGGED = "as logged"
+SUMS = "as TRL logs it: a sum over tokens"
 SFT, PREFERENCES, RL = ("sft",), ("dpo", "reward"), ("rlvr",)
 CURVES = (
     Curve(
@@ -66,7 +68,7 @@ CURVES = (
     ),
     Curve("Loss as summed over an update", "nats", {"": ("loss",)}, SFT),
     Curve("Loss", "nats", {"training": ("loss",), "validation": ("eval_loss",)}, PREFERENCES),
-    Curve("Loss", "", {"training": ("loss",), "validation": ("eval_loss",)}, ("",)),
+    Curve("Loss", LOGGED, {"training": ("loss",), "validation": ("eval_loss",)}, ("",)),
     Curve(
         "Token accuracy", "% of tokens",
         {"training": ("mean_token_accuracy",), "validation": ("eval_mean_token_accuracy",)},
@@ -161,7 +163,7 @@ CURVES = (
     ),
     Curve("Age of the responses", "updates", {"": ("staleness_mean",)}, folded_if_zero=True),
     Curve("Gradient norm", "before it is cut", {"": ("grad_norm",)}),
-    Curve("Learning rate", "", {"": ("learning_rate",)}),
+    Curve("Learning rate", "as scheduled", {"": ("learning_rate",)}),
 )  # fmt: skip
 """In the order of the page; a number is drawn by the first that takes it."""
 KNOWN = frozenset(key for curve in CURVES for keys in curve.lines.values() for key in keys)
@@ -169,10 +171,13 @@ NOT_DRAWN = re.compile(r"step|epoch|stderr|total_flos|.*(_runtime|_per_second|st
 """What is no number of a training's progress."""
 REWARDS = ("Reward", "Verified")
 """Charts that those of the single tasks follow."""
+TELLING = {
+    "dpo": "rewards/chosen", "rlvr": "reward", "reward": "mean_reward", "sft": "mean_token_accuracy",
+}  # fmt: skip
+"""By stage, a number that its trainer logs and those before it in this table do not."""
 BY_TASK = re.compile(r"verifier/(.+)")
 SERIES = 6
 """Lines that one chart can tell apart."""
-SUMS = "as TRL logs it: a sum over tokens"
 FRAME = Frame(width=300, height=160, left=46, right=12, top=10, bottom=26)
 NARROW = Frame(width=210, height=160, left=46, right=12, top=10, bottom=26)
 FEW = 12
@@ -193,18 +198,20 @@ class StageCharts:
 def stage_charts(stage: StageLog) -> StageCharts:
     """A stage's log on its own axis."""
     numbers_of = series_in(stage.rows)
-    axis = step_axis([0, stage.last], steps=4)
+    kind = stage.kind or kind_of(numbers_of)
+    axis = stage_axis(stage.last)
     longest = max((len(points) for points in numbers_of.values()), default=0)
     frame = FRAME if longest > FEW else NARROW
     left = dict(numbers_of)
     main: list[LineChart] = []
     more: list[LineChart] = []
     for curve in CURVES:
-        if stage.kind not in (curve.stages or (stage.kind,)):
+        if kind not in (curve.stages or (kind,)):
             continue
         if curve.beside and curve.beside not in numbers_of:
             continue
-        lines = {name: left.pop(key) for name, key in taken(curve, left)}
+        found = list(taken(curve, left))[:SERIES]
+        lines = {name: left.pop(key) for name, key in found}
         if not lines:
             continue
         zero = not any(value for points in lines.values() for _, value in points)
@@ -214,9 +221,20 @@ def stage_charts(stage: StageLog) -> StageCharts:
     behind = max((titles.index(name) + 1 for name in REWARDS if name in titles), default=0)
     main[behind:behind] = by_task(left, axis, frame)
     for name, points in left.items():
-        unit = SUMS if "normalized_margin" in numbers_of and "rewards/" in name else ""
+        unit = SUMS if "normalized_margin" in numbers_of and "rewards/" in name else LOGGED
         more.append(curve_chart(name, axis, {"": points}, frame=frame, unit=unit))
     return StageCharts(axis=axis, frame=frame, main=tuple(main), more=tuple(more))
+
+
+def kind_of(numbers_of: Mapping[str, Points]) -> str:
+    """Which training a log is of, by what only that one logs; '' where nothing tells."""
+    return next((kind for kind, name in TELLING.items() if name in numbers_of), "")
+
+
+def stage_axis(last: float) -> Axis:
+    """Steps of a stage from 0 to exactly its last, with round ticks."""
+    ticks = step_axis([0, last], steps=4).ticks
+    return Axis(0, max(last, 1), tuple(tick for tick in ticks if 0 <= tick <= last))
 
 
 def series_in(rows: Log) -> dict[str, Points]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from olmes.errors import OlmesError
 from olmes.models.base import Model
-from olmes.models.checkpoint.lineage import CHECKPOINT
+from olmes.models.checkpoint.names import of_a_training
 from olmes.models.checkpoint.places import (
     HUB_ID,
     AdaptedCheckpoint,
@@ -174,7 +174,7 @@ def title_of(target: str, asking: Asking = ASKED) -> str:
     if path.is_dir():
         whole = path.resolve() if path.name in ("", "..") else path
         title = whole.name
-        if CHECKPOINT.match(title):
+        if of_a_training(title):
             title = f"{whole.absolute().parent.name}/{title}".lstrip("/")
     return f"{title} + {title_of(asking.adapter)}" if asking.adapter else title
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from olmes.models.checkpoint.completeness import adapter_weights, state_of, trouble_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS, WEIGHTS, weight_files
+from olmes.models.checkpoint.names import read_name
 from olmes.tools.hashing import content_hash
-from olmes.trainers.checkpoints.names import read_name
 
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
 """Configuration, tokenizer, chat template and the trainer's log: what is kept with the weights."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from olmes.models.checkpoint.completeness import has_tokenizer, state_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS, WEIGHTS
+from olmes.models.checkpoint.names import CheckpointName, read_name, words_of
 from olmes.models.checkpoint.trainer_formats import format_of
 from olmes.trainers.checkpoints.folders import CheckpointFolder, holds_model
-from olmes.trainers.checkpoints.names import CheckpointName, read_name, words_of
 
 NESTED = 2
 """Folders between the one that is searched and a checkpoint."""

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from olmes.models.base import Model
+from olmes.models.checkpoint.names import of_a_training
 from olmes.models.checkpoint.places import AdaptedCheckpoint, HubCheckpoint
 from olmes.types import JsonObject
 
-CHECKPOINT = re.compile(
-    r"(?:checkpoint|step|global_step|epoch|ckpt)[-_]?\d+$|final$", re.IGNORECASE
-)
-"""Folder names of one checkpoint among several of the same training."""
 STEP = re.compile(
     r"(?:^|[-_./])(?:checkpoint|global_step|steps?|epoch|ckpt|iter)[-_]?(?P<step>\d+)(?![\d.])",
     re.IGNORECASE,
@@ -27,13 +24,17 @@ LINEAGE_FILE = "lineage.json"
 def family(model: Model) -> str:
     """The name under which looks are counted.
 
-    All checkpoints of one training are one family, named by the folder they are in, or by the
-    repository whose branches they are; anything else is a family of its own.
+    All checkpoints of one training are one family, named by the folder they are in (and what their
+    names say besides the step), or by the repository whose branches they are; anything else is a
+    family of its own.
     """
     folder = checkpoint_folder(model)
     if folder is not None:
         path = folder.resolve()
-        return path.parent.name if CHECKPOINT.match(path.name) else path.name
+        named = of_a_training(path.name)
+        if named is None:
+            return path.name
+        return f"{path.parent.name}-{named.of}" if named.of else path.parent.name
     backend, _, name = re.sub(r"@https?://.*", "", model.name).partition(":")
     if (stored := hub_checkpoint(model)) is not None and stored.revision:
         return (name or model.name).replace(f"@{stored.revision}", "", 1)
@@ -83,9 +84,10 @@ def step_of(folder: Path) -> int | None:
     for entry in reversed(lineage_of(folder)):
         if isinstance(step := entry.get("step"), int):
             return step
-    named = CHECKPOINT.match(folder.resolve().name)
-    digits = re.search(r"\d+$", named[0]) if named else None
-    return int(digits[0]) if digits else None
+    named = of_a_training(folder.resolve().name)
+    if named is None:
+        return None
+    return named.step if named.step is not None else named.epoch
 
 
 def checkpoint_folder(model: Model) -> Path | None:

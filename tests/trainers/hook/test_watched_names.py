@@ -11,7 +11,7 @@ import pytest
 
 from olmes.cli.watch import command
 from olmes.models.checkpoint.completeness import trouble_of
-from olmes.trainers.checkpoints.names import read_name
+from olmes.models.checkpoint.names import read_name
 from olmes.trainers.checkpoints.request import EvalRequest
 from olmes.trainers.checkpoints.scoring import ScoringOptions
 from olmes.trainers.checkpoints.watch import FolderWatch

@@ -70,6 +70,18 @@ def read_name(name: str) -> CheckpointName | None:
     )
 
 
+def of_a_training(name: str) -> CheckpointName | None:
+    """As `read_name`, of a folder of which nothing else is known.
+
+    `my-model-final` may be the name of any model, so that it tells nothing; `final` does.
+    """
+    found = read_name(name)
+    if found is None and name.isdecimal() and len(name) < 10:
+        return CheckpointName(int(name), None, "", False)
+    numbered = found is not None and (found.step is not None or found.epoch is not None)
+    return found if found and (numbered or not found.of) else None
+
+
 def words_of(text: str) -> str:
     """The words of a part of a name that do not merely say in what form the checkpoint is."""
     parts = re.split(r"[-_=. ]+", MEASURED.sub(" ", text).lower())

@@ -15,6 +15,7 @@ from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.stage import Prepared, callbacks
@@ -32,7 +33,7 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered."""
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
-    trainer = trainer_class(prepared)(
+    trainer = saving_in(trainer_class(prepared), prepared.precision)(
         model=load_model(prepared),
         args=config,
         train_dataset=prepared.mixture.rows,

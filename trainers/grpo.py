@@ -13,6 +13,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.trainers.data.training_rows import RLVRRow
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
@@ -41,7 +42,7 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
     """TRL's trainer for a recipe, ready to train."""
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
-    return trl().GRPOTrainer(
+    return saving_in(trl().GRPOTrainer, prepared.precision)(
         model=load_model(prepared),
         reward_funcs=reward_function(prepared, rewards),
         args=config,

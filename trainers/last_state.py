@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
+from olmes.trainers.precision import save_model
 from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.identity import recipe_hash
 from olmes.trainers.recipes.stages import Recipe
@@ -42,7 +43,7 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         trainer.save_model(str(partial))  # every process takes part where weights are sharded
     elif is_first():
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-        merged.save_pretrained(partial)
+        save_model(merged, partial, prepared.precision)
         prepared.tokenizer.save_pretrained(partial)
     trainer.accelerator.wait_for_everyone()
     if is_first():

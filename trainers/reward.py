@@ -13,6 +13,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import RewardRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.trl_arguments import adapter, loading_options, trl
@@ -36,7 +37,7 @@ def build_reward(prepared: Prepared[RewardRecipe]) -> Any:
     """
     recipe, rows = prepared.recipe, prepared.mixture.rows
     config = trl_config(recipe, prepared.out)
-    trainer = trl().RewardTrainer(
+    trainer = saving_in(trl().RewardTrainer, prepared.precision)(
         model=load_reward_model(prepared),
         args=config,
         train_dataset=rows,

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from olmes.errors import OlmesError
 from olmes.trainers.data.training_rows import SFTRow
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.pairs import IGNORED, check_labels, encode
@@ -45,7 +46,7 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     recipe = prepared.recipe
     rows = labelled(prepared)
     config = trl_config(recipe, prepared.out)
-    return trainer_class(recipe.loss_reduction)(
+    return saving_in(trainer_class(recipe.loss_reduction), prepared.precision)(
         model=load_model(prepared),
         args=config,
         train_dataset=rows,

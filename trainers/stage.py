@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.data.mixture import Mixture, load_mixture
+from olmes.trainers.precision import Precision, file_precision
 from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.identity import recipe_hash, to_json
 from olmes.trainers.recipes.stages import Recipe
@@ -60,6 +61,11 @@ class Prepared(Generic[R_co]):
     template: ChatTemplate
     mixture: Mixture
     say: Say
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the files of its checkpoints."""
+        return file_precision(self.recipe.checkpoints, self.model)
 
 
 def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:

@@ -12,7 +12,7 @@ from olmes.errors import OlmesError
 from olmes.trainers import trl_table
 from olmes.trainers.grpo import build_grpo
 from olmes.trainers.recipes.files import read_recipe
-from olmes.trainers.recipes.stages import DPOLoss
+from olmes.trainers.recipes.stages import DPOLoss, Stage
 from olmes.trainers.rewards.verifiers import VerifierRewards
 from olmes.trainers.train import train
 from olmes.trainers.trl_arguments import arguments
@@ -132,9 +132,8 @@ def test_no_setting_of_a_recipe_can_be_overruled_in_silence(stage: Any) -> None:
 
 
 def all_configs() -> list[Any]:
-    import trl
-
-    return [trl.SFTConfig, trl.DPOConfig, trl.GRPOConfig, trl.RewardConfig]
+    stages: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
+    return [config_class(read_recipe(f"small-{stage}", stage)) for stage in stages]
 
 
 def test_every_loss_of_a_recipe_is_trls(workshop: Any) -> None:

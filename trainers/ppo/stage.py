@@ -36,6 +36,8 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     check_stage(recipe)
     rows = fitting(prepared)
     config = ppo_config(recipe, len(rows))
+    if recipe.ppo.checkpoint_precision is None:
+        config = replace(config, checkpoint_precision=prepared.precision)
     value = recipe.ppo.value
     reader = reader_of(prepared.tokenizer)
     with VerifierRewards(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
+from olmes.trainers.precision import Precision
 from olmes.trainers.ppo.config import STORED_NAMES
 
 Number = int | float
@@ -67,6 +68,7 @@ class PPOTable:
     seed: int | None = None
     save_every: int | None = None
     save_total_limit: int | None = None
+    checkpoint_precision: Precision | None = None
 
     def given(self) -> dict[str, Setting]:
         """What the table says, by name."""

@@ -187,7 +187,7 @@ def train_ppo(
         checkpoint.remove_leftovers(output)
     resumed = checkpoint.latest(output, config, prompts.hash)
     if resumed:
-        start.load_state_dict(load_policy(resumed).state_dict())
+        start.load_state_dict(load_policy(checkpoint.whole_policy(resumed)).state_dict())
     learner = Learner(config, start, anchor, critic, sampling.pad_id, accelerator)
     history = checkpoint.restore(resumed, learner) if resumed else []
     reporter = Reporter(

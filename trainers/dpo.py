@@ -37,6 +37,7 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
         model=load_model(prepared),
         args=config,
         train_dataset=prepared.mixture.rows,
+        eval_dataset=prepared.validation.rows if prepared.validation else None,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

@@ -7,6 +7,7 @@ is its reward minus their mean, over their standard deviation. No value model is
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,20 @@ def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
         OlmesError: no prompt fits, or a verifier is unknown.
     """
     rows = fitting(prepared)
+    validation = prepared.for_validation
+    measured = fitting(validation) if validation else None
     with VerifierRewards(
-        rows,
+        chain(rows, measured or ()),
         metrics=prepared.recipe.reward_metrics,
         reader=reader_of(prepared.tokenizer),
         say=prepared.say,
     ) as rewards:
-        return run_trainer(build_grpo(prepared, rows, rewards), prepared)
+        return run_trainer(build_grpo(prepared, rows, rewards, measured), prepared)
 
 
-def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewards) -> Any:
+def build_grpo(
+    prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewards, validation: Any = None
+) -> Any:
     """TRL's trainer for a recipe, ready to train."""
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
@@ -47,6 +52,7 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
         reward_funcs=reward_function(prepared, rewards),
         args=config,
         train_dataset=rows,
+        eval_dataset=validation,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

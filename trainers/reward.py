@@ -41,6 +41,7 @@ def build_reward(prepared: Prepared[RewardRecipe]) -> Any:
         model=load_reward_model(prepared),
         args=config,
         train_dataset=rows,
+        eval_dataset=prepared.validation.rows if prepared.validation else None,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

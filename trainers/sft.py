@@ -15,6 +15,7 @@ from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.pairs import IGNORED, check_labels, encode
 from olmes.trainers.trl_arguments import adapter, load_model, trl
 from olmes.trainers.trl_table import trl_config
+from olmes.trainers.validation import measuring_tokens
 
 CHECKED = 32
 """Chats whose labels are decoded and compared with what the assistant says, before any training."""
@@ -45,11 +46,15 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     """
     recipe = prepared.recipe
     rows = labelled(prepared)
+    validation = prepared.for_validation
     config = trl_config(recipe, prepared.out)
-    return saving_in(trainer_class(recipe.loss_reduction), prepared.precision)(
+    kind = trainer_class(recipe.loss_reduction)
+    kind = measuring_tokens(kind) if validation else kind
+    return saving_in(kind, prepared.precision)(
         model=load_model(prepared),
         args=config,
         train_dataset=rows,
+        eval_dataset=labelled(validation) if validation else None,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

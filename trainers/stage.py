@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -60,7 +60,14 @@ class Prepared(Generic[R_co]):
     """With the plain template."""
     template: ChatTemplate
     mixture: Mixture
+    validation: Mixture | None = None
+    """Rows that are never learned from."""
     say: Say
+
+    @property
+    def for_validation(self) -> Prepared[R_co] | None:
+        """The same stage with its validation rows as the mixture; None where it has none."""
+        return replace(self, mixture=self.validation) if self.validation else None
 
     @property
     def precision(self) -> Precision:
@@ -80,6 +87,8 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
         OlmesError: the model, the template or the data cannot be loaded, or `out` holds a training of
             another recipe.
     """
+    from olmes.trainers.validation import load_validation
+
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -91,15 +100,16 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     template = find_template(recipe.template, tokenizer)
     tokenizer.chat_template = template.plain
     mixture = load_mixture(recipe, say=say)
+    validation = load_validation(recipe, say=say)
     if is_first():
         stored = {
             "hash": recipe_hash(recipe), "recipe": to_json(recipe), "data": mixture.to_json(),
-            "model": content,
+            "model": content, "validation": validation.to_json() if validation else None,
         }  # fmt: skip
         write_atomically(out / RECIPE, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     return Prepared(
         recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
-        mixture=mixture, say=say,
+        mixture=mixture, validation=validation, say=say,
     )  # fmt: skip
 
 
@@ -138,10 +148,13 @@ def check_start(out: Path, model: str) -> None:
 
 
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
-    """The log, the lineage, and the hook that scores checkpoints when the recipe names a suite."""
+    """The log, and the hook that scores checkpoints when the recipe names a suite."""
     from olmes.trainers.train_log import TrainLog
+    from olmes.trainers.validation import MeasureAtEnd
 
     found: list[TrainerCallback] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
+    if prepared.validation:
+        found.append(MeasureAtEnd())
     if hook := scoring_hook(prepared):
         found.append(hook)
         if prepared.recipe.stage == "rlvr":

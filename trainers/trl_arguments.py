@@ -89,6 +89,18 @@ def arguments(recipe: Recipe, out: Path) -> dict[str, Argument]:
         "disable_tqdm": True,
         "report_to": "none",
         "push_to_hub": False,
+        **measuring(recipe),
+    }
+
+
+def measuring(recipe: Recipe) -> dict[str, Argument]:
+    """When the validation rows are measured; nothing where there are none."""
+    if not recipe.validation.data:
+        return {}
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": recipe.validation.every or recipe.checkpoints.every,
+        "per_device_eval_batch_size": recipe.optimization.micro_batch_size,
     }
 
 

@@ -122,7 +122,12 @@ def test_ppo_has_a_table_of_its_own(workshop: Any) -> None:
 def test_no_setting_of_a_recipe_can_be_overruled_in_silence(stage: Any) -> None:
     """What TRL is given has a key in the recipe, is fixed with a reason, or is free to be changed."""
     recipe = read_recipe(f"small-{stage}", stage)
-    free = {"logging_first_step", "dataloader_pin_memory", "packing_strategy"}
+    free = {
+        "logging_first_step",
+        "dataloader_pin_memory",
+        "packing_strategy",
+        "num_generations_eval",
+    }
     for name in {*arguments(recipe, Path("out")), *settings(recipe)} - free:
         assert trl_table.recipe_key(recipe, name) or name in trl_table.FIXED, name
     known = config_class(recipe).__dataclass_fields__

@@ -112,6 +112,17 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         raise OlmesError(
             f"{where}: a reward model writes no text, so that no suite can score it; remove [scoring]."
         )
+    measured = recipe.validation
+    if measured.every is not None and (measured.every < 1 or not measured.data):
+        raise OlmesError(
+            f"{where}: validation.every ({measured.every}) is a number of updates from 1 on, between "
+            "two measurements of [validation.data]; give both."
+        )
+    if measured.data and isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo":
+        raise OlmesError(
+            f"{where}: PPO measures no validation rows; remove [validation], or score checkpoints by "
+            "[scoring]."
+        )
     optimization, hardware = recipe.optimization, recipe.hardware
     device_batch = optimization.micro_batch_size * hardware.processes
     if device_batch < 1 or optimization.batch_size % device_batch:

@@ -38,7 +38,7 @@ from olmes.trainers.recipes.tables import Scoring
 from olmes.trainers.rewards.watch import MET, read_alarms
 from olmes.trainers.stage import Say, finished, say_aloud
 from olmes.trainers.starting_model import model_folder
-from olmes.trainers.train import train
+from olmes.trainers.train import send_late_scores, train
 from olmes.trainers.train_log import FILE as LOG
 from olmes.trainers.train_log import LogRow, read_log, step_of
 
@@ -273,6 +273,7 @@ def run_stage(
         return done
     if recipe.hardware.processes > 1 and not launched():
         launch(recipe, [*arguments, "--only", stage], say=say)
+        send_late_scores(recipe, folder, say)
         done = finished(recipe, folder)
         assert done is not None
         return done

@@ -30,6 +30,8 @@ def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         prepared.say(f"resumes from {start.name}")
     # It prints every row of the log as it is; TrainLog shows the numbers that matter.
     trainer.remove_callback(PrinterCallback)
+    # The trackers are among our own callbacks; TRL reads here where it may send texts.
+    trainer.args.report_to = list(prepared.recipe.report_to)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     return write_final(trainer, prepared)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -63,6 +63,8 @@ class Prepared(Generic[R_co]):
     validation: Mixture | None = None
     """Rows that are never learned from."""
     say: Say
+    callbacks: tuple[Any, ...] = ()
+    """The user's own callbacks of transformers."""
 
     @property
     def for_validation(self) -> Prepared[R_co] | None:
@@ -75,13 +77,16 @@ class Prepared(Generic[R_co]):
         return file_precision(self.recipe.checkpoints, self.model)
 
 
-def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
+def prepare(
+    recipe: R, out: Path, *, say: Say = say_aloud, callbacks: Sequence[Any] = ()
+) -> Prepared[R]:
     """Find model and data, and write the recipe into the folder of what will be trained.
 
     Args:
         recipe: what is trained.
         out: the stage's folder; a stopped training of the same recipe in it is resumed.
         say: gets a line for everything a user should know.
+        callbacks: of transformers, the user's own.
 
     Raises:
         OlmesError: the model, the template or the data cannot be loaded, or `out` holds a training of
@@ -109,7 +114,7 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
         write_atomically(out / RECIPE, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     return Prepared(
         recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
-        mixture=mixture, validation=validation, say=say,
+        mixture=mixture, validation=validation, say=say, callbacks=tuple(callbacks),
     )  # fmt: skip
 
 
@@ -148,19 +153,27 @@ def check_start(out: Path, model: str) -> None:
 
 
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
-    """The log, and the hook that scores checkpoints when the recipe names a suite."""
+    """The log, the user's own, the hook that scores checkpoints when the recipe names a suite, and
+    at last the trackers, which are closed when all is sent.
+
+    Raises:
+        OlmesError: a tracker refuses.
+    """
+    from olmes.trainers.trackers.reporting import tracking
     from olmes.trainers.train_log import TrainLog
     from olmes.trainers.validation import MeasureAtEnd
 
     found: list[TrainerCallback] = [TrainLog(prepared.out, prepared.recipe, prepared.say)]
     if prepared.validation:
         found.append(MeasureAtEnd())
+    found += prepared.callbacks
     if hook := scoring_hook(prepared):
         found.append(hook)
         if prepared.recipe.stage == "rlvr":
             # After the hook, which waits for the last score.
             found.append(reward_watch(prepared, hook.options.request.hash))
-    return found
+    store = store_of(prepared.recipe, prepared.out)
+    return [*found, *tracking(prepared.recipe, prepared.out, store, prepared.say)]
 
 
 def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallback:

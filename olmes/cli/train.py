@@ -55,7 +55,7 @@ def command(
     from olmes.trainers.processes import launched
     from olmes.trainers.recipes.files import read_recipe
     from olmes.trainers.stage import say_aloud, store_of
-    from olmes.trainers.train import train
+    from olmes.trainers.train import send_late_scores, train
     from olmes.trainers.trl_table import check_table
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
@@ -86,6 +86,7 @@ def command(
     check_table(one)
     if one.hardware.processes > 1 and not launched():
         launch(one, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
+        send_late_scores(one, out, say_aloud)
     else:
         train(one, out)
         if launched():

@@ -18,6 +18,7 @@ from olmes.trainers.recipes.stages import (
     Stage,
 )
 from olmes.trainers.recipes.tables import DataSource
+from olmes.trainers.trackers.names import check_names
 
 START = "start"
 """As a gate's baseline: the model that a chain starts from."""
@@ -112,6 +113,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         raise OlmesError(
             f"{where}: a reward model writes no text, so that no suite can score it; remove [scoring]."
         )
+    check_names(recipe.report_to)
     measured = recipe.validation
     if measured.every is not None and (measured.every < 1 or not measured.data):
         raise OlmesError(

@@ -37,7 +37,7 @@ from olmes.trainers.recipes.stages import CHAINED, Recipe, RLVRRecipe, Stage
 from olmes.trainers.recipes.tables import Scoring
 from olmes.trainers.stage import Say, finished, say_aloud
 from olmes.trainers.starting_model import model_folder
-from olmes.trainers.train import train
+from olmes.trainers.train import send_late_scores, train
 from olmes.trainers.training_page import (
     PAGE,
     START,
@@ -286,6 +286,7 @@ def run_stage(
     note_chain(chain.name, places_of(chain, out), out)
     if recipe.hardware.processes > 1 and not launched():
         launch(recipe, [*arguments, "--only", stage], say=say)
+        send_late_scores(recipe, folder, say)
         done = finished(recipe, folder)
         assert done is not None
         return done

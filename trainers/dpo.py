@@ -15,6 +15,7 @@ from olmes.errors import OlmesError
 from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import tokenized_pairs
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.reference import with_reference
 from olmes.trainers.stage import Prepared, callbacks
@@ -31,10 +32,11 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered."""
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
-    return trainer_class(prepared)(
+    return saving_in(trainer_class(prepared), prepared.precision)(
         model=load_model(prepared),
         args=config,
         train_dataset=prepared.mixture.rows,
+        eval_dataset=prepared.validation.rows if prepared.validation else None,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

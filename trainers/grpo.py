@@ -7,8 +7,9 @@ that could not be scored has no advantage, and takes no part in its group's mean
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import list_lengths, tokenized_prompts
 from olmes.trainers.data.whereabouts import where_is
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.rewards.trial import tried
-from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
+from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
 from olmes.trainers.trl_table import trl_config
@@ -33,12 +35,14 @@ def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
         OlmesError: no prompt fits, or a verifier is unknown.
     """
     rows = fitting(prepared)
-    with rewards_of(prepared, rows) as rewards:
+    validation = prepared.for_validation
+    measured = fitting(validation) if validation else None
+    with rewards_of(prepared, chain(rows, measured or ())) as rewards:
         rows = tried(rows, rewards, where=rewards.where, say=prepared.say)
-        return run_trainer(build_grpo(prepared, rows, rewards), prepared)
+        return run_trainer(build_grpo(prepared, rows, rewards, measured), prepared)
 
 
-def rewards_of(prepared: Prepared[RLVRRecipe], rows: Any) -> VerifierRewards:
+def rewards_of(prepared: Prepared[RLVRRecipe], rows: Iterable[Row]) -> VerifierRewards:
     """What scores the responses of a recipe.
 
     Raises:
@@ -56,7 +60,9 @@ def rewards_of(prepared: Prepared[RLVRRecipe], rows: Any) -> VerifierRewards:
     )
 
 
-def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewards) -> Any:
+def build_grpo(
+    prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewards, validation: Any = None
+) -> Any:
     """TRL's trainer for a recipe, ready to train.
 
     Raises:
@@ -65,13 +71,14 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
     check_prompts(len(rows), config.generation_batch_size // config.num_generations)
-    return trainer_class()(
+    return saving_in(trainer_class(), prepared.precision)(
         best=lambda row: recipe.reward_scale * rewards.known.best(row),
         draws=recipe.most_draws if recipe.dynamic_sampling else 0,
         model=load_model(prepared),
         reward_funcs=reward_function(prepared, rewards),
         args=config,
         train_dataset=rows,
+        eval_dataset=validation,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

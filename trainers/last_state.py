@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
+from olmes.trainers.precision import save_model
 from olmes.trainers.processes import is_first, meet, told
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import FINAL, Prepared, about
@@ -28,6 +29,8 @@ def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         prepared.say(f"resumes from {start.name}")
     # It prints every row of the log as it is; TrainLog shows the numbers that matter.
     trainer.remove_callback(PrinterCallback)
+    # The trackers are among our own callbacks; TRL reads here where it may send texts.
+    trainer.args.report_to = list(prepared.recipe.report_to)
     if steps := prepared.recipe.optimization.schedule_steps:
         schedule_over(trainer, steps)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
@@ -62,7 +65,7 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         trainer.save_model(str(partial))  # every process takes part where weights are sharded
     elif is_first():
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-        merged.save_pretrained(partial)
+        save_model(merged, partial, prepared.precision)
         prepared.tokenizer.save_pretrained(partial)
     meet("the last weights are written")
     if is_first():

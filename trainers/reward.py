@@ -13,6 +13,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import RewardRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.trl_arguments import adapter, loading_options, trainer_base
@@ -36,10 +37,11 @@ def build_reward(prepared: Prepared[RewardRecipe]) -> Any:
     """
     recipe, rows = prepared.recipe, prepared.mixture.rows
     config = trl_config(recipe, prepared.out)
-    trainer = trainer_base("RewardTrainer")(
+    trainer = saving_in(trainer_base("RewardTrainer"), prepared.precision)(
         model=load_reward_model(prepared),
         args=config,
         train_dataset=rows,
+        eval_dataset=prepared.validation.rows if prepared.validation else None,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

@@ -10,12 +10,14 @@ from olmes.errors import OlmesError
 from olmes.trainers.data.labelled_chats import labelled_chats
 from olmes.trainers.data.mixture import Mixture, making_of
 from olmes.trainers.last_state import run_trainer
+from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.labels import IGNORED, encode_chats
 from olmes.trainers.templates.pairs import check_labels
 from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
 from olmes.trainers.trl_table import trl_config
+from olmes.trainers.validation import measuring_tokens
 
 CHECKED = 32
 """Chats whose labels are decoded and compared with what the assistant says, before any training."""
@@ -38,11 +40,15 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     """
     recipe = prepared.recipe
     rows = labelled(prepared)
+    validation = prepared.for_validation
     config = trl_config(recipe, prepared.out)
-    return trainer_class(recipe.loss_reduction, prepared.micro_batches)(
+    kind = trainer_class(recipe.loss_reduction, prepared.micro_batches)
+    kind = measuring_tokens(kind) if validation else kind
+    return saving_in(kind, prepared.precision)(
         model=load_model(prepared),
         args=config,
         train_dataset=rows,
+        eval_dataset=labelled(validation) if validation else None,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),

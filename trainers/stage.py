@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
+from olmes.trainers.precision import Precision, file_precision
 from olmes.trainers.processes import is_first, same_everywhere, told
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
@@ -62,21 +63,40 @@ class Prepared(Generic[R_co]):
     """Of the recipe, as it was when the training was prepared."""
     micro_batches: int
     """Micro-batches of an update over all devices, as they were when the training began."""
+    validation: Mixture | None = None
+    """Rows that are never learned from."""
     say: Say
+    callbacks: tuple[Any, ...] = ()
+    """The user's own callbacks of transformers."""
+
+    @property
+    def for_validation(self) -> Prepared[R_co] | None:
+        """The same stage with its validation rows as the mixture; None where it has none."""
+        return replace(self, mixture=self.validation) if self.validation else None
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the files of its checkpoints."""
+        return file_precision(self.recipe.checkpoints, self.model)
 
 
-def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
+def prepare(
+    recipe: R, out: Path, *, say: Say = say_aloud, callbacks: Sequence[Any] = ()
+) -> Prepared[R]:
     """Find model and data, and write the recipe into the folder of what will be trained.
 
     Args:
         recipe: what is trained.
         out: the stage's folder; a stopped training of the same recipe in it is resumed.
         say: gets a line for everything a user should know.
+        callbacks: of transformers, the user's own.
 
     Raises:
         OlmesError: the model, the template or the data cannot be loaded, or `out` holds a training of
             another recipe.
     """
+    from olmes.trainers.validation import load_validation
+
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -90,6 +110,7 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     template = find_template(recipe.template, tokenizer)
     tokenizer.chat_template = template.plain
     mixture = load_mixture(recipe, say=say)
+    validation = load_validation(recipe, say=say)
     same_everywhere("the data", mixture.hash, "have the same files on all machines")
     named, micro_batches = told(
         "whether it is the same data, and recipe.json",
@@ -99,27 +120,40 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     )
     return Prepared(
         recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
-        mixture=mixture, hash=named, micro_batches=micro_batches, say=say,
+        mixture=mixture, validation=validation, hash=named, micro_batches=micro_batches, say=say,
+        callbacks=tuple(callbacks),
     )  # fmt: skip
 
 
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
-    """The log, the hook that scores checkpoints when the recipe names a suite, and the page."""
+    """The log, the user's own callbacks, the hook where a suite is named, the page, the trackers.
+
+    The trackers come last: they are closed when all is sent.
+
+    Raises:
+        OlmesError: a tracker refuses.
+    """
+    from olmes.trainers.trackers.reporting import tracking
     from olmes.trainers.train_log import TrainLog
     from olmes.trainers.training_page import PageRefresh
+    from olmes.trainers.validation import MeasureAtEnd
     from olmes.trainers.written_by_all import WrittenByAll
 
     found: list[TrainerCallback] = [
         WrittenByAll(),  # before those that read what was written
         TrainLog(prepared.out, prepared.recipe, prepared.say),
     ]
+    if prepared.validation:
+        found.append(MeasureAtEnd())
+    found += prepared.callbacks
     if hook := scoring_hook(prepared):
         found.append(hook)
         if prepared.recipe.stage == "rlvr":
             # After the hook, which waits for the last score.
             found.append(reward_watch(prepared, hook.options.request.hash))
     found.append(PageRefresh(prepared.recipe, prepared.out, prepared.say))
-    return found
+    store = store_of(prepared.recipe, prepared.out)
+    return [*found, *tracking(prepared.recipe, prepared.out, store, prepared.say)]
 
 
 def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallback:

@@ -7,26 +7,31 @@ import socket
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools.places import OUT, writing
 from olmes.trainers.processes import gathered, is_first, meet, together, told
 from olmes.trainers.recipes.stages import DPORecipe, Recipe, RewardRecipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
+from olmes.trainers.stage_folder import store_of
 
 SEEN_WITHIN = 10.0
 """Seconds in which a file that one machine has made is seen on the others."""
 
 
-def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
+def train(
+    recipe: Recipe, out: Path, *, say: Say = say_aloud, callbacks: Sequence[Any] = ()
+) -> Path:
     """Train a stage; a stopped one resumes, and a finished one is left as it is.
 
     Args:
         recipe: what is trained.
         out: the stage's folder.
         say: gets a line for everything a user should know.
+        callbacks: of transformers (`TrainerCallback`), beside those that the recipe names.
 
     Returns:
         The folder of the last state, a plain checkpoint.
@@ -36,6 +41,7 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
             written.
     """
     check_installed()
+    from olmes.trainers.own_callbacks import load_callbacks
     from olmes.trainers.training_page import keep_page, page_line, write_stage_page
 
     def page() -> str:
@@ -45,12 +51,14 @@ def train(recipe: Recipe, out: Path, *, say: Say = say_aloud) -> Path:
         done = told("whether the training is finished", lambda: finished(recipe, out))
         if done is not None:
             say(f"{out} is finished; nothing to do{page()}")
+            send_late_scores(recipe, out, say)
             return done
         try:
             with writing(out, OUT), quiet_libraries(), refusals(recipe):
                 check_settings(recipe, out)
                 check_shared(out)
-                last = train_stage(recipe, out, say=say)
+                own = [*callbacks, *load_callbacks(recipe.callbacks)]
+                last = train_stage(recipe, out, say=say, callbacks=own)
         except BaseException:
             keep_page(recipe, out)
             raise
@@ -113,7 +121,7 @@ def quiet_libraries() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def train_stage(recipe: Recipe, out: Path, *, say: Say) -> Path:
+def train_stage(recipe: Recipe, out: Path, *, say: Say, callbacks: Sequence[Any] = ()) -> Path:
     """Train with the trainer of the recipe's stage; each is imported alone.
 
     Raises:
@@ -123,36 +131,38 @@ def train_stage(recipe: Recipe, out: Path, *, say: Say) -> Path:
         case SFTRecipe():
             from olmes.trainers.sft import train_sft
 
-            return train_sft(prepare(recipe, out, say=say))
+            return train_sft(prepare(recipe, out, say=say, callbacks=callbacks))
         case DPORecipe():
             from olmes.trainers.dpo import train_dpo
 
-            return train_dpo(prepare(recipe, out, say=say))
+            return train_dpo(prepare(recipe, out, say=say, callbacks=callbacks))
         case RewardRecipe():
             from olmes.trainers.reward import train_reward
 
-            return train_reward(prepare(recipe, out, say=say))
+            return train_reward(prepare(recipe, out, say=say, callbacks=callbacks))
         case RLVRRecipe(algorithm="ppo"):
             from olmes.trainers.ppo.stage import train_ppo_stage
 
-            return train_ppo_stage(prepare(recipe, out, say=say))
+            return train_ppo_stage(prepare(recipe, out, say=say, callbacks=callbacks))
         case RLVRRecipe():
             from olmes.trainers.grpo import train_grpo
 
-            return train_grpo(prepare(recipe, out, say=say))
+            return train_grpo(prepare(recipe, out, say=say, callbacks=callbacks))
     raise TypeError(f"no trainer takes a {type(recipe).__name__}")
 
 
 def check_settings(recipe: Recipe, out: Path) -> None:
-    """Refuse what TRL would, before the data and the model are loaded.
+    """Refuse what would be refused later, before the data and the model are loaded.
 
     Raises:
-        OlmesError: as `trl_config`, or vLLM is not installed.
+        OlmesError: as `trl_config`, or vLLM or a tracker is not installed.
     """
     from importlib.util import find_spec
 
+    from olmes.trainers.trackers.names import check_packages
     from olmes.trainers.trl_table import check_table, trl_config
 
+    check_packages(recipe.report_to)
     if isinstance(recipe, RLVRRecipe):
         if recipe.vllm == "colocate" and find_spec("vllm") is None:
             raise OlmesError(
@@ -163,6 +173,15 @@ def check_settings(recipe: Recipe, out: Path) -> None:
             check_table(recipe)
             return
     trl_config(recipe, out)
+
+
+def send_late_scores(recipe: Recipe, out: Path, say: Say) -> None:
+    """Send the trackers the scores that arrived when a stage had ended."""
+    if recipe.report_to:
+        from olmes.trainers.trackers.reporting import send_late
+
+        with quiet_libraries():
+            send_late(recipe, out, store_of(recipe, out), say)
 
 
 def refusals(recipe: Recipe) -> contextlib.AbstractContextManager[None]:

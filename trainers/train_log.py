@@ -20,10 +20,13 @@ FILE = "train_log.jsonl"
 LogValue = float | int | str | None
 LogRow = Mapping[str, LogValue]
 """`step`, and the numbers of a trainer by its own names."""
+SPEEDS = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
+"""What transformers says of a validation's time, which is not kept."""
 SHOWN = (
+    "eval_loss", "eval_reward",
     "loss", "loss_per_token", "normalized_margin", "normalized_accuracy", "reward", "verified", "kl",
     "groups/zero_variance", "completions/mean_length", "response_tokens", "completions/distinct_3",
-    "distinct_3grams", "grad_norm", "mean_token_accuracy",
+    "distinct_3grams", "grad_norm", "mean_token_accuracy", "accuracy", "margin", "eval_accuracy",
 )  # fmt: skip
 """What a line on the screen holds of a row, where the row has it."""
 
@@ -57,7 +60,8 @@ class TrainLog(TrainerCallback):  # type: ignore[misc]
         """Keep one row."""
         if not state.is_world_process_zero or not logs or "train_runtime" in logs:
             return
-        row = {"step": state.global_step, **{k: finite(v) for k, v in logs.items()}}
+        kept = {name: finite(value) for name, value in logs.items() if name not in SPEEDS}
+        row = {"step": state.global_step, **kept}
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(jsonl.dumps(row) + "\n")
             stream.flush()

@@ -121,6 +121,18 @@ def arguments(recipe: Recipe, out: Path) -> dict[str, Argument]:
         # A limit of the collectives' own, above the one under which somebody who is missing is named.
         "ddp_timeout": round(max(1800.0, 120 * recipe.hardware.wait_minutes)),
         **sharding(recipe),
+        **measuring(recipe),
+    }
+
+
+def measuring(recipe: Recipe) -> dict[str, Argument]:
+    """When the validation rows are measured; nothing where there are none."""
+    if not recipe.validation.data:
+        return {}
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": recipe.validation.every or recipe.checkpoints.every,
+        "per_device_eval_batch_size": recipe.optimization.micro_batch_size,
     }
 
 

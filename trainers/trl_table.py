@@ -241,6 +241,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
                 "epsilon": recipe.clip,
                 "use_vllm": recipe.vllm != "off",
                 "vllm_mode": recipe.vllm if recipe.vllm != "off" else "colocate",
+                "num_generations_eval": 1,
             }
     raise TypeError(f"TRL has no configuration of a {type(recipe).__name__}")
 

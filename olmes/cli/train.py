@@ -60,7 +60,7 @@ def command(
     from olmes.trainers.recipes.files import read_recipe
     from olmes.trainers.stage import say_aloud
     from olmes.trainers.stage_folder import store_of
-    from olmes.trainers.train import train
+    from olmes.trainers.train import send_late_scores, train
     from olmes.trainers.trl_table import check_table
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
@@ -91,6 +91,7 @@ def command(
     check_table(one)
     if one.hardware.processes > 1 and not launched():
         launch(one, again, say=lambda line: click.echo(f"olmes: {line}", err=True))
+        send_late_scores(one, out, say_aloud)
     else:
         train(one, out)
         if launched():

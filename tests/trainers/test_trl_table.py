@@ -12,7 +12,7 @@ from olmes.errors import OlmesError
 from olmes.trainers import trl_table
 from olmes.trainers.grpo import build_grpo
 from olmes.trainers.recipes.files import read_recipe
-from olmes.trainers.recipes.stages import DPOLoss
+from olmes.trainers.recipes.stages import DPOLoss, Stage
 from olmes.trainers.rewards.verifiers import VerifierRewards
 from olmes.trainers.train import train
 from olmes.trainers.trl_arguments import arguments
@@ -122,7 +122,12 @@ def test_ppo_has_a_table_of_its_own(workshop: Any) -> None:
 def test_no_setting_of_a_recipe_can_be_overruled_in_silence(stage: Any) -> None:
     """What TRL is given has a key in the recipe, is fixed with a reason, or is free to be changed."""
     recipe = read_recipe(f"small-{stage}", stage)
-    free = {"logging_first_step", "dataloader_pin_memory", "packing_strategy"}
+    free = {
+        "logging_first_step",
+        "dataloader_pin_memory",
+        "packing_strategy",
+        "num_generations_eval",
+    }
     for name in {*arguments(recipe, Path("out")), *settings(recipe)} - free:
         assert trl_table.recipe_key(recipe, name) or name in trl_table.FIXED, name
     known = config_class(recipe).__dataclass_fields__
@@ -132,9 +137,8 @@ def test_no_setting_of_a_recipe_can_be_overruled_in_silence(stage: Any) -> None:
 
 
 def all_configs() -> list[Any]:
-    from olmes.trainers.trl_arguments import trl
-
-    return [trl().SFTConfig, trl().DPOConfig, trl().GRPOConfig, trl().RewardConfig]
+    stages: tuple[Stage, ...] = ("sft", "dpo", "reward", "rlvr")
+    return [config_class(read_recipe(f"small-{stage}", stage)) for stage in stages]
 
 
 def test_every_loss_of_a_recipe_is_trls(workshop: Any) -> None:

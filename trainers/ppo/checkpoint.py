@@ -1,6 +1,7 @@
 """Checkpoints: plain Hugging Face folders, with what a run needs to resume in a subfolder.
 
     checkpoint-N/             the policy after N updates, its tokenizer, trainer_state.json
+    checkpoint-N/float32/     its weights, where the files above are of another precision
     checkpoint-N/ppo/         value.safetensors, optimizer.pt, run.json
 
 A checkpoint is written under another name and renamed when all of it is on the disk: a folder named
@@ -20,6 +21,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.ppo.config import PPOConfig
+from olmes.trainers.precision import WHOLE, save_model
 
 COMPLETE = re.compile(r"checkpoint-(\d+)")
 PARTIAL = ".partial-checkpoint"
@@ -57,7 +59,9 @@ def save(
     partial = output_dir / f"{PARTIAL}-{state.global_step}"
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "ppo").mkdir(parents=True)
-    policy.save_pretrained(partial, state_dict=states.policy)
+    save_model(policy, partial, config.checkpoint_precision, states.policy)
+    if config.checkpoint_precision != "float32":
+        policy.save_pretrained(partial / WHOLE, state_dict=states.policy)
     tokenizer.save_pretrained(partial)
     state.save_to_json(str(partial / "trainer_state.json"))
     value = {name: tensor.contiguous() for name, tensor in states.value.items()}
@@ -117,6 +121,11 @@ def latest(output_dir: Path, config: PPOConfig, data: str) -> Path | None:
             f"{output_dir} holds a run on other prompts; put them back or choose another folder."
         )
     return found[-1]
+
+
+def whole_policy(folder: Path) -> Path:
+    """The folder of a checkpoint's policy in float32."""
+    return folder / WHOLE if (folder / WHOLE).is_dir() else folder
 
 
 def restore(folder: Path, learner: Any) -> list[dict[str, float]]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 from olmes.errors import OlmesError
+from olmes.trainers.precision import Precision
 
 REPLACEABLE = frozenset(
     {
@@ -29,6 +30,7 @@ REPLACEABLE = frozenset(
         "device",
         "restarts",
         "wait_minutes",
+        "checkpoint_precision",
     }
 )
 """Settings a resumed run may change: they decide speed, memory and disk, not what is learned."""
@@ -158,6 +160,8 @@ class PPOConfig:
     """Updates between checkpoints (70B: 40); the last update is always saved."""
     save_total_limit: int | None = None
     """Checkpoints kept, newest last; None keeps all."""
+    checkpoint_precision: Precision = "float32"
+    """Of a checkpoint's model; what a run resumes from is float32 whatever it is."""
 
     def __post_init__(self) -> None:
         # Asked so that what is no number (NaN) is refused as well.

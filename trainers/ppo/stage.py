@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from olmes.errors import OlmesError
@@ -31,11 +32,14 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     rows = fitting(prepared)
     if done := checkpoint.checkpoints(prepared.out):
         prepared.say(f"resumes from {done[-1].name}")
+    config = ppo_config(recipe, len(rows))
+    if recipe.ppo.checkpoint_precision is None:
+        config = replace(config, checkpoint_precision=prepared.precision)
     value = recipe.ppo.value
     with rewards_of(prepared, rows) as rewards:
         rows = tried(rows, rewards, where=rewards.where, say=prepared.say)
         trained = train_ppo(
-            ppo_config(recipe, len(rows)),
+            config,
             policy=load_model(prepared),
             tokenizer=prepared.tokenizer,
             rows=rows,

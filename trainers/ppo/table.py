@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 from olmes.trainers.ppo.config import STORED_NAMES
+from olmes.trainers.precision import Precision
 
 Number = int | float
 """A number kept as it is written: a recipe's hash tells 1 from 1.0."""
@@ -70,6 +71,7 @@ class PPOTable:
     seed: int | None = None
     save_every: int | None = None
     save_total_limit: int | None = None
+    checkpoint_precision: Precision | None = None
 
     def given(self) -> dict[str, Setting]:
         """What the table says, by name."""

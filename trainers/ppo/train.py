@@ -95,7 +95,7 @@ def train_ppo(
         "which checkpoint is resumed from", lambda: checkpoint.begin(output, config, prompts.hash)
     )
     if resumed:
-        start.load_state_dict(load_policy(resumed).state_dict())
+        start.load_state_dict(load_policy(checkpoint.whole_policy(resumed)).state_dict())
     learner = Learner(config, start, anchor, critic, sampling.pad_id, accelerator)
     history = checkpoint.restore(resumed, learner) if resumed else []
     reporter = Reporter(

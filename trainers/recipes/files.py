@@ -18,6 +18,7 @@ from olmes.trainers.recipes.stages import (
     Stage,
 )
 from olmes.trainers.recipes.tables import DataSource
+from olmes.trainers.trackers.names import check_names
 
 START = "start"
 """As a gate's baseline: the model that a chain starts from."""
@@ -114,6 +115,18 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
     if isinstance(recipe, RewardRecipe) and recipe.scoring.target:
         raise OlmesError(
             f"{where}: a reward model writes no text, so that no suite can score it; remove [scoring]."
+        )
+    check_names(recipe.report_to)
+    measured = recipe.validation
+    if measured.every is not None and (measured.every < 1 or not measured.data):
+        raise OlmesError(
+            f"{where}: validation.every ({measured.every}) is a number of updates from 1 on, between "
+            "two measurements of [validation.data]; give both."
+        )
+    if measured.data and isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo":
+        raise OlmesError(
+            f"{where}: PPO measures no validation rows; remove [validation], or score checkpoints by "
+            "[scoring]."
         )
     optimization, hardware = recipe.optimization, recipe.hardware
     device_batch = optimization.micro_batch_size * hardware.processes

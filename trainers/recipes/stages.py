@@ -65,6 +65,8 @@ class Recipe:
     validation: Validation = Validation()
     report_to: tuple[str, ...] = ()
     """Trackers that get the log and the scores: "wandb", "tensorboard", "mlflow", "trackio"."""
+    project: str = "olmes"
+    """Under which trackers keep the run (MLflow's experiment)."""
     callbacks: tuple[str, ...] = ()
     """Callbacks of one's own: "FILE.py:NAME" or "MODULE:NAME", each a class or a function that
     gives one."""

@@ -98,7 +98,7 @@ def reward_function(
     sequence it is `missing_end_reward`, when the recipe sets that.
     """
     recipe = prepared.recipe
-    ends = end_tokens(prepared)
+    ends = set(prepared.ends)
     marks = mark_tokens(prepared.tokenizer, rewards.reader)
 
     def verified(
@@ -134,14 +134,3 @@ def reward_function(
 def text_of(completion: Any) -> str:
     """The text of a completion, which TRL gives as turns where the prompt was turns."""
     return completion if isinstance(completion, str) else str(completion[-1]["content"])
-
-
-def end_tokens(prepared: Prepared[RLVRRecipe]) -> set[int]:
-    """The tokens that end a sequence: the tokenizer's, and those of the model's generation."""
-    from transformers import GenerationConfig
-
-    found = {prepared.tokenizer.eos_token_id}
-    if (prepared.model / "generation_config.json").is_file():
-        more = GenerationConfig.from_pretrained(prepared.model).eos_token_id
-        found |= set(more if isinstance(more, list) else [more] if more is not None else [])
-    return found

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.data.training_rows import SFTRow
+from olmes.trainers.data.chats import row_tools, whole_chat
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.templates.pairs import IGNORED, check_labels, encode
+from olmes.trainers.templates.encoding import label_chats, odd_chats
+from olmes.trainers.templates.labels import IGNORED
+from olmes.trainers.templates.lesson import lesson
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
-
-CHECKED = 32
-"""Chats whose labels are decoded and compared with what the assistant says, before any training."""
-
-
-class LabelledRow(TypedDict):
-    """A chat as tokens, and which of them are learned."""
-
-    input_ids: list[int]
-    labels: list[int]
-    length: int
 
 
 def train_sft(prepared: Prepared[SFTRecipe]) -> Path:
@@ -63,35 +54,46 @@ def labelled(prepared: Prepared[SFTRecipe]) -> Any:
     """The mixture as `input_ids` and `labels`.
 
     They are made here and not by TRL, so that a checkpoint keeps the plain template, and so that
-    what is trained on is decoded and checked first.
+    what is trained on is told.
 
     Raises:
-        OlmesError: there is no training template, its marks are wrong, or nothing fits `max_length`.
+        OlmesError: the marks of the training template are wrong, the template takes none of the
+            chats or puts nothing behind an answer that could end it, or nothing fits `max_length`.
     """
-    recipe, tokenizer = prepared.recipe, prepared.tokenizer
-    template = prepared.template.training
-    if not template:
-        raise OlmesError(
-            f"the template '{recipe.template}' does not mark what the assistant says; choose "
-            "'tulu', or put NAME.training.jinja with {% generation %} marks into its folder."
-        )
+    recipe, tokenizer, template = prepared.recipe, prepared.tokenizer, prepared.template
+    for line in lesson(tokenizer, template, recipe.template):
+        prepared.say(line)
 
-    def encoded(row: SFTRow) -> LabelledRow:
-        ids, labels = encode(tokenizer, row["messages"], template)
-        return {"input_ids": ids, "labels": labels, "length": len(ids)}
+    def encoded(rows: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        each = [
+            {"messages": turns, "more": more}
+            for turns, more in zip(rows["messages"], rows["more"], strict=True)
+        ]
+        chats = [whole_chat(row, "messages") for row in each]
+        found = label_chats(tokenizer, chats, template, [row_tools(row) for row in each])
+        return {
+            "input_ids": [one.ids for one in found],
+            "labels": [one.labels for one in found],
+            "note": [one.note for one in found],
+        }
 
     chats = prepared.mixture.rows
-    rows = chats.map(encoded, remove_columns=chats.column_names)
-    for index in range(min(CHECKED, len(rows))):
-        check_labels(tokenizer, chats[index]["messages"], rows[index]["labels"])
-    cut = sum(length > recipe.max_length for length in rows["length"])
+    rows = chats.map(encoded, batched=True, remove_columns=chats.column_names)
+    for line in odd_chats(rows["note"]):
+        prepared.say(line)
+    rows = rows.filter(len, input_columns="input_ids")
+    if not len(rows):
+        raise OlmesError(
+            f"the template '{recipe.template}' takes none of the chats; choose another ('tulu')."
+        )
+    cut = sum(len(ids) > recipe.max_length for ids in rows["input_ids"])
     if cut:
         prepared.say(f"{cut} of {len(rows)} chats are cut at {recipe.max_length} tokens")
     if not any(label != IGNORED for row in rows for label in row["labels"][: recipe.max_length]):
         raise OlmesError(
             f"no answer begins within max_length ({recipe.max_length} tokens); raise it."
         )
-    return rows.remove_columns("length")
+    return rows.remove_columns("note")
 
 
 def trainer_class(reduction: str) -> Any:

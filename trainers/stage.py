@@ -22,6 +22,7 @@ from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.identity import recipe_hash, to_json
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
+from olmes.trainers.templates.endings import begin_of_sequence, stop_at
 from olmes.trainers.templates.pairs import ChatTemplate, find_template
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Prepared(Generic[R_co]):
     tokenizer: Any
     """With the plain template."""
     template: ChatTemplate
+    ends: tuple[int, ...]
+    """The tokens that end an answer: the one that the template teaches, and those known before."""
     mixture: Mixture
     say: Say
 
@@ -84,6 +87,10 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     tokenizer = load_tokenizer(recipe.model, folder)
     template = find_template(recipe.template, tokenizer)
     tokenizer.chat_template = template.plain
+    ends, news = stop_at(tokenizer, template, folder)
+    for line in (news, begin_of_sequence(tokenizer, template)):
+        if line:
+            say(line)
     mixture = load_mixture(recipe, say=say)
     if is_first():
         stored = {
@@ -92,7 +99,7 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
         }  # fmt: skip
         write_atomically(out / RECIPE, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     return Prepared(
-        recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
+        recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template, ends=ends,
         mixture=mixture, say=say,
     )  # fmt: skip
 

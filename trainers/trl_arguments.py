@@ -8,6 +8,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import Prepared
+from olmes.trainers.templates.endings import name_ends
 
 Argument = bool | int | float | str | None
 
@@ -29,13 +30,15 @@ def load_model(prepared: Prepared[Recipe]) -> Any:
     attention = prepared.recipe.hardware.attention
     options = {"attn_implementation": attention} if attention else {}
     with loading("weights", prepared.recipe.model):
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             prepared.model,
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
             **options,
         )
+    name_ends(model, prepared.ends)
+    return model
 
 
 def arguments(prepared: Prepared[Recipe]) -> dict[str, Argument]:

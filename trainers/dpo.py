@@ -15,13 +15,14 @@ from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
+from olmes.trainers.data.mixture import making_of
+from olmes.trainers.data.tokenized import tokenized_pairs
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import fingerprint
-from olmes.trainers.templates.encoding import odd_chats
-from olmes.trainers.templates.preferences import encode_preferences
+from olmes.trainers.templates.odd import all_refused, odd_lines
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
@@ -29,7 +30,7 @@ def train_dpo(prepared: Prepared[DPORecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
-        OlmesError: as `tokenized`.
+        OlmesError: the template takes none of the pairs, or no prompt leaves room for an answer.
     """
     return run_trainer(build_dpo(prepared), prepared)
 
@@ -38,10 +39,9 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered.
 
     Raises:
-        OlmesError: as `tokenized`.
+        OlmesError: the template takes none of the pairs, or no prompt leaves room for an answer.
     """
     recipe = prepared.recipe
-    rows = tokenized(prepared)
     config = trl().DPOConfig(
         **arguments(prepared),
         loss_type=[recipe.loss],
@@ -52,43 +52,11 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     return trainer_class(prepared)(
         model=load_model(prepared),
         args=config,
-        train_dataset=rows,
+        train_dataset=prepared.mixture.rows,
         processing_class=prepared.tokenizer,
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),
     )
-
-
-def tokenized(prepared: Prepared[DPORecipe]) -> Any:
-    """The mixture as `prompt_ids`, `chosen_ids` and `rejected_ids`.
-
-    They are made here and not by TRL, so that an answer ends with the token that ends a turn whatever
-    the template puts behind it, and calls and functions are rendered as in SFT.
-
-    Raises:
-        OlmesError: the template takes none of the rows, or no prompt leaves room for an answer.
-    """
-    recipe, rows = prepared.recipe, prepared.mixture.rows
-    made = rows.map(
-        lambda some: encode_preferences(prepared.tokenizer, some, prepared.template),
-        batched=True,
-        remove_columns=rows.column_names,
-    )
-    for line in odd_chats(made["note"]):
-        prepared.say(line)
-    taken = made.filter(len, input_columns="chosen_ids").remove_columns("note")
-    if not len(taken):
-        raise OlmesError(
-            f"the template '{recipe.template}' takes none of the pairs; choose another ('tulu')."
-        )
-    kept = taken.filter(lambda ids: len(ids) < recipe.max_length, input_columns="prompt_ids")
-    if not len(kept):
-        raise OlmesError(f"every prompt fills max_length ({recipe.max_length} tokens); raise it.")
-    if len(kept) < len(taken):
-        prepared.say(
-            f"{len(taken) - len(kept)} pairs left out: their prompt fills {recipe.max_length} tokens"
-        )
-    return kept
 
 
 def reference_file(model: str, rows: Any, max_length: int, precision: str) -> Path:
@@ -115,10 +83,28 @@ def trainer_class(prepared: Prepared[DPORecipe]) -> Any:
     class RememberingTrainer(base):  # type: ignore[misc, valid-type]
         """`DPOTrainer` with a cache by content and length-normalized metrics."""
 
-        def _prepare_dataset(self, dataset: Any, *given: Any, **more: Any) -> Any:
-            if "prompt_ids" in dataset.column_names:
-                return dataset
-            return super()._prepare_dataset(dataset, *given, **more)
+        def _prepare_dataset(
+            self,
+            dataset: Any,
+            processing_class: Any,
+            args: Any,
+            dataset_name: str,  # noqa: ARG002
+        ) -> Any:
+            """The pairs as tokens: once in each cache, and not by every process in turn."""
+            making = making_of(prepared.recipe, prepared.say)
+            template = prepared.template
+            pairs = tokenized_pairs(dataset, processing_class, template, args.max_length, making)
+            for line in odd_lines(pairs.notes, len(dataset), "pairs"):
+                prepared.say(line)
+            if refused := all_refused(pairs.notes, len(dataset)):
+                raise OlmesError(f"{refused} It takes none of the pairs: choose another ('tulu').")
+            if not len(pairs.rows):
+                raise OlmesError(
+                    f"the prompt of every pair fills max_length ({args.max_length} tokens); raise it."
+                )
+            if full := pairs.notes["pairs"]["full"]:
+                prepared.say(f"{full} pairs left out: their prompt fills {args.max_length} tokens")
+            return pairs.rows
 
         def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
             precision = "bfloat16" if self.args.bf16 else "float32"

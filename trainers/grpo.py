@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.data.training_rows import RLVRRow
+from olmes.trainers.data.mixture import making_of
+from olmes.trainers.data.tokenized import list_lengths, tokenized_prompts
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
@@ -67,21 +68,12 @@ def fitting(prepared: Prepared[RLVRRecipe]) -> Any:
     Raises:
         OlmesError: none is.
     """
-    limit, rows, tokenizer = (
-        prepared.recipe.max_prompt_length,
-        prepared.mixture.rows,
-        prepared.tokenizer,
-    )
-
-    def fits(row: RLVRRow) -> bool:
-        text = tokenizer.apply_chat_template(
-            row["prompt"], add_generation_prompt=True, tokenize=False
-        )
-        return bool(len(tokenizer(text, add_special_tokens=False).input_ids) <= limit)
-
-    kept = rows.filter(fits)
-    if not len(kept):
+    limit, rows = prepared.recipe.max_prompt_length, prepared.mixture.rows
+    making = making_of(prepared.recipe, prepared.say)
+    lengths = list_lengths(tokenized_prompts(rows, prepared.tokenizer, making), "input_ids")
+    if not (lengths <= limit).any():
         raise OlmesError(f"every prompt is longer than max_prompt_length ({limit}); raise it.")
+    kept = rows.select((lengths <= limit).nonzero()[0])
     if len(kept) < len(rows):
         prepared.say(
             f"{len(rows) - len(kept)} of {len(rows)} prompts left out: over {limit} tokens"

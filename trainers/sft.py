@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.data.chats import row_tools, whole_chat
+from olmes.trainers.data.labelled_chats import labelled_chats
+from olmes.trainers.data.mixture import Mixture, making_of
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.templates.encoding import label_chats, odd_chats
 from olmes.trainers.templates.labels import IGNORED
 from olmes.trainers.templates.lesson import lesson
+from olmes.trainers.templates.odd import all_refused, odd_lines
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
@@ -21,7 +22,7 @@ def train_sft(prepared: Prepared[SFTRecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
-        OlmesError: there is no training template, or its marks are wrong.
+        OlmesError: as `labelled`.
     """
     return run_trainer(build_sft(prepared), prepared)
 
@@ -39,6 +40,8 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
         max_length=recipe.max_length,
         packing=recipe.packing,
         packing_strategy="bfd",
+        # They are cut and packed, once and not by each process.
+        dataset_kwargs={"skip_prepare_dataset": True},
     )
     return trainer_class(recipe.loss_reduction)(
         model=load_model(prepared),
@@ -50,50 +53,41 @@ def build_sft(prepared: Prepared[SFTRecipe]) -> Any:
     )
 
 
-def labelled(prepared: Prepared[SFTRecipe]) -> Any:
-    """The mixture as `input_ids` and `labels`.
+def labelled(prepared: Prepared[SFTRecipe], mixture: Mixture | None = None) -> Any:
+    """A mixture, the stage's own without another, as `input_ids` and `labels`, on disk.
 
-    They are made here and not by TRL, so that a checkpoint keeps the plain template, and so that
-    what is trained on is told.
+    They are made here and not by TRL, so that a checkpoint keeps the plain template, so that what is
+    trained on is told, and so that it is done once and not in every process.
 
     Raises:
         OlmesError: the marks of the training template are wrong, the template takes none of the
             chats or puts nothing behind an answer that could end it, or nothing fits `max_length`.
     """
     recipe, tokenizer, template = prepared.recipe, prepared.tokenizer, prepared.template
-    for line in lesson(tokenizer, template, recipe.template):
+    if mixture is None:
+        for line in lesson(tokenizer, template, recipe.template):
+            prepared.say(line)
+    chats = (mixture or prepared.mixture).rows
+    found = labelled_chats(
+        chats, tokenizer, template, recipe.max_length, recipe.packing,
+        making_of(recipe, prepared.say),
+    )  # fmt: skip
+    for line in odd_lines(found.notes, len(chats), "chats"):
         prepared.say(line)
-
-    def encoded(rows: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        each = [
-            {"messages": turns, "more": more}
-            for turns, more in zip(rows["messages"], rows["more"], strict=True)
-        ]
-        chats = [whole_chat(row, "messages") for row in each]
-        found = label_chats(tokenizer, chats, template, [row_tools(row) for row in each])
-        return {
-            "input_ids": [one.ids for one in found],
-            "labels": [one.labels for one in found],
-            "note": [one.note for one in found],
-        }
-
-    chats = prepared.mixture.rows
-    rows = chats.map(encoded, batched=True, remove_columns=chats.column_names)
-    for line in odd_chats(rows["note"]):
-        prepared.say(line)
-    rows = rows.filter(len, input_columns="input_ids")
-    if not len(rows):
-        raise OlmesError(
-            f"the template '{recipe.template}' takes none of the chats; choose another ('tulu')."
-        )
-    cut = sum(len(ids) > recipe.max_length for ids in rows["input_ids"])
-    if cut:
-        prepared.say(f"{cut} of {len(rows)} chats are cut at {recipe.max_length} tokens")
-    if not any(label != IGNORED for row in rows for label in row["labels"][: recipe.max_length]):
+    if refused := all_refused(found.notes, len(chats)):
+        raise OlmesError(f"{refused} It takes none of the chats: choose another ('tulu').")
+    counts = found.notes["chats"]
+    if counts["cut"]:
+        prepared.say(f"{counts['cut']} of {len(chats)} chats are cut at {recipe.max_length} tokens")
+    if counts["empty"] == len(chats):
         raise OlmesError(
             f"no answer begins within max_length ({recipe.max_length} tokens); raise it."
         )
-    return rows.remove_columns("note")
+    if counts["empty"]:
+        prepared.say(
+            f"of {counts['empty']} of {len(chats)} chats nothing is learned: no answer is left"
+        )
+    return found.rows
 
 
 def trainer_class(reduction: str) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.data.mixture import Mixture, load_mixture
+from olmes.trainers.data.mixture import Mixture, column, load_mixture
 from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.identity import recipe_hash, to_json
 from olmes.trainers.recipes.stages import Recipe
@@ -156,10 +156,13 @@ def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallba
     from olmes.trainers.data.training_rows import rewarded_constraints
     from olmes.trainers.rewards.watch import RewardWatch
 
-    trained = frozenset[str]().union(*map(rewarded_constraints, prepared.mixture.rows))
+    trained: set[str] = set()
+    for held in column(prepared.mixture.rows, "verifiers"):
+        trained |= rewarded_constraints({"verifiers": held})
     return RewardWatch(
-        prepared.out, store_of(prepared.recipe, prepared.out), trained, request_hash, prepared.say
-    )
+        prepared.out, store_of(prepared.recipe, prepared.out), frozenset(trained), request_hash,
+        prepared.say,
+    )  # fmt: skip
 
 
 def store_of(recipe: Recipe, out: Path) -> Path:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +30,10 @@ OURS = frozenset({errno.EBADF})
 POLL = 0.05
 PATIENCE = 10.0
 """Seconds of waiting for an owner file after which that is said."""
+
+
+TAKEN: weakref.WeakSet[Lock] = weakref.WeakSet()
+"""Locks that this process has taken."""
 
 
 class HeldError(Exception):
@@ -78,7 +83,9 @@ class Lock:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a+b")
         try:
-            return cls.on(stream, path)
+            lock = cls.on(stream, path)
+            TAKEN.add(lock)
+            return lock
         except HeldError:
             stream.close()
             return None
@@ -100,6 +107,16 @@ class Lock:
         if self.owner is not None:
             self.owner.release()
         self.stream.close()
+
+
+def leave_to_parent() -> None:
+    """Close the locks of the process this one was forked from, which would else not end with it."""
+    for lock in list(TAKEN):
+        lock.stream.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=leave_to_parent)
 
 
 def system_lock(stream: BinaryIO, *, wait: bool) -> None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from olmes.errors import OlmesError
-from olmes.tools import jsonl
-from olmes.tools.hashing import canonical_json, sha256
-from olmes.trainers.data.published_rlvr import NotExpressibleError
-from olmes.trainers.data.training_rows import READERS, TrainingRow, rewarded_constraints
+from olmes.tools.hashing import content_hash
+from olmes.trainers.data.pieces import Making
+from olmes.trainers.data.reading import READER, read_source
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
 from olmes.trainers.recipes.tables import DataSource
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from datasets import Dataset
 
 Say = Callable[[str], None]
+BATCH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,9 @@ class MixturePart:
     left_out: int
     """Rows whose verifier cannot be expressed here, or whose constraint is held out."""
     revision: str
+    content: str = ""
+    """64 hex digits over what the source holds, wherever it lies: the bytes of a file, the commit of
+    a data set of the hub."""
 
     def to_json(self) -> dict[str, str | int]:
         """A JSON object with every field."""
@@ -51,12 +54,13 @@ class MixtureJson(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """The rows of a training, shuffled, in the shape of their stage (`trainers/training_rows.py`)."""
+    """The rows of a training, shuffled, in the shape of their stage (`training_rows.py`)."""
 
     rows: Dataset
     parts: tuple[MixturePart, ...]
     hash: str
-    """64 hex digits over the rows in their order."""
+    """64 hex digits over everything the rows and their order come from: the content of the sources,
+    and how they were read, drawn and shuffled."""
 
     def to_json(self) -> MixtureJson:
         """What is kept with the checkpoints: everything but the rows."""
@@ -67,8 +71,16 @@ class Mixture:
         }
 
 
+def making_of(recipe: Recipe, say: Say) -> Making:
+    """By how many processes data are prepared, as a recipe says."""
+    hardware = recipe.hardware
+    return Making(say=say, processes=hardware.data_processes, wait_minutes=hardware.wait_minutes)
+
+
 def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
     """The mixture of a recipe.
+
+    Each source is read once and kept in the cache; the mixture itself is only an order of rows.
 
     Args:
         recipe: its `data`, `rows` and `seed` are read.
@@ -78,36 +90,61 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
         OlmesError: a source does not exist or cannot be fetched, is empty, or has a row of a wrong
             shape (the message names file and line).
     """
+    import numpy as np
     from datasets import concatenate_datasets
 
-    drawn: list[Dataset] = []
+    making = making_of(recipe, say)
+    held_out = frozenset(recipe.held_out_constraints if isinstance(recipe, RLVRRecipe) else ())
+    sources: list[Dataset] = []
     parts: list[MixturePart] = []
+    drawn: list[Any] = []
+    offset = 0
     for name, source in recipe.data.items():
-        found, left_out = load_source(name, source, recipe)
-        size = rows_wanted(source, len(found), recipe)
-        chosen = found.select(draw(len(found), size, seed=source.seed))
+        found, content = read_source(name, source, recipe.stage, held_out, making)
+        left_out: Counter[str] = found.notes["left_out"]
+        available = len(found.rows)
+        size = rows_wanted(source, available, recipe)
         part = MixturePart(
-            name=name, rows=size, of=len(found), left_out=left_out.total(), revision=source.revision
-        )
+            name=name, rows=size, of=available, left_out=left_out.total(),
+            revision=source.revision, content=content,
+        )  # fmt: skip
         without = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
-        say(f"data: {name}: {size} of {len(found)} rows{without}")
-        drawn.append(chosen)
+        say(f"data: {name}: {size} of {available} rows{without}")
+        drawn.append(offset + np.asarray(draw(available, size, seed=source.seed)))
+        sources.append(found.rows)
         parts.append(part)
-    mixed = concatenate_datasets(drawn)
-    order = list(range(len(mixed)))
+        offset += available
+    order = array("q", range(sum(map(len, drawn))))
     Random(recipe.seed).shuffle(order)  # noqa: S311 (nothing secret)
-    mixed = mixed.select(order)
-    return Mixture(rows=mixed, parts=tuple(parts), hash=rows_hash(mixed))
+    key = mixture_hash(recipe, parts)
+    mixed = concatenate_datasets(sources).select(
+        np.concatenate(drawn)[np.asarray(order)], new_fingerprint=key
+    )
+    return Mixture(rows=mixed, parts=tuple(parts), hash=key)
 
 
-def rows_hash(rows: Dataset) -> str:
-    """64 hex digits over rows in their order."""
-    import hashlib
+def mixture_hash(recipe: Recipe, parts: list[MixturePart]) -> str:
+    """64 hex digits over everything that rows and their order come from, without reading them."""
+    seeds = [source.seed for source in recipe.data.values()]
+    held_out = recipe.held_out_constraints if isinstance(recipe, RLVRRecipe) else ()
+    return content_hash(
+        {
+            "reader": READER,
+            "stage": recipe.stage,
+            "held_out": sorted(held_out),
+            "parts": [
+                [part.content, part.rows, part.of, part.left_out, seed]
+                for part, seed in zip(parts, seeds, strict=True)
+            ],
+            "seed": recipe.seed,
+        }
+    )
 
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(sha256(canonical_json(row)).encode())
-    return digest.hexdigest()
+
+def column(rows: Dataset, name: str) -> Iterator[Any]:
+    """The values of one column, read some rows at a time."""
+    for batch in rows.select_columns(name).iter(BATCH):
+        yield from batch[name]
 
 
 def rows_wanted(source: DataSource, available: int, recipe: Recipe) -> int:
@@ -122,7 +159,7 @@ def rows_wanted(source: DataSource, available: int, recipe: Recipe) -> int:
     return max(1, round(recipe.rows * source.weight / total))
 
 
-def draw(available: int, wanted: int, *, seed: int) -> list[int]:
+def draw(available: int, wanted: int, *, seed: int) -> array[int]:
     """Indices of the rows that are taken, in the source's order.
 
     All rows as often as they fit, and the rest drawn without replacement: no row is used twice more
@@ -130,93 +167,4 @@ def draw(available: int, wanted: int, *, seed: int) -> list[int]:
     """
     whole, rest = divmod(wanted, available)
     extra = Random(seed).sample(range(available), rest)  # noqa: S311 (nothing secret)
-    return sorted([*(list(range(available)) * whole), *extra])
-
-
-def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset, Counter[str]]:
-    """All rows of a source in the stage's shape, and how many were left out for which reason.
-
-    Raises:
-        OlmesError: as `load_mixture`.
-    """
-    from datasets import Dataset
-
-    file = local_file(name)
-    if file is None:
-        numbered: Any = enumerate(hub_rows(name, source), start=1)
-        where = name
-    else:
-        numbered, where = jsonl.read_numbered(file), str(file)
-    read = READERS[recipe.stage]
-    held_out = set(recipe.held_out_constraints) if isinstance(recipe, RLVRRecipe) else set()
-    rows: list[TrainingRow] = []
-    left_out: Counter[str] = Counter()
-    for number, row in numbered:
-        try:
-            if not isinstance(row, Mapping):
-                raise OlmesError("a row is a JSON object")
-            made = read(row, file.parent if file else None)
-        except NotExpressibleError:
-            left_out["their verifier is not here"] += 1
-        except OlmesError as error:
-            problem = str(error).rstrip(".")
-            raise OlmesError(f"{where}, row {number}: {problem}; fix the row.") from None
-        else:
-            kept_out = sorted(held_out & rewarded_constraints(made)) if held_out else []
-            if kept_out:
-                left_out[f"they reward {kept_out[0]}, which is held out"] += 1
-            else:
-                rows.append(made)
-    if not rows:
-        raise OlmesError(f"{where} has no row for {recipe.stage}; check the file.")
-    return Dataset.from_list(rows), left_out
-
-
-def local_file(name: str) -> Path | None:
-    """The file of a source, or None for a hub data set.
-
-    Raises:
-        OlmesError: it is written as a file that does not exist, or as a bundled name there is none
-            of.
-    """
-    path = Path(name).expanduser()
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        if not path.is_file():
-            raise OlmesError(f"there is no file {path}; check the path in [data].")
-        return path
-    bundled = bundled_data()
-    if name in bundled:
-        return bundled[name]
-    if "/" not in name:
-        raise OlmesError(
-            f"there is no data set '{name}'; give a .jsonl file, OWNER/NAME of the hub, or one of "
-            f"{', '.join(sorted(bundled))}."
-        )
-    return None
-
-
-def bundled_data() -> dict[str, Path]:
-    """The files of trainers/data by name."""
-    return {path.stem: path for path in Path(__file__).parent.glob("*.jsonl")}
-
-
-def hub_rows(name: str, source: DataSource) -> Sequence[Any]:
-    """The rows of a hub data set, fetched into the hub's own cache.
-
-    Raises:
-        OlmesError: it cannot be fetched.
-    """
-    import datasets
-
-    try:
-        found: Sequence[Any] = datasets.load_dataset(
-            name, source.config or None, split=source.split, revision=source.revision or None
-        )
-    # The hub's library raises errors of many kinds for "not there" and "not reachable".
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        raise OlmesError(
-            f"the data set '{name}' cannot be fetched from the hub ({reason}); check its name, split "
-            "and revision, or give a .jsonl file."
-        ) from None
-    return found
+    return array("q", sorted(array("q", range(available)) * whole + array("q", extra)))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from olmes.errors import OlmesError
 from olmes.trainers.data.chats import Turn, WholeTurn, chat, columns, tools_of
 from olmes.trainers.data.published_rlvr import from_published
 from olmes.trainers.recipes.stages import Stage
 from olmes.types import Doc
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 Row = Mapping[str, Any]
 """A row as a file or the hub has it."""
@@ -225,6 +228,20 @@ def task_path(task: str, folder: Path | None) -> str:
     if task.endswith(".py") and folder is not None and not Path(task).is_absolute():
         return str((folder / task).resolve())
     return task
+
+
+def features(stage: Stage) -> Features:
+    """The columns of a stage's rows on disk; texts may come to more than 2 GiB."""
+    from datasets import Features, List, Value
+
+    turns = List({"role": Value("string"), "content": Value("large_string")})
+    match stage:
+        case "sft":
+            return Features(messages=turns, more=Value("large_string"))
+        case "rlvr":
+            return Features(prompt=turns, verifiers=Value("large_string"))
+        case _:
+            return Features(prompt=turns, chosen=turns, rejected=turns, more=Value("large_string"))
 
 
 READERS: Mapping[Stage, Callable[[Row, Path | None], TrainingRow]] = {

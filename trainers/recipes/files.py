@@ -14,7 +14,7 @@ from olmes.trainers.recipes.tables import DataSource
 
 START = "start"
 """As a gate's baseline: the model that a chain starts from."""
-FILES = (".jsonl", ".jsonl.gz", ".jinja", ".py", ".toml")
+FILES = (".jsonl", ".jsonl.gz", ".parquet", ".jinja", ".py", ".toml")
 """Endings of what a recipe names from where it lies."""
 
 

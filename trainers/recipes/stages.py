@@ -42,7 +42,8 @@ class Recipe:
     """Chat template: "tulu", "smollm2", a Jinja file, or "model" for the model's own."""
     seed: int = 42
     data: Mapping[str, DataSource] = field(default_factory=dict)
-    """The mixture: bundled names, .jsonl files or hub data sets, each with its size."""
+    """The mixture: bundled names, .jsonl, .jsonl.gz or .parquet files, or hub data sets, each with
+    its size."""
     rows: int | None = None
     """Rows of the whole mixture, which `weight`s are shares of."""
     max_length: int = 4096

@@ -6,19 +6,15 @@ that lie in an answer, or reach into it, are learned.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from olmes.trainers.templates.answers import AnswerFinder, Rendered
-from olmes.trainers.templates.labels import labelled
+from olmes.trainers.templates.labels import encoded, labelled
 from olmes.trainers.templates.marks import MarkFinder
+from olmes.trainers.templates.odd import CHANGED, ENDLESS, REACHING
 from olmes.trainers.templates.pairs import ChatTemplate
 from olmes.trainers.templates.rendering import Chat, RefusedError, Renderer, Tools
-
-CHANGED = "an answer is rendered in other words: without its outer whitespace or a thought"
-ENDLESS = "an answer has no special token behind it that would end it"
-REACHING = "an answer begins within a token"
 
 
 class LabelledChat(NamedTuple):
@@ -28,7 +24,7 @@ class LabelledChat(NamedTuple):
     labels: list[int]
     """The id where the assistant speaks, else `labels.IGNORED`."""
     note: str = ""
-    """What is odd about it: `CHANGED`, `ENDLESS`, `REACHING`, or why the template refuses it; then
+    """What is odd about it (`odd.py`), or why the template refuses it; then
     there are no tokens."""
 
 
@@ -78,18 +74,6 @@ def label_chats(
     ]
 
 
-def encoded(tokenizer: Any, texts: Sequence[str]) -> Sequence[Any]:
-    """Texts as tokens with their places; none is added."""
-    if not texts:
-        return []
-    backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = tokenizer.split_special_tokens
-    found: Sequence[Any] = backend.encode_batch(list(texts), add_special_tokens=False)
-    return found
-
-
 def labelled_chat(encoding: Any, rendered: Rendered) -> LabelledChat:
     """Ids and labels of one rendered chat; `encoding` is of tokenizers."""
     spans = [(answer.start, answer.end) for answer in rendered.answers]
@@ -108,15 +92,3 @@ def begins_within_a_token(encoding: Any, start: int) -> bool:
     """Whether the token at a character began before it."""
     first = encoding.char_to_token(start)
     return first is not None and encoding.token_to_chars(first)[0] < start
-
-
-def odd_chats(notes: Sequence[str]) -> list[str]:
-    """Lines about chats with a note: how many have which; those that were refused come first."""
-    counted = Counter(note for note in notes if note)
-    mild = (ENDLESS, CHANGED, REACHING)
-    ordered = sorted(counted, key=lambda note: (note in mild, -counted[note]))
-    return [
-        f"{counted[note]} of {len(notes)} chats"
-        + (f": {note}" if note in mild else f" left out: {note.rstrip('.')}")
-        for note in ordered
-    ]

@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from olmes.trainers.data.chats import row_tools, whole_chat
 from olmes.trainers.templates.answers import AnswerFinder
-from olmes.trainers.templates.encoding import encoded
-from olmes.trainers.templates.labels import tokens_within
+from olmes.trainers.templates.labels import encoded, tokens_within
 from olmes.trainers.templates.pairs import ChatTemplate
 from olmes.trainers.templates.rendering import RefusedError, Renderer
 
 SIDES = ("chosen", "rejected")
-TOKENS = ("prompt_ids", "chosen_ids", "rejected_ids")
+Preference = tuple[list[int], list[int], list[int]]
+"""Token ids of a prompt, of the answer that is chosen and of the rejected one."""
 
 
 def encode_preferences(
-    tokenizer: Any, rows: Mapping[str, list[Any]], template: ChatTemplate
-) -> dict[str, list[Any]]:
-    """Columns `TOKENS` and `note` (why the template refuses a row, whose tokens are none then).
+    tokenizer: Any, rows: Sequence[Mapping[str, Any]], template: ChatTemplate
+) -> list[Preference | str]:
+    """Preferences as tokens; of one that the template refuses, why.
 
     An answer begins where a model has to write it and ends with the token that ends its turn: what a
     template puts behind that (a line end) is nobody's answer, and would count as a token of it.
 
     Args:
         tokenizer: of transformers, a fast one.
-        rows: columns of `DPORow`.
+        rows: of the shape of `DPORow`.
         template: by which they are rendered.
     """
     finder = AnswerFinder(Renderer(tokenizer, template.plain))
-    columns: dict[str, list[Any]] = {name: [] for name in (*TOKENS, "note")}
-    for values in zip(*(rows[name] for name in rows), strict=True):
-        row = dict(zip(rows, values, strict=True))
+    found: list[Preference | str] = []
+    for row in rows:
         try:
-            made = encode_preference(tokenizer, row, finder)
-            note = ""
+            found.append(encode_preference(tokenizer, row, finder))
         except RefusedError as error:
-            made, note = ([], [], []), str(error)
-        for name, ids in zip(TOKENS, made, strict=True):
-            columns[name].append(ids)
-        columns["note"].append(note)
-    return columns
+            found.append(str(error))
+    return found
 
 
-def encode_preference(
-    tokenizer: Any, row: Mapping[str, Any], finder: AnswerFinder
-) -> tuple[list[int], list[int], list[int]]:
+def encode_preference(tokenizer: Any, row: Mapping[str, Any], finder: AnswerFinder) -> Preference:
     """Token ids of a prompt, of what is chosen and of what is rejected.
 
     Where a template renders the prompt differently with the two answers, it ends where they part.

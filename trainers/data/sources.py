@@ -1,0 +1,230 @@
+"""Where rows come from: files, bundled data, the hub; each can be read in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olmes.errors import OlmesError
+from olmes.tools import jsonl
+from olmes.tools.hashing import content_hash, file_sha256
+from olmes.trainers.data.pieces import ranges
+from olmes.trainers.recipes.tables import DataSource
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+ENDINGS = (".jsonl", ".jsonl.gz", ".parquet")
+PIECE_BYTES = 32 << 20
+"""Of a file, that one process reads."""
+PIECE_ROWS = 20_000
+"""Of a hub data set, likewise."""
+BATCH_ROWS = 1000
+BATCH_BYTES = 8 << 20
+"""Rows are read and written when there are so many, or so much text."""
+
+Numbered = Iterator[tuple[int, Any, int]]
+"""Rows with their numbers from 1 and about how many bytes each has."""
+
+
+class Source:
+    """A source whose rows can be read in pieces."""
+
+    name: str
+    """As messages name it."""
+    folder: Path | None = None
+    """From where its rows name files."""
+
+    def content(self) -> str:
+        """Hex digits over what it holds, wherever it lies."""
+        raise NotImplementedError
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Parts of it, in order."""
+        raise NotImplementedError
+
+    def read(self, piece: tuple[int, int]) -> Numbered:
+        """The rows of a part.
+
+        Raises:
+            OlmesError: it cannot be read; the message names file and line.
+        """
+        raise NotImplementedError
+
+
+class File(Source):
+    """A file; this one is a gzipped file of JSON lines, which only reads from its beginning."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name, self.folder = path, str(path), path.parent
+
+    def content(self) -> str:
+        """SHA-256 of its bytes."""
+        return file_sha256(self.path)
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """The whole."""
+        return [(0, 0)]
+
+    def read(self, piece: tuple[int, int]) -> Numbered:  # noqa: ARG002
+        """Every row."""
+        for number, line in enumerate(jsonl.read_lines(self.path), start=1):
+            if line.strip():
+                yield number, jsonl.parse_line(line, self.path, number), len(line)
+
+
+class Lines(File):
+    """A file of JSON lines; a piece is a range of bytes, and has the lines that begin in it."""
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Ranges of bytes."""
+        return ranges(self.path.stat().st_size, PIECE_BYTES) or [(0, 0)]
+
+    def read(self, piece: tuple[int, int]) -> Numbered:
+        """The rows that begin in a range; only what is wrong with one needs its number."""
+        start, end = piece
+        first = self.lines_before(start)
+        with self.path.open("rb", jsonl.BUFFER) as stream:
+            if start:
+                stream.seek(start - 1)
+                stream.readline()  # begun before, unless a line ends right here
+            at = stream.tell()
+            for number, line in enumerate(stream, start=first + 1):
+                if at >= end:
+                    return
+                at += len(line)
+                if line.strip():
+                    yield number, jsonl.parse_line(line, self.path, number), len(line)
+
+    def lines_before(self, offset: int) -> int:
+        """Lines that begin before an offset."""
+        if not offset:
+            return 0
+        count, left = 0, offset - 1
+        with self.path.open("rb") as stream:
+            while chunk := stream.read(min(left, jsonl.BUFFER)):
+                count += chunk.count(b"\n")
+                left -= len(chunk)
+        return count + 1
+
+
+class Parquet(File):
+    """A Parquet file; a piece is a group of its rows."""
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Groups, and the number of rows before each.
+
+        Raises:
+            OlmesError: it is not a Parquet file.
+        """
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+
+        try:
+            with ParquetFile(self.path) as file:
+                sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+        except (ArrowException, OSError) as error:
+            raise jsonl.unreadable(self.path, error) from None
+        return [(n, sum(sizes[:n])) for n in range(len(sizes))] or [(0, 0)]
+
+    def read(self, piece: tuple[int, int]) -> Numbered:
+        """The rows of a group."""
+        from pyarrow.parquet import ParquetFile
+
+        group, before = piece
+        number = before
+        with ParquetFile(self.path) as file:
+            groups = [group] if file.num_row_groups else []
+            for batch in file.iter_batches(batch_size=64, row_groups=groups):
+                size = batch.nbytes // max(1, batch.num_rows)
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row, size
+
+
+class Hub(Source):
+    """A data set of the hub, which its own library has put on disk; a piece is a range of rows."""
+
+    def __init__(self, name: str, rows: Dataset) -> None:
+        self.name, self.rows = name, rows
+
+    def content(self) -> str:
+        """The library's fingerprint: over the commit, the configuration and the split."""
+        return content_hash(["hub", self.rows._fingerprint, len(self.rows)])
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Ranges of rows."""
+        return ranges(len(self.rows), PIECE_ROWS) or [(0, 0)]
+
+    def read(self, piece: tuple[int, int]) -> Numbered:
+        """The rows of a range."""
+        size = self.rows.data.nbytes // max(1, len(self.rows))
+        step = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, size)))
+        for start, end in ranges(piece[1] - piece[0], step):
+            part = self.rows.select(range(piece[0] + start, piece[0] + end)).to_list()
+            for number, row in enumerate(part, start=piece[0] + start + 1):
+                yield number, row, size
+
+
+def find_source(name: str, wanted: DataSource) -> Source:
+    """The source of a name.
+
+    Raises:
+        OlmesError: there is none.
+    """
+    path = local_file(name)
+    if path is None:
+        return Hub(name, hub_rows(name, wanted))
+    kinds: Mapping[str, Callable[[Path], Source]] = {".gz": File, ".parquet": Parquet}
+    return kinds.get(path.suffix, Lines)(path)
+
+
+def local_file(name: str) -> Path | None:
+    """The file of a source, or None for a hub data set.
+
+    Raises:
+        OlmesError: it is written as a file that does not exist, or as a bundled name there is none
+            of.
+    """
+    path = Path(name).expanduser()
+    if name.endswith(ENDINGS):
+        if not path.is_file():
+            raise OlmesError(f"there is no file {path}; check the path in [data].")
+        return path
+    bundled = bundled_data()
+    if name in bundled:
+        return bundled[name]
+    if "/" not in name:
+        raise OlmesError(
+            f"there is no data set '{name}'; give a .jsonl or .parquet file, OWNER/NAME of the hub, "
+            f"or one of {', '.join(sorted(bundled))}."
+        )
+    return None
+
+
+def bundled_data() -> dict[str, Path]:
+    """The files of trainers/data by name."""
+    return {path.stem: path for path in Path(__file__).parent.glob("*.jsonl")}
+
+
+def hub_rows(name: str, source: DataSource) -> Dataset:
+    """The rows of a hub data set, fetched into the hub's own cache.
+
+    Raises:
+        OlmesError: it cannot be fetched.
+    """
+    import datasets
+
+    try:
+        found: Dataset = datasets.load_dataset(
+            name, source.config or None, split=source.split, revision=source.revision or None
+        )
+    # The hub's library raises errors of many kinds for "not there" and "not reachable".
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise OlmesError(
+            f"the data set '{name}' cannot be fetched from the hub ({reason}); check its name, split "
+            "and revision, or give a .jsonl file."
+        ) from None
+    return found

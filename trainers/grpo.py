@@ -18,6 +18,7 @@ from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.templates.prompts import fitted_prompts
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
@@ -68,7 +69,8 @@ def fitting(prepared: Prepared[RLVRRecipe]) -> Any:
     Raises:
         OlmesError: none is.
     """
-    limit, rows = prepared.recipe.max_prompt_length, prepared.mixture.rows
+    limit = prepared.recipe.max_prompt_length
+    rows = fitted_prompts(prepared.mixture.rows, prepared.tokenizer, prepared.template.plain)
     making = making_of(prepared.recipe, prepared.say)
     lengths = list_lengths(tokenized_prompts(rows, prepared.tokenizer, making), "input_ids")
     if not (lengths <= limit).any():

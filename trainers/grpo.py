@@ -24,6 +24,7 @@ from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_wit
 from olmes.trainers.rewards.trial import tried
 from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
+from olmes.trainers.templates.prompts import fitted_prompts
 from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
 from olmes.trainers.trl_table import trl_config
 
@@ -120,7 +121,8 @@ def fitting(prepared: Prepared[RLVRRecipe]) -> Any:
     Raises:
         OlmesError: none is.
     """
-    limit, rows = prepared.recipe.max_prompt_length, prepared.mixture.rows
+    limit = prepared.recipe.max_prompt_length
+    rows = fitted_prompts(prepared.mixture.rows, prepared.tokenizer, prepared.template.plain)
     making = making_of(prepared.recipe, prepared.say)
     lengths = list_lengths(tokenized_prompts(rows, prepared.tokenizer, making), "input_ids")
     if not (lengths <= limit).any():
@@ -143,7 +145,7 @@ def reward_function(
     none.
     """
     recipe = prepared.recipe
-    ends = end_tokens(prepared)
+    ends = set(prepared.ends)
     marks = mark_tokens(prepared.tokenizer, rewards.reader)
 
     def verified(
@@ -184,14 +186,3 @@ def reward_function(
 def text_of(completion: Any) -> str:
     """The text of a completion, which TRL gives as turns where the prompt was turns."""
     return completion if isinstance(completion, str) else str(completion[-1]["content"])
-
-
-def end_tokens(prepared: Prepared[RLVRRecipe]) -> set[int]:
-    """The tokens that end a sequence: the tokenizer's, and those of the model's generation."""
-    from transformers import GenerationConfig
-
-    found = {prepared.tokenizer.eos_token_id}
-    if (prepared.model / "generation_config.json").is_file():
-        more = GenerationConfig.from_pretrained(prepared.model).eos_token_id
-        found |= set(more if isinstance(more, list) else [more] if more is not None else [])
-    return found

@@ -13,21 +13,19 @@ from olmes.trainers.last_state import run_trainer
 from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.templates.labels import IGNORED, encode_chats
-from olmes.trainers.templates.pairs import check_labels
+from olmes.trainers.templates.labels import IGNORED
+from olmes.trainers.templates.lesson import lesson
+from olmes.trainers.templates.odd import all_refused, odd_lines
 from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
 from olmes.trainers.trl_table import trl_config
 from olmes.trainers.validation import measuring_tokens
-
-CHECKED = 32
-"""Chats whose labels are decoded and compared with what the assistant says, before any training."""
 
 
 def train_sft(prepared: Prepared[SFTRecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
-        OlmesError: there is no training template, or its marks are wrong.
+        OlmesError: as `labelled`.
     """
     return run_trainer(build_sft(prepared), prepared)
 
@@ -59,26 +57,25 @@ def labelled(prepared: Prepared[SFTRecipe], mixture: Mixture | None = None) -> A
     """A mixture, the stage's own without another, as `input_ids` and `labels`, on disk.
 
     They are made here and not by TRL, so that a checkpoint keeps the plain template, so that what is
-    trained on is decoded and checked first, and so that it is done once and not in every process.
+    trained on is told, and so that it is done once and not in every process.
 
     Raises:
-        OlmesError: there is no training template, its marks are wrong, or nothing fits `max_length`.
+        OlmesError: the marks of the training template are wrong, the template takes none of the
+            chats or puts nothing behind an answer that could end it, or nothing fits `max_length`.
     """
-    recipe, tokenizer = prepared.recipe, prepared.tokenizer
-    template = prepared.template.training
-    if not template:
-        raise OlmesError(
-            f"the template '{recipe.template}' does not mark what the assistant says; choose "
-            "'tulu', or put NAME.training.jinja with {% generation %} marks into its folder."
-        )
+    recipe, tokenizer, template = prepared.recipe, prepared.tokenizer, prepared.template
+    if mixture is None:
+        for line in lesson(tokenizer, template, recipe.template):
+            prepared.say(line)
     chats = (mixture or prepared.mixture).rows
-    first = chats[:CHECKED]["messages"]
-    for chat, (_, labels) in zip(first, encode_chats(tokenizer, first, template), strict=True):
-        check_labels(tokenizer, chat, labels)
     found = labelled_chats(
         chats, tokenizer, template, recipe.max_length, recipe.packing,
         making_of(recipe, prepared.say),
     )  # fmt: skip
+    for line in odd_lines(found.notes, len(chats), "chats"):
+        prepared.say(line)
+    if refused := all_refused(found.notes, len(chats)):
+        raise OlmesError(f"{refused} It takes none of the chats: choose another ('tulu').")
     counts = found.notes["chats"]
     if counts["cut"]:
         prepared.say(f"{counts['cut']} of {len(chats)} chats are cut at {recipe.max_length} tokens")

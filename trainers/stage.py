@@ -23,6 +23,7 @@ from olmes.trainers.resuming import check_finished, check_folder, check_start, c
 from olmes.trainers.stage_folder import DONE, store_of
 from olmes.trainers.started import as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
+from olmes.trainers.templates.endings import begin_of_sequence, stop_at
 from olmes.trainers.templates.pairs import ChatTemplate, find_template
 from olmes.trainers.trl_arguments import computes_in
 
@@ -58,6 +59,8 @@ class Prepared(Generic[R_co]):
     tokenizer: Any
     """With the plain template."""
     template: ChatTemplate
+    ends: tuple[int, ...]
+    """The tokens that end an answer: the one that the template teaches, and those known before."""
     mixture: Mixture
     hash: str
     """Of the recipe, as it was when the training was prepared."""
@@ -109,6 +112,10 @@ def prepare(
     tokenizer = load_tokenizer(recipe.model, folder)
     template = find_template(recipe.template, tokenizer)
     tokenizer.chat_template = template.plain
+    ends, news = stop_at(tokenizer, template, folder)
+    for line in (news, begin_of_sequence(tokenizer, template)):
+        if line:
+            say(line)
     mixture = load_mixture(recipe, say=say)
     validation = load_validation(recipe, say=say)
     same_everywhere("the data", mixture.hash, "have the same files on all machines")
@@ -119,7 +126,7 @@ def prepare(
         ),
     )
     return Prepared(
-        recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template,
+        recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template, ends=ends,
         mixture=mixture, validation=validation, hash=named, micro_batches=micro_batches, say=say,
         callbacks=tuple(callbacks),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from olmes.errors import OlmesError
 from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
+from olmes.trainers.templates.endings import name_ends
 
 if TYPE_CHECKING:
     from olmes.trainers.stage import Prepared
@@ -65,13 +66,15 @@ def load_model(prepared: Prepared[Recipe]) -> Any:
 
     check_architecture(prepared.recipe.model, prepared.model)
     with loading("weights", prepared.recipe.model):
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             prepared.model,
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
             **loading_options(prepared.recipe),
         )
+    name_ends(model, prepared.ends)
+    return model
 
 
 def loading_options(recipe: Recipe) -> dict[str, str]:

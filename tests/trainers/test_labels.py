@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from olmes.trainers.templates.labels import IGNORED, Labelled, encode_chats
+from olmes.trainers.templates.labels import IGNORED, Labelled, encoded, labelled
+from olmes.trainers.templates.rendering import Renderer
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{% if m['role'] == 'assistant' %}"
@@ -103,7 +104,10 @@ def test_a_batch_has_the_labels_of_single_chats(kind: str, template: str) -> Non
     some = chats(150, 2)
     if template == TIGHT:  # transformers learns a token that reaches over an empty answer
         some = [chat for chat in some if all(turn["content"] for turn in chat[1::2])]
-    found = encode_chats(tokenizer, some, template)
+    texts, marks = zip(*map(Renderer(tokenizer, template).marked, some), strict=True)
+    found = [
+        labelled(encoding, spans, len(text))
+        for encoding, spans, text in zip(encoded(tokenizer, texts), marks, texts, strict=True)
+    ]
     assert found == [one_by_one(tokenizer, chat, template) for chat in some]
     assert any(label != IGNORED for _, labels in found for label in labels)
-    assert encode_chats(tokenizer, [], template) == []

@@ -111,9 +111,16 @@ def test_a_hub_set_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
 def test_preferences_in_either_shape() -> None:
     turns = [{"role": "user", "content": "q"}]
     good, bad = ({"role": "assistant", "content": text} for text in ("good", "bad"))
-    wanted = {"prompt": turns, "chosen": [good], "rejected": [bad]}
-    assert dpo_row({"prompt": "q", "chosen": "good", "rejected": "bad"}) == wanted
-    assert dpo_row({"chosen": [*turns, good], "rejected": [*turns, bad], "prompt": "q"}) == wanted
+    wanted = {"prompt": turns, "chosen": [good], "rejected": [bad], "more": ""}
+    asked = {"chosen": "good", "rejected": "bad"}
+    whole = {"chosen": [*turns, good], "rejected": [*turns, bad], "prompt": "q"}
+    share_gpt = {
+        "conversations": [{"from": "human", "value": "q"}],
+        "chosen": {"from": "gpt", "value": "good"},
+        "rejected": {"from": "gpt", "value": "bad"},
+    }
+    for row in ({"prompt": "q", **asked}, {"question": "q", **asked}, whole, share_gpt):
+        assert dict(dpo_row(row)) == wanted
     other = [{"role": "user", "content": "p"}, bad]
     with pytest.raises(OlmesError, match="equal but for their last turn"):
         dpo_row({"chosen": [*turns, good], "rejected": other})
@@ -130,8 +137,9 @@ def test_a_verifiers_row_asks_as_the_benchmark_does_when_it_has_no_messages() ->
 
 def test_sft_rows_keep_roles_and_texts_alone() -> None:
     turns = [{"role": "user", "content": "q", "id": 1}, {"role": "assistant", "content": "a"}]
-    assert sft_row({"messages": turns, "id": 3}) == {
-        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    assert dict(sft_row({"messages": turns, "id": 3})) == {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+        "more": "",
     }
 
 

@@ -200,9 +200,9 @@ def test_nothing_within_the_length_is_refused(workshop: Any) -> None:
         build_sft(workshop.prepared("sft", max_length=3))
 
 
-def test_a_template_without_a_training_template_is_refused(workshop: Any, tmp_path: Path) -> None:
+def test_a_template_that_ends_no_answer_is_refused(workshop: Any, tmp_path: Path) -> None:
     (tmp_path / "own.jinja").write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}")
-    with pytest.raises(OlmesError, match="does not mark what the assistant says"):
+    with pytest.raises(OlmesError, match="would never learn to end one"):
         build_sft(workshop.prepared("sft", template="own.jinja"))
 
 

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER, bundled_templates
+from olmes.trainers.templates.encoding import finder_of, label_chats
 from olmes.trainers.templates.labels import IGNORED
 from olmes.trainers.templates.pairs import (
     ChatTemplate,
-    check_labels,
-    encode,
     find_template,
     read_pair,
     render,
@@ -70,22 +69,67 @@ def test_labels_decode_to_what_the_assistant_says_and_the_end(
 ) -> None:
     """Neighbouring assistant turns are apart in the template, so each is a run of its own."""
     pair = read_pair(FOLDER / "tulu.jinja")
-    ids, labels = encode(char_tokenizer, turns, pair.training)
+    [(ids, labels, note)] = label_chats(char_tokenizer, [turns], pair)
     said = [turn["content"] + "<|end|>" for turn in turns if turn["role"] == A]
     assert trained_texts(char_tokenizer, labels) == said
     assert all(label in (IGNORED, id_) for id_, label in zip(ids, labels, strict=True))
-    check_labels(char_tokenizer, turns, labels)
+    assert note == ""
     assert char_tokenizer.decode(ids) == render(char_tokenizer, turns, pair.plain)
 
 
-def test_labels_that_teach_the_question_are_refused(char_tokenizer: Any) -> None:
-    turns = chat((U, "one"), (A, "two"))
-    ids, labels = encode(char_tokenizer, turns, read_pair(FOLDER / "tulu.jinja").training)
+@given(turns=chats)
+@settings(max_examples=50, deadline=None)
+def test_the_answers_are_found_without_marks_too(
+    char_tokenizer: Any, turns: list[dict[str, str]]
+) -> None:
+    """Also where a chat begins with an answer, says nothing, or says marks itself."""
+    pair = read_pair(FOLDER / "tulu.jinja")
+    marked = label_chats(char_tokenizer, [turns], pair)
+    assert label_chats(char_tokenizer, [turns], ChatTemplate(pair.plain, "")) == marked
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        ("{% generation %}{{ m.content }}", "{% endgeneration %}{{ eos_token }}"),
+        ("", "{{ m.content }}{% generation %}{{ eos_token }}{% endgeneration %}"),
+        ("{{ m.content }}", "{{ eos_token }}"),
+    ],
+    ids=["without the end", "without the answer", "nothing"],
+)
+def test_marks_that_teach_something_else_are_refused(
+    char_tokenizer: Any, marks: tuple[str, str]
+) -> None:
+    template = (
+        "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}"
+        f"{marks[0]}{marks[1]}"
+        "{% else %}{{ m.content }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
     with pytest.raises(OlmesError, match="would train on"):
-        check_labels(char_tokenizer, turns, ids)
-    without_end = [IGNORED if label == char_tokenizer.eos_token_id else label for label in labels]
+        finder_of(char_tokenizer, ChatTemplate(template, template))
+
+
+def test_marks_on_what_the_user_says_are_refused(char_tokenizer: Any) -> None:
+    template = (
+        "{% for m in messages %}<|{{ m.role }}|>{% generation %}{{ m.content }}{{ eos_token }}"
+        "{% endgeneration %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
     with pytest.raises(OlmesError, match="would train on"):
-        check_labels(char_tokenizer, turns, without_end)
+        finder_of(char_tokenizer, ChatTemplate(template, template))
+
+
+def test_marks_may_hold_a_header_and_a_line_end(char_tokenizer: Any) -> None:
+    template = (
+        "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}<|assistant|>"
+        "{{ m.content | trim }}{{ eos_token }}\n{% endgeneration %}{% else %}<|{{ m.role }}|>"
+        "{{ m.content }}\n{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    turns = chat((U, "a"), (A, " b\n"), (U, "c"), (A, "d"))
+    [(_, labels, _)] = label_chats(char_tokenizer, [turns], ChatTemplate(template, template))
+    taught = trained_texts(char_tokenizer, labels)
+    assert taught == ["<|assistant|>b<|end|>\n", "<|assistant|>d<|end|>\n"]
 
 
 def test_the_models_own_template_gets_the_training_one_that_renders_the_same(
@@ -129,5 +173,5 @@ def test_the_embedded_models_template_is_the_bundled_one() -> None:
     pair = find_template("model", tokenizer)
     assert pair.plain == tokenizer.chat_template
     turns = chat((U, "One?"), (A, "Two, three.\n"), (U, "Four?"), (A, "Five"))
-    _, labels = encode(tokenizer, turns, pair.training)
+    [(_, labels, _)] = label_chats(tokenizer, [turns], pair)
     assert trained_texts(tokenizer, labels) == ["Two, three.\n<|im_end|>", "Five<|im_end|>"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from olmes.trainers.data.chats import row_tools, whole_chat
 from olmes.trainers.data.kept import Kept, kept
 from olmes.trainers.data.pieces import Alive, Making, Notes, Task
 from olmes.trainers.data.tokenized import (
@@ -18,11 +19,14 @@ from olmes.trainers.data.tokenized import (
     list_features,
     lists,
     pieces_of,
-    refused_by_name,
+    rows_of,
     tokenizer_hash,
     what,
 )
-from olmes.trainers.templates.labels import IGNORED, Labelled, encode_chats
+from olmes.trainers.templates.encoding import LabelledChat, label_chats
+from olmes.trainers.templates.labels import IGNORED
+from olmes.trainers.templates.odd import OddRows
+from olmes.trainers.templates.pairs import ChatTemplate
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +39,7 @@ class Labelling:
 
     rows: Dataset
     tokenizer: Any
-    template: str
+    template: ChatTemplate
     max_length: int
     packing: bool
 
@@ -43,17 +47,21 @@ class Labelling:
         """Write a piece.
 
         Returns:
-            `chats`: how many are `cut`, and of how many nothing is learned (`empty`).
+            `chats`: how many are `cut`, and of how many nothing is learned (`empty`); what
+            `OddRows` notes.
         """
         import numpy as np
 
         counts: Counter[str] = Counter()
+        odd = OddRows()
         group: list[tuple[Any, Any]] = []
         seen = 0
         for first, batch in batches_of(self.rows, piece):
             alive()
-            chats = batch["messages"]
-            for ids, labels in refused_by_name(self.encoded, chats, first):
+            for at, (ids, labels, note) in enumerate(self.encoded(batch)):
+                odd.add(note, first + at, batch["messages"][at])
+                if not ids:  # refused
+                    continue
                 counts["cut"] += len(ids) > self.max_length
                 kept_ids = np.array(ids[: self.max_length], np.int32)
                 kept_labels = np.array(labels[: self.max_length], np.int32)
@@ -66,11 +74,17 @@ class Labelling:
                     self.write(group, writer)
                     group = []
         self.write(group, writer)
-        return {"chats": counts}
+        return {"chats": counts, **odd.notes()}
 
-    def encoded(self, chats: list[Any]) -> list[Labelled]:
+    def encoded(self, batch: dict[str, list[Any]]) -> list[LabelledChat]:
         """Ids and labels of some chats."""
-        return encode_chats(self.tokenizer, chats, self.template)
+        rows = rows_of(batch)
+        return label_chats(
+            self.tokenizer,
+            [whole_chat(row, "messages") for row in rows],
+            self.template,
+            [row_tools(row) for row in rows],
+        )
 
     def write(self, group: Sequence[tuple[Any, Any]], writer: ArrowWriter) -> None:
         """Some chats, packed into sequences or as they are."""
@@ -97,27 +111,34 @@ def packed(table: Any, max_length: int) -> Any:
 
 
 def labelled_chats(
-    rows: Dataset, tokenizer: Any, template: str, max_length: int, packing: bool, making: Making
+    rows: Dataset,
+    tokenizer: Any,
+    template: ChatTemplate,
+    max_length: int,
+    packing: bool,
+    making: Making,
 ) -> Kept:
     """The chats of a mixture as `input_ids` and `labels`, ready for TRL's trainer.
 
-    Cut at `max_length`; chats of which nothing is learned are left out, and with `packing` several
-    fill a sequence (`seq_lengths`): as TRL's trainer would prepare them.
+    Cut at `max_length`; chats that the template refuses (`odd`) and chats of which nothing is
+    learned are left out, and with `packing` several fill a sequence (`seq_lengths`): as TRL's
+    trainer would prepare them.
 
     Args:
         rows: with `messages`; its fingerprint says what it holds.
         tokenizer: a fast one.
-        template: a training template.
+        template: by which they are rendered.
         max_length: tokens of a sequence.
         packing: whether sequences are filled.
         making: by how many processes.
 
     Raises:
-        OlmesError: the template refuses a chat.
+        OlmesError: the marks of the training template are wrong.
     """
     names = ("input_ids", "labels", "seq_lengths") if packing else ("input_ids", "labels")
     key = [
-        "chats", VERSION, rows._fingerprint, tokenizer_hash(tokenizer), template, max_length, packing,
+        "chats", VERSION, rows._fingerprint, tokenizer_hash(tokenizer), template.plain,
+        template.training, max_length, packing,
         version("trl") if packing else "",
     ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,9 @@ from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
 from olmes.trainers.data.kept import Kept, kept
 from olmes.trainers.data.pieces import Alive, Making, Notes, Task, ranges
+from olmes.trainers.templates.odd import OddRows
+from olmes.trainers.templates.pairs import ChatTemplate
+from olmes.trainers.templates.preferences import encode_preferences
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -64,6 +67,11 @@ def batches_of(rows: Dataset, piece: Range) -> Iterator[tuple[int, dict[str, lis
     start, end = piece
     for first, behind in ranges(end - start, step):
         yield start + first, rows[start + first : start + behind]
+
+
+def rows_of(batch: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """A batch of columns as rows."""
+    return [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
 
 
 def rendered(
@@ -148,60 +156,48 @@ def what(action: str, count: int, things: str) -> str:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Preferences as tokens, split where the two whole chats cease to be the prompt."""
+    """Preferences as tokens."""
 
     rows: Dataset
     tokenizer: Any
+    template: ChatTemplate
     max_length: int
 
     def __call__(self, piece: Range, writer: ArrowWriter, alive: Alive) -> Notes:
         """Write a piece.
 
         Returns:
-            `pairs`: how many are left out because their prompt fills `max_length` (`full`).
+            `pairs`: how many are left out because their prompt fills `max_length` (`full`); what
+            `OddRows` notes of those that the template refuses.
         """
         import pyarrow as pa
 
         counts: Counter[str] = Counter()
+        odd = OddRows()
         for first, batch in batches_of(self.rows, piece):
             alive()
-            rows = [self.split(*three) for three in zip(*self.tokens(batch, first), strict=True)]
-            fitting = [row for row in rows if len(row[0]) < self.max_length]
-            counts["full"] += len(rows) - len(fitting)
+            made = encode_preferences(self.tokenizer, rows_of(batch), self.template)
+            for at, one in enumerate(made):
+                if isinstance(one, str):
+                    odd.add(one, first + at, batch["prompt"][at])
+            taken = [one for one in made if not isinstance(one, str)]
+            fitting = [one for one in taken if len(one[0]) < self.max_length]
+            counts["full"] += len(taken) - len(fitting)
             if fitting:
                 columns = map(lists, zip(*fitting, strict=True))
                 writer.write_table(pa.table(dict(zip(PAIR, columns, strict=True))), GROUP)
-        return {"pairs": counts}
-
-    def tokens(self, batch: dict[str, list[Any]], first: int) -> Iterator[list[list[int]]]:
-        """Ids of the prompts, and of the prompts with either answer."""
-        asked = batch["prompt"]
-        yield tokens_of(self.tokenizer, rendered(self.tokenizer, asked, first=first, prompt=True))
-        for side in ("chosen", "rejected"):
-            whole = [a + b for a, b in zip(asked, batch[side], strict=True)]
-            yield tokens_of(self.tokenizer, rendered(self.tokenizer, whole, first=first))
-
-    def split(
-        self, prompt: list[int], chosen: list[int], rejected: list[int]
-    ) -> tuple[list[int], list[int], list[int]]:
-        """The prompt that both chats begin with, and the rest of each."""
-        from trl.data_utils import common_prefix_length
-
-        both = min(common_prefix_length(prompt, chosen), common_prefix_length(prompt, rejected))
-        return prompt[:both], chosen[both:], rejected[both:]
+        return {"pairs": counts, **odd.notes()}
 
 
-def tokenized_pairs(rows: Dataset, tokenizer: Any, max_length: int, making: Making) -> Kept:
+def tokenized_pairs(
+    rows: Dataset, tokenizer: Any, template: ChatTemplate, max_length: int, making: Making
+) -> Kept:
     """The preferences of a mixture as `prompt_ids`, `chosen_ids` and `rejected_ids`.
 
-    As TRL's trainer prepares them; those whose prompt fills `max_length` are left out.
-
-    Raises:
-        OlmesError: the template refuses a chat.
+    Those whose prompt fills `max_length` are left out, and those that the template refuses.
     """
     key = [
-        "pairs", VERSION, rows._fingerprint, tokenizer_hash(tokenizer), tokenizer.chat_template,
-        max_length,
+        "pairs", VERSION, rows._fingerprint, tokenizer_hash(tokenizer), template.plain, max_length,
     ]  # fmt: skip
 
     def task() -> Task:
@@ -209,7 +205,7 @@ def tokenized_pairs(rows: Dataset, tokenizer: Any, max_length: int, making: Maki
             what=what("tokenizing", len(rows), "pairs"),
             features=list_features(*PAIR),
             pieces=pieces_of(rows),
-            work=Pairing(rows, tokenizer, max_length),
+            work=Pairing(rows, tokenizer, template, max_length),
         )
 
     return kept("pairs", key, task, making)

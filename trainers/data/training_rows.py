@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from olmes.errors import OlmesError
+from olmes.trainers.data.chats import Turn, WholeTurn, chat, columns, tools_of
 from olmes.trainers.data.published_rlvr import from_published
 from olmes.trainers.recipes.stages import Stage
-from olmes.types import Doc, Message
+from olmes.types import Doc
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -22,15 +23,19 @@ Row = Mapping[str, Any]
 class SFTRow(TypedDict):
     """A chat whose assistant's turns are learned."""
 
-    messages: list[Message]
+    messages: list[Turn]
+    more: str
+    """What else a template reads of it (`chats.columns`)."""
 
 
 class DPORow(TypedDict):
     """A preference between two answers, each a list of one turn."""
 
-    prompt: list[Message]
-    chosen: list[Message]
-    rejected: list[Message]
+    prompt: list[Turn]
+    chosen: list[Turn]
+    rejected: list[Turn]
+    more: str
+    """As of `SFTRow`."""
 
 
 class VerifierJson(TypedDict):
@@ -48,7 +53,7 @@ class VerifierJson(TypedDict):
 class RLVRRow(TypedDict):
     """A prompt and who verifies the responses."""
 
-    prompt: list[Message]
+    prompt: list[Turn]
     verifiers: str
     """JSON text of a list of `VerifierJson`: their documents have different fields, which a column of
     a data set cannot hold."""
@@ -57,40 +62,79 @@ class RLVRRow(TypedDict):
 TrainingRow = SFTRow | DPORow | RLVRRow
 VERIFIERS = ("task", "function", "judge", "code")
 """Kinds of verifiers; `trainers/rewards/kinds.py` says what scores each."""
-ROLES = ("system", "user", "assistant")
-
-
-def chat(value: Any, name: str) -> list[Message]:
-    """A chat, each turn a role and a text; a bare text is one user turn.
-
-    Raises:
-        OlmesError: it is something else.
-    """
-    if isinstance(value, str):
-        return [{"role": "user", "content": value}]
-    turns: list[Message]
-    try:
-        turns = [Message(role=turn["role"], content=turn["content"]) for turn in value]
-    except (TypeError, KeyError):
-        turns = []
-    good = all(t["role"] in ROLES and isinstance(t["content"], str) for t in turns)
-    if not turns or not good:
-        raise OlmesError(f"'{name}' must be a list of turns with a role and a content")
-    return turns
+PAIRS = (
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("question", "answer"),
+    ("query", "response"),
+)
+"""Keys of what is asked and what is answered, in data sets without chats."""
+QUESTIONS = ("prompt", "conversations", "messages", "instruction", "question", "query")
+"""Keys of what two answers are for, most telling first."""
 
 
 def sft_row(row: Row, folder: Path | None = None) -> SFTRow:  # noqa: ARG001
     """The chat of a row; some turn is the assistant's.
 
+    Read are `messages`, ShareGPT's `conversations`, and what is asked and answered apart (`PAIRS`),
+    each with `tools` and `system` where there are some.
+
     Raises:
         OlmesError: there are no messages, or nobody answers.
     """
-    if "messages" not in row:
-        raise OlmesError("a row for SFT has 'messages'")
-    messages = chat(row["messages"], "messages")
-    if not any(turn["role"] == "assistant" for turn in messages):
-        raise OlmesError("no turn of 'messages' is the assistant's, so nothing could be learned")
-    return {"messages": messages}
+    name = next((key for key in ("messages", "conversations") if row.get(key) is not None), None)
+    if name is not None:
+        turns = chat(row[name], name)
+    elif pair := next((p for p in PAIRS if row.get(p[0]) and row.get(p[1]) is not None), None):
+        turns = [*earlier(row), *asked(row, pair[0]), *answer(row[pair[1]], pair[1])]
+    else:
+        raise OlmesError(
+            "a row for SFT has 'messages' (or 'conversations', 'prompt' and 'completion', "
+            "'instruction' and 'output')"
+        )
+    turns = with_system(turns, row)
+    if not any(turn["role"] == "assistant" for turn in turns):
+        raise OlmesError(
+            f"no turn of '{name or 'prompt'}' is the assistant's, so nothing could be learned"
+        )
+    held, more = columns({"messages": turns}, tools_of(row.get("tools")))
+    return {"messages": held["messages"], "more": more}
+
+
+def asked(row: Row, name: str) -> list[WholeTurn]:
+    """What a row asks: a chat, or a text; Alpaca's `input` stands behind its instruction.
+
+    Raises:
+        OlmesError: it is something else.
+    """
+    value = row[name]
+    if name == "instruction" and isinstance(value, str) and row.get("input"):
+        value = f"{value}\n\n{row['input']}"
+    return chat(value, name)
+
+
+def earlier(row: Row) -> list[WholeTurn]:
+    """What was asked and answered before: Alpaca's `history`, a list of pairs.
+
+    Raises:
+        OlmesError: it is something else.
+    """
+    found: list[WholeTurn] = []
+    for pair in row.get("history") or ():
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise OlmesError("'history' must be a list of pairs: what was asked, what was answered")
+        found += [*chat(pair[0], "history"), *answer(pair[1], "history")]
+    return found
+
+
+def with_system(turns: list[WholeTurn], row: Row) -> list[WholeTurn]:
+    """The turns behind the row's own `system`, where it has one beside them."""
+    system = row.get("system")
+    if not isinstance(system, str) or not system or turns[0]["role"] == "system":
+        return turns
+    return [{"role": "system", "content": system}, *turns]
 
 
 def dpo_row(row: Row, folder: Path | None = None) -> DPORow:  # noqa: ARG001
@@ -101,32 +145,38 @@ def dpo_row(row: Row, folder: Path | None = None) -> DPORow:  # noqa: ARG001
     Raises:
         OlmesError: a part is missing, or the two chats have different beginnings.
     """
+    shape = OlmesError("a preference has 'prompt', 'chosen' and 'rejected'")
     if not {"chosen", "rejected"} <= row.keys():
-        raise OlmesError("a preference has 'prompt', 'chosen' and 'rejected'")
+        raise shape
     chosen, rejected = (answer(row[side], side) for side in ("chosen", "rejected"))
     if len(chosen) > 1:
         prompt = chosen[:-1]
         if rejected[:-1] != prompt:
             raise OlmesError("'chosen' and 'rejected' must be equal but for their last turn")
         chosen, rejected = chosen[-1:], rejected[-1:]
-    elif "prompt" in row:
-        prompt = chat(row["prompt"], "prompt")
+    elif name := next((key for key in QUESTIONS if row.get(key)), None):
+        prompt = asked(row, name)
     else:
-        raise OlmesError("a preference has 'prompt', 'chosen' and 'rejected'")
+        raise shape
     if any(turns[-1]["role"] != "assistant" for turns in (chosen, rejected)):
         raise OlmesError("the last turn of 'chosen' and 'rejected' must be the assistant's")
-    return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+    sides = {"prompt": with_system(prompt, row), "chosen": chosen, "rejected": rejected}
+    held, more = columns(sides, tools_of(row.get("tools")))
+    return {
+        "prompt": held["prompt"], "chosen": held["chosen"], "rejected": held["rejected"],
+        "more": more,
+    }  # fmt: skip
 
 
-def answer(value: Any, name: str) -> list[Message]:
+def answer(value: Any, name: str) -> list[WholeTurn]:
     """A chat that ends with an answer; a bare text is the answer alone.
 
     Raises:
         OlmesError: it is something else.
     """
-    return (
-        [{"role": "assistant", "content": value}] if isinstance(value, str) else chat(value, name)
-    )
+    if isinstance(value, str):
+        return [{"role": "assistant", "content": value}]
+    return chat(value, name)
 
 
 def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
@@ -154,7 +204,13 @@ def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
         prompt = prompt[:-1]  # an answer in the data is not shown
     if not prompt:
         raise OlmesError("'messages' has no turn before the answer")
-    return {"prompt": prompt, "verifiers": json.dumps(resolved)}
+    held, more = columns({"prompt": prompt}, tools_of(row.get("tools")))
+    if more:
+        raise OlmesError(
+            "a prompt of RLVR is turns of text; 'tools', calls and thoughts are not given to the "
+            "model here: leave the row out"
+        )
+    return {"prompt": held["prompt"], "verifiers": json.dumps(resolved)}
 
 
 def verifier_of(verifier: Any, folder: Path | None) -> VerifierJson:
@@ -214,11 +270,11 @@ def features(stage: Stage) -> Features:
     turns = List({"role": Value("string"), "content": Value("large_string")})
     match stage:
         case "sft":
-            return Features(messages=turns)
+            return Features(messages=turns, more=Value("large_string"))
         case "rlvr":
             return Features(prompt=turns, verifiers=Value("large_string"))
         case _:
-            return Features(prompt=turns, chosen=turns, rejected=turns)
+            return Features(prompt=turns, chosen=turns, rejected=turns, more=Value("large_string"))
 
 
 READERS: Mapping[Stage, Callable[[Row, Path | None], TrainingRow]] = {

@@ -1,9 +1,8 @@
-"""Chats as tokens, and which of the tokens are learned: whole batches at a time.
+"""Rendered chats as tokens, and which of the tokens are learned: whole batches at a time.
 
-A training template marks what the assistant says; transformers tells where the marks stand in the
-rendered text. The tokens that lie in a mark, or reach into it, are learned. That is what
-`apply_chat_template(return_assistant_tokens_mask=True)` computes too, from the offsets of every
-token of every chat; here the tokenizer is only asked about the ends of the marks.
+The tokens that lie in an answer, or reach into it, are learned. For the marks of a template that is
+what `apply_chat_template(return_assistant_tokens_mask=True)` computes too, from the offsets of every
+token of every chat; here the tokenizer is only asked about the ends of the answers.
 """
 
 from __future__ import annotations
@@ -18,33 +17,21 @@ Labelled = tuple[list[int], list[int]]
 """Token ids of a chat and their labels: the id where the assistant speaks, else `IGNORED`."""
 
 
-def encode_chats(tokenizer: Any, chats: Sequence[Any], template: str) -> list[Labelled]:
-    """Token ids and labels of some chats, in order.
+def encoded(tokenizer: Any, texts: Sequence[str]) -> Sequence[Any]:
+    """Rendered texts as tokens, with their places; none is added to them.
 
     Args:
-        tokenizer: of transformers, a fast one; special tokens come from the template alone.
-        chats: of each its turns, with role and content.
-        template: a training template.
+        tokenizer: of transformers, a fast one.
+        texts: chats as a template renders them.
     """
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    if not chats:
+    if not texts:
         return []
-    texts, marks = render_jinja_template(
-        conversations=list(chats),
-        chat_template=template,
-        return_assistant_tokens_mask=True,
-        **tokenizer.special_tokens_map,
-    )
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = tokenizer.split_special_tokens
-    encodings = backend.encode_batch(texts, add_special_tokens=False)
-    return [
-        labelled(encoding, spans, len(text))
-        for encoding, spans, text in zip(encodings, marks, texts, strict=True)
-    ]
+    found: Sequence[Any] = backend.encode_batch(list(texts), add_special_tokens=False)
+    return found
 
 
 def labelled(encoding: Any, spans: Sequence[tuple[int, int]], length: int) -> Labelled:
@@ -52,7 +39,7 @@ def labelled(encoding: Any, spans: Sequence[tuple[int, int]], length: int) -> La
 
     Args:
         encoding: of tokenizers.
-        spans: start and end of each mark, in characters, in order.
+        spans: start and end of each answer, in characters, in order.
         length: characters of the text.
     """
     ids: list[int] = encoding.ids

@@ -1,7 +1,8 @@
 """Chat templates in pairs: the one a model is prompted with, and its training template.
 
-The training template renders the same text and marks what the assistant says (`{% generation %}`),
-from which the labels of supervised training are made. A checkpoint keeps the plain one.
+A training template renders the same text and marks what the assistant says (`{% generation %}`), from
+which the labels of supervised training are made; most models have none, and need none (`answers.py`).
+A checkpoint keeps the plain one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER, bundled_templates
-from olmes.trainers.templates.labels import IGNORED, encode_chats
+from olmes.trainers.templates.labels import IGNORED
 
 TRAINING = Path(__file__).parent
 """Training templates of the templates that olmes brings."""
@@ -37,7 +38,7 @@ class ChatTemplate:
 
     plain: str
     training: str
-    """Empty where there is none: then nothing can be trained on the assistant's tokens alone."""
+    """Empty where there is none: then the answers are found in what `plain` renders."""
 
 
 def read_pair(plain: Path) -> ChatTemplate:
@@ -69,8 +70,8 @@ def find_template(name: str, tokenizer: Any) -> ChatTemplate:
 
     Args:
         name: "model" for the tokenizer's own, a bundled name, or a .jinja file.
-        tokenizer: of transformers; its own template's training template is a bundled one that
-            renders the same, or one that TRL has for the model's family.
+        tokenizer: of transformers; its own template's training template is itself where it has
+            marks, or a bundled one that renders the same.
 
     Raises:
         OlmesError: there is no such template, or the tokenizer has none; or the pair does not
@@ -91,18 +92,7 @@ def find_template(name: str, tokenizer: Any) -> ChatTemplate:
         pair = read_pair(FOLDER / f"{bundled}.jinja")
         if same(own, pair.training, tokenizer):
             return ChatTemplate(own, pair.training)
-    return ChatTemplate(own, training_template_of_trl(own, tokenizer))
-
-
-def training_template_of_trl(own: str, tokenizer: Any) -> str:
-    """TRL's training template for the tokenizer's family; '' when it has none."""
-    from trl.chat_template_utils import get_training_chat_template
-
-    try:
-        found = get_training_chat_template(tokenizer)
-    except ValueError:
-        return ""
-    return found if isinstance(found, str) and same(own, found, tokenizer) else ""
+    return ChatTemplate(own, "")
 
 
 def checked(pair: ChatTemplate, tokenizer: Any, name: str) -> ChatTemplate:
@@ -121,16 +111,21 @@ def checked(pair: ChatTemplate, tokenizer: Any, name: str) -> ChatTemplate:
 
 def same(first: str, second: str, tokenizer: Any) -> bool:
     """Whether two templates render the probes alike, with and without a generation prompt."""
+    return all(
+        outcome(tokenizer, probe, first, prompt) == outcome(tokenizer, probe, second, prompt)
+        for probe in PROBES
+        for prompt in (False, True)
+    )
+
+
+def outcome(tokenizer: Any, chat: Sequence[Any], template: str, prompt: bool) -> str | None:
+    """A chat as text; None where the template refuses it."""
     import jinja2
 
     try:
-        return all(
-            render(tokenizer, probe, first, prompt) == render(tokenizer, probe, second, prompt)
-            for probe in PROBES
-            for prompt in (False, True)
-        )
-    except jinja2.TemplateError:  # one of them refuses a probe: a system turn, say
-        return False
+        return render(tokenizer, chat, template, prompt)
+    except (jinja2.TemplateError, TypeError):
+        return None
 
 
 def render(tokenizer: Any, chat: Sequence[Any], template: str, prompt: bool = False) -> str:
@@ -139,12 +134,6 @@ def render(tokenizer: Any, chat: Sequence[Any], template: str, prompt: bool = Fa
         list(chat), chat_template=template, add_generation_prompt=prompt, tokenize=False
     )
     return text
-
-
-def encode(tokenizer: Any, chat: Sequence[Any], template: str) -> tuple[list[int], list[int]]:
-    """Token ids of a chat and their labels (`encode_chats` of one)."""
-    [coded] = encode_chats(tokenizer, [chat], template)
-    return coded
 
 
 def trained_texts(tokenizer: Any, labels: Sequence[int]) -> list[str]:
@@ -156,28 +145,3 @@ def trained_texts(tokenizer: Any, labels: Sequence[int]) -> list[str]:
         elif runs[-1]:
             runs.append([])
     return [tokenizer.decode(run, skip_special_tokens=False) for run in runs if run]
-
-
-def check_labels(tokenizer: Any, chat: Sequence[Any], labels: Sequence[int]) -> None:
-    """Refuse labels that teach something else than what the assistant says and where it ends.
-
-    Raises:
-        OlmesError: a run of labels is not a turn's content and one end token, or a turn is missing.
-    """
-    said = [turn["content"] for turn in chat if turn["role"] == "assistant"]
-    taught = trained_texts(tokenizer, labels)
-    good = len(said) == len(taught) and all(
-        text.startswith(content) and ends(tokenizer, text[len(content) :])
-        for content, text in zip(said, taught, strict=True)
-    )
-    if not good:
-        raise OlmesError(
-            f"the template would train on {taught!r} where the assistant says {said!r}; use a "
-            "template whose {% generation %} marks hold the answer and its end token alone."
-        )
-
-
-def ends(tokenizer: Any, text: str) -> bool:
-    """Whether a text is one special token, the end of a turn."""
-    tokens = tokenizer(text, add_special_tokens=False).input_ids
-    return len(tokens) == 1 and tokens[0] in tokenizer.all_special_ids

@@ -61,7 +61,7 @@ class RowSampling:
     `top_k`, `min_p`) or bent otherwise, it samples as TRL does: from streams of each process.
     """
 
-    drawn = (-1, 0)
+    last_draw = (-1, 0)
     """The update that the last completions were for, and how often it drew before."""
 
     def _generate_single_turn(self, prompt_ids: Any, *rest: Any, **more: Any) -> Any:
@@ -70,8 +70,8 @@ class RowSampling:
         if not trainer.model.training or not is_plain(trainer):
             return parent._generate_single_turn(prompt_ids, *rest, **more)
         update = trainer.state.global_step
-        again = self.drawn[1] + 1 if self.drawn[0] == update else 0
-        self.drawn = (update, again)
+        again = self.last_draw[1] + 1 if self.last_draw[0] == update else 0
+        self.last_draw = (update, again)
         first = trainer.accelerator.process_index * len(prompt_ids)
         seeds = [
             derived_seed(trainer.args.seed, update, again, first + i)

@@ -124,7 +124,7 @@ def as_it_began(recipe: R, out: Path, say: Callable[[str], None] = lambda _: Non
         drifted = getattr(then, name) == value and getattr(now, name) == getattr(default, name)
         if drifted and getattr(now, name) != value:
             kept[name] = value
-            say(f"goes on with {name} = {value}, the default when it began")
+            say(f"resumes with {name} = {value}, the default when it began")
     return dataclasses.replace(recipe, optimization=dataclasses.replace(now, **kept))
 
 

@@ -46,6 +46,7 @@ RECIPE_KEYS: Mapping[str, str] = {
     "bf16": "hardware.precision",
     "fp16": "hardware.precision",
     "use_cpu": "hardware.device",
+    "ddp_timeout": "hardware.wait_minutes",
     "deepspeed": "hardware.strategy",
     "fsdp": "hardware.strategy",
     "fsdp_config": "hardware.strategy",

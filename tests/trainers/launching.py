@@ -144,6 +144,8 @@ class Launcher:
                 folder=str(folder),
                 output=str(output),
                 env={
+                    # What a test has set since the forking process began.
+                    **{k: v for k, v in os.environ.items() if k.startswith(("OLMES_", "XDG_"))},
                     **(env or {}),
                     **(group if processes > 1 else {}),
                     **(own[rank] if own else {}),

@@ -50,6 +50,7 @@ FREE: Mapping[str, str] = {
     "gate": "comes after the training",
     "validation": "looks on",
     "report_to": "looks on",
+    "project": "names what trackers show it under",
     "callbacks": "are the user's own; one that changes the training is the user's to keep",
     "log_every": "looks on",
     "optimization.micro_batch_size": "memory; the update is that of the whole batch",

@@ -21,7 +21,7 @@ from olmes.reports.line_charts import LineChart, score_chart, step_axis
 from olmes.reports.notices import Notice, fallen, run_notices
 from olmes.reports.page import render_page
 from olmes.reports.scores import legend_of
-from olmes.reports.training_curves import StageLog, stage_charts
+from olmes.reports.training_curves import StageLog, stage_axis, stage_charts
 from olmes.tools import jsonl
 
 HEADING = 3
@@ -72,7 +72,8 @@ def write_checkpoints_page(
     if log and not stages:
         stages = [StageLog(rows=log)]
     ends = [stage.before + stage.last for stage in stages]
-    axis = step_axis([step.step for step in steps] + ([0, *ends] if stages else []))
+    drawn = [step.step for step in steps]
+    axis = stage_axis(max([*drawn, *ends], default=0)) if stages else step_axis(drawn)
     view = PageView(steps, output, spans(stages))
     suite, tasks, unseen = series_of(steps)
     looks = suite_series(steps, held_out=True)

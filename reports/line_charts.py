@@ -143,7 +143,7 @@ def boundaries(
     """Where each stage begins, with its name where that has room."""
     for name, first, last in stages:
         x, end = frame.x(steps, first), frame.x(steps, last)
-        fits = end - x >= CHARACTER * len(name)
+        fits = end - x >= CHARACTER * (len(name) + 1)
         yield Boundary(x, name if fits else "", round((x + end) / 2, 1))
 
 

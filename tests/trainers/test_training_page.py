@@ -102,6 +102,15 @@ def test_a_stage_alone_names_its_page_on_the_last_line(
 
 
 @pytest.mark.slow
+def test_the_first_of_two_processes_writes_the_page(launcher: Launcher, workshop: Workshop) -> None:
+    recipe = recipe_file(workshop, "sft", 4)
+    recipe.write_text(recipe.read_text("utf-8").replace('"cpu"', '"cpu"\nprocesses = 2'), "utf-8")
+    running = launcher.start(["train", "sft", recipe], workshop.folder, processes=2)
+    assert running.good().count("its page:") == 1
+    assert "4 updates" in (workshop.folder / f"trained/one-sft/{PAGE}").read_text("utf-8")
+
+
+@pytest.mark.slow
 def test_a_killed_stage_has_a_page(launcher: Launcher, workshop: Workshop) -> None:
     recipe = recipe_file(workshop, "sft", 100_000)
     running = launcher.start(["train", "sft", recipe], workshop.folder)

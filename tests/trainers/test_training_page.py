@@ -73,7 +73,7 @@ def recipe_file(workshop: Workshop, stage: str, steps: int, more: str = "") -> P
         (
             "rlvr", "generations = 4\nmax_completion_length = 4\nmax_prompt_length = 32\n",
             ["Reward", "Verified: addition", "KL to the reference", "Clip fraction",
-             "Prompts whose responses are all worth the same", "Length of responses"],
+             "Zero-variance groups", "Response length"],
         ),
         (
             "rlvr",
@@ -173,12 +173,13 @@ def test_sums_are_folded_away_and_nothing_is_lost() -> None:
     ("kind", "numbers", "expected"),
     [
         ("sft", {"loss": 9, "loss_per_token": 1, "eval_loss": 1},
-         {"Loss per token": ["training", "validation"], "Loss as summed over an update": [""]}),
+         {"Loss per token": ["training", "validation"], "Loss summed over an update": [""]}),
         ("sft", {"loss": 1, "eval_math_loss": 1, "eval_code_loss": 1},
          {"Loss per token": ["training", "validation: math", "validation: code"]}),
         ("rlvr", {"kl": 1, "value_loss": 1}, {"KL to the reference": [""], "Value loss": [""]}),
+        ("rlvr", {"no_end": 0.5}, {"Ended and truncated responses": ["truncated"]}),
         ("rlvr", {"groups/zero_variance": 0.5, "frac_reward_zero_std": 0.5},
-         {"Prompts whose responses are all worth the same": [""]}),
+         {"Zero-variance groups": [""]}),
         ("rlvr", {"reward": 1, "verifier/a": 1, "verifier/b": 0, "verifier/timeouts": 0},
          {"Reward": [""], "Verified by task": ["a", "b"]}),
         ("rlvr", {"verifier/timeouts": 2, "verifier/crashes": 0},

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from olmes.models.checkpoint.completeness import has_tokenizer, state_of, trouble_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS, WEIGHTS
-from olmes.models.checkpoint.names import CheckpointName, read_name, words_of
+from olmes.models.checkpoint.names import CheckpointName, bare_number, read_name, words_of
 from olmes.models.checkpoint.trainer_formats import format_of
 from olmes.trainers.checkpoints.folders import CheckpointFolder, holds_model
 
@@ -154,9 +154,8 @@ def entries(folder: Path) -> list[Path]:
 
 def numbered(path: Path) -> CheckpointName | None:
     """What a folder's name tells; a bare number counts where something of a model is in it."""
-    if path.name.isdecimal() and len(path.name) < 10:
-        return CheckpointName(int(path.name), None, "", False) if holds_anything(path) else None
-    return read_name(path.name)
+    bare = bare_number(path.name)
+    return bare if bare and holds_anything(path) else read_name(path.name)
 
 
 def holds_anything(path: Path) -> bool:

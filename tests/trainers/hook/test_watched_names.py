@@ -68,6 +68,10 @@ def scanned(lab: Lab) -> Scan:
         ("step_5/policy/weights/model/consolidated/", "step_5"),  # NeMo-RL
         ("weights/step_20/", "weights-step_20"),  # prime-rl
         ("20/", "20"),  # nanotron, MaxText
+        ("20-hf/", "20-hf"),
+        ("epoch0epochstep4globalstep4/", "epoch0epochstep4globalstep4"),  # AReaL
+        ("checkpoint-epoch-3/", "checkpoint-epoch-3"),
+        ("epoch_0/step_20/", "epoch_0-step_20"),
         ("run-a-step-20/", "run-a-step-20"),
         ("CHECKPOINT_0020.hf/", "CHECKPOINT_0020.hf"),
         ("v0-2026/checkpoint-20_merged/", "v0-2026-checkpoint-20_merged"),
@@ -82,7 +86,7 @@ def test_names_of_libraries_and_their_neighbours(scanned: Scan, path: str, label
 
 @pytest.mark.parametrize(
     "name",
-    ["other", "v1.5", "Qwen2.5-7B", "stepwise-3", "footstep-3", "finalists", "checkpoint",
+    ["other", "v1.5", "20-hf", "Qwen2.5-7B", "stepwise-3", "footstep-3", "finalists", "checkpoint",
      "tmp_step_5", "tmp-checkpoint-20", "checkpoint-20.incomplete", "toy-checkpoint-20-dev-ab12",
      "checkpoint-1.5"],
 )  # fmt: skip

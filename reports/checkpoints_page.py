@@ -50,6 +50,7 @@ def write_checkpoints_page(
     alarms: Sequence[str] = (),
     title: str = "",
     stages: Sequence[StageLog] = (),
+    gone: Sequence[str] = (),
 ) -> Path:
     """Write the page of a training.
 
@@ -61,6 +62,7 @@ def write_checkpoints_page(
         alarms: warnings of a reward that rose while scores fell.
         title: name of the training; the family of its looks or the first model's name if empty.
         stages: each stage with its log.
+        gone: names of records that could not be read, and so are not there.
 
     Returns:
         `output`.
@@ -88,6 +90,7 @@ def write_checkpoints_page(
         "several": len(stages) > 1,
         "notices": [
             *(Notice("stop", "A gamed reward?", text) for text in alarms),
+            *([Notice("caution", "Records that are gone", ", ".join(gone))] if gone else []),
             *_notices(steps, left_out, staged=bool(stages)),
             *fallen([one.title for one in (suite, *tasks, *unseen) if one and one.fallen]),
         ],

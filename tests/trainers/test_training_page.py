@@ -222,12 +222,14 @@ def test_a_stage_of_a_chain_is_on_the_chain_s_page(workshop: Workshop) -> None:
         rows = [{"step": step, "loss": 1.0} for step in range(1, steps + 1)]
         jsonl.write(out / stage / "train_log.jsonl", rows)
     (out / "sft/done.json").write_text("{}")
+    (out / "start.json").write_text('{"record": "elsewhere/gone-for-good"}')
     page = write_stage_page(recipe, out / "dpo")
     assert page == out / PAGE
     text = page.read_text("utf-8")
     assert "SFT to step 5, DPO to step 8 so far" in text
     assert "steps 6 to 8 of the whole; not finished when this page was written" in text
     assert text.count("not finished when") == 1
+    assert "Records that are gone</strong> gone-for-good" in text
     elsewhere = workshop.folder / "alone"
     elsewhere.mkdir()
     jsonl.write(elsewhere / "train_log.jsonl", [{"step": 1, "loss": 1.0}])

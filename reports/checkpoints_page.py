@@ -21,7 +21,7 @@ from olmes.reports.line_charts import LineChart, score_chart, step_axis
 from olmes.reports.notices import Notice, fallen, run_notices
 from olmes.reports.page import render_page
 from olmes.reports.scores import legend_of
-from olmes.reports.training_curves import StageLog, stage_charts
+from olmes.reports.training_curves import StageLog, stage_axis, stage_charts
 from olmes.tools import jsonl
 
 HEADING = 3
@@ -50,6 +50,7 @@ def write_checkpoints_page(
     alarms: Sequence[str] = (),
     title: str = "",
     stages: Sequence[StageLog] = (),
+    gone: Sequence[str] = (),
 ) -> Path:
     """Write the page of a training.
 
@@ -61,6 +62,7 @@ def write_checkpoints_page(
         alarms: warnings of a reward that rose while scores fell.
         title: name of the training; the family of its looks or the first model's name if empty.
         stages: each stage with its log.
+        gone: names of records that could not be read, and so are not there.
 
     Returns:
         `output`.
@@ -72,7 +74,8 @@ def write_checkpoints_page(
     if log and not stages:
         stages = [StageLog(rows=log)]
     ends = [stage.before + stage.last for stage in stages]
-    axis = step_axis([step.step for step in steps] + ([0, *ends] if stages else []))
+    drawn = [step.step for step in steps]
+    axis = stage_axis(max([*drawn, *ends], default=0)) if stages else step_axis(drawn)
     view = PageView(steps, output, spans(stages))
     suite, tasks, unseen = series_of(steps)
     looks = suite_series(steps, held_out=True)
@@ -87,6 +90,7 @@ def write_checkpoints_page(
         "several": len(stages) > 1,
         "notices": [
             *(Notice("stop", "A gamed reward?", text) for text in alarms),
+            *([Notice("caution", "Records that are gone", ", ".join(gone))] if gone else []),
             *_notices(steps, left_out, staged=bool(stages)),
             *fallen([one.title for one in (suite, *tasks, *unseen) if one and one.fallen]),
         ],

@@ -143,7 +143,7 @@ def boundaries(
     """Where each stage begins, with its name where that has room."""
     for name, first, last in stages:
         x, end = frame.x(steps, first), frame.x(steps, last)
-        fits = end - x >= CHARACTER * len(name)
+        fits = end - x >= CHARACTER * (len(name) + 1)
         yield Boundary(x, name if fits else "", round((x + end) / 2, 1))
 
 
@@ -161,7 +161,7 @@ def curve_chart(
     Args:
         title: of the chart.
         steps: the x axis.
-        lines: by what each is called: steps and numbers, at least one.
+        lines: by what each is called ('' for one that needs no name): steps and numbers.
         frame: of the drawing.
         unit: of all of them.
         percent: whether they are shares, drawn as percentages.
@@ -183,7 +183,7 @@ def curve_chart(
         x_ticks=x_ticks(frame, steps),
         y_ticks=y_ticks(frame, axis),
         lines=tuple(
-            _line(frame, steps, axis, name if len(thin) > 1 else "", number, points)
+            _line(frame, steps, axis, name, number, points)
             for number, (name, points) in enumerate(thin.items(), 1)
         ),
     )

@@ -38,7 +38,7 @@ class StageLog:
     @property
     def last(self) -> float:
         """Its last step."""
-        return max((row["step"] for row in self.rows if "step" in row), default=0)
+        return max((row["step"] for row in self.rows if has_step(row)), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ CURVES = (
         "Loss per token", "nats",
         {"training": ("loss_per_token", "loss"), "validation": ("eval_loss",)}, SFT,
     ),
-    Curve("Loss as summed over an update", "nats", {"": ("loss",)}, SFT),
+    Curve("Loss summed over an update", "nats", {"": ("loss",)}, SFT),
     Curve("Loss", "nats", {"training": ("loss",), "validation": ("eval_loss",)}, PREFERENCES),
     Curve("Loss", LOGGED, {"training": ("loss",), "validation": ("eval_loss",)}, ("",)),
     Curve(
@@ -116,30 +116,30 @@ CURVES = (
         }, percent=True,
     ),
     Curve(
-        "Prompts whose responses are all worth the same", "% of prompts",
+        "Zero-variance groups", "% of prompts",
         {"": ("groups/zero_variance", "frac_reward_zero_std")}, percent=True,
     ),
-    Curve("Spread of the rewards", "standard deviation", {"": ("reward_std",)}),
+    Curve("Standard deviation of the reward", "within a prompt", {"": ("reward_std",)}),
     Curve(
-        "Length of responses", "tokens",
+        "Response length", "tokens",
         {
             "all": ("completions/mean_length", "response_tokens"),
-            "those that end": ("completions/mean_terminated_length",),
+            "ended": ("completions/mean_terminated_length",),
         },
     ),
     Curve(
-        "Responses that end, and that are cut", "% of responses",
+        "Ended and truncated responses", "% of responses",
         {
-            "end": ("completions/ended",),
-            "are cut": ("completions/clipped_ratio", "completions/truncated", "no_end"),
+            "ended": ("completions/ended",),
+            "truncated": ("completions/clipped_ratio", "completions/truncated", "no_end"),
         }, percent=True,
     ),
     Curve(
-        "Thoughts that do not end", "% of responses",
+        "Unfinished thinking", "% of responses",
         {"": ("completions/unfinished_thinking",)}, percent=True,
     ),
     Curve(
-        "Different runs of three words", "% of all",
+        "Distinct 3-grams", "% of all",
         {"": ("completions/distinct_3", "distinct_3grams")}, percent=True,
     ),
     Curve(
@@ -154,15 +154,15 @@ CURVES = (
     Curve("Policy loss", "surrogate", {"": ("policy_loss", "loss")}, RL),
     Curve("Value loss", "squared reward", {"": ("value_loss",)}),
     Curve(
-        "Variance that the value model explains", "% of the returns'",
+        "Explained variance of the value model", "% of the returns' variance",
         {"": ("value_explained_variance",)}, percent=True,
     ),
     Curve(
         "Importance ratio", "mean",
         {"": ("importance_ratio_mean", "sampling/importance_sampling_ratio/mean")},
     ),
-    Curve("Age of the responses", "updates", {"": ("staleness_mean",)}, folded_if_zero=True),
-    Curve("Gradient norm", "before it is cut", {"": ("grad_norm",)}),
+    Curve("Staleness of the responses", "updates", {"": ("staleness_mean",)}, folded_if_zero=True),
+    Curve("Gradient norm", "before clipping", {"": ("grad_norm",)}),
     Curve("Learning rate", "as scheduled", {"": ("learning_rate",)}),
 )  # fmt: skip
 """In the order of the page; a number is drawn by the first that takes it."""
@@ -241,11 +241,16 @@ def series_in(rows: Log) -> dict[str, Points]:
     """Every number of a log over its steps."""
     found: dict[str, Points] = {}
     for row in rows:
-        if "step" in row:
+        if has_step(row):
             for name, value in row.items():
                 if numbers.is_number(value) and not NOT_DRAWN.fullmatch(name):
                     found.setdefault(name, []).append((row["step"], value))
     return found
+
+
+def has_step(row: Mapping[str, Any]) -> bool:
+    """Whether a row says which update it is of."""
+    return numbers.is_number(row.get("step"))
 
 
 def taken(curve: Curve, left: Mapping[str, Points]) -> Iterator[tuple[str, str]]:
@@ -263,7 +268,9 @@ def taken(curve: Curve, left: Mapping[str, Points]) -> Iterator[tuple[str, str]]
 
 
 def drawn(curve: Curve, lines: Mapping[str, Points], axis: Axis, frame: Frame) -> LineChart:
-    """A chart of the table."""
+    """A chart of the table; what is alone in it and what the title means needs no name."""
+    if list(lines) == [next(iter(curve.lines))]:
+        lines = {"": next(iter(lines.values()))}
     return curve_chart(
         curve.title, axis, lines, frame=frame, unit=curve.unit, percent=curve.percent
     )
@@ -275,4 +282,6 @@ def by_task(left: dict[str, Points], axis: Axis, frame: Frame) -> Iterator[LineC
     for at in range(0, len(names), SERIES):
         lines = {name.removeprefix("verifier/"): left.pop(name) for name in names[at : at + SERIES]}
         title = "Verified by task" if len(names) > 1 else f"Verified: {next(iter(lines))}"
+        if len(names) == 1:
+            lines = {"": next(iter(lines.values()))}
         yield curve_chart(title, axis, lines, frame=frame, unit="mean of the responses")

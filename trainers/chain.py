@@ -329,7 +329,7 @@ def score_start(chain: Chain, out: Path, say: Say) -> None:
         return
     say("scoring the model to start from ...")
     record = evaluated(first.scoring, model_folder(first.model), out)
-    jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder)}) + "\n")
+    jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder.resolve())}) + "\n")
 
 
 def evaluated(scored: Scoring | Unseen, model: Path, out: Path, look: Look | None = None) -> Record:
@@ -365,4 +365,4 @@ def look_once(chain: Chain, model: Path, out: Path, say: Say) -> None:
         family=chain.name,
     )
     record = evaluated(chain.unseen, model, out, look)
-    jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder)}) + "\n")
+    jsonl.write_atomically(marker, jsonl.dumps({"record": str(record.folder.resolve())}) + "\n")

@@ -63,7 +63,7 @@ def write_stage_page(recipe: Recipe, out: Path) -> Path | None:
         The page; None where there is neither a log nor a score yet.
 
     Raises:
-        OlmesError: a record is damaged.
+        OlmesError: samples of a record are damaged.
     """
     chain = out.parent / CHAIN
     if chain.is_file():
@@ -84,7 +84,7 @@ def note_chain(name: str, places: Sequence[StagePlace], out: Path) -> None:
     """Write down what a chain consists of, for its page."""
     if is_first():
         out.mkdir(parents=True, exist_ok=True)
-        stages = [{"stage": one.stage, "store": str(one.store)} for one in places]
+        stages = [{"stage": one.stage, "store": str(one.store.resolve())} for one in places]
         jsonl.write_atomically(out / CHAIN, jsonl.dumps({"name": name, "stages": stages}) + "\n")
 
 
@@ -100,25 +100,29 @@ def write_training_page(title: str, places: Sequence[StagePlace], out: Path) -> 
         The page; None where there is neither a log nor a score yet.
 
     Raises:
-        OlmesError: a record is damaged.
+        OlmesError: samples of a record are damaged.
     """
     from olmes.reports.checkpoints_page import write_checkpoints_page
 
-    points: list[tuple[float, Record]] = []
     stages: list[StageLog] = []
     alarms: list[str] = []
+    folders: list[tuple[float, Path]] = []
     before = 0.0
-    points += record_named(out / START, before)
+    folders += record_named(out / START, before)
     for place in places:
         stage = stage_log(place, before)
-        points += records_of(place, before)
+        rows = scored_rows(place.folder, place.store)
+        folders += [(before + step, Path(folder)) for step, folder in rows]
         alarms += [f"{stage.name}: {row['text']}." for row in read_alarms(place.folder)]
         before += stage.last
         stages.append(stage)
-    points += record_named(out / UNSEEN, before)
+    folders += record_named(out / UNSEEN, before)
+    points, gone = loaded(folders)
     if not points and not any(stage.rows for stage in stages):
         return None
-    return write_checkpoints_page(points, out / PAGE, alarms=alarms, title=title, stages=stages)
+    return write_checkpoints_page(
+        points, out / PAGE, alarms=alarms, title=title, stages=stages, gone=gone
+    )
 
 
 def stage_log(place: StagePlace, before: float) -> StageLog:
@@ -134,21 +138,24 @@ def stage_log(place: StagePlace, before: float) -> StageLog:
     )
 
 
-def records_of(place: StagePlace, before: float) -> list[tuple[float, Record]]:
-    """Step and record of each scored checkpoint of a stage."""
-    from olmes.records.record import Record
-
-    rows = scored_rows(place.folder, place.store)
-    return [(before + step, Record.load(folder)) for step, folder in rows]
-
-
-def record_named(marker: Path, step: float) -> list[tuple[float, Record]]:
+def record_named(marker: Path, step: float) -> list[tuple[float, Path]]:
     """The record that a file of the chain names, at a step; none where there is no such file."""
-    from olmes.records.record import Record
-
     if not marker.is_file():
         return []
-    return [(step, Record.load(next(jsonl.read(marker))["record"]))]
+    return [(step, Path(next(jsonl.read(marker))["record"]))]
+
+
+def loaded(folders: Sequence[tuple[float, Path]]) -> tuple[list[tuple[float, Record]], list[str]]:
+    """The records in some folders, and the names of those that cannot be read any more."""
+    from olmes.records.record import Record
+
+    points, gone = [], []
+    for step, folder in folders:
+        try:
+            points.append((step, Record.load(folder)))
+        except OlmesError:
+            gone.append(folder.name)
+    return points, gone
 
 
 def page_line(write: Callable[[], Path | None]) -> str:

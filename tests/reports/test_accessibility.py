@@ -20,12 +20,25 @@ from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
 from olmes.reports.run_page import write_run_page
+from olmes.reports.training_curves import StageLog
 
 pytestmark = pytest.mark.browser
 
 CHECK = """axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
   violations.filter(({impact}) => impact === "serious" || impact === "critical")
     .map(({id, nodes}) => `${id}: ${nodes[0].html}`))"""
+
+
+STAGES = [
+    StageLog(
+        name="SFT", kind="sft",
+        rows=[{"step": n, "loss": 1 / n, "eval_loss": 2 / n, "mine": n} for n in range(1, 300)],
+    ),
+    StageLog(
+        name="RLVR", kind="rlvr", before=299, done=False,
+        rows=[{"step": n, "reward": n, "verifier/a": 0, "verifier/b": 1} for n in range(1, 150)],
+    ),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +62,7 @@ def pages(store: Path, hostile_run: Path, tmp_path_factory: pytest.TempPathFacto
         write_run_page(hostile_run, place / "hostile.html"),
         write_leaderboard_page(records, place / "leaderboard.html"),
         write_comparison_page(compare_runs(records[0], records[2]), place / "comparison.html"),
-        write_checkpoints_page(steps, place / "checkpoints.html"),
+        write_checkpoints_page(steps, place / "checkpoints.html", stages=STAGES),
         write_generalization_page(
             generalization.generalization(records), place / "generalization.html"
         ),

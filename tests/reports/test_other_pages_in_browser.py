@@ -20,6 +20,7 @@ from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
 from olmes.reports.run_page import write_run_page
+from olmes.reports.training_curves import StageLog
 
 pytestmark = pytest.mark.browser
 
@@ -46,12 +47,19 @@ def pages(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
             flip.row_a["response"] = {"text": f"one two {HOSTILE} four"}
             flip.row_b["response"] = {"text": "one three four"}
     steps = [(float(record.folder.name.split("-")[0]), record) for record in records]
-    log = [{"step": step, "loss": 1 / step} for step in range(1, 400)]
+    log = [{"step": step, "loss": 1 / step, HOSTILE: step} for step in range(1, 400)]
     return {
         "leaderboard": write_leaderboard_page(records, place / "leaderboard.html"),
         "comparison": write_comparison_page(compared, place / "comparison.html"),
         "checkpoints": write_checkpoints_page(
-            steps, place / "checkpoints.html", log=log, title=HOSTILE
+            steps,
+            place / "checkpoints.html",
+            title=HOSTILE,
+            gone=[HOSTILE],
+            stages=[
+                StageLog(name="SFT", kind="sft", rows=log),
+                StageLog(name="DPO", kind="dpo", rows=log[:9], before=399, done=False),
+            ],
         ),
         "generalization": write_generalization_page(
             generalization.generalization(records), place / "generalization.html"
@@ -225,7 +233,8 @@ def test_a_point_of_a_chart_leads_to_the_samples_of_its_run(
     pages: dict[str, Path], open_page: Open
 ) -> None:
     page = open_page(pages["checkpoints"])
-    page.locator("figure.line", has_text="GSM8K").locator("a").first.click()
+    charts = page.locator("[aria-labelledby=tasks-heading] figure.line", has_text="GSM8K")
+    charts.locator("a").first.click()
     page.wait_for_url(re.compile(r"100-dev/report\.html#task=gsm8k$"))
     page.locator(".status", has_text="40 samples").wait_for()
 

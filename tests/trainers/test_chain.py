@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -80,10 +81,15 @@ def test_a_chain_from_one_file_to_one_page(
     page = run_chain(chain, out, say=said.append)
     assert page == out / "training.html"
     text = page.read_text("utf-8")
-    for stage in ("sft", "dpo", "rlvr"):
+    assert "SFT to step 4, DPO to step 8, RLVR to step 12;" in text
+    for stage, loss in (("sft", "Loss per token"), ("dpo", "Loss"), ("rlvr", "Policy loss")):
         scored = scored_rows(out / stage, out / "runs")
         assert [step for step, _ in scored] == [2, 4]
-        assert f"{stage}/loss" in text
+        [own] = re.findall(rf">{stage.upper()} <span.*?</section>", text, re.DOTALL)
+        assert f"<strong>{loss}</strong>" in own
+        assert "<strong>Two-digit addition</strong>" in own
+        assert "4 updates, steps" in own
+        assert not (out / stage / "training.html").exists()
         lineage = json.loads((out / stage / "final/lineage.json").read_text())
         assert lineage[-1]["training"] == stage
     whole = json.loads((out / "rlvr/final/lineage.json").read_text())

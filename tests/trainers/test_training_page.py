@@ -73,7 +73,7 @@ def recipe_file(workshop: Workshop, stage: str, steps: int, more: str = "") -> P
         (
             "rlvr", "generations = 4\nmax_completion_length = 4\nmax_prompt_length = 32\n",
             ["Reward", "Verified: addition", "KL to the reference", "Clip fraction",
-             "Prompts whose responses are all worth the same", "Length of responses"],
+             "Zero-variance groups", "Response length"],
         ),
         (
             "rlvr",
@@ -99,6 +99,15 @@ def test_a_stage_alone_names_its_page_on_the_last_line(
     again = launcher.start(["train", stage, recipe], workshop.folder).good()
     assert "nothing to do; its page:" in again
     assert page.is_file()
+
+
+@pytest.mark.slow
+def test_the_first_of_two_processes_writes_the_page(launcher: Launcher, workshop: Workshop) -> None:
+    recipe = recipe_file(workshop, "sft", 4)
+    recipe.write_text(recipe.read_text("utf-8").replace('"cpu"', '"cpu"\nprocesses = 2'), "utf-8")
+    running = launcher.start(["train", "sft", recipe], workshop.folder, processes=2)
+    assert running.good().count("its page:") == 1
+    assert "4 updates" in (workshop.folder / f"trained/one-sft/{PAGE}").read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -164,12 +173,13 @@ def test_sums_are_folded_away_and_nothing_is_lost() -> None:
     ("kind", "numbers", "expected"),
     [
         ("sft", {"loss": 9, "loss_per_token": 1, "eval_loss": 1},
-         {"Loss per token": ["training", "validation"], "Loss as summed over an update": [""]}),
+         {"Loss per token": ["training", "validation"], "Loss summed over an update": [""]}),
         ("sft", {"loss": 1, "eval_math_loss": 1, "eval_code_loss": 1},
          {"Loss per token": ["training", "validation: math", "validation: code"]}),
         ("rlvr", {"kl": 1, "value_loss": 1}, {"KL to the reference": [""], "Value loss": [""]}),
+        ("rlvr", {"no_end": 0.5}, {"Ended and truncated responses": ["truncated"]}),
         ("rlvr", {"groups/zero_variance": 0.5, "frac_reward_zero_std": 0.5},
-         {"Prompts whose responses are all worth the same": [""]}),
+         {"Zero-variance groups": [""]}),
         ("rlvr", {"reward": 1, "verifier/a": 1, "verifier/b": 0, "verifier/timeouts": 0},
          {"Reward": [""], "Verified by task": ["a", "b"]}),
         ("rlvr", {"verifier/timeouts": 2, "verifier/crashes": 0},
@@ -212,12 +222,14 @@ def test_a_stage_of_a_chain_is_on_the_chain_s_page(workshop: Workshop) -> None:
         rows = [{"step": step, "loss": 1.0} for step in range(1, steps + 1)]
         jsonl.write(out / stage / "train_log.jsonl", rows)
     (out / "sft/done.json").write_text("{}")
+    (out / "start.json").write_text('{"record": "elsewhere/gone-for-good"}')
     page = write_stage_page(recipe, out / "dpo")
     assert page == out / PAGE
     text = page.read_text("utf-8")
     assert "SFT to step 5, DPO to step 8 so far" in text
     assert "steps 6 to 8 of the whole; not finished when this page was written" in text
     assert text.count("not finished when") == 1
+    assert "Records that are gone</strong> gone-for-good" in text
     elsewhere = workshop.folder / "alone"
     elsewhere.mkdir()
     jsonl.write(elsewhere / "train_log.jsonl", [{"step": 1, "loss": 1.0}])

@@ -7,13 +7,14 @@ write one step in two forms, or keep several trainings side by side.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from olmes.models.checkpoint.completeness import has_tokenizer, state_of
+from olmes.models.checkpoint.completeness import has_tokenizer, state_of, trouble_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS, WEIGHTS
-from olmes.models.checkpoint.names import CheckpointName, read_name, words_of
+from olmes.models.checkpoint.names import CheckpointName, bare_number, read_name, words_of
 from olmes.models.checkpoint.trainer_formats import format_of
 from olmes.trainers.checkpoints.folders import CheckpointFolder, holds_model
 
@@ -88,7 +89,8 @@ def checkpoints_within(folder: Path, *, store: Path | None = None) -> Found:
             key = one.training, checkpoint.step, checkpoint.epoch
         forms.setdefault(key, []).append((one, checkpoint))
     for same in forms.values():
-        same.sort(key=lambda pair: rank(*pair))
+        if len(same) > 1:
+            same.sort(key=lambda pair: rank(*pair))
         found.checkpoints.append(same[0][1])
         chosen = same[0][1]
         found.twice += [
@@ -136,27 +138,29 @@ def within(folder: Path, store: Path | None, found: Found) -> Iterator[Named]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What is in a folder, without what is hidden; nothing of one that has very much, or is gone."""
+    """What is in a folder, links last, without what is hidden or nobody may read.
+
+    Nothing of one that has very much, or is gone.
+    """
     try:
         found = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError:
         return []
-    return sorted(found) if len(found) <= 10 * MANY else []
+    if len(found) > 10 * MANY:
+        return []
+    open_ones = (path for path in found if os.access(path, os.R_OK))
+    return sorted(open_ones, key=lambda path: (path.is_symlink(), path.name))
 
 
 def numbered(path: Path) -> CheckpointName | None:
     """What a folder's name tells; a bare number counts where something of a model is in it."""
-    if path.name.isdecimal() and len(path.name) < 10:
-        return CheckpointName(int(path.name), None, "", False) if holds_anything(path) else None
-    return read_name(path.name)
+    bare = bare_number(path.name)
+    return bare if bare and holds_anything(path) else read_name(path.name)
 
 
 def holds_anything(path: Path) -> bool:
     """Whether a folder has a model, or what a trainer writes instead."""
-    try:
-        return model_within(path) is not None or format_of(path) is not None
-    except OSError:
-        return False
+    return model_within(path) is not None or format_of(path) is not None
 
 
 def is_ours(path: Path, store: Path | None) -> bool:
@@ -240,12 +244,14 @@ def has_weights(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (*WEIGHTS, *ADAPTERS[1:]))
 
 
-def rank(one: Named, checkpoint: CheckpointFolder) -> tuple[bool, bool, int, str]:
+def rank(one: Named, checkpoint: CheckpointFolder) -> tuple[bool, bool, bool, int, str]:
     """Which of several folders of one step is scored: the lowest.
 
     What can be scored goes first, then what the trainer itself wrote, so that a merged copy that
     comes later does not make the step be scored again.
     """
+    whole = trouble_of(checkpoint.folder, tokenizer=False) is None
     return (
-        not has_weights(checkpoint.folder), not one.name.plain, len(one.place.parts), one.label,
+        not whole, not has_weights(checkpoint.folder), not one.name.plain, len(one.place.parts),
+        one.label,
     )  # fmt: skip

@@ -174,7 +174,8 @@ def passed_over(folder: Path, found: Found) -> list[str]:
     """What a user should know of a folder besides the checkpoints that are taken from it."""
     lines = list(found.twice)
     if not found.checkpoints and not found.passed_over:
-        lines.append(f"there is nothing to score in {folder} yet: it holds no folder")
+        what = "holds no folder" if any(folder.iterdir()) else "is empty"
+        lines.append(f"there is nothing to score in {folder} yet: it {what}")
     elif not found.checkpoints:
         hint = f"; {named(found.models)} holds a model: give that folder" if found.models else ""
         file = next((folder / n for n in found.passed_over if (folder / n).is_file()), None)
@@ -182,8 +183,7 @@ def passed_over(folder: Path, found: Found) -> list[str]:
         if whose is not None and file is not None:
             hint = f"; {file.name} is {whose.name}: {whose.remedy}"
         lines.append(
-            "no folder here is named like a checkpoint (checkpoint-20, step_20, epoch_2, final); "
-            f"found: {named(found.passed_over)}{hint}"
+            f"no folder here is named like a checkpoint; found: {named(found.passed_over)}{hint}"
         )
     elif found.models:
         lines.append(f"passed over, as no step is in the name: {named(found.models)}")

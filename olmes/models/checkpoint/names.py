@@ -76,10 +76,17 @@ def of_a_training(name: str) -> CheckpointName | None:
     `my-model-final` may be the name of any model, so that it tells nothing; `final` does.
     """
     found = read_name(name)
-    if found is None and name.isdecimal() and len(name) < 10:
-        return CheckpointName(int(name), None, "", False)
+    if found is None and name.isdecimal():
+        return bare_number(name)
     numbered = found is not None and (found.step is not None or found.epoch is not None)
     return found if found and (numbered or not found.of) else None
+
+
+def bare_number(name: str) -> CheckpointName | None:
+    """As `read_name`, of a number with nothing but a form about it: `20`, `20-hf`."""
+    digits = [word for word in re.split(r"[-_=. ]+", name) if word.isdecimal() and len(word) < 10]
+    alone = len(digits) == 1 and words_of(name) == digits[0]
+    return CheckpointName(int(digits[0]), None, "", False) if alone else None
 
 
 def words_of(text: str) -> str:

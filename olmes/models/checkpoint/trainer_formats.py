@@ -132,11 +132,7 @@ FORMATS = (
 
 
 def format_of(folder: Path) -> TrainerFormat | None:
-    """Whose files a folder, or a single file, has instead of a model's.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Whose files a folder, or a single file, has instead of a model's."""
     names = [folder.name] if folder.is_file() else list(names_in(folder))
     return next((one for one in FORMATS if any(map(one.files.search, names))), None)
 
@@ -146,7 +142,11 @@ def names_in(folder: Path) -> Iterator[str]:
     left = [(folder, "", 1)]
     count = 0
     for place, before, depth in left:
-        for path in sorted(place.iterdir()):
+        try:
+            inside = sorted(place.iterdir())
+        except OSError:  # it is being removed, or nobody may read it
+            continue
+        for path in inside:
             count += 1
             if count > MOST:
                 return

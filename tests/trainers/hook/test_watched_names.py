@@ -68,6 +68,10 @@ def scanned(lab: Lab) -> Scan:
         ("step_5/policy/weights/model/consolidated/", "step_5"),  # NeMo-RL
         ("weights/step_20/", "weights-step_20"),  # prime-rl
         ("20/", "20"),  # nanotron, MaxText
+        ("20-hf/", "20-hf"),
+        ("epoch0epochstep4globalstep4/", "epoch0epochstep4globalstep4"),  # AReaL
+        ("checkpoint-epoch-3/", "checkpoint-epoch-3"),
+        ("epoch_0/step_20/", "epoch_0-step_20"),
         ("run-a-step-20/", "run-a-step-20"),
         ("CHECKPOINT_0020.hf/", "CHECKPOINT_0020.hf"),
         ("v0-2026/checkpoint-20_merged/", "v0-2026-checkpoint-20_merged"),
@@ -82,7 +86,7 @@ def test_names_of_libraries_and_their_neighbours(scanned: Scan, path: str, label
 
 @pytest.mark.parametrize(
     "name",
-    ["other", "v1.5", "Qwen2.5-7B", "stepwise-3", "footstep-3", "finalists", "checkpoint",
+    ["other", "v1.5", "20-hf", "Qwen2.5-7B", "stepwise-3", "footstep-3", "finalists", "checkpoint",
      "tmp_step_5", "tmp-checkpoint-20", "checkpoint-20.incomplete", "toy-checkpoint-20-dev-ab12",
      "checkpoint-1.5"],
 )  # fmt: skip
@@ -166,7 +170,7 @@ def test_trainings_side_by_side_are_told_apart(scanned: Scan) -> None:
 
 
 def test_what_is_passed_over_is_named(scanned: Scan, lab: Lab) -> None:
-    assert scanned() == [f"there is nothing to score in {lab.output_dir} yet: it holds no folder"]
+    assert scanned() == [f"there is nothing to score in {lab.output_dir} yet: it is empty"]
     (lab.output_dir / "logs").mkdir()
     [line] = scanned("best_model/", "notes.txt")
     assert "no folder here is named like a checkpoint" in line
@@ -175,6 +179,20 @@ def test_what_is_passed_over_is_named(scanned: Scan, lab: Lab) -> None:
     assert sorted(said) == [
         "passed over, as no step is in the name: best_model", "step_5 is queued",
     ]  # fmt: skip
+
+
+def test_links_and_halves(scanned: Scan, lab: Lab) -> None:
+    """A link is no second name; a whole copy goes before a save that was cut short."""
+    scanned("step_20/")
+    shutil.rmtree(lab.runs)
+    (lab.output_dir / "last").symlink_to("step_20")
+    (lab.output_dir / "latest").symlink_to("step_20")
+    said = scanned("checkpoint-30/", "checkpoint-30-merged/")  # the first has no trainer's state
+    assert [line for line in said if line.endswith("is queued")] == [
+        "step_20 is queued", "checkpoint-30-merged is queued",
+    ]  # fmt: skip
+    assert "checkpoint-30 is step 30 again: checkpoint-30-merged is scored" in said
+    assert len(said) == 3
 
 
 def test_our_own_records_are_no_checkpoints(scanned: Scan, lab: Lab) -> None:

@@ -29,7 +29,7 @@ from olmes.tools import toml_tables as tables
 from olmes.tools.toml_tables import TomlTable, TomlValue
 from olmes.trainers.gating import check_gate, gate_last
 from olmes.trainers.launch import launch
-from olmes.trainers.processes import is_first, launched
+from olmes.trainers.processes import launched, together, told
 from olmes.trainers.recipes.files import find_recipe, make_recipe, near
 from olmes.trainers.recipes.stages import CHAINED, Recipe, Stage
 from olmes.trainers.recipes.tables import Scoring
@@ -171,18 +171,21 @@ def run_chain(
     """
     check_names(chain)
     check_gate(chain.stages[-1], out / SCORED_START if chain.baseline else None)
-    if chain.baseline:
-        score_start(chain, out, say)
-    model: Path | None = None
-    for recipe in chain.stages:
-        model = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
-        write_page(chain, out)  # after every stage, so that a chain that is stopped has one too
-    assert model is not None
-    if chain.unseen is not None:
-        look_once(chain, model, out, say)
-    page = write_page(chain, out)
-    say(f"the chain is done: {page or model}")
-    return page or model
+    with together(chain.stages[0].hardware.wait_minutes):
+        if chain.baseline:
+            told("the scores of the model to start from", lambda: score_start(chain, out, say))
+        model: Path | None = None
+        for recipe in chain.stages:
+            model = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
+            # After every stage, so that a chain that is stopped has one too.
+            told("the page", lambda: write_page(chain, out))
+        last = model
+        assert last is not None
+        if chain.unseen is not None:
+            told("the look at the unseen suite", lambda: look_once(chain, last, out, say))
+        page = told("the page", lambda: write_page(chain, out))
+    say(f"the chain is done: {page or last}")
+    return page or last
 
 
 def gate_chain(chain: Chain, out: Path, *, say: Say = say_aloud) -> int:
@@ -226,12 +229,12 @@ def run_stage(
     recipe = dataclasses.replace(recipe, scoring=scoring)
     if position[stage]:
         before = chain.stages[position[stage] - 1]
-        start = finished(before, out / before.stage)
+        start = told("the stage before", lambda: finished(before, out / before.stage))
         if start is None:
             raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
         recipe = dataclasses.replace(recipe, model=str(start))
     folder = out / stage
-    done = finished(recipe, folder)
+    done = told("whether the stage is done", lambda: finished(recipe, folder))
     if done is not None:
         say(f"{stage} is done")
         return done
@@ -247,7 +250,7 @@ def score_start(chain: Chain, out: Path, say: Say) -> None:
     """Score the model that the chain starts from, once."""
     first = chain.stages[0]
     marker = out / SCORED_START
-    if not first.scoring.target or marker.is_file() or not is_first():
+    if not first.scoring.target or marker.is_file():
         return
     say("scoring the model to start from ...")
     record = evaluated(first.scoring, model_folder(first.model), out)

@@ -12,6 +12,7 @@ from olmes.trainers.processes import is_first, meet, told
 from olmes.trainers.recipes.identity import recipe_hash
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import DONE, FINAL, Prepared, about
+from olmes.trainers.trl_arguments import load_model, sharding
 
 
 def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
@@ -48,6 +49,13 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     meet("what an earlier end left is removed")
     if prepared.recipe.lora is None:
         trainer.save_model(str(partial))  # every process takes part where weights are sharded
+    elif sharding(prepared.recipe):
+        # What is cut cannot be merged by one process: the adapters are put together on the disk.
+        adapters = prepared.out / f".{FINAL}-adapters"
+        trainer.save_model(str(adapters))
+        if is_first():
+            merge_from(adapters, prepared, partial)
+            shutil.rmtree(adapters)
     elif is_first():
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
         merged.save_pretrained(partial)
@@ -57,6 +65,16 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         settle(prepared, partial, trainer.state.global_step)
     meet(f"{FINAL} is written")
     return prepared.out / FINAL
+
+
+def merge_from(adapters: Path, prepared: Prepared[Recipe], into: Path) -> None:
+    """Merge saved adapters into the model that training began from."""
+    from peft import PeftModel
+
+    base = load_model(prepared)
+    merged = PeftModel.from_pretrained(base, str(adapters)).merge_and_unload()
+    merged.save_pretrained(into)
+    prepared.tokenizer.save_pretrained(into)
 
 
 def finish(prepared: Prepared[Recipe], checkpoint: Path) -> Path:

@@ -212,6 +212,8 @@ SERVER_GONE = (
     "resumes from the last checkpoint."
 )
 
+ENDS = "this training ends. See what stopped it; the same command resumes from the last checkpoint."
+
 
 def neighbours() -> Sequence[int]:
     """The ranks of this process's machine."""
@@ -241,7 +243,10 @@ class Life(threading.Thread):
         now = time.monotonic()
         self.last = {number: (0, now) for number in seen if number != rank()}
         self.told_of: dict[int, float] = {}
+        self.answered = now
+        """When the store answered last."""
         self.start()
+        threading.Thread(target=self.watch_server, name="store-watch", daemon=True).start()
 
     def end(self) -> None:
         """No more signs."""
@@ -259,6 +264,9 @@ class Life(threading.Thread):
             while True:
                 store.add(f"{prefix}/life/{rank()}", 1)
                 store.set(f"{prefix}/doing/{rank()}", self.doing)
+                if 0 not in self.names:
+                    self.look_up(store, 0)
+                self.answered = time.monotonic()
                 if not self.verdict:
                     self.verdict = next(self.found(store), "")
                     if self.verdict:
@@ -269,6 +277,21 @@ class Life(threading.Thread):
             if not self.ended.is_set():
                 self.verdict = SERVER_GONE
                 self.give_up()
+
+    def watch_server(self) -> None:
+        """Notice a store that answers no more: a stopped first process closes no connection."""
+        line = 0.0
+        while not self.ended.wait(min(1.0, self.meeting.limit / 10)):
+            now = time.monotonic()
+            silent = now - self.answered
+            what = f"{self.named(0)} has shown no sign of life for {shown(silent)}"
+            if silent >= self.meeting.limit:
+                self.verdict = f"{what}; {ENDS}"
+                self.give_up()
+            if silent >= self.meeting.spoken and now - line >= self.meeting.spoken:
+                line = now
+                if self.speaks(0):
+                    say(f"{what}; it is waited for up to {shown(self.meeting.limit)}")
 
     def give_up(self) -> None:
         """End this process unless it ends by itself: no exception reaches into a collective."""
@@ -301,10 +324,7 @@ class Life(threading.Thread):
             )
             if silent >= self.meeting.limit:
                 self.end_neighbour(store, number)
-                yield (
-                    f"{what}; this training ends. See what stopped it; the same command resumes from "
-                    "the last checkpoint."
-                )
+                yield f"{what}; {ENDS}"
             if now - self.told_of.get(number, 0) >= self.meeting.spoken and self.speaks(number):
                 self.told_of[number] = now
                 say(f"{what}; it is waited for up to {shown(self.meeting.limit)}")

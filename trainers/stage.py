@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from olmes.errors import OlmesError
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.data.mixture import Mixture, load_mixture
+from olmes.trainers.placement import on_processor
 from olmes.trainers.processes import is_first, meet, same_everywhere, told
 from olmes.trainers.recipes.identity import recipe_hash, to_json
 from olmes.trainers.recipes.stages import Recipe
@@ -77,6 +78,7 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    on_processor(recipe)  # refused before anything is read
     told("whether the folder is free", lambda: check_folder(recipe, out))
     folder = model_folder(recipe.model)
     content = fingerprint(folder)

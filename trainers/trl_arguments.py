@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.trainers.placement import on_processor as on_processor
 from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import Prepared
@@ -160,25 +160,6 @@ def check_strategy(recipe: Recipe) -> None:
             f'hardware.strategy = "{strategy}" needs DeepSpeed; run "pip install '
             '\'olmes[deepspeed]\'", or take "fsdp", which needs nothing more.'
         )
-
-
-def on_processor(recipe: Recipe) -> bool:
-    """Whether the training runs on a CPU, decided where it runs.
-
-    Raises:
-        OlmesError: the recipe wants a GPU, and there is none.
-    """
-    import torch
-
-    device = recipe.hardware.device
-    if device == "cuda" and not torch.cuda.is_available():
-        raise OlmesError(
-            f'hardware.device is "cuda", and this machine ({socket.gethostname()}) has no GPU that '
-            'torch sees; train on one that has, or set it to "auto" or "cpu".'
-        )
-    if device != "auto":
-        return device == "cpu"
-    return not (torch.cuda.is_available() or torch.backends.mps.is_available())
 
 
 def has_bfloat16() -> bool:

@@ -186,7 +186,9 @@ def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
         if getattr(scoring, name):
             given[name] = getattr(scoring, name)
     try:
-        return ScoreCheckpoints(scoring.target, about=about(prepared), **given)
+        hook = ScoreCheckpoints(scoring.target, about=about(prepared), **given)
+        hook.others_wait = True  # as `processes.meet` does, for as long as this one lives
+        return hook
     except TypeError as error:
         raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
 

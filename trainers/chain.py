@@ -31,7 +31,7 @@ from olmes.tools import toml_tables as tables
 from olmes.tools.toml_tables import PositiveInt, TomlTable, TomlValue
 from olmes.trainers.gating import check_gate, gate_last
 from olmes.trainers.launch import launch
-from olmes.trainers.processes import is_first, launched
+from olmes.trainers.processes import launched, together, told
 from olmes.trainers.recipes.files import find_recipe, make_recipe, near
 from olmes.trainers.recipes.stages import CHAINED, Recipe, RLVRRecipe, Stage
 from olmes.trainers.recipes.tables import Scoring
@@ -201,19 +201,21 @@ def run_chain(
     """
     check_names(chain)
     check_gate(policies(chain)[-1], out / START if chain.baseline else None)
-    if chain.baseline:
-        score_start(chain, out, say)
-    model: Path | None = None
-    for recipe in chain.stages:
-        last = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
-        model = model if recipe.stage == "reward" else last
-    assert model is not None
-    if chain.unseen is not None:
-        look_once(chain, model, out, say)
-    line = page_line(lambda: write_training_page(chain.name, places_of(chain, out), out))
-    say(f"the chain is done: {model}{line}")
+    with together(chain.stages[0].hardware.wait_minutes):
+        if chain.baseline:
+            told("the scores of the model to start from", lambda: score_start(chain, out, say))
+        model: Path | None = None
+        for recipe in chain.stages:
+            ended = run_stage(chain, recipe.stage, out, arguments=arguments, say=say)
+            model = model if recipe.stage == "reward" else ended
+        last = model
+        assert last is not None
+        if chain.unseen is not None:
+            told("the look at the unseen suite", lambda: look_once(chain, last, out, say))
+        line = page_line(lambda: write_training_page(chain.name, places_of(chain, out), out))
+    say(f"the chain is done: {last}{line}")
     page = out / PAGE
-    return page if page.is_file() else model
+    return page if page.is_file() else last
 
 
 def places_of(chain: Chain, out: Path) -> list[StagePlace]:
@@ -279,7 +281,7 @@ def run_stage(
         value = str(last_state(chain, stages["reward"], out))
         recipe = dataclasses.replace(recipe, ppo=dataclasses.replace(recipe.ppo, value=value))
     folder = out / stage
-    done = finished(recipe, folder)
+    done = told("whether the stage is done", lambda: finished(recipe, folder))
     if done is not None:
         say(f"{stage} is done")
         return done
@@ -315,7 +317,7 @@ def last_state(chain: Chain, before: Recipe, out: Path) -> Path:
     """
     # What it began from itself, a stage before it, its recipe does not name.
     named = stage_before(chain, before.stage) is None
-    found = finished(before, out / before.stage, model=named)
+    found = told("the stage before", lambda: finished(before, out / before.stage, model=named))
     if found is None:
         raise OlmesError(f"{before.stage} is not done yet; run the chain without --only.")
     return found
@@ -325,7 +327,7 @@ def score_start(chain: Chain, out: Path, say: Say) -> None:
     """Score the model that the chain starts from, once."""
     first = policies(chain)[0]
     marker = out / START
-    if not first.scoring.target or marker.is_file() or not is_first():
+    if not first.scoring.target or marker.is_file():
         return
     say("scoring the model to start from ...")
     record = evaluated(first.scoring, model_folder(first.model), out)

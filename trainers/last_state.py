@@ -10,9 +10,10 @@ from typing import Any
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.precision import save_model
 from olmes.trainers.processes import is_first, meet, told
-from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.recipes.stages import Recipe, RewardRecipe
 from olmes.trainers.stage import FINAL, Prepared, about
 from olmes.trainers.stage_folder import DONE
+from olmes.trainers.trl_arguments import load_model, sharding
 
 
 def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
@@ -63,6 +64,13 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     meet("what an earlier end left is removed")
     if prepared.recipe.lora is None:
         trainer.save_model(str(partial))  # every process takes part where weights are sharded
+    elif sharding(prepared.recipe):
+        # What is cut cannot be merged by one process: the adapters are put together on the disk.
+        adapters = prepared.out / f".{FINAL}-adapters"
+        trainer.save_model(str(adapters))
+        if is_first():
+            merge_from(adapters, prepared, partial)
+            shutil.rmtree(adapters)
     elif is_first():
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
         save_model(merged, partial, prepared.precision)
@@ -72,6 +80,19 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         settle(prepared, partial, trainer.state.global_step)
     meet(f"{FINAL} is written")
     return prepared.out / FINAL
+
+
+def merge_from(adapters: Path, prepared: Prepared[Recipe], into: Path) -> None:
+    """Merge saved adapters into the model that training began from."""
+    from peft import PeftModel
+
+    from olmes.trainers.reward import load_reward_model
+
+    scores = isinstance(prepared.recipe, RewardRecipe)
+    base = load_reward_model(prepared) if scores else load_model(prepared)
+    merged = PeftModel.from_pretrained(base, str(adapters)).merge_and_unload()
+    save_model(merged, into, prepared.precision)
+    prepared.tokenizer.save_pretrained(into)
 
 
 def finish(prepared: Prepared[Recipe], checkpoint: Path) -> Path:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
+from olmes.trainers.placement import on_processor
 from olmes.trainers.precision import Precision, file_precision
 from olmes.trainers.processes import is_first, same_everywhere, told
 from olmes.trainers.recipes.stages import Recipe
@@ -103,6 +104,7 @@ def prepare(
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    on_processor(recipe)  # refused before anything is read
     told("whether the folder is free", lambda: check_folder(recipe, out, say))
     recipe = told("how it began", lambda: as_it_began(recipe, out, say))
     folder = model_folder(recipe.model)
@@ -194,7 +196,9 @@ def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
         if getattr(scoring, name):
             given[name] = getattr(scoring, name)
     try:
-        return ScoreCheckpoints(scoring.target, about=about(prepared), **given)
+        hook = ScoreCheckpoints(scoring.target, about=about(prepared), **given)
+        hook.others_wait = True  # as `processes.meet` does, for as long as this one lives
+        return hook
     except TypeError as error:
         raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools.places import OUT, writing
-from olmes.trainers.processes import gathered, is_first, meet, together, told
+from olmes.trainers.processes import gathered, is_first, meet, together, told, world_size
 from olmes.trainers.recipes.stages import DPORecipe, Recipe, RewardRecipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
 from olmes.trainers.stage_folder import store_of
@@ -72,6 +72,8 @@ def check_shared(out: Path) -> None:
     Raises:
         OlmesError: it is another folder on another machine.
     """
+    if world_size() == 1:
+        return
     mark = out / told("a name", lambda: f".seen-{uuid.uuid4().hex}")
     if is_first():
         out.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
+from olmes.trainers.placement import on_processor as on_processor
 from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
 from olmes.trainers.templates.endings import name_ends
@@ -196,25 +196,6 @@ def computes_in(recipe: Recipe) -> str:
     if precision == "auto":
         return "bfloat16" if not on_processor(recipe) and has_bfloat16() else "float32"
     return precision
-
-
-def on_processor(recipe: Recipe) -> bool:
-    """Whether the training runs on a CPU, decided where it runs.
-
-    Raises:
-        OlmesError: the recipe wants a GPU, and there is none.
-    """
-    import torch
-
-    device = recipe.hardware.device
-    if device == "cuda" and not torch.cuda.is_available():
-        raise OlmesError(
-            f'hardware.device is "cuda", and this machine ({socket.gethostname()}) has no GPU that '
-            'torch sees; train on one that has, or set it to "auto" or "cpu".'
-        )
-    if device != "auto":
-        return device == "cpu"
-    return not (torch.cuda.is_available() or torch.backends.mps.is_available())
 
 
 def has_bfloat16() -> bool:

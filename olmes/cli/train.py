@@ -56,7 +56,7 @@ def command(
     from olmes.trainers.chain import gate_chain, read_chain, run_chain, run_stage
     from olmes.trainers.gating import check_gate, gate_last
     from olmes.trainers.launch import launch
-    from olmes.trainers.processes import launched
+    from olmes.trainers.processes import is_first, launched
     from olmes.trainers.recipes.files import read_recipe
     from olmes.trainers.stage import say_aloud
     from olmes.trainers.stage_folder import store_of
@@ -79,7 +79,7 @@ def command(
             run_stage(chain, only, out, arguments=again)
         else:
             run_chain(chain, out, arguments=again)
-            return gate_chain(chain, out)
+            return gate_chain(chain, out) if is_first() else 0
         return 0
     one = read_recipe(recipe, stage, pairs)
     out = out or Path("trained") / one.name

@@ -177,6 +177,7 @@ def test_a_stopped_process_is_named_and_not_waited_for_for_ever(
     while not (log.is_file() and log.read_text().count("\n") > 2):
         assert time.monotonic() < end, running.text()
         time.sleep(0.05)
+    time.sleep(1.5)  # two signs of life
     os.kill(running.processes[stopped], signal.SIGSTOP)
     began = time.monotonic()
     statuses = running.wait(40)
@@ -185,7 +186,8 @@ def test_a_stopped_process_is_named_and_not_waited_for_for_ever(
     text = running.text()
     assert f"rank {stopped} (host " in text
     assert f"process {running.processes[stopped]}) has shown no sign of life for" in text
-    assert "it was at: " in text
+    # The first one serves here what the others ask.
+    assert stopped == 0 or "it was at: update " in text
     assert "internal error" not in text
 
 
@@ -231,7 +233,7 @@ def test_the_true_launcher(start: Train, workshop: Workshop, stage: str) -> None
     one, two = weights(workshop.folder / "one"), weights(workshop.folder / "two")
     assert furthest(one, two) < 1e-6
     scored = subprocess.run(
-        [sys.executable, "-m", "olmes", "run", "--model", "two/final", "--tasks", str(LETTERS),
+        [sys.executable, "-m", "olmes", "run", "--model", "two/final", "--task", str(LETTERS),
          "--out", "runs"],
         cwd=workshop.folder, capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip

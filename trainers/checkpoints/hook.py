@@ -161,6 +161,8 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         """The model that the training began from."""
         self.deferred = False
         """Whether scoring waits for the end of the training."""
+        self.others_wait = False
+        """Whether other training processes wait at the end without a time limit of their own."""
         self.scoring: CheckpointScoring | None = None
         self.submission: JobSubmission | None = None
         self.presence: Presence | None = None
@@ -218,7 +220,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             self.deferred = False
             self.serve(scoring)
             waits = self.options.wait_at_end and self.options.where != "command"
-            if waits and args.world_size == 1:
+            if waits and (args.world_size == 1 or self.others_wait):
                 self.wait(scoring)
         finally:
             if self.presence is not None:

@@ -80,8 +80,8 @@ class HookOptions(ScoringOptions):
     threads: int | None = None
     """Processor threads of the scoring process; by default 1 during a training on the CPU."""
     wait_at_end: bool = True
-    """Whether the end of the training waits for the scores. With several training processes it never
-    does: the others would run into their time limit."""
+    """Whether the end of the training waits for the scores. With several training processes it does
+    so under `olmes train` alone: elsewhere the others would run into their time limit."""
     about: Mapping[str, LineageValue] = field(default_factory=dict)
     """What the lineage says of this training: `{"method": "sft", "recipe": ...}`."""
 

@@ -158,8 +158,9 @@ class RayWorkers:
         for index in self.waiting.look(
             [(f"generator actor {index}", self.sights[index], index) for index in owing]
         ):
-            self.ray.kill(self.actors[index])  # what it owes then fails, and `receive` replaces it
-            self.sights[index] = Sight(lambda: 0)
+            self.ray.kill(self.actors[index])
+            # At once: what it owes fails only when its process has ended, which was stopped.
+            self.replace(index, OlmesError("it has shown no sign of life."))
 
     def replace(self, index: int, error: BaseException) -> None:
         """A new actor for one that died, which gets what was owed."""

@@ -165,3 +165,8 @@ class Hardware:
     """Processes that read and tokenize the data, on each machine; None is one a processor."""
     wait_minutes: Positive = 30.0
     """How long one process waits for another that shows no sign of life."""
+
+    def __post_init__(self) -> None:
+        for name in ("processes", "machines", "wait_minutes"):
+            if getattr(self, name) <= 0:
+                raise OlmesError(f"hardware.{name} is above 0, not {getattr(self, name)}.")

@@ -371,3 +371,28 @@ def test_ray_actors_generate_and_are_replaced(
     assert trained.history[-1]["generators_restarted"] == 1
     assert all(entry["staleness_max"] <= 1 for entry in trained.history)
     assert trained.history[0]["importance_ratio_max"] == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("carrier", ["processes", "ray"])
+def test_a_stopped_generator_is_named_and_replaced(
+    train: Callable[..., Trained],
+    tmp_path: Path,
+    settings: Callable[..., Any],
+    dying: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    carrier: str,
+) -> None:
+    if carrier == "ray":
+        pytest.importorskip("ray", reason="needs Ray: pip install 'olmes[ray]'")
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    make = partial(dying.once, mark=tmp_path / "stopped", how=signal.SIGSTOP)
+    config = settings(carrier=carrier, wait_minutes=0.1)
+    trained = train(tmp_path / "run", config, make_generator=make)
+    assert [entry["step"] for entry in trained.history] == [1, 2, 3, 4]
+    assert trained.history[-1]["generators_restarted"] == 1
+    said = capfd.readouterr().err
+    assert "has shown no sign of life for 6 s; it is replaced" in said
+    assert "waiting for rollouts of generator" in said

@@ -12,22 +12,27 @@ from olmes.trainers.ppo.rollout import Order, Rollout, TransformersGenerator
 
 
 class Once(TransformersGenerator):
-    """Killed in the middle of the order for position 8, the first time it is made."""
+    """Ended or stopped in the middle of the order for position 8, the first time it is made."""
 
     mark = Path()
+    how = signal.SIGKILL
 
     def generate(self, order: Order) -> list[Rollout]:
         rollouts: list[Rollout] = super().generate(order)
         if order.positions[0] == 8 and not self.mark.exists():
             self.mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.how)
         return rollouts
 
 
-def once(model: Any, prompts: Any, sampling: Any, version: int, *, mark: Path) -> Once:
+def once(
+    model: Any, prompts: Any, sampling: Any, version: int, *, mark: Path,
+    how: signal.Signals = signal.SIGKILL,
+) -> Once:  # fmt: skip
     """A `Once` that remembers in a file."""
     generator = Once(model, prompts, sampling, version)
     generator.mark = mark
+    generator.how = how
     return generator
 
 

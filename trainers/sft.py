@@ -9,6 +9,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.trainers.data.labelled_chats import labelled_chats
 from olmes.trainers.data.mixture import Mixture, making_of
+from olmes.trainers.data.tokenized import refused_by_name
 from olmes.trainers.last_state import run_trainer
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
@@ -73,7 +74,8 @@ def labelled(prepared: Prepared[SFTRecipe], mixture: Mixture | None = None) -> A
         )
     chats = (mixture or prepared.mixture).rows
     first = chats[:CHECKED]["messages"]
-    for chat, (_, labels) in zip(first, encode_chats(tokenizer, first, template), strict=True):
+    coded = refused_by_name(lambda some: encode_chats(tokenizer, some, template), first, 0)
+    for chat, (_, labels) in zip(first, coded, strict=True):
         check_labels(tokenizer, chat, labels)
     found = labelled_chats(
         chats, tokenizer, template, recipe.max_length, recipe.packing,

@@ -117,6 +117,7 @@ def begin(folder: Path, last: int) -> dict[str, float]:
     command = [sys.executable, "-m", "olmes", "train", "sft", "recipe.toml"]
     env = {**os.environ, "OLMES_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     env["PYTHONPATH"] = str(Path(__file__).parents[1])
+    spent_before = sum(os.times()[2:4])
     started = time.monotonic()
     training = subprocess.Popen(command, cwd=folder, env=env)
     largest: dict[int, float] = {}
@@ -139,10 +140,12 @@ def begin(folder: Path, last: int) -> dict[str, float]:
             first = time.monotonic() - started
         time.sleep(0.2)
     assert not training.returncode, f"the training ended with {training.returncode}"
+    spent = sum(os.times()[2:4]) - spent_before
     others = [size for process, size in largest.items() if process != training.pid]
     return {
         "seconds to an update": round(first, 1),
         "seconds in all": round(time.monotonic() - started, 1),
+        "processor seconds of all processes": round(spent, 1),
         "MiB of the training process": round(largest[training.pid]),
         "MiB of it until the data were ready": round(preparing),
         "MiB of the largest process that prepared data": round(max(others, default=0)),
@@ -169,7 +172,10 @@ def main(arguments: list[str] | None = None) -> None:
         folder = Path(place)
         from olmes.tools import jsonl
 
-        jsonl.write(folder / "chats.jsonl", chats(given.rows))
+        if given.chats:
+            (folder / "chats.jsonl").symlink_to(given.chats.resolve())
+        else:
+            jsonl.write(folder / "chats.jsonl", chats(given.rows))
         build_model(folder / "model")
         recipe = RECIPE.format(packing=str(given.packing).lower(), max_length=given.max_length)
         (folder / "recipe.toml").write_text(recipe, "utf-8")

@@ -69,7 +69,11 @@ def test_pieces_of_a_file_are_all_its_lines_once(
     file.write_bytes(LINES)
     monkeypatch.setattr(sources, "PIECE_BYTES", size)
     source = Lines(file)
-    found = [(n, row) for piece in source.pieces() for n, row, _ in source.read(piece)]
+    found = [
+        (source.number(piece, n), row)
+        for piece in source.pieces()
+        for n, row, _ in source.read(piece)
+    ]
     assert found == list(jsonl.read_numbered(file))
 
 
@@ -139,6 +143,11 @@ def test_a_bad_row_in_any_piece_is_named_by_its_line(
     jsonl.write(tmp_path / "a.jsonl", rows)
     monkeypatch.setattr(sources, "PIECE_BYTES", 2000)
     with pytest.raises(OlmesError, match=rf"a\.jsonl, row {line + 1}: 'messages' must be"):
+        mix(tmp_path, {"a.jsonl": ALL}, hardware={"data_processes": 2})
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows[:-1]) + "{")
+    if line < 199:
+        return
+    with pytest.raises(OlmesError, match=r"a\.jsonl, line 200: not JSON"):
         mix(tmp_path, {"a.jsonl": ALL}, hardware={"data_processes": 2})
     rows[line] = said("fixed")
     jsonl.write(tmp_path / "a.jsonl", rows)

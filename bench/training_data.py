@@ -164,6 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--packing", action="store_true")
     parser.add_argument("--max-length", type=int, default=4096)
+    parser.add_argument("--chats", type=Path, help="a file of chats, instead of ones made up now")
     parser.add_argument(
         "--folder", type=Path, help="where the data are made; default: a temporary one"
     )

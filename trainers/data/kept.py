@@ -181,7 +181,7 @@ class Progress:
                 f"another process has been {line} and shows no sign of life since "
                 f"{silent / 60:.0f} minutes; end it and start again."
             )
-        self.say(f"another process of this machine: {line}", now)
+        self.say(f"another process: {line}", now)
 
     def end(self) -> None:
         """The work is done."""

@@ -117,16 +117,20 @@ def begin(folder: Path, last: int) -> dict[str, float]:
     command = [sys.executable, "-m", "olmes", "train", "sft", "recipe.toml"]
     env = {**os.environ, "OLMES_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     env["PYTHONPATH"] = str(Path(__file__).parents[1])
+    spent_before = sum(os.times()[2:4])
     started = time.monotonic()
     training = subprocess.Popen(command, cwd=folder, env=env)
     largest: dict[int, float] = {}
-    together = first = 0.0
+    together = first = preparing = 0.0
+    ready = folder / "cache/training-data/chats"
     whole = psutil.Process(training.pid)
     while training.poll() is None:
         now = 0.0
         try:
             for process in [whole, *whole.children(recursive=True)]:
                 size = process.memory_info().rss / 2**20
+                if process.pid == training.pid and not any(ready.glob("*/about.json")):
+                    preparing = max(preparing, size)
                 largest[process.pid] = max(size, largest.get(process.pid, 0.0))
                 now += size
         except psutil.Error:
@@ -136,11 +140,14 @@ def begin(folder: Path, last: int) -> dict[str, float]:
             first = time.monotonic() - started
         time.sleep(0.2)
     assert not training.returncode, f"the training ended with {training.returncode}"
+    spent = sum(os.times()[2:4]) - spent_before
     others = [size for process, size in largest.items() if process != training.pid]
     return {
         "seconds to an update": round(first, 1),
         "seconds in all": round(time.monotonic() - started, 1),
-        "MiB of the largest process": round(max(largest.values())),
+        "processor seconds of all processes": round(spent, 1),
+        "MiB of the training process": round(largest[training.pid]),
+        "MiB of it until the data were ready": round(preparing),
         "MiB of the largest process that prepared data": round(max(others, default=0)),
         "MiB of all together": round(together),
     }
@@ -157,6 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--packing", action="store_true")
     parser.add_argument("--max-length", type=int, default=4096)
+    parser.add_argument("--chats", type=Path, help="a file of chats, instead of ones made up now")
     parser.add_argument(
         "--folder", type=Path, help="where the data are made; default: a temporary one"
     )
@@ -165,7 +173,10 @@ def main(arguments: list[str] | None = None) -> None:
         folder = Path(place)
         from olmes.tools import jsonl
 
-        jsonl.write(folder / "chats.jsonl", chats(given.rows))
+        if given.chats:
+            (folder / "chats.jsonl").symlink_to(given.chats.resolve())
+        else:
+            jsonl.write(folder / "chats.jsonl", chats(given.rows))
         build_model(folder / "model")
         recipe = RECIPE.format(packing=str(given.packing).lower(), max_length=given.max_length)
         (folder / "recipe.toml").write_text(recipe, "utf-8")

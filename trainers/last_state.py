@@ -88,8 +88,9 @@ def merge_from(adapters: Path, prepared: Prepared[Recipe], into: Path) -> None:
 
     from olmes.trainers.reward import load_reward_model
 
+    starting: Any = prepared
     scores = isinstance(prepared.recipe, RewardRecipe)
-    base = load_reward_model(prepared) if scores else load_model(prepared)
+    base = load_reward_model(starting) if scores else load_model(prepared)
     merged = PeftModel.from_pretrained(base, str(adapters)).merge_and_unload()
     save_model(merged, into, prepared.precision)
     prepared.tokenizer.save_pretrained(into)

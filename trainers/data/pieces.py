@@ -3,7 +3,7 @@
 A piece is a part of the work that is always cut alike (some megabytes of a file, some thousand
 rows), and becomes one Arrow file of `datasets` and a note of what was found on the way. A process
 makes one piece and ends: what it had mapped into its memory goes with it. Pieces that are finished
-stay, so that work which was killed goes on where it was.
+stay, so that work which was killed resumes where it was.
 
 Not `Dataset.map(num_proc=...)`: its processes outlive a training that is killed, wait for ever and
 hold whatever it had locked; and its cache goes by pickles of functions, in which a tokenizer that
@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
-from olmes.tools.jsonl import write_atomically
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -82,8 +81,8 @@ class Pieces:
     what: str
     """As `Task` says it."""
     rows: int
-    files: list[str]
-    """Those with rows, in order."""
+    files: dict[str, int]
+    """Those with rows, in order, and their sizes in bytes."""
     notes: Notes = field(default_factory=dict)
 
     def load(self, folder: Path, fingerprint: str) -> Dataset:
@@ -118,13 +117,14 @@ def write_pieces(task: Task, folder: Path, making: Making, alive: Callable[[str]
 
 def gathered(what: str, folder: Path, count: int) -> Pieces:
     """What the notes of all pieces say."""
-    rows, files = 0, []
+    rows, files = 0, dict[str, int]()
     notes: Notes = {}
     for number in range(count):
         said = json.loads(note_file(folder, number).read_text("utf-8"))
         rows += said["rows"]
         if said["rows"] or count == 1:
-            files.append(arrow_file(folder, number).name)
+            file = arrow_file(folder, number)
+            files[file.name] = file.stat().st_size
         add(notes, said["notes"])
     return Pieces(what, rows, files, notes)
 
@@ -158,8 +158,9 @@ def make_piece(task: Task, number: int, folder: Path, alive: Alive) -> None:
         unfinished.replace(arrow_file(folder, number))
     finally:
         unfinished.unlink(missing_ok=True)
-    said = {"rows": rows, "notes": notes}
-    write_atomically(note_file(folder, number), json.dumps(said, ensure_ascii=False) + "\n")
+    # Renamed and not flushed to the disk, which on a busy one takes seconds: sizes are compared later.
+    unfinished.write_text(json.dumps({"rows": rows, "notes": notes}, ensure_ascii=False), "utf-8")
+    unfinished.replace(note_file(folder, number))
 
 
 def made_by_others(

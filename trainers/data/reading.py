@@ -49,7 +49,7 @@ class Reading:
         batch: list[Any] = []
         held = 0
         for number, row, size in self.source.read(piece):
-            made = self.row(number, row, notes)
+            made = self.row(piece, number, row, notes)
             if made is not None:
                 batch.append(made)
                 held += size
@@ -78,7 +78,7 @@ class Reading:
                 f"{error.object[error.start : error.end]!r}, which no tokenizer reads; remove it."
             ) from None
 
-    def row(self, number: int, row: Any, notes: Notes) -> Any:
+    def row(self, piece: tuple[int, int], given: int, row: Any, notes: Notes) -> Any:
         """A row in the stage's shape; None where it is left out.
 
         Raises:
@@ -93,6 +93,7 @@ class Reading:
             return None
         except OlmesError as error:
             problem = str(error).rstrip(".")
+            number = self.source.number(piece, given)
             raise OlmesError(f"{self.source.name}, row {number}: {problem}; fix the row.") from None
         if self.stage == "rlvr" and "messages" not in row:  # prompted as a benchmark prompts
             notes["asked"][formulation_of(json.loads(made["verifiers"])[0]["task"])] += 1

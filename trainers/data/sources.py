@@ -25,7 +25,7 @@ BATCH_BYTES = 8 << 20
 """Rows are read and written when there are so many, or so much text."""
 
 Numbered = Iterator[tuple[int, Any, int]]
-"""Rows with their numbers from 1 and about how many bytes each has."""
+"""Rows with their numbers and about how many bytes each has."""
 
 
 class Source:
@@ -45,12 +45,16 @@ class Source:
         raise NotImplementedError
 
     def read(self, piece: tuple[int, int]) -> Numbered:
-        """The rows of a part.
+        """The rows of a part, with numbers that `number` knows.
 
         Raises:
             OlmesError: it cannot be read; the message names file and line.
         """
         raise NotImplementedError
+
+    def number(self, piece: tuple[int, int], given: int) -> int:  # noqa: ARG002
+        """The number of a row in the whole source, from 1, by the one that `read` gave it."""
+        return given
 
 
 class File(Source):
@@ -82,20 +86,27 @@ class Lines(File):
         return ranges(self.path.stat().st_size, PIECE_BYTES) or [(0, 0)]
 
     def read(self, piece: tuple[int, int]) -> Numbered:
-        """The rows that begin in a range; only what is wrong with one needs its number."""
+        """The rows that begin in a range, numbered from its own first line."""
         start, end = piece
-        first = self.lines_before(start)
         with self.path.open("rb", jsonl.BUFFER) as stream:
             if start:
                 stream.seek(start - 1)
                 stream.readline()  # begun before, unless a line ends right here
             at = stream.tell()
-            for number, line in enumerate(stream, start=first + 1):
+            for number, line in enumerate(stream, start=1):
                 if at >= end:
                     return
                 at += len(line)
                 if line.strip():
-                    yield number, jsonl.parse_line(line, self.path, number), len(line)
+                    try:
+                        row = jsonl.parse_line(line, self.path, number)
+                    except OlmesError:
+                        row = jsonl.parse_line(line, self.path, self.number(piece, number))
+                    yield number, row, len(line)
+
+    def number(self, piece: tuple[int, int], given: int) -> int:
+        """The number of a line in the whole file, which is read for it: for messages alone."""
+        return self.lines_before(piece[0]) + given
 
     def lines_before(self, offset: int) -> int:
         """Lines that begin before an offset."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.models.vllm_start import check_installed
 from olmes.trainers.data.training_rows import RLVRRow
 from olmes.trainers.data.whereabouts import where_is
 from olmes.trainers.last_state import run_trainer
@@ -63,6 +64,8 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
     from olmes.trainers.grpo_sampling import SamplingGRPOTrainer
 
     recipe = prepared.recipe
+    if recipe.vllm != "off":
+        check_installed('generate with transformers (vllm = "off")')
     config = trl().GRPOConfig(
         **arguments(prepared),
         beta=recipe.beta,

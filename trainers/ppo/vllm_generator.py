@@ -7,7 +7,6 @@ share; nothing goes through the disk. Log-probabilities are those that tokens we
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tempfile
 from collections.abc import Mapping
@@ -16,26 +15,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from olmes.errors import OlmesError
 from olmes.models.vllm_errors import explained
 from olmes.models.vllm_start import check_runs_on_cpu, depends_on_window, on_device
 from olmes.trainers.ppo.rollout import Order, Rollout, derived_seed, rollout_of
 
 if TYPE_CHECKING:
     from olmes.trainers.ppo.worker import GeneratorRecipe
-
-
-def check_installed() -> None:
-    """Refuse to begin without vLLM.
-
-    Raises:
-        OlmesError: it is not there.
-    """
-    if importlib.util.find_spec("vllm") is None:
-        raise OlmesError(
-            "the recipe generates with vLLM, which is not installed in this environment; run `pip "
-            'install vllm` (on a CPU see `make test-vllm`), or leave it to transformers (vllm = "off").'
-        )
 
 
 class VLLMGenerator:

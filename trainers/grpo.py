@@ -61,8 +61,6 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
     Raises:
         OlmesError: there are fewer prompts than one batch takes.
     """
-    from olmes.trainers.grpo_sampling import SamplingGRPOTrainer
-
     recipe = prepared.recipe
     if recipe.vllm != "off":
         check_installed('generate with transformers (vllm = "off")')
@@ -78,7 +76,7 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
         vllm_mode=recipe.vllm if recipe.vllm != "off" else "colocate",
     )
     check_prompts(len(rows), config.generation_batch_size // config.num_generations)
-    return SamplingGRPOTrainer(
+    return trainer_class()(
         best=lambda row: recipe.reward_scale * rewards.known.best(row),
         draws=recipe.most_draws if recipe.dynamic_sampling else 0,
         model=load_model(prepared),
@@ -89,6 +87,13 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
         peft_config=adapter(recipe),
         callbacks=callbacks(prepared),
     )
+
+
+def trainer_class() -> Any:
+    """TRL's trainer, which also tells what its groups are like and can draw prompts again."""
+    from olmes.trainers.grpo_sampling import GroupSampling
+
+    return type("GRPOTrainer", (GroupSampling, trl().GRPOTrainer), {})
 
 
 def check_prompts(there: int, wanted: int) -> None:

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from olmes.errors import OlmesError
 from olmes.models.vllm_errors import explained
 from olmes.models.vllm_start import check_runs_on_cpu, depends_on_window, on_device
 from olmes.trainers.ppo.rollout import Order, Rollout, derived_seed, rollout_of
 
 if TYPE_CHECKING:
     from olmes.trainers.ppo.worker import GeneratorRecipe
+
+
+GROUP = (
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT",
+)  # fmt: skip
+"""What a launcher says to its processes."""
 
 
 class VLLMGenerator:
@@ -38,6 +46,8 @@ class VLLMGenerator:
         self.window = window_of(recipe)
         with torch.device("meta"):
             self.skeleton = recipe.model_class._from_config(recipe.model_config, dtype=recipe.dtype)
+        for name in GROUP:  # an engine is none of the processes that learn together
+            os.environ.pop(name, None)
         # In this process, where the weights are.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -46,6 +56,7 @@ class VLLMGenerator:
         with (
             tempfile.TemporaryDirectory(prefix="olmes-engine-") as folder,
             on_device(recipe.device, 1),
+            in_our_words(),
             explained("the policy"),
         ):
             from vllm import LLM
@@ -113,6 +124,16 @@ class VLLMGenerator:
             logprobs=0,
             detokenize=False,
         )
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Name the settings of a recipe where vLLM's own options are the remedy."""
+    try:
+        yield
+    except OlmesError as error:
+        text = str(error).replace("vllm:NAME?gpu_memory_utilization=", "[ppo] engine_memory = ")
+        raise OlmesError(text) from None
 
 
 def window_of(recipe: GeneratorRecipe) -> int:

@@ -106,7 +106,7 @@ def check_prompts(there: int, wanted: int) -> None:
     """
     if there < wanted:
         raise OlmesError(
-            f"there are {there} prompts, and a batch takes {wanted} (optimization.batch_size / "
+            f"the prompts are {there}, and a batch takes {wanted} (optimization.batch_size / "
             "generations); give more rows (a larger 'count' in [data] repeats them), or a smaller "
             "batch_size."
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.models.vllm_start import check_installed
 from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import list_lengths, tokenized_prompts
 from olmes.trainers.data.whereabouts import where_is
@@ -70,6 +71,8 @@ def build_grpo(
         OlmesError: there are fewer prompts than one batch takes.
     """
     recipe = prepared.recipe
+    if recipe.vllm != "off":
+        check_installed('generate with transformers (vllm = "off")')
     config = trl_config(recipe, prepared.out)
     check_prompts(len(rows), config.generation_batch_size // config.num_generations)
     return saving_in(trainer_class(), prepared.precision)(
@@ -90,13 +93,12 @@ def trainer_class() -> Any:
     """TRL's trainer with what is ours.
 
     Its completions are the same whatever the number of processes, and it tells what its groups are
-    like.
+    like and can draw prompts again.
     """
-    from olmes.trainers.grpo_sampling import SamplingGRPOTrainer
+    from olmes.trainers.grpo_sampling import GroupSampling
     from olmes.trainers.row_sampling import RowSampling
 
-    bases = (SamplingGRPOTrainer, RowSampling, trainer_base("GRPOTrainer"))
-    return type("GRPOTrainer", bases, {})
+    return type("GRPOTrainer", (GroupSampling, RowSampling, trainer_base("GRPOTrainer")), {})
 
 
 def check_prompts(there: int, wanted: int) -> None:
@@ -109,7 +111,7 @@ def check_prompts(there: int, wanted: int) -> None:
     """
     if there < wanted:
         raise OlmesError(
-            f"there are {there} prompts, and a batch takes {wanted} (optimization.batch_size / "
+            f"the prompts are {there}, and a batch takes {wanted} (optimization.batch_size / "
             "generations); give more rows (a larger 'count' in [data] repeats them), or a smaller "
             "batch_size."
         )

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from trl.trainer.grpo_trainer import GRPOTrainer
 
 from olmes.tools.hashing import content_hash
 from olmes.trainers.rewards.groups import Groups
@@ -27,8 +26,11 @@ LISTS = (0, 1, 2, 3, 4)
 the tool mask, completions, log-probabilities."""
 
 
-class SamplingGRPOTrainer(GRPOTrainer):
-    """`GRPOTrainer` with `groups/*` in its log, and dynamic sampling."""
+class GroupSampling:
+    """What makes of TRL's `GRPOTrainer` one that logs `groups/*` and samples dynamically.
+
+    Put before it among a class's bases.
+    """
 
     def __init__(self, *, best: Callable[[Row], float], draws: int, **given: Any) -> None:
         """As TRL's.
@@ -39,52 +41,59 @@ class SamplingGRPOTrainer(GRPOTrainer):
             **given: what TRL's takes.
         """
         logging.getLogger("trl.trainer.grpo_trainer").addFilter(without_unscored)
-        super().__init__(**given)
+        parent: Any = super()
+        parent.__init__(**given)
         self.best = best
         self.draws = draws
-        self.group = int(self.num_generations or 1)
-        self.drawn: tuple[tuple[Any, ...], Tensor] | None = None
+        self.group = int(self.trainer.num_generations)
+        self.full_batch: tuple[tuple[Any, ...], Tensor] | None = None
         """What was generated for the batch, and its rewards, while TRL makes the batch of it."""
+
+    @property
+    def trainer(self) -> Any:
+        """This, with what is TRL's."""
+        return self
 
     def _generate_and_score_completions(self, inputs: list[Any]) -> Any:
         """A batch; groups that teach nothing are replaced before TRL computes what it learns from."""
-        if not self.model.training:
-            return super()._generate_and_score_completions(inputs)
-        if self.draws:
+        parent: Any = super()
+        if self.trainer.model.training and self.draws:
             inputs = self.draw(inputs)
         try:
-            return super()._generate_and_score_completions(inputs)
+            return parent._generate_and_score_completions(inputs)
         finally:
-            self.drawn = None
+            self.full_batch = None
 
     def _generate(self, prompts: list[Any]) -> Any:
         """Completions, or those that were drawn for this batch."""
-        return super()._generate(prompts) if self.drawn is None else self.drawn[0]
+        parent: Any = super()
+        return parent._generate(prompts) if self.full_batch is None else self.full_batch[0]
 
     def _calculate_rewards(
         self, inputs: list[Any], prompts: list[Any], completions: list[Any], ids: list[Any]
     ) -> Tensor:
         """Rewards (B of all processes, functions), or those that were drawn with this batch."""
-        if self.drawn is not None:
-            return self.drawn[1]
-        rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, ids)
-        if self.model.training and not self.draws:
+        if self.full_batch is not None:
+            return self.full_batch[1]
+        parent: Any = super()
+        rewards: Tensor = parent._calculate_rewards(inputs, prompts, completions, ids)
+        if self.trainer.model.training and not self.draws:
             self.note(self.groups(inputs, rewards))
         return rewards
 
     def groups(self, inputs: Sequence[Row], rewards: Tensor) -> Groups:
         """What the groups of a batch of all processes are like."""
         mine = torch.tensor([self.best(row) for row in inputs], device=rewards.device)
-        weighted = rewards * self.reward_weights.to(rewards.device)
+        weighted = rewards * self.trainer.reward_weights.to(rewards.device)
         total = weighted.nansum(1).masked_fill(rewards.isnan().all(1), torch.nan)
-        best = self.accelerator.gather(mine)
+        best = self.trainer.accelerator.gather(mine)
         return Groups.of(total.tolist(), best.tolist(), self.group)
 
     def note(self, groups: Groups, draws: int = 1) -> None:
         """Put what groups are like into the log."""
         numbers = groups.numbers() | ({"groups/draws": float(draws)} if self.draws else {})
         for name, value in numbers.items():
-            self._metrics["train"][name].append(value)
+            self.trainer._metrics["train"][name].append(value)
 
     def draw(self, inputs: list[Any]) -> list[Any]:
         """Generate until the batch is full of groups that teach something; this process's rows.
@@ -103,17 +112,17 @@ class SamplingGRPOTrainer(GRPOTrainer):
         while len(kept) < count and draws <= self.draws:
             wanted = self.evenly(count - len(kept), count)
             chosen = self.further(draws, wanted, seen)
-            share = wanted * size // self.accelerator.num_processes
+            share = wanted * size // self.trainer.accelerator.num_processes
             flat = [row for row in chosen for _ in range(size)]
-            mine = flat[self.accelerator.process_index * share :][:share]
+            mine = flat[self.trainer.accelerator.process_index * share :][:share]
             rows, made, rewards = self.complete(mine)
             groups = self.groups(mine, rewards)
             kept += self.taken(rows, made, rewards, sorted(groups.useful))
             draws += 1
         self.note(first, draws)
         batch = [one for group in [*kept, *left_over][:count] for one in group]
-        self.drawn = self.shared_out(batch, made, len(inputs))
-        start = self.accelerator.process_index * len(inputs)
+        self.full_batch = self.shared_out(batch, made, len(inputs))
+        start = self.trainer.accelerator.process_index * len(inputs)
         return [one[0] for one in batch[start : start + len(inputs)]]
 
     def complete(self, inputs: list[Any]) -> tuple[list[Any], tuple[Any, ...], Tensor]:
@@ -122,8 +131,9 @@ class SamplingGRPOTrainer(GRPOTrainer):
 
         prompts = [row["prompt"] for row in inputs]
         made = self._generate(prompts)
-        rewards = super()._calculate_rewards(inputs, prompts, made[3], made[1])
-        if self.accelerator.num_processes == 1:
+        parent: Any = super()
+        rewards = parent._calculate_rewards(inputs, prompts, made[3], made[1])
+        if self.trainer.accelerator.num_processes == 1:
             return inputs, made, rewards
         lists = {at: gather_object(made[at]) for at in LISTS if made[at] is not None}
         whole = tuple(lists.get(at, part) for at, part in enumerate(made))
@@ -146,26 +156,26 @@ class SamplingGRPOTrainer(GRPOTrainer):
         self, batch: Sequence[tuple[Any, ...]], made: Sequence[Any], length: int
     ) -> tuple[tuple[Any, ...], Tensor]:
         """This process's part of a batch in the shape of TRL's `_generate`, and all its rewards."""
-        start = self.accelerator.process_index * length
+        start = self.trainer.accelerator.process_index * length
         mine = [parts for _, parts, _ in batch[start : start + length]]
         lists = [None if made[part] is None else [parts[part] for parts in mine] for part in LISTS]
         return (*lists, *made[len(LISTS) :]), torch.stack([reward for *_, reward in batch])
 
     def evenly(self, wanted: int, most: int) -> int:
         """The fewest groups, `wanted` or more, whose completions the processes can share evenly."""
-        processes = self.accelerator.num_processes
+        processes = self.trainer.accelerator.num_processes
         return next(n for n in range(wanted, most + 1) if n * self.group % processes == 0)
 
     def further(self, draw: int, wanted: int, seen: set[str]) -> list[Any]:
         """Rows that the batch has not had yet, as far as there are some."""
-        step = self.state.global_step
-        seed = int(content_hash([self.args.seed, step, draw])[:16], 16)
-        order = list(range(len(self.train_dataset)))
+        step = self.trainer.state.global_step
+        seed = int(content_hash([self.trainer.args.seed, step, draw])[:16], 16)
+        order = list(range(len(self.trainer.train_dataset)))
         Random(seed).shuffle(order)  # noqa: S311 (nothing secret)
         fresh: list[Any] = []
         known: list[Any] = []
         for index in order:
-            row = self.train_dataset[index]
+            row = self.trainer.train_dataset[index]
             (known if index_of(row) in seen else fresh).append(row)
             if len(fresh) == wanted:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -93,6 +94,22 @@ def cuda_is_up() -> bool:
     import torch
 
     return bool(torch.cuda.is_initialized())
+
+
+def check_installed(otherwise: str) -> None:
+    """Refuse to begin without vLLM.
+
+    Args:
+        otherwise: what can be done without it.
+
+    Raises:
+        OlmesError: it is not there.
+    """
+    if importlib.util.find_spec("vllm") is None:
+        raise OlmesError(
+            "vLLM is not installed in this environment; run `pip install vllm` (on a CPU see "
+            f"`make test-vllm`), or {otherwise}."
+        )
 
 
 def check_runs_on_cpu() -> None:

@@ -177,6 +177,18 @@ def test_a_judge_rewards_by_a_rubric_and_what_it_does_not_say_is_no_zero(
     assert "user: 3 + 4?" in asked[0]
 
 
+def test_a_judge_that_does_not_answer_is_refused_before_training() -> None:
+    from datasets import Dataset
+
+    rows = [row({"judge": "Is it kind?"})]
+    away = RewardJudge(model="openai:judge@http://127.0.0.1:9/v1")
+    with (
+        VerifierRewards(rows, judge=away, scoring_processes=1) as rewards,
+        pytest.raises(OlmesError, match="the judge gave no judgement: nothing answers at"),
+    ):
+        tried(Dataset.from_list(rows), rewards, where=lambda _: "", say=print)
+
+
 def test_a_row_whose_scorer_crashes_is_named_and_left_out_before_training() -> None:
     from datasets import Dataset
 

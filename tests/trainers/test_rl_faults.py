@@ -119,7 +119,7 @@ def test_too_few_prompts_for_a_batch_are_refused_with_the_numbers(
     recipe = write(workshop, sums(1), batch=8)
     running = launcher.start(["train", "rlvr", recipe], workshop.folder)
     assert running.wait() == [2]
-    assert "there are 1 prompts, and a batch takes 2" in running.text()
+    assert "the prompts are 1, and a batch takes 2" in running.text()
     assert "'count' in [data] repeats them" in running.text()
 
 

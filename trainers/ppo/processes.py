@@ -129,7 +129,10 @@ class ProcessWorker:
                 self.start()
                 continue
             if isinstance(answer, WorkerFailure):
-                self.deliver(RuntimeError(f"the generator process failed:\n{answer.trace}"))
+                if answer.sentence:
+                    self.deliver(OlmesError(f"the generator: {answer.sentence}"))
+                else:
+                    self.deliver(RuntimeError(f"the generator process failed:\n{answer.trace}"))
                 return
             deaths = 0
             with self.lock:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.models.vllm_start import check_installed
 from olmes.trainers.ppo import checkpoint
 from olmes.trainers.ppo.config import PPOConfig
 from olmes.trainers.ppo.learner import Learner
@@ -18,7 +19,6 @@ from olmes.trainers.ppo.models import frozen_reference, load_policy, value_model
 from olmes.trainers.ppo.reporting import Reporter, training_arguments
 from olmes.trainers.ppo.rollout import Prompts, Rollout, Sampling, TransformersGenerator
 from olmes.trainers.ppo.sources import PromptSource, asynchronous_source, synchronous_source
-from olmes.trainers.ppo.vllm_generator import check_installed
 from olmes.trainers.ppo.worker import MakeGenerator
 from olmes.trainers.processes import told
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
@@ -80,7 +80,7 @@ def train_ppo(
     from accelerate import Accelerator
 
     if config.engine == "vllm":
-        check_installed()
+        check_installed('generate with transformers (vllm = "off")')
     output = Path(output_dir)
     output.mkdir(parents=True, exist_ok=True)
     arguments = training_arguments(config, output)

@@ -7,10 +7,10 @@ share; nothing goes through the disk. Log-probabilities are those that tokens we
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,17 +25,10 @@ if TYPE_CHECKING:
     from olmes.trainers.ppo.worker import GeneratorRecipe
 
 
-def check_installed() -> None:
-    """Refuse to begin without vLLM.
-
-    Raises:
-        OlmesError: it is not there.
-    """
-    if importlib.util.find_spec("vllm") is None:
-        raise OlmesError(
-            "the recipe generates with vLLM, which is not installed in this environment; run `pip "
-            'install vllm` (on a CPU see `make test-vllm`), or leave it to transformers (vllm = "off").'
-        )
+GROUP = (
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT",
+)  # fmt: skip
+"""What a launcher says to its processes."""
 
 
 class VLLMGenerator:
@@ -53,6 +46,8 @@ class VLLMGenerator:
         self.window = window_of(recipe)
         with torch.device("meta"):
             self.skeleton = recipe.model_class._from_config(recipe.model_config, dtype=recipe.dtype)
+        for name in GROUP:  # an engine is none of the processes that learn together
+            os.environ.pop(name, None)
         # In this process, where the weights are.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -61,6 +56,7 @@ class VLLMGenerator:
         with (
             tempfile.TemporaryDirectory(prefix="olmes-engine-") as folder,
             on_device(recipe.device, 1),
+            in_our_words(),
             explained("the policy"),
         ):
             from vllm import LLM
@@ -128,6 +124,16 @@ class VLLMGenerator:
             logprobs=0,
             detokenize=False,
         )
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Name the settings of a recipe where vLLM's own options are the remedy."""
+    try:
+        yield
+    except OlmesError as error:
+        text = str(error).replace("vllm:NAME?gpu_memory_utilization=", "[ppo] engine_memory = ")
+        raise OlmesError(text) from None
 
 
 def window_of(recipe: GeneratorRecipe) -> int:

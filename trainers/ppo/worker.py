@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from olmes.errors import OlmesError
 from olmes.trainers.ppo.rollout import Generator, Order, Rollout, Sampling
 from olmes.trainers.ppo.weights import SharedWeights, load_weights
 
@@ -29,6 +30,8 @@ class WorkerFailure:
     """An error in a generator that would come again: it is raised in the learner's process."""
 
     trace: str
+    sentence: str = ""
+    """What the user can do about it, where it is no fault of the program's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ def serve(connection: Any, recipe: GeneratorRecipe, weights: SharedWeights, beat
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     # Nothing is swallowed: whatever it was is raised in the learner's process.
+    except OlmesError as error:
+        connection.send(WorkerFailure(traceback.format_exc(), str(error)))
     except Exception:
         connection.send(WorkerFailure(traceback.format_exc()))
 

@@ -138,10 +138,10 @@ def shape(verifier: Verifier) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def crashes(verifiers: dict[str, Verifier], rewards: VerifierRewards) -> dict[str, str]:
-    """Why verifiers crash on an empty answer, by key; a judge is not asked.
+    """Why verifiers crash on an empty answer, by key; of a judge one thing is asked.
 
     Raises:
-        OlmesError: a scorer runs into its limit on most.
+        OlmesError: a scorer runs into its limit on most; the judge does not answer.
     """
     found: dict[str, str] = {}
     left = list(verifiers)
@@ -162,7 +162,25 @@ def crashes(verifiers: dict[str, Verifier], rewards: VerifierRewards) -> dict[st
             if sink.crashes or (verifiers[key].metric not in sink.values and not sink.timeouts):
                 found[key] = why(verifiers[key], sink)
         size *= 4
+    ask_the_judge([verifier for key, verifier in verifiers.items() if key not in found], rewards)
     return found
+
+
+def ask_the_judge(verifiers: Sequence[Verifier], rewards: VerifierRewards) -> None:
+    """Refuse a judge that does not answer one question.
+
+    Raises:
+        OlmesError: it does not.
+    """
+    tasks = rewards.pool.tasks
+    for verifier in verifiers:
+        if tasks[verifier.task].judged:
+            questions = tasks[verifier.task].questions(verifier.doc, Response())
+            if questions:
+                [answers] = rewards.judge.judgements([questions[:1]])
+                if answers[0].error:
+                    raise OlmesError(f"the judge gave {answers[0].error}")
+                return
 
 
 def try_once(verifier: Verifier, rewards: VerifierRewards, sink: RewardedResponse) -> None:

@@ -75,6 +75,38 @@ def test_the_token_that_pads_changes_nothing(
     assert torch.equal(after[0], after[1])
 
 
+def test_nothing_is_learned_of_a_response_that_could_not_be_scored(
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
+) -> None:
+    """Not from its tokens, its length or its missing end: as if it were not there."""
+    config = settings(batch_size=7, minibatches=1, updates_per_batch=2, whiten=True)
+    without = learner_of(config, policy)
+    expected = without.update(0, rollouts[:7], VERIFIED[:7])
+    # The same seven, with one that failed: the order within a minibatch sums alike.
+    learner = learner_of(settings(minibatches=1, updates_per_batch=2, whiten=True), policy)
+    start = parameters(learner)
+    numbers = learner.update(0, rollouts, [*VERIFIED[:7], None])
+    assert numbers["unscored"] == 1
+    torch.testing.assert_close(parameters(learner), parameters(without), atol=2e-6, rtol=1e-4)
+    for name in ("reward", "score", "verified", "kl", "entropy", "policy_loss", "response_tokens"):
+        assert numbers[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-5)
+    assert float((parameters(learner) - start).abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize("unscored", [8, 6])
+def test_where_nothing_or_no_token_of_a_minibatch_could_be_scored_no_step_is_taken(
+    settings: Callable[..., Any], policy: Any, rollouts: list[Rollout], unscored: int
+) -> None:
+    config = settings(minibatches=8, updates_per_batch=1, weight_decay=0.1)
+    learner = learner_of(config, policy)
+    start = parameters(learner)
+    numbers = learner.update(0, rollouts, [*[None] * unscored, *VERIFIED[unscored:]])
+    assert numbers["unscored"] == unscored
+    steps = {int(state["step"]) for state in learner.optimizer.state.values()}
+    assert steps == ({8 - unscored} if unscored < 8 else set())
+    assert torch.equal(parameters(learner), start) == (unscored == 8)
+
+
 def test_checkpointed_gradients_are_the_same(
     settings: Callable[..., Any], policy: Any, rollouts: list[Rollout]
 ) -> None:

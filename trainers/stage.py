@@ -7,17 +7,20 @@ whatever was trained (adapters merged), and `done.json`.
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.errors import OlmesError
+from olmes.tools.toml_tables import convert
 from olmes.trainers.data.mixture import Mixture, load_mixture
 from olmes.trainers.processes import is_first, told
-from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
 from olmes.trainers.started import DONE, as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
@@ -80,6 +83,8 @@ def prepare(recipe: R, out: Path, *, say: Say = say_aloud) -> Prepared[R]:
     # Read when torch is first imported: idle threads that spin slow small models down many times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     told("whether the folder is free", lambda: check_folder(recipe, out, say))
+    check_needs(recipe)
+    hook_of(recipe, out, {})  # what it would refuse is refused before anything is read
     recipe = told("how it began", lambda: as_it_began(recipe, out, say))
     folder = model_folder(recipe.model)
     content = fingerprint(folder)
@@ -131,20 +136,57 @@ def store_of(recipe: Recipe, out: Path) -> Path:
 
 def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
     """`ScoreCheckpoints` as the recipe's [scoring] says; None when it names no suite."""
-    recipe = prepared.recipe
-    if not recipe.scoring.target:
+    return hook_of(prepared.recipe, prepared.out, about(prepared))
+
+
+def hook_of(
+    recipe: Recipe, out: Path, about: Mapping[str, LineageValue]
+) -> ScoreCheckpoints | None:
+    """As `scoring_hook`, for a stage that is not prepared yet.
+
+    Raises:
+        OlmesError: a suite, a task, a setting or an option is unknown, or held out.
+    """
+    scoring = recipe.scoring
+    if not scoring.target:
         return None
     from olmes.trainers.checkpoints.hook import ScoreCheckpoints
 
-    scoring = recipe.scoring
-    given: dict[str, Any] = {"out": store_of(recipe, prepared.out), **scoring.options}
+    kinds = typing.get_type_hints(ScoreCheckpoints.__init__)
+    known = [name for name in kinds if name not in ("suite", "about", "return")]
+    for name, value in scoring.options.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
+            raise OlmesError(f"scoring.options has no '{name}'; {advice}")
+        parts = set(typing.get_args(kinds[name])) or {kinds[name]}
+        if parts <= {int, float, bool, str, type(None)}:
+            convert(value, kinds[name], None, "scoring.options", name)
+    given: dict[str, Any] = {"out": store_of(recipe, out), **scoring.options}
     for name in ("limit", "data", "settings"):
         if getattr(scoring, name):
             given[name] = getattr(scoring, name)
     try:
-        return ScoreCheckpoints(scoring.target, about=about(prepared), **given)
-    except TypeError as error:
+        return ScoreCheckpoints(scoring.target, about=about, **given)
+    except (TypeError, ValueError) as error:  # a value of another type
         raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
+
+
+def check_needs(recipe: Recipe) -> None:
+    """Refuse a recipe whose engine is not installed.
+
+    Raises:
+        OlmesError: vLLM is asked for and missing.
+    """
+    from importlib.util import find_spec
+
+    if not isinstance(recipe, RLVRRecipe) or recipe.algorithm != "grpo":
+        return  # PPO says by itself what it generates with
+    if recipe.vllm != "off" and find_spec("vllm") is None:
+        raise OlmesError(
+            f'vllm = "{recipe.vllm}" needs vLLM, which is not installed here; run '
+            "\"pip install 'vllm>=0.22,<0.32'\", or leave `vllm` out: transformers generates then."
+        )
 
 
 def about(prepared: Prepared[Recipe]) -> dict[str, LineageValue]:

@@ -32,6 +32,9 @@ from tests.trainers.conftest import ADDITION, Workshop, turns
 from tests.trainers.launching import Launcher
 
 
+SLOW = pytest.mark.slow
+
+
 def write_recipe(workshop: Workshop, stage: str, **changes: Any) -> Path:
     """A recipe file on the workshop's data; `changes` are keys of it by dotted name."""
     lines = {
@@ -137,7 +140,7 @@ def test_a_failed_start_claims_nothing(launcher: Launcher, workshop: Workshop) -
     assert "rlvr done" in said
 
 
-@pytest.mark.parametrize("stage", ["sft", "dpo"])
+@pytest.mark.parametrize("stage", ["sft", pytest.param("dpo", marks=SLOW)])
 def test_other_micro_batches_and_memory_go_on_to_the_same_weights(
     launcher: Launcher, workshop: Workshop, stage: str
 ) -> None:
@@ -286,7 +289,7 @@ def give_older(out: Path, name: str) -> None:
     (out / "recipe.json").write_text(json.dumps(older), "utf-8")
 
 
-@pytest.mark.parametrize("name", ["sft", "ppo", "grpo"])
+@pytest.mark.parametrize("name", ["ppo", *(pytest.param(n, marks=SLOW) for n in ("sft", "grpo"))])
 def test_older_folders_are_found_finished_and_resumed(
     workshop: Workshop, tmp_path: Path, name: str
 ) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.models.spec import EMBEDDED
 from olmes.tools import toml_tables as tables
+from olmes.trainers.ppo.settings import ppo_config
 from olmes.trainers.recipes.stages import KINDS, STAGES, Recipe, RLVRRecipe, Stage
 from olmes.trainers.recipes.tables import DataSource
 
@@ -51,19 +53,28 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
     recipe = tables.build(KINDS[stage](), table, where)
     recipe = check_recipe(recipe, where)
     folder = Path(where).parent
+    if isinstance(recipe, RLVRRecipe) and recipe.ppo.value:
+        value = near_folder(folder, recipe.ppo.value)
+        recipe = dataclasses.replace(recipe, ppo=dataclasses.replace(recipe.ppo, value=value))
     validation = dataclasses.replace(recipe.validation, data=nearby(folder, recipe.validation.data))
     return dataclasses.replace(
         recipe,
         data=nearby(folder, recipe.data),
         validation=validation,
         callbacks=tuple(near_callback(folder, name) for name in recipe.callbacks),
+        model=near_folder(folder, recipe.model),
         template=near(folder, recipe.template),
         scoring=dataclasses.replace(
             recipe.scoring,
             suite=near(folder, recipe.scoring.suite),
             tasks=tuple(near(folder, task) for task in recipe.scoring.tasks),
+            data=recipe.scoring.data and near_folder(folder, recipe.scoring.data),
         ),
-        gate=dataclasses.replace(recipe.gate, policy=near(folder, recipe.gate.policy)),
+        gate=dataclasses.replace(
+            recipe.gate,
+            policy=near(folder, recipe.gate.policy),
+            baseline=near_folder(folder, recipe.gate.baseline),
+        ),
         name=recipe.name or Path(where).stem,
     )
 
@@ -73,6 +84,20 @@ def near(folder: Path, name: str) -> str:
     if not name.endswith(FILES) or Path(name).is_absolute():
         return name
     return str((folder / name).resolve())
+
+
+def near_folder(folder: Path, name: str) -> str:
+    """A folder's path from the folder of the recipe, where there is one; other names stay.
+
+    So a name that is no folder there is found from the working folder, or on the hub.
+    """
+    found = folder / name
+    inside = (
+        name not in ("", START, EMBEDDED)
+        and not Path(name).expanduser().is_absolute()
+        and found.is_dir()
+    )
+    return str(found.resolve()) if inside else name
 
 
 def nearby(folder: Path, data: Mapping[str, DataSource]) -> dict[str, DataSource]:
@@ -102,6 +127,11 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         if source.weight is not None and recipe.rows is None:
             raise OlmesError(f"{where}: '{key}.{name}' has a weight; say of how many `rows`.")
     optimization, hardware = recipe.optimization, recipe.hardware
+    if hardware.processes % hardware.machines:
+        raise OlmesError(
+            f"{where}: hardware.processes ({hardware.processes}) is over all machines and must be a "
+            f"multiple of hardware.machines ({hardware.machines})."
+        )
     device_batch = optimization.micro_batch_size * hardware.processes
     if device_batch < 1 or optimization.batch_size % device_batch:
         raise OlmesError(
@@ -115,6 +145,17 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
                 f"{where}: optimization.batch_size ({optimization.batch_size}) must be a multiple "
                 f"of generations ({group}), which must be 2 or more."
             )
+        if recipe.checkpoints.every % recipe.updates_per_batch:
+            raise OlmesError(
+                f"{where}: checkpoints.every ({recipe.checkpoints.every}) must be a multiple of "
+                f"updates_per_batch ({recipe.updates_per_batch}): a training that goes on from within "
+                "a batch would leave its other passes out."
+            )
+    if isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo":
+        try:
+            ppo_config(recipe, rows=1)
+        except OlmesError as error:
+            raise OlmesError(f"{where}: {error}") from None
     return recipe
 
 

@@ -31,7 +31,6 @@ from olmes.trainers.train import train
 from tests.trainers.conftest import ADDITION, Workshop, turns
 from tests.trainers.launching import Launcher
 
-
 SLOW = pytest.mark.slow
 
 

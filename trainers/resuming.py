@@ -16,7 +16,9 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import write_atomically
+from olmes.trainers.checkpoints.folders import last_complete
 from olmes.trainers.data.mixture import Mixture, load_mixture
+from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.identity import recipe_hash, settings, sources, template_files, to_json
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
 from olmes.trainers.rewards.contents import changed_files, verifier_contents
@@ -90,6 +92,33 @@ def check_start(out: Path, model: str) -> None:
         )
 
 
+def check_states(recipe: Recipe, out: Path) -> None:
+    """Refuse to go on from an optimizer's state that the strategy cannot read. PPO reads either.
+
+    Raises:
+        OlmesError: copies, FSDP and DeepSpeed save it in three formats, and it is of another one.
+    """
+    last = last_complete(out)
+    if last is None or (isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo"):
+        return
+    strategy = recipe.hardware.strategy if world_size() > 1 else "ddp"
+    now = "zero" if strategy.startswith("zero") else strategy
+    if list(last.glob("global_step*")):
+        then = "zero"
+    else:
+        then = "fsdp" if list(last.glob("pytorch_model_fsdp*")) else "ddp"
+    if then != now:
+        wanted = {
+            "ddp": 'hardware.strategy = "ddp", or one process,',
+            "fsdp": 'hardware.strategy = "fsdp" in two processes or more',
+            "zero": 'hardware.strategy = "zero2" or "zero3", whichever it was,',
+        }[then]
+        raise OlmesError(
+            f"{last} holds an optimizer's state that this strategy cannot read; go on with {wanted} "
+            "or give another --out."
+        )
+
+
 def contents_of(recipe: Recipe, template: ChatTemplate, mixture: Mixture, precision: str) -> Json:
     """What a training is made of beside its settings, its model and its rows.
 
@@ -143,6 +172,7 @@ def claim(
         if before.contents is not None:
             check_contents(before.contents, now, out)
         count, earlier = before.micro_batches, before.earlier
+    check_states(recipe, out)
     named = recipe_hash(recipe)
     stored = {
         "hash": named, "recipe": to_json(recipe), "data": mixture.to_json(), "model": model,

@@ -347,3 +347,23 @@ def test_other_processes_go_on_with_the_same_rows(
     assert (out / "final/model.safetensors").is_file()
     if stage != "grpo":
         assert distance(out / "final", workshop.folder / "whole/final") < 2e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [("ddp", "fsdp"), ("fsdp", "ddp")])
+def test_ppo_goes_on_under_another_strategy(
+    launcher: Launcher, workshop: Workshop, first: str, then: str
+) -> None:
+    recipe = write_recipe(workshop, "rlvr", algorithm="ppo")
+    out = workshop.folder / "trained/rlvr"
+
+    def run(strategy: str) -> str:
+        command = ["train", "rlvr", recipe, "--set", "hardware.processes=2"]
+        command += ["--set", f"hardware.strategy='{strategy}'"]
+        return launcher.start(command, workshop.folder, processes=2).good()
+
+    run(first)
+    shutil.copytree(out, workshop.folder / "whole")
+    stop_at(out, 1)
+    assert "resumes from checkpoint-1" in run(then)
+    assert distance(out / "final", workshop.folder / "whole/final") < 2e-6

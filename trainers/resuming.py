@@ -16,9 +16,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import write_atomically
-from olmes.trainers.checkpoints.folders import last_complete
 from olmes.trainers.data.mixture import Mixture, load_mixture
-from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.identity import recipe_hash, settings, sources, template_files, to_json
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
 from olmes.trainers.rewards.contents import changed_files, verifier_contents
@@ -28,6 +26,7 @@ from olmes.trainers.started import (
     Json,
     Started,
     as_it_began,
+    check_states,
     holds,
     micro_batches,
     started,
@@ -89,33 +88,6 @@ def check_start(out: Path, model: str) -> None:
     if before is not None and before.model != model and holds(out):
         raise OlmesError(
             f"{out} holds a training that began from another model; put that one back, {INSTEAD}."
-        )
-
-
-def check_states(recipe: Recipe, out: Path) -> None:
-    """Refuse to go on from an optimizer's state that the strategy cannot read. PPO reads either.
-
-    Raises:
-        OlmesError: copies, FSDP and DeepSpeed save it in three formats, and it is of another one.
-    """
-    last = last_complete(out)
-    if last is None or (isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo"):
-        return
-    strategy = recipe.hardware.strategy if world_size() > 1 else "ddp"
-    now = "zero" if strategy.startswith("zero") else strategy
-    if list(last.glob("global_step*")):
-        then = "zero"
-    else:
-        then = "fsdp" if list(last.glob("pytorch_model_fsdp*")) else "ddp"
-    if then != now:
-        wanted = {
-            "ddp": 'hardware.strategy = "ddp", or one process,',
-            "fsdp": 'hardware.strategy = "fsdp" in two processes or more',
-            "zero": 'hardware.strategy = "zero2" or "zero3", whichever it was,',
-        }[then]
-        raise OlmesError(
-            f"{last} holds an optimizer's state that this strategy cannot read; go on with {wanted} "
-            "or give another --out."
         )
 
 
@@ -226,8 +198,12 @@ def check_data(
         return
     kept = before.contents["sources"] if before.contents is not None else None
     from_files = all("content" in source for source in sources(recipe) if "rows" not in source)
-    if same_counts and from_files and kept == sources(recipe):
-        return  # the same files, wherever they lie now
+    same_contents = all(
+        content(old) and content(old) == content(new)
+        for old, new in zip(then_parts, now_parts, strict=False)
+    )
+    if same_counts and kept == sources(recipe) and (from_files or same_contents):
+        return  # the same sources, wherever they lie now and whatever reads them
     raise OlmesError(
         f"{out} holds a training on other data: {what_differs(then_parts, now_parts)}; put the data "
         f"back, {INSTEAD}."

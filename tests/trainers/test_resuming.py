@@ -358,7 +358,8 @@ def test_ppo_goes_on_under_another_strategy(
     out = workshop.folder / "trained/rlvr"
 
     def run(strategy: str) -> str:
-        command = ["train", "rlvr", recipe, "--set", "hardware.processes=2"]
+        command: list[str | Path] = ["train", "rlvr", recipe]
+        command += ["--set", "hardware.processes=2"]
         command += ["--set", f"hardware.strategy='{strategy}'"]
         return launcher.start(command, workshop.folder, processes=2).good()
 

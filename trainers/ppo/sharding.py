@@ -101,7 +101,7 @@ def load_whole_optimizer(
 
 
 def by_name(model: Any, state: Mapping[str, Any]) -> dict[str, Any]:
-    """An optimizer's state under the names of weights, also where whole processes saved it by number."""
+    """An optimizer's state under the names of weights; copies save it under their numbers."""
     names = [name for name, weight in model.named_parameters() if weight.requires_grad]
 
     def named(key: int | str) -> str:

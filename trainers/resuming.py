@@ -168,7 +168,7 @@ def check_contents(then: Json, now: Json, out: Path) -> None:
         )
     if then["precision"] != now["precision"]:
         raise OlmesError(
-            f"{out} holds a training in {then['precision']}, which here would go on in "
+            f"{out} holds a training in {then['precision']}, which would be resumed in "
             f'{now["precision"]}; set hardware.precision = "{then["precision"]}", {INSTEAD}.'
         )
     for name, words in (("template", "chat template"), ("value", "value model")):

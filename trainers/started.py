@@ -125,7 +125,7 @@ def as_it_began(recipe: R, out: Path, say: Callable[[str], None] = lambda _: Non
         drifted = getattr(then, name) == value and getattr(now, name) == getattr(default, name)
         if drifted and getattr(now, name) != value:
             kept[name] = value
-            say(f"goes on with {name} = {value}, the default when it began")
+            say(f"keeps {name} = {value}, the default when it began")
     return dataclasses.replace(recipe, optimization=dataclasses.replace(now, **kept))
 
 
@@ -158,6 +158,6 @@ def check_states(recipe: Recipe, out: Path) -> None:
             "zero": 'hardware.strategy = "zero2" or "zero3", whichever it was,',
         }[then]
         raise OlmesError(
-            f"{last} holds an optimizer's state that this strategy cannot read; go on with {wanted} "
+            f"{last} holds an optimizer's state that this strategy cannot read; resume with {wanted} "
             "or give another --out."
         )

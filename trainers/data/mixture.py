@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools.hashing import canonical_json, sha256
+from olmes.trainers.data.hub_commit import commit_of
 from olmes.trainers.data.published_rlvr import NotExpressibleError
 from olmes.trainers.data.training_rows import READERS, TrainingRow, rewarded_constraints
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
@@ -35,6 +36,7 @@ class MixturePart:
     left_out: int
     """Rows whose verifier cannot be expressed here, or whose constraint is held out."""
     revision: str
+    """Of a hub data set: what the recipe names, or else the commit that was fetched."""
 
     def to_json(self) -> dict[str, str | int]:
         """A JSON object with every field."""
@@ -83,12 +85,13 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
     drawn: list[Dataset] = []
     parts: list[MixturePart] = []
     for name, source in recipe.data.items():
-        found, left_out = load_source(name, source, recipe)
+        found, left_out, commit = load_source(name, source, recipe)
         size = rows_wanted(source, len(found), recipe)
         chosen = found.select(draw(len(found), size, seed=source.seed))
         part = MixturePart(
-            name=name, rows=size, of=len(found), left_out=left_out.total(), revision=source.revision
-        )
+            name=name, rows=size, of=len(found), left_out=left_out.total(),
+            revision=source.revision or commit,
+        )  # fmt: skip
         without = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
         say(f"data: {name}: {size} of {len(found)} rows{without}")
         drawn.append(chosen)
@@ -133,8 +136,8 @@ def draw(available: int, wanted: int, *, seed: int) -> list[int]:
     return sorted([*(list(range(available)) * whole), *extra])
 
 
-def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset, Counter[str]]:
-    """All rows of a source in the stage's shape, and how many were left out for which reason.
+def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset, Counter[str], str]:
+    """All rows of a source in the stage's shape, why how many were left out, and a hub's commit.
 
     Raises:
         OlmesError: as `load_mixture`.
@@ -142,8 +145,11 @@ def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset,
     from datasets import Dataset
 
     file = local_file(name)
+    commit = ""
     if file is None:
-        numbered: Any = enumerate(hub_rows(name, source), start=1)
+        fetched = hub_rows(name, source)
+        commit = commit_of(fetched)
+        numbered: Any = enumerate(fetched, start=1)
         where = name
     else:
         numbered, where = jsonl.read_numbered(file), str(file)
@@ -169,7 +175,7 @@ def load_source(name: str, source: DataSource, recipe: Recipe) -> tuple[Dataset,
                 rows.append(made)
     if not rows:
         raise OlmesError(f"{where} has no row for {recipe.stage}; check the file.")
-    return Dataset.from_list(rows), left_out
+    return Dataset.from_list(rows), left_out, commit
 
 
 def local_file(name: str) -> Path | None:

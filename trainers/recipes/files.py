@@ -148,7 +148,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         if recipe.checkpoints.every % recipe.updates_per_batch:
             raise OlmesError(
                 f"{where}: checkpoints.every ({recipe.checkpoints.every}) must be a multiple of "
-                f"updates_per_batch ({recipe.updates_per_batch}): a training that goes on from within "
+                f"updates_per_batch ({recipe.updates_per_batch}): a training that is resumed within "
                 "a batch would leave its other passes out."
             )
     if isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo":

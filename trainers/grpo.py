@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.models.vllm_start import check_installed
 from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import list_lengths, tokenized_prompts
 from olmes.trainers.data.whereabouts import where_is
@@ -71,8 +70,6 @@ def build_grpo(
         OlmesError: there are fewer prompts than one batch takes.
     """
     recipe = prepared.recipe
-    if recipe.vllm != "off":
-        check_installed('generate with transformers (vllm = "off")')
     config = trl_config(recipe, prepared.out)
     check_prompts(len(rows), config.generation_batch_size // config.num_generations)
     return saving_in(trainer_class(), prepared.precision)(

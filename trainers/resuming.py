@@ -26,6 +26,7 @@ from olmes.trainers.started import (
     Json,
     Started,
     as_it_began,
+    check_states,
     holds,
     micro_batches,
     started,
@@ -143,6 +144,7 @@ def claim(
         if before.contents is not None:
             check_contents(before.contents, now, out)
         count, earlier = before.micro_batches, before.earlier
+    check_states(recipe, out)
     named = recipe_hash(recipe)
     stored = {
         "hash": named, "recipe": to_json(recipe), "data": mixture.to_json(), "model": model,
@@ -166,7 +168,7 @@ def check_contents(then: Json, now: Json, out: Path) -> None:
         )
     if then["precision"] != now["precision"]:
         raise OlmesError(
-            f"{out} holds a training in {then['precision']}, which here would go on in "
+            f"{out} holds a training in {then['precision']}, which would be resumed in "
             f'{now["precision"]}; set hardware.precision = "{then["precision"]}", {INSTEAD}.'
         )
     for name, words in (("template", "chat template"), ("value", "value model")):
@@ -196,8 +198,12 @@ def check_data(
         return
     kept = before.contents["sources"] if before.contents is not None else None
     from_files = all("content" in source for source in sources(recipe) if "rows" not in source)
-    if same_counts and from_files and kept == sources(recipe):
-        return  # the same files, wherever they lie now
+    same_contents = all(
+        content(old) and content(old) == content(new)
+        for old, new in zip(then_parts, now_parts, strict=False)
+    )
+    if same_counts and kept == sources(recipe) and (from_files or same_contents):
+        return  # the same sources, wherever they lie now and whatever reads them
     raise OlmesError(
         f"{out} holds a training on other data: {what_differs(then_parts, now_parts)}; put the data "
         f"back, {INSTEAD}."

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from olmes.errors import OlmesError
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
 from olmes.trainers.placement import on_processor
 from olmes.trainers.precision import Precision, file_precision
 from olmes.trainers.processes import is_first, same_everywhere, told
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
+from olmes.trainers.scoring_hook import hook_of
 from olmes.trainers.stage_folder import DONE, store_of
 from olmes.trainers.started import as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
@@ -31,7 +31,6 @@ from olmes.trainers.trl_arguments import computes_in
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
     from olmes.trainers.checkpoints.lineage import LineageValue
 
 Say = Callable[[str], None]
@@ -106,6 +105,7 @@ def prepare(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     on_processor(recipe)  # refused before anything is read
     told("whether the folder is free", lambda: check_folder(recipe, out, say))
+    hook_of(recipe, out, {})  # what it would refuse is refused before anything is read
     recipe = told("how it began", lambda: as_it_began(recipe, out, say))
     folder = model_folder(recipe.model)
     content = fingerprint(folder)
@@ -155,7 +155,7 @@ def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
     if prepared.validation:
         found.append(MeasureAtEnd())
     found += prepared.callbacks
-    if hook := scoring_hook(prepared):
+    if hook := hook_of(prepared.recipe, prepared.out, about(prepared)):
         found.append(hook)
         if prepared.recipe.stage == "rlvr":
             # After the hook, which waits for the last score.
@@ -177,30 +177,6 @@ def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallba
         prepared.out, store_of(prepared.recipe, prepared.out), frozenset(trained), request_hash,
         prepared.say,
     )  # fmt: skip
-
-
-def scoring_hook(prepared: Prepared[Recipe]) -> ScoreCheckpoints | None:
-    """`ScoreCheckpoints` as the recipe's [scoring] says; None when it names no suite."""
-    recipe = prepared.recipe
-    if not recipe.scoring.target:
-        return None
-    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
-
-    scoring = recipe.scoring
-    given: dict[str, Any] = {
-        "out": store_of(recipe, prepared.out),
-        "wait_minutes": recipe.hardware.wait_minutes,
-        **scoring.options,
-    }
-    for name in ("limit", "data", "settings"):
-        if getattr(scoring, name):
-            given[name] = getattr(scoring, name)
-    try:
-        hook = ScoreCheckpoints(scoring.target, about=about(prepared), **given)
-        hook.others_wait = True  # as `processes.meet` does, for as long as this one lives
-        return hook
-    except TypeError as error:
-        raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
 
 
 def about(prepared: Prepared[Recipe]) -> dict[str, LineageValue]:

@@ -1,4 +1,4 @@
-"""What a folder says of the training in it: `recipe.json`, and whether anything was learned."""
+"""What a folder says of the training in it: `recipe.json`, what was learned, and in which format."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from olmes.errors import OlmesError
 from olmes.tools import toml_tables as tables
 from olmes.trainers.checkpoints.folders import last_complete
+from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.stages import KINDS, Recipe, RLVRRecipe, Stage
 from olmes.trainers.stage_folder import DONE
 
@@ -124,7 +125,7 @@ def as_it_began(recipe: R, out: Path, say: Callable[[str], None] = lambda _: Non
         drifted = getattr(then, name) == value and getattr(now, name) == getattr(default, name)
         if drifted and getattr(now, name) != value:
             kept[name] = value
-            say(f"resumes with {name} = {value}, the default when it began")
+            say(f"keeps {name} = {value}, the default when it began")
     return dataclasses.replace(recipe, optimization=dataclasses.replace(now, **kept))
 
 
@@ -133,3 +134,30 @@ def tables_of(stored: Any) -> Any:
     if isinstance(stored, Mapping):
         return {name: tables_of(value) for name, value in stored.items()}
     return "none" if stored is None else stored
+
+
+def check_states(recipe: Recipe, out: Path) -> None:
+    """Refuse to go on from an optimizer's state that the strategy cannot read. PPO reads either.
+
+    Raises:
+        OlmesError: copies, FSDP and DeepSpeed save it in three formats, and it is of another one.
+    """
+    last = last_complete(out)
+    if last is None or (isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo"):
+        return
+    strategy = recipe.hardware.strategy if world_size() > 1 else "ddp"
+    now = "zero" if strategy.startswith("zero") else strategy
+    if list(last.glob("global_step*")):
+        then = "zero"
+    else:
+        then = "fsdp" if list(last.glob("pytorch_model_fsdp*")) else "ddp"
+    if then != now:
+        wanted = {
+            "ddp": 'hardware.strategy = "ddp", or one process,',
+            "fsdp": 'hardware.strategy = "fsdp" in two processes or more',
+            "zero": 'hardware.strategy = "zero2" or "zero3", whichever it was,',
+        }[then]
+        raise OlmesError(
+            f"{last} holds an optimizer's state that this strategy cannot read; resume with {wanted} "
+            "or give another --out."
+        )

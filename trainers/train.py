@@ -159,18 +159,14 @@ def check_settings(recipe: Recipe, out: Path) -> None:
     Raises:
         OlmesError: as `trl_config`, or vLLM or a tracker is not installed.
     """
-    from importlib.util import find_spec
-
+    from olmes.models.vllm_start import check_installed as check_vllm
     from olmes.trainers.trackers.names import check_packages
     from olmes.trainers.trl_table import check_table, trl_config
 
     check_packages(recipe.report_to)
     if isinstance(recipe, RLVRRecipe):
-        if recipe.vllm == "colocate" and find_spec("vllm") is None:
-            raise OlmesError(
-                'vllm = "colocate" needs vLLM, which is not installed; run "pip install '
-                "'trl[vllm]'\", or remove it."
-            )
+        if recipe.vllm != "off":
+            check_vllm('generate with transformers (vllm = "off")')
         if recipe.algorithm == "ppo":
             check_table(recipe)
             return

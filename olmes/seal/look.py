@@ -25,6 +25,10 @@ from olmes.seal.ledger import Entry, Ledger
 
 LOOKS = ("run", "unseal")
 """Ledger events that are looks."""
+IN_A_RECIPE = (
+    "; in a recipe these are `reason` and `final` of [scoring.options], and a chain has [unseen]"
+)
+"""Where a training's recipe says what a hook is told."""
 SEALED = "sealed"
 """The folder in a run's folder with the samples under seal."""
 
@@ -142,15 +146,18 @@ def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
     """
     suites = ", ".join(sorted({suite for names in held.values() for suite in names}))
     what = f"{', '.join(held)} (held out by the suite {suites})"
+    hook = look is not None and look.asked_by == "hook"
     if look is None or not look.reason.strip():
+        how = 'with reason="..." and final=True' if hook else 'with --reason "..."'
         raise OlmesError(
             f"{what} must not be looked at during development; when this is the end of it, say why "
-            'with --reason "...", which is written into the ledger.'
+            f"{how}, which is written into the ledger{IN_A_RECIPE if hook else ''}."
         )
     if look.asked_by != "person" and not look.final:
+        how = f"final=True{IN_A_RECIPE}" if hook else "--final"
         raise OlmesError(
             f"{what} cannot be scored by a {look.asked_by} at every checkpoint; choose another "
-            "suite, or say that this is the final score (--final, or final=True)."
+            f"suite, or say that this is the final score ({how})."
         )
     return look
 

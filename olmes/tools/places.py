@@ -72,7 +72,7 @@ SQLITE = {
 
 
 RUST = re.compile(r"\(os error (\d+)\)")
-TORCH = "PytorchStreamWriter failed writing"
+TORCH = ("PytorchStreamWriter failed writing", "unexpected pos")
 """How the libraries in other languages say it."""
 
 
@@ -114,7 +114,7 @@ def hidden_code(error: BaseException | None) -> int | None:
         return SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if found := RUST.search(str(error)):  # safetensors, tokenizers
         return int(found[1])
-    return errno.ENOSPC if TORCH in str(error) else None
+    return errno.ENOSPC if any(words in str(error) for words in TORCH) else None
 
 
 def trouble_of(error: OSError, places: dict[Path, str]) -> str | None:

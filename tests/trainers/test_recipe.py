@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,3 +182,67 @@ def test_a_chain_lays_its_tables_over_the_recipes_it_names(tmp_path: Path) -> No
 def test_a_fault_of_a_chain(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(OlmesError, match=words):
         read_chain(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "value"),
+    [
+        ("sft", "optimization.learning_rate", -1.0), ("sft", "optimization.learning_rate", 0),
+        ("sft", "optimization.learning_rate", float("nan")), ("sft", "optimization.max_steps", 0),
+        ("dpo", "optimization.warmup_ratio", 3), ("rlvr", "optimization.warmup_ratio", 1.0),
+        ("sft", "optimization.epochs", 0), ("sft", "optimization.batch_size", 0),
+        ("sft", "optimization.micro_batch_size", -2), ("sft", "optimization.weight_decay", -0.1),
+        ("sft", "optimization.adam_epsilon", 0), ("sft", "optimization.max_grad_norm", 0),
+        ("sft", "max_length", 0), ("dpo", "beta", -5.0), ("dpo", "beta", 0), ("sft", "seed", -1),
+        ("rlvr", "temperature", 0), ("rlvr", "beta", -1), ("rlvr", "clip", 0),
+        ("rlvr", "max_completion_length", 0), ("rlvr", "max_prompt_length", -1),
+        ("rlvr", "updates_per_batch", 0), ("rlvr", "reward_scale", float("inf")),
+        ("sft", "lora.rank", 0), ("sft", "lora.dropout", 1.5), ("sft", "lora.alpha", 0),
+        ("sft", "checkpoints.every", 0), ("sft", "checkpoints.keep", 0), ("sft", "log_every", 0),
+        ("sft", "scoring.limit", 0), ("sft", "hardware.processes", 0), ("sft", "rows", 0),
+        ("sft", "hardware.wait_minutes", 0), ("sft", "data.'a.jsonl'.fraction", float("nan")),
+        ("sft", "validation.every", 0), ("sft", "hardware.data_processes", -1),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_their_range_are_refused_when_a_recipe_is_read(
+    tmp_path: Path, stage: Any, key: str, value: float
+) -> None:
+    path = write(tmp_path, '[data]\n"a.jsonl" = { fraction = 1.0 }')
+    with pytest.raises(OlmesError) as refused:
+        read_recipe(path, stage, {key: str(value)})
+    message = str(refused.value)
+    assert str(path) in message
+    assert f"'{key.replace(chr(39), '')}' is " in message
+    assert "; give a number" in message
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"gamma": 2.0}, "gamma is 2"), ({"lam": -1}, "lam is -1"), ({"value_clip": 0}, "value_clip"),
+        ({"minibatches": 3}, "multiple of minibatches"), ({"generators": 0}, "generators is 0"),
+        ({"warmup_ratio": 1.0}, "warmup_ratio is 1"), ({"save_total_limit": 0}, "save_total_limit"),
+        ({"learning_rate": -1.0}, "learning_rate is -1"), ({"max_staleness": -1}, "max_staleness"),
+        ({"adam_epsilon": float("nan")}, "adam_epsilon' is nan"),
+    ],
+)  # fmt: skip
+def test_so_are_those_of_ppo(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(OlmesError, match=words):
+        make_recipe("rlvr", {"data": DATA, "algorithm": "ppo", "ppo": table}, "x.toml")
+
+
+def test_a_checkpoint_within_the_passes_over_a_batch_is_refused() -> None:
+    table = {"data": DATA, "updates_per_batch": 2, "checkpoints": {"every": 5}}
+    with pytest.raises(OlmesError, match="multiple of updates_per_batch"):
+        make_recipe("rlvr", table, "x.toml")
+    make_recipe("rlvr", {**table, "checkpoints": {"every": 4}}, "x.toml")
+
+
+def test_models_are_found_from_the_recipe_as_data_are(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    table = {"data": DATA, "model": "base", "ppo": {"value": "base"}}
+    recipe = make_recipe("rlvr", table, str(tmp_path / "x.toml"))
+    assert isinstance(recipe, RLVRRecipe)
+    assert (recipe.model, recipe.ppo.value) == (str(tmp_path / "base"),) * 2
+    elsewhere = make_recipe("sft", {"data": DATA, "model": "owner/name"}, str(tmp_path / "x.toml"))
+    assert elsewhere.model == "owner/name"

@@ -31,6 +31,8 @@ from olmes.trainers.train import train
 from tests.trainers.conftest import ADDITION, Workshop, turns
 from tests.trainers.launching import Launcher
 
+SLOW = pytest.mark.slow
+
 
 def write_recipe(workshop: Workshop, stage: str, **changes: Any) -> Path:
     """A recipe file on the workshop's data; `changes` are keys of it by dotted name."""
@@ -137,7 +139,7 @@ def test_a_failed_start_claims_nothing(launcher: Launcher, workshop: Workshop) -
     assert "rlvr done" in said
 
 
-@pytest.mark.parametrize("stage", ["sft", "dpo"])
+@pytest.mark.parametrize("stage", ["sft", pytest.param("dpo", marks=SLOW)])
 def test_other_micro_batches_and_memory_go_on_to_the_same_weights(
     launcher: Launcher, workshop: Workshop, stage: str
 ) -> None:
@@ -286,7 +288,7 @@ def give_older(out: Path, name: str) -> None:
     (out / "recipe.json").write_text(json.dumps(older), "utf-8")
 
 
-@pytest.mark.parametrize("name", ["sft", "ppo", "grpo"])
+@pytest.mark.parametrize("name", ["ppo", *(pytest.param(n, marks=SLOW) for n in ("sft", "grpo"))])
 def test_older_folders_are_found_finished_and_resumed(
     workshop: Workshop, tmp_path: Path, name: str
 ) -> None:
@@ -345,3 +347,24 @@ def test_other_processes_go_on_with_the_same_rows(
     assert (out / "final/model.safetensors").is_file()
     if stage != "grpo":
         assert distance(out / "final", workshop.folder / "whole/final") < 2e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [("ddp", "fsdp"), ("fsdp", "ddp")])
+def test_ppo_goes_on_under_another_strategy(
+    launcher: Launcher, workshop: Workshop, first: str, then: str
+) -> None:
+    recipe = write_recipe(workshop, "rlvr", algorithm="ppo")
+    out = workshop.folder / "trained/rlvr"
+
+    def run(strategy: str) -> str:
+        command: list[str | Path] = ["train", "rlvr", recipe]
+        command += ["--set", "hardware.processes=2"]
+        command += ["--set", f"hardware.strategy='{strategy}'"]
+        return launcher.start(command, workshop.folder, processes=2).good()
+
+    run(first)
+    shutil.copytree(out, workshop.folder / "whole")
+    stop_at(out, 1)
+    assert "resumes from checkpoint-1" in run(then)
+    assert distance(out / "final", workshop.folder / "whole/final") < 2e-6

@@ -26,6 +26,7 @@ from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.fingerprint import ADAPTERS
 from olmes.models.checkpoint.folder import LocalCheckpoint
+from olmes.models.checkpoint.merging import UnmergeableError
 from olmes.models.hf.model import HFModel
 from olmes.models.hf.warm import WarmMemory
 from olmes.records.reasons import why_incomplete
@@ -156,7 +157,7 @@ class Scorer:
             if not known:
                 traceback.print_exc()
             say(f"{job.label}: {reason}")
-            if last:
+            if last or isinstance(error, UnmergeableError):
                 self.queue.finish(job, "failed", reason=reason)
             else:
                 delay = self.training.retry_delay * 2**job.attempts

@@ -35,6 +35,7 @@ class MixturePart:
     left_out: int
     """Rows whose verifier cannot be expressed here, or whose constraint is held out."""
     revision: str
+    """Of a hub data set: what the recipe names, or else the commit that was fetched."""
     content: str = ""
     """64 hex digits over what the source holds, wherever it lies: the bytes of a file, the commit of
     a data set of the hub."""
@@ -100,13 +101,13 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
     drawn: list[Any] = []
     offset = 0
     for name, source in recipe.data.items():
-        found, content = read_source(name, source, recipe.stage, held_out, making)
+        found, content, commit = read_source(name, source, recipe.stage, held_out, making)
         left_out: Counter[str] = found.notes["left_out"]
         available = len(found.rows)
         size = rows_wanted(source, available, recipe)
         part = MixturePart(
             name=name, rows=size, of=available, left_out=left_out.total(),
-            revision=source.revision, content=content,
+            revision=source.revision or commit, content=content,
         )  # fmt: skip
         without = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
         say(f"data: {name}: {size} of {available} rows{without}")

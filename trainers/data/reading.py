@@ -107,8 +107,8 @@ class Reading:
 
 def read_source(
     name: str, wanted: DataSource, stage: Stage, held_out: frozenset[str], making: Making
-) -> tuple[Kept, str]:
-    """All rows of a source in the stage's shape, on disk, and what the source holds as hex digits.
+) -> tuple[Kept, str, str]:
+    """All rows of a source in the stage's shape, on disk; its content as hex digits; its commit.
 
     Raises:
         OlmesError: it does not exist or cannot be fetched, is empty, or has a row of a wrong shape.
@@ -127,7 +127,7 @@ def read_source(
     rows = kept("rows", key, task, making, good=prompts_hold)
     if not len(rows.rows):
         raise OlmesError(f"{source.name} has no row for {stage}; check the file.")
-    return rows, content
+    return rows, content, source.commit()
 
 
 def prompts_hold(notes: Notes) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
+from olmes.trainers.data.hub_commit import commit_of
 from olmes.trainers.data.pieces import ranges
 from olmes.trainers.recipes.tables import DataSource
 
@@ -39,6 +40,10 @@ class Source:
     def content(self) -> str:
         """Hex digits over what it holds, wherever it lies."""
         raise NotImplementedError
+
+    def commit(self) -> str:
+        """Of a data set of the hub, the commit that was fetched; '' for what has none."""
+        return ""
 
     def pieces(self) -> list[tuple[int, int]]:
         """Parts of it, in order."""
@@ -163,6 +168,10 @@ class Hub(Source):
     def content(self) -> str:
         """The library's fingerprint: over the commit, the configuration and the split."""
         return content_hash(["hub", self.rows._fingerprint, len(self.rows)])
+
+    def commit(self) -> str:
+        """The commit, 40 hex digits, where the library has noted it."""
+        return commit_of(self.rows)
 
     def pieces(self) -> list[tuple[int, int]]:
         """Ranges of rows."""

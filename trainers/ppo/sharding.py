@@ -95,9 +95,25 @@ def load_whole_optimizer(
 ) -> None:
     """The reverse of `whole_optimizer`; every process has read the state."""
     if sharded:
-        dcp.set_optimizer_state_dict(model, optimizer, dict(state), options=WHOLE)
+        dcp.set_optimizer_state_dict(model, optimizer, by_name(model, state), options=WHOLE)
     else:
         optimizer.load_state_dict(state)
+
+
+def by_name(model: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+    """An optimizer's state under the names of weights; copies save it under their numbers."""
+    names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+
+    def named(key: int | str) -> str:
+        return names[key] if isinstance(key, int) else key
+
+    return {
+        "state": {named(key): value for key, value in state["state"].items()},
+        "param_groups": [
+            {**group, "params": [named(key) for key in group["params"]]}
+            for group in state["param_groups"]
+        ],
+    }
 
 
 def number(norm: Any) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -16,6 +17,21 @@ from torch import Tensor
 Load = Callable[[Any, Mapping[str, Tensor]], None]
 PAUSE = 0.01
 """Seconds between two tries for the lock."""
+PREFIX = "olmes-weights-"
+OWNER = "owner"
+"""A file that the process which made the folder holds the lock of, as long as it lives."""
+YOUNG_SECONDS = 60.0
+"""Whoever makes a folder has locked it by then."""
+
+
+def sweep() -> None:
+    """Remove the folders of processes that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError), (folder / OWNER).open("rb") as file:  # gone, or another user's
+            if time.time() - folder.stat().st_mtime < YOUNG_SECONDS:
+                continue
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class SharedWeights:
@@ -32,8 +48,15 @@ class SharedWeights:
             for name, tensor in weights.items()
         }
         self.number = torch.full((1,), -1, dtype=torch.int64).share_memory_()
-        self.folder = tempfile.mkdtemp(prefix="olmes-weights-")
+        sweep()
+        self.folder = tempfile.mkdtemp(prefix=PREFIX)
         (Path(self.folder) / "lock").touch()
+        self.owner: BinaryIO | None = (Path(self.folder) / OWNER).open("wb")
+        fcntl.flock(self.owner, fcntl.LOCK_EX)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the sign of the owner, which a process that only reads does not have."""
+        return {**self.__dict__, "owner": None}
 
     @contextmanager
     def locked(self, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -74,8 +97,9 @@ class SharedWeights:
 
     def close(self) -> None:
         """Remove the lock's file; the memory goes with its last user."""
-        (Path(self.folder) / "lock").unlink(missing_ok=True)
-        Path(self.folder).rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.owner is not None:
+            self.owner.close()
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.models.spec import EMBEDDED
 from olmes.tools import toml_tables as tables
+from olmes.trainers.recipes.checks import check_recipe
 from olmes.trainers.recipes.stages import (
     KINDS,
     STAGES,
     Recipe,
-    RewardRecipe,
     RLVRRecipe,
     Stage,
 )
 from olmes.trainers.recipes.tables import DataSource
-from olmes.trainers.trackers.names import check_names
 
 START = "start"
 """As a gate's baseline: the model that a chain starts from."""
@@ -62,19 +62,28 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
     if isinstance(recipe, RLVRRecipe):
         functions = {near_callback(folder, n): how for n, how in recipe.reward_functions.items()}
         recipe = dataclasses.replace(recipe, reward_functions=functions)
+    if isinstance(recipe, RLVRRecipe) and recipe.ppo.value:
+        value = near_folder(folder, recipe.ppo.value)
+        recipe = dataclasses.replace(recipe, ppo=dataclasses.replace(recipe.ppo, value=value))
     validation = dataclasses.replace(recipe.validation, data=nearby(folder, recipe.validation.data))
     return dataclasses.replace(
         recipe,
         data=nearby(folder, recipe.data),
         validation=validation,
         callbacks=tuple(near_callback(folder, name) for name in recipe.callbacks),
+        model=near_folder(folder, recipe.model),
         template=near(folder, recipe.template),
         scoring=dataclasses.replace(
             recipe.scoring,
             suite=near(folder, recipe.scoring.suite),
             tasks=tuple(near(folder, task) for task in recipe.scoring.tasks),
+            data=recipe.scoring.data and near_folder(folder, recipe.scoring.data),
         ),
-        gate=dataclasses.replace(recipe.gate, policy=near(folder, recipe.gate.policy)),
+        gate=dataclasses.replace(
+            recipe.gate,
+            policy=near(folder, recipe.gate.policy),
+            baseline=near_folder(folder, recipe.gate.baseline),
+        ),
         name=recipe.name or Path(where).stem,
     )
 
@@ -86,6 +95,20 @@ def near(folder: Path, name: str) -> str:
     return str((folder / name).resolve())
 
 
+def near_folder(folder: Path, name: str) -> str:
+    """A folder's path from the folder of the recipe, where there is one; other names stay.
+
+    So a name that is no folder there is found from the working folder, or on the hub.
+    """
+    found = folder / name
+    inside = (
+        name not in ("", START, EMBEDDED)
+        and not Path(name).expanduser().is_absolute()
+        and found.is_dir()
+    )
+    return str(found.resolve()) if inside else name
+
+
 def nearby(folder: Path, data: Mapping[str, DataSource]) -> dict[str, DataSource]:
     """A mixture with the paths of its files from the folder of the recipe."""
     return {near(folder, name): source for name, source in data.items()}
@@ -95,54 +118,6 @@ def near_callback(folder: Path, name: str) -> str:
     """`FILE.py:NAME` with the file's path from the folder of the recipe."""
     file, colon, member = name.rpartition(":")
     return f"{near(folder, file)}{colon}{member}"
-
-
-def check_recipe(recipe: Recipe, where: str) -> Recipe:
-    """The recipe, when its values go together.
-
-    Raises:
-        OlmesError: there is no data or a source has no size; or the numbers do not fit.
-    """
-    if not recipe.data:
-        raise OlmesError(f"{where}: there is no data; add [data] with a name and its size.")
-    sources = [("data", *pair) for pair in recipe.data.items()]
-    sources += [("validation.data", *pair) for pair in recipe.validation.data.items()]
-    for key, name, source in sources:
-        if source.fraction is None and source.count is None and source.weight is None:
-            raise OlmesError(f"{where}: '{key}.{name}' has no size; {DataSource.HINT}.")
-        if source.weight is not None and recipe.rows is None:
-            raise OlmesError(f"{where}: '{key}.{name}' has a weight; say of how many `rows`.")
-    if isinstance(recipe, RewardRecipe) and recipe.scoring.target:
-        raise OlmesError(
-            f"{where}: a reward model writes no text, so that no suite can score it; remove [scoring]."
-        )
-    check_names(recipe.report_to)
-    measured = recipe.validation
-    if measured.every is not None and (measured.every < 1 or not measured.data):
-        raise OlmesError(
-            f"{where}: validation.every ({measured.every}) is a number of updates from 1 on, between "
-            "two measurements of [validation.data]; give both."
-        )
-    if measured.data and isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo":
-        raise OlmesError(
-            f"{where}: PPO measures no validation rows; remove [validation], or score checkpoints by "
-            "[scoring]."
-        )
-    optimization, hardware = recipe.optimization, recipe.hardware
-    device_batch = optimization.micro_batch_size * hardware.processes
-    if device_batch < 1 or optimization.batch_size % device_batch:
-        raise OlmesError(
-            f"{where}: optimization.batch_size ({optimization.batch_size}) must be a multiple of "
-            f"micro_batch_size x processes ({device_batch})."
-        )
-    if isinstance(recipe, RLVRRecipe) and recipe.algorithm == "grpo":
-        group = recipe.generations
-        if group < 2 or optimization.batch_size % group:
-            raise OlmesError(
-                f"{where}: optimization.batch_size ({optimization.batch_size}) must be a multiple "
-                f"of generations ({group}), which must be 2 or more."
-            )
-    return recipe
 
 
 def find_recipe(name: str) -> Path:

@@ -68,6 +68,7 @@ def merge(adapter: Path, base: Path, target: Path, *, kept: Sequence[str] = ()) 
         OlmesError: peft is not installed, or the two do not fit.
     """
     check_peft()
+    check_kind(adapter)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=TEMPORARY))
     try:
         adapted(adapter, base).save_pretrained(temporary)
@@ -126,14 +127,29 @@ def adapted(adapter: Path, base: Path) -> PreTrainedModel:
     for one in said:
         if "missing adapter keys" in str(one.message):
             raise OlmesError(misfit.format("its weights are of other layers"))
-    if not hasattr(whole.base_model, "merge_and_unload"):
-        kind = read_json(adapter / ADAPTERS[0]).get("peft_type", "its kind")
-        raise OlmesError(
+    merged: PreTrainedModel = whole.merge_and_unload()
+    return merged
+
+
+class UnmergeableError(OlmesError):
+    """An adapter is of a kind that is no change of weights."""
+
+
+def check_kind(adapter: Path) -> None:
+    """Refuse an adapter that cannot be merged, before its base is loaded.
+
+    Raises:
+        UnmergeableError: it is one of prompts or the like, which peft does not merge.
+    """
+    from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+
+    kind = str(read_json(adapter / ADAPTERS[0]).get("peft_type"))
+    known = {one.value: tuner for one, tuner in PEFT_TYPE_TO_TUNER_MAPPING.items()}
+    if kind in known and not hasattr(known[kind], "merge_and_unload"):
+        raise UnmergeableError(
             f"the adapter {adapter} is a {kind}, which cannot be merged into weights; give a LoRA, or "
             "a model with the adapter's effect saved in it."
         )
-    merged: PreTrainedModel = whole.merge_and_unload()
-    return merged
 
 
 def check_peft() -> None:

@@ -155,6 +155,25 @@ def test_weights_go_over_whole_and_a_killed_holder_blocks_nobody(policy: Any) ->
     assert not Path(weights.folder).exists()
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next(
+    policy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mine = SharedWeights(policy.state_dict())
+    left = tmp_path / "olmes-weights-left"
+    left.mkdir()
+    (left / "owner").touch()
+    (left / "lock").touch()
+    for folder in (left, Path(mine.folder)):
+        os.utime(folder, (1, 1))
+    other = SharedWeights(policy.state_dict())
+    assert not left.exists()
+    assert Path(mine.folder).is_dir()
+    for weights in (mine, other):
+        weights.close()
+    assert not list(tmp_path.iterdir())
+
+
 # -- processes
 
 

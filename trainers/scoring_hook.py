@@ -1,0 +1,62 @@
+"""The checkpoint hook of a recipe: `ScoreCheckpoints` as its [scoring] says."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olmes.errors import OlmesError
+from olmes.tools.toml_tables import convert
+from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.stage_folder import store_of
+
+if TYPE_CHECKING:
+    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
+    from olmes.trainers.checkpoints.lineage import LineageValue
+
+
+def hook_of(
+    recipe: Recipe, out: Path, about: Mapping[str, LineageValue]
+) -> ScoreCheckpoints | None:
+    """`ScoreCheckpoints` as [scoring] says; None when it names no suite.
+
+    Args:
+        recipe: its `scoring` is read.
+        out: the stage's folder.
+        about: what the lineage of checkpoints says of the training.
+
+    Raises:
+        OlmesError: a suite, a task, a setting or an option is unknown, or held out.
+    """
+    scoring = recipe.scoring
+    if not scoring.target:
+        return None
+    from olmes.trainers.checkpoints.hook import ScoreCheckpoints
+
+    kinds = typing.get_type_hints(ScoreCheckpoints.__init__)
+    known = [name for name in kinds if name not in ("suite", "about", "return")]
+    for name, value in scoring.options.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
+            raise OlmesError(f"scoring.options has no '{name}'; {advice}")
+        parts = set(typing.get_args(kinds[name])) or {kinds[name]}
+        if parts <= {int, float, bool, str, type(None)}:
+            convert(value, kinds[name], None, "scoring.options", name)
+    given: dict[str, Any] = {
+        "out": store_of(recipe, out),
+        "wait_minutes": recipe.hardware.wait_minutes,
+        **scoring.options,
+    }
+    for name in ("limit", "data", "settings"):
+        if getattr(scoring, name):
+            given[name] = getattr(scoring, name)
+    try:
+        hook = ScoreCheckpoints(scoring.target, about=about, **given)
+        hook.others_wait = True  # as `processes.meet` does, for as long as this one lives
+        return hook
+    except (TypeError, ValueError) as error:  # a value of another type
+        raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None

@@ -51,6 +51,10 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
         epsilon=recipe.clip,
         use_vllm=recipe.vllm != "off",
         vllm_mode=recipe.vllm if recipe.vllm != "off" else "colocate",
+        # vLLM reads the files that training began from, which may not name the taught end.
+        generation_kwargs=(
+            {"stop_token_ids": list(prepared.ends)} if recipe.vllm != "off" else None
+        ),
     )
     return trl().GRPOTrainer(
         model=load_model(prepared),

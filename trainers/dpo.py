@@ -22,7 +22,7 @@ from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import fingerprint
-from olmes.trainers.templates.odd import all_refused, odd_lines
+from olmes.trainers.templates.odd import odd_lines
 from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
 
 
@@ -30,7 +30,7 @@ def train_dpo(prepared: Prepared[DPORecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
-        OlmesError: the template takes none of the pairs, or no prompt leaves room for an answer.
+        OlmesError: the template refuses too many pairs, or no prompt leaves room for an answer.
     """
     return run_trainer(build_dpo(prepared), prepared)
 
@@ -39,7 +39,7 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered.
 
     Raises:
-        OlmesError: the template takes none of the pairs, or no prompt leaves room for an answer.
+        OlmesError: the template refuses too many pairs, or no prompt leaves room for an answer.
     """
     recipe = prepared.recipe
     config = trl().DPOConfig(
@@ -96,8 +96,6 @@ def trainer_class(prepared: Prepared[DPORecipe]) -> Any:
             pairs = tokenized_pairs(dataset, processing_class, template, args.max_length, making)
             for line in odd_lines(pairs.notes, len(dataset), "pairs"):
                 prepared.say(line)
-            if refused := all_refused(pairs.notes, len(dataset)):
-                raise OlmesError(f"{refused} It takes none of the pairs: choose another ('tulu').")
             if not len(pairs.rows):
                 raise OlmesError(
                     f"the prompt of every pair fills max_length ({args.max_length} tokens); raise it."

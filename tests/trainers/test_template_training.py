@@ -177,7 +177,8 @@ def test_odd_chats_are_counted_and_the_others_trained_on(
     write_rows(tmp_path / "sft.jsonl", [{"messages": bad}] * 8)
     running = launcher.start(["train", "sft", "sft.toml", "--out", "other"], tmp_path)
     assert running.wait() == [2]
-    assert "It takes none of the chats: choose another ('tulu')." in running.text()
+    assert "8 of 8 chats cannot be trained on with this chat template: the" in running.text()
+    assert "(first row 1 of the mixture, 'Well,' ...); leave them out of the data" in running.text()
 
 
 def test_a_beginning_that_scoring_adds_is_said(launcher: Launcher, tmp_path: Path) -> None:

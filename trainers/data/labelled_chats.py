@@ -143,6 +143,8 @@ def labelled_chats(
     ]  # fmt: skip
 
     def task() -> Task:
+        if packing:  # here, and not in every process that is forked
+            import trl.data_utils  # noqa: F401
         return Task(
             what=what("tokenizing", len(rows), "chats"),
             features=list_features(*names),

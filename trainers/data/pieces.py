@@ -215,7 +215,7 @@ def check_ended(process: Any, folder: Path, number: int) -> None:
             how = signal.Signals(-process.exitcode).name
         raise OlmesError(
             f"a process that prepared the data was stopped ({how}); where memory is short, set "
-            "hardware.data_processes lower; the same command goes on."
+            "hardware.data_processes lower; the same command resumes."
         )
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from olmes.errors import OlmesError
-from olmes.tools.hashing import content_hash
+from olmes.tools.hashing import Members, content_hash, streamed_hash
+from olmes.trainers.ppo.token_lists import TokenLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,10 @@ class Prompts:
     def __init__(
         self, rows: Sequence[Mapping[str, Any]], tokenizer: Any, longest: int, seed: int
     ) -> None:
-        encoded = [tuple(encode_prompt(row, tokenizer)) for row in rows]
-        self.kept = [i for i, ids in enumerate(encoded) if 0 < len(ids) <= longest]
-        self.left_out = len(encoded) - len(self.kept)
-        self.encoded = encoded
+        self.encoded = TokenLists(encode_prompt(row, tokenizer) for row in rows)
+        lengths = self.encoded.lengths()
+        self.kept = [i for i, length in enumerate(lengths) if 0 < length <= longest]
+        self.left_out = len(lengths) - len(self.kept)
         self.seed = seed
         self.shuffled: tuple[int, list[int]] = (-1, [])
         if not self.kept:
@@ -78,7 +79,7 @@ class Prompts:
     @property
     def hash(self) -> str:
         """16 hex digits of the token ids of every prompt, in order."""
-        return content_hash(self.encoded)[:16]
+        return streamed_hash(Members(self.encoded))[:16]
 
     def row_of(self, turn: int) -> int:
         """Index of the row that has this turn: every epoch has each prompt once, newly shuffled."""

@@ -45,7 +45,7 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
             config,
             policy=load_model(prepared),
             tokenizer=prepared.tokenizer,
-            rows=list(rows),
+            rows=rows,
             reward=StageReward(rewards),
             output_dir=prepared.out,
             callbacks=callbacks(prepared),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.templates.answers import Answer, shared
+from olmes.trainers.templates.answers import Answer
 from olmes.trainers.templates.encoding import finder_of
 from olmes.trainers.templates.marks import PROBES
+from olmes.trainers.templates.matching import shared
 from olmes.trainers.templates.pairs import ChatTemplate
 from olmes.trainers.templates.rendering import RefusedError, Renderer
 

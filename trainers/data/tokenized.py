@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from datasets.arrow_writer import ArrowWriter
 
-VERSION = 1
+VERSION = 2
 """Another number where the same rows come to other tokens than before."""
 GROUP = 1000
 """Chats that are packed together, as TRL packs them; a piece is a whole number of groups."""

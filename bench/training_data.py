@@ -120,13 +120,16 @@ def begin(folder: Path, last: int) -> dict[str, float]:
     started = time.monotonic()
     training = subprocess.Popen(command, cwd=folder, env=env)
     largest: dict[int, float] = {}
-    together = first = 0.0
+    together = first = preparing = 0.0
+    ready = folder / "cache/training-data/chats"
     whole = psutil.Process(training.pid)
     while training.poll() is None:
         now = 0.0
         try:
             for process in [whole, *whole.children(recursive=True)]:
                 size = process.memory_info().rss / 2**20
+                if process.pid == training.pid and not any(ready.glob("*/about.json")):
+                    preparing = max(preparing, size)
                 largest[process.pid] = max(size, largest.get(process.pid, 0.0))
                 now += size
         except psutil.Error:
@@ -140,7 +143,8 @@ def begin(folder: Path, last: int) -> dict[str, float]:
     return {
         "seconds to an update": round(first, 1),
         "seconds in all": round(time.monotonic() - started, 1),
-        "MiB of the largest process": round(max(largest.values())),
+        "MiB of the training process": round(largest[training.pid]),
+        "MiB of it until the data were ready": round(preparing),
         "MiB of the largest process that prepared data": round(max(others, default=0)),
         "MiB of all together": round(together),
     }

@@ -106,6 +106,30 @@ def test_gzip_and_parquet_hold_the_same_rows(tmp_path: Path) -> None:
         mix(tmp_path, {"no.parquet": ALL})
 
 
+def test_a_data_set_of_the_hub_is_read_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder stands in for the hub, which tests do not reach; the library reads either."""
+    import datasets
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
+    (tmp_path / "owner/name").mkdir(parents=True)
+    rows = [{**said(f"q{i}"), "id": i} for i in range(95)]
+    jsonl.write(tmp_path / "owner/name/train.jsonl", rows)
+    jsonl.write(tmp_path / "a.jsonl", rows)
+    monkeypatch.setattr(sources, "PIECE_ROWS", 10)
+    found = mix(tmp_path, {"owner/name": ALL}, hardware={"data_processes": 2})
+    assert asked(found) == asked(mix(tmp_path, {"a.jsonl": ALL}))
+    assert found.parts[0].content
+    rows[61]["messages"] = [{"role": "user", "content": "nobody answers"}]
+    jsonl.write(tmp_path / "owner/name/train.jsonl", rows)
+    with pytest.raises(OlmesError, match="owner/name, row 62: no turn"):
+        mix(tmp_path, {"owner/name": ALL})
+    with pytest.raises(OlmesError, match="'owner/other' cannot be fetched"):
+        mix(tmp_path, {"owner/other": ALL})
+
+
 @pytest.mark.parametrize("line", [0, 120, 199])
 def test_a_bad_row_in_any_piece_is_named_by_its_line(
     line: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -143,9 +167,12 @@ def test_data_are_found_again_by_content_wherever_they_lie(tmp_path: Path) -> No
     changed = mix(moved, {"b.jsonl": {"count": 20}})
     assert changed.hash != first.hash
     assert changed.parts[0].content != first.parts[0].content
-    # What was made and then lost is made again.
+    # What was made and then lost, or cut short, is made again.
     for file in cache_folder(PLACE).rglob("*.arrow"):
         file.unlink()
+    assert asked(mix(moved, {"b.jsonl": {"count": 20}})) == asked(changed)
+    for file in cache_folder(PLACE).rglob("*.arrow"):
+        file.write_bytes(file.read_bytes()[:-100])
     assert asked(mix(moved, {"b.jsonl": {"count": 20}})) == asked(changed)
 
 

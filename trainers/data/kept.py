@@ -87,7 +87,10 @@ def found(place: Path, good: Callable[[Notes], bool]) -> Pieces | None:
         return None
     notes: Notes = {}
     add(notes, said["notes"])
-    if not good(notes) or not all((place / name).is_file() for name in said["files"]):
+    if not good(notes) or not all(
+        (place / name).is_file() and (place / name).stat().st_size == size
+        for name, size in said["files"].items()
+    ):
         return None
     return Pieces(said["what"], said["rows"], said["files"], notes)
 
@@ -117,7 +120,9 @@ def make(place: Path, task: Task, making: Making, progress: Progress) -> Pieces:
     """Make a data set beside its place, whole or not at all."""
     import datasets
 
-    beside = place.with_name(f"{place.name}.making")
+    # A version that cuts the pieces otherwise must not take these for its own.
+    layout = content_hash(list(task.pieces))[:8]
+    beside = place.with_name(f"{place.name}.{layout}.making")
     beside.mkdir(parents=True, exist_ok=True)
     shown = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()

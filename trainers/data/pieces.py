@@ -3,7 +3,7 @@
 A piece is a part of the work that is always cut alike (some megabytes of a file, some thousand
 rows), and becomes one Arrow file of `datasets` and a note of what was found on the way. A process
 makes one piece and ends: what it had mapped into its memory goes with it. Pieces that are finished
-stay, so that work which was killed goes on where it was.
+stay, so that work which was killed resumes where it was.
 
 Not `Dataset.map(num_proc=...)`: its processes outlive a training that is killed, wait for ever and
 hold whatever it had locked; and its cache goes by pickles of functions, in which a tokenizer that
@@ -82,8 +82,8 @@ class Pieces:
     what: str
     """As `Task` says it."""
     rows: int
-    files: list[str]
-    """Those with rows, in order."""
+    files: dict[str, int]
+    """Those with rows, in order, and their sizes in bytes."""
     notes: Notes = field(default_factory=dict)
 
     def load(self, folder: Path, fingerprint: str) -> Dataset:
@@ -118,13 +118,14 @@ def write_pieces(task: Task, folder: Path, making: Making, alive: Callable[[str]
 
 def gathered(what: str, folder: Path, count: int) -> Pieces:
     """What the notes of all pieces say."""
-    rows, files = 0, []
+    rows, files = 0, dict[str, int]()
     notes: Notes = {}
     for number in range(count):
         said = json.loads(note_file(folder, number).read_text("utf-8"))
         rows += said["rows"]
         if said["rows"] or count == 1:
-            files.append(arrow_file(folder, number).name)
+            file = arrow_file(folder, number)
+            files[file.name] = file.stat().st_size
         add(notes, said["notes"])
     return Pieces(what, rows, files, notes)
 

@@ -63,6 +63,11 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
+def cache(folder: Path) -> dict[str, str]:
+    """A cache of a test's own."""
+    return {"OLMES_CACHE": str(folder / "cache")}
+
+
 def train(
     launcher: Launcher, folder: Path, stage: str, name: str = "", **given: Any
 ) -> tuple[Path, str]:
@@ -70,7 +75,7 @@ def train(
     name = name or stage
     filled = {"length": 4096, "steps": 2, "more": "", "template": "model", "data": f"{stage}.jsonl"}
     (folder / f"{name}.toml").write_text(RECIPE.format(**{**filled, **given}))
-    said = launcher.start(["train", stage, f"{name}.toml"], folder).good()
+    said = launcher.start(["train", stage, f"{name}.toml"], folder, env=cache(folder)).good()
     return folder / f"trained/{name}/final", said
 
 
@@ -144,7 +149,7 @@ def test_what_was_learned_ends_where_scoring_and_rewards_stop(
         "--out",
         "runs",
     ]
-    launcher.start([*run, "--device", "cpu"], tmp_path).good()
+    launcher.start([*run, "--device", "cpu"], tmp_path, env=cache(tmp_path)).good()
     [samples] = (tmp_path / "runs").glob("*/samples/addition.jsonl")
     rows = [json.loads(line) for line in samples.read_text("utf-8").splitlines()]
     assert [row["response"]["finish"] for row in rows] == ["stop"] * 3
@@ -175,7 +180,8 @@ def test_odd_chats_are_counted_and_the_others_trained_on(
     assert "'Well,' ..." in said
     assert "15 of 16 chats: an answer is rendered in other words" in said
     write_rows(tmp_path / "sft.jsonl", [{"messages": bad}] * 8)
-    running = launcher.start(["train", "sft", "sft.toml", "--out", "other"], tmp_path)
+    again = ["train", "sft", "sft.toml", "--out", "other"]
+    running = launcher.start(again, tmp_path, env=cache(tmp_path))
     assert running.wait() == [2]
     assert "8 of 8 chats cannot be trained on with this chat template: the" in running.text()
     assert "(first row 1 of the mixture, 'Well,' ...); leave them out of the data" in running.text()

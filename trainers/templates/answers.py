@@ -141,12 +141,12 @@ class AnswerFinder:
             text[said[1] + len(tail) :] if last else None,
             added,
         )
-        if plain(chat[index]) and len(self.rims) < KEPT:
-            self.rims[rim] = None
         if added:
             text = text[: said[1]] + added
         end = said[1] + len(tail + added)
         ended = self.special.search(text, said[1], end) is not None
+        if plain(chat[index]) and ended and len(self.rims) < KEPT:
+            self.rims[rim] = None
         changed = loses(text[start:end], text[said[0] : said[1]], chat[index])
         return text, Answer(start, end, said, ended, changed)
 
@@ -169,9 +169,8 @@ class AnswerFinder:
                 said = start + len(rim.lead), end - len(kept)
                 if rim.added:
                     text = text[:end] + rim.added
-                ended = self.special.search(rim.tail) is not None
-                answer = Answer(start, end + len(rim.added), said, ended, body != content)
-                return text, answer
+                end += len(rim.added)
+                return text, Answer(start, end, said, ended=True, changed=body != content)
         return None
 
     def place(self, text: str, chat: Chat, index: int, tools: Tools | None) -> Span | None:

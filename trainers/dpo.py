@@ -19,7 +19,7 @@ from olmes.trainers.precision import saving_in
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.reference import with_reference
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.templates.odd import all_refused, odd_lines
+from olmes.trainers.templates.odd import odd_lines
 from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
 from olmes.trainers.trl_table import trl_config
 
@@ -28,7 +28,7 @@ def train_dpo(prepared: Prepared[DPORecipe]) -> Path:
     """Train and return the folder of the last state.
 
     Raises:
-        OlmesError: the template takes none of the pairs, or no prompt leaves room for an answer.
+        OlmesError: the template refuses too many pairs, or no prompt leaves room for an answer.
     """
     return run_trainer(build_dpo(prepared), prepared)
 
@@ -37,7 +37,7 @@ def build_dpo(prepared: Prepared[DPORecipe]) -> Any:
     """TRL's trainer for a recipe, with the reference's log-probabilities computed or remembered.
 
     Raises:
-        OlmesError: the template takes none of the pairs, or no prompt leaves room for an answer.
+        OlmesError: the template refuses too many pairs, or no prompt leaves room for an answer.
     """
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
@@ -72,8 +72,6 @@ def trainer_class(prepared: Prepared[DPORecipe]) -> Any:
             pairs = tokenized_pairs(dataset, processing_class, template, args.max_length, making)
             for line in odd_lines(pairs.notes, len(dataset), "pairs"):
                 prepared.say(line)
-            if refused := all_refused(pairs.notes, len(dataset)):
-                raise OlmesError(f"{refused} It takes none of the pairs: choose another ('tulu').")
             if not len(pairs.rows):
                 raise OlmesError(
                     f"the prompt of every pair fills max_length ({args.max_length} tokens); raise it."

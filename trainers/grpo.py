@@ -71,6 +71,10 @@ def build_grpo(
     """
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
+    if recipe.vllm != "off":
+        # vLLM reads the files that training began from, which may not name the taught end.
+        ends = {"stop_token_ids": list(prepared.ends)}
+        config.generation_kwargs = {**ends, **(config.generation_kwargs or {})}
     check_prompts(len(rows), config.generation_batch_size // config.num_generations)
     return saving_in(trainer_class(), prepared.precision)(
         best=lambda row: recipe.reward_scale * rewards.known.best(row),

@@ -15,7 +15,7 @@ from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.labels import IGNORED
 from olmes.trainers.templates.lesson import lesson
-from olmes.trainers.templates.odd import all_refused, odd_lines
+from olmes.trainers.templates.odd import odd_lines
 from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
 from olmes.trainers.trl_table import trl_config
 from olmes.trainers.validation import measuring_tokens
@@ -60,8 +60,8 @@ def labelled(prepared: Prepared[SFTRecipe], mixture: Mixture | None = None) -> A
     trained on is told, and so that it is done once and not in every process.
 
     Raises:
-        OlmesError: the marks of the training template are wrong, the template takes none of the
-            chats or puts nothing behind an answer that could end it, or nothing fits `max_length`.
+        OlmesError: the marks of the training template are wrong, the template refuses too
+            many chats or puts nothing behind an answer that could end it, or nothing fits `max_length`.
     """
     recipe, tokenizer, template = prepared.recipe, prepared.tokenizer, prepared.template
     if mixture is None:
@@ -74,8 +74,6 @@ def labelled(prepared: Prepared[SFTRecipe], mixture: Mixture | None = None) -> A
     )  # fmt: skip
     for line in odd_lines(found.notes, len(chats), "chats"):
         prepared.say(line)
-    if refused := all_refused(found.notes, len(chats)):
-        raise OlmesError(f"{refused} It takes none of the chats: choose another ('tulu').")
     counts = found.notes["chats"]
     if counts["cut"]:
         prepared.say(f"{counts['cut']} of {len(chats)} chats are cut at {recipe.max_length} tokens")

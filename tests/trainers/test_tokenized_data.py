@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +17,7 @@ from olmes.trainers.data.tokenized import tokenized_pairs, tokenized_prompts
 from olmes.trainers.dpo import trainer_class as dpo_trainer
 from olmes.trainers.grpo import fitting
 from olmes.trainers.sft import build_sft, labelled
-from olmes.trainers.templates.pairs import encode
+from olmes.trainers.templates.encoding import label_chats
 from olmes.trainers.trl_arguments import arguments, load_model, trl
 from tests.trainers.conftest import Workshop, turns
 from tests.trainers.launching import Launcher
@@ -50,8 +51,9 @@ def test_chats_are_cut_and_packed_as_by_trl(
     monkeypatch.setattr(labelled_chats, "GROUP", 100)
     monkeypatch.setattr(tokenized, "PIECE_BYTES", 1)
     prepared = workshop.prepared("sft", packing=packing, hardware={"data_processes": 2})
-    template = prepared.template.training
-    plain = [encode(prepared.tokenizer, row["messages"], template) for row in prepared.mixture.rows]
+    chats_of = [row["messages"] for row in prepared.mixture.rows]
+    coded = label_chats(prepared.tokenizer, chats_of, prepared.template)
+    plain = [(one.ids, one.labels) for one in coded]
     if packing:
         from trl.data_utils import pack_dataset
 
@@ -92,7 +94,7 @@ def test_pairs_are_tokenized_as_by_trl(workshop: Workshop) -> None:
         object(), prepared.mixture.rows, prepared.tokenizer, config, "train"
     )
     making = making_of(prepared.recipe, prepared.say)
-    ours = tokenized_pairs(prepared.mixture.rows, prepared.tokenizer, 64, making)
+    ours = tokenized_pairs(prepared.mixture.rows, prepared.tokenizer, prepared.template, 64, making)
     assert 0 < ours.notes["pairs"]["full"] == len(rows) - len(theirs)
     columns = ["prompt_ids", "chosen_ids", "rejected_ids"]
     assert list(ours.rows) == list(theirs.select_columns(columns))
@@ -133,14 +135,29 @@ def test_tokens_are_made_again_where_they_would_be_others(workshop: Workshop) ->
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_a_chat_that_the_template_refuses_is_named(
+def test_a_chat_that_the_template_refuses_is_left_out_and_named(
     seed: int, workshop: Workshop, tmp_path: Path
 ) -> None:
     (tmp_path / "own.jinja").write_text(OWN)
     rows = chats(60)
     rows[11]["messages"][0]["content"] = "refuse this"
     workshop.write("sft.jsonl", rows)
-    with pytest.raises(OlmesError, match=r"refuses row \d+ of the mixture \(no!\)"):
+    prepared = workshop.prepared("sft", template="own.jinja", seed=seed)
+    said: list[str] = []
+    assert len(labelled(replace(prepared, say=said.append))) == 59
+    contents = [row["messages"][0]["content"] for row in prepared.mixture.rows]
+    place = contents.index("refuse this") + 1
+    [line] = [line for line in said if "left out" in line]
+    assert line == (
+        "1 of 60 chats left out: the chat template does not take the chat (no!) (first row "
+        f"{place} of the mixture, 'refuse this' ...)"
+    )
+    for row in rows[:12]:
+        row["messages"][0]["content"] = "refuse this"
+    workshop.write("sft.jsonl", rows)
+    with pytest.raises(
+        OlmesError, match=r"12 of 60 chats cannot be trained on .*\(no!\) \(first row"
+    ):
         labelled(workshop.prepared("sft", template="own.jinja", seed=seed))
 
 

@@ -24,7 +24,7 @@ from olmes.trainers.recipes.tables import DataSource
 if TYPE_CHECKING:
     from datasets.arrow_writer import ArrowWriter
 
-READER = 1
+READER = 2
 """Another number where rows are read otherwise than before."""
 
 

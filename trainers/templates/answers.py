@@ -13,11 +13,10 @@ earlier turns left out, outer whitespace): what is rendered is what is learned.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from olmes.trainers.templates.matching import best_match, shared, special_tokens
 from olmes.trainers.templates.rendering import (
     SENTINEL,
     Chat,
@@ -27,6 +26,7 @@ from olmes.trainers.templates.rendering import (
     Tools,
     Turn,
 )
+from olmes.trainers.templates.turns import check_tools, content_of, loses, plain, replaced
 
 KEPT = 64
 """Surroundings of an answer that are remembered; templates have a few."""
@@ -141,13 +141,13 @@ class AnswerFinder:
             text[said[1] + len(tail) :] if last else None,
             added,
         )
-        if plain(chat[index]) and len(self.rims) < KEPT:
-            self.rims[rim] = None
         if added:
             text = text[: said[1]] + added
         end = said[1] + len(tail + added)
         ended = self.special.search(text, said[1], end) is not None
-        changed = plain(chat[index]) and text[said[0] : said[1]] != content_of(chat[index])
+        if plain(chat[index]) and ended and len(self.rims) < KEPT:
+            self.rims[rim] = None
+        changed = loses(text[start:end], text[said[0] : said[1]], chat[index])
         return text, Answer(start, end, said, ended, changed)
 
     def known(self, text: str, start: int, turn: Turn, *, last: bool) -> tuple[str, Answer] | None:
@@ -169,9 +169,8 @@ class AnswerFinder:
                 said = start + len(rim.lead), end - len(kept)
                 if rim.added:
                     text = text[:end] + rim.added
-                ended = self.special.search(rim.tail) is not None
-                answer = Answer(start, end + len(rim.added), said, ended, body != content)
-                return text, answer
+                end += len(rim.added)
+                return text, Answer(start, end, said, ended=True, changed=body != content)
         return None
 
     def place(self, text: str, chat: Chat, index: int, tools: Tools | None) -> Span | None:
@@ -276,81 +275,3 @@ def with_thought(text: str, prompt: str, turn: Turn, said: Span) -> tuple[str, S
         missing = missing.removeprefix(opening.strip()).removeprefix("\n" * opening.endswith("\n"))
     whole = prompt + missing + kept
     return whole + text[said[1] :], (len(prompt), len(whole))
-
-
-def check_tools(text: str, chat: Chat) -> None:
-    """Refuse a chat whose template leaves out what a tool returned: nobody would know it.
-
-    Raises:
-        RefusedError: it does.
-    """
-    for turn in chat:
-        if turn["role"] == "tool":
-            content = content_of(turn).strip()
-            if content not in text and json.dumps(content, ensure_ascii=False)[1:-1] not in text:
-                raise RefusedError("the chat template does not write what a tool returned")
-
-
-def special_tokens(tokenizer: Any) -> re.Pattern[str]:
-    """What matches a special token of a tokenizer in a text."""
-    added = tokenizer.added_tokens_decoder.values()
-    known = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
-    known.discard("")
-    by_length = sorted(known, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, by_length)) or r"(?!)")
-
-
-def plain(turn: Turn) -> bool:
-    """Whether a turn is nothing but its content."""
-    extras = turn.keys() - {"role", "content"}
-    return isinstance(turn["content"], str) and not any(turn[key] for key in extras)
-
-
-def content_of(turn: Turn) -> str:
-    """What a turn says; '' where it only calls functions."""
-    return str(turn["content"] or "")
-
-
-def replaced(turn: Turn) -> Turn:
-    """A turn that says `SENTINEL` where its content ends, or the arguments of its last call."""
-    calls = turn.get("tool_calls")
-    if not calls:
-        return {**turn, "content": SENTINEL}
-    last = calls[-1]
-    function = last.get("function", last)
-    text = isinstance(function.get("arguments"), str)
-    arguments = f'{{"{SENTINEL}": 0}}' if text else {SENTINEL: 0}
-    other = {**function, "arguments": arguments}
-    return {
-        **turn,
-        "tool_calls": [*calls[:-1], {**last, "function": other} if "function" in last else other],
-    }
-
-
-def shared(first: str, second: str) -> int:
-    """Characters that two texts have in common at their beginning."""
-    if second.startswith(first):
-        return len(first)
-    low, high = 0, min(len(first), len(second))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if first[:middle] == second[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def best_match(text: str, prompt: str, limit: int) -> int:
-    """The place up to `limit` behind which a text goes on as behind most of the prompt's end."""
-    found, most = limit, 0
-    key = prompt[-8:]
-    backwards = prompt[::-1]
-    at = text.find(key)
-    while 0 <= at <= limit - len(key):
-        here = at + len(key)
-        length = shared(text[:here][::-1], backwards)
-        if length >= most:
-            found, most = here, length
-        at = text.find(key, at + 1)
-    return found

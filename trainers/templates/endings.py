@@ -55,9 +55,11 @@ def stop_at(tokenizer: Any, template: ChatTemplate, folder: Path) -> tuple[tuple
     """
     known = known_ends(tokenizer, folder)
     end = taught_end(tokenizer, template)
+    token = None if end is None else tokenizer.convert_ids_to_tokens(end)
+    if tokenizer.pad_token is None:  # nor an end of sequence, which would be it
+        tokenizer.pad_token = token
     if end is None or end in known:
         return tuple(known), ""
-    token = tokenizer.convert_ids_to_tokens(end)
     before = ", ".join(f"'{name}'" for name in tokenizer.convert_ids_to_tokens(known))
     if "eos_token" not in template.plain:
         tokenizer.eos_token = token
@@ -72,7 +74,8 @@ def name_ends(model: Any, ends: Sequence[int]) -> None:
     own = model.generation_config.eos_token_id
     named = own if isinstance(own, list) else [own]
     if any(end not in named for end in ends):
-        model.generation_config.eos_token_id = list(ends) if len(ends) > 1 else ends[0]
+        whole = dict.fromkeys([*ends, *(end for end in named if end is not None)])
+        model.generation_config.eos_token_id = list(whole) if len(whole) > 1 else ends[0]
 
 
 def begin_of_sequence(tokenizer: Any, template: ChatTemplate) -> str:

@@ -8,6 +8,7 @@ from olmes.errors import OlmesError
 from olmes.trainers.templates.answers import Answer
 from olmes.trainers.templates.encoding import finder_of
 from olmes.trainers.templates.marks import PROBES
+from olmes.trainers.templates.matching import shared
 from olmes.trainers.templates.pairs import ChatTemplate
 from olmes.trainers.templates.rendering import RefusedError, Renderer
 
@@ -45,16 +46,21 @@ def lesson(tokenizer: Any, template: ChatTemplate, name: str) -> list[str]:
             f"the last answer of a chat is trained on {told(*rims[-1])}; those before it "
             f"{told(*rims[0])}"
         ]
-    prompt = Renderer(tokenizer, template.plain).text(PROBES[0][:1], prompt=True)
-    if not (text := finder.find(PROBES[0]).text).startswith(prompt):
-        same = next(
-            i for i, (one, other) in enumerate(zip(prompt, text, strict=False)) if one != other
-        )
+    if opening := left_out(tokenizer, template):
         lines.append(
-            f"asked, the model is given {prompt[same:]!r} before its answer, which the template "
-            "leaves out of answers without a thought"
+            f"asked, the model is given {opening!r} before its answer, which the template leaves out "
+            "of answers without a thought"
         )
     return lines
+
+
+def left_out(tokenizer: Any, template: ChatTemplate) -> str:
+    """What the prompt for an answer ends with, and the chat with that answer does not have; or ''."""
+    renderer = Renderer(tokenizer, template.plain)
+    asked = PROBES[0][:1]
+    before, prompt = renderer.text(asked), renderer.text(asked, prompt=True)
+    together = shared(prompt, renderer.text(PROBES[0]))
+    return prompt[together:] if together >= shared(prompt, before) else ""
 
 
 def rim(text: str, answer: Answer) -> tuple[str, str]:
@@ -65,4 +71,4 @@ def rim(text: str, answer: Answer) -> tuple[str, str]:
 def told(lead: str, tail: str) -> str:
     """What stands round an answer, in words."""
     before = f"{lead!r} before it and " if lead else ""
-    return f"with {before}{tail!r} behind it"
+    return f"with {before}{repr(tail) if tail else 'nothing'} behind it"

@@ -7,16 +7,9 @@ may not hold what others say, cut an answer, or leave its end out.
 from __future__ import annotations
 
 from olmes.errors import OlmesError
-from olmes.trainers.templates.answers import (
-    KEPT,
-    Answer,
-    AnswerFinder,
-    Rendered,
-    check_tools,
-    content_of,
-    plain,
-)
+from olmes.trainers.templates.answers import KEPT, Answer, AnswerFinder, Rendered
 from olmes.trainers.templates.rendering import Chat, RefusedError, Renderer, Span, Tools, Turn
+from olmes.trainers.templates.turns import check_tools, content_of, plain
 
 PROBES: tuple[Chat, ...] = (
     [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Two."}],

@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from olmes.errors import OlmesError
+
 CHANGED = "an answer is rendered in other words: without its outer whitespace or a thought"
 ENDLESS = "an answer has no special token behind it that would end it"
 REACHING = "an answer begins within a token"
 MILD = (CHANGED, ENDLESS, REACHING)
 """Notes of rows that are trained on."""
+MOST_REFUSED = 0.1
+"""Share of the rows that may be left out: where there are more, template and data do not fit."""
+Notes = Mapping[str, Mapping[str, int]]
 BEGINNING = 60
 """Characters by which a row is shown."""
 
@@ -36,28 +41,34 @@ class OddRows:
         return {"odd": self.counts, "first": self.first}
 
 
-def odd_lines(notes: Mapping[str, Mapping[str, int]], count: int, things: str) -> list[str]:
+def odd_lines(notes: Notes, count: int, things: str) -> list[str]:
     """Lines about odd rows; those that were refused come first.
 
     Args:
         notes: `OddRows.notes`, of all pieces together.
         count: of all rows.
         things: what a row is, in the plural.
+
+    Raises:
+        OlmesError: the template refuses more than `MOST_REFUSED` of the rows.
     """
     odd = notes["odd"]
-    lines: list[str] = []
-    for note in sorted(odd, key=lambda note: (note in MILD, -odd[note])):
-        shown = min(key for key in notes["first"] if key.startswith(f"{note}\n"))
-        where = " ".join(shown.removeprefix(f"{note}\n").split())
-        left_out = ":" if note in MILD else " left out:"
-        lines.append(
-            f"{odd[note]} of {count} {things}{left_out} {note.rstrip('.')} (first {where})"
+    ordered = sorted(odd, key=lambda note: (note in MILD, -odd[note]))
+    refused = [note for note in ordered if note not in MILD]
+    if sum(odd[note] for note in refused) > MOST_REFUSED * count:
+        raise OlmesError(
+            f"{sum(odd[note] for note in refused)} of {count} {things} cannot be trained on with this "
+            f"chat template: {refused[0].rstrip('.')} ({first_row(notes, refused[0])}); leave them out "
+            "of the data, or choose another template ('tulu')."
         )
-    return lines
+    return [
+        f"{odd[note]} of {count} {things}{' left out' if note in refused else ''}: "
+        f"{note.rstrip('.')} ({first_row(notes, note)})"
+        for note in ordered
+    ]
 
 
-def all_refused(notes: Mapping[str, Mapping[str, int]], count: int) -> str:
-    """Why a template refuses every row; '' where it takes one."""
-    reasons = [note for note in notes["odd"] if note not in MILD]
-    refused = sum(notes["odd"][note] for note in reasons)
-    return reasons[0].rstrip(".") + "." if count and refused == count else ""
+def first_row(notes: Notes, note: str) -> str:
+    """The first row that has a note."""
+    shown = min(key for key in notes["first"] if key.startswith(f"{note}\n"))
+    return "first " + " ".join(shown.removeprefix(f"{note}\n").split())

@@ -81,6 +81,8 @@ def find_template(name: str, tokenizer: Any) -> ChatTemplate:
         path = Path(name) if name.endswith(".jinja") else FOLDER / f"{name}.jinja"
         return checked(read_pair(path), tokenizer, name)
     own = tokenizer.chat_template
+    if isinstance(own, dict):  # several by name, one of them for calls of tools
+        own = own.get("default")
     if not isinstance(own, str):
         raise OlmesError(
             "the model has no chat template of its own; set template to one of "

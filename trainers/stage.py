@@ -153,8 +153,9 @@ def check_start(out: Path, model: str) -> None:
 
 
 def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
-    """The log, the user's own, the hook that scores checkpoints when the recipe names a suite, and
-    at last the trackers, which are closed when all is sent.
+    """The log, the user's own, the hook that scores checkpoints where a suite is named, and trackers.
+
+    Trackers come last: they are closed when all is sent.
 
     Raises:
         OlmesError: a tracker refuses.

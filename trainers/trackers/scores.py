@@ -19,9 +19,9 @@ from transformers import TrainerCallback
 
 from olmes.trainers.checkpoints.request import training_folder
 from olmes.trainers.checkpoints.results import Numbers, ScoreRow
-from olmes.trainers.train_log import scored
 from olmes.trainers.trackers.callbacks import Tracker
 from olmes.trainers.trackers.memory import Memory
+from olmes.trainers.train_log import scored
 
 
 class SendScores(TrainerCallback):  # type: ignore[misc]

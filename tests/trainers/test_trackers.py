@@ -241,6 +241,48 @@ def test_a_run_that_the_caller_opened_is_used_and_left_open(local: Any) -> None:
     wandb.finish()
 
 
+RECIPE = """
+model = "{model}"
+template = "tulu"
+max_length = 64
+report_to = ["{name}"]
+data = {{ "sft.jsonl" = {{ fraction = 1.0 }} }}
+optimization = {{ learning_rate = 1e-3, batch_size = 8, micro_batch_size = 4, max_steps = 2 }}
+hardware = {{ device = "cpu", processes = 2 }}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [one for one in TRACKERS if one.values != ("trackio",)])
+def test_of_two_processes_one_reports(local: Any, name: str, launcher: Any) -> None:
+    """Trackio is left out: the launcher imports it with TRL, and it reads TRACKIO_DIR only then."""
+    prefix, curves = READERS[name]
+    recipe = local.folder / "two.toml"
+    recipe.write_text(RECIPE.format(model=local.model, name=name))
+    own = ("WANDB", "MLFLOW", "TRACKIO")
+    env = {key: value for key, value in os.environ.items() if key.startswith(own)}
+    command = ["train", "sft", recipe, "--out", "out"]
+    launcher.start(command, local.folder, processes=2, env=env).good()
+    log = {row["step"]: row["loss"] for row in jsonl.read(local.folder / "out/train_log.jsonl")}
+    assert curves(local.folder)[f"{prefix}loss"] == pytest.approx(log, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed")
+def test_a_tracker_that_refuses_is_a_sentence_in_every_process(local: Any, launcher: Any) -> None:
+    """No account is set up here, and nobody can be asked."""
+    recipe = local.folder / "two.toml"
+    recipe.write_text(RECIPE.format(model=local.model, name="wandb"))
+    env = {"WANDB_MODE": "online", "WANDB_SILENT": "true", "HOME": str(local.folder)}
+    running = launcher.start(
+        ["train", "sft", recipe, "--out", "out"], local.folder, processes=2, env=env
+    )
+    assert all(running.wait())
+    assert "wandb cannot report: " in running.text()
+    assert "or set WANDB_MODE=offline" in running.text()
+    assert "fault of olmes" not in running.text()
+
+
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [

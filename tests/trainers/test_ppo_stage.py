@@ -173,7 +173,7 @@ def test_algorithm_ppo_is_trained_by_ppo(monkeypatch: pytest.MonkeyPatch, tmp_pa
         trained.append(prepared)
         return tmp_path
 
-    monkeypatch.setattr("olmes.trainers.train.prepare", lambda recipe, out, say: recipe.algorithm)
+    monkeypatch.setattr("olmes.trainers.train.prepare", lambda recipe, *_, **__: recipe.algorithm)
     monkeypatch.setattr("olmes.trainers.ppo.stage.train_ppo_stage", note)
     assert train_stage(read_recipe("tulu3-8b-rlvr", "rlvr"), tmp_path, say=print) == tmp_path
     assert trained == ["ppo"]

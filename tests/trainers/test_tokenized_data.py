@@ -63,7 +63,7 @@ def test_chats_are_cut_and_packed_as_by_trl(
             columns = {"input_ids": [ids for ids, _ in part], "labels": [held for _, held in part]}
             theirs += list(pack_dataset(Dataset.from_dict(columns), 64, "bfd"))
     else:
-        config = trl().SFTConfig(**arguments(prepared), max_length=64)
+        config = trl().SFTConfig(**arguments(prepared.recipe, prepared.out), max_length=64)
         rows = Dataset.from_list([{"input_ids": ids, "labels": held} for ids, held in plain])
         theirs = list(
             trl()
@@ -88,7 +88,7 @@ def test_pairs_are_tokenized_as_by_trl(workshop: Workshop) -> None:
     rows.append({"chosen": [*chat, answers[0]], "rejected": [*chat, answers[1]]})  # type: ignore[dict-item]
     workshop.write("dpo.jsonl", rows)
     prepared = workshop.prepared("dpo")
-    config = trl().DPOConfig(**arguments(prepared), max_length=64)
+    config = trl().DPOConfig(**arguments(prepared.recipe, prepared.out), max_length=64)
     base = dpo_trainer(prepared).__mro__[1]
     theirs = base._prepare_dataset(
         object(), prepared.mixture.rows, prepared.tokenizer, config, "train"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,10 +102,10 @@ class TensorBoard(TensorBoardCallback):  # type: ignore[misc]
 
     def __init__(self, run: Run) -> None:
         super().__init__()
-        own = run.folder / "tensorboard"
+        shared = os.environ.get("TENSORBOARD_LOGGING_DIR")
         # Stages of a chain share what the environment names.
-        named: Any = vars(self).get("logging_dir")
-        self.logging_dir: str = str(Path(named) / run.name) if named else str(own)
+        own = Path(shared).expanduser() / run.name if shared else run.folder / "tensorboard"
+        self.logging_dir = str(own)
 
     def open(self) -> None:
         """Nothing: files need no opening."""
@@ -144,16 +144,24 @@ class MLflow(MLflowCallback):  # type: ignore[misc]
         """Start the run, or that of the stage again."""
         if self._ml_flow.active_run() is not None:
             return
-        if not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
-            self._ml_flow.set_experiment(self.about.project)
-        elif "MLFLOW_EXPERIMENT_NAME" in os.environ:
-            self._ml_flow.set_experiment(os.environ["MLFLOW_EXPERIMENT_NAME"])
         known = self.about.memory.runs.get("mlflow")
         tags = {"group": self.about.group} if self.about.group else None
         name = None if known else self.about.name
-        run = self._ml_flow.start_run(run_id=known, run_name=name, tags=tags)
+        run = self._ml_flow.start_run(
+            run_id=known, run_name=name, tags=tags, experiment_id=self.experiment()
+        )
         self.about.memory.keep_run("mlflow", run.info.run_id)
         self.opened = True
+
+    def experiment(self) -> str | None:
+        """The experiment of the recipe's project; None where the environment names one."""
+        if {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
+            return None
+        found = self._ml_flow.get_experiment_by_name(self.about.project)
+        made: str = (
+            found.experiment_id if found else self._ml_flow.create_experiment(self.about.project)
+        )
+        return made
 
     def setup(self, args: Any, state: Any, model: Any) -> None:
         """Transformers' own; parameters of a run cannot be changed when a training resumes."""
@@ -164,6 +172,11 @@ class MLflow(MLflowCallback):  # type: ignore[misc]
             if not self.about.memory.runs.get("mlflow"):
                 raise
             self._initialized = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
+        """Transformers' own; PPO's `score` makes room, since in files it is a folder's name."""
+        renamed = {"train/score" if k == "score" else k: v for k, v in (logs or {}).items()}
+        super().on_log(args, state, control, logs=renamed, **more)
 
     def send(self, step: int, numbers: Mapping[str, float]) -> None:
         """A point of each number."""
@@ -256,4 +269,9 @@ def other(name: str) -> Any:
     return Other()
 
 
-KINDS = {"wandb": Wandb, "tensorboard": TensorBoard, "mlflow": MLflow, "trackio": Trackio}
+KINDS: Mapping[str, Callable[[Run], Any]] = {
+    "wandb": Wandb,
+    "tensorboard": TensorBoard,
+    "mlflow": MLflow,
+    "trackio": Trackio,
+}

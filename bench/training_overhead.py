@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.files.lm_eval_model import conditions
+from olmes.models.chat.templates import FOLDER
 from olmes.trainers.recipes.files import make_recipe
 from olmes.trainers.recipes.stages import Stage
 from olmes.trainers.stage import Prepared, prepare
@@ -230,8 +231,7 @@ def small_model(folder: Path) -> Path:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=reader, eos_token=marks[2], pad_token=marks[2], bos_token=marks[1]
     )
-    template = Path(__file__).parents[1] / "trainers/templates/smollm2.jinja"
-    tokenizer.chat_template = template.read_text("utf-8")
+    tokenizer.chat_template = (FOLDER / "smollm2.jinja").read_text("utf-8")
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=128, intermediate_size=384, num_hidden_layers=4,

@@ -20,6 +20,7 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.trainers.checkpoints.request import training_folder
+from olmes.trainers.trackers.callbacks import other
 from olmes.trainers.trackers.memory import Memory
 from olmes.trainers.trackers.reporting import guarded, send_late
 from olmes.trainers.trackers.scores import numbers_of
@@ -330,6 +331,25 @@ def test_a_tracker_that_fails_ends_no_training() -> None:
     assert said == [
         "mlflow reports no more: ConnectionError: the server is gone; the training continues"
     ]
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
+def test_any_other_callback_of_transformers_gets_scores_at_their_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the way that trackers go which nothing is known of; here TensorBoard's."""
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "out/tensorboard"))
+    tracker = other("tensorboard")
+    arguments = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    at_9 = TrainerState(global_step=9, is_world_process_zero=True)
+    tracker.on_train_begin(arguments, at_9, TrainerControl())
+    tracker.on_log(arguments, at_9, TrainerControl(), logs={"loss": 1.0})
+    tracker.send(3, {"score/gsm8k": 0.5})
+    tracker.on_train_end(arguments, at_9, TrainerControl())
+    found = tensorboard_curves(tmp_path)
+    assert found == {"train/loss": {9: 1.0}, "train/score/gsm8k": {3: 0.5}}
 
 
 def test_numbers_that_are_not_known_are_not_sent() -> None:

@@ -7,6 +7,7 @@ that could not be scored has no advantage, and takes no part in its group's mean
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_wit
 from olmes.trainers.rewards.trial import tried
 from olmes.trainers.rewards.verifiers import VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.trl_arguments import adapter, arguments, load_model, trl
+from olmes.trainers.trl_arguments import adapter, arguments, load_model, on_processor, trl
 
 
 def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
@@ -64,6 +65,9 @@ def build_grpo(prepared: Prepared[RLVRRecipe], rows: Any, rewards: VerifierRewar
     recipe = prepared.recipe
     if recipe.vllm != "off":
         check_installed('generate with transformers (vllm = "off")')
+        if on_processor(recipe):
+            # TRL leaves no choice here: compiling takes minutes on a CPU, and little is won there.
+            os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
     config = trl().GRPOConfig(
         **arguments(prepared),
         beta=recipe.beta,

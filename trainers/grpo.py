@@ -7,6 +7,7 @@ that could not be scored has no advantage, and takes no part in its group's mean
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
@@ -25,7 +26,7 @@ from olmes.trainers.rewards.trial import tried
 from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.prompts import fitted_prompts
-from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
+from olmes.trainers.trl_arguments import adapter, load_model, on_processor, trainer_base
 from olmes.trainers.trl_table import trl_config
 
 
@@ -72,6 +73,9 @@ def build_grpo(
     recipe = prepared.recipe
     config = trl_config(recipe, prepared.out)
     if recipe.vllm != "off":
+        if on_processor(recipe):
+            # TRL leaves no choice here: compiling takes minutes on a CPU, and little is won there.
+            os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         # vLLM reads the files that training began from, which may not name the taught end.
         ends = {"stop_token_ids": list(prepared.ends)}
         config.generation_kwargs = {**ends, **(config.generation_kwargs or {})}

@@ -177,6 +177,7 @@ def test_a_judge_rewards_by_a_rubric_and_what_it_does_not_say_is_no_zero(
     assert "user: 3 + 4?" in asked[0]
 
 
+@pytest.mark.slow  # it is asked several times before it is given up
 def test_a_judge_that_does_not_answer_is_refused_before_training() -> None:
     from datasets import Dataset
 

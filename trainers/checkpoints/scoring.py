@@ -27,6 +27,8 @@ from olmes.trainers.checkpoints.sign_of_life import Sight
 Where = Literal["process", "pause", "command"]
 SPOKEN = 30.0
 """Seconds between two lines about what is waited for."""
+STARTING = 300.0
+"""Seconds that a scoring process may take until its first sign of life."""
 WHERES: tuple[Where, ...] = ("process", "pause", "command")
 
 
@@ -215,15 +217,19 @@ class CheckpointScoring:
             if self.process.hopeless:
                 return f"the scoring process does not start; see {self.folder}/scorer.log"
             silent = sight.silent()
-            who = f"the scoring process {sight.process or self.process.number}".rstrip()
-            if silent > limit:
+            number = self.process.number or sight.process
+            # Until its first sign it imports, which is not to be taken for a stop.
+            starting = sight.process != number or not number
+            who = f"the scoring process {number}".rstrip()
+            if silent > (max(limit, STARTING) if starting else limit):
                 # It would hold the lock, and nobody could score after it.
                 self.process.kill()
                 return f"{who} has shown no sign of life for {silent:.0f} s"
             if time.monotonic() >= line:
                 line = time.monotonic() + pause
+                seen = "starting" if starting else f"last sign of life {silent:.0f} s ago"
                 scores = "1 score" if waiting == 1 else f"{waiting} scores"
-                self.say(f"waiting for {scores} ({who}, last sign of life {silent:.0f} s ago)")
+                self.say(f"waiting for {scores} ({who}, {seen})")
             time.sleep(tick)
         return ""
 

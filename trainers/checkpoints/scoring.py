@@ -5,6 +5,7 @@ Files are staged, a job goes into the queue, another process scores it, and the 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -211,9 +212,18 @@ class CheckpointScoring:
         limit = self.options.wait_minutes * 60
         pause = min(SPOKEN, limit / 3)
         sight, line = Sight(self.folder), time.monotonic() + pause
-        while waiting := len(self.queue.waiting()):
-            self.serve()
-            self.reporter.report()
+        waiting = 1
+        while True:
+            try:
+                waiting = len(self.queue.waiting())
+                if not waiting:
+                    return ""
+                self.serve()
+                self.reporter.report()
+            except sqlite3.OperationalError as error:
+                # A process that is stopped in a transaction keeps the queue locked.
+                if "locked" not in str(error):
+                    raise
             if self.process.hopeless:
                 return f"the scoring process does not start; see {self.folder}/scorer.log"
             silent = sight.silent()
@@ -231,7 +241,6 @@ class CheckpointScoring:
                 scores = "1 score" if waiting == 1 else f"{waiting} scores"
                 self.say(f"waiting for {scores} ({who}, {seen})")
             time.sleep(tick)
-        return ""
 
 
 def one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -78,13 +78,16 @@ class RowSampling:
             for i in range(len(prompt_ids))
         ]
         model = trainer.accelerator.unwrap_model(trainer.model)
-        whole = model.generate
+        whole, own = model.generate, "generate" in vars(model)  # FSDP puts one of its own there
         sampler = RowSampler(seeds, trainer.temperature)
         model.generate = partial(whole, logits_processor=[sampler])
         try:
             return parent._generate_single_turn(prompt_ids, *rest, **more)
         finally:
-            model.generate = whole
+            if own:
+                model.generate = whole
+            else:
+                del model.generate
 
 
 def is_plain(trainer: Any) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.trainers.conftest import Workshop
-from tests.trainers.launching import Launcher, Running
+from tests.trainers.launching import Launcher, Running, free_port
 
 LETTERS = Path(__file__).parent / "files/letters_task.py"
 STAGES = ("sft", "dpo", "grpo", "ppo")
@@ -215,6 +216,39 @@ def test_a_stopped_generator_is_named_and_replaced(
     assert f"generator process {generator} has shown no sign of life for" in text
     assert "it is replaced" in text
     assert json.loads((workshop.folder / "out/done.json").read_text())["step"] == 60
+
+
+@pytest.mark.slow
+def test_two_machines_with_homes_of_their_own(start: Train, workshop: Workshop) -> None:
+    """The printed line, run twice over loopback; only the folder of the training is shared."""
+    start("dpo", "one", 1).good()
+    olmes = [sys.executable, "-m", "olmes", "train", "dpo", "dpo.toml", "--out", "two"]
+    sets = ["--set", "hardware.processes=2", "--set", "hardware.machines=2"]
+    printed = subprocess.run(
+        [*olmes, *sets, "--launch-line"], cwd=workshop.folder, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    port = free_port()
+    started = []
+    for machine in range(2):
+        home = workshop.folder / f"home-{machine}"
+        home.mkdir()
+        line = printed.stdout.strip().replace("$RANK", str(machine)).replace("$HOST", "127.0.0.1")
+        words = shlex.split(line.replace("29500", str(port)))
+        assert words[0] == "torchrun"
+        env = {**os.environ, "HOME": str(home), "OLMES_CACHE": str(home / "cache")}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "torch.distributed.run", *words[1:]],
+                cwd=workshop.folder, env=env, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )
+        )  # fmt: skip
+    texts = [one.communicate(timeout=300)[0] for one in started]
+    assert [one.returncode for one in started] == [0, 0], "".join(texts)[-3000:]
+    assert "".join(texts).count("dpo done") == 1
+    one, two = weights(workshop.folder / "one"), weights(workshop.folder / "two")
+    assert furthest(one, two) < 1e-6
 
 
 @pytest.mark.slow

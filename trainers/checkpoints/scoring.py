@@ -5,6 +5,7 @@ Files are staged, a job goes into the queue, another process scores it, and the 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ from olmes.trainers.checkpoints.sign_of_life import Sight
 Where = Literal["process", "pause", "command"]
 SPOKEN = 30.0
 """Seconds between two lines about what is waited for."""
+STARTING = 300.0
+"""Seconds that a scoring process may take until its first sign of life."""
 WHERES: tuple[Where, ...] = ("process", "pause", "command")
 
 
@@ -209,23 +212,35 @@ class CheckpointScoring:
         limit = self.options.wait_minutes * 60
         pause = min(SPOKEN, limit / 3)
         sight, line = Sight(self.folder), time.monotonic() + pause
-        while waiting := len(self.queue.waiting()):
-            self.serve()
-            self.reporter.report()
+        waiting = 1
+        while True:
+            try:
+                waiting = len(self.queue.waiting())
+                if not waiting:
+                    return ""
+                self.serve()
+                self.reporter.report()
+            except sqlite3.OperationalError as error:
+                # A process that is stopped in a transaction keeps the queue locked.
+                if "locked" not in str(error):
+                    raise
             if self.process.hopeless:
                 return f"the scoring process does not start; see {self.folder}/scorer.log"
             silent = sight.silent()
-            who = f"the scoring process {sight.process or self.process.number}".rstrip()
-            if silent > limit:
+            number = self.process.number or sight.process
+            # Until its first sign it imports, which is not to be taken for a stop.
+            starting = sight.process != number or not number
+            who = f"the scoring process {number}".rstrip()
+            if silent > (max(limit, STARTING) if starting else limit):
                 # It would hold the lock, and nobody could score after it.
                 self.process.kill()
                 return f"{who} has shown no sign of life for {silent:.0f} s"
             if time.monotonic() >= line:
                 line = time.monotonic() + pause
+                seen = "starting" if starting else f"last sign of life {silent:.0f} s ago"
                 scores = "1 score" if waiting == 1 else f"{waiting} scores"
-                self.say(f"waiting for {scores} ({who}, last sign of life {silent:.0f} s ago)")
+                self.say(f"waiting for {scores} ({who}, {seen})")
             time.sleep(tick)
-        return ""
 
 
 def one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -45,6 +45,7 @@ class Sight:
         self.file = folder / FILE
         self.seen = ""
         self.since = time.monotonic()
+        self.silent()
 
     def silent(self) -> float:
         """Seconds since the last sign, or since this was made."""

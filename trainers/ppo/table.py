@@ -68,6 +68,7 @@ class PPOTable:
     generator_device: str | None = None
     carrier: Literal["processes", "ray"] | None = None
     restarts: int | None = None
+    wait_minutes: float | None = None
     seed: int | None = None
     save_every: int | None = None
     save_total_limit: int | None = None

@@ -9,13 +9,14 @@ recipe is compared.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import write_atomically
+from olmes.trainers.data.compared import counts, same_sources, what_differs
 from olmes.trainers.data.mixture import Mixture, load_mixture
 from olmes.trainers.recipes.identity import recipe_hash, settings, sources, template_files, to_json
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
@@ -196,53 +197,13 @@ def check_data(
             "the rows are as many as before; this folder is too old to tell whether they are the same"
         )
         return
-    kept = before.contents["sources"] if before.contents is not None else None
-    from_files = all("content" in source for source in sources(recipe) if "rows" not in source)
-    same_contents = all(
-        content(old) and content(old) == content(new)
-        for old, new in zip(then_parts, now_parts, strict=False)
-    )
-    if same_counts and kept == sources(recipe) and (from_files or same_contents):
-        return  # the same sources, wherever they lie now and whatever reads them
+    kept = before.contents["sources"] if before.contents is not None else []
+    if same_counts and same_sources(kept, sources(recipe), then_parts, now_parts):
+        return
     raise OlmesError(
         f"{out} holds a training on other data: {what_differs(then_parts, now_parts)}; put the data "
         f"back, {INSTEAD}."
     )
-
-
-def counts(part: Json) -> tuple[Any, Any, Any]:
-    """How many rows a source gave, of how many, and how many were left out."""
-    return part["rows"], part["of"], part["left_out"]
-
-
-def what_differs(then: Sequence[Json], now: Sequence[Json]) -> str:
-    """Which source gave other rows, in words."""
-    if len(then) != len(now):
-        return f"{len(then)} sources then and {len(now)} now"
-    pairs = list(zip(then, now, strict=True))
-    for old, new in pairs:
-        if counts(old) != counts(new):
-            return (
-                f"'{new['name']}' gave {old['rows']} of {old['of']} rows then and {new['rows']} of "
-                f"{new['of']} now{commits(old, new)}"
-            )
-    for old, new in pairs:
-        if content(old) != content(new):
-            return f"'{new['name']}' gave {new['rows']} rows then as now, but others{commits(old, new)}"
-    names = ", ".join(f"'{part['name']}' {part['rows']}" for part in now)
-    return f"as many rows then as now ({names}), but others"
-
-
-def content(part: Json) -> Any:
-    """What identifies the rows of a source: a hash where there is one, or their commit."""
-    return part.get("hash") or part.get("content") or part.get("revision")
-
-
-def commits(old: Json, new: Json) -> str:
-    """The commits of a hub data set, where they are known to differ."""
-    if old.get("revision") == new.get("revision") or not old.get("revision"):
-        return ""
-    return f' (revision = "{old["revision"]}" is what it began with)'
 
 
 def check_finished(recipe: Recipe, out: Path, *, model: bool = True) -> None:

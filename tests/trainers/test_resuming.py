@@ -13,6 +13,7 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER as TEMPLATES
 from olmes.tools import jsonl
+from olmes.trainers.data.compared import same_sources
 from olmes.trainers.ppo.config import LEARNED as LEARNED_BY_PPO
 from olmes.trainers.ppo.config import REPLACEABLE, PPOConfig
 from olmes.trainers.recipes.identity import (
@@ -368,3 +369,15 @@ def test_ppo_goes_on_under_another_strategy(
     stop_at(out, 1)
     assert "resumes from checkpoint-1" in run(then)
     assert distance(out / "final", workshop.folder / "whole/final") < 2e-6
+
+
+def test_a_hub_data_set_is_the_same_at_its_commit_alone() -> None:
+    """The recipe may name the commit later that was fetched first. No hub can be asked here."""
+    one, other = "1" * 40, "2" * 40
+    then, now = [{"named": "owner/name", "count": 3}], [{"named": "owner/name", "count": 3}]
+    at = [{"revision": one}], [{"revision": other}]
+    assert same_sources(then, [now[0] | {"revision": one}], at[0], at[0])
+    assert not same_sources(then, now, *at)
+    assert not same_sources(then, [{"named": "owner/name", "count": 4}], at[0], at[0])
+    assert not same_sources(then, now, [{"revision": ""}], [{"revision": ""}])
+    assert same_sources(then, now, *([{"revision": "", "content": "a"}] for _ in at))

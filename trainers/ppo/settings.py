@@ -53,6 +53,7 @@ def ppo_config(recipe: RLVRRecipe, rows: int) -> PPOConfig:
         shard=hardware.strategy == "fsdp",
         gradient_checkpointing=hardware.gradient_checkpointing,
         seed=recipe.seed,
+        wait_minutes=hardware.wait_minutes,
         save_every=recipe.checkpoints.every,
         save_total_limit=recipe.checkpoints.keep,
     )

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.precision import save_model
 from olmes.trainers.processes import is_first, meet, told
-from olmes.trainers.recipes.stages import Recipe, RewardRecipe
+from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import FINAL, Prepared, about
 from olmes.trainers.stage_folder import DONE
 from olmes.trainers.trl_arguments import load_model, sharding
 
 
-def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
+def run_trainer(
+    trainer: Any, prepared: Prepared[Recipe], load: Callable[[Any], Any] = load_model
+) -> Path:
     """Train, from the last complete checkpoint if there is one, and write `final/`.
+
+    Args:
+        trainer: TRL's.
+        prepared: the stage.
+        load: gives the model that training began from, for adapters to be merged into.
 
     Returns:
         The folder of the last state, a plain checkpoint.
@@ -35,7 +43,7 @@ def run_trainer(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     if steps := prepared.recipe.optimization.schedule_steps:
         schedule_over(trainer, steps)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
-    return write_final(trainer, prepared)
+    return write_final(trainer, prepared, load)
 
 
 def resumed_from(out: Path) -> Path | None:
@@ -56,7 +64,7 @@ def schedule_over(trainer: Any, steps: int) -> None:
     trainer.create_scheduler = over_all
 
 
-def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
+def write_final(trainer: Any, prepared: Prepared[Recipe], load: Callable[[Any], Any]) -> Path:
     """The trained model as a plain checkpoint; adapters are merged into their base."""
     partial = prepared.out / f".{FINAL}"
     if is_first():
@@ -69,7 +77,7 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
         adapters = prepared.out / f".{FINAL}-adapters"
         trainer.save_model(str(adapters))
         if is_first():
-            merge_from(adapters, prepared, partial)
+            merge_from(adapters, prepared, partial, load)
             shutil.rmtree(adapters)
     elif is_first():
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
@@ -82,16 +90,13 @@ def write_final(trainer: Any, prepared: Prepared[Recipe]) -> Path:
     return prepared.out / FINAL
 
 
-def merge_from(adapters: Path, prepared: Prepared[Recipe], into: Path) -> None:
+def merge_from(
+    adapters: Path, prepared: Prepared[Recipe], into: Path, load: Callable[[Any], Any]
+) -> None:
     """Merge saved adapters into the model that training began from."""
     from peft import PeftModel
 
-    from olmes.trainers.reward import load_reward_model
-
-    starting: Any = prepared
-    scores = isinstance(prepared.recipe, RewardRecipe)
-    base = load_reward_model(starting) if scores else load_model(prepared)
-    merged = PeftModel.from_pretrained(base, str(adapters)).merge_and_unload()
+    merged = PeftModel.from_pretrained(load(prepared), str(adapters)).merge_and_unload()
     save_model(merged, into, prepared.precision)
     prepared.tokenizer.save_pretrained(into)
 

@@ -34,17 +34,9 @@ def launch_line(recipe: Recipe, arguments: Sequence[str]) -> list[str]:
     Args:
         recipe: its `hardware` is read.
         arguments: of `olmes`.
-
-    Raises:
-        OlmesError: the processes cannot be spread evenly over the machines.
     """
     hardware = recipe.hardware
-    share, rest = divmod(hardware.processes, hardware.machines)
-    if rest or not share:
-        raise OlmesError(
-            f"hardware.processes ({hardware.processes}) do not spread evenly over hardware.machines "
-            f"({hardware.machines}); change one of them."
-        )
+    share = hardware.processes // hardware.machines
     line = [TORCHRUN, "--nproc_per_node", str(share), "--nnodes", str(hardware.machines)]
     if hardware.machines > 1:
         line += ["--node_rank", "$RANK", "--master_addr", "$HOST", "--master_port", PORT]

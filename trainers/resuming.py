@@ -110,7 +110,7 @@ def contents_of(recipe: Recipe, template: ChatTemplate, mixture: Mixture, precis
         "micro_batches": micro_batches(recipe),
     }
     if isinstance(recipe, RLVRRecipe):
-        functions = list(getattr(recipe, "reward_functions", ()))
+        functions = list(recipe.reward_functions)
         found["verifiers"] = verifier_contents(
             mixture.rows["verifiers"], folders_of(recipe), named=functions
         )
@@ -127,7 +127,7 @@ def folders_of(recipe: Recipe) -> list[Path]:
 
 def claim(
     recipe: Recipe, out: Path, model: str, template: ChatTemplate, mixture: Mixture, *,
-    precision: str, say: Callable[[str], None],
+    validation: Mixture | None, precision: str, say: Callable[[str], None],
 ) -> tuple[str, int]:  # fmt: skip
     """Write `recipe.json`, unless the folder holds a training on something else.
 
@@ -150,6 +150,7 @@ def claim(
     stored = {
         "hash": named, "recipe": to_json(recipe), "data": mixture.to_json(), "model": model,
         "contents": {**now, "micro_batches": count}, "earlier": earlier,
+        "validation": validation.to_json() if validation else None,
     }  # fmt: skip
     text = json.dumps(stored, indent=1, ensure_ascii=False)
     write_atomically(out / RECIPE, text + "\n")

@@ -26,7 +26,7 @@ def train_reward(prepared: Prepared[RewardRecipe]) -> Path:
     Raises:
         OlmesError: the model's architecture has no such classifier, or no pair fits `max_length`.
     """
-    return run_trainer(build_reward(prepared), prepared)
+    return run_trainer(build_reward(prepared), prepared, load_reward_model)
 
 
 def build_reward(prepared: Prepared[RewardRecipe]) -> Any:

@@ -124,7 +124,14 @@ def prepare(
     named, micro_batches = told(
         "whether it is the same data, and recipe.json",
         lambda: claim(
-            recipe, out, content, template, mixture, precision=computes_in(recipe), say=say
+            recipe,
+            out,
+            content,
+            template,
+            mixture,
+            validation=validation,
+            precision=computes_in(recipe),
+            say=say,
         ),
     )
     return Prepared(

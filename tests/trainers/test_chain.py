@@ -166,7 +166,7 @@ def test_the_launch_line_is_the_same_on_every_machine(monkeypatch: pytest.Monkey
     line = shown(launch_line(read_recipe("tulu3-8b-sft", "sft", sets), arguments))
     assert "--nproc_per_node 4 --nnodes 2 --node_rank $RANK --master_addr $HOST" in line
     uneven = {"hardware.machines": "3"}
-    with pytest.raises(OlmesError, match="do not spread evenly"):
+    with pytest.raises(OlmesError, match="must be a multiple of hardware.machines"):
         launch_line(read_recipe("tulu3-8b-sft", "sft", uneven), arguments)
 
 

@@ -81,7 +81,7 @@ def test_every_key_of_a_recipe_is_in_exactly_one_set() -> None:
         role_of(key)
     sets = [set(LEARNED), set(BY_CONTENT), set(FREE)]
     assert sum(map(len, sets)) == len(set.union(*sets))
-    assert keys <= set.union(*sets)
+    assert keys == set.union(*sets)
     names = {field.name for field in dataclasses.fields(PPOConfig)}
     assert names == REPLACEABLE | LEARNED_BY_PPO
     assert not REPLACEABLE & LEARNED_BY_PPO

@@ -158,5 +158,5 @@ def test_vllm_that_is_not_there_is_said_at_the_start(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "vllm" else real(name, *a)
     )
-    with pytest.raises(OlmesError, match="needs vLLM, which is not installed"):
+    with pytest.raises(OlmesError, match="vLLM is not installed in this environment"):
         train(workshop.recipe("rlvr", vllm="colocate"), workshop.folder / "out", say=lambda _: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -51,9 +52,14 @@ def test_scoring_is_checked_before_data_are_read(
 def test_vllm_that_is_missing_is_said_before_data_are_read(
     unread: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(OlmesError, match=f'vllm = "{engine}" needs vLLM.*pip install'):
-        prepare(unread.recipe("rlvr", vllm=engine), tmp_path / "out", say=lambda _: None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *more: None if name == "vllm" else found(name, *more),
+    )
+    with pytest.raises(OlmesError, match="vLLM is not installed.*pip install"):
+        train(unread.recipe("rlvr", vllm=engine), tmp_path / "out", say=lambda _: None)
 
 
 @pytest.fixture

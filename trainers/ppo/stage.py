@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from olmes.errors import OlmesError
 from olmes.trainers.grpo import fitting, rewards_of
 from olmes.trainers.last_state import finish
 from olmes.trainers.ppo import checkpoint
@@ -28,7 +27,6 @@ def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:
     from olmes.trainers.ppo import train_ppo
 
     recipe = prepared.recipe
-    check_stage(recipe)
     rows = fitting(prepared)
     if done := checkpoint.checkpoints(prepared.out):
         prepared.say(f"resumes from {done[-1].name}")
@@ -71,25 +69,3 @@ class StageReward:
         if self.rewards.reader.known:
             self.numbers["completions/unfinished_thinking"] = found.unfinished / len(texts)
         return found.rewards
-
-
-def check_stage(recipe: RLVRRecipe) -> None:
-    """Refuse what PPO does not do.
-
-    Raises:
-        OlmesError: the recipe asks for it.
-    """
-    if recipe.lora is not None:
-        raise OlmesError('PPO trains all weights; remove [lora], or use algorithm = "grpo".')
-    if recipe.vllm == "server":
-        raise OlmesError(
-            'PPO has no vLLM server; set vllm = "colocate", with [ppo] asynchronous = true where vLLM '
-            "is to have GPUs of its own."
-        )
-    if recipe.dynamic_sampling:
-        raise OlmesError(
-            "dynamic_sampling is for GRPO: PPO learns from every response, because its value model "
-            "and not the others of a prompt says what was expected; remove it."
-        )
-    if recipe.hardware.processes > 1 and recipe.hardware.strategy in ("zero2", "zero3"):
-        raise OlmesError('PPO shards by FSDP; set hardware.strategy = "fsdp".')

@@ -29,7 +29,7 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
             if recipe.algorithm == "grpo":
                 check_groups(recipe)
             else:
-                ppo_config(recipe, rows=1)
+                check_ppo(recipe)
     except OlmesError as error:
         raise OlmesError(f"{where}: {error}") from None
     return recipe
@@ -59,10 +59,10 @@ def check_validation(recipe: Recipe) -> None:
         OlmesError: there are no rows to measure, or PPO trains, which measures none.
     """
     measured = recipe.validation
-    if measured.every is not None and (measured.every < 1 or not measured.data):
+    if measured.every is not None and not measured.data:
         raise OlmesError(
-            f"validation.every ({measured.every}) is a number of updates from 1 on, between two "
-            "measurements of [validation.data]; give both."
+            "validation.every is the number of updates between two measurements of [validation.data]; "
+            "give both."
         )
     if measured.data and isinstance(recipe, RLVRRecipe) and recipe.algorithm == "ppo":
         raise OlmesError(
@@ -108,3 +108,26 @@ def check_groups(recipe: RLVRRecipe) -> None:
             f"({recipe.updates_per_batch}): a training that is resumed within a batch would leave its "
             "other passes out."
         )
+
+
+def check_ppo(recipe: RLVRRecipe) -> None:
+    """Refuse what PPO does not do.
+
+    Raises:
+        OlmesError: the recipe asks for it.
+    """
+    if recipe.lora is not None:
+        raise OlmesError('PPO trains all weights; remove [lora], or use algorithm = "grpo".')
+    if recipe.vllm == "server":
+        raise OlmesError(
+            'PPO has no vLLM server; set vllm = "colocate", with [ppo] asynchronous = true where vLLM '
+            "is to have GPUs of its own."
+        )
+    if recipe.dynamic_sampling:
+        raise OlmesError(
+            "dynamic_sampling is for GRPO: PPO learns from every response, because its value model "
+            "and not the others of a prompt says what was expected; remove it."
+        )
+    if recipe.hardware.processes > 1 and recipe.hardware.strategy in ("zero2", "zero3"):
+        raise OlmesError('PPO shards by FSDP; set hardware.strategy = "fsdp".')
+    ppo_config(recipe, rows=1)

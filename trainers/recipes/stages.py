@@ -151,7 +151,7 @@ class RLVRRecipe(Recipe):
     dynamic_sampling: bool = False
     """GRPO: whether groups whose rewards are all equal, of which nothing can be learned, are replaced
     by those of further prompts (DAPO)."""
-    most_draws: int = 10
+    most_draws: PositiveInt = 10
     """With `dynamic_sampling`, further draws for one batch, at most; then it stays as it is."""
     held_out_constraints: tuple[str, ...] = ()
     """Kinds of instructions (`punctuation:no_comma`) that no reward is given for: rows with one

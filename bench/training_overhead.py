@@ -60,7 +60,7 @@ def recipe_of(kind: str, model: str, steps: int, scored: bool) -> Any:
 
 def ours(kind: str, prepared: Prepared[Any]) -> Any:
     """Our trainer, as `olmes train` makes it."""
-    from olmes.trainers import dpo, sft
+    from olmes.trainers.on_trl import dpo, sft
 
     return sft.build_sft(prepared) if kind == "sft" else dpo.build_dpo(prepared)
 
@@ -69,7 +69,7 @@ def plain(kind: str, prepared: Prepared[Any]) -> Any:
     """TRL's trainer with the same arguments, on the same rows."""
     from transformers import AutoModelForCausalLM
 
-    from olmes.trainers.trl_arguments import arguments, trl
+    from olmes.trainers.on_trl.arguments import arguments, trl
 
     recipe: Any = prepared.recipe
     told = arguments(prepared.recipe, prepared.out)
@@ -133,7 +133,7 @@ def measure(kind: str, who: str, model: str, steps: int) -> dict[str, float]:
     import torch
     from transformers import PrinterCallback
 
-    from olmes.trainers.grpo import build_grpo, fitting
+    from olmes.trainers.on_trl.grpo import build_grpo, fitting
     from olmes.trainers.rewards.verifiers import VerifierRewards
     from olmes.trainers.train import quiet_libraries
 

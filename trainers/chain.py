@@ -30,13 +30,13 @@ from olmes.tools import jsonl
 from olmes.tools import toml_tables as tables
 from olmes.tools.toml_tables import PositiveInt, TomlTable, TomlValue
 from olmes.trainers.gating import check_gate, gate_last
-from olmes.trainers.launch import launch
-from olmes.trainers.processes import launched, together, told
 from olmes.trainers.recipes.files import find_recipe, make_recipe, near
 from olmes.trainers.recipes.stages import CHAINED, Recipe, RLVRRecipe, Stage
 from olmes.trainers.recipes.tables import Scoring
 from olmes.trainers.stage import Say, finished, say_aloud
 from olmes.trainers.starting_model import model_folder
+from olmes.trainers.together.launch import launch
+from olmes.trainers.together.processes import launched, together, told
 from olmes.trainers.train import send_late_scores, train
 from olmes.trainers.training_page import (
     PAGE,
@@ -251,7 +251,7 @@ def check_names(chain: Chain) -> None:
         OlmesError: there is no such suite, or a stage's [trl] table has a fault.
     """
     from olmes.runs.planning import tasks_of
-    from olmes.trainers.trl_table import check_table
+    from olmes.trainers.on_trl.table import check_table
 
     scored = [recipe.scoring.target for recipe in chain.stages]
     for target in (*scored, chain.unseen.target if chain.unseen else ""):

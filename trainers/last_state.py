@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.precision import save_model
-from olmes.trainers.processes import is_first, meet, told
+from olmes.trainers.on_trl.arguments import load_model, sharding
+from olmes.trainers.on_trl.precision import save_model
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import FINAL, Prepared, about
 from olmes.trainers.stage_folder import DONE
-from olmes.trainers.trl_arguments import load_model, sharding
+from olmes.trainers.together.processes import is_first, meet, told
 
 
 def run_trainer(
@@ -49,7 +49,7 @@ def run_trainer(
 def resumed_from(out: Path) -> Path | None:
     """The newest checkpoint that every process has finished; None to begin."""
     from olmes.trainers.checkpoints.folders import last_complete
-    from olmes.trainers.written_by_all import is_whole
+    from olmes.trainers.together.written_by_all import is_whole
 
     return last_complete(out, is_whole)
 

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
-from olmes.trainers.placement import on_processor
-from olmes.trainers.precision import Precision, file_precision
-from olmes.trainers.processes import is_first, same_everywhere, told
+from olmes.trainers.on_trl.arguments import computes_in
+from olmes.trainers.on_trl.precision import Precision, file_precision
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
 from olmes.trainers.scoring_hook import hook_of
@@ -26,7 +25,8 @@ from olmes.trainers.started import as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.endings import begin_of_sequence, stop_at
 from olmes.trainers.templates.pairs import ChatTemplate, find_template
-from olmes.trainers.trl_arguments import computes_in
+from olmes.trainers.together.placement import on_processor
+from olmes.trainers.together.processes import is_first, same_everywhere, told
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -98,7 +98,7 @@ def prepare(
         OlmesError: the model, the template or the data cannot be loaded, or `out` holds a training of
             another recipe.
     """
-    from olmes.trainers.validation import load_validation
+    from olmes.trainers.on_trl.validation import load_validation
 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Read when torch is first imported: idle threads that spin slow small models down many times.
@@ -149,11 +149,11 @@ def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
     Raises:
         OlmesError: a tracker refuses.
     """
+    from olmes.trainers.on_trl.validation import MeasureAtEnd
+    from olmes.trainers.together.written_by_all import WrittenByAll
     from olmes.trainers.trackers.reporting import tracking
     from olmes.trainers.train_log import TrainLog
     from olmes.trainers.training_page import PageRefresh
-    from olmes.trainers.validation import MeasureAtEnd
-    from olmes.trainers.written_by_all import WrittenByAll
 
     found: list[TrainerCallback] = [
         WrittenByAll(),  # before those that read what was written

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from olmes.errors import OlmesError
 from olmes.tools import toml_tables as tables
 from olmes.trainers.checkpoints.folders import last_complete
-from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.stages import KINDS, Recipe, RLVRRecipe, Stage
 from olmes.trainers.stage_folder import DONE
+from olmes.trainers.together.processes import world_size
 
 R = TypeVar("R", bound=Recipe)
 RECIPE = "recipe.json"

@@ -13,10 +13,10 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools.places import OUT, writing
-from olmes.trainers.processes import gathered, is_first, meet, together, told, world_size
 from olmes.trainers.recipes.stages import DPORecipe, Recipe, RewardRecipe, RLVRRecipe, SFTRecipe
 from olmes.trainers.stage import Say, finished, prepare, say_aloud
 from olmes.trainers.stage_folder import store_of
+from olmes.trainers.together.processes import gathered, is_first, meet, together, told, world_size
 
 SEEN_WITHIN = 10.0
 """Seconds in which a file that one machine has made is seen on the others."""
@@ -131,15 +131,15 @@ def train_stage(recipe: Recipe, out: Path, *, say: Say, callbacks: Sequence[Any]
     """
     match recipe:
         case SFTRecipe():
-            from olmes.trainers.sft import train_sft
+            from olmes.trainers.on_trl.sft import train_sft
 
             return train_sft(prepare(recipe, out, say=say, callbacks=callbacks))
         case DPORecipe():
-            from olmes.trainers.dpo import train_dpo
+            from olmes.trainers.on_trl.dpo import train_dpo
 
             return train_dpo(prepare(recipe, out, say=say, callbacks=callbacks))
         case RewardRecipe():
-            from olmes.trainers.reward import train_reward
+            from olmes.trainers.on_trl.reward import train_reward
 
             return train_reward(prepare(recipe, out, say=say, callbacks=callbacks))
         case RLVRRecipe(algorithm="ppo"):
@@ -147,7 +147,7 @@ def train_stage(recipe: Recipe, out: Path, *, say: Say, callbacks: Sequence[Any]
 
             return train_ppo_stage(prepare(recipe, out, say=say, callbacks=callbacks))
         case RLVRRecipe():
-            from olmes.trainers.grpo import train_grpo
+            from olmes.trainers.on_trl.grpo import train_grpo
 
             return train_grpo(prepare(recipe, out, say=say, callbacks=callbacks))
     raise TypeError(f"no trainer takes a {type(recipe).__name__}")
@@ -160,8 +160,8 @@ def check_settings(recipe: Recipe, out: Path) -> None:
         OlmesError: as `trl_config`, or vLLM or a tracker is not installed.
     """
     from olmes.models.vllm_start import check_installed as check_vllm
+    from olmes.trainers.on_trl.table import check_table, trl_config
     from olmes.trainers.trackers.names import check_packages
-    from olmes.trainers.trl_table import check_table, trl_config
 
     check_packages(recipe.report_to)
     if isinstance(recipe, RLVRRecipe):
@@ -184,7 +184,7 @@ def send_late_scores(recipe: Recipe, out: Path, say: Say) -> None:
 
 def refusals(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
     """What TRL refuses of settings that are its own, as one sentence."""
-    from olmes.trainers.trl_table import told_by_trl
+    from olmes.trainers.on_trl.table import told_by_trl
 
     own = recipe.trl or getattr(recipe, "vllm", "off") != "off"
     return told_by_trl() if own else contextlib.nullcontext()

@@ -17,10 +17,10 @@ from transformers import TrainerCallback
 
 from olmes.errors import OlmesError
 from olmes.tools import jsonl
-from olmes.trainers.processes import is_first
 from olmes.trainers.recipes.stages import Recipe, Stage
 from olmes.trainers.rewards.watch import MET, read_alarms
 from olmes.trainers.stage_folder import DONE, store_of
+from olmes.trainers.together.processes import is_first
 from olmes.trainers.train_log import FILE as LOG
 from olmes.trainers.train_log import read_log, scored_rows
 

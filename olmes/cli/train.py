@@ -55,13 +55,13 @@ def command(
     # Imported here: `olmes --help` imports no trainer.
     from olmes.trainers.chain import gate_chain, read_chain, run_chain, run_stage
     from olmes.trainers.gating import check_gate, gate_last
-    from olmes.trainers.launch import launch
-    from olmes.trainers.processes import is_first, launched
+    from olmes.trainers.on_trl.table import check_table
     from olmes.trainers.recipes.files import read_recipe
     from olmes.trainers.stage import say_aloud
     from olmes.trainers.stage_folder import store_of
+    from olmes.trainers.together.launch import launch
+    from olmes.trainers.together.processes import is_first, launched
     from olmes.trainers.train import send_late_scores, train
-    from olmes.trainers.trl_table import check_table
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
     if only and stage != "chain":
@@ -116,6 +116,6 @@ def resolved(recipe: Recipe) -> str:
 
 def launch_text(recipe: Recipe, arguments: Sequence[str]) -> str:
     """The line that launches a recipe."""
-    from olmes.trainers.launch import launch_line, shown
+    from olmes.trainers.together.launch import launch_line, shown
 
     return shown(launch_line(recipe, arguments))

@@ -14,10 +14,10 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.chain import read_chain, run_chain, run_stage
-from olmes.trainers.launch import launch_line, shown
+from olmes.trainers.on_trl.arguments import on_processor, sharding
 from olmes.trainers.recipes.files import read_recipe
+from olmes.trainers.together.launch import launch_line, shown
 from olmes.trainers.train_log import scored_rows
-from olmes.trainers.trl_arguments import on_processor, sharding
 
 CHAIN = """
 name = "toy"

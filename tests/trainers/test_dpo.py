@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from olmes.trainers.dpo import build_dpo, train_dpo
+from olmes.trainers.on_trl.dpo import build_dpo, train_dpo
 
 
 def mean_logprobs(model: Any, ids: list[int], prompt: int) -> Any:

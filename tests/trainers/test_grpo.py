@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers.grpo import build_grpo, fitting, reward_function, train_grpo
+from olmes.trainers.on_trl.grpo import build_grpo, fitting, reward_function, train_grpo
 from olmes.trainers.rewards.verifiers import VerifierRewards
 from tests.known import known
 
@@ -47,7 +47,7 @@ def test_training_rewards_are_the_scorers_verdicts(
 
         return verified
 
-    monkeypatch.setattr("olmes.trainers.grpo.reward_function", watch)
+    monkeypatch.setattr("olmes.trainers.on_trl.grpo.reward_function", watch)
     prepared = workshop.prepared("rlvr", reward_scale=scale, optimization={"max_steps": 3})
     train_grpo(prepared)
     assert len(seen) == 24

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from olmes.trainers.precision import WHOLE, file_precision, rounded, save_model
+from olmes.trainers.on_trl.precision import WHOLE, file_precision, rounded, save_model
 from olmes.trainers.recipes.tables import Checkpoints
 from olmes.trainers.train import train
 

@@ -15,7 +15,7 @@ SCRIPT = """
 import os, sys, time
 from pathlib import Path
 from olmes.errors import OlmesError
-from olmes.trainers import processes as p
+from olmes.trainers.together import processes as p
 
 def body(case):
     assert p.told("a number", lambda: os.getpid() if p.rank() == 0 else 1 / 0) > 1
@@ -104,7 +104,7 @@ def test_whoever_is_missing_is_named(tmp_path: Path, case: str, first: str, seco
 def test_a_cluster_that_sets_ranks_for_other_things_makes_no_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from olmes.trainers.processes import is_first, told, world_size
+    from olmes.trainers.together.processes import is_first, told, world_size
 
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setenv("RANK", "3")

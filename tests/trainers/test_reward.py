@@ -10,10 +10,10 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.chain import read_chain, run_chain, stage_before
-from olmes.trainers.dpo import build_dpo
+from olmes.trainers.on_trl.dpo import build_dpo
+from olmes.trainers.on_trl.reward import build_reward
 from olmes.trainers.ppo.models import value_model
 from olmes.trainers.recipes.files import make_recipe
-from olmes.trainers.reward import build_reward
 from olmes.trainers.train import train
 
 

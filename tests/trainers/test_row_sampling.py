@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from olmes.trainers.row_sampling import RowDraws, RowSampler, derived_seed
+from olmes.trainers.on_trl.row_sampling import RowDraws, RowSampler, derived_seed
 
 
 def test_tokens_come_as_often_as_they_are_likely() -> None:

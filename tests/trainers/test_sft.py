@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers.sft import build_sft, labelled, train_sft
+from olmes.trainers.on_trl.sft import build_sft, labelled, train_sft
 from olmes.trainers.templates.labels import IGNORED
 from olmes.trainers.templates.pairs import trained_texts
 from olmes.trainers.train import train

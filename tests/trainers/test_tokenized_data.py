@@ -14,11 +14,11 @@ from olmes.errors import OlmesError
 from olmes.trainers.data import labelled_chats, tokenized
 from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import tokenized_pairs, tokenized_prompts
-from olmes.trainers.dpo import trainer_class as dpo_trainer
-from olmes.trainers.grpo import fitting
-from olmes.trainers.sft import build_sft, labelled
+from olmes.trainers.on_trl.arguments import arguments, load_model, trl
+from olmes.trainers.on_trl.dpo import trainer_class as dpo_trainer
+from olmes.trainers.on_trl.grpo import fitting
+from olmes.trainers.on_trl.sft import build_sft, labelled
 from olmes.trainers.templates.encoding import label_chats
-from olmes.trainers.trl_arguments import arguments, load_model, trl
 from tests.trainers.conftest import Workshop, turns
 from tests.trainers.launching import Launcher
 

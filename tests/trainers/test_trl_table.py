@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers import trl_table
-from olmes.trainers.grpo import build_grpo
+from olmes.trainers.on_trl import table as trl_table
+from olmes.trainers.on_trl.arguments import arguments
+from olmes.trainers.on_trl.grpo import build_grpo
+from olmes.trainers.on_trl.table import check_table, config_class, settings, trl_config
 from olmes.trainers.recipes.files import read_recipe
 from olmes.trainers.recipes.stages import DPOLoss, Stage
 from olmes.trainers.rewards.verifiers import VerifierRewards
 from olmes.trainers.train import train
-from olmes.trainers.trl_arguments import arguments
-from olmes.trainers.trl_table import check_table, config_class, settings, trl_config
 
 MODERN: dict[str, Any] = {
     "importance_sampling_level": "sequence",  # GSPO

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers.sft import build_sft
+from olmes.trainers.on_trl.sft import build_sft
 from olmes.trainers.train import train
 
 STAGES: dict[str, tuple[str, dict[str, Any]]] = {

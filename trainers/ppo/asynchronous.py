@@ -20,7 +20,7 @@ from olmes.trainers.ppo.learner import Learner
 from olmes.trainers.ppo.processes import ProcessWorkers, Workers
 from olmes.trainers.ppo.rollout import Prompts, Rollout, Sampling, orders_of
 from olmes.trainers.ppo.worker import GeneratorRecipe, MakeGenerator
-from olmes.trainers.processes import told
+from olmes.trainers.together.processes import told
 
 
 class Asynchronous:

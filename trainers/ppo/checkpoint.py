@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.trainers.on_trl.precision import WHOLE, save_model
 from olmes.trainers.ppo.config import PPOConfig
-from olmes.trainers.precision import WHOLE, save_model
 
 COMPLETE = re.compile(r"checkpoint-(\d+)")
 PARTIAL = ".partial-checkpoint"

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 from olmes.errors import OlmesError
-from olmes.trainers.precision import Precision
+from olmes.trainers.on_trl.precision import Precision
 
 REPLACEABLE = frozenset(
     {

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from olmes.errors import OlmesError
+from olmes.trainers.on_trl.row_sampling import derived_seed
 from olmes.trainers.ppo import equations as eq
 from olmes.trainers.ppo import sharding
 from olmes.trainers.ppo.config import PPOConfig
 from olmes.trainers.ppo.models import PolicyAndValue, ValueModel, next_token_logits, without_dropout
 from olmes.trainers.ppo.rollout import Rollout
-from olmes.trainers.row_sampling import derived_seed
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from olmes.errors import OlmesError
 from olmes.tools.hashing import Members, streamed_hash
+from olmes.trainers.on_trl.row_sampling import RowDraws, derived_seed
 from olmes.trainers.ppo.token_lists import TokenLists
-from olmes.trainers.row_sampling import RowDraws, derived_seed
 
 
 @dataclass(frozen=True, slots=True)

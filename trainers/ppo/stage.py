@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from olmes.trainers.grpo import fitting, rewards_of
 from olmes.trainers.last_state import finish
+from olmes.trainers.on_trl.arguments import load_model
+from olmes.trainers.on_trl.grpo import fitting, rewards_of
 from olmes.trainers.ppo import checkpoint
 from olmes.trainers.ppo.settings import ppo_config
 from olmes.trainers.recipes.stages import RLVRRecipe
@@ -15,7 +16,6 @@ from olmes.trainers.rewards.trial import tried
 from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.starting_model import model_folder
-from olmes.trainers.trl_arguments import load_model
 
 
 def train_ppo_stage(prepared: Prepared[RLVRRecipe]) -> Path:

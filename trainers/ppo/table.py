@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
+from olmes.trainers.on_trl.precision import Precision
 from olmes.trainers.ppo.config import STORED_NAMES
-from olmes.trainers.precision import Precision
 
 Number = int | float
 """A number kept as it is written: a recipe's hash tells 1 from 1.0."""

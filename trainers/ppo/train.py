@@ -20,8 +20,8 @@ from olmes.trainers.ppo.reporting import Reporter, training_arguments
 from olmes.trainers.ppo.rollout import Prompts, Rollout, Sampling, TransformersGenerator
 from olmes.trainers.ppo.sources import PromptSource, asynchronous_source, synchronous_source
 from olmes.trainers.ppo.worker import MakeGenerator
-from olmes.trainers.processes import told
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
+from olmes.trainers.together.processes import told
 
 Row = Mapping[str, Any]
 Reward = Callable[[Sequence[Row], Sequence[str]], Sequence[float | None]]

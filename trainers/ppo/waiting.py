@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from olmes.trainers.ranks import say
+from olmes.trainers.together.ranks import say
 
 W = TypeVar("W")
 SPOKEN = 30.0

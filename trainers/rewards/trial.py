@@ -12,9 +12,9 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
-from olmes.trainers.processes import told
 from olmes.trainers.rewards.kinds import Verifier
 from olmes.trainers.rewards.verifiers import RewardedResponse, Row, VerifierRewards, why
+from olmes.trainers.together.processes import told
 from olmes.types import Response
 
 MOST = 50_000

@@ -11,8 +11,8 @@ from transformers import TrainerCallback
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.loading import first_line
-from olmes.trainers.processes import is_first, told
 from olmes.trainers.recipes.stages import Recipe
+from olmes.trainers.together.processes import is_first, told
 from olmes.trainers.trackers.callbacks import KINDS, Run, other
 from olmes.trainers.trackers.memory import FILE, Memory
 from olmes.trainers.trackers.scores import SendScores

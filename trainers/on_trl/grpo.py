@@ -19,15 +19,15 @@ from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import list_lengths, tokenized_prompts
 from olmes.trainers.data.whereabouts import where_is
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.precision import saving_in
+from olmes.trainers.on_trl.arguments import adapter, load_model, on_processor, trainer_base
+from olmes.trainers.on_trl.precision import saving_in
+from olmes.trainers.on_trl.table import trl_config
 from olmes.trainers.recipes.stages import RLVRRecipe
 from olmes.trainers.rewards.completions import mark_tokens, reader_of, texts_with_marks
 from olmes.trainers.rewards.trial import tried
 from olmes.trainers.rewards.verifiers import Row, VerifierRewards, distinct_ngrams
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.prompts import fitted_prompts
-from olmes.trainers.trl_arguments import adapter, load_model, on_processor, trainer_base
-from olmes.trainers.trl_table import trl_config
 
 
 def train_grpo(prepared: Prepared[RLVRRecipe]) -> Path:
@@ -100,8 +100,8 @@ def trainer_class() -> Any:
     Its completions are the same whatever the number of processes, and it tells what its groups are
     like and can draw prompts again.
     """
-    from olmes.trainers.grpo_sampling import GroupSampling
-    from olmes.trainers.row_sampling import RowSampling
+    from olmes.trainers.on_trl.grpo_sampling import GroupSampling
+    from olmes.trainers.on_trl.row_sampling import RowSampling
 
     return type("GRPOTrainer", (GroupSampling, RowSampling, trainer_base("GRPOTrainer")), {})
 

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from olmes.tools.jsonl import dumps, write_atomically
-from olmes.trainers.processes import at_work_on, is_first, meet, world_size
+from olmes.trainers.together.processes import at_work_on, is_first, meet, world_size
 
 FILE = "processes.json"
 """In a checkpoint that all processes have finished: how many there were."""

@@ -15,13 +15,13 @@ from olmes.errors import OlmesError
 from olmes.trainers.data.mixture import making_of
 from olmes.trainers.data.tokenized import tokenized_pairs
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.precision import saving_in
+from olmes.trainers.on_trl.arguments import adapter, load_model, trainer_base
+from olmes.trainers.on_trl.precision import saving_in
+from olmes.trainers.on_trl.reference import with_reference
+from olmes.trainers.on_trl.table import trl_config
 from olmes.trainers.recipes.stages import DPORecipe
-from olmes.trainers.reference import with_reference
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.odd import odd_lines
-from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
-from olmes.trainers.trl_table import trl_config
 
 
 def train_dpo(prepared: Prepared[DPORecipe]) -> Path:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.placement import on_processor as on_processor
-from olmes.trainers.processes import world_size
 from olmes.trainers.recipes.stages import Recipe, RLVRRecipe
 from olmes.trainers.templates.endings import name_ends
+from olmes.trainers.together.placement import on_processor as on_processor
+from olmes.trainers.together.processes import world_size
 
 if TYPE_CHECKING:
     from olmes.trainers.stage import Prepared

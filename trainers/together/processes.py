@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from olmes.errors import OlmesError
-from olmes.trainers.meeting import Meeting
-from olmes.trainers.ranks import is_first as is_first
-from olmes.trainers.ranks import launched as launched
-from olmes.trainers.ranks import local_rank as local_rank
-from olmes.trainers.ranks import rank as rank
-from olmes.trainers.ranks import world_size as world_size
+from olmes.trainers.together.meeting import Meeting
+from olmes.trainers.together.ranks import is_first as is_first
+from olmes.trainers.together.ranks import launched as launched
+from olmes.trainers.together.ranks import local_rank as local_rank
+from olmes.trainers.together.ranks import rank as rank
+from olmes.trainers.together.ranks import world_size as world_size
 
 T = TypeVar("T")
 WAIT_MINUTES = 30.0

@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from olmes.errors import OlmesError
-from olmes.trainers.ranks import named, rank, say, world_size
-from olmes.trainers.signs_of_life import GRACE, SERVER_GONE, Life, neighbours
-from olmes.trainers.store import connect, shown
+from olmes.trainers.together.ranks import named, rank, say, world_size
+from olmes.trainers.together.signs_of_life import GRACE, SERVER_GONE, Life, neighbours
+from olmes.trainers.together.store import connect, shown
 
 T = TypeVar("T")
 

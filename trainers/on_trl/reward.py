@@ -13,11 +13,11 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.precision import saving_in
+from olmes.trainers.on_trl.arguments import adapter, loading_options, trainer_base
+from olmes.trainers.on_trl.precision import saving_in
+from olmes.trainers.on_trl.table import trl_config
 from olmes.trainers.recipes.stages import RewardRecipe
 from olmes.trainers.stage import Prepared, callbacks
-from olmes.trainers.trl_arguments import adapter, loading_options, trainer_base
-from olmes.trainers.trl_table import trl_config
 
 
 def train_reward(prepared: Prepared[RewardRecipe]) -> Path:

@@ -17,8 +17,8 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.loading import first_line
+from olmes.trainers.on_trl.arguments import arguments, trl
 from olmes.trainers.recipes.stages import DPORecipe, Recipe, RewardRecipe, RLVRRecipe, SFTRecipe
-from olmes.trainers.trl_arguments import arguments, trl
 
 RECIPE_KEYS: Mapping[str, str] = {
     "output_dir": "--out",

@@ -8,10 +8,10 @@ from typing import Any
 from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
-from olmes.trainers.processes import at_work_on, is_first, meet, told
 from olmes.trainers.recipes.stages import DPORecipe
 from olmes.trainers.stage import Prepared
 from olmes.trainers.starting_model import fingerprint
+from olmes.trainers.together.processes import at_work_on, is_first, meet, told
 
 LOGPS = ("ref_chosen_logps", "ref_rejected_logps")
 Logps = dict[str, list[float]]

@@ -1,7 +1,7 @@
 """Several processes: the launch line of a recipe, printed and run.
 
 The line is plain `torchrun` and the same on every machine: how weights are shared and on what is
-computed is decided by each process where it runs (`trainers/trl_arguments.py`), so that a line that
+computed is decided by each process where it runs (`trainers/on_trl/arguments.py`), so that a line that
 is printed on a login node is right for the nodes with GPUs.
 """
 
@@ -16,8 +16,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from olmes.errors import OlmesError
+from olmes.trainers.on_trl.arguments import check_strategy
 from olmes.trainers.recipes.stages import Recipe
-from olmes.trainers.trl_arguments import check_strategy
 
 TORCHRUN = "torchrun"
 MODULE = "torch.distributed.run"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.ranks import named, rank, say
+from olmes.trainers.together.ranks import named, rank, say
 
 SPOKEN = 30.0
 """Seconds between two lines about what is waited for."""

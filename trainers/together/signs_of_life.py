@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.trainers.ranks import local_rank, named, rank, say, world_size
-from olmes.trainers.store import SPOKEN, connect, shown
+from olmes.trainers.together.ranks import local_rank, named, rank, say, world_size
+from olmes.trainers.together.store import SPOKEN, connect, shown
 
 BEAT = 5.0
 """Seconds between two signs of life."""

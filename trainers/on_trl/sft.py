@@ -10,15 +10,15 @@ from olmes.errors import OlmesError
 from olmes.trainers.data.labelled_chats import labelled_chats
 from olmes.trainers.data.mixture import Mixture, making_of
 from olmes.trainers.last_state import run_trainer
-from olmes.trainers.precision import saving_in
+from olmes.trainers.on_trl.arguments import adapter, load_model, trainer_base
+from olmes.trainers.on_trl.precision import saving_in
+from olmes.trainers.on_trl.table import trl_config
+from olmes.trainers.on_trl.validation import measuring_tokens
 from olmes.trainers.recipes.stages import SFTRecipe
 from olmes.trainers.stage import Prepared, callbacks
 from olmes.trainers.templates.labels import IGNORED
 from olmes.trainers.templates.lesson import lesson
 from olmes.trainers.templates.odd import odd_lines
-from olmes.trainers.trl_arguments import adapter, load_model, trainer_base
-from olmes.trainers.trl_table import trl_config
-from olmes.trainers.validation import measuring_tokens
 
 
 def train_sft(prepared: Prepared[SFTRecipe]) -> Path:

@@ -1,0 +1,1 @@
+"""The stages that TRL trains: supervised, preferences, reward models, GRPO."""

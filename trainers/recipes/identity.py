@@ -2,7 +2,8 @@
 
 Every key is one of three: what is learned depends on it (`LEARNED`), or on what lies behind it
 (`BY_CONTENT`: data, model and template, wherever they lie), or it does not (`FREE`, each with the
-reason). A stopped training resumes when the first two are as they were; `trainers/resuming.py` compares.
+reason). A stopped training resumes when the first two are as they were;
+`trainers/resuming.py` compares.
 """
 
 from __future__ import annotations

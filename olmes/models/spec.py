@@ -174,7 +174,8 @@ def title_of(target: str, asking: Asking = ASKED) -> str:
     if path.is_dir():
         whole = path.resolve() if path.name in ("", "..") else path
         title = whole.name
-        if of_a_training(title):
+        named = of_a_training(title)
+        if named and not named.of:  # a step alone says nothing of whose it is
             title = f"{whole.absolute().parent.name}/{title}".lstrip("/")
     return f"{title} + {title_of(asking.adapter)}" if asking.adapter else title
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from datasets.arrow_writer import ArrowWriter
 
-VERSION = 2
+VERSION = 3
 """Another number where the same rows come to other tokens than before."""
 GROUP = 1000
 """Chats that are packed together, as TRL packs them; a piece is a whole number of groups."""
-PIECE_BYTES = 16 << 20
+PIECE_BYTES = 8 << 20
 BATCH_BYTES = 2 << 20
 """Text of a piece, and of what is tokenized at once."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -235,11 +235,14 @@ class Learner:
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def evaluate(self, batch: LearnerBatch) -> Before:
         """Log-probabilities, values and entropy of the models as they are, for the whole batch."""
-        mine = torch.arange(len(batch.ids))[self.accelerator.process_index :: self.processes]
-        shape = (len(mine), batch.mask.shape[1])
+        shares = self.shares(torch.arange(len(batch.ids)))
+        mine = shares[self.accelerator.process_index]
+        shape = (sum(map(len, mine)), batch.mask.shape[1])
         outputs = [batch.mask.new_zeros(shape) for _ in range(4)]
         self.model.eval()
-        for at, rows in zip(self.micro(torch.arange(len(mine))), self.micro(mine), strict=True):
+        at = slice(0)
+        for rows in mine:
+            at = slice(at.stop, at.stop + len(rows))
             part = batch.rows(rows)
             logits, values = self.model(part.ids, part.attention)
             with self.accelerator.autocast():
@@ -253,11 +256,9 @@ class Learner:
             )
             for whole, result in zip(outputs, results, strict=True):
                 whole[at, : result.shape[1]] = result
-        # Gathered process by process; the stride puts row i at process i mod n.
-        gathered = (self.accelerator.gather(x) for x in outputs)
-        return Before(
-            *(x.reshape(self.processes, *shape).transpose(0, 1).flatten(0, 1) for x in gathered)
-        )
+        # Gathered process by process: back into the batch's order.
+        back = torch.cat([rows for share in shares for rows in share]).argsort()
+        return Before(*(self.accelerator.gather(x)[back.to(x.device)] for x in outputs))
 
     def learn(self, number: int, batch: LearnerBatch, targets: Targets) -> dict[str, float]:
         """K epochs over the batch [PPO, algorithm 1]; means of the losses over all steps."""
@@ -298,7 +299,7 @@ class Learner:
         """
         config = self.config
         tokens = batch.mask[chosen].sum().clamp(min=1)
-        parts = list(self.micro(chosen[self.accelerator.process_index :: self.processes]))
+        parts = self.shares(chosen)[self.accelerator.process_index]
         sums = {"policy_loss": 0.0, "value_loss": 0.0, "clip_fraction": 0.0, "update_kl": 0.0}
         for i, rows in enumerate(parts):
             part = batch.rows(rows)
@@ -332,9 +333,17 @@ class Learner:
         count: int = self.accelerator.num_processes
         return count
 
-    def micro(self, rows: Tensor) -> Iterator[Tensor]:
-        """Rows in groups that fit in memory."""
-        return iter(rows.split(self.config.micro_batch_size))
+    def shares(self, rows: Tensor) -> list[list[Tensor]]:
+        """By process, its part of some rows, in groups that fit in memory; all have as many.
+
+        The groups of one process alone are dealt out where that comes out even, so that each is
+        computed in the company it would have there, and rounds alike.
+        """
+        groups = rows.split(self.config.micro_batch_size)
+        if len(rows) % (self.config.micro_batch_size * self.processes) == 0:
+            return [list(groups[number :: self.processes]) for number in range(self.processes)]
+        parts = (rows[number :: self.processes] for number in range(self.processes))
+        return [list(part.split(self.config.micro_batch_size)) for part in parts]
 
 
 def distinct_ngrams(responses: Sequence[Sequence[int]], n: int) -> float:

@@ -66,8 +66,8 @@ def test_the_embedded_model_is_trained(workshop: Any, way: str) -> None:
     assert len(log) == 3
     if way == "grpo":
         for row in log:
-            # A mean over the tokens, which vLLM and the learner round differently.
-            assert abs(row["sampling/importance_sampling_ratio/mean"] - 1) < 0.05
+            # Of whole sequences; TRL leaves vLLM its choice of precision, which is bfloat16.
+            assert abs(row["sampling/importance_sampling_ratio/mean"] - 1) < 0.25
         return
     stale = [0, 1, 1] if way == "asynchronous" else [0, 0, 0]
     assert [row["staleness_max"] for row in log] == stale

@@ -12,9 +12,10 @@ from olmes.trainers.data.chats import chat as read_chat
 from olmes.trainers.data.chats import tools_of
 from olmes.trainers.templates.answers import AnswerFinder
 from olmes.trainers.templates.encoding import label_chats
-from olmes.trainers.templates.pairs import ChatTemplate, trained_texts
+from olmes.trainers.templates.pairs import ChatTemplate
 from olmes.trainers.templates.preferences import encode_preferences
 from olmes.trainers.templates.rendering import RefusedError, Renderer
+from tests.trainers.taught import trained_texts
 from tests.trainers.templates_of_trl import FAMILIES, FOLDER, template, tokenizer
 
 U, A, S, T = "user", "assistant", "system", "tool"

@@ -12,8 +12,8 @@ import pytest
 from olmes.errors import OlmesError
 from olmes.trainers.on_trl.sft import build_sft, labelled, train_sft
 from olmes.trainers.templates.labels import IGNORED
-from olmes.trainers.templates.pairs import trained_texts
 from olmes.trainers.train import train
+from tests.trainers.taught import trained_texts
 
 
 def hand_losses(model: Any, batch: dict[str, Any]) -> Any:

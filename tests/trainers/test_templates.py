@@ -18,8 +18,8 @@ from olmes.trainers.templates.pairs import (
     find_template,
     read_pair,
     render,
-    trained_texts,
 )
+from tests.trainers.taught import trained_texts
 
 U, A, S = "user", "assistant", "system"
 

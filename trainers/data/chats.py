@@ -28,8 +28,6 @@ CALLING = ("function_call", "tool_call")
 """Names of turns whose text is a call."""
 KEPT = ("tool_calls", "tool_call_id", "name", "reasoning_content", "reasoning", "thinking")
 """What a template may read of a turn, beside its role and its content."""
-TEXTS = ("text", "input_text", "output_text")
-"""Types of parts that are text."""
 
 
 class Turn(TypedDict):

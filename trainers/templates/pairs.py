@@ -14,7 +14,6 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.chat.templates import FOLDER, bundled_templates
-from olmes.trainers.templates.labels import IGNORED
 
 TRAINING = Path(__file__).parent
 """Training templates of the templates that olmes brings."""
@@ -136,14 +135,3 @@ def render(tokenizer: Any, chat: Sequence[Any], template: str, prompt: bool = Fa
         list(chat), chat_template=template, add_generation_prompt=prompt, tokenize=False
     )
     return text
-
-
-def trained_texts(tokenizer: Any, labels: Sequence[int]) -> list[str]:
-    """What the labels teach: the text of each run of tokens that are learned from."""
-    runs: list[list[int]] = [[]]
-    for label in labels:
-        if label != IGNORED:
-            runs[-1].append(label)
-        elif runs[-1]:
-            runs.append([])
-    return [tokenizer.decode(run, skip_special_tokens=False) for run in runs if run]

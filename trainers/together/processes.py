@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from olmes.errors import OlmesError
+from olmes.models.checkpoint.loading import first_line
 from olmes.trainers.together.meeting import Meeting
 from olmes.trainers.together.ranks import is_first as is_first
 from olmes.trainers.together.ranks import launched as launched
@@ -98,11 +99,6 @@ def together(wait_minutes: float = WAIT_MINUTES) -> Iterator[None]:
         raise
     finally:
         part()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error, without a full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def told(what: str, decide: Callable[[], T]) -> T:

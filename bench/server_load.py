@@ -286,7 +286,7 @@ def check_content(url: str, store: str, folder: Path, runs: int) -> None:
 
     from olmes.client.client import Client
     from olmes.server.settings import Settings
-    from olmes.server.store import Store
+    from olmes.server.store.store import Store
     from olmes.tools.hashing import content_hash
 
     opened = Store(Settings(store=store, work=str(folder / "store")))

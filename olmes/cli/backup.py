@@ -24,8 +24,8 @@ def command() -> None:
 def make(folder: Path, store: str, artifacts: str, as_json: bool) -> None:
     """Write a back-up of the store into FOLDER, also while a server uses it."""
     with needs_server():
-        from olmes.server.backup import make_backup
         from olmes.server.settings import Settings
+        from olmes.server.store.backup import make_backup
     show(make_backup(Settings(store=store, artifacts=artifacts), folder), as_json=as_json)
 
 
@@ -38,8 +38,8 @@ def make(folder: Path, store: str, artifacts: str, as_json: bool) -> None:
 def restore(folder: Path, store: str, artifacts: str, as_json: bool) -> None:
     """Fill a new store from the back-up in FOLDER, of whichever database it was."""
     with needs_server():
-        from olmes.server.backup import restore_backup
         from olmes.server.settings import Settings
+        from olmes.server.store.backup import restore_backup
     show(restore_backup(Settings(store=store, artifacts=artifacts), folder), as_json=as_json)
 
 

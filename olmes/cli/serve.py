@@ -80,7 +80,7 @@ def command(
     from olmes.errors import OlmesError
 
     with needs_server():
-        from olmes.server.guard import Rates
+        from olmes.server.access.guard import Rates
         from olmes.server.serving import serve
         from olmes.server.settings import Settings
     if runs is not None and not runs.is_dir():

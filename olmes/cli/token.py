@@ -11,7 +11,7 @@ from olmes.cli import options
 from olmes.cli.serve import needs_server, store_option
 
 if TYPE_CHECKING:
-    from olmes.server.database import Database
+    from olmes.server.store.database import Database
 
 
 @click.group("token")
@@ -29,7 +29,7 @@ def opened(store: str) -> Database:
         OlmesError: it cannot be opened.
     """
     with needs_server():
-        from olmes.server.database import Database
+        from olmes.server.store.database import Database
     database = Database(store)
     database.migrate()
     return database
@@ -46,7 +46,7 @@ def opened(store: str) -> Database:
 @options.verbose_option
 def create(name: str, role: str, store: str, as_json: bool) -> None:
     """Make the token NAME and print it. It is shown this once; the store keeps its hash."""
-    from olmes.server.tokens import create_token
+    from olmes.server.access.tokens import create_token
     from olmes.tools import jsonl
 
     token = create_token(opened(store), name, role)
@@ -60,7 +60,7 @@ def create(name: str, role: str, store: str, as_json: bool) -> None:
 def list_(store: str, as_json: bool) -> None:
     """Print every token there is or was."""
     from olmes.cli.tables import blank_table, console
-    from olmes.server.tokens import list_tokens
+    from olmes.server.access.tokens import list_tokens
     from olmes.tools import jsonl
 
     found = list_tokens(opened(store))
@@ -79,7 +79,7 @@ def list_(store: str, as_json: bool) -> None:
 @options.verbose_option
 def revoke(name: str, store: str) -> None:
     """Make the token NAME worthless, within two seconds on a server that runs."""
-    from olmes.server.tokens import revoke_token
+    from olmes.server.access.tokens import revoke_token
 
     revoke_token(opened(store), name)
     click.echo(f"revoked  {name}")

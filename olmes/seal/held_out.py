@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from olmes.benchmark.registry import load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
@@ -18,14 +19,41 @@ def held_out_tasks(tasks: Iterable[Task], suite: Suite | None) -> dict[str, list
     """
     tasks = list(tasks)
     held: dict[str, list[str]] = {}
-    for one in held_out_suites(suite):
-        members = [found for name in one.tasks if (found := installed(name))]
-        names = {*one.tasks, *(member.name for member in members)}
-        data = {member.source.content_hash for member in members} - {""}
+    for one in exams(suite):
         for task in tasks:
-            if task.name in names or task.source.content_hash in data:
-                held.setdefault(task.name, []).append(one.name)
+            if one.holds(task.name, task.source.content_hash):
+                held.setdefault(task.name, []).append(one.suite)
     return held
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """What a held-out suite keeps closed."""
+
+    suite: str
+    names: frozenset[str]
+    """Of its tasks, as the suite writes them and as they call themselves."""
+    data: frozenset[str]
+    """Content hashes of their real data."""
+
+    def holds(self, name: str, data: str) -> bool:
+        """Whether a task of a name, or data of a content hash, is held out."""
+        return name in self.names or data in self.data
+
+
+def exams(suite: Suite | None = None) -> list[Exam]:
+    """Every held-out suite that is installed, and the one that is run if it is one."""
+    found = []
+    for one in held_out_suites(suite):
+        members = [task for name in one.tasks if (task := installed(name))]
+        found.append(
+            Exam(
+                one.name,
+                frozenset({*one.tasks, *(member.name for member in members)}),
+                frozenset(member.source.content_hash for member in members) - {""},
+            )
+        )
+    return found
 
 
 def installed(name: str) -> Task | None:

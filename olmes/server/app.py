@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 
 from olmes import __version__
 from olmes.errors import OlmesError
-from olmes.server.folder import FolderIndex
-from olmes.server.guard import Guard, Rates
+from olmes.server.access.guard import Guard, Rates
+from olmes.server.folder import INTERVAL, FolderIndex
 from olmes.server.observe import Observe, log
-from olmes.server.page_cache import PageCache
+from olmes.server.pages.page_cache import PageCache
 from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
 from olmes.server.routes import boards, live, operations, pages, runs, uploads
@@ -55,7 +55,8 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
             group.start_soon(service.tidy)
             group.start_soon(app.state.pages.warm)
             if folder:
-                group.start_soon(FolderIndex(service, folder).forever)
+                index = FolderIndex(service, folder)
+                service.background.start(group, "folder", index.once, every=INTERVAL)
             yield
             group.cancel_scope.cancel()
         service.close()

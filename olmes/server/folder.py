@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
 from anyio import to_thread
 
 from olmes.client.client import files_of
 from olmes.errors import OlmesError
 from olmes.records.record import RUN_FILE, record_folders
-from olmes.server.audit import LOCAL
+from olmes.server.access.audit import LOCAL
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
 from olmes.server.service import Service
@@ -28,12 +27,6 @@ class FolderIndex:
         self.folder = Path(folder)
         self.seen: dict[Path, tuple[int, int]] = {}
         self.ledger_seen = (0, 0)
-
-    async def forever(self) -> None:
-        """Look at the folder again and again."""
-        while True:
-            await self.once()
-            await anyio.sleep(INTERVAL)
 
     async def once(self) -> None:
         """Take in what is new or changed since the last look."""

@@ -33,6 +33,10 @@ class ServerMetrics:
         )  # fmt: skip
         self.uploaded = Counter("olmes_uploads", "Uploads.", ("outcome",), registry=self.registry)
         self.bytes = Counter("olmes_upload_bytes", "Bytes taken in.", registry=self.registry)
+        self.failures = Counter(
+            "olmes_background_failures", "Failures of background tasks.", ("task",),
+            registry=self.registry,
+        )  # fmt: skip
         self.listeners = Gauge("olmes_listeners", "Open event streams.", registry=self.registry)
         self.runs = Gauge("olmes_runs", "Runs in the store.", registry=self.registry)
         self.samples = Gauge("olmes_samples", "Samples in the store.", registry=self.registry)

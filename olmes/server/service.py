@@ -10,19 +10,20 @@ from anyio import to_thread
 from fastapi import Request
 
 from olmes.client.types import Arrival, Primary, RunSummary
-from olmes.server.artifacts import sealed_name
-from olmes.server.audit import Caller
+from olmes.server.access.audit import Caller
+from olmes.server.background import Background
 from olmes.server.events import Hub
-from olmes.server.intake import open_sealed, take_in
-from olmes.server.ledgers import read_ledger
-from olmes.server.look_lines import look_lines
+from olmes.server.intake.run_files import open_sealed, take_in
 from olmes.server.observe import ServerMetrics, log
+from olmes.server.pages.look_lines import look_lines
+from olmes.server.pages.server_pages import headline
 from olmes.server.refusals import RefusedError
-from olmes.server.server_pages import headline
 from olmes.server.settings import Settings
-from olmes.server.store import Store
-from olmes.server.table_rows import RunRow
-from olmes.server.uploads import Upload, Uploads
+from olmes.server.store.artifacts import sealed_name
+from olmes.server.store.ledgers import read_ledger
+from olmes.server.store.store import Store
+from olmes.server.store.table_rows import RunRow
+from olmes.server.store.uploads import Upload, Uploads
 from olmes.server.workers import WorkerPool
 
 INTAKE_SECONDS = 600.0
@@ -38,6 +39,7 @@ class Service:
         self.uploads = Uploads(settings, self.store.database)
         self.hub = Hub()
         self.numbers = ServerMetrics()
+        self.background = Background(self.numbers)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(1, seconds=PAGE_SECONDS)
         self.locks: dict[str, asyncio.Lock] = {}

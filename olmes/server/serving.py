@@ -10,12 +10,12 @@ from types import FrameType
 import uvicorn
 
 from olmes.errors import OlmesError
+from olmes.server.access.guard import Rates, is_loopback
+from olmes.server.access.tokens import any_token
 from olmes.server.app import create_app
-from olmes.server.database import Database
-from olmes.server.guard import Rates, is_loopback
 from olmes.server.observe import configure_log
 from olmes.server.settings import Settings
-from olmes.server.tokens import any_token
+from olmes.server.store.database import Database
 
 GRACE = 60
 """Seconds that requests under way may take when the server is asked to end."""

@@ -14,10 +14,10 @@ from olmes.client.types import (
     Leaderboard,
     LedgerLines,
 )
-from olmes.server import report_pages
+from olmes.server.pages import report_pages
 from olmes.server.routes.shapes import ERRORS, RunQuery
 from olmes.server.service import service_of
-from olmes.server.store import RunFilter
+from olmes.server.store.store import RunFilter
 from olmes.types import JsonObject
 
 router = APIRouter(prefix="/api/v1", tags=["results"], responses=ERRORS)

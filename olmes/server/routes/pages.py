@@ -9,16 +9,16 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from olmes.server import server_pages
-from olmes.server.page_cache import PageCache
+from olmes.server.pages import server_pages
+from olmes.server.pages.page_cache import PageCache
+from olmes.server.pages.report_pages import Page
 from olmes.server.refusals import RefusedError
-from olmes.server.report_pages import Page
 from olmes.server.routes.shapes import RunId, RunQuery, Text
 from olmes.server.service import service_of
 
 router = APIRouter(include_in_schema=False)
 STATIC = {"live.js": "text/javascript", "server.css": "text/css"}
-FOLDER = Path(__file__).parent.parent / "static"
+FOLDER = Path(__file__).parent.parent / "pages/static"
 
 
 def pages_of(request: Request) -> PageCache:

@@ -170,7 +170,7 @@ def test_an_encoder_that_judged_is_named_in_record_page_and_server(
     bench: Path, roberta: Path
 ) -> None:
     from olmes.reports.run_page import write_run_page
-    from olmes.server.checks import checked_record
+    from olmes.server.intake.checks import checked_record
 
     write(bench, ["", "", "", str(roberta)])
     record = run(bench, Judge(model=RuleJudge()))

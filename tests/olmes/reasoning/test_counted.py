@@ -22,7 +22,7 @@ from olmes.models.replay import ReplayModel
 from olmes.records.record import Record
 from olmes.runs.cost_estimate import estimate
 from olmes.runs.planning import plan_run, tasks_of
-from olmes.server.leaderboard import leaderboard
+from olmes.server.pages.leaderboard import leaderboard
 from tests.known import known
 from tests.olmes.reasoning.thinking_runs import HOSTILE, thinking_rows, thinking_run, write_rows
 

@@ -24,7 +24,7 @@ from olmes.records.schema import TaskRepeats
 from olmes.records.shown import shown
 from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
-from olmes.server.leaderboard import leaderboard
+from olmes.server.pages.leaderboard import leaderboard
 from olmes.types import Request, Response
 from tests.factories import response_row
 

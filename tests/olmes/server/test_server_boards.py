@@ -11,12 +11,12 @@ import pytest
 from olmes import Record
 from olmes.client.client import files_of
 from olmes.seal.look import Look
-from olmes.server import report_pages
-from olmes.server.audit import LOCAL
-from olmes.server.intake import take_in
+from olmes.server.access.audit import LOCAL
+from olmes.server.intake.run_files import take_in
+from olmes.server.pages import report_pages
 from olmes.server.settings import Limits, Settings
-from olmes.server.store import RunFilter, Store
-from olmes.server.stored_records import StoredRecords
+from olmes.server.store.store import RunFilter, Store
+from olmes.server.store.stored_records import StoredRecords
 from olmes.tools.hashing import file_sha256
 from tests.olmes.edge_runs import Bench, zeros_and_ones
 

@@ -15,14 +15,14 @@ import requests
 
 from olmes import OlmesError
 from olmes.client.client import AnswerError, Client
-from olmes.server.audit import Caller
-from olmes.server.database import Database
-from olmes.server.guard import FRESH, local_caller
-from olmes.server.limits import RateLimit
+from olmes.server.access.audit import Caller
+from olmes.server.access.guard import FRESH, local_caller
+from olmes.server.access.limits import RateLimit
+from olmes.server.access.tokens import ROLES, create_token, find_token, list_tokens, revoke_token
 from olmes.server.refusals import RefusedError
 from olmes.server.serving import check_host
 from olmes.server.settings import Settings
-from olmes.server.tokens import ROLES, create_token, find_token, list_tokens, revoke_token
+from olmes.server.store.database import Database
 from tests.known import known
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def test_a_bucket_lets_a_burst_and_then_a_rate_through() -> None:
 def test_a_quiet_hour_saves_up_one_burst_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     stopped = SimpleNamespace(monotonic=lambda: clock[0])
-    monkeypatch.setattr("olmes.server.limits.time", stopped)
+    monkeypatch.setattr("olmes.server.access.limits.time", stopped)
     limit = RateLimit(rate=20, burst=3)
     assert limit.wait("a") == 0
     clock[0] += 3600

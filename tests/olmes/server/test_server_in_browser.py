@@ -186,8 +186,8 @@ def test_a_hostile_name_of_a_model_stays_text_when_it_arrives(
 def test_the_other_store_is_told_apart_by_its_token(
     launch: Callable[..., Running], tmp_path: Path, page: Any
 ) -> None:
-    from olmes.server.database import Database
-    from olmes.server.tokens import create_token
+    from olmes.server.access.tokens import create_token
+    from olmes.server.store.database import Database
 
     database = Database(str(tmp_path / "closed"))
     database.migrate()

@@ -15,8 +15,8 @@ import requests
 
 from olmes.client.client import AnswerError, Client, files_of
 from olmes.client.types import Manifest, RunSummary
-from olmes.server.checks import checked_record
-from olmes.server.intake import take_in
+from olmes.server.intake.checks import checked_record
+from olmes.server.intake.run_files import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Limits, Settings
 from olmes.tools.hashing import file_sha256, sha256
@@ -375,8 +375,8 @@ def test_a_held_out_task_without_its_seal_is_refused(
 
 
 def test_a_bomb_under_seal_is_given_up(tmp_path: Path) -> None:
-    from olmes.server.artifacts import Artifacts
-    from olmes.server.intake import open_sealed
+    from olmes.server.intake.run_files import open_sealed
+    from olmes.server.store.artifacts import Artifacts
 
     settings = Settings(store=str(tmp_path / "s"), limits=Limits(file=1 << 20))
     bomb = tmp_path / "bomb.gz"

@@ -20,17 +20,17 @@ from olmes import OlmesError
 from olmes.client.client import files_of
 from olmes.records.check import run_record
 from olmes.records.schema import SCHEMA
-from olmes.server import schema
-from olmes.server.artifacts import Artifacts
-from olmes.server.audit import LOCAL
-from olmes.server.backup import make_backup, restore_backup
-from olmes.server.checks import checked_record
-from olmes.server.database import Database, store_url
-from olmes.server.intake import take_in
-from olmes.server.server_pages import headline
+from olmes.server.access.audit import LOCAL
+from olmes.server.access.tokens import create_token, list_tokens
+from olmes.server.intake.checks import checked_record
+from olmes.server.intake.run_files import take_in
+from olmes.server.pages.server_pages import headline
 from olmes.server.settings import Limits, Settings
-from olmes.server.store import RunFilter, Store
-from olmes.server.tokens import create_token, list_tokens
+from olmes.server.store import schema
+from olmes.server.store.artifacts import Artifacts
+from olmes.server.store.backup import make_backup, restore_backup
+from olmes.server.store.database import Database, store_url
+from olmes.server.store.store import RunFilter, Store
 from olmes.tools.hashing import file_sha256
 from olmes.types import JsonObject
 

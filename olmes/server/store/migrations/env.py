@@ -1,10 +1,10 @@
-"""Runs the migrations on the engine that `olmes.server.database` hands over."""
+"""Runs the migrations on the engine that `olmes.server.store.database` hands over."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from olmes.server import schema
+from olmes.server.store import schema
 
 engine = context.config.attributes["engine"]
 with engine.execution_options(writes=True).begin() as connection:

@@ -1,6 +1,6 @@
 """The tables. Numbers in rows; `run.json` as it came; samples elsewhere (`artifacts`).
 
-What a row holds as a type is in `olmes.server.table_rows`.
+What a row holds as a type is in `olmes.server.store.table_rows`.
 
 A change here needs a migration beside `migrations/versions/`; a test holds the two together.
 """

@@ -21,11 +21,11 @@ from jinja2 import TemplateError
 import olmes
 from olmes.client.types import Leaderboard
 from olmes.comparison.compare import Comparison, compare_runs
-from olmes.server.leaderboard import leaderboard
+from olmes.server.pages.leaderboard import leaderboard
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
-from olmes.server.store import RunFilter
-from olmes.server.stored_records import StoredRecords
+from olmes.server.store.store import RunFilter
+from olmes.server.store.stored_records import StoredRecords
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import sha256
 from olmes.types import JsonObject

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from olmes.records.check import FieldError, run_record
-from olmes.server.table_rows import slim_text
+from olmes.server.store.table_rows import slim_text
 
 revision = "0002"
 down_revision = "0001"

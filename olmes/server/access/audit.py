@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert
 
-from olmes.server import schema
-from olmes.server.database import now
+from olmes.server.store import schema
+from olmes.server.store.database import now
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import orjson
 
 from olmes.records.check import FieldError, converted
 from olmes.records.schema import ResponseRow
-from olmes.server.checks import DEEPEST, parse_json, too_deep
+from olmes.server.intake.checks import DEEPEST, parse_json, too_deep
 from olmes.server.refusals import RefusedError
 
 LONGEST_LINE = 16 << 20

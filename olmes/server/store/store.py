@@ -25,16 +25,16 @@ from olmes.client.types import AuditEntry, Primary
 from olmes.records.check import FieldError, run_record
 from olmes.records.schema import RunRecord
 from olmes.seal.ledger import Entry
-from olmes.server.artifacts import Artifacts, sealed_name
-from olmes.server.audit import Caller, write_audit
-from olmes.server.database import Database, now
-from olmes.server.intake import Intake
-from olmes.server.ledgers import keep_ledger, stored_entries, unsealed_by
+from olmes.server.access.audit import Caller, write_audit
+from olmes.server.intake.run_files import Intake
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
-from olmes.server.schema import audit, metrics, runs, state, tasks, uploads
 from olmes.server.settings import Settings
-from olmes.server.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
+from olmes.server.store.artifacts import Artifacts, sealed_name
+from olmes.server.store.database import Database, now
+from olmes.server.store.ledgers import keep_ledger, stored_entries, unsealed_by
+from olmes.server.store.schema import audit, metrics, runs, state, tasks, uploads
+from olmes.server.store.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
 
 SUMMARY = tuple(
     column for column in runs.table.c if column.name not in (runs.data.name, runs.slim.name)

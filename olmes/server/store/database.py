@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from olmes.errors import OlmesError
-from olmes.server import schema
+from olmes.server.store import schema
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.places import hidden_code, refusal, writing
 from olmes.tools.sqlite_journal import choose_journal
@@ -120,7 +120,7 @@ class Database:
         from alembic.config import Config
 
         config = Config()
-        config.set_main_option("script_location", "olmes.server:migrations")
+        config.set_main_option("script_location", "olmes.server.store:migrations")
         config.attributes["engine"] = self.engine
         return config
 

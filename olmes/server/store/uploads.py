@@ -21,13 +21,13 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from olmes.server.audit import Caller
-from olmes.server.checks import TASK_NAME
-from olmes.server.database import Database, now
-from olmes.server.intake import FILE_NAME, run_content_hash
+from olmes.server.access.audit import Caller
+from olmes.server.intake.checks import TASK_NAME
+from olmes.server.intake.run_files import FILE_NAME, run_content_hash
 from olmes.server.refusals import RefusedError
-from olmes.server.schema import uploads
 from olmes.server.settings import Settings
+from olmes.server.store.database import Database, now
+from olmes.server.store.schema import uploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

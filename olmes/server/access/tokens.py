@@ -14,10 +14,10 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from olmes.errors import OlmesError
-from olmes.server.audit import LOCAL, write_audit
-from olmes.server.database import Database, now
-from olmes.server.schema import tokens
-from olmes.server.table_rows import TokenRow
+from olmes.server.access.audit import LOCAL, write_audit
+from olmes.server.store.database import Database, now
+from olmes.server.store.schema import tokens
+from olmes.server.store.table_rows import TokenRow
 
 ROLES = ("read", "write", "admin")
 """Each may what the ones before it may."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from olmes.server import schema
-from olmes.server.store import Store
-from olmes.server.table_rows import RunRow
+from olmes.server.store import schema
+from olmes.server.store.store import Store
+from olmes.server.store.table_rows import RunRow
 
 
 def look_lines(store: Store, rows: Sequence[RunRow]) -> dict[int, str]:

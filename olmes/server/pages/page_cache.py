@@ -13,9 +13,9 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
-from olmes.server import report_pages
 from olmes.server.observe import log
-from olmes.server.report_pages import Page, pages_version
+from olmes.server.pages import report_pages
+from olmes.server.pages.report_pages import Page, pages_version
 from olmes.server.service import Service
 from olmes.tools.hashing import content_hash
 

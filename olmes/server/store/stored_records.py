@@ -18,12 +18,12 @@ from pathlib import Path
 from olmes.records.check import FieldError, run_record
 from olmes.records.record import Record, verdict_row
 from olmes.records.schema import ResponseRow, RunRecord
-from olmes.server.artifacts import Artifacts, rejoined
+from olmes.server.intake.sample_rows import checked_row, lines_of
 from olmes.server.refusals import RefusedError
-from olmes.server.sample_rows import checked_row, lines_of
 from olmes.server.settings import Settings
-from olmes.server.store import RunFilter, Store
-from olmes.server.table_rows import TaskColumns
+from olmes.server.store.artifacts import Artifacts, rejoined
+from olmes.server.store.store import RunFilter, Store
+from olmes.server.store.table_rows import TaskColumns
 from olmes.tools import jsonl
 
 MOST_UNPACKED = 1 << 30

@@ -17,12 +17,12 @@ from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from olmes.server.audit import Caller, write_audit
-from olmes.server.database import Database
-from olmes.server.limits import RateLimit
+from olmes.server.access.audit import Caller, write_audit
+from olmes.server.access.limits import RateLimit
+from olmes.server.access.tokens import ROLES, Known, any_token, find_token, token_hash
 from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
-from olmes.server.tokens import ROLES, Known, any_token, find_token, token_hash
+from olmes.server.store.database import Database
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/healthz",)

@@ -13,11 +13,11 @@ from olmes.client.types import Number, Primary, UnderWay
 from olmes.records.shown import MISSING, interval, shown
 from olmes.seal.ledger import Entry
 from olmes.seal.look import LOOKS
-from olmes.server.cursors import cursor, read_cursor
-from olmes.server.look_lines import look_lines
-from olmes.server.report_pages import Page, served
-from olmes.server.store import RunFilter, Store
-from olmes.server.table_rows import FamilyRow, RunRow
+from olmes.server.pages.look_lines import look_lines
+from olmes.server.pages.report_pages import Page, served
+from olmes.server.store.cursors import cursor, read_cursor
+from olmes.server.store.store import RunFilter, Store
+from olmes.server.store.table_rows import FamilyRow, RunRow
 
 if TYPE_CHECKING:
     from jinja2 import Environment

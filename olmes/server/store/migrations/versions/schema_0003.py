@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from olmes.records.check import FieldError, run_record
-from olmes.server.table_rows import asked_columns
+from olmes.server.store.table_rows import asked_columns
 
 revision = "0003"
 down_revision = "0002"

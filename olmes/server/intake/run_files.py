@@ -19,13 +19,13 @@ from olmes.records.schema import RunRecord, SealedFile
 from olmes.seal.held_out import held_out_suites
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.sealing import changed
-from olmes.server.artifacts import Artifacts, Written, sealed_name
-from olmes.server.checks import checked_record, parse_json
-from olmes.server.ledgers import read_ledger, unsealed_by
+from olmes.server.intake.checks import checked_record, parse_json
+from olmes.server.intake.sample_rows import lines_of
 from olmes.server.refusals import RefusedError
-from olmes.server.sample_rows import lines_of
 from olmes.server.settings import Settings
-from olmes.server.table_rows import MetricColumns, NewRun, TaskColumns, metric_rows, new_run
+from olmes.server.store.artifacts import Artifacts, Written, sealed_name
+from olmes.server.store.ledgers import read_ledger, unsealed_by
+from olmes.server.store.table_rows import MetricColumns, NewRun, TaskColumns, metric_rows, new_run
 from olmes.tools.hashing import content_hash, file_sha256
 
 FILE_NAME = re.compile(

@@ -19,8 +19,8 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.records.items import mean_value
 from olmes.records.schema import ResponseRow
+from olmes.server.intake.sample_rows import checked_row, holds
 from olmes.server.refusals import utf8
-from olmes.server.sample_rows import checked_row, holds
 from olmes.tools.places import writing
 
 GROUP_ROWS = 1000

@@ -1,6 +1,6 @@
 """Rows of the database's tables as types, and how they are made of a record.
 
-The names are those of the columns in `olmes.server.schema`.
+The names are those of the columns in `olmes.server.store.schema`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, insert, select
 
 from olmes.records.schema import LedgerLine
 from olmes.seal.ledger import Entry, Ledger
-from olmes.server import schema
 from olmes.server.refusals import RefusedError
+from olmes.server.store import schema
 from olmes.tools.jsonl import dumps
 
 

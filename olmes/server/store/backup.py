@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from olmes.errors import OlmesError
-from olmes.server import schema
-from olmes.server.artifacts import sealed_name
-from olmes.server.audit import LOCAL, write_audit
-from olmes.server.database import now
+from olmes.server.access.audit import LOCAL, write_audit
 from olmes.server.settings import Settings
-from olmes.server.store import Store
+from olmes.server.store import schema
+from olmes.server.store.artifacts import sealed_name
+from olmes.server.store.database import now
+from olmes.server.store.store import Store
 from olmes.tools import jsonl
 from olmes.tools.hashing import file_sha256
 from olmes.types import JsonObject

@@ -1,0 +1,1 @@
+"""Who may ask for what: tokens, roles, rates, the audit log, the guard before every route."""

@@ -1,0 +1,68 @@
+"""What the server does beside answering: tasks that live through any failure and say so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from olmes.server.observe import ServerMetrics, log
+
+SOONEST, LATEST = 1.0, 60.0
+"""Seconds until a task that failed is tried again: doubled from failure to failure."""
+
+
+class Background:
+    """Tasks that are done again and again, whatever happens to one of them.
+
+    A failure is logged and counted, and the task is tried again after a pause. Until it has gone well
+    once more it is in `failing`, which `/healthz` shows.
+    """
+
+    def __init__(self, numbers: ServerMetrics) -> None:
+        self.numbers = numbers
+        self.failing: dict[str, str] = {}
+        """Why each task that failed last did, by its name."""
+
+    def start(
+        self, group: TaskGroup, name: str, work: Callable[[], Awaitable[None]], *, every: float
+    ) -> None:
+        """Do a work now, and again `every` seconds after each time it ended.
+
+        Args:
+            group: the tasks of the server's life.
+            name: what the log, the metrics and `/healthz` call it.
+            work: does it once.
+            every: seconds; 0 for work that waits by itself.
+        """
+        group.start_soon(self._forever, name, work, every, name=name)
+
+    async def _forever(self, name: str, work: Callable[[], Awaitable[None]], every: float) -> None:
+        pause = SOONEST
+        while True:
+            began = time.monotonic()
+            try:
+                await work()
+            except Exception as error:
+                self.failed(name, error)
+                if time.monotonic() - began > LATEST:
+                    pause = SOONEST
+                await anyio.sleep(pause)
+                pause = min(2 * pause, LATEST)
+            else:
+                self.went_well(name)
+                pause = SOONEST
+                await anyio.sleep(every)
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Note that a task failed."""
+        self.failing[name] = f"{type(error).__name__}: {error}"
+        self.numbers.failures.labels(name).inc()
+        log.error("a task failed", extra={"facts": {"task": name}}, exc_info=error)
+
+    def went_well(self, name: str) -> None:
+        """Note that a task went well."""
+        if self.failing.pop(name, None):
+            log.warning("a task goes well again", extra={"facts": {"task": name}})

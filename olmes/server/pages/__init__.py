@@ -1,0 +1,1 @@
+"""What is shown of a store: pages, comparisons, boards, and what keeps them."""

@@ -1,0 +1,1 @@
+"""What is kept: the database, the artifacts, uploads under way, ledgers, backups."""

@@ -15,6 +15,7 @@ from olmes.data import demo, fetch, files, hub, network
 from olmes.data.network import NotFetched
 from olmes.data.resolve import data_folder, in_folder, unpublished
 from olmes.errors import OlmesError
+from olmes.tools.durable_files import as_umask_says
 
 Say = Callable[[str], None]
 State = Literal["folder", "missing", "cache", "to fetch", "hub", "demo", "generated", "nowhere"]
@@ -187,7 +188,7 @@ def _to_folder(file: DataFile, folder: Path, say: Say) -> Pulled:
             if target.suffix == ".gz":
                 content = gzip.compress(content, mtime=0)
             packed.write_bytes(content)
-            packed.chmod(0o644)
+            as_umask_says(packed)
             packed.replace(target)
     except OSError as error:
         raise OlmesError(

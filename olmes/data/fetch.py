@@ -23,6 +23,7 @@ from olmes.data.files import uncompressed
 from olmes.data.network import NotFetched
 from olmes.errors import OlmesError
 from olmes.tools.cache_folder import cache_folder
+from olmes.tools.durable_files import as_umask_says
 from olmes.tools.hashing import file_sha256, sha256
 
 GITHUB_RAW = "https://raw.githubusercontent.com"
@@ -158,7 +159,7 @@ def finish(fetched: Path, file: DataFile, place: str) -> None:
             "it was kept: try again, and if it stays so, give the file with --data DIR."
         )
     # A temporary file is its owner's alone; a cache may be shared by a whole group.
-    fetched.chmod(0o644)
+    as_umask_says(fetched)
 
 
 def _why(place: str, error: Any) -> str:

@@ -7,6 +7,7 @@ is whole, so that a killed session loses no more than its last second.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -20,7 +21,8 @@ from olmes.models.base import Done, EncodedPrompt, Model, Work
 from olmes.records.check import FieldError, converted
 from olmes.records.schema import Cost
 from olmes.scoring.process.pool import ScoringPool
-from olmes.tools.jsonl import dumps, write_atomically
+from olmes.tools.durable_files import remove_unfinished, write_atomically
+from olmes.tools.jsonl import dumps
 from olmes.types import JsonObject, Request, Response
 
 FILE_NAME = "cost.json"
@@ -125,9 +127,17 @@ class Meter:
     def close(self, *, remove: bool) -> None:
         """Write the sum down for a later session; `remove` it when the record is whole."""
         if remove:
-            self.path.unlink(missing_ok=True)
-        else:
+            remove_cost(self.path.parent)
+            return
+        # A disk that is full was told of by then, or is when more is written.
+        with contextlib.suppress(OSError):
             write_atomically(self.path, dumps(msgspec.to_builtins(settled(self.total()))) + "\n")
+
+
+def remove_cost(folder: Path) -> None:
+    """Remove the sum of a run's sessions, and one that a killed process left half written."""
+    (folder / FILE_NAME).unlink(missing_ok=True)
+    remove_unfinished(folder / FILE_NAME)
 
 
 class MeteredModel(Model):

@@ -21,11 +21,12 @@ from olmes.reasoning import split
 from olmes.records.record import RUN_FILE, Record
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin, answer_all
+from olmes.requests.journal import FILE_NAME as JOURNAL
 from olmes.requests.journal import Journal
 from olmes.requests.plan import Plan
 from olmes.requests.refusals import Watch
 from olmes.requests.response_cache import ResponseCache
-from olmes.runs.cost import Meter
+from olmes.runs.cost import Meter, remove_cost
 from olmes.runs.needs import check_needs, clearer
 from olmes.runs.options import RunOptions
 from olmes.runs.response_rows import RunSheet, ToJudge
@@ -34,6 +35,8 @@ from olmes.scoring.process.pool import ScoringPool
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import take_look
 from olmes.seal.sealing import write_result
+from olmes.tools.durable_files import make_folder, remove_unfinished
+from olmes.tools.locks import held
 from olmes.types import Judgement, Question, Response
 
 JUDGED_AT_ONCE = 10_000
@@ -80,9 +83,13 @@ def run(
         check_needs(plan, model, judge if needs_judge else None, use_cache=options.use_cache)
     taken = take_look(plan, model, folder.name, out, options.look)
     if (folder / RUN_FILE).exists() and (record := Record.load(folder)).complete:
+        if taken is not None:
+            write_result(out, record)
+        remove_leftovers(folder)
         return renamed(showing(record, plan.k), options.name)
     began = time.perf_counter()
     new = not out.exists()
+    make_folder(folder)
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
     cache = ResponseCache() if options.use_cache else None
@@ -109,8 +116,6 @@ def run(
             folder, plan, model, identity, sheets,
             judges=judges, look=taken, timing=timing, cost=meter.total(),
         )  # fmt: skip
-        if taken is not None:
-            write_result(out, record)
         journal.close(remove=record.complete)
         whole = record.complete
         return record
@@ -130,6 +135,15 @@ def run(
         model.close()
         if judge:
             judge.model.close()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process left that was killed between its record and its end."""
+    journal = folder / JOURNAL
+    if not held(journal):  # else that process is about to do so
+        journal.unlink(missing_ok=True)
+        remove_cost(folder)
+        remove_unfinished(folder / RUN_FILE)
 
 
 def remove_empty(*folders: Path) -> None:

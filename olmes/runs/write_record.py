@@ -36,8 +36,10 @@ from olmes.runs.cost import settled
 from olmes.runs.response_rows import RunSheet
 from olmes.runs.score_sheet import MARKS_LEFT
 from olmes.seal.look import TakenLook
-from olmes.seal.sealing import sealed_files, sealed_samples
+from olmes.seal.sealing import record_result, sealed_files, sealed_samples
 from olmes.tools import jsonl
+from olmes.tools.durable_files import atomic_writer, write_atomically
+from olmes.tools.hashing import sha256
 
 
 def write_record(
@@ -52,7 +54,10 @@ def write_record(
     timing: dict[str, float],
     cost: Cost,
 ) -> Record:
-    """Write samples, then `run.json`, each at once: a record that is there is whole."""
+    """Write samples, then `run.json`, each at once: a record that is there is whole.
+
+    Of held-out tasks the ledger has the record's hash before it is there.
+    """
     tasks = {
         sheet.task.name: task_result(sheet.plan, write_samples(folder, sheet, look), judges, plan.k)
         for sheet in sheets
@@ -87,7 +92,11 @@ def write_record(
         timing={name: round(seconds, 3) for name, seconds in timing.items()},
         cost=settled(cost),
     )
-    jsonl.write_atomically(folder / RUN_FILE, jsonl.dumps(msgspec.to_builtins(run)) + "\n")
+    content = (jsonl.dumps(msgspec.to_builtins(run)) + "\n").encode("utf-8")
+    with atomic_writer(folder / RUN_FILE) as stream:
+        stream.write(content)
+        if look:
+            record_result(folder.parent, folder.name, sha256(content))
     return Record.load(folder)
 
 
@@ -126,7 +135,7 @@ def rewritten(record: Record, run: RunRecord) -> Record:
     """A finished record with what is shown of it changed."""
     if run != record.run:
         text = jsonl.dumps(msgspec.to_builtins(run)) + "\n"
-        jsonl.write_atomically(record.folder / RUN_FILE, text)
+        write_atomically(record.folder / RUN_FILE, text)
     return Record.load(record.folder)
 
 
@@ -162,7 +171,7 @@ def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Coun
 @contextlib.contextmanager
 def open_samples(folder: Path, task: Task) -> Iterator[Callable[[bytes], object]]:
     """Where the samples of a task go that is not held out. Gives the file's `write`."""
-    with jsonl.atomic_writer(folder / samples_file(task)) as stream:
+    with atomic_writer(folder / samples_file(task)) as stream:
         yield stream.write
 
 

@@ -7,6 +7,7 @@ were cut off at its end: `ledger.head` names the last one, and so do the runs (`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
+from olmes.tools.durable_files import make_folder, write_atomically
 from olmes.tools.hashing import content_hash
-from olmes.tools.jsonl import dumps, write_atomically
+from olmes.tools.jsonl import dumps
 from olmes.tools.locks import locked
 
 FILE_NAME = "ledger.jsonl"
@@ -50,7 +52,8 @@ class Ledger:
     def cut_off(self, checked: Sequence[tuple[Entry, str]]) -> list[str]:
         """What `ledger.head` says against the lines there are, which are given as checked.
 
-        It is written after its line, so that it may be one behind where a process was killed.
+        It is written after its line, so that it may be one behind where a process was killed: of the
+        first line it then says that there is none.
         """
         try:
             head = json.loads(self.head.read_bytes())
@@ -60,6 +63,8 @@ class Ledger:
         except (ValueError, TypeError, KeyError):
             return [f"{HEAD_NAME} is not a line's number and hash"]
         if 0 < number <= len(checked) and checked[number - 1][0].get("hash") == digest:
+            return []
+        if number == 0 and digest == START and len(checked) <= 1:
             return []
         return [
             f"line {number} is not the one that {HEAD_NAME} names: lines were cut off or changed"
@@ -92,9 +97,13 @@ class Ledger:
             OlmesError: the chain is broken, or the store cannot be written.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as stream, locked(stream, self.path):
+            make_folder(self.path.parent)
+            # Without a buffer: what a full disk refuses must not be written later, behind another's.
+            with self.path.open("a+b", buffering=0) as stream, locked(stream, self.path):
                 mend_end(stream)
+                if os.fstat(stream.fileno()).st_size == 0 and not self.head.exists():
+                    # So that a head is missing only where somebody removed it.
+                    self.write_head({"number": 0, "hash": START})
                 if problems := self.problems():
                     raise OlmesError(
                         f"{self.path} was tampered with ({problems[0]}); restore it from a copy, "
@@ -110,17 +119,56 @@ class Ledger:
                     "previous": entries[-1]["hash"] if entries else START,
                 }
                 entry["hash"] = hash_of(entry)
-                stream.seek(0, os.SEEK_END)
-                stream.write(dumps(entry).encode("utf-8") + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-                write_atomically(self.head, dumps({key: entry[key] for key in HEAD}) + "\n")
+                write_line(stream, dumps(entry).encode("utf-8") + b"\n")
+                self.write_head(entry)
         except OSError as error:
             raise OlmesError(
                 f"{self.path} cannot be written ({error}); a look at held-out tasks must be "
                 "written down first, so fix the folder or name another with --out."
             ) from None
         return entry
+
+    def write_head(self, entry: Entry) -> None:
+        """Name a line as the last."""
+        write_atomically(self.head, dumps({key: entry[key] for key in HEAD}) + "\n")
+
+    def mend(self) -> None:
+        """Remove a last line that a killed process left half, waiting for one that is writing.
+
+        Raises:
+            OSError: the ledger cannot be written.
+        """
+        if not ends_torn(self.path):
+            return
+        with self.path.open("r+b", buffering=0) as stream, locked(stream, self.path):
+            mend_end(stream)
+
+
+def ends_torn(path: Path) -> bool:
+    """Whether a file's last line has no end; a missing file has no line."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    return bool(content) and not content.endswith(b"\n")
+
+
+def write_line(stream: BinaryIO, line: bytes) -> None:
+    """Add a line at the end of a file and have the disk hold it, all of it or nothing.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    rest = memoryview(line)
+    try:
+        while rest:
+            rest = rest[stream.write(rest) :]
+        os.fsync(stream.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            stream.truncate(end)
+        raise
 
 
 def wrong_with(entry: Entry, number: int, previous: str) -> str:
@@ -160,8 +208,6 @@ def mend_end(stream: BinaryIO) -> None:
     content = stream.read()
     end = content.rfind(b"\n") + 1
     if whole(content[end:]):
-        stream.seek(0, os.SEEK_END)
-        stream.write(b"\n")
-        stream.flush()
-    else:
+        write_line(stream, b"\n")
+    elif end < len(content):
         stream.truncate(end)

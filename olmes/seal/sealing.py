@@ -13,8 +13,8 @@ from olmes.records.record import RUN_FILE, Record
 from olmes.records.schema import SealedFile
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.look import SEALED, look_of, looks_of, who
+from olmes.tools.durable_files import atomic_writer, write_atomically
 from olmes.tools.hashing import file_sha256
-from olmes.tools.jsonl import atomic_writer, write_atomically
 
 
 @contextlib.contextmanager
@@ -43,16 +43,32 @@ def sealed_files(folder: Path, rows: Mapping[str, int]) -> dict[str, SealedFile]
     return sealed
 
 
-def write_result(store: Path, record: Record) -> None:
-    """Write into the ledger what a look came to: the hash of the whole record.
+def record_result(store: Path, run: str, digest: str) -> None:
+    """Write into the ledger what a look came to: the hash of the whole record, before it is there.
+
+    Killed between the two, the run goes on and says anew what it came to. The other way round the
+    ledger would know nothing of a record that is there, or know it by the hash of an earlier one.
 
     Raises:
         OlmesError: the ledger cannot be written or was tampered with.
     """
-    digest = file_sha256(record.folder / "run.json")
     ledger = Ledger(store)
-    if (last := last_result(ledger.entries(), record.id)) is None or last.get("record") != digest:
-        ledger.append("result", record.id, {"record": digest})
+    if (last := last_result(ledger.entries(), run)) is None or last.get("record") != digest:
+        ledger.append("result", run, {"record": digest})
+
+
+def write_result(store: Path, record: Record) -> None:
+    """Have the ledger hold what a finished look came to, whose process was killed before it did.
+
+    Another hash in it stays: then the record was changed.
+
+    Raises:
+        OlmesError: the ledger cannot be written or was tampered with.
+    """
+    ledger = Ledger(store)
+    ledger.mend()
+    if last_result(ledger.entries(), record.id) is None:
+        record_result(store, record.id, file_sha256(record.folder / RUN_FILE))
 
 
 def last_result(entries: Sequence[Entry], run: str) -> Entry | None:
@@ -63,6 +79,9 @@ def last_result(entries: Sequence[Entry], run: str) -> Entry | None:
 
 def unseal(folder: Path, reason: str) -> list[Path]:
     """Open the samples of a run, which is a look of its own, and return their files.
+
+    Asked for again by the same person for the same reason, it is the same look: it goes on where it
+    was killed.
 
     Raises:
         OlmesError: the run has nothing under seal, no reason is given, or the record, a sealed file
@@ -82,6 +101,7 @@ def unseal(folder: Path, reason: str) -> list[Path]:
         )
     store = record.folder.resolve().parent
     ledger = Ledger(store)
+    ledger.mend()
     entries = ledger.entries()
     if problems := [*ledger.problems(), *changed(record, entries)]:
         raise OlmesError(f"{folder} stays closed: {problems[0]}; see `olmes ledger`.")
@@ -89,21 +109,20 @@ def unseal(folder: Path, reason: str) -> list[Path]:
     look = next(e for e in entries if e.get("event") == "run" and e.get("run") == record.id)
     before = len(looks_of(entries, look["family"], look["fingerprint"]))
     kept = ("tasks", "sample_data", "model", "fingerprint", "family", "lineage")
+    asked = {"who": who(), "asked_by": "person", "reason": reason.strip()}
     # The look is written down before anything can be seen.
-    ledger.append(
-        "unseal",
-        record.id,
-        {
-            "who": who(),
-            "asked_by": "person",
-            "reason": reason.strip(),
-            **{key: look[key] for key in kept},
-            "looks_before": before,
-        },
-    )
+    if not last_is(entries, record.id, asked):
+        about = {key: look[key] for key in kept}
+        ledger.append("unseal", record.id, {**asked, **about, "looks_before": before})
     for path, text in opened:
         write_atomically(path, text)
     return [path for path, _ in opened]
+
+
+def last_is(entries: Sequence[Entry], run: str, asked: Mapping[str, str]) -> bool:
+    """Whether the newest entry on a run is that its samples were asked for in the same words."""
+    own = [entry for entry in entries if entry.get("run") == run]
+    return bool(own) and {"event": "unseal", **asked}.items() <= own[-1].items()
 
 
 def open_samples(record: Record, task: str) -> tuple[Path, str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.tools.durable_files import BUFFER as BUFFER
+from olmes.tools.durable_files import atomic_writer as atomic_writer
+from olmes.tools.durable_files import write_atomically as write_atomically
 
-BUFFER = 1 << 18
 UTF8 = "utf-8-sig"
 """UTF-8, behind a byte order mark or not: programs on Windows begin files with one."""
 READABLE = json.JSONEncoder(ensure_ascii=False)
@@ -166,33 +165,6 @@ def parse_nonstandard_line(line: bytes, where: str) -> Any:
         return json.loads(line)
     except ValueError as error:
         raise OlmesError(f"{where}: not JSON ({error}); fix or remove the line.") from None
-
-
-@contextlib.contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, which is at `path` once the block has ended without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        error.filename = str(path)  # what a user knows, and may have named
-        raise
-    try:
-        with os.fdopen(handle, "wb", buffering=BUFFER) as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader sees the old file or the whole new one."""
-    with atomic_writer(path) as stream:
-        stream.write(text.encode("utf-8"))
 
 
 def write(path: Path, rows: Iterable[Any]) -> None:

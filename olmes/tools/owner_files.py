@@ -42,7 +42,7 @@ def take(path: Path) -> OwnerFile | None:
     # Once for a dead owner, once for whoever was faster in taking that one away.
     for _ in range(3):
         try:
-            handle = os.open(owner, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            handle = os.open(owner, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             if (found := dead(owner)) is None:
                 return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import STATE, has_tokenizer, state_of
 from olmes.models.checkpoint.merging import add_tokenizer
+from olmes.tools.durable_files import as_umask_says, sync_folder
 from olmes.trainers.checkpoints.folders import CheckpointFolder, model_files, signature
 from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
@@ -70,7 +71,7 @@ def stage(
     files.mkdir(exist_ok=True)
     unit = f"{checkpoint.label}-{sign[:8]}"
     temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=files))
-    temporary.chmod(0o755)
+    as_umask_says(temporary, 0o777)
     inner = temporary / training / checkpoint.label
     inner.mkdir(parents=True)
     try:
@@ -82,7 +83,11 @@ def stage(
         add_files(inner)
         with queue.changing() as connection:
             if not (files / unit).exists():
+                # On the disk before the job that names them is.
+                for folder in (inner, inner.parent, temporary):
+                    sync_folder(folder)
                 temporary.rename(files / unit)
+                sync_folder(files)
             queue.insert(
                 connection,
                 label=checkpoint.label,

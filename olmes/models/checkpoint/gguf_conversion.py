@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from olmes.tools.durable_files import as_umask_says
 from olmes.types import JsonObject
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def convert(file: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.safetensors"
     save_file(tensors(reader, metadata), weights, metadata={"format": "pt"})
-    weights.chmod(0o644)  # safetensors writes for the owner alone; a cache may be shared
+    as_umask_says(weights)  # safetensors writes for the owner alone; a cache may be shared
     for name, content in (
         ("config.json", config(metadata)),
         ("generation_config.json", {"eos_token_id": metadata["tokenizer.ggml.eos_token_id"]}),

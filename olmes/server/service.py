@@ -21,6 +21,7 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import sealed_name
 from olmes.server.store.ledgers import read_ledger
+from olmes.server.store.repair import damaged, open_again
 from olmes.server.store.store import Store
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, Uploads
@@ -93,8 +94,27 @@ class Service:
                 upload=upload.id if upload else "",
             )
         )
+        if not new and intake.run.held_out:
+            await self.open_again(intake.run.id)
         await self.announce()
         return new
+
+    async def open_again(self, run: str) -> None:
+        """Unpack once more what was opened and is damaged, out of the sealed files.
+
+        Raises:
+            RefusedError: a sealed file is not in order.
+        """
+        opened: dict[str, str] = {}
+        for row in await to_thread.run_sync(damaged, self.store, run):
+            if row.opened:
+                metric = await to_thread.run_sync(self.store.primary_of, run, row.task)
+                packed = sealed_name(row.sha256)
+                opened[row.task] = await self.intake.run(
+                    open_sealed, self.settings, packed, metric.metric
+                )
+        if opened:
+            await to_thread.run_sync(open_again, self.store, run, opened)
 
     async def extend_ledger(self, path: Path, caller: Caller) -> list[str]:
         """Take in a ledger; the runs whose samples it opened.

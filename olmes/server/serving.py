@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from olmes.server.app import create_app
 from olmes.server.observe import configure_log
 from olmes.server.settings import Settings
 from olmes.server.store.database import Database
+from olmes.server.store.private import umask_in
 
 GRACE = 60
 """Seconds that requests under way may take when the server is asked to end."""
@@ -81,6 +83,8 @@ def serve(
         ) from None
     listener.listen(1024)
     configure_log(quiet=quiet)
+    # Whatever a library writes into the store is for nobody else either.
+    os.umask(umask_in(settings.work_folder))
     app = create_app(settings, rates=rates, folder=folder)
     config = uvicorn.Config(
         app,

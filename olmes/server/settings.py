@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from olmes.server.store.private import private_folder
 from olmes.tools.places import writing
 
 FOLDER = "olmes-store"
@@ -53,7 +54,7 @@ class Settings:
         place = self.work or (FOLDER if "://" in self.store else self.store)
         folder = Path(place).resolve()
         with writing(folder, f"name another folder with {'--work' if self.work else '--store'}"):
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
         return folder
 
     @property

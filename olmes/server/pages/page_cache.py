@@ -17,6 +17,7 @@ from olmes.server.observe import log
 from olmes.server.pages import report_pages
 from olmes.server.pages.report_pages import Page, pages_version
 from olmes.server.service import Service
+from olmes.server.store.private import inner_folder
 from olmes.tools.hashing import content_hash
 
 MOST_IN_MEMORY = 48 << 20
@@ -39,8 +40,7 @@ class PageCache:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.folder = service.settings.work_folder / "pages" / "cache"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = inner_folder(inner_folder(service.settings.work_folder / "pages") / "cache")
         self.memory: OrderedDict[str, Page] = OrderedDict()
         self.size = 0
         self.making: dict[str, asyncio.Task[Any]] = {}

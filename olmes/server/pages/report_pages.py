@@ -139,8 +139,7 @@ def run_page(settings: Settings, run: str) -> Page:
 
     found = stored_records(settings)
     record = found.record(run)
-    for task in record.tasks:
-        record.samples_path(task)
+    record.check_samples()
     page = render(
         lambda output: write_run_page(record.folder, output),
         record.folder,
@@ -181,6 +180,8 @@ def compare(settings: Settings, names: Sequence[str], *, margin: float, force: b
     """Two runs compared, the second held against the first."""
     found = stored_records(settings)
     first, second = (found.record(name) for name in names)
+    for record in (first, second):
+        record.check_samples()
     comparison = compare_runs(first, second, force=force, margin=margin)
     found.tidy()
     return comparison

@@ -16,6 +16,7 @@ from olmes.server.intake.run_files import run_content_hash
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.shapes import UPLOAD_ERRORS, Manifest, UploadId
 from olmes.server.service import Service, caller_of, service_of, summary
+from olmes.server.store.repair import damaged
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, UploadFile, check_manifest
 
@@ -34,7 +35,7 @@ async def begin_upload(
 ) -> UploadState:
     """Begin an upload, or resume the one that was begun with the same files.
 
-    A run whose content is here already is `present`: there is nothing to do.
+    A run whose content is here already, all of it, is `present`: there is nothing to do.
     """
     service, caller = service_of(request), caller_of(request)
     return await to_thread.run_sync(begin, service, caller, manifest, response)
@@ -46,7 +47,8 @@ def begin(service: Service, caller: Caller, manifest: Manifest, response: Respon
     limits = service.settings.limits
     check_manifest(files, limits.file, limits.record, limits.upload)
     content_hash = run_content_hash({file.name: file.sha256 for file in files})
-    if present := service.store.by_hash(content_hash):
+    present = service.store.by_hash(content_hash)
+    if present and not damaged(service.store, present.id):
         response.status_code = 200
         return UploadState(
             state="present",

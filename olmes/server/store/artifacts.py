@@ -9,23 +9,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import time
-import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from olmes.errors import OlmesError
 from olmes.records.items import mean_value
 from olmes.records.schema import ResponseRow
 from olmes.server.intake.sample_rows import checked_row, holds
-from olmes.server.refusals import utf8
-from olmes.tools.places import writing
+from olmes.server.refusals import RefusedError, utf8
+from olmes.server.store.artifact_files import ArtifactFiles
+from olmes.tools.places import MACHINE
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 8 << 20
 """A row group is closed at either: what is unpacked to read one row."""
+UNREADABLE = (OSError, EOFError, ValueError, LookupError, RuntimeError)
+"""What a damaged file ends with; pyarrow's own errors are of these."""
 MOST_SEARCHED = 20_000
 """Rows that one request reads through; the next resumes after them."""
 
@@ -70,36 +69,31 @@ def verdict(value: float | None, higher_is_better: bool) -> str:
     return "right" if good >= 1 else "wrong" if good <= 0 else "partly"
 
 
+def older_name(sha256: str, metric: str) -> str:
+    """What older versions called an artifact: by the hash of its lines and the metric."""
+    return hashlib.sha256(f"{sha256} {metric}".encode()).hexdigest() + ".parquet"
+
+
+def lines_sha256(lines: Iterable[bytes]) -> str:
+    """SHA-256 of the samples file that lines are of."""
+    digest = hashlib.sha256()
+    for piece in rejoined(lines):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def sealed_name(sha256: str) -> str:
     """The artifact of a file under seal, kept as it came."""
     return f"{sha256}.jsonl.gz"
 
 
-class Artifacts:
-    """The folder of samples."""
+class Artifacts(ArtifactFiles):
+    """The folder of samples. An artifact is named by the hash of its bytes."""
 
     def __init__(self, place: str) -> None:
-        import fsspec
-
-        if "://" not in place:
-            place = str(Path(place).resolve())
-            with writing(Path(place), "name another place with --artifacts"):
-                Path(place).mkdir(parents=True, exist_ok=True)
-        try:
-            self.files, self.root = fsspec.core.url_to_fs(place)
-            self.files.makedirs(self.root, exist_ok=True)
-        except (ImportError, ValueError, OSError) as error:
-            raise OlmesError(
-                f"{place} cannot hold samples ({error}); name a folder or an fsspec URL."
-            ) from None
-
-    def path(self, artifact: str) -> str:
-        """Where an artifact is; 256 folders keep each short."""
-        return f"{self.root}/{artifact[:2]}/{artifact}"
-
-    def exists(self, artifact: str) -> bool:
-        """Whether there is such an artifact."""
-        return bool(self.files.exists(self.path(artifact)))
+        super().__init__(place)
+        self.found_whole: dict[str, tuple[int, ...]] = {}
+        """What a file was like when its content was last held against its name."""
 
     def keep(self, lines: Iterable[bytes], name: str, metric: str) -> Written:
         """Check the rows of a samples file and keep them. The same content is kept once.
@@ -113,10 +107,9 @@ class Artifacts:
             RefusedError: a row is not what docs/record.md says.
         """
         digest = hashlib.sha256()
-        temporary = f"{self.root}/incoming-{uuid.uuid4().hex}"
         rows = 0
-        try:
-            with self.files.open(temporary, "wb") as stream, parquet_writer(stream) as writer:
+        with self.incoming() as file:
+            with parquet_writer(file) as writer:
                 for group in groups(lines):
                     columns: dict[str, list[Any]] = {field: [] for field in FIELDS}
                     for line in group:
@@ -125,59 +118,78 @@ class Artifacts:
                         digest.update(line + b"\n")
                         add_row(columns, line, row, metric)
                     writer(columns)
-            sha256 = digest.hexdigest()
-            # The columns depend on the metric too.
-            artifact = hashlib.sha256(f"{sha256} {metric}".encode()).hexdigest() + ".parquet"
-            self.files.makedirs(f"{self.root}/{artifact[:2]}", exist_ok=True)
-            self.files.mv(temporary, self.path(artifact))
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                self.files.rm(temporary)
-            raise
-        return Written(artifact=artifact, sha256=sha256, rows=rows)
+            file.artifact = f"{file.sha256}.parquet"
+        return Written(artifact=file.artifact, sha256=digest.hexdigest(), rows=rows)
 
-    def copy_in(self, source: Path, artifact: str) -> None:
-        """Keep a file as it is under a name (sealed files, restored artifacts)."""
-        temporary = f"{self.root}/incoming-{uuid.uuid4().hex}"
-        self.files.put_file(str(source), temporary)
-        self.files.makedirs(f"{self.root}/{artifact[:2]}", exist_ok=True)
-        self.files.mv(temporary, self.path(artifact))
+    def whole(self, artifact: str, metric: str) -> bool:
+        """Whether an artifact is there with the content that it was kept with.
 
-    def copy_out(self, artifact: str, target: Path) -> None:
-        """Fetch an artifact's file."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.files.get_file(self.path(artifact), str(target))
-
-    def sweep(self, named: Collection[str], age: float) -> int:
-        """Remove what no run names any more, and what a killed process left half written.
+        A file in a folder is read once, and again when it has changed; of an object store is asked
+        whether it has the object, and of that the last bytes, which a cut file lacks.
 
         Args:
-            named: the artifacts of every run; asked for before this call.
-            age: seconds since it was written; what is younger may be of a run about to be added.
-
-        Returns:
-            How many were removed.
+            artifact: its name.
+            metric: the primary one of its task; older versions made the name of it too.
         """
-        count = 0
-        for path in self.files.find(self.root):
-            if path.rpartition("/")[2] in named:
-                continue
-            # Another server may have removed it meanwhile.
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - self.files.modified(path).timestamp() > age:
-                    self.files.rm_file(path)
-                    count += 1
-        return count
+        try:
+            if not self.local:
+                return self._ends_well(artifact)
+            stamp = self.stamp(artifact)
+            if self.found_whole.get(artifact) != stamp:
+                if not self._has_its_name(artifact, metric):
+                    return False
+                self.found_whole[artifact] = stamp
+        except (RefusedError, *UNREADABLE) as error:
+            if isinstance(error, OSError) and error.errno in MACHINE:
+                raise
+            return False
+        return True
 
-    def open(self, artifact: str) -> Any:
-        """An artifact's bytes."""
-        return self.files.open(self.path(artifact), "rb")
-
-    def lines(self, artifact: str) -> Iterator[bytes]:
-        """Every line of the samples file, without its end."""
+    def _ends_well(self, artifact: str) -> bool:
         import pyarrow.parquet as pq
 
-        with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
+        if not artifact.endswith(".parquet"):
+            return self.exists(artifact)
+        with self.open(artifact) as stream, pq.ParquetFile(stream):
+            return True
+
+    def _has_its_name(self, artifact: str, metric: str) -> bool:
+        digest = hashlib.sha256()
+        with self.open(artifact) as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+        if digest.hexdigest() == artifact.partition(".")[0]:
+            return True
+        return artifact.endswith(".parquet") and artifact == older_name(
+            lines_sha256(self.lines(artifact)), metric
+        )
+
+    @contextlib.contextmanager
+    def parquet(self, artifact: str) -> Iterator[Any]:
+        """The `ParquetFile` of an artifact.
+
+        Raises:
+            RefusedError: it is missing or damaged.
+        """
+        import pyarrow.parquet as pq
+
+        try:
+            with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
+                yield file
+        except UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno in MACHINE:
+                raise
+            raise RefusedError(
+                404, "the samples are missing or damaged on the server; push the run again.", "task"
+            ) from error
+
+    def lines(self, artifact: str) -> Iterator[bytes]:
+        """Every line of the samples file, without its end.
+
+        Raises:
+            RefusedError: the artifact is missing or damaged.
+        """
+        with self.parquet(artifact) as file:
             for batch in file.iter_batches(GROUP_ROWS, columns=["line"]):
                 yield from batch.column(0).to_pylist()
 
@@ -188,13 +200,14 @@ class Artifacts:
 
         Returns:
             At most `limit` places and lines, and the place to resume from, None at the end.
-        """
-        import pyarrow.parquet as pq
 
+        Raises:
+            RefusedError: the artifact is missing or damaged.
+        """
         found: list[tuple[int, bytes]] = []
         words = wanted.words.lower()
         searched = first = 0
-        with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
+        with self.parquet(artifact) as file:
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
                 if first + count <= start:

@@ -1,192 +1,208 @@
-"""Back-up and restore: a store as a folder of plain files, the same for every database.
-
-`backup.json` (schema and hashes), `tables/<table>.jsonl`, `artifacts/<name>`. The tables are one state
-of the database; artifacts are never changed, so those it names are copied after. A back-up of a store
-on SQLite can be restored to PostgreSQL, and the other way round.
-"""
+"""Saving a store: everything is read again, and what is damaged is named and left behind."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, text
-from sqlalchemy.exc import SQLAlchemyError
+import msgspec
+from sqlalchemy import Connection, select, text
 
 from olmes.errors import OlmesError
-from olmes.server.access.audit import LOCAL, write_audit
 from olmes.server.settings import Settings
 from olmes.server.store import schema
-from olmes.server.store.artifacts import sealed_name
+from olmes.server.store.artifacts import Artifacts, sealed_name
+from olmes.server.store.backup_format import (
+    FILE,
+    UNFINISHED,
+    VERSION,
+    BackupFacts,
+    kept_tables,
+    table_file,
+)
 from olmes.server.store.database import now
+from olmes.server.store.private import private_folder, umask_in
+from olmes.server.store.restore import restore_backup as restore_backup
 from olmes.server.store.store import Store
+from olmes.server.store.verified import Row, ledger_trouble, record_trouble, samples_trouble
 from olmes.tools import jsonl
+from olmes.tools.durable_files import atomic_writer, make_folder, sync_folder, write_atomically
 from olmes.tools.hashing import file_sha256
-from olmes.types import JsonObject
+from olmes.tools.places import FULL, MACHINE
 
-FILE = "backup.json"
-VERSION = "SELECT version_num FROM alembic_version"
-LEFT_OUT = ("uploads",)
-"""What is under way is begun again by its clients."""
-ROWS = 500
-"""Rows written at a time."""
+Tell = Callable[[str, str], None]
+"""Called with what is damaged (`run NAME`, `ledger HASH`) and why."""
 
 
-class BackupFacts(TypedDict):
-    """`backup.json`."""
-
-    time: str
-    schema: str
-    """Revision of the database's schema."""
-    tables: dict[str, str]
-    """SHA-256 by table."""
-    artifacts: dict[str, str]
-    """SHA-256 by artifact."""
+def tell_nobody(what: str, why: str) -> None:
+    """Say nothing."""
 
 
-def kept_tables() -> list[Table]:
-    """The tables of a back-up, those that others refer to first."""
-    return [table for table in schema.metadata.sorted_tables if table.name not in LEFT_OUT]
-
-
-def make_backup(settings: Settings, target: Path) -> dict[str, int]:
+def make_backup(settings: Settings, target: Path, tell: Tell = tell_nobody) -> dict[str, int]:
     """Write a back-up of a store that may be in use.
+
+    Args:
+        settings: of the store.
+        target: a new or empty folder, or one in which a back-up was begun and killed.
+        tell: called for everything that is damaged; the rest is saved all the same.
 
     Returns:
         Rows by table, and `artifacts`.
 
     Raises:
-        OlmesError: the folder is not empty, or an artifact is not there.
+        OlmesError: the folder is not empty.
     """
-    if target.exists() and any(target.iterdir()):
-        raise OlmesError(f"{target} is not empty; name a new folder for the back-up.")
+    begin(target)
     store = Store(settings)
     store.database.migrate()
-    (target / "tables").mkdir(parents=True, exist_ok=True)
-    counts: dict[str, int] = {}
+    mode = 0o666 & ~umask_in(target)
     with store.database.reading() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         revision = connection.execute(text(VERSION)).scalar_one()
-        for table in kept_tables():
-            counts[table.name] = 0
-            with (target / "tables" / f"{table.name}.jsonl").open("w", encoding="utf-8") as file:
-                for row in connection.execute(select(table)).yield_per(100):
-                    file.write(jsonl.dumps(dict(row._mapping)) + "\n")
-                    counts[table.name] += 1
-        tasks = schema.tasks
-        named = set(connection.execute(select(tasks.artifact)).scalars())
-        sealed = select(tasks.sha256).where(tasks.sealed)
-        named |= {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
-    hashes = {}
-    for artifact in sorted(named):
-        place = target / "artifacts" / artifact
-        try:
-            store.artifacts.copy_out(artifact, place)
-        except FileNotFoundError:
-            raise OlmesError(
-                f"the samples {artifact} are not in {settings.artifacts_place}; check --artifacts."
-            ) from None
-        hashes[artifact] = file_sha256(place)
-    tables = {
-        table.name: file_sha256(target / "tables" / f"{table.name}.jsonl")
-        for table in kept_tables()
-    }
-    facts: BackupFacts = {"time": now(), "schema": revision, "tables": tables, "artifacts": hashes}
-    # Written last: a folder without it is not a back-up.
-    jsonl.write_atomically(target / FILE, jsonl.dumps(facts) + "\n")
+        counts = write_tables(connection, target, mode)
+        tasks_by_run = tasks_of(connection)
+        broken = broken_records(connection, tasks_by_run)
+        ledgers = broken_ledgers(connection)
+    saved = SavedArtifacts(store.artifacts, target / "artifacts", mode)
+    for run, tasks in tasks_by_run.items():
+        if run not in broken and (why := saved.add(tasks)):
+            broken[run] = why
+    names = {name for run in set(tasks_by_run) - set(broken) for name in named(tasks_by_run[run])}
+    facts = BackupFacts(
+        time=now(),
+        schema=revision,
+        tables={one.name: file_sha256(table_file(target, one.name)) for one in kept_tables()},
+        artifacts=saved.only(names),
+        rows=counts,
+        broken=broken,
+    )
+    write_atomically(target / FILE, jsonl.dumps(msgspec.to_builtins(facts)) + "\n", mode)
+    (target / UNFINISHED).unlink(missing_ok=True)
+    sync_folder(target)
     store.database.close()
-    return counts | {"artifacts": len(hashes)}
+    for run, why in broken.items():
+        tell(f"run {run}", why)
+    for chain, why in ledgers.items():
+        tell(f"ledger {chain[:12]}", why)
+    return counts | {"artifacts": len(facts.artifacts)}
 
 
-def restore_backup(settings: Settings, source: Path) -> dict[str, int]:
-    """Fill an empty store from a back-up.
-
-    Returns:
-        Rows by table, and `artifacts`.
+def begin(target: Path) -> None:
+    """Make the folder of a back-up, or clear the one of which one was begun that never ended.
 
     Raises:
-        OlmesError: it is not a whole back-up, or the store holds something.
+        OlmesError: something else is in it.
     """
-    facts = read_facts(source)
-    store = Store(settings)
-    store.database.migrate()
-    with store.database.reading() as connection:
-        revision = connection.execute(text(VERSION)).scalar_one()
-        filled = [
-            table.name
-            for table in kept_tables()
-            if table.name != "state"
-            and connection.execute(select(func.count()).select_from(table)).scalar()
-        ]
-    if filled:
-        raise OlmesError(
-            f"{store.database.url.render_as_string()} is not empty ({', '.join(filled)}); restore "
-            "into a new store."
-        )
-    if revision != facts["schema"]:
-        raise OlmesError(
-            f"{source} has schema {facts['schema']}, this olmes has {revision}; restore it with the "
-            "olmes that made it, then update."
-        )
-    for artifact in facts["artifacts"]:
-        store.artifacts.copy_in(source / "artifacts" / artifact, artifact)
+    private_folder(target)
+    if (target / UNFINISHED).is_file() and not (target / FILE).exists():
+        for name in ("tables", "artifacts"):
+            if (target / name).exists():
+                shutil.rmtree(target / name)
+        (target / UNFINISHED).unlink()
+    if any(target.iterdir()):
+        raise OlmesError(f"{target} is not empty; name a new folder for the back-up.")
+    mask = umask_in(target)
+    write_atomically(target / UNFINISHED, "", 0o666 & ~mask)
+    for name in ("tables", "artifacts"):
+        make_folder(target / name, 0o777 & ~mask)
+
+
+def write_tables(connection: Connection, target: Path, mode: int) -> dict[str, int]:
+    """Write every table's rows; how many each has."""
     counts = {}
-    try:
-        with store.database.publishing() as connection:
-            connection.execute(delete(schema.state.table))
-            for table in kept_tables():
-                counts[table.name] = 0
-                for rows in pieces(source / "tables" / f"{table.name}.jsonl"):
-                    connection.execute(insert(table), rows)
-                    counts[table.name] += len(rows)
-                count_on(connection, table)
-            write_audit(connection, LOCAL, "store restored", source.name, facts["time"])
-    except SQLAlchemyError as error:
-        raise OlmesError(f"{source} cannot be restored ({error.__class__.__name__}).") from error
-    store.database.close()
-    return counts | {"artifacts": len(facts["artifacts"])}
+    for table in kept_tables():
+        counts[table.name] = 0
+        with atomic_writer(table_file(target, table.name), mode) as file:
+            for row in connection.execute(select(table)).yield_per(100):
+                file.write(jsonl.line_of(dict(row._mapping)))
+                counts[table.name] += 1
+    return counts
 
 
-def read_facts(source: Path) -> BackupFacts:
-    """`backup.json`, with every file held against it.
-
-    Raises:
-        OlmesError: a file is missing or is not as it was written.
-    """
-    try:
-        facts: BackupFacts = json.loads((source / FILE).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        raise OlmesError(f"{source} is not a whole back-up: it has no {FILE}.") from None
-    files = {f"tables/{name}.jsonl": sha for name, sha in facts["tables"].items()}
-    files |= {f"artifacts/{name}": sha for name, sha in facts["artifacts"].items()}
-    for name, sha in files.items():
-        path = source / name
-        if not path.is_file() or file_sha256(path) != sha:
-            raise OlmesError(f"{path} is missing or was changed; take another back-up.")
-    return facts
+def tasks_of(connection: Connection) -> dict[str, list[Row]]:
+    """The rows of every run's tasks, by the run's name."""
+    found: dict[str, list[Row]] = {
+        name: [] for name in connection.execute(select(schema.runs.id)).scalars()
+    }
+    query = select(schema.runs.id, schema.tasks.table).join(
+        schema.runs.table, schema.runs.seq == schema.tasks.run
+    )
+    for row in connection.execute(query).mappings():
+        found[row["id"]].append(dict(row))
+    return found
 
 
-def pieces(path: Path) -> Iterator[list[JsonObject]]:
-    """The rows of a table's file, some at a time."""
-    rows = []
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            rows.append(json.loads(line))
-            if len(rows) == ROWS:
-                yield rows
-                rows = []
-    if rows:
-        yield rows
+def broken_records(connection: Connection, tasks_by_run: Mapping[str, list[Row]]) -> dict[str, str]:
+    """The runs whose rows are not those that came, and why."""
+    broken = {}
+    for run in connection.execute(select(schema.runs.table)).yield_per(10):
+        row = dict(run._mapping)
+        if why := record_trouble(row, tasks_by_run[row["id"]]):
+            broken[row["id"]] = why
+    return broken
 
 
-def count_on(connection: Connection, table: Table) -> None:
-    """Let PostgreSQL count on from the numbers that were restored; SQLite does so by itself."""
-    for column in table.columns:
-        if column.autoincrement is True and connection.dialect.name == "postgresql":
-            most = connection.execute(select(func.max(column))).scalar()
-            if most:
-                sequence = func.pg_get_serial_sequence(table.name, column.name)
-                connection.execute(select(func.setval(sequence, most)))
+def broken_ledgers(connection: Connection) -> dict[str, str]:
+    """What is wrong with ledgers, by the hash of each one's first line."""
+    ledger = schema.ledger
+    query = select(ledger.table).order_by(ledger.chain, ledger.number)
+    return ledger_trouble(dict(row._mapping) for row in connection.execute(query))
+
+
+def named(tasks: Iterable[Row]) -> set[str]:
+    """The artifacts that the tasks of a run name, with the sealed files of opened ones."""
+    return {name for task in tasks for name in (task["artifact"], sealed_of(task)) if name}
+
+
+def sealed_of(task: Row) -> str:
+    """The artifact of a task's file under seal; '' where it has none."""
+    return sealed_name(task["sha256"]) if task["sealed"] else ""
+
+
+class SavedArtifacts:
+    """The artifacts of a back-up: copied, and the copy read and held against its task."""
+
+    def __init__(self, artifacts: Artifacts, folder: Path, mode: int) -> None:
+        self.artifacts, self.folder, self.mode = artifacts, folder, mode
+        self.hashes: dict[str, str] = {}
+        self.said: dict[tuple[Any, ...], str] = {}
+
+    def add(self, tasks: Iterable[Row]) -> str:
+        """Copy what a run's tasks name; why that is not what came, '' where it is."""
+        for task in tasks:
+            key = tuple(task[name] for name in ("artifact", "sha256", "rows", "sealed", "opened"))
+            if key not in self.said:
+                self.said[key] = self.copied(task)
+            if said := self.said[key]:
+                return f"the samples of {task['task']}: {said}"
+        return ""
+
+    def copied(self, task: Row) -> str:
+        """Copy what a task names; why that is not what came, '' where it is."""
+        sealed = sealed_of(task)
+        for name in sorted(named([task]) - set(self.hashes)):
+            try:
+                with atomic_writer(self.folder / name, self.mode) as file:
+                    self.artifacts.copy_out(name, file)
+            except FileNotFoundError:
+                return f"they are missing in {self.artifacts.root} (--artifacts)"
+            except OSError as error:
+                if error.errno in {*FULL, *MACHINE} or str(error.filename).startswith(
+                    str(self.folder)
+                ):
+                    raise
+                return f"they cannot be read ({error.strerror or error})"
+            self.hashes[name] = file_sha256(self.folder / name)
+        place = self.folder / task["artifact"]
+        return samples_trouble(task, place, self.folder / sealed if sealed else None)
+
+    def only(self, names: Iterable[str]) -> dict[str, str]:
+        """Remove what no whole run names; the hashes of what is left."""
+        kept = set(names)
+        for name in set(self.hashes) - kept:
+            (self.folder / name).unlink()
+        sync_folder(self.folder)
+        return {name: self.hashes[name] for name in sorted(kept)}

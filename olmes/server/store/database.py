@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from olmes.errors import OlmesError
 from olmes.server.store import schema
+from olmes.server.store.private import private_file, private_folder
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.places import hidden_code, refusal, writing
 from olmes.tools.sqlite_journal import choose_journal
@@ -93,12 +94,17 @@ class Database:
         if self.url.get_backend_name() == "sqlite" and self.url.database:
             folder = Path(self.url.database).parent
             with writing(folder, STORE):
-                folder.mkdir(parents=True, exist_ok=True)
+                private_folder(folder)
                 if not locks_ranges(folder):
                     raise OlmesError(
                         f"the file system of {folder} has no locks, which a database needs; {STORE}, "
                         "or postgresql+psycopg://..."
                     )
+                # Before SQLite makes it, and those beside it, open to others.
+                for ending in ("", "-wal", "-shm"):
+                    file = Path(f"{self.url.database}{ending}")
+                    if not ending or file.exists():
+                        private_file(file)
                 choose_journal(Path(self.url.database))
         try:
             command.upgrade(self.alembic(), revision)

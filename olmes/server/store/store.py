@@ -33,6 +33,7 @@ from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, sealed_name
 from olmes.server.store.database import Database, now
 from olmes.server.store.ledgers import keep_ledger, stored_entries, unsealed_by
+from olmes.server.store.repair import put_again
 from olmes.server.store.schema import audit, metrics, runs, state, tasks, uploads
 from olmes.server.store.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
 
@@ -106,7 +107,8 @@ class Store:
             if intake.ledger:
                 keep_ledger(connection, intake.ledger)
             same = runs.content_hash == intake.content_hash
-            if connection.execute(select(runs.seq).where(same)).first():
+            if (seq := connection.execute(select(runs.seq).where(same)).scalar()) is not None:
+                put_again(connection, seq, intake.tasks)
                 return False
             old = connection.execute(
                 select(runs.seq, runs.complete, runs.held_out).where(runs.id == intake.run.id)

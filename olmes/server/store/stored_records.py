@@ -22,6 +22,7 @@ from olmes.server.intake.sample_rows import checked_row, lines_of
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, rejoined
+from olmes.server.store.private import inner_folder
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.table_rows import TaskColumns
 from olmes.tools import jsonl
@@ -103,13 +104,30 @@ class StoredRecord(Record):
         mark = path.with_suffix(".from")
         known = mark.read_text("utf-8") if mark.exists() else ""
         if not path.exists() or known != row.artifact:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".writing")
-            with temporary.open("wb") as stream:
-                stream.writelines(rejoined(self.artifacts.lines(row.artifact)))
-            temporary.replace(path)
-            mark.write_text(row.artifact, "utf-8")
+            try:
+                with jsonl.atomic_writer(path) as stream:
+                    stream.writelines(rejoined(self.artifacts.lines(row.artifact)))
+            except RefusedError:
+                # Damaged: as if they were not there, for pages of many runs.
+                path.unlink(missing_ok=True)
+                return path
+            jsonl.write_atomically(mark, row.artifact)
         return path
+
+    def check_samples(self) -> None:
+        """Put the samples of every task that is not under seal where they are read.
+
+        Raises:
+            RefusedError: some are missing or damaged.
+        """
+        for task in self.tasks:
+            if not self.samples_path(task).exists() and not self.sealed(task):
+                raise RefusedError(
+                    404,
+                    f"the samples of {task} in {self.id} are missing or damaged on the server; push "
+                    "the run again.",
+                    "task",
+                )
 
 
 class StoredRecords:
@@ -117,7 +135,7 @@ class StoredRecords:
 
     def __init__(self, settings: Settings) -> None:
         self.store = Store(settings)
-        self.folder = settings.work_folder / "pages"
+        self.folder = inner_folder(settings.work_folder / "pages")
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
 
     def record(self, run: str) -> StoredRecord:

@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -27,6 +28,7 @@ from olmes.server.intake.run_files import FILE_NAME, run_content_hash
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.database import Database, now
+from olmes.server.store.private import inner_folder
 from olmes.server.store.schema import uploads
 
 
@@ -61,8 +63,7 @@ class Uploads:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.limits = settings.limits
         self.database = database
-        self.folder = settings.work_folder / "staging"
-        self.folder.mkdir(exist_ok=True)
+        self.folder = inner_folder(settings.work_folder / "staging")
 
     def begin(self, files: list[UploadFile], caller: Caller, *, replace: bool) -> Upload:
         """Begin an upload, or find the one that the same caller began with the same content.
@@ -178,6 +179,9 @@ class Uploads:
                         413, f"send at most {self.limits.chunk:,} bytes at once.", "size"
                     )
                 stream.write(chunk)
+            stream.flush()
+            # What the client is told is here is here after a power cut too.
+            await to_thread.run_sync(os.fsync, stream.fileno())
         return have
 
     def sync(self, upload: Upload) -> dict[str, Path]:

@@ -23,14 +23,17 @@ from olmes.models.checkpoint.names import of_a_training
 from olmes.models.checkpoint.places import HUB_ID
 from olmes.models.hf.warm import WarmMemory
 from olmes.models.options import ASKED, Asking
+from olmes.models.replay import ReplayModel
 from olmes.models.spec import parse_spec
 from olmes.records.record import Record
-from olmes.requests.callbacks import RunCallback
+from olmes.requests.callbacks import RunCallback, how_it_failed
 from olmes.runs.evaluation import Evaluation
 from olmes.runs.options import DEFAULT_OUT, RunOptions, Sampling
 from olmes.runs.planning import Target
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import Look
+from olmes.tools.notices import say_once
+from olmes.tools.places import trouble_of as machine_trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,42 +127,69 @@ def run_sequence(
         names: of the models, in the order in which they are run.
         evaluation: what is run, and how.
         callback: gives the callback of one run.
-        ended: called with each model that is done with, well or not.
+        ended: called with each model that is done with, well or not. What it or a callback raises is
+            said, and stops neither the run nor the others.
 
     Raises:
-        OlmesError: the plan cannot be made.
+        OlmesError: the plan cannot be made of any model.
     """
     warm, scorers = WarmMemory(), SharedPool()
-    members = []
+    members: list[Member] = []
+    planned: set[str] = set()
 
     def run_one(name: str) -> Member:
         try:
             model = evaluation.load(name, warm=warm)
             check_whole(model)
             model.check()
-        except OlmesError as error:
+        except Exception as error:  # reported, as every one here; the others are run all the same
             return failed(name, error)
-        plan = evaluation.plan(model)  # what cannot be asked of one can be asked of none
         try:
-            record = evaluation.run_loaded(model, plan=plan, callback=callback(), scorers=scorers)
-        except Exception as error:  # reported; the others are run all the same
+            plan = evaluation.plan(model)
+        except Exception as error:
+            # What cannot be asked of the first can be asked of none, but a recording is its own plan.
+            if isinstance(error, OlmesError) and not planned and not isinstance(model, ReplayModel):
+                raise
+            return failed(name, error)
+        planned.add(name)
+        try:
+            record = evaluation.run_loaded(
+                model, plan=plan, callback=made(callback), scorers=scorers
+            )
+        except Exception as error:
             return failed(name, error)
         return Member(name, record)
 
     try:
         for name in names:
             members.append(run_one(name))
-            ended(members[-1])
+            try:
+                ended(members[-1])
+            except Exception as error:
+                say_once(
+                    f"what was to be done after {name} {how_it_failed(error)}; the others are run."
+                )
     finally:
         warm.release()
         scorers.close()
     return members
 
 
+def made(callback: Callable[[], RunCallback]) -> RunCallback:
+    """The callback of one run; one that hears nothing where none can be made."""
+    try:
+        return callback()
+    except Exception as error:
+        say_once(f"the callback of a run {how_it_failed(error)}; the run continues without it.")
+        return RunCallback()
+
+
 def failed(name: str, error: Exception) -> Member:
     """A model whose run broke off."""
     if isinstance(error, OlmesError):
         return Member(name, None, str(error))
+    if isinstance(error, OSError) and (said := machine_trouble(error, {})):
+        return Member(name, None, said)
     reason = f"{type(error).__name__}: {error} (internal error)."
     return Member(name, None, reason, "".join(traceback.format_exception(error)))
 

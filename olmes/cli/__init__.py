@@ -12,7 +12,7 @@ import click
 
 from olmes import __version__
 from olmes.errors import OlmesError
-from olmes.tools.plain_streams import degrade
+from olmes.tools.plain_streams import degrade, outlive_reader
 from olmes.tools.visible_text import visible
 
 COMMANDS = {
@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> Any:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = any(word in ("-v", "--verbose") for word in arguments)
+    outlive_reader()
     degrade(data=any(word.startswith(("--json", "--format")) for word in arguments))
     try:
         sys.exit(olmes.main(arguments, prog_name="olmes", standalone_mode=False) or 0)

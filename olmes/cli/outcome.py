@@ -23,11 +23,13 @@ UNSAID: frozenset[Kind] = frozenset(("demo data", "limited"))
 """What the table and the warnings of a run do not say of its numbers."""
 
 
-def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
+def show_outcome(record: Record, page: Path | None, *, as_json: bool) -> None:
     """Print a record's numbers, what must be known about them, and where everything lies."""
     if as_json:
         click.echo(
-            jsonl.dumps(record.to_json() | {"folder": str(record.folder), "report": str(page)})
+            jsonl.dumps(
+                record.to_json() | {"folder": str(record.folder), "report": str(page or "")}
+            )
         )
         return
     screen = console()
@@ -45,7 +47,8 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
     if cost := cost_line(record):
         screen.print(f"cost    {cost}", soft_wrap=True, style="dim")
     screen.print(f"record  {record.folder / 'run.json'}", soft_wrap=True)
-    screen.print(f"report  {page}", soft_wrap=True)
+    if page is not None:
+        screen.print(f"report  {page}", soft_wrap=True)
 
 
 def look_lines(held: HeldOut, record: Record) -> list[str]:

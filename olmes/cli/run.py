@@ -10,8 +10,10 @@ import click
 
 from olmes.cli import options
 from olmes.errors import OlmesError
+from olmes.tools.visible_text import visible
 
 if TYPE_CHECKING:
+    from olmes.client.sending import Sender
     from olmes.models.options import EngineOptions
     from olmes.records.record import Record
     from olmes.requests.callbacks import RunCallback
@@ -139,15 +141,25 @@ def command(
 
         show_estimates(estimate_all(names, evaluation), as_json=as_json, several=several)
         return 0
+    if push:
+        from olmes.client.client import check_url
+
+        check_url(push)
     evaluation.check()
     if push:
-        click.echo(f"live at {push.rstrip('/')}/runs.html", err=True)
+        aloud(f"live at {push.rstrip('/')}/runs.html")
     if several:
         return run_several(names, evaluation, push, as_json=as_json)
     record = evaluation.run_loaded(evaluation.load(names[0]), callback=progress_callback(push))
-    show_outcome(record, write_page(record), as_json=as_json)
-    send(record, push)
-    return 0 if record.complete else 1
+    page = write_page(record)
+    try:
+        show_outcome(record, page, as_json=as_json)
+    finally:  # also where nobody reads it: `olmes run ... | head`
+        sender = sender_to(push)
+        if sender:
+            sender.send(record.folder)
+    there = sender is None or not sender.missing
+    return 0 if record.complete and page is not None and there else 1
 
 
 def evaluation_of(suite: str | None, tasks: Sequence[str], given: RunOptions) -> Evaluation:
@@ -158,7 +170,7 @@ def evaluation_of(suite: str | None, tasks: Sequence[str], given: RunOptions) ->
     chosen, members = registry.members(registry.load_suite(suite)) if suite else (None, [])
     named = [registry.load_task(name) for name in tasks]
     wanted = list({task.name: task for task in (*members, *named)}.values())
-    return Evaluation(wanted, chosen, given, say=lambda line: click.echo(line, err=True))
+    return Evaluation(wanted, chosen, given, say=aloud)
 
 
 def run_several(
@@ -169,25 +181,53 @@ def run_several(
     from olmes.sequence import run_sequence
 
     pages: dict[str, Path] = {}
+    sender = sender_to(push)
 
     def ended(member: Member) -> None:
         if member.record:
-            pages[member.model] = write_page(member.record)
-            send(member.record, push)
+            if page := write_page(member.record):
+                pages[member.model] = page
+            if sender:
+                sender.send(member.record.folder)
         tell(member)
 
     members = run_sequence(names, evaluation, callback=lambda: progress_callback(push), ended=ended)
-    show_members(members, pages, as_json=as_json)
-    return 0 if all(member.complete for member in members) else 1
+    try:
+        show_members(members, pages, as_json=as_json)
+    finally:
+        there = sender is None or sender.finish()
+    shown = all(member.model in pages for member in members)
+    return 0 if all(member.complete for member in members) and shown and there else 1
 
 
-def write_page(record: Record) -> Path:
-    """Write the HTML report of a record beside it."""
+def write_page(record: Record) -> Path | None:
+    """Write the HTML report of a record beside it; None, and a line that says why, where it cannot."""
+    from olmes.client.answers import in_words
     from olmes.reports.run_page import write_run_page
 
     page = record.folder / "report.html"
-    write_run_page(record.folder, page)
+    try:
+        write_run_page(record.folder, page)
+    except Exception as error:  # the numbers are there all the same
+        aloud(
+            f"{page} could not be written: {in_words(error)} `olmes report {record.folder}` writes it."
+        )
+        return None
     return page
+
+
+def sender_to(push: str | None) -> Sender | None:
+    """What sends records to the results server, if there is one."""
+    if not push:
+        return None
+    from olmes.client.sending import Sender
+
+    return Sender(push, say=aloud)
+
+
+def aloud(line: str) -> None:
+    """A line on standard error."""
+    click.echo(visible(line), err=True)
 
 
 def progress_callback(push: str | None) -> RunCallback:
@@ -201,12 +241,3 @@ def progress_callback(push: str | None) -> RunCallback:
     from olmes.client.live import LiveProgress
 
     return CallbackList(bars, LiveProgress(push, say=bars.bars.console.print))
-
-
-def send(record: Record, push: str | None) -> None:
-    """Send a record to the results server, if there is one."""
-    if push:
-        from olmes.client.live import push_record
-
-        pushed = push_record(record.folder, push, say=lambda line: click.echo(line, err=True))
-        click.echo(f"{'pushed ' if pushed.new else 'present'} {pushed.url}", err=True)

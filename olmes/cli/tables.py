@@ -52,6 +52,10 @@ class PlainConsole(Console):
         """Text with its control characters made visible."""
         return super().render_str(visible(text), **options)
 
+    def on_broken_pipe(self) -> None:
+        """Nobody reads any more: an error as any other, where rich would end the process."""
+        raise BrokenPipeError
+
 
 def console(*, stderr: bool = False) -> Console:
     """A terminal that leaves words as they are: no highlighting, no markup in what a model said."""

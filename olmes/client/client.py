@@ -8,7 +8,6 @@ with olmes.Client("http://127.0.0.1:8765") as client:
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -22,18 +21,17 @@ from urllib.parse import quote
 
 import requests
 
+from olmes.client.answers import AnswerError as AnswerError  # who catches it looks for it here
+from olmes.client.answers import AwayError, check, content, entry, following
 from olmes.client.types import (
     CheckpointScore,
-    Committed,
     Event,
     EventKind,
-    FileState,
     Leaderboard,
     Manifest,
     RunDetail,
     RunSummary,
     UnderWay,
-    UploadState,
 )
 from olmes.errors import OlmesError
 from olmes.records.record import Record
@@ -43,6 +41,10 @@ from olmes.types import JsonObject
 
 CHUNK = 4 << 20
 """Bytes of one request of an upload."""
+CONNECTING = 10.0
+"""Seconds until a server that lets nobody in is taken to be away."""
+PROMPT = 60.0
+"""Seconds until a server is taken to be away that does not answer what takes it no work."""
 PASSING = (429, 500, 502, 503, 504)
 """Answers after which the same request is made again."""
 UNREACHABLE = (
@@ -66,20 +68,6 @@ class Pushed:
     def to_json(self) -> JsonObject:
         """A JSON object with every field."""
         return asdict(self)
-
-
-class AnswerError(OlmesError):
-    """The server refused.
-
-    Attributes:
-        status: HTTP status.
-        field: the part of the record or request at fault; '' where none is.
-    """
-
-    def __init__(self, message: str, status: int, field: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.field = field
 
 
 class Client:
@@ -155,44 +143,62 @@ class Client:
                 if error.field != "upload" or time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 (spreads clients, hides nothing)
-        if "ledger.jsonl" in files and not new and not run["opened"]:
+        if "ledger.jsonl" in files and not new and not entry(run, "opened", bool):
             self._call("POST", "/ledger", data=files["ledger.jsonl"].read_bytes())
+        name = entry(run, "id", str)
         return Pushed(
-            id=run["id"],
-            content_hash=run["content_hash"],
-            url=f"{self.url}/runs/{quote(run['id'])}/report.html",
+            id=name,
+            content_hash=entry(run, "content_hash", str),
+            url=f"{self.url}/runs/{quote(name)}/report.html",
             new=new,
         )
 
     def _upload(self, manifest: Manifest, paths: list[Path]) -> tuple[RunSummary, bool]:
         """Upload a run; what the server says of it, and whether it is new there."""
-        begun: UploadState = self._call("POST", "/uploads", json=manifest)
-        if begun["run"] is not None:
-            return begun["run"], False
-        place = f"/uploads/{begun['upload']}"
-        for number, (file, path) in enumerate(zip(begun["files"], paths, strict=True)):
-            self._send(f"{place}/files/{number}", path, file["size"], file["received"])
-        done: Committed = self._call("POST", f"{place}/commit")
-        return done["run"], done["new"]
+        begun = self._call("POST", "/uploads", json=manifest, timeout=PROMPT)
+        if entry(begun, "state", str) == "present":
+            there: RunSummary = entry(begun, "run", dict)  # type: ignore[assignment]
+            return there, False
+        place = f"/uploads/{quote(entry(begun, 'upload', str), safe='')}"
+        sizes = [file["size"] for file in manifest["files"]]
+        received = self._received(begun, len(paths))
+        for number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
+            self._send(place, number, path, size, received[number])
+        done = self._call("POST", f"{place}/commit")
+        run: RunSummary = entry(done, "run", dict)  # type: ignore[assignment]
+        return run, entry(done, "new", bool)
 
-    def _send(self, place: str, path: Path, size: int, received: int) -> None:
+    def _received(self, state: object, count: int) -> list[int]:
+        """Bytes that the server has of each of so many files."""
+        found = [entry(file, "received", int) for file in entry(state, "files", list)]
+        return (found + [0] * count)[:count]
+
+    def _send(self, upload: str, number: int, path: Path, size: int, received: int) -> None:
         """Send a file from where the server has it."""
         deadline = time.monotonic() + self.patience
+        place = f"{upload}/files/{number}"
         with path.open("rb") as stream:
             while received < size:
-                stream.seek(received)
+                before = received
+                stream.seek(max(0, before))
                 try:
-                    received = self._call(
-                        "PUT", place, params={"offset": received}, data=stream.read(CHUNK)
-                    )["received"]
-                    deadline = time.monotonic() + self.patience
+                    answer = self._call(
+                        "PUT", place, params={"offset": before}, data=stream.read(CHUNK),
+                        timeout=PROMPT,
+                    )  # fmt: skip
+                    received = entry(answer, "received", int)
                 except AnswerError as error:
-                    if error.field != "offset" or time.monotonic() > deadline:
+                    if error.field != "offset":
                         raise
                     # Bytes of a request that was cut off are there, or another process sends too.
-                    upload, _, number = place.rpartition("/files/")
-                    state: FileState = self._call("GET", upload)["files"][int(number)]
-                    received = state["received"]
+                    state = self._call("GET", upload, timeout=PROMPT)
+                    received = self._received(state, number + 1)[number]
+                if received > before:
+                    deadline = time.monotonic() + self.patience
+                elif time.monotonic() > deadline:
+                    raise OlmesError(f"the server takes no more of {path.name}; try again later.")
+                else:
+                    time.sleep(random.uniform(0.05, 0.3))  # noqa: S311
 
     def progress(
         self, run: str, done: int, total: int, *, task: str = "", model: str = "",
@@ -207,7 +213,7 @@ class Client:
             "run": run, "done": done, "total": total, "task": task, "model": model,
             "suite": suite, "finished": finished,
         }  # fmt: skip
-        self._call("POST", "/progress", json=body)
+        self._call("POST", "/progress", json=body, timeout=PROMPT)
 
     # --- Reading -------------------------------------------------------------------------------
 
@@ -223,8 +229,8 @@ class Client:
             part = self._call(
                 "GET", "/runs", params={**plain(filters), "after": after, "limit": 500}
             )
-            yield from part["runs"]
-            after = part["next"]
+            yield from entry(part, "runs", list)
+            after = following(part, after, str)
             if after is None:
                 return
 
@@ -248,9 +254,10 @@ class Client:
         start: int | None = 0
         while start is not None:
             part = self._call("GET", place, params={**plain(filters), "start": start, "limit": 500})
-            for sample in part["samples"]:
-                yield sample["row"]
-            start = part["next"]
+            for sample in entry(part, "samples", list):
+                row: ResponseRow = entry(sample, "row", dict)  # type: ignore[assignment]
+                yield row
+            start = following(part, start, int)
 
     def leaderboard(self) -> Leaderboard:
         """Runs ranked, with who differs beyond chance."""
@@ -264,20 +271,16 @@ class Client:
 
     def checkpoints(self, family: str) -> list[CheckpointScore]:
         """The runs of a training by step."""
-        found: list[CheckpointScore] = self._call("GET", "/checkpoints", params={"family": family})[
-            "checkpoints"
-        ]
-        return found
+        found = self._call("GET", "/checkpoints", params={"family": family})
+        return entry(found, "checkpoints", list)
 
     def ledger(self) -> list[JsonObject]:
         """Every line of the ledgers that came with runs."""
-        found: list[JsonObject] = self._call("GET", "/ledger")["entries"]
-        return found
+        return entry(self._call("GET", "/ledger"), "entries", list)
 
     def running(self) -> list[UnderWay]:
         """Evaluations under way."""
-        found: list[UnderWay] = self._call("GET", "/progress")["running"]
-        return found
+        return entry(self._call("GET", "/progress"), "running", list)
 
     def events(self) -> Iterator[Event]:
         """What happens, from now on: kind (`run`, `progress`) and facts. Ends with the server."""
@@ -293,33 +296,44 @@ class Client:
                     facts = json.loads(value)
                     yield ("run", facts) if kind == "run" else ("progress", facts)
 
-    def _call(self, method: str, place: str, **arguments: Any) -> Any:
+    def _call(
+        self, method: str, place: str, *, timeout: float | None = None, **arguments: Any
+    ) -> Any:
         """Make a request, again and again while the server cannot be reached or is busy.
 
         Raises:
             AnswerError: the server refuses.
-            OlmesError: it cannot be reached.
+            OlmesError: it cannot be reached, or is no results server.
         """
         deadline = time.monotonic() + self.patience
+        limit = min(self.timeout, timeout or self.timeout)
         pause = 0.1
         said = False
         while True:
             try:
                 answer = self.session.request(
-                    method, f"{self.url}/api/v1{place}", timeout=self.timeout, **arguments
-                )
-                if answer.status_code not in PASSING or time.monotonic() > deadline:
-                    check(answer)
-                    return answer.json() if answer.content else None
+                    method, f"{self.url}/api/v1{place}",
+                    timeout=(min(limit, CONNECTING), limit), **arguments,
+                )  # fmt: skip
             except UNREACHABLE as error:
                 why = type(error).__name__
                 if self.say and not said:
                     self.say(f"{self.url} does not answer; trying for {self.patience:g} seconds")
                     said = True
                 if time.monotonic() > deadline:
-                    raise OlmesError(
+                    raise AwayError(
                         f"{self.url} does not answer ({why}); check that `olmes serve` runs there."
                     ) from None
+            except (requests.RequestException, ValueError) as error:
+                # An address or a token that no request can have, redirections without an end.
+                raise OlmesError(
+                    f"{self.url} cannot be asked ({type(error).__name__}); check the address and "
+                    "$OLMES_TOKEN."
+                ) from None
+            else:
+                if answer.status_code not in PASSING or time.monotonic() > deadline:
+                    check(answer)
+                    return content(answer)
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, 3.0)
 
@@ -337,21 +351,6 @@ def check_url(url: str) -> None:
 def plain(filters: Mapping[str, str | float | None]) -> dict[str, str | float | None]:
     """Filters as a query holds them."""
     return {key: str(v).lower() if isinstance(v, bool) else v for key, v in filters.items()}
-
-
-def check(answer: requests.Response) -> None:
-    """Turn a refusal into an error.
-
-    Raises:
-        AnswerError: it is one.
-    """
-    if answer.ok:
-        return
-    message, field = f"the server answered {answer.status_code}", ""
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        error = answer.json()["error"]
-        message, field = str(error["message"]), str(error["field"])
-    raise AnswerError(message, answer.status_code, field)
 
 
 def files_of(folder: Path) -> dict[str, Path]:

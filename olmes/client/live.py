@@ -5,13 +5,16 @@ What the server does, or does not, never slows a run and never ends it.
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from olmes.client.client import Client, Pushed
+from olmes.client.answers import AnswerError, in_words
+from olmes.client.client import PASSING, Client, Pushed
 from olmes.errors import OlmesError
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
@@ -25,7 +28,9 @@ KEEPALIVE = 120.0
 PAUSE = 30.0
 """Seconds of silence after a report that failed."""
 PATIENCE = 10.0
-"""Seconds a report may take; the end of a run waits for the one under way and its own."""
+"""Seconds a report may take."""
+PARTING = 5.0
+"""Seconds for which the end of a run waits for its last report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +90,7 @@ class LiveProgress(RunCallback):
         """Say that it is over."""
         self.over.set()
         if self.thread is not None:
-            self.thread.join(2 * PATIENCE)
+            self.thread.join(PARTING)
 
     def report(self) -> None:
         """What the thread does: report what is new, once in a while."""
@@ -100,18 +105,36 @@ class LiveProgress(RunCallback):
                 try:
                     self.client.progress(**asdict(progress), finished=over)
                     self.reported, last = progress, now
-                except OlmesError as error:
+                except Exception as error:  # whatever it is, nobody else could say it
                     silent_until = now + PAUSE
                     if not said:
-                        self.say(f"the run is not shown live: {error}")
+                        with contextlib.suppress(Exception):  # a terminal that is closed
+                            self.say(f"the run is not shown live: {in_words(error)}")
                         said = True
             if over:
                 self.client.close()
                 return
 
 
+class NotPushedError(OlmesError):
+    """A record did not get to the server.
+
+    Attributes:
+        refused: whether the server answered, so that it may take other records.
+    """
+
+    def __init__(self, message: str, *, refused: bool) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
 def push_record(
-    folder: Path, url: str, *, patience: float = 60.0, say: Callable[[str], None]
+    folder: Path,
+    url: str,
+    *,
+    patience: float = 60.0,
+    timeout: float = 300.0,
+    say: Callable[[str], None],
 ) -> Pushed:
     """Upload a run that is over, with the token in $OLMES_TOKEN.
 
@@ -119,16 +142,23 @@ def push_record(
         folder: of the run.
         url: address of the server.
         patience: seconds for which a server that cannot be reached is waited for.
-        say: where a line goes when it is.
+        timeout: seconds until a request that is not answered is given up.
+        say: where a line goes when the server is waited for.
 
     Raises:
-        OlmesError: it did not get there; the message says how it can later.
+        NotPushedError: it did not get there; the message says how it can later.
     """
     try:
-        with Client(url, patience=patience, say=say) as client:
+        with Client(url, patience=patience, timeout=timeout, say=say) as client:
             return client.push(folder)
-    except OlmesError as error:
-        raise OlmesError(
-            f"the run is in {folder}, but not on the server: {error} Push it again with "
-            f"`olmes push {folder} --to {url}`."
-        ) from None
+    except Exception as error:  # the run is whole, whatever happened to its copy
+        raise NotPushedError(
+            f"the run is in {folder}, but not on the server: {in_words(error)} Push it again with "
+            f"`{command([folder], url)}`.",
+            refused=isinstance(error, AnswerError) and error.status not in PASSING,
+        ) from error
+
+
+def command(folders: list[Path], url: str) -> str:
+    """The command that sends some records."""
+    return f"olmes push {shlex.join(map(str, folders))} --to {url}"

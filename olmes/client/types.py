@@ -371,10 +371,12 @@ class AuditLog(TypedDict):
 
 
 class Health(TypedDict):
-    """That the server answers."""
+    """That the server answers, and whether all is well with it."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "degraded"]
     version: str
+    failing: list[str]
+    """Tasks beside the requests that failed and are tried again; `degraded` when there are any."""
 
 
 EventKind = Literal["run", "progress"]

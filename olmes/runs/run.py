@@ -19,7 +19,7 @@ from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
 from olmes.reasoning import split
 from olmes.records.record import RUN_FILE, Record
-from olmes.requests.callbacks import RunCallback
+from olmes.requests.callbacks import Guarded, RunCallback
 from olmes.requests.dispatch import Origin, answer_all
 from olmes.requests.journal import FILE_NAME as JOURNAL
 from olmes.requests.journal import Journal
@@ -63,7 +63,7 @@ def run(
         options: the store, the look, the cache and the scoring processes; what else they say is in
             the plan already.
         judge: answers the questions of judged tasks.
-        callback: called at the events of the run.
+        callback: called at the events of the run; what it raises is said and does not end the run.
         scorers: scoring processes that outlive the run; None has the run end its own.
 
     Raises:
@@ -71,7 +71,7 @@ def run(
             may not be looked at, or a score of requests were refused alike.
     """
     out = options.out
-    callback = callback or RunCallback()
+    callback = Guarded(callback or RunCallback())
     needs_judge = any(task.task.judged for task in plan.tasks)
     with clearer(model):
         fingerprint, engine = model.fingerprint, model.engine

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from olmes import __version__
 from olmes.errors import OlmesError
 from olmes.server.access.guard import Guard, Rates
+from olmes.server.failures import Failures, answer_to
 from olmes.server.folder import INTERVAL, FolderIndex
+from olmes.server.head import HeadAsGet
 from olmes.server.observe import Observe, log
+from olmes.server.pages.newest import RETRIED
 from olmes.server.pages.page_cache import PageCache
 from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
-from olmes.server.routes import boards, live, operations, pages, runs, uploads
+from olmes.server.routes import boards, live, operations, runs, uploads
+from olmes.server.routes import pages as page_routes
 from olmes.server.service import Service
 from olmes.server.settings import Settings
-from olmes.tools.places import FULL, hidden_code
+from olmes.server.store.damage import DamagedStoreError
 from olmes.types import JsonObject
 
 DEFAULT_RATES = Rates()
@@ -51,15 +56,19 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
         swept = service.uploads.sweep()
         service.last_announced = service.store.newest_seq()
         log.info("started", extra={"facts": {"swept": swept}})
-        async with anyio.create_task_group() as group:
-            group.start_soon(service.tidy)
-            group.start_soon(app.state.pages.warm)
-            if folder:
-                index = FolderIndex(service, folder)
-                service.background.start(group, "folder", index.once, every=INTERVAL)
-            yield
-            group.cancel_scope.cancel()
-        service.close()
+        try:
+            async with anyio.create_task_group() as group:
+                service.start(group)
+                pages: PageCache = app.state.pages
+                service.background.start(group, "pages", pages.warm, every=0)
+                service.background.start(group, "boards", pages.boards.retry, every=RETRIED)
+                if folder:
+                    index = FolderIndex(service, folder)
+                    service.background.start(group, "folder", index.once, every=INTERVAL)
+                yield
+                group.cancel_scope.cancel()
+        finally:
+            service.close()
         log.info("ended")
 
     app = FastAPI(
@@ -73,17 +82,19 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
     )
     app.state.service = service
     app.state.pages = PageCache(service)
-    for module in (uploads, runs, boards, live, operations, pages):
+    for module in (uploads, runs, boards, live, operations, page_routes):
         app.include_router(module.router)
-    add_handlers(app)
+    add_handlers(app, settings.work_folder)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, database=service.store.database, rates=rates)
+    app.add_middleware(Failures, folder=settings.work_folder)
     app.add_middleware(Observe, numbers=service.numbers)
     describe_tokens(app)
     return app
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Give every failure the same form."""
+def add_handlers(app: FastAPI, folder: Path) -> None:
+    """Give every failure the same form; `folder` is that of the server's work."""
 
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> Response:  # noqa: ARG001
@@ -104,29 +115,13 @@ def add_handlers(app: FastAPI) -> None:
     async def refused_by_olmes(request: Request, error: OlmesError) -> Response:  # noqa: ARG001
         return refusal(RefusedError(422, str(error)))
 
-    @app.exception_handler(OperationalError)
-    async def database(request: Request, error: OperationalError) -> Response:  # noqa: ARG001
-        if hidden_code(error.orig) in FULL:
-            return refusal(full(error))
-        log.error("the database does not answer", extra={"facts": {"error": str(error.orig)}})
-        return refusal(RefusedError(503, "the database does not answer; try again."))
-
-    @app.exception_handler(OSError)
-    async def machine(request: Request, error: OSError) -> Response:  # noqa: ARG001
-        if error.errno in FULL:
-            return refusal(full(error))
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+    async def failure(request: Request, error: Exception) -> Response:  # noqa: ARG001
+        if (said := answer_to(error, folder)) is None:
             raise error
-        log.error("the store cannot be written", extra={"facts": {"error": str(error)}})
-        return refusal(
-            RefusedError(503, "the server may not write into its store; tell who runs it.")
-        )
+        return refusal(said)
 
-
-def full(error: Exception) -> RefusedError:
-    """What a client is answered when the server's disk is full."""
-    log.error("the server's disk is full", extra={"facts": {"error": str(error)}})
-    return RefusedError(507, "the server's disk is full; make room there and send it again.")
+    for kind in (DamagedStoreError, DBAPIError, PoolTimeoutError, OSError, MemoryError):
+        app.add_exception_handler(kind, failure)
 
 
 def describe_tokens(app: FastAPI) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,8 +18,8 @@ SOONEST, LATEST = 1.0, 60.0
 class Background:
     """Tasks that are done again and again, whatever happens to one of them.
 
-    A failure is logged and counted, and the task is tried again after a pause. Until it has gone well
-    once more it is in `failing`, which `/healthz` shows.
+    A failure is counted, and logged when its cause is not the one of the time before; the task is tried
+    again after a pause. Until it has gone well once more it is in `failing`, which `/healthz` shows.
     """
 
     def __init__(self, numbers: ServerMetrics) -> None:
@@ -45,22 +46,37 @@ class Background:
             began = time.monotonic()
             try:
                 await work()
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Not this task was cancelled but something it waited for.
+                failure: Exception | None = RuntimeError(
+                    f"what it waited for was cancelled {error}"
+                )
             except Exception as error:
-                self.failed(name, error)
+                failure = error
+            else:
+                failure = None
+            if failure is None:
+                self.went_well(name)
+                pause = SOONEST
+                await anyio.sleep(every)
+            else:
+                self.failed(name, failure)
                 if time.monotonic() - began > LATEST:
                     pause = SOONEST
                 await anyio.sleep(pause)
                 pause = min(2 * pause, LATEST)
-            else:
-                self.went_well(name)
-                pause = SOONEST
-                await anyio.sleep(every)
 
     def failed(self, name: str, error: Exception) -> None:
         """Note that a task failed."""
-        self.failing[name] = f"{type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {error}"
+        known = self.failing.get(name) == why
+        self.failing[name] = why
         self.numbers.failures.labels(name).inc()
-        log.error("a task failed", extra={"facts": {"task": name}}, exc_info=error)
+        if not known:
+            log.error("a task failed", extra={"facts": {"task": name}}, exc_info=error)
 
     def went_well(self, name: str) -> None:
         """Note that a task went well."""

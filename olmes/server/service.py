@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from anyio import to_thread
+from anyio.abc import TaskGroup
 from fastapi import Request
 
 from olmes.client.types import Arrival, Primary, RunSummary
 from olmes.server.access.audit import Caller
 from olmes.server.background import Background
 from olmes.server.events import Hub
+from olmes.server.health import HealthCheck
 from olmes.server.intake.run_files import open_sealed, take_in
 from olmes.server.observe import ServerMetrics, log
 from olmes.server.pages.look_lines import look_lines
@@ -29,6 +31,11 @@ from olmes.server.workers import WorkerPool
 
 INTAKE_SECONDS = 600.0
 PAGE_SECONDS = 120.0
+SWEPT = 24 * 3600.0
+"""Seconds between two searches for samples of no run."""
+ANNOUNCED = 5.0
+"""Seconds between two looks for runs that nobody heard of."""
+ANNOUNCE = "announce"
 
 
 class Service:
@@ -41,6 +48,7 @@ class Service:
         self.hub = Hub()
         self.numbers = ServerMetrics()
         self.background = Background(self.numbers)
+        self.health = HealthCheck(settings.store, self.background)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(1, seconds=PAGE_SECONDS)
         self.locks: dict[str, asyncio.Lock] = {}
@@ -96,7 +104,7 @@ class Service:
         )
         if not new and intake.run.held_out:
             await self.open_again(intake.run.id)
-        await self.announce()
+        await self.announce_now()
         return new
 
     async def open_again(self, run: str) -> None:
@@ -133,8 +141,15 @@ class Service:
                     open_sealed, self.settings, packed, metric
                 )
         await to_thread.run_sync(self.store.extend_ledger, entries, opened, caller)
-        await self.announce()
+        await self.announce_now()
         return [one.run.id for one in closed]
+
+    async def announce_now(self) -> None:
+        """`announce`, for whoever brought a run: it is here, also where others hear of it later."""
+        try:
+            await self.announce()
+        except Exception as error:
+            self.background.failed(ANNOUNCE, error)
 
     async def announce(self) -> None:
         """Tell listeners of every run that came since the last time, whoever brought it."""
@@ -159,19 +174,23 @@ class Service:
         return self.locks.setdefault(upload, asyncio.Lock())
 
     async def tidy(self) -> None:
-        """Remove the samples of no run, once, while the server is up already."""
-        try:
-            swept = await to_thread.run_sync(self.store.sweep)
-        except Exception as error:  # an object store that is away, say; the next start tries again
-            log.warning("old samples were not swept", extra={"facts": {"why": str(error)}})
-        else:
-            log.info("swept", extra={"facts": {"artifacts": swept}})
+        """Remove the samples of no run, while the server is up already."""
+        swept = await to_thread.run_sync(self.store.sweep)
+        log.info("swept", extra={"facts": {"artifacts": swept}})
+
+    def start(self, group: TaskGroup) -> None:
+        """Begin what is done beside the requests."""
+        self.background.start(group, "sweep", self.tidy, every=SWEPT)
+        # What could not be said at once, and what came by another server of the same store.
+        self.background.start(group, ANNOUNCE, self.announce, every=ANNOUNCED)
 
     def close(self) -> None:
-        """End the workers and the connections."""
-        self.intake.close()
-        self.rendering.close()
-        self.store.database.close()
+        """End the workers and the connections, each whatever became of the others."""
+        for part in (self.intake, self.rendering, self.store.database, self.health):
+            try:
+                part.close()
+            except Exception as error:
+                log.error("a part did not end in order", exc_info=error)
 
 
 def summary(run: RunRow, tasks: Mapping[str, Primary]) -> RunSummary:

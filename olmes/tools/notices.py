@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 SAID: set[str] = set()
@@ -12,4 +13,5 @@ def say_once(line: str) -> None:
     if line in SAID:
         return
     SAID.add(line)
-    print(f"olmes: {line}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it: the terminal is closed
+        print(f"olmes: {line}", file=sys.stderr, flush=True)

@@ -1,10 +1,16 @@
-"""Standard output that cannot show every character (ASCII, Latin-1): it shows what comes nearest."""
+"""Standard streams that cannot show every character, or that nobody reads any more.
+
+What an encoding lacks (ASCII, Latin-1) is shown by what comes nearest. A terminal that was closed, or a
+full disk that standard error goes to, must not end a run that has nothing but words to lose there.
+"""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
+import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 NEAREST = {
     **dict.fromkeys("‐‑‒–—−─━", "-"), **dict.fromkeys("‘’′", "'"), **dict.fromkeys("“”″", '"'),
@@ -62,3 +68,46 @@ def lacks_characters(stream: TextIO) -> bool:
         return not codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
     except LookupError:
         return True
+
+
+def outlive_reader() -> None:
+    """Have standard error swallow what cannot be written there."""
+    if not isinstance(sys.stderr, Unread):
+        sys.stderr = cast(TextIO, Unread(sys.stderr))
+
+
+class Unread:
+    """A stream whose failures to write are nobody's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or go on without."""
+        try:
+            return self.stream.write(text)
+        except OSError as error:
+            self.lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what was kept back, or go on without."""
+        try:
+            self.stream.flush()
+        except OSError as error:
+            self.lose(error)
+
+    def writelines(self, lines: Any) -> None:
+        """Write, or go on without."""
+        for line in lines:
+            self.write(line)
+
+    def lose(self, error: OSError) -> None:
+        """Throw away what is written from now on, where nobody reads it."""
+        # What the stream still keeps back would fail again at the end of the process.
+        if isinstance(error, BrokenPipeError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())

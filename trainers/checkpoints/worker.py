@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from olmes.client.live import LiveProgress, push_record
+from olmes.client.live import LiveProgress, NotPushedError, push_record
 from olmes.comparison.items import SharedItems
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.completeness import trouble_of
@@ -50,6 +50,8 @@ POLL_SECONDS = 0.5
 LOWER_PRIORITY = 10
 PATIENCE = 5.0
 """Seconds for which a server is waited for: the next checkpoint should not wait with it."""
+TIMEOUT = 60.0
+"""Seconds until a request that a server does not answer is given up."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,6 +87,8 @@ class Scorer:
         self.items = SharedItems(each=True)
         self.pushed: set[str] = set()
         """Folders of records that the server has."""
+        self.unsent: dict[str, str] = {}
+        """Folders of records that it lacks, and why; what was said once is not said again."""
         self.warm = WarmMemory()
         self.scorers = SharedPool()
 
@@ -124,6 +128,8 @@ class Scorer:
                 time.sleep(POLL_SECONDS)
         self.warm.release()
         self.scorers.close()
+        if only is None and self.unsent:
+            self.push()
         if signs is not None:
             signs.end()
         if lock is not None:
@@ -233,7 +239,10 @@ class Scorer:
             # Imported here, so that the process starts without the reports.
             from olmes.reports.run_page import write_run_page
 
-            write_run_page(record.folder, page)
+            try:
+                write_run_page(record.folder, page)
+            except Exception as error:  # the score is there all the same
+                say(f"{page} could not be written ({type(error).__name__}: {error})")
         return record
 
     def publish(self) -> None:
@@ -263,17 +272,25 @@ class Scorer:
             if folder in self.pushed:
                 continue
             try:
-                pushed = push_record(Path(folder), self.training.push, patience=PATIENCE, say=say)
-            except (OlmesError, OSError) as error:
-                say(str(error))
+                pushed = push_record(
+                    Path(folder), self.training.push, patience=PATIENCE, timeout=TIMEOUT, say=say
+                )
+            except NotPushedError as error:
+                if self.unsent.get(folder) != str(error):
+                    say(str(error))
+                self.unsent[folder] = str(error)
+                if error.refused:  # this one alone
+                    continue
                 return
             self.pushed.add(folder)
+            self.unsent.pop(folder, None)
             say(f"pushed {pushed.url}")
 
 
 def say(line: str) -> None:
-    """A line of the log."""
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}", flush=True)
+    """A line of the log, where there is room for it."""
+    with contextlib.suppress(OSError):
+        print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}", flush=True)
 
 
 if __name__ == "__main__":

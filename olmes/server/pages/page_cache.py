@@ -13,9 +13,12 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
+from olmes.server.failures import passing
 from olmes.server.observe import log
 from olmes.server.pages import report_pages
-from olmes.server.pages.report_pages import Page, pages_version
+from olmes.server.pages.newest import Newest
+from olmes.server.pages.report_pages import Page, pages_version, tag_of
+from olmes.server.pages.stale import marked
 from olmes.server.service import Service
 from olmes.server.store.private import inner_folder
 from olmes.tools.hashing import content_hash
@@ -26,11 +29,11 @@ MOST_ON_DISK = 5000
 """Pages on disk."""
 MOST_WAITING = 2000
 """Runs whose pages are made before somebody asks."""
-PATIENCE = 0.1
-"""Seconds a reader waits for the newest leaderboard before the one before is shown."""
 BELIEVED = 1.0
 """Seconds for which the store's generation is not asked for again: another server may change it."""
 
+TRIES = 5
+"""Times that the page of a run is tried before somebody asks."""
 THREADS = 4
 """Threads that look for pages, so that these do not queue behind the API's questions."""
 
@@ -44,23 +47,34 @@ class PageCache:
         self.memory: OrderedDict[str, Page] = OrderedDict()
         self.size = 0
         self.making: dict[str, asyncio.Task[Any]] = {}
-        self.latest: dict[str, tuple[int, Any]] = {}
         self.asked = (0.0, -1)
         self.changes = 0
         self.limiter = CapacityLimiter(THREADS)
         self.arrived: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         service.on_run.append(self.note)
         self.hashes: dict[str, tuple[str, bool]] = {}
+        self.tries: dict[str, int] = {}
+        self.boards = Newest(self.generation, self._task, service.background)
 
     async def warm(self) -> None:
-        """Make the pages of runs that arrive before somebody asks, one at a time."""
-        while True:
-            run = await self.arrived.get()
-            try:
-                await self.run(run)
-            except Exception as error:  # a reader who asks for it gets the reason
-                facts = {"run": run, "why": f"{type(error).__name__}: {error}"}
-                log.warning("the page of a run was not made", extra={"facts": facts})
+        """Make the page of the next run that arrives, before somebody asks.
+
+        Raises:
+            Exception: what the machine did not let happen; the run waits for the next call.
+        """
+        run = await self.arrived.get()
+        try:
+            await self.run(run)
+        except Exception as error:
+            self.tries[run] = tries = self.tries.get(run, 0) + 1
+            if passing(error) and tries < TRIES:
+                with contextlib.suppress(asyncio.QueueFull):
+                    self.arrived.put_nowait(run)
+                    raise
+            # A reader who asks for it gets the reason.
+            facts = {"run": run, "why": f"{type(error).__name__}: {error}"}
+            log.warning("the page of a run was not made", extra={"facts": facts})
+        self.tries.pop(run, None)
 
     def note(self, run: str) -> None:
         """A run arrived. Where too many do, their pages wait for a reader."""
@@ -142,15 +156,15 @@ class PageCache:
         page: Page = await self.newest(
             "leaderboard", lambda: self.work(report_pages.board_page, self.service.settings)
         )
-        return page
+        return marked(page, self.boards.behind.get("leaderboard"))
 
     async def checkpoints(self, family: str) -> Page:
         """The page of a training."""
+        name = f"checkpoints {family}"
         page: Page = await self.newest(
-            f"checkpoints {family}",
-            lambda: self.work(report_pages.checkpoints_page, self.service.settings, family),
+            name, lambda: self.work(report_pages.checkpoints_page, self.service.settings, family)
         )
-        return page
+        return marked(page, self.boards.behind.get(name))
 
     def work(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
         """Call a function in the worker that makes pages."""
@@ -181,24 +195,7 @@ class PageCache:
 
         While it is made, readers get the one before; the live updates say what is new.
         """
-        generation = await self.generation()
-        known = self.latest.get(name)
-        if known and known[0] == generation:
-            return known[1]
-
-        async def made() -> Any:
-            found = await make()
-            if len(self.latest) > 100:
-                self.latest.clear()
-            self.latest[name] = (generation, found)
-            return found
-
-        task = self._task(name, made)
-        if known is None:
-            return await asyncio.shield(task)
-        await asyncio.wait([task], timeout=PATIENCE)
-        done = task.done() and not task.cancelled() and task.exception() is None
-        return task.result() if done else known[1]
+        return await self.boards.get(name, make)
 
     def _task(self, key: str, make: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
         if key not in self.making:
@@ -229,23 +226,35 @@ class PageCache:
         path = self.folder / key
         try:
             head, _, body = path.read_bytes().partition(b"\n")
-            path.touch()
+            facts = json.loads(head)
+            page = Page(body, str(facts["policy"]), str(facts["tag"]))
         except FileNotFoundError:
             return None
-        facts = json.loads(head)
-        return Page(body, facts["policy"], facts["tag"])
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            self._not_kept(key, error)
+            return None
+        if page.tag != tag_of(body):
+            self._not_kept(key, ValueError("it is not what was written"))
+            return None
+        with contextlib.suppress(OSError):
+            path.touch()
+        return page
+
+    def _not_kept(self, key: str, error: Exception) -> None:
+        facts = {"page": key, "why": f"{type(error).__name__}: {error}"}
+        log.warning("a kept page cannot be read and is made anew", extra={"facts": facts})
 
     def _write(self, key: str, page: Page) -> None:
         temporary = self.folder / f"{key}.writing"
         head = json.dumps({"policy": page.policy, "tag": page.tag}).encode()
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have emptied the store
             temporary.write_bytes(head + b"\n" + page.body)
             temporary.replace(self.folder / key)
+            if int(key[:2], 16) == 0:  # now and then
+                self._tidy()
         except OSError as error:  # a full disk, say: the page is made again, and can be read now
             log.warning("a page was not kept", extra={"facts": {"why": str(error)}})
-            return
-        if int(key[:2], 16) == 0:  # now and then
-            self._tidy()
 
     def _tidy(self) -> None:
         found = sorted(self.folder.iterdir(), key=modified)

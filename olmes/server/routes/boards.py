@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
 from olmes.client.types import (
     Checkpoints,
@@ -15,6 +15,7 @@ from olmes.client.types import (
     LedgerLines,
 )
 from olmes.server.pages import report_pages
+from olmes.server.pages.stale import say_so
 from olmes.server.routes.shapes import ERRORS, RunQuery
 from olmes.server.service import service_of
 from olmes.server.store.store import RunFilter
@@ -26,13 +27,14 @@ FamilyName = Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x0
 
 
 @router.get("/leaderboard")
-async def leaderboard(request: Request) -> Leaderboard:
+async def leaderboard(request: Request, response: Response) -> Leaderboard:
     """Runs ranked beside runs of the same thing, with who differs beyond chance, and the others."""
     settings = service_of(request).settings
     pages = request.app.state.pages
     found: Leaderboard = await pages.newest(
         "leaderboard.json", lambda: pages.work(report_pages.board_numbers, settings)
     )
+    say_so(response, pages.boards.behind.get("leaderboard.json"))
     return found
 
 

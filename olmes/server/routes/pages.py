@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from olmes.server.pages import server_pages
 from olmes.server.pages.page_cache import PageCache
 from olmes.server.pages.report_pages import Page
+from olmes.server.pages.stale import Behind, say_so
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.shapes import RunId, RunQuery, Text
 from olmes.server.service import service_of
@@ -27,7 +28,7 @@ def pages_of(request: Request) -> PageCache:
     return pages
 
 
-def answer(request: Request, page: Page) -> Response:
+def answer(request: Request, page: Page, behind: Behind | None = None) -> Response:
     """A page as an answer: unpacked for the rare client that cannot read gzip."""
     headers = {
         "content-security-policy": page.policy,
@@ -42,7 +43,9 @@ def answer(request: Request, page: Page) -> Response:
         headers["content-encoding"] = "gzip"
     else:
         body = server_pages.unpacked(page)
-    return Response(body, headers=headers, media_type="text/html; charset=utf-8")
+    response = Response(body, headers=headers, media_type="text/html; charset=utf-8")
+    say_so(response, behind)
+    return response
 
 
 @router.get("/")
@@ -54,7 +57,8 @@ async def start() -> Response:
 @router.get("/leaderboard.html")
 async def leaderboard(request: Request) -> Response:
     """Runs ranked, and who differs beyond chance."""
-    return answer(request, await pages_of(request).leaderboard())
+    page = await pages_of(request).leaderboard()
+    return answer(request, page, pages_of(request).boards.behind.get("leaderboard"))
 
 
 @router.get("/runs/{run}/report.html")
@@ -79,7 +83,8 @@ async def compare(
 async def checkpoints(request: Request, family: Text = None) -> Response:
     """A training over its steps; without a name the list of trainings."""
     if family:
-        return answer(request, await pages_of(request).checkpoints(family))
+        page = await pages_of(request).checkpoints(family)
+        return answer(request, page, pages_of(request).boards.behind.get(f"checkpoints {family}"))
     found = await to_thread.run_sync(service_of(request).store.families)
     return answer(request, await to_thread.run_sync(server_pages.families_page, found))
 

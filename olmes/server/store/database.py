@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from olmes.errors import OlmesError
 from olmes.server.store import schema
+from olmes.server.store.damage import refusing_damage
 from olmes.server.store.private import private_file, private_folder
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.places import hidden_code, refusal, writing
@@ -62,14 +63,23 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database."""
-        with self.engine.begin() as connection:
+        """A transaction that sees one state of the database.
+
+        Raises:
+            DamagedStoreError: the file of the database is damaged.
+        """
+        with refusing_damage(self.url), self.engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that changes something; all of it or nothing."""
-        with self.engine.execution_options(writes=True).begin() as connection:
+        """A transaction that changes something; all of it or nothing.
+
+        Raises:
+            DamagedStoreError: the file of the database is damaged.
+        """
+        writes = self.engine.execution_options(writes=True)
+        with refusing_damage(self.url), writes.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -86,7 +96,7 @@ class Database:
         """Bring the schema to a revision, the newest unless another is named.
 
         Raises:
-            OlmesError: the database cannot be reached or was made by a newer olmes.
+            OlmesError: the database cannot be reached, is damaged or was made by a newer olmes.
         """
         from alembic import command
         from alembic.util import CommandError
@@ -105,9 +115,11 @@ class Database:
                     file = Path(f"{self.url.database}{ending}")
                     if not ending or file.exists():
                         private_file(file)
-                choose_journal(Path(self.url.database))
+                with refusing_damage(self.url):
+                    choose_journal(Path(self.url.database))
         try:
-            command.upgrade(self.alembic(), revision)
+            with refusing_damage(self.url):
+                command.upgrade(self.alembic(), revision)
         except OperationalError as error:
             if self.url.database and (code := hidden_code(error.orig)):
                 place = Path(self.url.database)

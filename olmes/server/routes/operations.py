@@ -10,10 +10,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from olmes import __version__
 from olmes.client.types import AuditLog, Health
 from olmes.records.schema import LARGEST
+from olmes.server.json_response import JsonRoute
 from olmes.server.routes.shapes import ERRORS, Limit
 from olmes.server.service import service_of
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=JsonRoute)
 
 
 @router.get("/healthz")

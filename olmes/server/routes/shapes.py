@@ -13,7 +13,7 @@ from typing_extensions import is_typeddict
 
 from olmes.client import types as answers
 from olmes.records.schema import LARGEST
-from olmes.server.intake.checks import NAME, RUN_ID, TASK_NAME
+from olmes.server.intake.fields import NAME, RUN_ID, TASK_NAME
 
 for answer in vars(answers).values():
     if is_typeddict(answer):

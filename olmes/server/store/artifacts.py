@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,13 +101,20 @@ class Artifacts:
         """Whether there is such an artifact."""
         return bool(self.files.exists(self.path(artifact)))
 
-    def keep(self, lines: Iterable[bytes], name: str, metric: str) -> Written:
+    def keep(
+        self,
+        lines: Iterable[bytes],
+        name: str,
+        metric: str,
+        seen: Callable[[ResponseRow], object] | None = None,
+    ) -> Written:
         """Check the rows of a samples file and keep them. The same content is kept once.
 
         Args:
             lines: without their ends.
             name: what the file is called in messages.
             metric: the primary one, by which samples are filtered.
+            seen: called with each row.
 
         Raises:
             RefusedError: a row is not what docs/record.md says.
@@ -124,6 +131,8 @@ class Artifacts:
                         row = checked_row(line, f"{name}, line {rows}")
                         digest.update(line + b"\n")
                         add_row(columns, line, row, metric)
+                        if seen:
+                            seen(row)
                     writer(columns)
             sha256 = digest.hexdigest()
             # The columns depend on the metric too.

@@ -173,9 +173,6 @@ def check_task(name: str, task: TaskResult) -> None:
     if task.samples != f"samples/{name}.jsonl":
         refuse(f"{path}.samples", f"must be samples/{name}.jsonl")
     check_scores(task.metrics, f"{path}.metrics")
-    for metric, score in task.metrics.items():
-        if score.unit == "share" and score.value is not None and not 0 <= score.value <= 1:
-            refuse(f"{path}.metrics.{metric}.value", "is no share, which lies between 0 and 1")
     for subtask, found in task.subtasks.items():
         check_scores(found.metrics, f"{path}.subtasks.{subtask}.metrics")
     if task.repeats:

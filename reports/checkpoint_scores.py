@@ -57,7 +57,7 @@ def look_is_in_ledger(record: Record) -> bool:
     look = record.run.held_out
     return look is not None and any(
         entry.get("number") == look.ledger.number and entry.get("hash") == look.ledger.hash
-        for entry in Ledger(record.folder.resolve().parent).entries()
+        for entry in Ledger(record.store).entries()
     )
 
 

@@ -24,7 +24,10 @@ def samples_link(**filters: str) -> str:
             `q` (the words searched for) and `sample` (`task[/subtask]/doc_id[~repeat]`).
     """
     return "#" + urlencode(
-        {key: value for key, value in filters.items() if value}, safe="/~", quote_via=quote
+        {key: value for key, value in filters.items() if value},
+        safe="/~",
+        errors="replace",  # half of a surrogate pair, which no link can have
+        quote_via=quote,
     )
 
 
@@ -45,4 +48,4 @@ def page_link(folder: Path | None, output: Path, fragment: str = "") -> str:
     if folder is None or not (folder / PAGE).is_file():
         return ""
     path = os.path.relpath(folder.resolve() / PAGE, output.resolve().parent)
-    return quote(Path(path).as_posix()) + fragment
+    return quote(os.fsencode(Path(path).as_posix())) + fragment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from olmes import stats
@@ -128,13 +128,23 @@ class TaskNumbers:
 
     def overall(self, sums: Sums) -> Estimate | None:
         """A number over the task: over all items, or the mean of its sub-tasks' values."""
-        pooled = sums.estimated()
-        macro = self.task.formulation.aggregate == "macro"
-        if not macro or len(self.sizes) < 2 or pooled is None:
-            return pooled
-        found = {name: sums.estimated(name) for name in self.sizes}
-        groups = {name: group for name, group in found.items() if group is not None}
-        return stats.macro(groups, pooled, is_share=sums.is_share())
+        return overall(sums, self.sizes, macro=self.task.formulation.aggregate == "macro")
+
+
+def overall(sums: Sums, subtasks: Collection[str], *, macro: bool) -> Estimate | None:
+    """A metric over a task.
+
+    Args:
+        sums: of the metric.
+        subtasks: the names of those that the task's rows are of, '' for none.
+        macro: whether it is the mean of the sub-tasks' values, each weighing the same.
+    """
+    pooled = sums.estimated()
+    if not macro or len(subtasks) < 2 or pooled is None:
+        return pooled
+    found = {name: sums.estimated(name) for name in subtasks}
+    groups = {name: group for name, group in found.items() if group is not None}
+    return stats.macro(groups, pooled, is_share=sums.is_share())
 
 
 def run_mean(run: RunRecord) -> MetricScore | None:

@@ -66,6 +66,19 @@ def converted(value: Any, kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise located(str(error), value, kind) from None
+    except UnicodeEncodeError:
+        # Half of a surrogate pair where one of a few words belongs: the error of another wrong word.
+        converted(without_surrogates(value), kind)
+        raise FieldError("", "holds half of a surrogate pair where none can be") from None
+
+
+def without_surrogates(value: Any) -> Any:
+    """JSON with a question mark for each lone surrogate."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {without_surrogates(key): without_surrogates(one) for key, one in value.items()}
+    return [without_surrogates(one) for one in value] if isinstance(value, list) else value
 
 
 def located(message: str, value: Any, kind: Any) -> FieldError:
@@ -90,9 +103,8 @@ def in_mapping(names: Sequence[str], value: dict[str, Any], kind: Any, why: str)
     """The error of the first member of a mapping that does not fit."""
     for key, member in value.items():
         try:
-            msgspec.convert(member, kind)
-        except msgspec.ValidationError as error:
-            inner = located(str(error), member, kind)
+            converted(member, kind)
+        except FieldError as inner:
             return FieldError(dotted([*names, key, inner.field]), inner.why)
     return FieldError(dotted(names), sentence(why))
 

@@ -37,15 +37,21 @@ def parts_of(row: ResponseRow, metric: str) -> list[float]:
     value = row["values"].get(metric)
     if value is None:
         return []
-    parts = [float(part) for part in value] if isinstance(value, Sequence) else [float(value)]
+    try:
+        parts = [float(part) for part in value] if isinstance(value, Sequence) else [float(value)]
+    except OverflowError:  # a whole number of hundreds of digits
+        return []
     return parts if all(map(math.isfinite, parts)) else []
 
 
 def mean_value(value: RowValue) -> float | None:
     """A metric's value on one response, the mean over its parts; None where there is none."""
-    if isinstance(value, Sequence):
-        value = sum(map(float, value)) / len(value) if value else None
-    return float(value) if value is not None and math.isfinite(value) else None
+    try:
+        if isinstance(value, Sequence):
+            value = sum(map(float, value)) / len(value) if value else None
+        return float(value) if value is not None and math.isfinite(value) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 @dataclass(slots=True)

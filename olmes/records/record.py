@@ -12,7 +12,7 @@ import msgspec
 from olmes.errors import OlmesError
 from olmes.records.check import FieldError, NewerSchemaError, run_record
 from olmes.records.schema import ResponseRow, RunRecord, TaskResult
-from olmes.tools import jsonl
+from olmes.tools import json_text, jsonl
 from olmes.tools.hashing import file_sha256
 from olmes.types import JsonObject
 
@@ -82,7 +82,8 @@ class Record:
         folder = Path(folder)
         path = folder / RUN_FILE if folder.is_dir() else folder
         try:
-            return cls(path.parent, run_record(json.loads(path.read_text("utf-8"))))
+            data = json_text.parse(path.read_text("utf-8"), any_number=True)
+            return cls(path.parent, run_record(data))
         except FileNotFoundError:
             raise OlmesError(f"{folder} holds no record ({RUN_FILE}); check the path.") from None
         except OSError as error:
@@ -91,13 +92,18 @@ class Record:
             raise OlmesError(f"{path}: {error}; update olmes.") from None
         except FieldError as error:
             raise OlmesError(f"{path} is not a record ({error}); run again to write it.") from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise OlmesError(f"{path} is not a record ({error}); run again to write it.") from None
 
     @property
     def id(self) -> str:
         """The run's name, which is its folder's."""
         return self.run.id
+
+    @property
+    def store(self) -> Path:
+        """The folder with the ledger of the runs beside it."""
+        return self.folder.resolve().parent
 
     @property
     def complete(self) -> bool:

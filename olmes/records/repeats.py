@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any, Protocol
 
 from olmes import stats
-from olmes.benchmark.task import Task
 from olmes.records.items import Key, key_of, parts_of
 from olmes.records.schema import AtK, MetricRepeats, ResponseRow, Score, TaskRepeats
 from olmes.records.sums import Clusters, Sums
@@ -24,6 +24,33 @@ EVERY_K = 32
 """Up to this many every k is in the record, so that one can be chosen later; beyond it powers of 2."""
 Overall = Callable[[Sums], Estimate | None]
 """A task's number from sums: over all items, or the mean of its sub-tasks' numbers."""
+
+
+class NamedMetric(Protocol):
+    """What is asked of a metric."""
+
+    @property
+    def name(self) -> str:
+        """As values are recorded under it."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Its direction."""
+
+
+class Voting(Protocol):
+    """What is asked of a task, or of what a record says of one."""
+
+    @property
+    def metrics(self) -> Sequence[NamedMetric]:
+        """Its metrics."""
+
+    @property
+    def primary(self) -> str:
+        """The name of the one that a suite averages."""
+
+    def vote(self, extracted: Any, /) -> str | None:
+        """What an extracted answer votes for."""
 
 
 @dataclass(slots=True)
@@ -40,7 +67,7 @@ class Repeated:
 class RepeatCounter:
     """The numbers of several responses an item, from rows that are added one by one."""
 
-    def __init__(self, task: Task, clusters: Clusters) -> None:
+    def __init__(self, task: Voting, clusters: Clusters) -> None:
         self.task = task
         self.clusters = clusters
         self.items: dict[Key, Repeated] = {}

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
 from olmes.tools.durable_files import make_folder, write_atomically
+from olmes.tools import json_text
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import locked
@@ -185,8 +186,8 @@ def wrong_with(entry: Entry, number: int, previous: str) -> str:
 def parsed(line: bytes) -> Entry | None:
     """A line's entry; None where it is none."""
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
+        entry = json_text.parse(line, any_number=True)
+    except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
 

@@ -32,6 +32,7 @@ from olmes.server.store.damage import DamagedStoreError
 from olmes.types import JsonObject
 
 DEFAULT_RATES = Rates()
+NOT_JSON = "body: is not JSON in UTF-8, or is nested too deeply, or holds a number of too many digits."
 THREADS = 16
 """Requests that read the database or samples at the same time."""
 
@@ -103,12 +104,16 @@ def add_handlers(app: FastAPI, folder: Path) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:  # noqa: ARG001
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return refusal(RefusedError(422, NOT_JSON, "body"))
         # The first part says where it was looked for: body, query, path.
         field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
         return refusal(RefusedError(422, f"{field}: {first['msg']}.", field))
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:  # noqa: ARG001
+        if error.status_code == 400 and isinstance(error.__cause__, (ValueError, RecursionError)):
+            return refusal(RefusedError(400, NOT_JSON, "body"), error.headers)
         return refusal(RefusedError(error.status_code, str(error.detail)), error.headers)
 
     @app.exception_handler(OlmesError)

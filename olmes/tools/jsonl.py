@@ -108,7 +108,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Any:
         return json.loads(line.decode(UTF8))
     except UnicodeDecodeError as error:
         raise unreadable(path, error) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OlmesError(
             f"{path}, line {number}: not JSON ({error}); fix or remove the line."
         ) from None
@@ -163,7 +163,7 @@ def parse_nonstandard_line(line: bytes, where: str) -> Any:
     """
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OlmesError(f"{where}: not JSON ({error}); fix or remove the line.") from None
 
 

@@ -6,8 +6,8 @@ It stands before every route, so that a new route is closed until it is opened h
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -32,6 +32,11 @@ FRESH = 2.0
 MOST_JSON = 1 << 20
 """Bytes of a body that is not a file."""
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+HOST = re.compile(
+    r"(?:\[(?P<address>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,255}))(?::(?P<port>[0-9]{1,5})?)?"
+)
+LAST_PORT = 65535
+LENGTH = re.compile("[0-9]{1,15}")
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -94,6 +99,7 @@ class Guard:
         """
         path, method = scope["path"], scope["method"]
         address = scope["client"][0] if scope.get("client") else ""
+        host_of(headers)  # before addresses are made of it
         check_body(scope, headers)
         if path in OPEN_PATHS:
             return Caller("", "", address)
@@ -163,7 +169,7 @@ def token_of(headers: Headers, method: str) -> str:
     if kind.lower() == "basic" and method in SAFE:
         try:
             return base64.b64decode(value, validate=True).decode("utf-8").partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, or not UTF-8 behind it
             return ""
     return ""
 
@@ -178,11 +184,26 @@ def local_caller(headers: Headers, address: str) -> Caller:
         raise RefusedError(
             403, "this server has no tokens and answers its own machine alone; see `olmes token`."
         )
-    host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    host = host_of(headers)
     if host != "localhost" and not is_loopback(host):
         # Else a site that gives its own name the address 127.0.0.1 could read everything.
         raise RefusedError(403, f"{host[:80]!r} is not this machine's name.", "host")
     return Caller("local", "admin", address)
+
+
+def host_of(headers: Headers) -> str:
+    """The name or address in the Host header, in lower case; '' where there is no such header.
+
+    Raises:
+        RefusedError: there are several, or it is not a host with or without a port.
+    """
+    said = headers.getlist("host")
+    if not said:
+        return ""
+    match = HOST.fullmatch(said[0])
+    if len(said) > 1 or match is None or int(match["port"] or 0) > LAST_PORT:
+        raise RefusedError(400, "the Host header is not one host, or a host and its port.", "host")
+    return (match["address"] or match["name"]).lower()
 
 
 def is_loopback(address: str) -> bool:
@@ -199,10 +220,18 @@ def check_origin(headers: Headers) -> None:
     Raises:
         RefusedError: the browser says that it comes from elsewhere.
     """
-    origin = headers.get("origin")
-    other = origin is not None and urlsplit(origin).netloc != headers.get("host")
+    own = headers.get("host")
+    other = any(place_of(origin) != own for origin in headers.getlist("origin"))
     if other or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise RefusedError(403, "a page of another site must not change anything here.", "origin")
+
+
+def place_of(origin: str) -> str:
+    """Host and port of an origin; '' where it has none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # a bracket without its other half
+        return ""
 
 
 def check_body(scope: Scope, headers: Headers) -> None:
@@ -216,7 +245,7 @@ def check_body(scope: Scope, headers: Headers) -> None:
     if is_file(scope["path"]):
         return
     length = headers.get("content-length", "0")
-    if "transfer-encoding" in headers or not length.isdigit() or int(length) > MOST_JSON:
+    if "transfer-encoding" in headers or not LENGTH.fullmatch(length) or int(length) > MOST_JSON:
         raise RefusedError(413, f"a body has at most {MOST_JSON:,} bytes, said in Content-Length.")
 
 

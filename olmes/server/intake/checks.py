@@ -7,17 +7,15 @@ were left out, parts that do not fit together.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Set
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from olmes.records.aggregate import run_mean
-from olmes.records.check import FieldError, NewerSchemaError, bare, converted, run_record
+from olmes.records.check import FieldError, NewerSchemaError, bare, run_record
 from olmes.records.schema import (
     LARGEST,
     Cost,
@@ -26,32 +24,34 @@ from olmes.records.schema import (
     Hex,
     MetricScore,
     RecordedModel,
+    RecordedPair,
     RunRecord,
     Score,
     Sha256,
     SuiteResult,
     TaskData,
     TaskJudge,
+    TaskRepeats,
     TaskResult,
-    Time,
 )
-from olmes.server.refusals import RefusedError
+from olmes.server.intake.fields import (
+    LONGEST_TASK,
+    RUN_ID,
+    SCORE,
+    TASK_NAME,
+    check_mark,
+    check_size,
+    check_time,
+    check_words,
+    refuse,
+)
 
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,99}$"
-"""Names of tasks, metrics and suites."""
-RUN_ID = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,119}$"
-TASK_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_:+-]*(\.[A-Za-z0-9_:+-]+)*$"
-"""A task's name is also a file's below the samples: no dots at its ends, no `..`."""
-LONGEST_TASK = 100
-LONGEST_MARK = 64
-"""Characters of a hash or a time."""
 MOST_TASKS = 1000
-DEEPEST = 60
-"""Levels of nesting in any JSON that is taken."""
 OPTIONAL: dict[type[Struct], set[str]] = {
     RunRecord: {"held_out", "not_run", "cost"},
     RecordedModel: {"parts", "family", "step", "lineage"},
     SuiteResult: {"missing", "pairs", "mean"},
+    RecordedPair: {"rewritten"},
     DevScore: {"unit"},
     TaskResult: {"diagnosis", "judge", "items_hash", "reasons", "repeats"},
     TaskData: {"location", "notes"},
@@ -63,43 +63,6 @@ FREE = {"olmes", "environment", "cost"}
 """Parts of a run that may lack anything: no number depends on them."""
 SINCE_SCHEMA_2 = {"unit", "items"}
 """Fields that records of schema 1 do not have."""
-
-
-def parse_json(content: bytes, name: str) -> Any:
-    """JSON from a client.
-
-    Raises:
-        RefusedError: it is not UTF-8 or not JSON, is nested too deeply, or holds NaN.
-    """
-
-    def constant(word: str) -> float:
-        raise ValueError(f"{word} is not JSON")
-
-    try:
-        value = json.loads(content.decode("utf-8"), parse_constant=constant)
-    except RecursionError:
-        raise RefusedError(422, f"{name} is nested too deeply.", name) from None
-    except ValueError as error:
-        raise RefusedError(422, f"{name} is not JSON ({error}).", name) from None
-    if too_deep(value):
-        raise RefusedError(422, f"{name} is nested deeper than {DEEPEST} levels.", name)
-    return value
-
-
-def too_deep(value: Any) -> bool:
-    """Whether JSON is nested deeper than `DEEPEST`."""
-    layer = [value]
-    for _ in range(DEEPEST):
-        layer = [
-            item
-            for one in layer
-            if isinstance(one, (dict, list))
-            for item in (one.values() if isinstance(one, dict) else one)
-            if isinstance(item, (dict, list))
-        ]
-        if not layer:
-            return False
-    return True
 
 
 def checked_record(data: Any) -> RunRecord:
@@ -163,7 +126,7 @@ def check_run(run: RunRecord) -> None:
         refuse("id", "is not a run's name: letters, digits, . _ -, at most 120")
     if run.limit is not None and not 1 <= run.limit <= LARGEST:
         refuse("limit", f"must be between 1 and {LARGEST}")
-    check_mark(run.created, Time, "created")
+    check_time(run.created, "created")
     check_model(run.model)
     if len(run.tasks) > MOST_TASKS:
         refuse("tasks", f"holds {len(run.tasks)} tasks; {MOST_TASKS} is the most")
@@ -178,8 +141,8 @@ def check_run(run: RunRecord) -> None:
     costs = {name: getattr(run.cost, name) for name in Cost.__struct_fields__} if run.cost else {}
     for part, numbers in (("timing", run.timing), ("cost", costs)):
         for key, number in numbers.items():
-            if number is not None and not 0 <= number < math.inf:
-                refuse(f"{part}.{key}", "must be 0 or more, and finite")
+            if number is not None and not 0 <= number <= LARGEST:
+                refuse(f"{part}.{key}", f"must be 0 or more, and at most {LARGEST}")
 
 
 def check_model(model: RecordedModel) -> None:
@@ -190,12 +153,6 @@ def check_model(model: RecordedModel) -> None:
     """
     check_words(model.name, "model.name")
     check_mark(model.fingerprint, Sha256, "model.fingerprint")
-    for name, words in (
-        ("written", model.written),
-        ("commit", model.commit),
-        ("adapter", model.adapter),
-    ):
-        check_words(words or "", f"model.{name}")
     check_words(model.family or "", "model.family")
     if model.step is not None and not abs(model.step) <= LARGEST:
         refuse("model.step", f"must be finite, and at most {LARGEST}")
@@ -218,6 +175,25 @@ def check_task(name: str, task: TaskResult) -> None:
     check_scores(task.metrics, f"{path}.metrics")
     for subtask, found in task.subtasks.items():
         check_scores(found.metrics, f"{path}.subtasks.{subtask}.metrics")
+    if task.repeats:
+        check_repeats(task.repeats, f"{path}.repeats")
+
+
+def check_repeats(repeats: TaskRepeats, path: str) -> None:
+    """Hold the numbers of several responses an item against what they must be.
+
+    Raises:
+        RefusedError: one is not in order.
+    """
+    for metric, found in repeats.metrics.items():
+        place = f"{path}.metrics.{metric}"
+        for number, at in enumerate(found.at):
+            for part, score in (("best", at.best), ("worst", at.worst), ("majority", at.majority)):
+                if score is not None:
+                    check_score(score, f"{place}.at.{number}.{part}")
+        for number, mean in enumerate(found.means):
+            check_size(mean, f"{place}.means.{number}")
+        check_size(found.sd, f"{place}.sd")
 
 
 def check_look(held: HeldOut, tasks: Mapping[str, TaskResult]) -> None:
@@ -228,7 +204,7 @@ def check_look(held: HeldOut, tasks: Mapping[str, TaskResult]) -> None:
     """
     if not held.reason:
         refuse("held_out.reason", "is empty: a look needs a reason")
-    check_mark(held.time, Time, "held_out.time")
+    check_time(held.time, "held_out.time")
     check_words(held.family, "held_out.family")
     if held.ledger.number < 1:
         refuse("held_out.ledger.number", "must be 1 or more")
@@ -260,50 +236,16 @@ def check_scores(scores: Mapping[str, Score], path: str) -> None:
 
 
 def check_score(score: Score, path: str) -> None:
-    """A number's own sense: finite, an interval with its ends in order, an n for a value.
+    """A number's own sense: of a size, an interval with its ends in order, an n for a value.
 
     Raises:
         RefusedError: it has none.
     """
-    for part in ("value", "stderr", "ci_low", "ci_high"):
-        number = getattr(score, part)
-        if number is not None and not math.isfinite(number):
-            refuse(f"{path}.{part}", "is not finite")
+    for part in SCORE:
+        check_size(getattr(score, part), f"{path}.{part}")
     if score.stderr is not None and score.stderr < 0:
         refuse(f"{path}.stderr", "is negative")
     if score.ci_low is not None and score.ci_high is not None and score.ci_low > score.ci_high:
         refuse(f"{path}.ci_low", "lies above ci_high")
     if score.value is not None and not score.n:
         refuse(f"{path}.n", "is 0 although there is a value")
-
-
-def check_words(text: str, path: str, most: int = 500) -> None:
-    """A text that a database is to hold: neither NUL nor a lone surrogate, and not too long.
-
-    Raises:
-        RefusedError: it does not fit.
-    """
-    if len(text) > most:
-        refuse(path, f"is longer than {most} characters")
-    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        refuse(path, "holds a character that no name has (NUL or a lone surrogate)")
-
-
-def check_mark(text: str, kind: Any, path: str) -> None:
-    """A time or a hash: it has its form, which lets a line end pass, and no line end.
-
-    Raises:
-        RefusedError: it does not.
-    """
-    try:
-        converted(text, kind)
-    except FieldError as error:
-        refuse(path, error.why)
-    if len(text) > LONGEST_MARK or text.endswith("\n"):
-        refuse(path, f"holds a line end or more than {LONGEST_MARK} characters")
-
-
-def refuse(path: str, why: str) -> NoReturn:
-    """Refuse a record for one of its fields; '' is the whole."""
-    where = f"run.json: {path}:" if path else "run.json"
-    raise RefusedError(422, f"{where} {why}.", path or "run.json")

@@ -6,21 +6,22 @@ kept under the hash of its content.
 
 from __future__ import annotations
 
-import gzip
 import re
 import tempfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from olmes.records.record import Record
-from olmes.records.schema import RunRecord, SealedFile
+from olmes.records.schema import RunRecord
 from olmes.seal.held_out import held_out_suites
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.sealing import changed
-from olmes.server.intake.checks import checked_record, parse_json
-from olmes.server.intake.sample_rows import lines_of
+from olmes.server.intake.checks import checked_record
+from olmes.server.intake.fields import parse_json
+from olmes.server.intake.recount import Recount, hold_complete, hold_mean
+from olmes.server.intake.sample_rows import checked_row, lines_of
+from olmes.server.intake.sealed_rows import sealed_lines
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, Written, sealed_name
@@ -73,6 +74,8 @@ def take_in(settings: Settings, files: Mapping[str, Path], hashes: Mapping[str, 
         )
     raw = files["run.json"].read_bytes()
     run = checked_record(parse_json(raw, "run.json"))
+    hold_complete(run)
+    hold_mean(run)
     check_held_out(run)
     check_files(run, files)
     entries: list[Entry] = []
@@ -106,7 +109,7 @@ def kept_tasks(
     for place, (name, task) in enumerate(run.tasks.items()):
         sealed = run.sealed.get(name)
         if sealed:
-            kept = keep_sealed(settings, artifacts, files, sealed, task.primary, opened=opened)
+            kept = keep_sealed(settings, artifacts, files, run, name, opened=opened)
         else:
             kept = keep_open(settings, artifacts, files, run, name)
         tasks.append(
@@ -192,15 +195,17 @@ def keep_open(
     run: RunRecord,
     name: str,
 ) -> Written:
-    """Keep the samples of a task that is not held out."""
+    """Keep the samples of a task that is not held out.
+
+    Raises:
+        RefusedError: a row is not in order, or the rows do not give the record's numbers.
+    """
     file, task = f"samples/{name}.jsonl", run.tasks[name]
+    counted = Recount(name, task)
     with files[file].open("rb") as stream:
-        kept = artifacts.keep(lines_of(stream, file, settings.limits.file), file, task.primary)
-    if kept.rows != task.n:
-        path = f"tasks.{name}.n"
-        raise RefusedError(
-            422, f"run.json: {path}: says {task.n}, and {file} holds {kept.rows} rows.", path
-        )
+        lines = lines_of(stream, file, settings.limits.file)
+        kept = artifacts.keep(lines, file, task.primary, counted.add)
+    counted.hold()
     return kept
 
 
@@ -208,17 +213,38 @@ def keep_sealed(
     settings: Settings,
     artifacts: Artifacts,
     files: Mapping[str, Path],
-    sealed: SealedFile,
-    metric: str,
+    run: RunRecord,
+    name: str,
     *,
     opened: bool,
 ) -> Written:
-    """Keep the samples of a held-out task as they are, or unpacked where they were opened."""
+    """Keep the samples of a held-out task as they are, or unpacked where they were opened.
+
+    Raises:
+        RefusedError: the file cannot be unpacked, a row is not in order, or the rows do not give the
+            record's numbers.
+    """
+    sealed, task = run.sealed[name], run.tasks[name]
+    counted = Recount(name, task)
+    path = files[sealed.file]
     artifact = sealed_name(sealed.sha256)
-    artifacts.copy_in(files[sealed.file], artifact)
-    if opened:
-        artifact = open_sealed(settings, artifact, metric)
-    return Written(artifact=artifact, sha256=sealed.sha256, rows=sealed.rows)
+    with path.open("rb") as packed:
+        lines = sealed_lines(packed, path.stat().st_size, sealed.file, settings.limits.file)
+        if opened:
+            artifact = artifacts.keep(lines, sealed.file, task.primary, counted.add).artifact
+        else:
+            # Read to the end, so that it can be opened one day; nothing of it is kept or shown.
+            for number, line in enumerate(lines, start=1):
+                counted.add(checked_row(line, f"{sealed.file}, line {number}"))
+    rows = counted.sizes.total()
+    if rows != sealed.rows:
+        path_of = f"held_out.sealed.{name}.rows"
+        raise RefusedError(
+            422, f"run.json: {path_of}: says {sealed.rows}, and the file holds {rows}.", path_of
+        )
+    counted.hold()
+    artifacts.copy_in(path, sealed_name(sealed.sha256))
+    return Written(artifact=artifact, sha256=sealed.sha256, rows=rows)
 
 
 def open_sealed(settings: Settings, artifact: str, metric: str) -> str:
@@ -229,10 +255,9 @@ def open_sealed(settings: Settings, artifact: str, metric: str) -> str:
     """
     artifacts = Artifacts(settings.artifacts_place)
     try:
-        with artifacts.open(artifact) as packed, gzip.open(packed, "rb") as stream:
-            lines = lines_of(stream, artifact, settings.limits.file)
+        with artifacts.open(artifact) as packed:
+            size = artifacts.files.size(artifacts.path(artifact))
+            lines = sealed_lines(packed, size, artifact, settings.limits.file)
             return artifacts.keep(lines, artifact, metric).artifact
-    except (OSError, EOFError, zlib.error) as error:
-        raise RefusedError(
-            422, f"a file under seal cannot be unpacked ({error}).", "held_out"
-        ) from None
+    except OSError as error:
+        raise RefusedError(422, f"{artifact} cannot be read ({error}).", "held_out") from None

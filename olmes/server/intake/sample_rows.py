@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
 
 import orjson
 
 from olmes.records.check import FieldError, converted
-from olmes.records.schema import ResponseRow
-from olmes.server.intake.checks import DEEPEST, parse_json, too_deep
+from olmes.records.schema import LARGEST, ResponseRow
+from olmes.server.intake.fields import LARGEST_VALUE, parse_json, refused_part
 from olmes.server.refusals import RefusedError
+from olmes.tools import json_text
+from olmes.tools.json_text import JsonTextError
 
 LONGEST_LINE = 16 << 20
 """Bytes of one row."""
+TOKENS = ("prompt_tokens", "completion_tokens", "prompt_truncated", "reasoning_tokens")
+"""What of a response or a judgement is counted."""
 
 
-def lines_of(stream: BinaryIO, name: str, most: int) -> Iterator[bytes]:
+def lines_of(stream: IO[bytes], name: str, most: int) -> Iterator[bytes]:
     """The lines of a samples file, without their ends.
 
     Args:
@@ -52,39 +55,51 @@ def checked_row(line: bytes, place: str) -> ResponseRow:
     Raises:
         RefusedError: a field is missing or not what docs/record.md says.
     """
-    finite = True
     try:
         # Not msgspec's own parser, which looks at fields it does not know less closely.
         value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        # It takes no lone surrogate, which a response may hold; and this one says what is wrong.
-        value = parse_json(line, place)
-        finite = False
-    else:
         # Looked into only where there are brackets enough.
-        if line.count(b"[") + line.count(b"{") > DEEPEST and too_deep(value):
-            raise RefusedError(422, f"{place} is nested deeper than {DEEPEST} levels.", place)
+        if line.count(b"[") + line.count(b"{") > json_text.DEEPEST:
+            json_text.check(value)
+        return typed_row(value)
+    except (orjson.JSONDecodeError, JsonTextError, FieldError):
+        # It takes no lone surrogate, which a response may hold, and rounds what has over 64 bits;
+        # the other parser is exact, and says what is wrong.
+        value = parse_json(line, place)
     try:
-        row = converted(value, ResponseRow)
+        return typed_row(value)
     except FieldError as error:
-        where = f"{place}: {error.field}" if error.field else place
-        raise RefusedError(422, f"{where} {error.why}.", where) from None
-    if not finite:
-        check_finite(row, place)
+        raise refused_part(place, error) from None
+
+
+def typed_row(value: Any) -> ResponseRow:
+    """JSON as a row.
+
+    Raises:
+        FieldError: it does not fit.
+    """
+    row = converted(value, ResponseRow)
+    check_numbers(row)
     return row
 
 
-def check_finite(row: ResponseRow, place: str) -> None:
-    """Refuse numbers beyond what a float holds (1e999), which Python's parser lets pass.
+def check_numbers(row: ResponseRow) -> None:
+    """Hold a row's numbers against what can be added up.
 
     Raises:
-        RefusedError: a value is one.
+        FieldError: a value is beyond what a score can be, or a count of tokens is none.
     """
     for metric, value in row["values"].items():
-        parts = value if isinstance(value, Sequence) else [value or 0.0]
-        if not all(map(math.isfinite, parts)):
-            where = f"{place}: values.{metric}"
-            raise RefusedError(422, f"{where} is not finite.", where)
+        parts = value if isinstance(value, Sequence) else (value or 0.0,)
+        if not all(-LARGEST_VALUE <= part <= LARGEST_VALUE for part in parts):
+            raise FieldError(f"values.{metric}", f"is beyond {LARGEST_VALUE:g}, which no score is")
+    counted: list[tuple[str, Mapping[str, Any]]] = [("response", row.get("response") or {})]
+    for number, judgement in enumerate(row.get("judgements") or ()):
+        counted.append((f"judgements.{number}", judgement))
+    for place, counts in counted:
+        for name in TOKENS:
+            if not 0 <= counts.get(name, 0) <= LARGEST:
+                raise FieldError(f"{place}.{name}", f"must be between 0 and {LARGEST}")
 
 
 def texts_of(row: ResponseRow) -> Iterator[str]:

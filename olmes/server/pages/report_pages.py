@@ -98,7 +98,8 @@ def served(text: str, depth: int, current: str) -> Page:
     text = text.replace("<body>", f'<body data-root="{root or "./"}">\n{bar}', 1)
     before, _, after = text.rpartition("</body>")
     text = f'{before}<script src="{root}static/live.js"></script>\n</body>{after}'
-    body = gzip.compress(text.encode("utf-8"), compresslevel=5, mtime=0)
+    # Half of a surrogate pair, which UTF-8 cannot encode, is shown as it is escaped on disk.
+    body = gzip.compress(text.encode("utf-8", "backslashreplace"), compresslevel=5, mtime=0)
     return Page(body, server_policy(html.unescape(match[1])), tag_of(body))
 
 

@@ -18,6 +18,7 @@ from olmes.server.pages.report_pages import Page, served
 from olmes.server.store.cursors import cursor, read_cursor
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.table_rows import FamilyRow, RunRow
+from olmes.tools.visible_text import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,9 +65,15 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=visible_text,
     )
     found.filters["date"] = date
     return found
+
+
+def visible_text(value: Any) -> Any:
+    """What a template prints: text with what steers, or cannot be encoded, made visible."""
+    return visible(value) if type(value) is str else value
 
 
 def own_page(template: str, current: str, **context: Any) -> Page:
@@ -172,5 +179,9 @@ def families_page(families: Sequence[FamilyRow]) -> Page:
 
 def ledger_page(entries: Sequence[Entry]) -> Page:
     """Every look at held-out tasks."""
-    looks = [entry for entry in entries if entry.get("event") in LOOKS]
+    looks = [
+        {key: visible_text(value) for key, value in entry.items()}
+        for entry in entries
+        if entry.get("event") in LOOKS
+    ]
     return own_page("looks.html.jinja", "ledger.html", looks=looks, lines=len(entries))

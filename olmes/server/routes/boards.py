@@ -14,6 +14,7 @@ from olmes.client.types import (
     Leaderboard,
     LedgerLines,
 )
+from olmes.server.json_response import JsonRoute
 from olmes.server.pages import report_pages
 from olmes.server.pages.stale import say_so
 from olmes.server.routes.shapes import ERRORS, RunQuery
@@ -21,7 +22,7 @@ from olmes.server.service import service_of
 from olmes.server.store.store import RunFilter
 from olmes.types import JsonObject
 
-router = APIRouter(prefix="/api/v1", tags=["results"], responses=ERRORS)
+router = APIRouter(prefix="/api/v1", tags=["results"], responses=ERRORS, route_class=JsonRoute)
 Margin = Annotated[float, Query(ge=0, le=1, description="Half-width within which scores tie.")]
 FamilyName = Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 

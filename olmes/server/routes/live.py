@@ -11,11 +11,12 @@ from fastapi.responses import StreamingResponse
 
 from olmes.client.types import Running, UnderWay
 from olmes.records.schema import LARGEST
+from olmes.server.json_response import JsonRoute
 from olmes.server.routes.shapes import ERRORS, Progress
 from olmes.server.service import caller_of, service_of
 from olmes.tools.jsonl import dumps
 
-router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS)
+router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS, route_class=JsonRoute)
 
 
 @router.post("/progress", status_code=204)

@@ -11,11 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from olmes.client.types import AuditLog, Health
 from olmes.errors import OlmesError
 from olmes.records.schema import LARGEST
+from olmes.server.json_response import JsonRoute
 from olmes.server.observe import log
 from olmes.server.routes.shapes import ERRORS, Error, Limit
 from olmes.server.service import service_of
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=JsonRoute)
 AWAY: dict[str, Any] = {"model": Error, "description": "The database does not answer."}
 
 

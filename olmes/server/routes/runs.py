@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from olmes.client.types import RunDetail, RunList, Sample, SampleList
 from olmes.records.schema import LARGEST
+from olmes.server.json_response import JsonRoute
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.shapes import ERRORS, Limit, RunId, TaskName, Text
 from olmes.server.service import caller_of, service_of, summary
@@ -16,7 +17,7 @@ from olmes.server.store.artifacts import SampleFilter
 from olmes.server.store.cursors import cursor, read_cursor
 from olmes.server.store.store import RunFilter
 
-router = APIRouter(prefix="/api/v1", tags=["runs"], responses=ERRORS)
+router = APIRouter(prefix="/api/v1", tags=["runs"], responses=ERRORS, route_class=JsonRoute)
 MOST_BYTES = 8 << 20
 """Bytes of samples in one answer."""
 

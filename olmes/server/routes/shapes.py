@@ -13,7 +13,7 @@ from typing_extensions import is_typeddict
 
 from olmes.client import types as answers
 from olmes.records.schema import LARGEST
-from olmes.server.intake.checks import NAME, RUN_ID, TASK_NAME
+from olmes.server.intake.fields import NAME, RUN_ID, TASK_NAME
 
 for answer in vars(answers).values():
     if is_typeddict(answer):
@@ -24,7 +24,8 @@ HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 RunId = Annotated[str, Path(pattern=RUN_ID, examples=["smollm2-dev-033f3874"])]
 RunQuery = Annotated[str, Query(pattern=RUN_ID, examples=["smollm2-dev-033f3874"])]
 TaskName = Annotated[str, Path(pattern=TASK_NAME, max_length=100, examples=["gsm8k"])]
-Text = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
+NO_NUL = r"^[^\x00]*$"
+Text = Annotated[str | None, Query(max_length=500, pattern=NO_NUL)]
 UploadId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 
@@ -98,8 +99,8 @@ class Progress(BaseModel):
         },
     )
     run: Annotated[str, Field(pattern=RUN_ID)]
-    model: Annotated[str, Field(max_length=500)] = ""
-    suite: Annotated[str, Field(max_length=200)] = ""
+    model: Annotated[str, Field(max_length=500, pattern=NO_NUL)] = ""
+    suite: Annotated[str, Field(max_length=200, pattern=NO_NUL)] = ""
     task: Annotated[str, Field(pattern=rf"^$|{NAME}")] = ""
     done: Annotated[int, Field(ge=0, le=LARGEST)]
     total: Annotated[int, Field(ge=0, le=LARGEST)]

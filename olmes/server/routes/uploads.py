@@ -13,6 +13,7 @@ from olmes.client.types import Committed, FileState, Opened, Received, RunSummar
 from olmes.records.schema import LARGEST
 from olmes.server.access.audit import Caller
 from olmes.server.intake.run_files import run_content_hash
+from olmes.server.json_response import JsonRoute
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.shapes import UPLOAD_ERRORS, Manifest, UploadId
 from olmes.server.service import Service, caller_of, service_of, summary
@@ -20,7 +21,9 @@ from olmes.server.store.repair import damaged
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, UploadFile, check_manifest
 
-router = APIRouter(prefix="/api/v1", tags=["uploads"], responses=UPLOAD_ERRORS)
+router = APIRouter(
+    prefix="/api/v1", tags=["uploads"], responses=UPLOAD_ERRORS, route_class=JsonRoute
+)
 BYTES = {
     "requestBody": {
         "required": True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,13 +95,20 @@ class Artifacts(ArtifactFiles):
         self.found_whole: dict[str, tuple[int, ...]] = {}
         """What a file was like when its content was last held against its name."""
 
-    def keep(self, lines: Iterable[bytes], name: str, metric: str) -> Written:
+    def keep(
+        self,
+        lines: Iterable[bytes],
+        name: str,
+        metric: str,
+        seen: Callable[[ResponseRow], object] | None = None,
+    ) -> Written:
         """Check the rows of a samples file and keep them. The same content is kept once.
 
         Args:
             lines: without their ends.
             name: what the file is called in messages.
             metric: the primary one, by which samples are filtered.
+            seen: called with each row.
 
         Raises:
             RefusedError: a row is not what docs/record.md says.
@@ -117,6 +124,8 @@ class Artifacts(ArtifactFiles):
                         row = checked_row(line, f"{name}, line {rows}")
                         digest.update(line + b"\n")
                         add_row(columns, line, row, metric)
+                        if seen:
+                            seen(row)
                     writer(columns)
             file.artifact = f"{file.sha256}.parquet"
         return Written(artifact=file.artifact, sha256=digest.hexdigest(), rows=rows)

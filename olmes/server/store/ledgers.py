@@ -8,10 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
 
+from olmes.records.check import FieldError
 from olmes.records.schema import LedgerLine
 from olmes.seal.ledger import Entry, Ledger
+from olmes.server.intake.fields import refused_part
+from olmes.server.intake.ledger_lines import check_line
 from olmes.server.refusals import RefusedError
 from olmes.server.store import schema
+from olmes.tools.json_text import JsonTextError
 from olmes.tools.jsonl import dumps
 
 
@@ -19,19 +23,18 @@ def read_ledger(path: Path) -> list[Entry]:
     """The lines of a ledger's file.
 
     Raises:
-        RefusedError: its chain is broken or it is empty.
+        RefusedError: its chain is broken, it is empty, or a field of a line is not in order.
     """
     ledger = Ledger(path.parent)
     ledger.path = path
     entries = []
-    for entry, problem in ledger.checked():
+    for number, (entry, problem) in enumerate(ledger.checked(), start=1):
         if problem:
             raise RefusedError(422, f"ledger.jsonl: {problem}.", "ledger.jsonl")
-        for key in ("event", "run", "time"):
-            if not isinstance(entry.get(key), str) or len(entry[key]) > 200 or "\x00" in entry[key]:
-                raise RefusedError(
-                    422, f"ledger.jsonl: line {entry['number']} has no {key}.", "ledger.jsonl"
-                )
+        try:
+            check_line(entry)
+        except (FieldError, JsonTextError) as error:
+            raise refused_part(f"ledger.jsonl, line {number}", error) from None
         entries.append(entry)
     if not entries:
         raise RefusedError(422, "ledger.jsonl holds no line.", "ledger.jsonl")

@@ -18,6 +18,7 @@ from pathlib import Path
 from olmes.records.check import FieldError, run_record
 from olmes.records.record import Record, verdict_row
 from olmes.records.schema import ResponseRow, RunRecord
+from olmes.seal.ledger import Ledger
 from olmes.server.intake.sample_rows import checked_row, lines_of
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
@@ -61,6 +62,11 @@ class StoredRecord(Record):
     def rows(self) -> Mapping[str, TaskColumns]:
         """The rows of its tasks by name."""
         return {row.task: row for row in self.task_rows(self.id)}
+
+    @property
+    def store(self) -> Path:
+        """The folder of the pages, where the ledgers' lines are; that of the runs has runs alone."""
+        return self.folder.parent.parent
 
     def sealed(self, task: str) -> bool:
         """Whether a task's samples are under seal: the store says, not what lies in the folder."""
@@ -169,14 +175,16 @@ class StoredRecords:
     def place(self, run: str) -> Path:
         """A run's folder, with the page's name in it, by which other pages know that they can link."""
         folder = self.folder / "runs" / run
+        if folder.is_file():  # an older olmes kept the ledgers' lines among the runs
+            folder.unlink(missing_ok=True)
         if not (folder / "report.html").exists():
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "report.html").touch()
         return folder
 
     def write_ledger(self) -> None:
-        """Put the ledgers' lines where a record's page looks for them: beside the runs' folders."""
-        jsonl.write(self.folder / "runs" / "ledger.jsonl", self.store.ledger_entries())
+        """Put the ledgers' lines where a record looks for them (`StoredRecord.store`)."""
+        jsonl.write(Ledger(self.folder).path, self.store.ledger_entries())
 
     def tidy(self) -> None:
         """Remove the samples files not used for longest, until the rest is small enough."""

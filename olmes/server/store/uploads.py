@@ -23,7 +23,7 @@ from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from olmes.server.access.audit import Caller
-from olmes.server.intake.checks import TASK_NAME
+from olmes.server.intake.fields import TASK_NAME
 from olmes.server.intake.run_files import FILE_NAME, run_content_hash
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings

@@ -30,6 +30,7 @@ from olmes.client.types import (
     FileState,
     Leaderboard,
     Manifest,
+    Opened,
     RunDetail,
     RunSummary,
     UnderWay,
@@ -156,13 +157,33 @@ class Client:
                     raise
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 (spreads clients, hides nothing)
         if "ledger.jsonl" in files and not new and not run["opened"]:
-            self._call("POST", "/ledger", data=files["ledger.jsonl"].read_bytes())
+            self._bring_ledger(run["id"], files["ledger.jsonl"])
         return Pushed(
             id=run["id"],
             content_hash=run["content_hash"],
             url=f"{self.url}/runs/{quote(run['id'])}/report.html",
             new=new,
         )
+
+    def _bring_ledger(self, run: str, ledger: Path) -> None:
+        """Bring a ledger, which may say that a run on the server was unsealed.
+
+        Raises:
+            AnswerError: it does, and the run stays closed there.
+        """
+        content = ledger.read_bytes()
+        try:
+            found: Opened = self._call("POST", "/ledger", data=content)
+        except AnswerError as error:
+            # It has lines of other people's runs: nothing is lost where this one was not opened.
+            if error.status != 403 or unsealed(content, run):
+                raise
+            return
+        for one in found.get("closed", ()):
+            if one["id"] == run:
+                raise AnswerError(
+                    f"{run} stays closed on the server: {one['why']}", 403, "held_out"
+                )
 
     def _upload(self, manifest: Manifest, paths: list[Path]) -> tuple[RunSummary, bool]:
         """Upload a run; what the server says of it, and whether it is new there."""
@@ -322,6 +343,16 @@ class Client:
                     ) from None
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, 3.0)
+
+
+def unsealed(ledger: bytes, run: str) -> bool:
+    """Whether a ledger has a line that says that a run was unsealed."""
+    for line in ledger.splitlines():
+        with contextlib.suppress(ValueError, AttributeError):
+            entry = json.loads(line)
+            if entry.get("event") == "unseal" and entry.get("run") == run:
+                return True
+    return False
 
 
 def check_url(url: str) -> None:

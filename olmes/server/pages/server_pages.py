@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from olmes.client.types import Number, Primary, UnderWay
 from olmes.records.shown import MISSING, interval, shown
-from olmes.seal.ledger import Entry
-from olmes.seal.look import LOOKS
 from olmes.server.pages.look_lines import look_lines
 from olmes.server.pages.report_pages import Page, served
 from olmes.server.store.cursors import cursor, read_cursor
+from olmes.server.store.kept_ledgers import KeptLine
+from olmes.server.store.look_counts import back_in_time
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.table_rows import FamilyRow, RunRow
 
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent / "templates"
 RUNS_A_PAGE = 100
+LOOKED = {
+    "run": "scores",
+    "unseal": "samples",
+    "score": "scores",
+    "show": "items",
+    "check": "items",
+}
+"""What was seen, by the event of a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +178,42 @@ def families_page(families: Sequence[FamilyRow]) -> Page:
     return own_page("families.html.jinja", "checkpoints.html", families=families)
 
 
-def ledger_page(entries: Sequence[Entry]) -> Page:
-    """Every look at held-out tasks."""
-    looks = [entry for entry in entries if entry.get("event") in LOOKS]
-    return own_page("looks.html.jinja", "ledger.html", looks=looks, lines=len(entries))
+@dataclass(frozen=True, slots=True)
+class ListedLook:
+    """A line of the table of looks."""
+
+    line: KeptLine
+    looked: str
+    """What was seen."""
+    before: int | None
+    """Looks before over every ledger here; None for a line that does not count as a look."""
+    back_in_time: bool
+    here: bool
+    """Whether its run is here."""
+
+
+def ledger_page(store: Store) -> Page:
+    """Every look at held-out tasks, and where a ledger was continued twice."""
+    lines = store.ledger_lines()
+    before, back = store.looks.before(), back_in_time(lines)
+    shown_lines = [line for line in lines if line.entry.get("event") != "result"]
+    here = store.known_runs(line.entry["run"] for line in shown_lines)
+    looks = [
+        ListedLook(
+            line,
+            LOOKED.get(event := line.entry["event"], f"{event}:"),
+            before.get(line.hash),
+            line.hash in back,
+            line.entry["run"] in here,
+        )
+        for line in shown_lines
+    ]
+    forks = [line for line in lines if line.parts]
+    return own_page(
+        "looks.html.jinja",
+        "ledger.html",
+        looks=looks,
+        forks=forks,
+        lines=len(lines),
+        count=len(before),
+    )

@@ -152,12 +152,12 @@ def check_held_out(run: RunRecord) -> None:
         for exam in known_exams():
             if exam.holds(name, task.data.content_hash):
                 path = f"tasks.{name}"
-                other = "" if name in exam.names else f"{path}.data.content_hash"
+                what = "is" if name in exam.names else "has data that are"
                 raise RefusedError(
                     422,
-                    f"run.json: {other or path}: is held out by the suite {exam.suite}, and its "
-                    "samples are not under seal; run it again with olmes run --reason.",
-                    other or path,
+                    f"run.json: {path}: {what} held out by the suite {exam.suite}, and its samples "
+                    "are not under seal; run it again with olmes run --reason.",
+                    path,
                 )
 
 

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -18,7 +19,7 @@ from olmes.seal.ledger import Entry
 from olmes.server.access.audit import Caller, write_audit
 from olmes.server.refusals import RefusedError
 from olmes.server.store import schema
-from olmes.server.store.database import Database, now
+from olmes.server.store.database import Database
 from olmes.server.store.ledgers import is_look
 from olmes.server.store.look_counts import looks_before
 from olmes.server.store.openings import ROWS, held_out_runs
@@ -98,7 +99,9 @@ def keep_ledger(
         why = f"line {number} is there twice: the ledger was continued from a copy, or rewritten"
         write_audit(connection, caller, "ledger forked", chain, why)
     columns = ("number", "hash", "previous", "event", "run", "time")
-    mark = {"chain": chain, "brought_by": caller.name, "arrived": now()}
+    # To the microsecond, because ways of a ledger are told in the order in which they came.
+    arrived = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    mark = {"chain": chain, "brought_by": caller.name, "arrived": arrived}
     for start in range(0, len(added), ROWS):
         connection.execute(
             insert(ledger.table),

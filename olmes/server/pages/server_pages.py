@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from olmes.client.types import Number, Primary, UnderWay
 from olmes.records.shown import MISSING, interval, shown
+from olmes.seal.ledger import Entry
 from olmes.server.pages.look_lines import look_lines
 from olmes.server.pages.report_pages import Page, served
 from olmes.server.store.cursors import cursor, read_cursor
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent / "templates"
 RUNS_A_PAGE = 100
+FORKS = 20
+"""Forks of ledgers that are told at once."""
 LOOKED = {
     "run": "scores",
     "unseal": "samples",
@@ -185,6 +188,8 @@ class ListedLook:
     line: KeptLine
     looked: str
     """What was seen."""
+    of: str
+    """The run, or the tasks where it was none."""
     before: int | None
     """Looks before over every ledger here; None for a line that does not count as a look."""
     back_in_time: bool
@@ -201,10 +206,11 @@ def ledger_page(store: Store) -> Page:
     looks = [
         ListedLook(
             line,
-            LOOKED.get(event := line.entry["event"], f"{event}:"),
-            before.get(line.hash),
-            line.hash in back,
-            line.entry["run"] in here,
+            looked=looked(str(line.entry["event"])),
+            of=line.entry["run"] or tasks_of(line.entry),
+            before=before.get(line.hash),
+            back_in_time=line.hash in back,
+            here=line.entry["run"] in here,
         )
         for line in shown_lines
     ]
@@ -213,7 +219,19 @@ def ledger_page(store: Store) -> Page:
         "looks.html.jinja",
         "ledger.html",
         looks=looks,
-        forks=forks,
+        forks=forks[:FORKS],
+        more_forks=len(forks[FORKS:]),
         lines=len(lines),
         count=len(before),
     )
+
+
+def looked(event: str) -> str:
+    """What was seen at a look, in a word."""
+    return LOOKED.get(event, event)
+
+
+def tasks_of(entry: Entry) -> str:
+    """The tasks that a line names; '' for none."""
+    tasks = entry.get("tasks")
+    return ", ".join(map(str, tasks)) if isinstance(tasks, list) else ""

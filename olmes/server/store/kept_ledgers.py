@@ -90,15 +90,16 @@ def keep_ledger(
         return []
     theirs = own or caller.role == "admin" or known.get(chain, caller.name) == caller.name
     if not theirs and not has_run_of(connection, entries, caller):
-        raise NotTheirsError(chain, added[0]["number"])
+        raise NotTheirsError(chain, shared + 1)
     parts = connection.execute(
         select(ledger.hash).where(ledger.previous == added[0]["previous"], ledger.chain == chain)
     ).first()
     if parts:
-        number = added[0]["number"]
-        why = f"line {number} is there twice: the ledger was continued from a copy, or rewritten"
+        why = (
+            f"line {shared + 1} is there twice: the ledger was continued from a copy, or rewritten"
+        )
         write_audit(connection, caller, "ledger forked", chain, why)
-    columns = ("number", "hash", "previous", "event", "run", "time")
+    columns = ("hash", "previous", "event", "run", "time")
     # To the microsecond, because ways of a ledger are told in the order in which they came.
     arrived = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     mark = {"chain": chain, "brought_by": caller.name, "arrived": arrived}
@@ -106,8 +107,10 @@ def keep_ledger(
         connection.execute(
             insert(ledger.table),
             [
-                {"entry": dumps(entry)} | mark | {key: entry[key] for key in columns}
-                for entry in added[start : start + ROWS]
+                {"number": number, "entry": dumps(entry)}
+                | mark
+                | {key: entry[key] for key in columns}
+                for number, entry in enumerate(added[start : start + ROWS], shared + start + 1)
             ],
         )
     return list(added)

@@ -20,6 +20,10 @@ from olmes.seal.look import LOOKS
 if TYPE_CHECKING:
     from olmes.server.store.kept_ledgers import KeptLine
 
+BY_A_PERSON = ("show", "check")
+"""Looks at items without a model."""
+COUNTED = frozenset((*LOOKS, *BY_A_PERSON, "score"))
+"""Events that are looks."""
 CLOCK = 60.0
 """Seconds by which a clock may be set back without a word."""
 UNKNOWN = float("-inf")
@@ -31,21 +35,27 @@ class LookedAt:
 
     family: str
     fingerprint: str
-    chain: str
-    """Of a look without a model, which counts for its own store: it is people who saw something."""
+    read: bool
+    """Whether people read items: they may use what they saw for any model."""
 
     @classmethod
-    def of(cls, line: KeptLine) -> LookedAt:
+    def of(cls, entry: Entry) -> LookedAt:
         """What a line's look was at."""
-        family, fingerprint = word(line.entry, "family"), word(line.entry, "fingerprint")
-        return cls(family, fingerprint, "" if family or fingerprint else line.chain)
+        read = entry.get("event") in BY_A_PERSON
+        return cls(word(entry, "family"), word(entry, "fingerprint"), read)
+
+    @property
+    def keys(self) -> set[tuple[str, str]]:
+        """By what it is found from another look."""
+        named = (("family", self.family), ("fingerprint", self.fingerprint))
+        return {key for key in named if key[1]} | ({("read", "")} if self.read else set())
 
 
 def looks_before(lines: Iterable[KeptLine]) -> dict[str, int]:
     """By the hash of a look's line, how many went before it.
 
-    Counted are the looks at the same weights, of the same family, and of a family that its lineage
-    names; those at demo data show nothing of a benchmark and do not count.
+    Counted are the looks at the same weights, of the same family and of those that its lineage names,
+    and the items that people read; looks at demo data show nothing of a benchmark and do not count.
 
     Args:
         lines: every line there is, each after the one that it follows.
@@ -53,22 +63,19 @@ def looks_before(lines: Iterable[KeptLine]) -> dict[str, int]:
     looks = [
         (moment, place, line)
         for place, (line, moment) in enumerate(in_time(lines))
-        if line.entry.get("event") in LOOKS
+        if line.entry.get("event") in COUNTED
     ]
     counted: Counter[LookedAt] = Counter()
     kin: defaultdict[tuple[str, str], set[LookedAt]] = defaultdict(set)
     before = {}
     for _, _, line in sorted(looks, key=lambda look: look[:2]):
-        what = LookedAt.of(line)
-        names = {what.family, *ancestors(line.entry)}
-        keys = [("fingerprint", what.fingerprint), ("chain", line.chain)]
-        keys += [("family", name) for name in names]
+        what = LookedAt.of(line.entry)
+        keys = what.keys | {("family", name) for name in ancestors(line.entry)} | {("read", "")}
         before[line.hash] = sum(counted[one] for one in {one for key in keys for one in kin[key]})
         if not line.entry.get("sample_data"):
             counted[what] += 1
-            for kind in ("family", "fingerprint", "chain"):
-                if value := getattr(what, kind):
-                    kin[kind, value].add(what)
+            for key in what.keys:
+                kin[key].add(what)
     return before
 
 
@@ -107,21 +114,24 @@ def seconds(text: str) -> float:
 
 
 def ancestors(entry: Entry) -> set[str]:
-    """The families that a model descends from, by what the line says of its lineage."""
+    """The families that a model descends from, by what the line says of its lineage.
+
+    A base without a training is not one: every model of the same base would be of one family.
+    """
     lineage = entry.get("lineage")
     found = set()
     for step in lineage if isinstance(lineage, list) else ():
         if isinstance(step, dict):
-            found |= {word(step, "training"), word(step, "base"), family_of(word(step, "base"))}
+            found |= {word(step, "training"), training_of(word(step, "base"))}
     return found - {""}
 
 
-def family_of(base: str) -> str:
-    """The family of a checkpoint by its path, as `olmes.models.checkpoint.lineage` names it."""
+def training_of(base: str) -> str:
+    """The family of a checkpoint by its path, as its looks name it; '' for what is none."""
     path = PurePosixPath(base)
     named = of_a_training(path.name) if base else None
     if named is None:
-        return path.name if path.is_absolute() else ""
+        return ""
     return f"{path.parent.name}-{named.of}" if named.of else path.parent.name
 
 

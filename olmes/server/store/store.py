@@ -335,15 +335,14 @@ class Store:
         """
         with self.database.reading() as connection:
             row = connection.execute(
-                select(runs.content_hash, runs.opened, runs.held_out, runs.slim).where(
-                    runs.id == run
-                )
+                select(runs.content_hash, runs.opened, runs.held_out).where(runs.id == run)
             ).first()
-        if row is None:
-            raise no_run(run)
-        content_hash, opened, held_out, slim = row
-        if not held_out:
-            return content_hash, opened, 0
+            if row is None:
+                raise no_run(run)
+            content_hash, opened, held_out = row
+            if not held_out:
+                return content_hash, opened, 0
+            slim = connection.execute(select(runs.slim).where(runs.id == run)).scalar_one()
         look = json.loads(slim).get("held_out") or {}
         line = look.get("ledger", {}).get("hash", "")
         return content_hash, opened, self.looks.before().get(line, 0)

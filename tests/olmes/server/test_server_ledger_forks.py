@@ -13,7 +13,7 @@ import requests
 
 from olmes.client.client import Client, files_of
 from olmes.seal.ledger import Ledger
-from olmes.seal.look import LOOKS, Look
+from olmes.seal.look import Look
 from olmes.seal.sealing import unseal
 from olmes.server.access.audit import LOCAL, Caller
 from olmes.server.intake.run_files import take_in
@@ -21,7 +21,7 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.kept_ledgers import KeptLine
 from olmes.server.store.ledgers import read_ledger
-from olmes.server.store.look_counts import back_in_time, looks_before
+from olmes.server.store.look_counts import BY_A_PERSON, COUNTED, back_in_time, looks_before
 from olmes.server.store.store import Store
 from olmes.tools.hashing import file_sha256
 
@@ -188,17 +188,21 @@ def test_looks_are_counted_over_all_ledgers_by_weights_family_and_lineage() -> N
         line(2, chain="b", time="2026-11-03T10:00:00Z", family="renamed", fingerprint="f1"),
         line(
             1, chain="c", time="2026-11-05T10:00:00Z", family="dpo", fingerprint="f9",
-            lineage=[{"base": "/work/sft/checkpoint-500"}, {"training": "dpo", "step": 20}],
+            lineage=[{"base": "org/base"}, {"training": "sft"}, {"training": "dpo", "step": 20}],
+        ),
+        line(
+            1, chain="d", time="2026-11-05T11:00:00Z", family="merged", fingerprint="f10",
+            lineage=[{"base": "/anywhere/dpo/checkpoint-20"}],
         ),
         line(2, chain="c", time="2026-11-06T10:00:00Z", family="sft", fingerprint="f4"),
         line(3, chain="c", time="2026-11-06T11:00:00Z", family="apart", fingerprint="f5"),
     ]  # fmt: skip
     assert looks_before(lines) == {
-        "a1": 0, "b1": 1, "b2": 1, "a2": 2, "c1": 3, "c2": 3, "c3": 0,
+        "a1": 0, "b1": 1, "b2": 1, "a2": 2, "c1": 3, "d1": 1, "c2": 3, "c3": 0,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("event", LOOKS)
+@pytest.mark.parametrize("event", sorted(COUNTED - set(BY_A_PERSON)))
 def test_looks_of_every_kind_count_and_other_lines_do_not(event: str) -> None:
     lines = [
         line(1, event=event, family="x"),
@@ -208,6 +212,16 @@ def test_looks_of_every_kind_count_and_other_lines_do_not(event: str) -> None:
         line(5, family="x"),
     ]
     assert looks_before(lines) == {"a1": 0, "a4": 1, "a5": 1}
+
+
+def test_items_that_people_read_count_for_every_model() -> None:
+    lines = [
+        line(1, event="show", family="", fingerprint=""),
+        line(2, event="score", family="y", fingerprint="fy"),
+        line(1, chain="b", event="check"),
+        line(2, chain="b", family="x", fingerprint="fx"),
+    ]
+    assert looks_before(lines) == {"a1": 0, "a2": 1, "b1": 1, "b2": 2}
 
 
 def test_a_clock_that_is_set_back_hides_no_look() -> None:

@@ -12,6 +12,7 @@ from olmes.records.shown import shown, shown_interval
 from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.links import Link, samples_link, sealed_link
+from olmes.seal.counted_look import CountedLook
 
 if TYPE_CHECKING:
     from olmes.comparison.model_scores import PastLook
@@ -74,12 +75,20 @@ def held_out_view(record: Record) -> HeldOutView | None:
 
 def look_line(look: HeldOut | PastLook) -> str:
     """What has to stand beside a held-out score: which look it was, and the dev score at that time."""
-    return f"{ordinal_look(look)}; {dev_words(look.dev)}"
+    return "; ".join(filter(None, (ordinal_look(look), dev_words(look.dev), known_words(look))))
 
 
 def ordinal_look(look: HeldOut | PastLook) -> str:
     """`Look 3 of the family tulu-8b`."""
     return f"Look {look.looks_before + 1} of the family {look.family}"
+
+
+def known_words(look: HeldOut | PastLook) -> str:
+    """How many looks went before by every ledger that is known; '' where its own says the same."""
+    if not isinstance(look, CountedLook) or look.known_before == look.looks_before:
+        return ""
+    looks = "look" if look.known_before == 1 else "looks"
+    return f"{numbers.count(look.known_before)} {looks} before it in all ledgers here"
 
 
 def dev_words(dev: DevScore | None) -> str:
@@ -101,6 +110,8 @@ def _facts(look: HeldOut) -> Iterator[tuple[str, str]]:
     yield "when", date(look.time)
     yield "family", look.family
     yield "looks before", "none" if not before else numbers.count(before)
+    if known := known_words(look):
+        yield "elsewhere", known
     yield "lineage", " → ".join(map(_step, look.lineage)) or "not stated by the model"
     yield "dev score then", dev_words(dev) if dev is None else f"{_score(dev)}, n = {dev.n:,}"
     if dev is not None:

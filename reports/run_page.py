@@ -93,11 +93,11 @@ class TaskView:
     """The formulation, a line a field."""
 
 
-def write_run_page(run_folder: Path, output: Path) -> Path:
+def write_run_page(found: Path | Record, output: Path) -> Path:
     """Write the page of a run.
 
     Args:
-        run_folder: holds `run.json` and `samples/<task>.jsonl`.
+        found: a record, or its folder with `run.json` and `samples/<task>.jsonl`.
         output: the HTML file to write.
 
     Returns:
@@ -106,7 +106,7 @@ def write_run_page(run_folder: Path, output: Path) -> Path:
     Raises:
         OlmesError: the record is missing, damaged or newer than this olmes.
     """
-    record = Record.load(run_folder)
+    record = found if isinstance(found, Record) else Record.load(found)
     run = record.run
     sealed = [name for name in run.tasks if record.sealed(name)]
     lengths = ResponseLengths()

@@ -29,6 +29,7 @@ from olmes.client.types import (
     EventKind,
     Leaderboard,
     Manifest,
+    Opened,
     RunDetail,
     RunSummary,
     UnderWay,
@@ -143,15 +144,35 @@ class Client:
                 if error.field != "upload" or time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 (spreads clients, hides nothing)
-        if "ledger.jsonl" in files and not new and not entry(run, "opened", bool):
-            self._call("POST", "/ledger", data=files["ledger.jsonl"].read_bytes())
         name = entry(run, "id", str)
+        if "ledger.jsonl" in files and not new and not entry(run, "opened", bool):
+            self._bring_ledger(name, files["ledger.jsonl"])
         return Pushed(
             id=name,
             content_hash=entry(run, "content_hash", str),
             url=f"{self.url}/runs/{quote(name)}/report.html",
             new=new,
         )
+
+    def _bring_ledger(self, run: str, ledger: Path) -> None:
+        """Bring a ledger, which may say that a run on the server was unsealed.
+
+        Raises:
+            AnswerError: it does, and the run stays closed there.
+        """
+        content = ledger.read_bytes()
+        try:
+            found: Opened = self._call("POST", "/ledger", data=content)
+        except AnswerError as error:
+            # It has lines of other people's runs: nothing is lost where this one was not opened.
+            if error.status != 403 or unsealed(content, run):
+                raise
+            return
+        for one in found.get("closed", ()):
+            if one["id"] == run:
+                raise AnswerError(
+                    f"{run} stays closed on the server: {one['why']}", 403, "held_out"
+                )
 
     def _upload(self, manifest: Manifest, paths: list[Path]) -> tuple[RunSummary, bool]:
         """Upload a run; what the server says of it, and whether it is new there."""
@@ -336,6 +357,16 @@ class Client:
                     return content(answer)
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, 3.0)
+
+
+def unsealed(ledger: bytes, run: str) -> bool:
+    """Whether a ledger has a line that says that a run was unsealed."""
+    for line in ledger.splitlines():
+        with contextlib.suppress(ValueError, AttributeError):
+            entry = json.loads(line)
+            if entry.get("event") == "unseal" and entry.get("run") == run:
+                return True
+    return False
 
 
 def check_url(url: str) -> None:

@@ -140,11 +140,20 @@ class Committed(TypedDict):
     run: RunSummary
 
 
+class StaysClosed(TypedDict):
+    """A run that stays under seal."""
+
+    id: str
+    why: str
+
+
 class Opened(TypedDict):
     """What a ledger changed."""
 
     opened: list[str]
     """Runs whose samples may be read from now on."""
+    closed: list[StaysClosed]
+    """Runs that the ledger says were unsealed, and that stay closed."""
 
 
 class RunList(TypedDict):
@@ -326,10 +335,33 @@ class Families(TypedDict):
     families: list[Family]
 
 
+class KnownLine(TypedDict):
+    """What the server knows of a line of a ledger."""
+
+    hash: str
+    chain: str
+    """Which ledger: the hash of its first line."""
+    brought_by: str
+    """Whose request it came with first; '' where that was not noted yet."""
+    arrived: str
+    """When; '' where that was not noted yet."""
+    parts: bool
+    """Whether the line before it has another one behind it: two went on from one ledger."""
+    back_in_time: bool
+    """Whether it says that it was written before the line that it follows."""
+    looks_before: int | None
+    """Looks before this one over every ledger here: at the same weights, of the same family, and of
+    those that its lineage names; None for a line that is no look. The entry's own number is of its
+    store."""
+
+
 class LedgerLines(TypedDict):
     """Every line of every ledger: who looked at held-out tasks, when and why."""
 
     entries: list[JsonObject]
+    """As they were written, so that their hashes can be checked."""
+    known: list[KnownLine]
+    """What the server knows of each, in the same order."""
 
 
 class UnderWay(TypedDict):

@@ -10,7 +10,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from fastapi import Request
 
-from olmes.client.types import Arrival, Primary, RunSummary
+from olmes.client.types import Arrival, Opened, Primary, RunSummary, StaysClosed
 from olmes.server.access.audit import Caller
 from olmes.server.background import Background
 from olmes.server.events import Hub
@@ -24,6 +24,7 @@ from olmes.server.settings import Settings
 from olmes.server.store.artifacts import sealed_name
 from olmes.server.store.ledgers import read_ledger
 from olmes.server.store.repair import damaged, open_again
+from olmes.server.store.openings import Opening
 from olmes.server.store.store import Store
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, Uploads
@@ -124,25 +125,47 @@ class Service:
         if opened:
             await to_thread.run_sync(open_again, self.store, run, opened)
 
-    async def extend_ledger(self, path: Path, caller: Caller) -> list[str]:
-        """Take in a ledger; the runs whose samples it opened.
+    async def extend_ledger(self, path: Path, caller: Caller) -> Opened:
+        """Take in a ledger; the runs whose samples it opened, and those that stay closed all the same.
 
         Raises:
-            RefusedError: its chain does not hold, or a file that it opens is not in order.
+            RefusedError: its chain does not hold, or it is of other people's runs.
         """
         entries = await self.intake.run(read_ledger, path)
-        closed = await to_thread.run_sync(self.store.unsealed_runs, entries)
+        named = await to_thread.run_sync(self.store.openings, entries, caller)
         opened: dict[tuple[int, str], str] = {}
-        for one in closed:
-            for task, sealed in one.run.sealed.items():
-                packed = sealed_name(sealed.sha256)
-                metric = one.run.tasks[task].primary
-                opened[one.seq, task] = await self.intake.run(
-                    open_sealed, self.settings, packed, metric
-                )
-        await to_thread.run_sync(self.store.extend_ledger, entries, opened, caller)
+        closed: dict[str, str] = {}
+        for one in named:
+            try:
+                samples = await self.open_samples(one)
+            except RefusedError as refused:
+                closed[one.run.id] = refused.message
+            else:
+                opened |= {(one.seq, task): artifact for task, artifact in samples.items()}
+        await to_thread.run_sync(self.store.extend_ledger, entries, opened, closed, caller)
+        for run, why in closed.items():
+            log.warning("a run stays closed", extra={"facts": {"run": run, "why": why}})
         await self.announce_now()
-        return [one.run.id for one in closed]
+        return Opened(
+            opened=[one.run.id for one in named if one.run.id not in closed],
+            closed=[StaysClosed(id=run, why=why) for run, why in closed.items()],
+        )
+
+    async def open_samples(self, one: Opening) -> dict[str, str]:
+        """Unpack what a run has under seal; the artifact of the open samples by task.
+
+        Raises:
+            RefusedError: it is not for the caller to open, or a file is not in order.
+        """
+        if one.why_not:
+            raise RefusedError(403, one.why_not)
+        opened = {}
+        for task, sealed in one.run.sealed.items():
+            packed, metric = sealed_name(sealed.sha256), one.run.tasks[task].primary
+            opened[task] = await self.intake.run(
+                open_sealed, self.settings, packed, metric, rows=sealed.rows
+            )
+        return opened
 
     async def announce_now(self) -> None:
         """`announce`, for whoever brought a run: it is here, also where others hear of it later."""

@@ -21,7 +21,8 @@ class KnownLine(TypedDict, total=False):
     hash: Required[Sha256]
     time: Required[Time]
     event: Required[Annotated[str, Meta(min_length=1, max_length=40)]]
-    run: Required[Annotated[str, Meta(min_length=1, max_length=200)]]
+    run: Required[Annotated[str, Meta(max_length=200)]]
+    """The run that was looked at; "" for a look that was none of a run."""
     who: str
     asked_by: Asker
     reason: str

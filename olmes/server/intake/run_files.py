@@ -6,6 +6,7 @@ kept under the hash of its content.
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from olmes.records.record import Record
 from olmes.records.schema import RunRecord
-from olmes.seal.held_out import held_out_suites
+from olmes.seal.held_out import Exam, exams
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.sealing import changed
 from olmes.server.intake.checks import checked_record
@@ -25,7 +26,7 @@ from olmes.server.intake.sealed_rows import sealed_lines
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, Written, sealed_name
-from olmes.server.store.ledgers import read_ledger, unsealed_by
+from olmes.server.store.ledgers import is_look, read_ledger, unsealed_by
 from olmes.server.store.table_rows import MetricColumns, NewRun, TaskColumns, metric_rows, new_run
 from olmes.tools.hashing import content_hash, file_sha256
 
@@ -84,7 +85,14 @@ def take_in(settings: Settings, files: Mapping[str, Path], hashes: Mapping[str, 
     opened = False
     if run.held_out:
         check_seal(run, files)
-        opened = unsealed_by(entries, run.id, run.held_out.ledger)
+        if not is_look(entries, run.id, run.held_out):
+            number = run.held_out.ledger.number
+            raise RefusedError(
+                422,
+                f"held_out: line {number} of the ledger is not the look of {run.id}.",
+                "held_out",
+            )
+        opened = unsealed_by(entries, run.id, run.held_out)
     tasks = kept_tasks(settings, run, files, opened=opened)
     samples = sum(task.rows for task in tasks)
     return Intake(
@@ -129,20 +137,29 @@ def kept_tasks(
     return tasks
 
 
+@functools.cache
+def known_exams() -> list[Exam]:
+    """What the held-out suites that are installed here keep closed; read once a process."""
+    return exams()
+
+
 def check_held_out(run: RunRecord) -> None:
-    """Refuse open samples of a task that a held-out suite names.
+    """Refuse open samples of a task that is held out, by its name or by its data.
 
     Raises:
         RefusedError: a task is held out and the record says nothing of a look.
     """
-    for suite in held_out_suites(None):
-        for name in suite.tasks:
-            if name in run.tasks and name not in run.sealed:
+    for name, task in run.tasks.items():
+        if name in run.sealed:
+            continue
+        for exam in known_exams():
+            if exam.holds(name, task.data.content_hash):
                 path = f"tasks.{name}"
+                what = "is" if name in exam.names else "has data that are"
                 raise RefusedError(
                     422,
-                    f"run.json: {path}: is held out by the suite {suite.name}, and its samples are "
-                    "not under seal; run it again with olmes run --reason.",
+                    f"run.json: {path}: {what} held out by the suite {exam.suite}, and its samples "
+                    "are not under seal; run it again with olmes run --reason.",
                     path,
                 )
 
@@ -247,17 +264,33 @@ def keep_sealed(
     return Written(artifact=artifact, sha256=sealed.sha256, rows=rows)
 
 
-def open_sealed(settings: Settings, artifact: str, metric: str) -> str:
+def open_sealed(settings: Settings, artifact: str, metric: str, *, rows: int | None = None) -> str:
     """Unpack a sealed artifact and keep its rows; the new artifact's name.
 
+    Args:
+        settings: of the store.
+        artifact: its name.
+        metric: the primary one of its task.
+        rows: how many the record says it holds, where that was not checked before.
+
     Raises:
-        RefusedError: it is damaged, unpacks to too much, or a row is not in order.
+        RefusedError: it is damaged, unpacks to too much or to another number of rows, or a row is not
+            in order.
     """
     artifacts = Artifacts(settings.artifacts_place)
     try:
         with artifacts.open(artifact) as packed:
             size = artifacts.files.size(artifacts.path(artifact))
-            lines = sealed_lines(packed, size, artifact, settings.limits.file)
-            return artifacts.keep(lines, artifact, metric).artifact
+            lines = sealed_lines(packed, size, "a file under seal", settings.limits.file)
+            kept = artifacts.keep(lines, artifact, metric)
     except OSError as error:
-        raise RefusedError(422, f"{artifact} cannot be read ({error}).", "held_out") from None
+        raise RefusedError(
+            422, f"a file under seal cannot be read ({error}).", "held_out"
+        ) from None
+    if rows is not None and kept.rows != rows:
+        raise RefusedError(
+            422,
+            f"a file under seal holds {kept.rows} rows, and its record says {rows}.",
+            "held_out",
+        )
+    return kept.artifact

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from olmes.server.store import schema
 from olmes.server.store.store import Store
+from olmes.server.store.stored_records import with_counted_look
 from olmes.server.store.table_rows import RunRow
 
 
@@ -18,7 +19,7 @@ def look_lines(store: Store, rows: Sequence[RunRow]) -> dict[int, str]:
     from olmes.reports.held_out import look_line
 
     return {
-        one.seq: look_line(one.run.held_out)
+        one.seq: look_line(look)
         for one in store.slim_runs(schema.runs.seq.in_(held))
-        if one.run.held_out
+        if (look := with_counted_look(one.run, store).held_out)
     }

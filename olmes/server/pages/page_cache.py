@@ -52,7 +52,7 @@ class PageCache:
         self.limiter = CapacityLimiter(THREADS)
         self.arrived: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         service.on_run.append(self.note)
-        self.hashes: dict[str, tuple[str, bool]] = {}
+        self.hashes: dict[str, tuple[str, bool, int]] = {}
         self.tries: dict[str, int] = {}
         self.boards = Newest(self.generation, self._task, service.background)
 
@@ -112,7 +112,7 @@ class PageCache:
         # One that is asked for now may be of before the change.
         self.making.pop("generation", None)
 
-    async def hash_of(self, run: str) -> tuple[str, bool]:
+    async def hash_of(self, run: str) -> tuple[str, bool, int]:
         """What a run's page depends on.
 
         Raises:

@@ -21,6 +21,7 @@ from jinja2 import TemplateError
 import olmes
 from olmes.client.types import Leaderboard
 from olmes.comparison.compare import Comparison, compare_runs
+from olmes.records.record import Record
 from olmes.server.pages.leaderboard import leaderboard
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
@@ -147,7 +148,7 @@ def run_page(settings: Settings, run: str) -> Page:
     record = found.record(run)
     record.check_samples()
     page = render(
-        lambda output: write_run_page(record.folder, output),
+        lambda output: write_run_page(Record(record.folder, record.run), output),
         record.folder,
         depth=2,
         current="runs.html",

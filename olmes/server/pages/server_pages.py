@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from olmes.client.types import Number, Primary, UnderWay
 from olmes.records.shown import MISSING, interval, shown
 from olmes.seal.ledger import Entry
-from olmes.seal.look import LOOKS
 from olmes.server.pages.look_lines import look_lines
 from olmes.server.pages.report_pages import Page, served
 from olmes.server.store.cursors import cursor, read_cursor
+from olmes.server.store.kept_ledgers import KeptLine
+from olmes.server.store.look_counts import back_in_time
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.table_rows import FamilyRow, RunRow
 from olmes.tools.visible_text import visible
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent / "templates"
 RUNS_A_PAGE = 100
+FORKS = 20
+"""Forks of ledgers that are told at once."""
+LOOKED = {
+    "run": "scores",
+    "unseal": "samples",
+    "score": "scores",
+    "show": "items",
+    "check": "items",
+}
+"""What was seen, by the event of a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +188,57 @@ def families_page(families: Sequence[FamilyRow]) -> Page:
     return own_page("families.html.jinja", "checkpoints.html", families=families)
 
 
-def ledger_page(entries: Sequence[Entry]) -> Page:
-    """Every look at held-out tasks."""
+@dataclass(frozen=True, slots=True)
+class ListedLook:
+    """A line of the table of looks."""
+
+    line: KeptLine
+    looked: str
+    """What was seen."""
+    of: str
+    """The run, or the tasks where it was none."""
+    before: int | None
+    """Looks before over every ledger here; None for a line that does not count as a look."""
+    back_in_time: bool
+    here: bool
+    """Whether its run is here."""
+
+
+def ledger_page(store: Store) -> Page:
+    """Every look at held-out tasks, and where a ledger was continued twice."""
+    lines = store.ledger_lines()
+    before, back = store.looks.before(), back_in_time(lines)
+    shown_lines = [line for line in lines if line.entry.get("event") != "result"]
+    here = store.known_runs(line.entry["run"] for line in shown_lines)
     looks = [
-        {key: visible_text(value) for key, value in entry.items()}
-        for entry in entries
-        if entry.get("event") in LOOKS
+        ListedLook(
+            line,
+            looked=looked(str(line.entry["event"])),
+            of=line.entry["run"] or tasks_of(line.entry),
+            before=before.get(line.hash),
+            back_in_time=line.hash in back,
+            here=line.entry["run"] in here,
+        )
+        for line in shown_lines
     ]
-    return own_page("looks.html.jinja", "ledger.html", looks=looks, lines=len(entries))
+    forks = [line for line in lines if line.parts]
+    return own_page(
+        "looks.html.jinja",
+        "ledger.html",
+        looks=looks,
+        forks=forks[:FORKS],
+        more_forks=len(forks[FORKS:]),
+        lines=len(lines),
+        count=len(before),
+    )
+
+
+def looked(event: str) -> str:
+    """What was seen at a look, in a word."""
+    return LOOKED.get(event, event)
+
+
+def tasks_of(entry: Entry) -> str:
+    """The tasks that a line names; '' for none."""
+    tasks = entry.get("tasks")
+    return ", ".join(map(str, tasks)) if isinstance(tasks, list) else ""

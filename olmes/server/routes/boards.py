@@ -11,6 +11,7 @@ from olmes.client.types import (
     CheckpointScore,
     Families,
     Family,
+    KnownLine,
     Leaderboard,
     LedgerLines,
 )
@@ -19,6 +20,7 @@ from olmes.server.pages import report_pages
 from olmes.server.pages.stale import say_so
 from olmes.server.routes.shapes import ERRORS, RunQuery
 from olmes.server.service import service_of
+from olmes.server.store.look_counts import back_in_time
 from olmes.server.store.store import RunFilter
 from olmes.types import JsonObject
 
@@ -100,4 +102,21 @@ def families(request: Request) -> Families:
 @router.get("/ledger")
 def ledger(request: Request) -> LedgerLines:
     """Every line of the ledgers that came with runs: who looked at held-out tasks, when and why."""
-    return LedgerLines(entries=service_of(request).store.ledger_entries())
+    store = service_of(request).store
+    lines = store.ledger_lines()
+    before, back = store.looks.before(), back_in_time(lines)
+    return LedgerLines(
+        entries=[line.entry for line in lines],
+        known=[
+            KnownLine(
+                hash=line.hash,
+                chain=line.chain,
+                brought_by=line.brought_by,
+                arrived=line.arrived,
+                parts=line.parts,
+                back_in_time=line.hash in back,
+                looks_before=before.get(line.hash),
+            )
+            for line in lines
+        ],
+    )

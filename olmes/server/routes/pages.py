@@ -111,8 +111,8 @@ async def runs(
 @router.get("/ledger.html")
 async def ledger(request: Request) -> Response:
     """Every look at held-out tasks."""
-    entries = await to_thread.run_sync(service_of(request).store.ledger_entries)
-    return answer(request, await to_thread.run_sync(server_pages.ledger_page, entries))
+    store = service_of(request).store
+    return answer(request, await to_thread.run_sync(server_pages.ledger_page, store))
 
 
 @router.get("/static/{name}")

@@ -106,9 +106,10 @@ def one_sample(request: Request, run: RunId, task: TaskName, at: int) -> Sample:
     row = store.samples_of(run, task)
     if not 0 <= at < row.rows:
         raise RefusedError(404, f"{task} has {row.rows} samples.", "at")
-    [(found, line)], _ = store.artifacts.select(
-        row.artifact, SampleFilter(), start=at, limit=1, good=True
-    )
+    rows, _ = store.artifacts.select(row.artifact, SampleFilter(), start=at, limit=1, good=True)
+    if not rows:  # a file under seal may have been opened before its rows were counted
+        raise RefusedError(404, f"{task} has fewer samples than its record says.", "at")
+    [(found, line)] = rows
     return Sample(place=found, row=json.loads(line))
 
 

@@ -136,7 +136,10 @@ async def drop_upload(request: Request, upload: UploadId) -> None:
 
 @router.post("/ledger", openapi_extra=BYTES)
 async def extend_ledger(request: Request) -> Opened:
-    """Add to a ledger: send the whole file. Runs that it says were unsealed can be read then."""
+    """Add to a ledger: send the whole file. Runs that it says were unsealed can be read then.
+
+    That is so for the caller's own runs; an admin opens any. The others are `closed`, with the reason.
+    """
     service = service_of(request)
     most = service.settings.limits.record
     content = bytearray()
@@ -147,6 +150,6 @@ async def extend_ledger(request: Request) -> Opened:
     with tempfile.TemporaryDirectory(dir=service.settings.work_folder) as folder:
         path = FilePath(folder) / "ledger"
         path.write_bytes(content)
-        opened = await service.extend_ledger(path, caller_of(request))
+        found = await service.extend_ledger(path, caller_of(request))
     request.app.state.pages.expire()
-    return Opened(opened=opened)
+    return found

@@ -168,18 +168,31 @@ uploads = Uploads("uploads", UniqueConstraint("content_hash", "who"))
 
 
 class Ledger(Columns):
-    """Lines of the ledgers that came with runs; `chain` is the hash of a ledger's first line."""
+    """Lines of the ledgers that came with runs; `chain` is the hash of a ledger's first line.
 
-    chain = Column(String(64), primary_key=True)
-    number = Column(Integer, primary_key=True)
-    hash = Column(String(64), nullable=False, unique=True)
+    A hash is over all lines before it, so that lines are a tree: where two have the same `previous`, a
+    ledger was continued twice. `brought_by` is whose request a line came with first; '' and no
+    `arrived` for lines of before that was noted.
+    """
+
+    hash = Column(String(64), primary_key=True)
+    previous = Column(String(64), nullable=False)
+    chain = Column(String(64), nullable=False)
+    number = Column(Integer, nullable=False)
     event = Column(String(40), nullable=False)
     run = Column(String(200), nullable=False)
     time = Column(String(40), nullable=False)
+    brought_by = Column(String(100), nullable=False)
+    arrived = Column(String(40), nullable=False)
     entry = Column(Text, nullable=False)
 
 
-ledger = Ledger("ledger", Index("ix_ledger_run", "run"))
+ledger = Ledger(
+    "ledger",
+    Index("ix_ledger_run", "run"),
+    Index("ix_ledger_chain_number", "chain", "number"),
+    Index("ix_ledger_previous", "previous"),
+)
 
 
 class Tokens(Columns):

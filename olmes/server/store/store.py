@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,7 +33,14 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, sealed_name
 from olmes.server.store.database import Database, now
-from olmes.server.store.ledgers import keep_ledger, stored_entries, unsealed_by
+from olmes.server.store.kept_ledgers import (
+    KeptLine,
+    LookBook,
+    NotTheirsError,
+    keep_ledger,
+    lines_in_order,
+)
+from olmes.server.store.openings import ROWS, Opening, openings
 from olmes.server.store.repair import put_again
 from olmes.server.store.schema import audit, metrics, runs, state, tasks, uploads
 from olmes.server.store.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
@@ -74,6 +82,7 @@ class Store:
         self.settings = settings
         self.database = Database(settings.store)
         self.artifacts = Artifacts(settings.artifacts_place)
+        self.looks = LookBook(self.database)
 
     def generation(self) -> int:
         """A number that changes with every change of what readers see."""
@@ -101,14 +110,17 @@ class Store:
         Raises:
             RefusedError: another run has its name, or the ledger does not go with the one here.
         """
-        with self.database.publishing() as connection:
+        with self._noting_refusals(caller), self.database.publishing() as connection:
             if upload:
                 connection.execute(delete(uploads.table).where(uploads.id == upload))
-            if intake.ledger:
-                keep_ledger(connection, intake.ledger)
             same = runs.content_hash == intake.content_hash
-            if (seq := connection.execute(select(runs.seq).where(same)).scalar()) is not None:
-                put_again(connection, seq, intake.tasks)
+            present = connection.execute(select(runs.seq).where(same)).scalar()
+            if intake.ledger:
+                # That the run's look is in it was checked; one that is here has its owner.
+                own = intake.run.held_out and present is None
+                keep_ledger(connection, intake.ledger, caller, own=own)
+            if present is not None:
+                put_again(connection, present, intake.tasks)
                 return False
             old = connection.execute(
                 select(runs.seq, runs.complete, runs.held_out).where(runs.id == intake.run.id)
@@ -172,17 +184,25 @@ class Store:
             write_audit(connection, caller, "run removed", run)
 
     def extend_ledger(
-        self, entries: Sequence[Entry], opened: Mapping[tuple[int, str], str], caller: Caller
+        self,
+        entries: Sequence[Entry],
+        opened: Mapping[tuple[int, str], str],
+        closed: Mapping[str, str],
+        caller: Caller,
     ) -> None:
         """Add to a ledger, and let the samples be read that it says were unsealed.
 
         Args:
             entries: every line of the ledger.
             opened: the artifact of the open samples by run (its `seq`) and task.
+            closed: why the others that it says were unsealed stay closed, by run.
             caller: who brings it.
+
+        Raises:
+            RefusedError: the ledger is of other people's runs.
         """
-        with self.database.publishing() as connection:
-            added = keep_ledger(connection, entries)
+        with self._noting_refusals(caller), self.database.publishing() as connection:
+            added = keep_ledger(connection, entries, caller, own=False)
             for (seq, task), artifact in opened.items():
                 connection.execute(
                     update(tasks.table)
@@ -198,7 +218,20 @@ class Store:
                 ).scalar_one()
                 write_audit(connection, caller, "run unsealed", name)
             if added:
-                write_audit(connection, caller, "ledger extended", entries[0]["hash"], str(added))
+                chain = entries[0]["hash"]
+                write_audit(connection, caller, "ledger extended", chain, str(len(added)))
+                for name, why in closed.items():
+                    write_audit(connection, caller, "unseal refused", name, why)
+
+    @contextlib.contextmanager
+    def _noting_refusals(self, caller: Caller) -> Iterator[None]:
+        """Write into the audit log, beside the transaction, that somebody's lines were turned away."""
+        try:
+            yield
+        except NotTheirsError as error:
+            with self.database.writing() as connection:
+                write_audit(connection, caller, "ledger refused", error.chain, error.message)
+            raise
 
     def sweep(self) -> int:
         """Remove the samples of runs that were removed or replaced; how many files they were."""
@@ -213,13 +246,14 @@ class Store:
             named = set(connection.execute(select(tasks.artifact)).scalars())
             return named | {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
 
-    def unsealed_runs(self, entries: Sequence[Entry]) -> list[SlimRun]:
-        """The runs still closed here that a ledger says were opened."""
-        return [
-            one
-            for one in self.slim_runs(runs.held_out, ~runs.opened)
-            if (held := one.run.held_out) and unsealed_by(entries, one.run.id, held.ledger)
-        ]
+    def openings(self, entries: Sequence[Entry], caller: Caller) -> list[Opening]:
+        """The runs still closed here that a ledger says were unsealed.
+
+        Raises:
+            RefusedError: as `openings`.
+        """
+        with self.database.reading() as connection:
+            return openings(connection, entries, caller)
 
     def find_runs(
         self,
@@ -295,20 +329,34 @@ class Store:
             raise no_run(run)
         return str(text)
 
-    def run_hash(self, run: str) -> tuple[str, bool]:
-        """A run's content hash, and whether its seal was opened: what its page depends on.
+    def run_hash(self, run: str) -> tuple[str, bool, int]:
+        """What a run's page depends on: its content hash, whether its seal was opened, looks before.
 
         Raises:
             RefusedError: there is none of this name.
         """
         with self.database.reading() as connection:
             row = connection.execute(
-                select(runs.content_hash, runs.opened).where(runs.id == run)
+                select(runs.content_hash, runs.opened, runs.held_out).where(runs.id == run)
             ).first()
-        if row is None:
-            raise no_run(run)
-        content_hash, opened = row
-        return content_hash, opened
+            if row is None:
+                raise no_run(run)
+            content_hash, opened, held_out = row
+            if not held_out:
+                return content_hash, opened, 0
+            slim = connection.execute(select(runs.slim).where(runs.id == run)).scalar_one()
+        look = json.loads(slim).get("held_out") or {}
+        line = look.get("ledger", {}).get("hash", "")
+        return content_hash, opened, self.looks.before().get(line, 0)
+
+    def known_runs(self, names: Iterable[str]) -> set[str]:
+        """Those of some names that a run here has."""
+        rest, found = sorted(set(names)), set[str]()
+        with self.database.reading() as connection:
+            for start in range(0, len(rest), ROWS):
+                some = select(runs.id).where(runs.id.in_(rest[start : start + ROWS]))
+                found.update(connection.execute(some).scalars())
+        return found
 
     def by_hash(self, content_hash: str) -> RunRow | None:
         """The run with this content."""
@@ -413,8 +461,12 @@ class Store:
 
     def ledger_entries(self) -> list[Entry]:
         """Every line of every ledger."""
+        return [line.entry for line in self.ledger_lines()]
+
+    def ledger_lines(self) -> list[KeptLine]:
+        """Every line of every ledger, with what the server knows of it."""
         with self.database.reading() as connection:
-            return stored_entries(connection)
+            return list(lines_in_order(connection))
 
     def audit_entries(self, *, limit: int, before: int | None) -> list[AuditEntry]:
         """The audit log, newest first."""

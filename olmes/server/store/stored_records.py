@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from olmes.records.check import FieldError, run_record
 from olmes.records.record import Record, verdict_row
 from olmes.records.schema import ResponseRow, RunRecord
+from olmes.seal.counted_look import CountedLook
 from olmes.seal.ledger import Ledger
 from olmes.server.intake.sample_rows import checked_row, lines_of
 from olmes.server.refusals import RefusedError
@@ -136,6 +139,16 @@ class StoredRecord(Record):
                 )
 
 
+def with_counted_look(run: RunRecord, store: Store) -> RunRecord:
+    """A run whose look, if it was one, says how many went before it over every ledger here."""
+    held = run.held_out
+    if held is None or (before := store.looks.before().get(held.ledger.hash)) is None:
+        return run
+    fields = {name: getattr(held, name) for name in held.__struct_fields__}
+    counted = CountedLook(**fields, known_before=before)
+    return msgspec.structs.replace(run, held_out=counted)
+
+
 class StoredRecords:
     """Every stored record, in a folder that is laid out as the server's addresses are."""
 
@@ -166,7 +179,7 @@ class StoredRecords:
         """A run with the way to its samples."""
         return StoredRecord(
             self.place(run.id),
-            run,
+            with_counted_look(run, self.store),
             self.store.artifacts,
             self.store.task_rows,
             self.store.settings.limits.file,

@@ -233,3 +233,74 @@ def copy_run(real_run: Path, tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def take_exam(bench: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Runs of a held-out suite, `take_exam(store, name)`; the weights are by `answers`, or the name."""
+    from olmes import evaluate
+
+    suite = tmp_path / "exam.toml"
+    suite.write_text(f'name = "exam"\ntasks = ["{ECHO}"]\nheld_out = true\n', "utf-8")
+
+    def run(store: Path, name: str, *, answers: str = "", look: Any = "final") -> Path:
+        lines = [json.loads(line) for line in (bench / "recording.jsonl").open()]
+        lines[-1]["response"] = answers or name
+        recording = tmp_path / f"{name}.jsonl"
+        recording.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        record = evaluate(
+            str(suite), model=f"replay:{recording}", data=bench, out=store, look=look,
+            scoring_processes=1,
+        )  # fmt: skip
+        return record.folder
+
+    return run
+
+
+@dataclass
+class People:
+    """A server and the people who have tokens of it."""
+
+    server: Running
+    tokens: dict[str, str]
+
+    def client(self, name: str) -> Any:
+        from olmes.client.client import Client
+
+        return Client(self.server.url, token=self.tokens[name], patience=5)
+
+    def bring(self, name: str, ledger: Path) -> Any:
+        """The server's answer to a ledger."""
+        headers = {"authorization": f"Bearer {self.tokens[name]}"}
+        url = f"{self.server.url}/api/v1/ledger"
+        return requests.post(url, data=ledger.read_bytes(), headers=headers, timeout=120)
+
+    def audit(self) -> list[dict[str, Any]]:
+        """The audit log, newest first."""
+        entries: list[dict[str, Any]] = self.client("boss")._call(
+            "GET", "/audit", params={"limit": 500}
+        )["entries"]
+        return entries
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def people(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[People]:
+    """A server with tokens: `boss` is its admin, `ann`, `bob` and `eve` write, `reader` reads."""
+    from olmes.server.access.tokens import create_token
+    from olmes.server.store.database import Database
+
+    work = tmp_path_factory.mktemp("people")
+    url = str(work / "store")
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql")()
+    database = Database(url)
+    database.migrate()
+    roles = {"boss": "admin", "ann": "write", "bob": "write", "eve": "write", "reader": "read"}
+    tokens = {name: create_token(database, name, role) for name, role in roles.items()}
+    database.close()
+    running = Running(url, work)
+    yield People(running.start(), tokens)
+    if running.process.poll() is None:
+        running.stop()

@@ -141,7 +141,9 @@ def command(
         return 0
     evaluation.check()
     if push:
-        click.echo(f"live at {push.rstrip('/')}/runs.html", err=True)
+        from olmes.client.session import without_password
+
+        click.echo(f"live at {without_password(push).rstrip('/')}/runs.html", err=True)
     if several:
         return run_several(names, evaluation, push, as_json=as_json)
     record = evaluation.run_loaded(evaluation.load(names[0]), callback=progress_callback(push))

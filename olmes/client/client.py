@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import requests
 
+from olmes.client.session import ServerSession, unreached, why_untrusted, without_password
 from olmes.client.types import (
     CheckpointScore,
     Committed,
@@ -87,7 +88,8 @@ class Client:
 
     Args:
         url: its address.
-        token: a token of it; $OLMES_TOKEN when not given.
+        token: a token of it; $OLMES_TOKEN when not given. A server without tokens that this account
+            started on this machine needs none.
         patience: seconds for which a request is made again while the server cannot be reached.
         timeout: seconds after which a request that is not answered is given up.
         say: where a line goes when the server cannot be reached and is waited for.
@@ -107,12 +109,8 @@ class Client:
         self.patience = patience
         self.timeout = timeout
         self.say = say
-        self.session = requests.Session()
-        token = token or os.environ.get("OLMES_TOKEN")
-        if token:
-            self.session.headers["Authorization"] = f"Bearer {token}"
-            # Else a .netrc of the user's would take the token's place.
-            self.session.trust_env = False
+        self.shown = without_password(self.url)
+        self.session = ServerSession(token or os.environ.get("OLMES_TOKEN") or "")
 
     def __enter__(self) -> Client:
         return self
@@ -160,7 +158,7 @@ class Client:
         return Pushed(
             id=run["id"],
             content_hash=run["content_hash"],
-            url=f"{self.url}/runs/{quote(run['id'])}/report.html",
+            url=f"{self.shown}/runs/{quote(run['id'])}/report.html",
             new=new,
         )
 
@@ -306,20 +304,24 @@ class Client:
         while True:
             try:
                 answer = self.session.request(
-                    method, f"{self.url}/api/v1{place}", timeout=self.timeout, **arguments
-                )
+                    method, f"{self.url}/api/v1{place}", timeout=self.timeout,
+                    # What is sent again elsewhere would be sent without its body.
+                    allow_redirects=method == "GET", **arguments,
+                )  # fmt: skip
                 if answer.status_code not in PASSING or time.monotonic() > deadline:
                     check(answer)
                     return answer.json() if answer.content else None
             except UNREACHABLE as error:
-                why = type(error).__name__
+                if told := why_untrusted(error, self.shown):
+                    raise OlmesError(told) from None
                 if self.say and not said:
-                    self.say(f"{self.url} does not answer; trying for {self.patience:g} seconds")
+                    self.say(f"{self.shown} does not answer; trying for {self.patience:g} seconds")
                     said = True
                 if time.monotonic() > deadline:
-                    raise OlmesError(
-                        f"{self.url} does not answer ({why}); check that `olmes serve` runs there."
-                    ) from None
+                    raise OlmesError(unreached(error, self.shown)) from None
+            except OSError as error:  # a file of authorities that is not there, say
+                told = why_untrusted(error, self.shown) or f"{self.shown} cannot be asked: {error}"
+                raise OlmesError(told) from None
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, 3.0)
 
@@ -331,7 +333,8 @@ def check_url(url: str) -> None:
         OlmesError: it cannot.
     """
     if not url.startswith(("http://", "https://")):
-        raise OlmesError(f"{url} is not the address of a server; write http://HOST:PORT.")
+        shown = without_password(url)
+        raise OlmesError(f"{shown} is not the address of a server; write http://HOST:PORT.")
 
 
 def plain(filters: Mapping[str, str | float | None]) -> dict[str, str | float | None]:
@@ -345,6 +348,11 @@ def check(answer: requests.Response) -> None:
     Raises:
         AnswerError: it is one.
     """
+    if answer.is_redirect:
+        place = without_password(urljoin(answer.url, answer.headers["location"]))
+        raise AnswerError(
+            f"the server sends on to {place}; give its address there.", answer.status_code, ""
+        )
     if answer.ok:
         return
     message, field = f"the server answered {answer.status_code}", ""

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from olmes.client.client import Client, Pushed
+from olmes.client.session import without_password
 from olmes.errors import OlmesError
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
@@ -130,5 +131,5 @@ def push_record(
     except OlmesError as error:
         raise OlmesError(
             f"the run is in {folder}, but not on the server: {error} Push it again with "
-            f"`olmes push {folder} --to {url}`."
+            f"`olmes push {folder} --to {without_password(url)}`."
         ) from None

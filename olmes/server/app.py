@@ -15,6 +15,9 @@ from starlette.exceptions import HTTPException
 from olmes import __version__
 from olmes.errors import OlmesError
 from olmes.server.access.guard import Guard, Rates
+from olmes.server.access.pending import Pending
+from olmes.server.access.proxies import BehindProxies, Network
+from olmes.server.access.token_book import TokenBook
 from olmes.server.folder import INTERVAL, FolderIndex
 from olmes.server.observe import Observe, log
 from olmes.server.pages.page_cache import PageCache
@@ -31,29 +34,42 @@ THREADS = 16
 """Requests that read the database or samples at the same time."""
 
 
-def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str = "") -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    rates: Rates = DEFAULT_RATES,
+    folder: str = "",
+    secret: str = "",
+    proxies: tuple[Network, ...] = (),
+) -> FastAPI:
     """The server of a store.
 
     Args:
         settings: of the store; its schema is brought to the newest.
         rates: requests a caller may make.
         folder: of runs that are indexed and watched; '' for none.
+        secret: what proves the account that runs the server, while there are no tokens; '' for nothing.
+        proxies: whose word is taken for who asks.
 
     Raises:
         OlmesError: the store cannot be opened.
     """
     service = Service(settings)
     service.store.database.migrate()
+    pending = Pending(TokenBook(service.store.database))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        swept = service.uploads.sweep()
         service.last_announced = service.store.newest_seq()
-        log.info("started", extra={"facts": {"swept": swept}})
+        log.info("started")
         async with anyio.create_task_group() as group:
             group.start_soon(service.tidy)
             group.start_soon(app.state.pages.warm)
+            service.background.start(group, "tokens", pending.end_revoked, every=pending.interval)
+            service.background.start(
+                group, "uploads", service.sweep_uploads, every=service.uploads.pause
+            )
             if folder:
                 index = FolderIndex(service, folder)
                 service.background.start(group, "folder", index.once, every=INTERVAL)
@@ -76,8 +92,11 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
     for module in (uploads, runs, boards, live, operations, pages):
         app.include_router(module.router)
     add_handlers(app)
-    app.add_middleware(Guard, database=service.store.database, rates=rates)
+    app.add_middleware(
+        Guard, database=service.store.database, pending=pending, rates=rates, secret=secret
+    )
     app.add_middleware(Observe, numbers=service.numbers)
+    app.add_middleware(BehindProxies, networks=proxies)
     describe_tokens(app)
     return app
 

@@ -10,9 +10,11 @@ from olmes.client.client import files_of
 from olmes.errors import OlmesError
 from olmes.records.record import RUN_FILE, record_folders
 from olmes.server.access.audit import LOCAL
+from olmes.server.intake.run_files import run_content_hash
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
 from olmes.server.service import Service
+from olmes.server.store.replacement import source_of
 from olmes.tools.hashing import file_sha256
 
 INTERVAL = 2.0
@@ -59,12 +61,20 @@ class FolderIndex:
         return [path for _, path in sorted(found)]
 
     async def take(self, folder: Path) -> None:
-        """Take in a run, in the place of an older one of its name."""
+        """Take in a run that was not taken from there before, in the place of one that was.
+
+        What became of that one here since, by a removal or a replacement, stands until the folder's
+        record is written anew.
+        """
         files = await to_thread.run_sync(files_of, folder)
         hashes = {}
         for name, path in files.items():
             hashes[name] = await to_thread.run_sync(file_sha256, path)
-        await self.service.add(files, hashes, LOCAL, replace=True)
+        source, content_hash = source_of(folder), run_content_hash(hashes)
+        store = self.service.store
+        gone = await to_thread.run_sync(store.by_hash, content_hash) is None
+        if not gone or await to_thread.run_sync(store.taken_from, source) != content_hash:
+            await self.service.add(files, hashes, LOCAL, source=source)
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -56,13 +56,16 @@ class Service:
             RefusedError: the upload is not in order, and is dropped unless bytes are missing.
         """
         files = await to_thread.run_sync(self.uploads.sync, upload)
+        self.uploads.busy.add(upload.id)
         try:
             new = await self.add(files, upload.hashes, caller, upload=upload)
         except RefusedError as refused:
-            if refused.status in (409, 413, 422):
+            if refused.status in (403, 409, 413, 422):
                 await to_thread.run_sync(self.uploads.drop, upload.id)
             self.numbers.uploaded.labels("refused").inc()
             raise
+        finally:
+            self.uploads.busy.discard(upload.id)
         await to_thread.run_sync(self.uploads.clear, upload.id)
         run = await to_thread.run_sync(self.store.by_hash, upload.content_hash)
         if run is None:
@@ -77,9 +80,16 @@ class Service:
         caller: Caller,
         *,
         upload: Upload | None = None,
-        replace: bool = False,
+        source: str = "",
     ) -> bool:
         """Take in the files of a run; False if its content was here before.
+
+        Args:
+            files: by name.
+            hashes: SHA-256 by name.
+            caller: who brings it.
+            upload: what it came by.
+            source: of the served folder that it lies in (`source_of`).
 
         Raises:
             RefusedError: as `take_in` and `Store.add`.
@@ -89,8 +99,9 @@ class Service:
             lambda: self.store.add(
                 intake,
                 caller,
-                replace=upload.replace if upload else replace,
+                replace=upload.replace if upload else bool(source),
                 upload=upload.id if upload else "",
+                source=source,
             )
         )
         await self.announce()
@@ -146,6 +157,11 @@ class Service:
             log.warning("old samples were not swept", extra={"facts": {"why": str(error)}})
         else:
             log.info("swept", extra={"facts": {"artifacts": swept}})
+
+    async def sweep_uploads(self) -> None:
+        """Drop the uploads that nobody goes on with."""
+        if swept := await to_thread.run_sync(self.uploads.sweep):
+            log.info("uploads swept", extra={"facts": {"uploads": swept}})
 
     def close(self) -> None:
         """End the workers and the connections."""

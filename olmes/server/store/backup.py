@@ -123,8 +123,7 @@ def restore_backup(settings: Settings, source: Path) -> dict[str, int]:
         ]
     if filled:
         raise OlmesError(
-            f"{store.database.url.render_as_string()} is not empty ({', '.join(filled)}); restore "
-            "into a new store."
+            f"{store.database.shown} is not empty ({', '.join(filled)}); restore into a new store."
         )
     if revision != facts["schema"]:
         raise OlmesError(

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Connection,
     Row,
     delete,
     func,
@@ -33,6 +32,13 @@ from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, sealed_name
 from olmes.server.store.database import Database, now
 from olmes.server.store.ledgers import keep_ledger, stored_entries, unsealed_by
+from olmes.server.store.replacement import (
+    check_replacement,
+    may_replace,
+    note_taken,
+    standing,
+    taken_from,
+)
 from olmes.server.store.schema import audit, metrics, runs, state, tasks, uploads
 from olmes.server.store.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
 
@@ -84,15 +90,18 @@ class Store:
 
     # --- Changes -----------------------------------------------------------------------------
 
-    def add(self, intake: Intake, caller: Caller, *, replace: bool, upload: str = "") -> bool:
+    def add(
+        self, intake: Intake, caller: Caller, *, replace: bool, upload: str = "", source: str = ""
+    ) -> bool:
         """Make a run visible, all of it at once.
 
         Args:
             intake: from `take_in`.
             caller: who uploads it.
-            replace: whether it takes the place of a run of the same name. An incomplete run always
-                gives way; a run under seal never does.
+            replace: whether it takes the place of a run of the same name (`check_replacement`).
             upload: what it came by, which is over then.
+            source: of the served folder it lies in. What was taken from there before is not taken
+                again, whatever became of it here; what is new there replaces only what was.
 
         Returns:
             False if the same content was here before.
@@ -105,14 +114,18 @@ class Store:
                 connection.execute(delete(uploads.table).where(uploads.id == upload))
             if intake.ledger:
                 keep_ledger(connection, intake.ledger)
+            taken = taken_from(connection, source) if source else ""
+            if taken == intake.content_hash:
+                return False
+            if source:
+                note_taken(connection, source, intake.content_hash)
             same = runs.content_hash == intake.content_hash
             if connection.execute(select(runs.seq).where(same)).first():
                 return False
-            old = connection.execute(
-                select(runs.seq, runs.complete, runs.held_out).where(runs.id == intake.run.id)
-            ).first()
-            if old:
-                self._replace(connection, intake.run.id, old, replace=replace)
+            if old := standing(connection, intake.run.id):
+                may = bool(taken) if source else may_replace(old, caller)
+                check_replacement(old, intake, may=may, replace=replace)
+                connection.execute(delete(runs.table).where(runs.seq == old.seq))
             seq = connection.execute(
                 insert(runs.table)
                 .values(columns_of(intake.run))
@@ -130,26 +143,12 @@ class Store:
                     connection.execute(
                         insert(target), [columns_of(row) | {"run": seq} for row in rows]
                     )
-            action = "run replaced" if old else "run added"
-            write_audit(connection, caller, action, intake.run.id, intake.content_hash)
+            action, detail = "run added", intake.content_hash
+            if old:
+                action = "run replaced"
+                detail += f" in the place of {old.content_hash}, uploaded by {old.owner}"
+            write_audit(connection, caller, action, intake.run.id, detail)
         return True
-
-    def _replace(
-        self, connection: Connection, name: str, old: Row[int, bool, bool], *, replace: bool
-    ) -> None:
-        seq, complete, held_out = old
-        if held_out:
-            raise RefusedError(
-                409, f"id: {name} was a look at held-out tasks; its record is not replaced.", "id"
-            )
-        if complete and not replace:
-            raise RefusedError(
-                409,
-                f"id: another run named {name} is here; push with --replace to put this one in its "
-                "place.",
-                "id",
-            )
-        connection.execute(delete(runs.table).where(runs.seq == seq))
 
     def remove(self, run: str, caller: Caller) -> None:
         """Take a run out.
@@ -201,6 +200,11 @@ class Store:
     def sweep(self) -> int:
         """Remove the samples of runs that were removed or replaced; how many files they were."""
         return self.artifacts.sweep(self.artifact_names(), self.settings.limits.artifact_age)
+
+    def taken_from(self, source: str) -> str:
+        """The content hash of what was last taken from a folder; '' for nothing."""
+        with self.database.reading() as connection:
+            return taken_from(connection, source)
 
     # --- Questions ---------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from olmes.client.types import (
     FileState,
     Leaderboard,
     Manifest,
+    OpenUpload,
     RunDetail,
     RunSummary,
     UnderWay,
@@ -206,6 +207,19 @@ class Client:
             "suite": suite, "finished": finished,
         }  # fmt: skip
         self._call("POST", "/progress", json=body)
+
+    def uploads(self) -> list[OpenUpload]:
+        """Uploads under way: one's own, or with the role admin everybody's."""
+        found: list[OpenUpload] = self._call("GET", "/uploads")["uploads"]
+        return found
+
+    def drop_upload(self, upload: str) -> None:
+        """Give an upload up: one's own, or with the role admin anybody's.
+
+        Raises:
+            OlmesError: there is none of this id.
+        """
+        self._call("DELETE", f"/uploads/{quote(upload, safe='')}")
 
     # --- Reading -------------------------------------------------------------------------------
 

@@ -1,11 +1,12 @@
 """The connection to a results server: what proves who asks, and what the environment says of the way.
 
 Certificates of a private authority and proxies are those of `requests`: $REQUESTS_CA_BUNDLE,
-$HTTPS_PROXY, $NO_PROXY.
+$HTTPS_PROXY, $NO_PROXY; and $SSL_CERT_FILE, as with models that are asked over HTTPS.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,8 +16,13 @@ from requests.auth import AuthBase
 
 from olmes.client.start_secret import HEADER, secret_of
 
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Variables that name a file of authorities, the one that counts first."""
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL",
+          "PACKET_LENGTH_TOO_LONG")  # fmt: skip
+"""OpenSSL's words where the other end does not speak TLS."""
 PRIVATE_CA = (
-    "set $REQUESTS_CA_BUNDLE to the file of the authority that signed it, or speak to the server by "
+    "set $REQUESTS_CA_BUNDLE to the file of the authority that signed it, or address the server by "
     "the name in its certificate."
 )
 
@@ -71,6 +77,8 @@ class ServerSession(requests.Session):
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         if secret_of(url):
             settings["proxies"] = {}
+        if settings["verify"] is True and self.trust_env:
+            settings["verify"] = os.environ.get("SSL_CERT_FILE") or True
         return settings
 
     def rebuild_auth(
@@ -91,14 +99,17 @@ def why_untrusted(error: BaseException, url: str) -> str:
     handshake is none of it.
     """
     text = str(error)
+    if "TLS CA certificate bundle" in text or "NO_CERTIFICATE_OR_CRL_FOUND" in text:
+        name = next((name for name in BUNDLES if os.environ.get(name)), BUNDLES[0])
+        return (
+            f"${name} names {os.environ.get(name)}, which is no CA bundle; name one, or unset it."
+        )
     if isinstance(error, requests.exceptions.ProxyError):
         return ""
-    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
+    if any(word in text.upper().replace(" ", "_") for word in NO_TLS):
         return f"{url} does not speak TLS; write http:// or the port of the proxy that does."
     if has(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in text:
         return f"the certificate of {url} is not trusted ({reason(error)}); {PRIVATE_CA}"
-    if isinstance(error, OSError) and "TLS CA certificate bundle" in text:
-        return f"{text}; check $REQUESTS_CA_BUNDLE (or $CURL_CA_BUNDLE)."
     return ""
 
 

@@ -98,6 +98,7 @@ def serve(
     listener.listen(1024)
     configure_log(quiet=quiet)
     bound = listener.getsockname()[1]
+    remove_secret(bound)  # what a killed server left
     secret = "" if locked else start_secret(bound, say)
     app = create_app(settings, rates=rates, folder=folder, secret=secret, proxies=networks)
     config = uvicorn.Config(

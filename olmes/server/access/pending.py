@@ -72,7 +72,10 @@ class Pending:
         """End the requests whose token is revoked by now."""
         if not self.by_name:
             return
-        await self.book.read(time.monotonic() - INTERVAL)
+        try:
+            await self.book.read(time.monotonic() - INTERVAL)
+        except RefusedError:  # nothing can be revoked while the database does not answer
+            return
         for name in [name for name in self.by_name if name not in self.book.names]:
             for one in list(self.by_name[name]):
                 one.scope.cancel()

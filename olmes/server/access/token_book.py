@@ -29,6 +29,7 @@ class TokenBook:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.read_at = float("-inf")
+        self.failing = False
         self.any_made = True
         self.by_hash: dict[str, Known] = {}
         self.names: frozenset[str] = frozenset()
@@ -67,8 +68,10 @@ class TokenBook:
                     valid_tokens, self.database, limiter=self.limiter
                 )
             except SQLAlchemyError as error:
-                log.error("the tokens cannot be read", extra={"facts": {"error": str(error)}})
+                if not self.failing:
+                    log.error("the tokens cannot be read", extra={"facts": {"error": str(error)}})
+                self.failing = True
                 raise RefusedError(503, "the database does not answer; try again.") from None
             self.by_hash, self.any_made = found, any_made
             self.names = frozenset(known.name for known in found.values())
-            self.read_at = began
+            self.read_at, self.failing = began, False

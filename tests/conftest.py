@@ -97,3 +97,11 @@ def shared_reference() -> Path:
             "needs the golden files in ../shared/reference, which are not part of the repository"
         )
     return SHARED / "reference"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers that tests start leave their secrets in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

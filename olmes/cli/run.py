@@ -147,7 +147,9 @@ def command(
         check_url(push)
     evaluation.check()
     if push:
-        aloud(f"live at {push.rstrip('/')}/runs.html")
+        from olmes.client.session import without_password
+
+        aloud(f"live at {without_password(push).rstrip('/')}/runs.html")
     if several:
         return run_several(names, evaluation, push, as_json=as_json)
     record = evaluation.run_loaded(evaluation.load(names[0]), callback=progress_callback(push))

@@ -10,7 +10,10 @@ import click
 
 from olmes.cli import options
 
-STORE_HELP = "Folder of the store, or postgresql+psycopg://USER@HOST/NAME; $OLMES_STORE names it."
+STORE_HELP = (
+    "Folder of the store, or postgresql+psycopg://USER@HOST/NAME; $OLMES_STORE names it. A password "
+    "belongs into $PGPASSWORD or ~/.pgpass, where no list of processes shows it."
+)
 store_option = click.option(
     "--store", default="olmes-store", envvar="OLMES_STORE", show_default=True, help=STORE_HELP
 )
@@ -54,6 +57,11 @@ def needs_server() -> Iterator[None]:
     "--host", default="127.0.0.1", show_default=True,
     help="Address to listen at; one that others reach needs a token.",
 )  # fmt: skip
+@click.option(
+    "--proxy", "proxies", multiple=True, metavar="ADDRESS",
+    help="Proxy, or network of proxies, whose X-Forwarded-For and Forwarded are believed; may be given "
+    "more than once.",
+)  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
 @click.option(
     "--rate", type=click.FloatRange(min=0), default=100.0, show_default=True,
@@ -68,14 +76,16 @@ def command(
     runs: Path | None,
     no_runs: bool,
     host: str,
+    proxies: tuple[str, ...],
     port: int,
     rate: float,
     quiet: bool,
 ) -> None:
     """Serve runs: leaderboard, samples, comparison, live. Without options: the runs in ./runs.
 
-    Open to this machine alone until there is a token (`olmes token create`); from then on everybody
-    needs one. Stop it with Ctrl-C: uploads in progress are finished, or resumed at the next start.
+    Until there is a token (`olmes token create`) this machine alone can look, and the account that
+    started the server alone can push; from then on everybody needs one. Stop it with Ctrl-C: uploads
+    in progress are finished, or resumed at the next start.
     """
     from olmes.errors import OlmesError
 
@@ -89,6 +99,7 @@ def command(
         Settings(store=store, artifacts=artifacts, work=work),
         host=host,
         port=port,
+        proxies=proxies,
         rates=Rates(rate=rate, burst=5 * rate),
         # Watched also before the first run makes it.
         folder="" if no_runs else str(runs or "runs"),

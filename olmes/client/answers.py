@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 import requests
 
+from olmes.client.session import without_password
 from olmes.errors import OlmesError
 from olmes.tools.visible_text import one_line
 
@@ -41,6 +43,11 @@ def check(answer: requests.Response) -> None:
     Raises:
         AnswerError: it is one.
     """
+    if answer.is_redirect:
+        place = without_password(urljoin(answer.url, answer.headers["location"]))
+        raise AnswerError(
+            f"the server sends on to {place}; give its address there.", answer.status_code, ""
+        )
     if answer.ok:
         return
     status = f"{answer.status_code} {one_line(answer.reason or '')[:80]}".rstrip()

@@ -17,12 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import requests
 
 from olmes.client.answers import AnswerError as AnswerError  # who catches it looks for it here
 from olmes.client.answers import AwayError, check, content, entry, following
+from olmes.client.session import ServerSession, unreached, why_untrusted, without_password
 from olmes.client.types import (
     CheckpointScore,
     Event,
@@ -30,6 +31,7 @@ from olmes.client.types import (
     Leaderboard,
     Manifest,
     Opened,
+    OpenUpload,
     RunDetail,
     RunSummary,
     UnderWay,
@@ -76,7 +78,8 @@ class Client:
 
     Args:
         url: its address.
-        token: a token of it; $OLMES_TOKEN when not given.
+        token: a token of it; $OLMES_TOKEN when not given. A server without tokens that this account
+            started on this machine needs none.
         patience: seconds for which a request is made again while the server cannot be reached.
         timeout: seconds after which a request that is not answered is given up.
         say: where a line goes when the server cannot be reached and is waited for.
@@ -96,12 +99,8 @@ class Client:
         self.patience = patience
         self.timeout = timeout
         self.say = say
-        self.session = requests.Session()
-        token = token or os.environ.get("OLMES_TOKEN")
-        if token:
-            self.session.headers["Authorization"] = f"Bearer {token}"
-            # Else a .netrc of the user's would take the token's place.
-            self.session.trust_env = False
+        self.shown = without_password(self.url)
+        self.session = ServerSession(token or os.environ.get("OLMES_TOKEN") or "")
 
     def __enter__(self) -> Client:
         return self
@@ -150,7 +149,7 @@ class Client:
         return Pushed(
             id=name,
             content_hash=entry(run, "content_hash", str),
-            url=f"{self.url}/runs/{quote(name)}/report.html",
+            url=f"{self.shown}/runs/{quote(name)}/report.html",
             new=new,
         )
 
@@ -235,6 +234,19 @@ class Client:
             "suite": suite, "finished": finished,
         }  # fmt: skip
         self._call("POST", "/progress", json=body, timeout=PROMPT)
+
+    def uploads(self) -> list[OpenUpload]:
+        """Uploads under way: one's own, or with the role admin everybody's."""
+        found: list[OpenUpload] = self._call("GET", "/uploads")["uploads"]
+        return found
+
+    def drop_upload(self, upload: str) -> None:
+        """Give an upload up: one's own, or with the role admin anybody's.
+
+        Raises:
+            OlmesError: there is none of this id.
+        """
+        self._call("DELETE", f"/uploads/{quote(upload, safe='')}")
 
     # --- Reading -------------------------------------------------------------------------------
 
@@ -334,23 +346,29 @@ class Client:
             try:
                 answer = self.session.request(
                     method, f"{self.url}/api/v1{place}",
-                    timeout=(min(limit, CONNECTING), limit), **arguments,
+                    timeout=(min(limit, CONNECTING), limit),
+                    # What is sent again elsewhere would be sent without its body.
+                    allow_redirects=method == "GET", **arguments,
                 )  # fmt: skip
             except UNREACHABLE as error:
-                why = type(error).__name__
+                if told := why_untrusted(error, self.shown):
+                    raise OlmesError(told) from None
                 if self.say and not said:
-                    self.say(f"{self.url} does not answer; trying for {self.patience:g} seconds")
+                    self.say(f"{self.shown} does not answer; trying for {self.patience:g} seconds")
                     said = True
                 if time.monotonic() > deadline:
-                    raise AwayError(
-                        f"{self.url} does not answer ({why}); check that `olmes serve` runs there."
-                    ) from None
-            except (requests.RequestException, ValueError) as error:
-                # An address or a token that no request can have, redirections without an end.
+                    raise AwayError(unreached(error, self.shown)) from None
+            except requests.TooManyRedirects:
                 raise OlmesError(
-                    f"{self.url} cannot be asked ({type(error).__name__}); check the address and "
-                    "$OLMES_TOKEN."
+                    f"{self.shown} sends on without an end; check the address."
                 ) from None
+            except (OSError, ValueError) as error:
+                # An address or a token that no request can have, a file of authorities that is not there.
+                told = why_untrusted(error, self.shown) or (
+                    f"{self.shown} cannot be asked ({type(error).__name__}); check the address and "
+                    "$OLMES_TOKEN."
+                )
+                raise OlmesError(told) from None
             else:
                 if answer.status_code not in PASSING or time.monotonic() > deadline:
                     check(answer)
@@ -376,7 +394,8 @@ def check_url(url: str) -> None:
         OlmesError: it cannot.
     """
     if not url.startswith(("http://", "https://")):
-        raise OlmesError(f"{url} is not the address of a server; write http://HOST:PORT.")
+        shown = without_password(url)
+        raise OlmesError(f"{shown} is not the address of a server; write http://HOST:PORT.")
 
 
 def plain(filters: Mapping[str, str | float | None]) -> dict[str, str | float | None]:

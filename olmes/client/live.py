@@ -15,6 +15,7 @@ from pathlib import Path
 
 from olmes.client.answers import AnswerError, in_words
 from olmes.client.client import PASSING, Client, Pushed
+from olmes.client.session import without_password
 from olmes.errors import OlmesError
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
@@ -161,4 +162,4 @@ def push_record(
 
 def command(folders: list[Path], url: str) -> str:
     """The command that sends some records."""
-    return f"olmes push {shlex.join(map(str, folders))} --to {url}"
+    return f"olmes push {shlex.join(map(str, folders))} --to {without_password(url)}"

@@ -116,6 +116,27 @@ class FileState(TypedDict):
     """Bytes that are here: where to resume."""
 
 
+class OpenUpload(TypedDict):
+    """An upload under way, in a list."""
+
+    upload: str
+    who: str
+    files: int
+    size: int
+    """Bytes of all its files."""
+    received: int
+    """Bytes that are here."""
+    started: str
+    touched: str
+    """When bytes came last."""
+
+
+class UploadList(TypedDict):
+    """The uploads under way."""
+
+    uploads: list[OpenUpload]
+
+
 class UploadState(TypedDict):
     """An upload, or the run that has its content already."""
 

@@ -16,6 +16,9 @@ from starlette.exceptions import HTTPException
 from olmes import __version__
 from olmes.errors import OlmesError
 from olmes.server.access.guard import Guard, Rates
+from olmes.server.access.pending import Pending
+from olmes.server.access.proxies import BehindProxies, Network
+from olmes.server.access.token_book import TokenBook
 from olmes.server.failures import Failures, answer_to
 from olmes.server.folder import INTERVAL, FolderIndex
 from olmes.server.head import HeadAsGet
@@ -37,35 +40,49 @@ THREADS = 16
 """Requests that read the database or samples at the same time."""
 
 
-def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str = "") -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    rates: Rates = DEFAULT_RATES,
+    folder: str = "",
+    secret: str = "",
+    proxies: tuple[Network, ...] = (),
+) -> FastAPI:
     """The server of a store.
 
     Args:
         settings: of the store; its schema is brought to the newest.
         rates: requests a caller may make.
         folder: of runs that are indexed and watched; '' for none.
+        secret: what proves the account that runs the server, while there are no tokens; '' for nothing.
+        proxies: whose word is taken for who asks.
 
     Raises:
         OlmesError: the store cannot be opened.
     """
     service = Service(settings)
     service.store.database.migrate()
+    pending = Pending(TokenBook(service.store.database))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        swept = service.uploads.sweep()
         service.last_announced = service.store.newest_seq()
-        log.info("started", extra={"facts": {"swept": swept}})
+        log.info("started")
         try:
             async with anyio.create_task_group() as group:
                 service.start(group)
                 pages: PageCache = app.state.pages
-                service.background.start(group, "pages", pages.warm, every=0)
-                service.background.start(group, "boards", pages.boards.retry, every=RETRIED)
+                background = service.background
+                background.start(group, "pages", pages.warm, every=0)
+                background.start(group, "boards", pages.boards.retry, every=RETRIED)
+                background.start(group, "tokens", pending.end_revoked, every=pending.interval)
+                background.start(
+                    group, "uploads", service.sweep_uploads, every=service.uploads.pause
+                )
                 if folder:
                     index = FolderIndex(service, folder)
-                    service.background.start(group, "folder", index.once, every=INTERVAL)
+                    background.start(group, "folder", index.once, every=INTERVAL)
                 yield
                 group.cancel_scope.cancel()
         finally:
@@ -87,9 +104,12 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
         app.include_router(module.router)
     add_handlers(app, settings.work_folder)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Guard, database=service.store.database, rates=rates)
+    app.add_middleware(
+        Guard, database=service.store.database, pending=pending, rates=rates, secret=secret
+    )
     app.add_middleware(Failures, folder=settings.work_folder)
     app.add_middleware(Observe, numbers=service.numbers)
+    app.add_middleware(BehindProxies, networks=proxies)
     describe_tokens(app)
     return app
 

@@ -17,9 +17,11 @@ from olmes.errors import OlmesError
 from olmes.records.record import RUN_FILE, record_folders
 from olmes.server.access.audit import LOCAL
 from olmes.server.failures import passing
+from olmes.server.intake.run_files import run_content_hash
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
 from olmes.server.service import Service
+from olmes.server.store.replacement import source_of
 from olmes.tools.hashing import file_sha256
 
 INTERVAL = 2.0
@@ -133,7 +135,11 @@ class FolderIndex:
         return bool(known.why) and known.whole != whole_mark(path)
 
     async def take(self, path: Path) -> None:
-        """Take in a run, in the place of an older one of its name."""
+        """Take in a run that was not taken from there before, in the place of one that was.
+
+        What became of that one here since, by a removal or a replacement, stands until the folder's
+        record is written anew.
+        """
         most = self.service.settings.limits.record
         if (await to_thread.run_sync(path.stat)).st_size > most:
             raise RefusedError(413, f"{path.name} is larger than {most:,} bytes.")
@@ -141,7 +147,11 @@ class FolderIndex:
         hashes = {}
         for name, file in files.items():
             hashes[name] = await to_thread.run_sync(file_sha256, file)
-        await self.service.add(files, hashes, LOCAL, replace=True)
+        source, content_hash = source_of(path.parent), run_content_hash(hashes)
+        store = self.service.store
+        gone = await to_thread.run_sync(store.by_hash, content_hash) is None
+        if not gone or await to_thread.run_sync(store.taken_from, source) != content_hash:
+            await self.service.add(files, hashes, LOCAL, source=source)
 
     async def take_ledger(self, path: Path) -> None:
         """Take in the ledger of the folder."""

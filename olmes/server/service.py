@@ -66,13 +66,16 @@ class Service:
             RefusedError: the upload is not in order, and is dropped unless bytes are missing.
         """
         files = await to_thread.run_sync(self.uploads.sync, upload)
+        self.uploads.busy.add(upload.id)
         try:
             new = await self.add(files, upload.hashes, caller, upload=upload)
         except RefusedError as refused:
-            if refused.status in (409, 413, 422):
+            if refused.status in (403, 409, 413, 422):
                 await to_thread.run_sync(self.uploads.drop, upload.id)
             self.numbers.uploaded.labels("refused").inc()
             raise
+        finally:
+            self.uploads.busy.discard(upload.id)
         await to_thread.run_sync(self.uploads.clear, upload.id)
         run = await to_thread.run_sync(self.store.by_hash, upload.content_hash)
         if run is None:
@@ -87,9 +90,16 @@ class Service:
         caller: Caller,
         *,
         upload: Upload | None = None,
-        replace: bool = False,
+        source: str = "",
     ) -> bool:
         """Take in the files of a run; False if its content was here before.
+
+        Args:
+            files: by name.
+            hashes: SHA-256 by name.
+            caller: who brings it.
+            upload: what it came by.
+            source: of the served folder that it lies in (`source_of`).
 
         Raises:
             RefusedError: as `take_in` and `Store.add`.
@@ -99,8 +109,9 @@ class Service:
             lambda: self.store.add(
                 intake,
                 caller,
-                replace=upload.replace if upload else replace,
+                replace=upload.replace if upload else bool(source),
                 upload=upload.id if upload else "",
+                source=source,
             )
         )
         if not new and intake.run.held_out:
@@ -206,6 +217,11 @@ class Service:
         self.background.start(group, "sweep", self.tidy, every=SWEPT)
         # What could not be said at once, and what came by another server of the same store.
         self.background.start(group, ANNOUNCE, self.announce, every=ANNOUNCED)
+
+    async def sweep_uploads(self) -> None:
+        """Drop the uploads that nobody goes on with."""
+        if swept := await to_thread.run_sync(self.uploads.sweep):
+            log.info("uploads swept", extra={"facts": {"uploads": swept}})
 
     def close(self) -> None:
         """End the workers and the connections, each whatever became of the others."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import uvicorn
 
+from olmes.client.start_secret import is_this_machine, remove_secret, secret_file, write_secret
 from olmes.errors import OlmesError
-from olmes.server.access.guard import Rates, is_loopback
+from olmes.server.access.guard import Rates
+from olmes.server.access.proxies import networks_of
 from olmes.server.access.tokens import any_token
 from olmes.server.app import create_app
 from olmes.server.observe import configure_log
@@ -36,24 +38,36 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def check_host(settings: Settings, host: str) -> None:
+def check_host(settings: Settings, host: str, *, proxied: bool = False) -> bool:
     """Refuse an address that others reach while the store has no token.
 
+    Args:
+        settings: of the store.
+        host: where the server will listen.
+        proxied: whether named proxies bring requests of others.
+
+    Returns:
+        Whether there is a token.
+
     Raises:
-        OlmesError: there is none.
+        OlmesError: there is none, and others reach it.
     """
-    if host == "localhost" or is_loopback(host):
-        return
     database = Database(settings.store)
     try:
         database.migrate()
-        if not any_token(database):
-            raise OlmesError(
-                f"{host} can be reached by others, and the store has no token; make one first: "
-                f"`olmes token create NAME --role admin --store {settings.store}`."
-            )
+        if any_token(database):
+            return True
     finally:
         database.close()
+    if proxied or not is_this_machine(host):
+        reached = "what a named proxy passes on" if proxied else host
+        # A URL may hold a password, which has no place on a screen or in a list of processes.
+        store = "in $OLMES_STORE" if "://" in settings.store else f"--store {settings.store}"
+        raise OlmesError(
+            f"{reached} can be reached by others, and the store has no token; make one first: "
+            f"`olmes token create NAME --role admin`, with the same store ({store})."
+        )
+    return False
 
 
 def serve(
@@ -65,13 +79,15 @@ def serve(
     folder: str,
     quiet: bool,
     say: Callable[[str], None],
+    proxies: Sequence[str] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
         OlmesError: the store cannot be opened, or the address cannot be used.
     """
-    check_host(settings, host)
+    networks = networks_of(proxies)
+    locked = check_host(settings, host, proxied=bool(networks))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,9 +99,12 @@ def serve(
         ) from None
     listener.listen(1024)
     configure_log(quiet=quiet)
+    bound = listener.getsockname()[1]
+    remove_secret(bound)  # what a killed server left
+    secret = "" if locked else start_secret(bound, say)
     # Whatever a library writes into the store is for nobody else either.
     os.umask(umask_in(settings.work_folder))
-    app = create_app(settings, rates=rates, folder=folder)
+    app = create_app(settings, rates=rates, folder=folder, secret=secret, proxies=networks)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -97,7 +116,22 @@ def serve(
         h11_max_incomplete_event_size=32 << 10,
     )
     shown = f"[{host}]" if ":" in host else host
-    say(f"http://{shown}:{listener.getsockname()[1]}")
+    say(f"http://{shown}:{bound}")
     # uvicorn ends in order and then passes the signal on; an end that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    Server(config, app.state.service.hub.close).run(sockets=[listener])
+    try:
+        Server(config, app.state.service.hub.close).run(sockets=[listener])
+    finally:
+        remove_secret(bound, secret)
+
+
+def start_secret(port: int, say: Callable[[str], None]) -> str:
+    """The secret by which this account's clients are known; '' where it cannot be kept."""
+    try:
+        return write_secret(port)
+    except OSError as error:
+        say(
+            f"read-only: {secret_file(port).parent} cannot be written ({error.strerror}), so nobody "
+            "can prove to be who started the server; for uploads make tokens with `olmes token create`."
+        )
+        return ""

@@ -25,9 +25,15 @@ class Limits:
     chunk: int = 32 << 20
     """Bytes of one request."""
     open_uploads: int = 200
+    """Uploads under way of one caller."""
+    all_uploads: int = 2000
     """Uploads under way, of everybody."""
+    staging: int = 64 << 30
+    """Bytes that the uploads under way may have together, as their manifests say."""
+    idle: int = 600
+    """Seconds without a byte after which an upload gives way to another that has no room."""
     upload_age: int = 24 * 3600
-    """Seconds after which an upload that nobody resumes is dropped at the next start."""
+    """Seconds without a byte after which an upload is dropped."""
     artifact_age: int = 24 * 3600
     """Seconds after which samples that no run names are removed at the next start."""
 

@@ -6,10 +6,8 @@ It stands before every route, so that a new route is closed until it is opened h
 from __future__ import annotations
 
 import base64
-import ipaddress
+import hmac
 import re
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,9 +15,12 @@ from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from olmes.server.access.audit import Caller, write_audit
+from olmes.client.start_secret import HEADER, is_loopback, is_this_machine
+from olmes.server.access.audit import LOCAL, Caller, write_audit
 from olmes.server.access.limits import RateLimit
-from olmes.server.access.tokens import ROLES, Known, any_token, find_token, token_hash
+from olmes.server.access.pending import Pending
+from olmes.server.access.proxies import came_by_proxy
+from olmes.server.access.tokens import ROLES
 from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
 from olmes.server.store.database import Database
@@ -27,11 +28,8 @@ from olmes.server.store.database import Database
 SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/healthz",)
 ADMIN_PATHS = ("/api/v1/audit",)
-FRESH = 2.0
-"""Seconds for which a token that was looked up is believed: the longest a revoked one lives."""
 MOST_JSON = 1 << 20
 """Bytes of a body that is not a file."""
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 HOST = re.compile(
     r"(?:\[(?P<address>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9._-]{1,255}))(?::(?P<port>[0-9]{1,5})?)?"
 )
@@ -58,16 +56,27 @@ class Rates:
 
 
 class Guard:
-    """The ASGI application, with a door."""
+    """The ASGI application, with a door.
 
-    def __init__(self, app: ASGIApp, database: Database, rates: Rates) -> None:
+    Args:
+        app: what answers.
+        database: for the audit log.
+        pending: of the tokens that are let in.
+        rates: requests a caller may make.
+        secret: of this start: who sends it runs the server, while there are no tokens; '' for nobody.
+    """
+
+    def __init__(
+        self, app: ASGIApp, database: Database, pending: Pending, rates: Rates, secret: str = ""
+    ) -> None:
         self.app = app
         self.database = database
+        self.pending = pending
+        self.book = pending.book
+        self.secret = secret
         self.limit = RateLimit(rates.rate, rates.burst)
         # Ten tries, then one every ten seconds: nobody guesses, and a wrong script notices.
         self.failures = RateLimit(0.1, 10)
-        self.known: OrderedDict[str, tuple[float, Known | None]] = OrderedDict()
-        self.locked = (0.0, True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer why not."""
@@ -89,7 +98,10 @@ class Guard:
             await refusal(refused, extra)(scope, receive, answer)
             return
         scope.setdefault("state", {})["caller"] = caller
-        await self.app(scope, receive, answer)
+        if caller.name in ("", LOCAL.name):
+            await self.app(scope, receive, answer)
+        else:
+            await self.pending.answer(caller.name, self.app, scope, receive, answer)
 
     async def admit(self, scope: Scope, headers: Headers) -> Caller:
         """Who asks, if they may.
@@ -103,26 +115,28 @@ class Guard:
         check_body(scope, headers)
         if path in OPEN_PATHS:
             return Caller("", "", address)
-        if await self.is_locked():
+        if locked := await self.book.needed():
             caller = await self.bearer(headers, method, address)
         else:
-            caller = local_caller(headers, address)
-        if seconds := self.limit.wait(caller.name if caller.name != "local" else address):
+            if came_by_proxy(scope, headers):
+                raise elsewhere()
+            caller = local_caller(headers, address, self.secret)
+        who = caller.name if locked else address
+        if seconds := self.limit.wait(who):
             raise RefusedError(429, "too many requests; slow down.", str(int(seconds) + 1))
         if method not in SAFE:
             check_origin(headers)
         needed = needed_role(path, method)
         if ROLES.index(caller.role) < ROLES.index(needed):
+            if not locked:
+                raise RefusedError(
+                    403,
+                    "without a token this needs the account that started the server, whose `olmes "
+                    "push` and `olmes.Client` prove it by themselves; for others make tokens with "
+                    "`olmes token create`.",
+                )
             raise RefusedError(403, f"this needs a token with the role {needed}.")
         return caller
-
-    async def is_locked(self) -> bool:
-        """Whether a token is needed."""
-        until, locked = self.locked
-        if time.monotonic() > until:
-            locked = await to_thread.run_sync(any_token, self.database)
-            self.locked = (time.monotonic() + FRESH, locked)
-        return locked
 
     async def bearer(self, headers: Headers, method: str, address: str) -> Caller:
         """The caller that a token names.
@@ -133,23 +147,16 @@ class Guard:
         token = token_of(headers, method)
         if not token:
             raise RefusedError(401, "this server needs a token: Authorization: Bearer olmes_...")
-        key = token_hash(token)
-        until, known = self.known.get(key, (0.0, None))
-        if time.monotonic() > until:
-            if seconds := self.failures.wait(address, 0.0 if known else 1.0):
-                raise RefusedError(429, "too many wrong tokens; wait.", str(int(seconds) + 1))
-            known = await to_thread.run_sync(find_token, self.database, token)
-            if known is None:
-                await to_thread.run_sync(self.note_failure, address)
-            else:
-                # A right token costs nothing of what wrong ones may.
-                self.failures.wait(address, -1.0)
-                self.known[key] = (time.monotonic() + FRESH, known)
-                if len(self.known) > 1000:
-                    self.known.popitem(last=False)
+        # Looked up before wrong ones are counted: a right token always passes.
+        known = await self.book.find(token)
         if known is None:
+            if seconds := self.failures.wait(address):
+                raise RefusedError(429, "too many wrong tokens; wait.", str(int(seconds) + 1))
+            await to_thread.run_sync(self.note_failure, address)
             raise RefusedError(401, "this token is unknown or revoked.")
-        return Caller(known.name, known.role, address)
+        # One of this name is from before it was kept for whoever runs the server.
+        name = known.name if known.name != LOCAL.name else f"token {known.name}"
+        return Caller(name, known.role, address)
 
     def note_failure(self, address: str) -> None:
         """Write a wrong token into the audit log; how many there can be is limited."""
@@ -174,21 +181,25 @@ def token_of(headers: Headers, method: str) -> str:
     return ""
 
 
-def local_caller(headers: Headers, address: str) -> Caller:
+def local_caller(headers: Headers, address: str, secret: str = "") -> Caller:
     """Whoever asks a server without tokens: this machine, and no page of another site.
+
+    Everybody there may look; the account that started the server proves itself by its secret, and may
+    do everything. A proxy that does not say that it is one asks from this machine too.
 
     Raises:
         RefusedError: the request comes from elsewhere, through a proxy, or under another host's name.
     """
-    if not is_loopback(address) or any(name in headers for name in FORWARDED):
-        raise RefusedError(
-            403, "this server has no tokens and answers its own machine alone; see `olmes token`."
-        )
+    if not is_loopback(address) or came_by_proxy({}, headers):
+        raise elsewhere()
     host = host_of(headers)
-    if host != "localhost" and not is_loopback(host):
+    if not is_this_machine(host):
         # Else a site that gives its own name the address 127.0.0.1 could read everything.
         raise RefusedError(403, f"{host[:80]!r} is not this machine's name.", "host")
-    return Caller("local", "admin", address)
+    sent = headers.get(HEADER) or token_of(headers, "")
+    if secret and hmac.compare_digest(sent.encode("utf-8", "replace"), secret.encode()):
+        return Caller(LOCAL.name, "admin", address)
+    return Caller("", "read", address)
 
 
 def host_of(headers: Headers) -> str:
@@ -206,12 +217,11 @@ def host_of(headers: Headers) -> str:
     return (match["address"] or match["name"]).lower()
 
 
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+def elsewhere() -> RefusedError:
+    """What somebody is told whom a server without tokens does not answer."""
+    return RefusedError(
+        403, "this server has no tokens and answers its own machine alone; see `olmes token`."
+    )
 
 
 def check_origin(headers: Headers) -> None:

@@ -41,10 +41,13 @@ def create_token(database: Database, name: str, role: str) -> str:
     """Make a token; it is shown this once.
 
     Raises:
-        OlmesError: the name is taken or no name.
+        OlmesError: the name is taken or no name, or that of whoever runs the server (`local`).
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}", name):
-        raise OlmesError(f"{name!r} cannot name a token; use letters, digits, dots and dashes.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}", name) or name == LOCAL.name:
+        raise OlmesError(
+            f"{name!r} cannot name a token; use letters, digits, dots and dashes, and not "
+            f"{LOCAL.name!r}, which is whoever runs the server."
+        )
     token = PREFIX + secrets.token_urlsafe(32)
     try:
         with database.writing() as connection:
@@ -103,6 +106,16 @@ def find_token(database: Database, token: str) -> Known | None:
             )
         ).first()
     return Known(*row) if row else None
+
+
+def valid_tokens(database: Database) -> tuple[dict[str, Known], bool]:
+    """Every token that is not revoked, by its hash; and whether one was ever made."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(tokens.hash, tokens.name, tokens.role, tokens.revoked)
+        ).all()
+    valid = {row.hash: Known(row.name, row.role) for row in rows if row.revoked is None}
+    return valid, bool(rows)
 
 
 def any_token(database: Database) -> bool:

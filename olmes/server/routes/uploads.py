@@ -9,7 +9,15 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
-from olmes.client.types import Committed, FileState, Opened, Received, RunSummary, UploadState
+from olmes.client.types import (
+    Committed,
+    FileState,
+    Opened,
+    Received,
+    RunSummary,
+    UploadList,
+    UploadState,
+)
 from olmes.records.schema import LARGEST
 from olmes.server.access.audit import Caller
 from olmes.server.intake.run_files import run_content_hash
@@ -85,6 +93,12 @@ def summarised(service: Service, row: RunRow) -> RunSummary:
     return summary(row, service.store.primaries([row.seq])[row.seq])
 
 
+@router.get("/uploads")
+def list_uploads(request: Request) -> UploadList:
+    """Uploads under way: all of them with the role admin, else the caller's own."""
+    return UploadList(uploads=service_of(request).uploads.under_way(caller_of(request)))
+
+
 @router.get("/uploads/{upload}")
 def upload_state(request: Request, upload: UploadId) -> UploadState:
     """How far an upload is."""
@@ -101,7 +115,7 @@ async def upload_bytes(
 ) -> Received:
     """Add bytes to a file of an upload."""
     service = service_of(request)
-    found = await to_thread.run_sync(service.uploads.get, upload, caller_of(request))
+    found = await to_thread.run_sync(service.uploads.resume, upload, caller_of(request))
     if place >= len(found.files):
         raise RefusedError(404, f"the upload has {len(found.files)} files.", "place")
     async with service.lock(upload):
@@ -118,7 +132,7 @@ async def commit_upload(request: Request, response: Response, upload: UploadId) 
     """
     service, caller = service_of(request), caller_of(request)
     async with service.lock(upload):
-        found = await to_thread.run_sync(service.uploads.get, upload, caller)
+        found = await to_thread.run_sync(service.uploads.resume, upload, caller)
         run, new = await service.commit(found, caller)
     request.app.state.pages.expire()
     response.status_code = 201 if new else 200
@@ -127,11 +141,11 @@ async def commit_upload(request: Request, response: Response, upload: UploadId) 
 
 @router.delete("/uploads/{upload}", status_code=204)
 async def drop_upload(request: Request, upload: UploadId) -> None:
-    """Give an upload up."""
+    """Give an upload up: one's own, or with the role admin anybody's."""
     service = service_of(request)
     async with service.lock(upload):
         found = await to_thread.run_sync(service.uploads.get, upload, caller_of(request))
-        await to_thread.run_sync(service.uploads.drop, found.id)
+        await to_thread.run_sync(service.uploads.give_up, found, caller_of(request))
 
 
 @router.post("/ledger", openapi_extra=BYTES)

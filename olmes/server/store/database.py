@@ -39,8 +39,12 @@ def store_url(store: str) -> URL:
         return URL.create("sqlite", database=str(Path(store).resolve() / FILE_NAME))
     try:
         url = make_url(store)
-    except ArgumentError:
-        raise OlmesError(f"{store} is not a database URL; write postgresql+psycopg://...") from None
+    except (ArgumentError, ValueError):  # a port that is no number, say
+        raise OlmesError(
+            f"{shown_store(store)} is not a database URL; write postgresql+psycopg://USER@HOST/NAME."
+        ) from None
+    if "@" in (url.host or ""):
+        raise OlmesError(f"{shown_store(store)}: write an @ within a password as %40.")
     if url.get_backend_name() == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite":
@@ -48,6 +52,21 @@ def store_url(store: str) -> URL:
     raise OlmesError(
         f"{url.get_backend_name()} is not supported; name a folder or postgresql+psycopg://..."
     )
+
+
+def shown_store(store: str) -> str:
+    """A store as it may be shown, logged or told: a URL without any password in it."""
+    if "://" not in store:
+        return store
+    try:
+        url = make_url(store)
+    except (ArgumentError, ValueError):
+        # Where a password ends nobody can say of a URL that cannot be read.
+        scheme, _, rest = store.partition("://")
+        return f"{scheme}://***@{rest.rpartition('@')[2]}" if "@" in rest else f"{scheme}://***"
+    secret = [name for name in url.query if "password" in name.lower()]
+    url = url.set(host=url.host and url.host.rpartition("@")[2])
+    return url.update_query_dict(dict.fromkeys(secret, "***")).render_as_string()
 
 
 class Database:
@@ -59,6 +78,8 @@ class Database:
 
     def __init__(self, store: str) -> None:
         self.url = store_url(store)
+        self.shown = shown_store(self.url.render_as_string(hide_password=False))
+        """Its URL without a password."""
         self.engine = make_engine(self.url)
 
     @contextlib.contextmanager
@@ -125,12 +146,12 @@ class Database:
                 place = Path(self.url.database)
                 raise OlmesError(refusal(code, place, place, STORE)) from None
             raise OlmesError(
-                f"{self.url.render_as_string()} cannot be opened ({error.orig}); check the URL, "
-                "and that the database is there."
+                f"{self.shown} cannot be opened ({error.orig}); check the URL, and that the database "
+                "is there."
             ) from None
         except CommandError as error:
             raise OlmesError(
-                f"{self.url.render_as_string()} was made by another olmes ({error}); update olmes."
+                f"{self.shown} was made by another olmes ({error}); update olmes."
             ) from None
 
     def alembic(self) -> Any:

@@ -122,7 +122,7 @@ def check_fits(store: Store, facts: BackupFacts, source: Path) -> None:
         ]
     if filled:
         raise OlmesError(
-            f"{store.database.url.render_as_string()} is not empty ({', '.join(filled)}); restore "
+            f"{store.database.shown} is not empty ({', '.join(filled)}); restore "
             "into a new store."
         )
     if revision != facts.schema:

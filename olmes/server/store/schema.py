@@ -154,7 +154,10 @@ metrics = Metrics("metrics")
 
 
 class Uploads(Columns):
-    """Uploads under way. How far each file is, its size in the staging folder says."""
+    """Uploads under way. How far each file is, its size in the staging folder says.
+
+    `size` is that of all files, as the manifest says; `touched` is when bytes came last.
+    """
 
     id = Column(String(32), primary_key=True)
     content_hash = Column(String(64), nullable=False)
@@ -162,9 +165,24 @@ class Uploads(Columns):
     replace = Column(Boolean, nullable=False)
     manifest = Column(Text, nullable=False)
     started = Column(String(40), nullable=False)
+    size = Column(BigInteger, nullable=False, server_default="0")
+    touched = Column(String(40), nullable=False, server_default="")
 
 
 uploads = Uploads("uploads", UniqueConstraint("content_hash", "who"))
+
+
+class FolderRuns(Columns):
+    """What was last taken from a folder that is served: `source` is the SHA-256 of a run's path there.
+
+    What became of it here since, by a removal or a replacement, is not undone by looking again.
+    """
+
+    source = Column(String(64), primary_key=True)
+    content_hash = Column(String(64), nullable=False)
+
+
+folder_runs = FolderRuns("folder_runs")
 
 
 class Ledger(Columns):

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Connection,
     Row,
     delete,
     func,
@@ -42,6 +41,13 @@ from olmes.server.store.kept_ledgers import (
 )
 from olmes.server.store.openings import ROWS, Opening, openings
 from olmes.server.store.repair import put_again
+from olmes.server.store.replacement import (
+    check_replacement,
+    may_replace,
+    note_taken,
+    standing,
+    taken_from,
+)
 from olmes.server.store.schema import audit, metrics, runs, state, tasks, uploads
 from olmes.server.store.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
 
@@ -94,15 +100,18 @@ class Store:
 
     # --- Changes -----------------------------------------------------------------------------
 
-    def add(self, intake: Intake, caller: Caller, *, replace: bool, upload: str = "") -> bool:
+    def add(
+        self, intake: Intake, caller: Caller, *, replace: bool, upload: str = "", source: str = ""
+    ) -> bool:
         """Make a run visible, all of it at once.
 
         Args:
             intake: from `take_in`.
             caller: who uploads it.
-            replace: whether it takes the place of a run of the same name. An incomplete run always
-                gives way; a run under seal never does.
+            replace: whether it takes the place of a run of the same name (`check_replacement`).
             upload: what it came by, which is over then.
+            source: of the served folder it lies in. What was taken from there before is not taken
+                again, whatever became of it here; what is new there replaces only what was.
 
         Returns:
             False if the same content was here before.
@@ -113,6 +122,7 @@ class Store:
         with self._noting_refusals(caller), self.database.publishing() as connection:
             if upload:
                 connection.execute(delete(uploads.table).where(uploads.id == upload))
+            taken = taken_from(connection, source) if source else ""
             same = runs.content_hash == intake.content_hash
             present = connection.execute(select(runs.seq).where(same)).scalar()
             if intake.ledger:
@@ -121,12 +131,14 @@ class Store:
                 keep_ledger(connection, intake.ledger, caller, own=own)
             if present is not None:
                 put_again(connection, present, intake.tasks)
+            if source:
+                note_taken(connection, source, intake.content_hash)
+            if present is not None or taken == intake.content_hash:
                 return False
-            old = connection.execute(
-                select(runs.seq, runs.complete, runs.held_out).where(runs.id == intake.run.id)
-            ).first()
-            if old:
-                self._replace(connection, intake.run.id, old, replace=replace)
+            if old := standing(connection, intake.run.id):
+                may = bool(taken) if source else may_replace(old, caller)
+                check_replacement(old, intake, may=may, replace=replace)
+                connection.execute(delete(runs.table).where(runs.seq == old.seq))
             seq = connection.execute(
                 insert(runs.table)
                 .values(columns_of(intake.run))
@@ -144,26 +156,12 @@ class Store:
                     connection.execute(
                         insert(target), [columns_of(row) | {"run": seq} for row in rows]
                     )
-            action = "run replaced" if old else "run added"
-            write_audit(connection, caller, action, intake.run.id, intake.content_hash)
+            action, detail = "run added", intake.content_hash
+            if old:
+                action = "run replaced"
+                detail += f" in the place of {old.content_hash}, uploaded by {old.owner}"
+            write_audit(connection, caller, action, intake.run.id, detail)
         return True
-
-    def _replace(
-        self, connection: Connection, name: str, old: Row[int, bool, bool], *, replace: bool
-    ) -> None:
-        seq, complete, held_out = old
-        if held_out:
-            raise RefusedError(
-                409, f"id: {name} was a look at held-out tasks; its record is not replaced.", "id"
-            )
-        if complete and not replace:
-            raise RefusedError(
-                409,
-                f"id: another run named {name} is here; push with --replace to put this one in its "
-                "place.",
-                "id",
-            )
-        connection.execute(delete(runs.table).where(runs.seq == seq))
 
     def remove(self, run: str, caller: Caller) -> None:
         """Take a run out.
@@ -236,6 +234,11 @@ class Store:
     def sweep(self) -> int:
         """Remove the samples of runs that were removed or replaced; how many files they were."""
         return self.artifacts.sweep(self.artifact_names(), self.settings.limits.artifact_age)
+
+    def taken_from(self, source: str) -> str:
+        """The content hash of what was last taken from a folder; '' for nothing."""
+        with self.database.reading() as connection:
+            return taken_from(connection, source)
 
     # --- Questions ---------------------------------------------------------------------------
 

@@ -14,22 +14,27 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from sqlalchemy import Row, delete, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from olmes.server.access.audit import Caller
+from olmes.client.types import OpenUpload
+from olmes.server.access.audit import Caller, write_audit
 from olmes.server.intake.fields import TASK_NAME
 from olmes.server.intake.run_files import FILE_NAME, run_content_hash
+from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.database import Database, now
 from olmes.server.store.private import inner_folder
 from olmes.server.store.schema import uploads
+from olmes.server.store.upload_room import Claim, age, make_room
+
+TOUCHED = 60.0
+"""Seconds between two notes that bytes of an upload came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +69,17 @@ class Uploads:
         self.limits = settings.limits
         self.database = database
         self.folder = inner_folder(settings.work_folder / "staging")
+        self.busy: set[str] = set()
+        """Those that are being made runs."""
+        self.noted: dict[str, float] = {}
+        self.pause = min(60.0, max(1.0, self.limits.upload_age / 10))
+        """Seconds between two sweeps."""
 
     def begin(self, files: list[UploadFile], caller: Caller, *, replace: bool) -> Upload:
         """Begin an upload, or find the one that the same caller began with the same content.
 
         Raises:
-            RefusedError: a name is not a record's, the run is too large, or too many are under way.
+            RefusedError: a name is not a record's, the run is too large, or there is no room.
         """
         check_manifest(files, self.limits.file, self.limits.record, self.limits.upload)
         content_hash = run_content_hash({file.name: file.sha256 for file in files})
@@ -84,17 +94,17 @@ class Uploads:
             found = self._find(content_hash, caller.name)
             if found and (found.files, found.replace) == (upload.files, replace):
                 (self.folder / found.id).mkdir(exist_ok=True)
+                self.touch(found.id)
                 return found
             if found:
                 # The same run with a longer ledger, say: what was sent is sent again.
                 self.drop(found.id)
             try:
                 with self.database.writing() as connection:
-                    count = connection.execute(
-                        select(func.count()).select_from(uploads.table)
-                    ).scalar()
-                    if (count or 0) >= self.limits.open_uploads:
-                        raise RefusedError(429, "too many uploads are under way; try again later.")
+                    size = sum(file.size for file in files)
+                    claims = [claim_of(row) for row in connection.execute(select(*CLAIM))]
+                    gone = make_room(claims, caller.name, size, self.limits, self.busy)
+                    connection.execute(delete(uploads.table).where(uploads.id.in_(gone)))
                     connection.execute(
                         insert(uploads.table).values(
                             {
@@ -104,11 +114,16 @@ class Uploads:
                                 uploads.replace: replace,
                                 uploads.manifest: json.dumps([asdict(file) for file in files]),
                                 uploads.started: now(),
+                                uploads.size: size,
+                                uploads.touched: now(),
                             }
                         )
                     )
             except IntegrityError:
                 continue  # another process of the same caller was faster
+            for name in gone:
+                log.warning("an upload gave way", extra={"facts": {"upload": name}})
+                self.clear(name)
             (self.folder / upload.id).mkdir()
             return upload
         raise RefusedError(409, "the same run is being uploaded by somebody else; try again.")
@@ -133,6 +148,57 @@ class Uploads:
         if row is None or (row.who != caller.name and caller.role != "admin"):
             raise RefusedError(404, "there is no such upload; begin it again.", "upload")
         return upload_of(row)
+
+    def resume(self, upload: str, caller: Caller) -> Upload:
+        """An upload of this caller, which goes on with it.
+
+        Raises:
+            RefusedError: as `get`.
+        """
+        found = self.get(upload, caller)
+        self.touch(found.id)
+        return found
+
+    def touch(self, upload: str) -> None:
+        """Note that an upload goes on."""
+        clock = time.monotonic()
+        if clock - self.noted.get(upload, float("-inf")) < TOUCHED:
+            return
+        try:
+            with self.database.writing() as connection:
+                one = uploads.id == upload
+                connection.execute(
+                    update(uploads.table).where(one).values({uploads.touched: now()})
+                )
+        except SQLAlchemyError as error:  # the bytes are what matters; the next ones note it
+            facts = {"upload": upload, "why": str(error)}
+            log.warning("an upload's time was not noted", extra={"facts": facts})
+        else:
+            self.noted[upload] = clock
+
+    def under_way(self, caller: Caller) -> list[OpenUpload]:
+        """The uploads under way, the one that began first at the top: an admin's all, others' own."""
+        query = select(uploads.table).order_by(uploads.started, uploads.id)
+        if caller.role != "admin":
+            query = query.where(uploads.who == caller.name)
+        with self.database.reading() as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for row in rows:
+            upload = upload_of(row)
+            here = sum(self.received(upload, place) for place in range(len(upload.files)))
+            found.append(
+                OpenUpload(
+                    upload=row.id,
+                    who=row.who,
+                    files=len(upload.files),
+                    size=row.size,
+                    received=here,
+                    started=row.started,
+                    touched=row.touched or row.started,
+                )
+            )
+        return found
 
     def path(self, upload: Upload, place: int) -> Path:
         """Where a file of an upload lies."""
@@ -209,31 +275,49 @@ class Uploads:
             connection.execute(delete(uploads.table).where(uploads.id == upload))
         self.clear(upload)
 
+    def give_up(self, upload: Upload, caller: Caller) -> None:
+        """Forget an upload because somebody asks for it; one of somebody else's is in the audit log."""
+        with self.database.writing() as connection:
+            connection.execute(delete(uploads.table).where(uploads.id == upload.id))
+            if upload.who != caller.name:
+                write_audit(connection, caller, "upload dropped", upload.id, f"of {upload.who}")
+        self.clear(upload.id)
+
     def clear(self, upload: str) -> None:
         """Remove the bytes of an upload that is over."""
+        self.noted.pop(upload, None)
         shutil.rmtree(self.folder / upload, ignore_errors=True)
 
     def sweep(self) -> int:
-        """Remove what nobody resumes: bytes without an upload, and uploads too old.
+        """Remove what nobody resumes: bytes without an upload, and uploads that stand still too long.
 
         Returns:
             How many were removed.
         """
+        # The folders first: one that is made meanwhile has its row before it is there.
+        lying = [place.name for place in self.folder.iterdir()]
         with self.database.reading() as connection:
-            rows = connection.execute(select(uploads.id, uploads.started)).all()
-        old = [name for name, started in rows if age(started) > self.limits.upload_age]
+            claims = [claim_of(row) for row in connection.execute(select(*CLAIM))]
+        old = [
+            one.id
+            for one in claims
+            if age(one.touched) > self.limits.upload_age and one.id not in self.busy
+        ]
         for upload in old:
             self.drop(upload)
-        known = {name for name, _ in rows} - set(old)
-        stray = [place.name for place in self.folder.iterdir() if place.name not in known]
+        known = {one.id for one in claims}
+        stray = [name for name in lying if name not in known and name not in self.busy]
         for name in stray:
             self.clear(name)
         return len(old) + len(stray)
 
 
-def age(written: str) -> float:
-    """Seconds since a time."""
-    return time.time() - datetime.fromisoformat(written).timestamp()
+CLAIM = (uploads.id, uploads.who, uploads.size, uploads.touched, uploads.started)
+
+
+def claim_of(row: Row[*tuple[Any, ...]]) -> Claim:
+    """What the upload of a row takes up."""
+    return Claim(id=row.id, who=row.who, size=row.size, touched=row.touched or row.started)
 
 
 def upload_of(row: Row[*tuple[Any, ...]]) -> Upload:

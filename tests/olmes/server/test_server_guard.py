@@ -16,8 +16,9 @@ import requests
 from olmes import OlmesError
 from olmes.client.client import AnswerError, Client
 from olmes.server.access.audit import Caller
-from olmes.server.access.guard import FRESH, local_caller
+from olmes.server.access.guard import local_caller
 from olmes.server.access.limits import RateLimit
+from olmes.server.access.token_book import FRESH
 from olmes.server.access.tokens import ROLES, create_token, find_token, list_tokens, revoke_token
 from olmes.server.refusals import RefusedError
 from olmes.server.serving import check_host

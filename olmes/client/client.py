@@ -8,6 +8,7 @@ with olmes.Client("http://127.0.0.1:8765") as client:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 import requests
 
@@ -363,7 +364,7 @@ class Client:
                     f"{self.shown} sends on without an end; check the address."
                 ) from None
             except (OSError, ValueError) as error:
-                # An address or a token that no request can have, a file of authorities that is not there.
+                # An address or token that no request can have, authorities that are not there.
                 told = why_untrusted(error, self.shown) or (
                     f"{self.shown} cannot be asked ({type(error).__name__}); check the address and "
                     "$OLMES_TOKEN."

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
-from olmes.tools.durable_files import make_folder, write_atomically
 from olmes.tools import json_text
+from olmes.tools.durable_files import make_folder, write_atomically
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import locked

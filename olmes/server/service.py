@@ -23,8 +23,8 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import sealed_name
 from olmes.server.store.ledgers import read_ledger
-from olmes.server.store.repair import damaged, open_again
 from olmes.server.store.openings import Opening
+from olmes.server.store.repair import damaged, open_again
 from olmes.server.store.store import Store
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, Uploads

@@ -122,8 +122,7 @@ def check_fits(store: Store, facts: BackupFacts, source: Path) -> None:
         ]
     if filled:
         raise OlmesError(
-            f"{store.database.shown} is not empty ({', '.join(filled)}); restore "
-            "into a new store."
+            f"{store.database.shown} is not empty ({', '.join(filled)}); restore into a new store."
         )
     if revision != facts.schema:
         raise OlmesError(

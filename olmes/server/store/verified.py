@@ -13,7 +13,7 @@ from typing import Any
 
 from olmes.records.check import FieldError, run_record
 from olmes.seal.ledger import START, wrong_with
-from olmes.server.intake.checks import RUN_ID, TASK_NAME
+from olmes.server.intake.fields import RUN_ID, TASK_NAME
 from olmes.server.intake.run_files import run_content_hash
 from olmes.server.store.artifacts import GROUP_ROWS, UNREADABLE, rejoined
 from olmes.tools.hashing import file_sha256, sha256

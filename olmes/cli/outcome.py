@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ UNSAID: frozenset[Kind] = frozenset(("demo data", "limited"))
 
 def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
     """Print a record's numbers, what must be known about them, and where everything lies."""
+    tell_altered([record])
     if as_json:
         click.echo(
             jsonl.dumps(record.to_json() | {"folder": str(record.folder), "report": str(page)})
@@ -46,6 +48,13 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
         screen.print(f"cost    {cost}", soft_wrap=True, style="dim")
     screen.print(f"record  {record.folder / 'run.json'}", soft_wrap=True)
     screen.print(f"report  {page}", soft_wrap=True)
+
+
+def tell_altered(records: Iterable[Record]) -> None:
+    """Say of each record that it was changed, where a person who reads its numbers sees it."""
+    for record in records:
+        if record.altered:
+            click.echo(f"! {record.altered}", err=True)
 
 
 def look_lines(held: HeldOut, record: Record) -> list[str]:

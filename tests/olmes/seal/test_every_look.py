@@ -1,4 +1,4 @@
-"""Whatever shows held-out items, or what they came to, is a look: with a reason, in the ledger first."""
+"""Whatever shows held-out items, or what they came to, is a look: with a reason and a line first."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def test_the_looks_of_what_a_checkpoint_was_trained_from_are_its_own() -> None:
     def look(**more: Any) -> dict[str, Any]:
         return {"event": "run", "fingerprint": "other", "family": "x", **more}
 
-    lineage = [
+    lineage: list[Any] = [
         {"base": "meta/llama"}, {"training": "sft-8b", "step": 3}, {"training": "dpo-8b"},
     ]  # fmt: skip
     odd: list[Any] = [{"training": 3}, "odd"]

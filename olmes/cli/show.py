@@ -55,7 +55,7 @@ def command(
     from olmes.data.resolve import resolve
     from olmes.runs.planning import fitted, with_settings
     from olmes.seal.look import Look
-    from olmes.seal.sight import Sight, take_sight
+    from olmes.seal.sight import Sight, check_sight, take_sight
     from olmes.tools import jsonl
 
     [found] = with_settings([load_task(task)], options.parse_settings(settings))
@@ -67,6 +67,7 @@ def command(
         for instance in instances:
             click.echo(jsonl.dumps(request_row(found, instance)))
         return
+    check_sight(sight, out, Look(reason=reason))
     from olmes.models.spec import load_model
 
     encoder = load_model(model, asking=asking)

@@ -20,7 +20,6 @@ from olmes.benchmark.registry import load_task
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset, at_hand
 from olmes.errors import OlmesError
-from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.types import Doc
 
@@ -52,12 +51,17 @@ class ExamItems:
         hashes = (content_hash(doc) for doc in docs if doc is not None)
         return cls(task.name, task.source.fields, frozenset(hashes), frozenset(texts))
 
-    def has(self, doc: Any) -> bool:
-        """Whether an item of some task, or a text, is one of these."""
-        own = reduced(doc, self.fields)
-        if own is not None and content_hash(own) in self.docs:
+    def has(self, doc: Any, texts: frozenset[bytes]) -> bool:
+        """Whether an item of some task, or a text, is one of these.
+
+        Args:
+            doc: it.
+            texts: its `digests`.
+        """
+        if not texts.isdisjoint(self.texts):
             return True
-        return any(digest in self.texts for digest in digests(doc))
+        own = reduced(doc, self.fields)
+        return own is not None and content_hash(own) in self.docs
 
 
 def exam_of_docs(docs: Iterable[Any], tasks: Sequence[str], data: str | Path | None = None) -> str:
@@ -68,9 +72,14 @@ def exam_of_docs(docs: Iterable[Any], tasks: Sequence[str], data: str | Path | N
         tasks: the names of the held-out tasks.
         data: the folder of benchmark files that was named, if one was.
     """
-    places = (str(data or ""), os.environ.get("OLMES_DATA", ""), str(cache_folder("data")))
+    places = (str(data or ""), os.environ.get("OLMES_DATA", ""), os.environ.get("OLMES_CACHE", ""))
     exams = known_items(tuple(tasks), places)
-    return next((exam.task for doc in docs for exam in exams if exam.has(doc)), "")
+    for doc in docs if exams else ():
+        texts = frozenset(digests(doc))
+        for exam in exams:
+            if exam.has(doc, texts):
+                return exam.task
+    return ""
 
 
 @cache

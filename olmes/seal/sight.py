@@ -43,6 +43,16 @@ class Sight:
     """Whose responses are scored."""
 
 
+def check_sight(sight: Sight, store: Path, look: Look | None) -> None:
+    """Refuse at once what `take_sight` would refuse, before a model is loaded.
+
+    Raises:
+        OlmesError: something held out would be seen, and no reason is given.
+    """
+    if held := held_out_in(sight, store):
+        allowed(look, held)
+
+
 def take_sight(sight: Sight, store: Path, look: Look | None) -> Entry | None:
     """Write a look without a run into a store's ledger; None where nothing held out is seen.
 

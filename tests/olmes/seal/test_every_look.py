@@ -124,6 +124,15 @@ def test_the_line_is_there_before_anything_is_printed(
     assert [len(entries) for entries in printed] == [1, 1, 1, 2]
 
 
+def test_a_model_is_loaded_for_no_look_that_is_refused(olmes: Call, tmp_path: Path) -> None:
+    shown = ("show", "exam_words", "--docs", "0,3", "--model", tmp_path / "nowhere")
+    with pytest.raises(OlmesError, match="held out by the suite exam"):
+        olmes(*shown)
+    with pytest.raises(OlmesError, match="nowhere"):
+        olmes(*shown, "--reason", "said")
+    assert not Path("runs").exists()  # nothing was seen
+
+
 def own_task(echo: EchoBench, place: Path, name: str, path: str = "echo/test.jsonl") -> Path:
     """A task file of the user's own, which declares no hash."""
     place.write_text(

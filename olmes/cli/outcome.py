@@ -14,6 +14,8 @@ from olmes.comparison.eligibility import Kind, reservations
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut
 from olmes.records.shown import shown, shown_interval
+from olmes.seal.ledger import Ledger
+from olmes.seal.look import look_of
 from olmes.tools import jsonl
 
 if TYPE_CHECKING:
@@ -59,7 +61,11 @@ def tell_altered(records: Iterable[Record]) -> None:
 
 def look_lines(held: HeldOut, record: Record) -> list[str]:
     """How many looks went before this one, what the development score was, and what is sealed."""
-    lines = [f"held out  {look_words(held)} (ledger line {held.ledger.number})"]
+    where = f"ledger line {held.ledger.number}"
+    entry = look_of(held, Ledger(record.folder.resolve().parent).entries()) or {}
+    if elsewhere := entry.get("elsewhere"):
+        where += f"; {elsewhere} of them in other stores"
+    lines = [f"held out  {look_words(held)} ({where})"]
     if sealed := [name for name in held.sealed if record.sealed(name)]:
         lines.append(
             f"sealed    samples of {', '.join(sealed)}; to open them is a look: "

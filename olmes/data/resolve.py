@@ -128,6 +128,8 @@ def at_hand(task: Task, data_dir: Path | None = None) -> Dataset | None:
     """
     folder, source = data_folder(data_dir), task.source
     try:
+        if task.generated() is not None:
+            return resolve(task, say=quiet)
         if folder is not None and source.files and in_folder(source, folder):
             return _dataset(task, _from_folder(task, folder), quiet)
         if source.files and all(file.github and fetch.cached(file) for file in source.files):

@@ -45,9 +45,7 @@ class ExamItems:
         count = Counter(digest for doc in docs for digest in set(digests(doc)))
         texts = {digest for digest, items in count.items() if items == 1}
         for instance in dataset.instances:
-            request = task.request(instance.doc)
-            asked = request.messages[-1]["content"] if request.messages else request.prompt
-            texts |= set(digests(asked))
+            texts.update(digests(prompt_of(task, instance.doc)))
         hashes = (content_hash(doc) for doc in docs if doc is not None)
         return cls(task.name, task.source.fields, frozenset(hashes), frozenset(texts))
 
@@ -121,12 +119,21 @@ def reduced(doc: Any, fields: Sequence[str]) -> Doc | None:
 
 def digests(value: Any) -> Iterator[bytes]:
     """Of each long text in a value, whatever its spaces and capitals."""
-    if isinstance(value, str):
-        if len(value) >= LONG and len(text := " ".join(value.split()).casefold()) >= LONG:
+    left = [value]
+    while left:  # and no recursion: how deep an item is, is its author's choice
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, str) and len(text := " ".join(one.split()).casefold()) >= LONG:
             yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from digests(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from digests(one)
+
+
+def prompt_of(task: Task, doc: Doc) -> str:
+    """What an item is asked with: the last turn, which no exemplar is; '' where it cannot be made."""
+    try:
+        request = task.request(doc)
+    except Exception:  # of a package's task: `olmes check` names the item
+        return ""
+    return request.messages[-1]["content"] if request.messages else request.prompt or ""

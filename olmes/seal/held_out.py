@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from olmes.benchmark.registry import load_suite, load_task, suite_names
+from olmes.benchmark.registry import TASKS, load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
@@ -39,14 +39,19 @@ def held_out_tasks(
             if one.holds(task.name, task.source.content_hash) or one.holds("", loaded):
                 held.setdefault(task.name, []).append(one.suite)
     for task in tasks:
-        if task.name not in held and (suites := suites_of_items(datasets.get(task.name), found)):
+        dataset = datasets.get(task.name)
+        if task.name not in held and dataset and (suites := suites_of_items(task, dataset, found)):
             held[task.name] = suites
     return held
 
 
-def suites_of_items(dataset: Dataset | None, found: Iterable[Exam]) -> list[str]:
-    """The suites that hold out items of a data set that is nobody's official one."""
-    if dataset is None or dataset.official or dataset.origin in ("demo", "generated"):
+def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list[str]:
+    """The suites that hold out items of a data set, unless it is the official one of a bundled task.
+
+    What a task of one's own declares about its data says nothing of whose they are.
+    """
+    bundled = task.reference.startswith(f"{TASKS}.")
+    if dataset.origin in ("demo", "generated") or (bundled and dataset.official):
         return []
     exam = exam_of_docs(
         (instance.doc for instance in dataset.instances), members_of(found), dataset.location

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,76 +15,15 @@ from olmes.benchmark import registry
 from olmes.cli import olmes as group
 from olmes.seal.ledger import Ledger
 from olmes.seal.verify import verify
+from tests.olmes.seal.exam_commands import HASH, commands, own_task, slow
 
 if TYPE_CHECKING:
     from tests.olmes.conftest import EchoBench
 
-HASH = "9057dfbc9c862e593cda3bc66caaacd8c40e088a94a14ec55a20e5452e6faaa4"
-"""Of the twelve words that the echo bench has."""
 Call = Callable[..., str]
 
 
-@pytest.fixture
-def installed(
-    echo: EchoBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[EchoBench]:
-    """The echo bench with a held-out suite on its data, installed as another package's would be."""
-    package = tmp_path / "site/lab_exams"
-    package.mkdir(parents=True)
-    source = echo.task.read_text("utf-8").replace('content_hash=""', f'content_hash="{HASH}"')
-    (package / "exam_words.py").write_text(source.replace('"echo"', '"exam_words"'), "utf-8")
-    (package / "__init__.py").write_text("")
-    (package / "exam.toml").write_text(
-        'name = "exam"\ntasks = ["exam_words"]\nheld_out = true\n', "utf-8"
-    )
-    told = tmp_path / "site/lab_exams-1.0.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: lab-exams\nVersion: 1.0\n")
-    (told / "entry_points.txt").write_text(
-        "[olmes.suites]\nexam = lab_exams:exam\n"
-        "[olmes.tasks]\nexam_words = lab_exams.exam_words:TASK\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    paths = [str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OLMES_OFFLINE", "1")
-    for known in (registry.third_party, registry.bundled_folder):
-        known.cache_clear()
-    yield echo
-    monkeypatch.undo()
-    for known in (registry.third_party, registry.bundled_folder):
-        known.cache_clear()
-
-
-@pytest.fixture
-def olmes(installed: EchoBench) -> Call:
-    """`olmes(COMMAND, ARGUMENTS...)` on the bench's data: what it printed; refusals are raised."""
-
-    def call(*arguments: object) -> str:
-        further = [] if "--data" in arguments else ["--data", installed.data]
-        result = CliRunner().invoke(
-            group, [str(one) for one in (*arguments, *further)], standalone_mode=False
-        )
-        if result.exception:
-            raise result.exception
-        return result.output
-
-    return call
-
-
-def commands(echo: EchoBench, task: object) -> list[tuple[object, ...]]:
-    return [
-        ("show", task, "--json"),
-        ("check", task, "--scoring-processes", 1),
-        ("check", task, "--scoring-processes", 1, "--json", "--limit", 2),
-        ("score", "--task", task, echo.recording, "--scoring-processes", 1),
-        ("score", "--task", task, echo.recording, "--scoring-processes", 1, "--json"),
-        ("run", "--task", task, "--model", f"replay:{echo.recording}", "--scoring-processes", 1),
-    ]
-
-
-@pytest.mark.parametrize("command", range(6))
+@pytest.mark.parametrize("command", [0, 1, 3, *slow(2, 4, 5)])
 def test_a_command_that_shows_held_out_items_is_a_look(
     olmes: Call, installed: EchoBench, command: int
 ) -> None:
@@ -131,64 +69,6 @@ def test_a_model_is_loaded_for_no_look_that_is_refused(olmes: Call, tmp_path: Pa
     with pytest.raises(OlmesError, match="nowhere"):
         olmes(*shown, "--reason", "said")
     assert not Path("runs").exists()  # nothing was seen
-
-
-def own_task(echo: EchoBench, place: Path, name: str, path: str = "echo/test.jsonl") -> Path:
-    """A task file of the user's own, which declares no hash."""
-    place.write_text(
-        echo.task.read_text("utf-8").replace('"echo"', f'"{name}"').replace("echo/test.jsonl", path)
-    )
-    return place
-
-
-@pytest.mark.parametrize("command", [0, 1, 3, 5])
-def test_the_same_data_under_another_name_are_the_same_secret(
-    olmes: Call, installed: EchoBench, tmp_path: Path, command: int
-) -> None:
-    mine = own_task(installed, tmp_path / "mine.py", "mine")
-    given = commands(installed, mine)[command]
-    with pytest.raises(OlmesError, match=r"mine \(held out by the suite exam\)"):
-        olmes(*given)
-    olmes(*given, "--reason", "said")
-    assert Ledger(Path("runs")).entries()[0]["tasks"] == ["mine"]
-
-
-@pytest.mark.parametrize("command", [0, 3, 5])
-def test_some_of_the_items_in_a_file_of_ones_own_are_known_again(
-    olmes: Call,
-    installed: EchoBench,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    command: int,
-) -> None:
-    mine = own_task(installed, tmp_path / "part.py", "part", "part.jsonl")
-    few = tmp_path / "few"
-    few.mkdir()
-    (few / "part.jsonl").write_text('{"word": "new"}\n{"word": "word3", "note": "kept"}\n', "utf-8")
-    installed.record([{"response": "word3", "doc_id": 1}])
-    given = (*commands(installed, mine)[command], "--data", few)
-    # Without the exam's data on this machine nothing can be held against them.
-    olmes(*given, "--out", "unknown")
-    assert not Path("unknown/ledger.jsonl").exists()
-    monkeypatch.setenv("OLMES_DATA", str(installed.data))
-    with pytest.raises(OlmesError, match=r"part \(held out by the suite exam\)"):
-        olmes(*given, "--out", "known")
-    olmes(*given, "--out", "known", "--reason", "said")
-    assert len([e for e in Ledger(Path("known")).entries() if e["event"] != "result"]) == 1
-
-
-def test_items_that_stand_in_a_recording_are_held_out_too(
-    olmes: Call, installed: EchoBench, tmp_path: Path
-) -> None:
-    installed.record([{"response": "word3", "doc": {"word": "word3"}}])
-    scored = ("score", installed.recording, "--scoring-processes", 1, "--json", "--task")
-    with pytest.raises(OlmesError, match="held out by the suite exam"):
-        olmes(*scored, "exam_words")
-    mine = own_task(installed, tmp_path / "inline.py", "inline")
-    with pytest.raises(OlmesError, match=r"inline \(held out by the suite exam\)"):
-        olmes(*scored, mine)
-    installed.record([{"response": "own", "doc": {"word": "own"}}])
-    assert json.loads(olmes(*scored, mine))["n"] == 1
 
 
 def test_what_single_items_came_to_is_not_written_open(
@@ -257,7 +137,8 @@ def test_looks_without_a_model_count_for_every_model_and_scores_for_their_family
     installed.record([{"response": "other", "doc_id": 0}])
     olmes(*scored, "--family", "another")
     olmes(*scored, "--family", "tulu")
-    olmes("run", "--suite", "exam", *commands(installed, "exam_words")[5][3:], "--reason", "final")
+    run = ("run", "--suite", "exam", *commands(installed, "exam_words")[5][3:], "--reason", "final")
+    olmes(*run)
     olmes(*shown)
     looks = [one for one in Ledger(Path("runs")).entries() if one["event"] != "result"]
     found = [(one["event"], one["looks_before"]) for one in looks]
@@ -269,13 +150,16 @@ def test_looks_without_a_model_count_for_every_model_and_scores_for_their_family
         ("run", 3),  # the show, and two at the same recording
         ("show", 1),
     ]
+    elsewhere = " ".join(olmes(*run, "--out", "second").split())
+    assert "had 5 looks before this one" in elsewhere  # that run itself and both shows among them
+    assert "(ledger line 1; 5 of them in other stores)" in elsewhere
     told = CliRunner().invoke(group, ["ledger"], standalone_mode=False, env={"COLUMNS": "200"})
     assert told.return_value == 0
     assert "items of exam_words" in told.output
     assert "scores of recorded responses of exam_words" in told.output
 
 
-@pytest.mark.parametrize("command", [0, 3])
+@pytest.mark.parametrize("command", [0, *slow(3)])
 def test_no_look_is_added_to_a_ledger_that_was_tampered_with(
     olmes: Call, installed: EchoBench, command: int
 ) -> None:

@@ -18,7 +18,7 @@ from olmes.reports.checkpoint_series import Series, series_of
 from olmes.reports.checkpoint_views import PageView
 from olmes.reports.held_out import look_line
 from olmes.reports.line_charts import LineChart, score_chart, step_axis
-from olmes.reports.notices import Notice, fallen, run_notices
+from olmes.reports.notices import Notice, fallen, record_notices
 from olmes.reports.page import render_page
 from olmes.reports.scores import legend_of
 from olmes.reports.training_curves import StageLog, stage_axis, stage_charts
@@ -177,7 +177,7 @@ def _notices(
     runs: dict[str, list[str]] = {}
     for step in steps:
         for record in (*step.dev, *step.unseen):
-            for notice in run_notices(record.run):
+            for notice in record_notices(record):
                 found.setdefault(notice.title, Notice(notice.level, notice.title, notice.text))
                 runs.setdefault(notice.title, []).append(record.id)
     notices = [

@@ -173,7 +173,9 @@ def _model(number: int, model: ReadModel, count: int, pages: _Pages) -> ModelVie
         name=model.name,
         fingerprint=model.fingerprint,
         runs=tuple((run, pages.run(run)) for run in model.runs),
-        looks=tuple((look_line(look), date(look.time), look.reason) for look in model.looks),
+        looks=tuple(
+            (look_line(look, look.altered), date(look.time), look.reason) for look in model.looks
+        ),
     )
 
 

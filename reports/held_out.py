@@ -73,9 +73,15 @@ def held_out_view(record: Record) -> HeldOutView | None:
     )
 
 
-def look_line(look: HeldOut | PastLook) -> str:
-    """What has to stand beside a held-out score: which look it was, and the dev score at that time."""
-    return "; ".join(filter(None, (ordinal_look(look), dev_words(look.dev), known_words(look))))
+def look_line(look: HeldOut | PastLook | None, altered: str = "") -> str:
+    """What has to stand beside a held-out score: which look it was, and the dev score at that time.
+
+    Args:
+        look: None for a record that says nothing of the look that it was.
+        altered: that the record was changed (`Record.altered`).
+    """
+    parts = (ordinal_look(look), dev_words(look.dev), known_words(look)) if look else ()
+    return "; ".join(filter(None, (*parts, altered)))
 
 
 def ordinal_look(look: HeldOut | PastLook) -> str:

@@ -239,7 +239,7 @@ def _line(
         name=record.run.model.name,
         link=page_link(record.folder, output),
         created=date(record.run.created),
-        look=look_line(look) if look else "",
+        look=look_line(look, record.altered),
         cells=tuple(
             score_view(
                 column.scores[index],

@@ -8,6 +8,7 @@ from typing import Literal
 
 from olmes.comparison.eligibility import items_in_words
 from olmes.records.reasons import why
+from olmes.records.record import Record
 from olmes.records.schema import RunRecord, TaskResult
 from olmes.records.shown import THOUGHTS, shown_share
 from olmes.reports.links import HELD_OUT, samples_link
@@ -30,6 +31,12 @@ class Notice:
     text: str
     link: str = ""
     """Where the samples concerned can be seen, as a URL fragment."""
+
+
+def record_notices(record: Record, sealed: Collection[str] = ()) -> list[Notice]:
+    """As `run_notices`, and before all that its file was changed after it was written."""
+    changed = [Notice("stop", "Changed record", f"{record.altered}.")] if record.altered else []
+    return [*changed, *run_notices(record.run, sealed)]
 
 
 def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:

@@ -26,7 +26,7 @@ from olmes.reports.held_out import held_out_view, link_of
 from olmes.reports.judges import judge_facts
 from olmes.reports.lengths import Lengths, ResponseLengths, length_view
 from olmes.reports.links import HELD_OUT
-from olmes.reports.notices import run_notices
+from olmes.reports.notices import record_notices
 from olmes.reports.page import render_page
 from olmes.reports.samples import PackedTask, ShownSamples, honest_metrics, pack_task
 from olmes.reports.scores import (
@@ -122,7 +122,7 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
         "missing": run.suite.missing if run.suite else [],
         "suite": run.suite,
         "limited": items_in_words(run),
-        "notices": run_notices(run, sealed),
+        "notices": record_notices(record, sealed),
         "held_out": held_out_view(record),
         "tasks": [_task_view(record, name, packed[name], lengths.of(name)) for name in run.tasks],
         "legend": legend_of([*metrics, mean] if mean else metrics),

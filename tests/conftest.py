@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -17,6 +19,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+# No test writes into the user's memory of looks, or counts what is in it.
+os.environ["OLMES_LOOKS"] = str(Path(tempfile.gettempdir(), f"olmes-looks-{uuid4().hex}"))
+
 # A shell's background job ignores Ctrl-C, and so would every process the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,6 +29,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("olmes", deadline=None)
 settings.load_profile("olmes")
+
+
+@pytest.fixture(autouse=True)
+def own_looks(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test remembers its own looks: stores of two tests hold the same recordings."""
+    monkeypatch.setenv("OLMES_LOOKS", str(tmp_path_factory.getbasetemp() / "looks" / uuid4().hex))
 
 
 def missing(program: str, packages: str) -> NoReturn:

@@ -32,6 +32,8 @@ TITLES = {
 @click.option("--limit", type=click.IntRange(min=1), help="Check this many items.")
 @options.set_option
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
+@options.reason_option
+@options.ledger_option
 @options.json_option
 @options.verbose_option
 def command(
@@ -40,25 +42,34 @@ def command(
     limit: int | None,
     settings: tuple[str, ...],
     scoring_processes: int | None,
+    reason: str,
+    out: Path,
     as_json: bool,
 ) -> int:
     """Check TASK (a name or a file) against its data, without a model.
 
     Builds every prompt, scores the task's own right and wrong responses in the real scoring processes,
-    and prints the hashes. The exit status is 1 when something is wrong.
+    and prints the hashes. The exit status is 1 when something is wrong. What it prints quotes items,
+    so that of a held-out task's real ones it is a look and needs --reason.
     """
     from olmes.benchmark.registry import load_task
+    from olmes.data.resolve import resolve
     from olmes.runs.planning import with_settings
     from olmes.runs.task_check import check_task
+    from olmes.seal.look import Look
+    from olmes.seal.sight import Sight, take_sight
     from olmes.tools import jsonl
 
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
     [loaded] = with_settings([load_task(task)], options.parse_settings(settings))
+    dataset = resolve(loaded, data, say=say)
+    items = min(limit or len(dataset.instances), len(dataset.instances))
+    sight = Sight(event="check", task=loaded, items=items, dataset=dataset, data=data)
+    take_sight(sight, out, Look(reason=reason))
     found = check_task(
-        loaded,
-        data,
-        limit=limit,
-        say=lambda line: click.echo(line, err=True),
-        scoring_processes=scoring_processes,
+        loaded, data, limit=limit, say=say, scoring_processes=scoring_processes, dataset=dataset
     )
     if as_json:
         click.echo(jsonl.dumps(found.to_json()))

@@ -34,12 +34,14 @@ def command(a: Path, b: Path, policy: Path | None, no_record: bool, as_json: boo
     Exit status 0: every task and the mean passed. 1: one is worse by more than its margin. 3:
     inconclusive, too few items to tell or a required task is missing. 2: the input needs fixing.
     """
+    from olmes.cli.outcome import tell_altered
     from olmes.comparison.gate import gate, write_down
     from olmes.comparison.policy import Policy
     from olmes.records.record import Record
     from olmes.tools import jsonl
 
     baseline, candidate = Record.load(a), Record.load(b)
+    tell_altered([baseline, candidate])
     result = gate(baseline, candidate, Policy.read(policy) if policy else None)
     if not no_record:
         try:

@@ -36,11 +36,13 @@ def command(runs: tuple[Path, ...], base: str | None, output: Path | None, as_js
 
     RUNS are folders of runs, or a folder that holds some; checkpoints in the order of training.
     """
+    from olmes.cli.outcome import tell_altered
     from olmes.comparison.generalization import generalization
     from olmes.tools import jsonl
     from olmes.tools.as_json import as_json as json_of
 
     records = records_of(runs, base)
+    tell_altered(records)
     found = generalization(records, base=base)
     if output is not None:
         from olmes.reports.generalization_page import write_generalization_page

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from olmes.records.schema import DevScore
     from olmes.seal.ledger import Entry
 
+LOOKED = {
+    "run": "scores",
+    "unseal": "samples",
+    "show": "items",
+    "check": "items",
+    "score": "scores of recorded responses",
+}
+"""What each kind of look showed."""
+
 
 @click.command("ledger")
 @click.option(
@@ -27,17 +36,19 @@ if TYPE_CHECKING:
 def command(out: Path, as_json: bool) -> int:
     """Print the looks at held-out tasks and check the ledger and every run under seal.
 
-    Exit status 1 when something is not as it was written.
+    Exit status 1 when something is not as it was written. That a line is dated before the one it
+    follows is said: a clock was wrong then.
     """
     from olmes.seal.ledger import Ledger
-    from olmes.seal.verify import verify
+    from olmes.seal.verify import backward_steps, verify
     from olmes.tools import jsonl
 
     entries = Ledger(out).entries()
-    problems = verify(out)
+    problems, notes = verify(out), backward_steps(entries)
     if as_json:
         head = entries[-1].get("hash") if entries else None
-        click.echo(jsonl.dumps({"entries": entries, "head": head, "problems": problems}))
+        found = {"entries": entries, "head": head, "problems": problems, "notes": notes}
+        click.echo(jsonl.dumps(found))
         return 1 if problems else 0
     from olmes.cli.tables import console
 
@@ -49,8 +60,11 @@ def command(out: Path, as_json: bool) -> int:
         screen.print(f"no looks: {out} has no ledger", soft_wrap=True)
     for problem in problems:
         screen.print(f"! {problem}", style="bold red", soft_wrap=True)
+    for note in notes:
+        screen.print(f"! {note}", style="yellow", soft_wrap=True)
     if entries and not problems:
-        screen.print("whole: every line follows the one before, every run is as it was written")
+        whole = "" if notes else "whole: "
+        screen.print(f"{whole}every line follows the one before, every run is as it was written")
     return 1 if problems else 0
 
 
@@ -77,7 +91,7 @@ def look_row(entry: Entry) -> tuple[str, ...]:
     """A look's row of the table."""
     from olmes.cli.outcome import dev_words
 
-    looked = "samples" if entry["event"] == "unseal" else "scores"
+    looked = LOOKED[entry["event"]]
     asker = "" if entry["asked_by"] == "person" else f" ({entry['asked_by']})"
     demo = " (demo data)" if entry["sample_data"] else ""
     return (
@@ -85,11 +99,17 @@ def look_row(entry: Entry) -> tuple[str, ...]:
         entry["time"],
         f"{looked} of {', '.join(entry['tasks'])}{demo}",
         entry["who"] + asker,
-        entry["family"],
-        str(entry["looks_before"]),
+        entry["family"] or "any",
+        before(entry),
         entry["reason"],
         dev_words(dev_score(entry)) if "dev" in entry else entry["run"],
     )
+
+
+def before(entry: Entry) -> str:
+    """How many looks went before, and how many of them in other stores."""
+    elsewhere = entry.get("elsewhere")
+    return str(entry["looks_before"]) + (f" ({elsewhere} elsewhere)" if elsewhere else "")
 
 
 def dev_score(entry: Entry) -> DevScore | None:

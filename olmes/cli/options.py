@@ -55,6 +55,13 @@ k_option = click.option(
     "--k", "ks", metavar="K,...", callback=parse_k,
     help="Which pass@k, pass^k and maj@k of repeats are shown; 1, 2, 4, ... when not given.",
 )  # fmt: skip
+reason_option = click.option(
+    "--reason", default="", help="Why held-out items are looked at; kept in the ledger."
+)
+ledger_option = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
+    show_default=True, help="Folder of the ledger in which looks at held-out items are written.",
+)  # fmt: skip
 push_option = click.option(
     "--push", metavar="URL", envvar="OLMES_SERVER",
     help="Results server that shows the run live and gets its record; $OLMES_SERVER names it.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from olmes.comparison.eligibility import Kind, reservations
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut
 from olmes.records.shown import shown, shown_interval
+from olmes.seal.ledger import Ledger
+from olmes.seal.look import look_of
 from olmes.tools import jsonl
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ UNSAID: frozenset[Kind] = frozenset(("demo data", "limited"))
 
 def show_outcome(record: Record, page: Path | None, *, as_json: bool) -> None:
     """Print a record's numbers, what must be known about them, and where everything lies."""
+    tell_altered([record])
     if as_json:
         click.echo(
             jsonl.dumps(
@@ -51,9 +55,20 @@ def show_outcome(record: Record, page: Path | None, *, as_json: bool) -> None:
         screen.print(f"report  {page}", soft_wrap=True)
 
 
+def tell_altered(records: Iterable[Record]) -> None:
+    """Say of each record that it was changed, where a person who reads its numbers sees it."""
+    for record in records:
+        if record.altered:
+            click.echo(f"! {record.altered}", err=True)
+
+
 def look_lines(held: HeldOut, record: Record) -> list[str]:
     """How many looks went before this one, what the development score was, and what is sealed."""
-    lines = [f"held out  {look_words(held)} (ledger line {held.ledger.number})"]
+    where = f"ledger line {held.ledger.number}"
+    entry = look_of(held, Ledger(record.folder.resolve().parent).entries()) or {}
+    if elsewhere := entry.get("elsewhere"):
+        where += f"; {elsewhere} of them in other stores"
+    lines = [f"held out  {look_words(held)} ({where})"]
     if sealed := [name for name in held.sealed if record.sealed(name)]:
         lines.append(
             f"sealed    samples of {', '.join(sealed)}; to open them is a look: "

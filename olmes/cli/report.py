@@ -48,11 +48,13 @@ def command(
 
     Tables (md, csv, latex, parquet, json) go to the screen when no output is named.
     """
+    from olmes.cli.outcome import tell_altered
     from olmes.export.formats import SUFFIXES, export
     from olmes.records.record import records_in
     from olmes.tools import jsonl
 
     records = [record for place in runs for record in records_in(place)]
+    tell_altered(records)
     if form is None:
         form = SUFFIXES.get(output.suffix, "html") if output else "html"
     if form != "html":

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 @click.option("--verdicts", type=click.Path(path_type=Path), help="Write one JSON row a response.")
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @options.k_option
+@options.reason_option
+@options.ledger_option
+@click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
 @options.json_option
 @options.verbose_option
 def command(
@@ -43,6 +46,9 @@ def command(
     verdicts: Path | None,
     scoring_processes: int | None,
     ks: tuple[int, ...],
+    reason: str,
+    out: Path,
+    family: str,
     as_json: bool,
 ) -> int:
     """Score the recorded responses of FILE (JSON lines) without a model.
@@ -50,15 +56,19 @@ def command(
     A row has `response` and either `doc_id` (row in the official file, with `subtask` where a
     benchmark has one file a sub-task) or an inline `doc` with that file's fields. A row's `reasoning`
     is what was thought before the response; marks of a thought in the response are taken out. A samples
-    file of a run (samples/TASK.jsonl) is read as well.
+    file of a run (samples/TASK.jsonl) is read as well. To score a held-out task's real items is a look
+    and needs --reason.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
     from olmes.models.options import Asking
     from olmes.models.recorded_rows import read_recorded
+    from olmes.models.replay import ReplayModel
     from olmes.runs.planning import judged_command, with_settings
     from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
     from olmes.runs.score_sheet import MARKS_LEFT
+    from olmes.seal.look import Look
+    from olmes.seal.sight import Sight, held_out_in, take_sight
     from olmes.tools import jsonl
 
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
@@ -71,6 +81,22 @@ def command(
     dataset = None
     if needs_data(recorded):
         dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
+    sight = Sight(
+        event="score",
+        task=scorer,
+        items=len(recorded),
+        dataset=dataset,
+        docs=[row.doc for row in recorded if row.doc is not None],
+        data=data,
+        model=ReplayModel(f"replay:{file}", file),
+    )
+    if verdicts is not None and reason.strip() and (held := held_out_in(sight, out)):
+        raise OlmesError(
+            f"--verdicts would write what each item of {', '.join(held)} came to, which stays under "
+            f"seal: leave it out, or run `olmes run --task {task} --model replay:{file} "
+            '--reason "..."` and open its samples with `olmes unseal`.'
+        )
+    sealed = take_sight(sight, out, Look(reason=reason, family=family)) is not None
     scored = score_recorded(
         scorer, recorded, dataset, scoring_processes=scoring_processes, reader=reader, k=ks
     )
@@ -87,7 +113,9 @@ def command(
         if verdicts is not None:
             click.echo(f"verdicts  {verdicts}")
     for why, count in broken(scored.rows).most_common(3):
-        click.echo(f"olmes: {count} could not be scored: {why}", err=True)
+        # A scorer's own words quote the item that it broke on.
+        because = "" if sealed else f": {why}"
+        click.echo(f"olmes: {count} could not be scored{because}", err=True)
     if left := scored.counts["thought_marks"]:
         click.echo(f"olmes: {left} {MARKS_LEFT}.", err=True)
     return 1 if scored.counts["crashed"] else 0

@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from olmes.cli.cost import cost_line
+from olmes.cli.outcome import tell_altered
 from olmes.cli.tables import blank_table, console
 from olmes.records.reasons import why_incomplete
 from olmes.records.record import Record
@@ -31,6 +32,7 @@ def tell(member: Member) -> None:
 
 def show_members(members: Sequence[Member], pages: dict[str, Path], *, as_json: bool) -> None:
     """Print every model's numbers by training step, and where the records lie."""
+    tell_altered(member.record for member in members if member.record)
     if as_json:
         click.echo(jsonl.dumps([as_row(member, pages) for member in members]))
         return

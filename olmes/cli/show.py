@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 @click.option("--model", default="smollm2", show_default=True, help="Whose template and tokens.")
 @options.data_option
 @options.set_option
+@options.reason_option
+@options.ledger_option
 @options.asking_options
 @options.json_option
 @options.verbose_option
@@ -39,32 +41,40 @@ def command(
     model: str,
     data: Path | None,
     settings: tuple[str, ...],
+    reason: str,
+    out: Path,
     asking: Asking,
     as_json: bool,
 ) -> None:
     """Print the exact requests of TASK: messages, text and token count.
 
     With --json one row a document: doc_id, subtask, messages, prompt, prefill, continuations,
-    generation and gold.
+    generation and gold. To see real items of a held-out task is a look and needs --reason.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
     from olmes.runs.planning import fitted, with_settings
+    from olmes.seal.look import Look
+    from olmes.seal.sight import Sight, check_sight, take_sight
     from olmes.tools import jsonl
 
     [found] = with_settings([load_task(task)], options.parse_settings(settings))
     dataset = resolve(found, data, say=lambda line: click.echo(line, err=True))
     instances = chosen(dataset.instances, docs, count or (None if as_json else 1), subtask)
+    sight = Sight(event="show", task=found, items=len(instances), dataset=dataset, data=data)
     if as_json:
+        take_sight(sight, out, Look(reason=reason))
         for instance in instances:
             click.echo(jsonl.dumps(request_row(found, instance)))
         return
+    check_sight(sight, out, Look(reason=reason))
     from olmes.models.spec import load_model
 
     encoder = load_model(model, asking=asking)
     [found], notes = fitted([found], encoder, "task")
     for note in (*notes, *encoder.notes):
         click.echo(f"! {note}", err=True)
+    take_sight(sight, out, Look(reason=reason))
     for instance in instances:
         print_request(found, instance, encoder)
 

@@ -44,7 +44,8 @@ class ComparedRun:
     """Tasks that ran on built-in demo data."""
     held_out: HeldOut | None
     reservations: list[str]
-    """What else keeps its numbers from being standard and over all items (`eligibility`)."""
+    """What else keeps its numbers from being standard and over all items (`eligibility`), and whether
+    they were changed after they were written."""
     thoughts: dict[str, list[str]]
     """By task, the share of responses whose thought never ended or that hold its marks, in words;
     tasks with such responses alone."""
@@ -64,9 +65,12 @@ class ComparedRun:
             demo_data=sorted(run.demo_tasks),
             held_out=run.held_out,
             reservations=[
-                one.sentence
-                for one in reservations(run)
-                if one.kind in ("limited", "not standard", "data differ")
+                *([record.altered] if record.altered else []),
+                *(
+                    one.sentence
+                    for one in reservations(run)
+                    if one.kind in ("limited", "not standard", "data differ")
+                ),
             ],
             thoughts={
                 name: said for name, task in run.tasks.items() if (said := shown_thoughts([task]))

@@ -99,6 +99,8 @@ class PastLook:
     dev: DevScore | None
     reason: str
     time: str
+    altered: str = ""
+    """That its record was changed after it was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ class ReadModel:
     @classmethod
     def of(cls, model: ModelScores) -> ReadModel:
         """What is said of a model."""
-        looks = [record.run.held_out for record in model.unseen]
+        looks = [(record.run.held_out, record.altered) for record in model.unseen]
         return cls(
             name=model.name,
             fingerprint=model.fingerprint,
@@ -134,8 +136,9 @@ class ReadModel:
                     dev=look.dev,
                     reason=look.reason,
                     time=look.time,
+                    altered=altered,
                 )
-                for look in looks
+                for look, altered in looks
                 if look
             ],
         )

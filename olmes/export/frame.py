@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +42,14 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         Samples: a row for each response, with run, model, task and the fields of the samples file;
         a metric `M` is the column `values.M`.
 
+    A record that was changed after its look was written down is warned of (`UserWarning`).
+
     Raises:
         OlmesError: a place holds no record.
     """
     records = [record for place in places for record in records_in(Path(place))]
+    for said in filter(None, (record.altered for record in records)):
+        warnings.warn(said, stacklevel=2)
     return frame_of(sample_rows(records)) if samples else number_frame(records)
 
 

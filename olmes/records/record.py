@@ -11,6 +11,7 @@ import msgspec
 
 from olmes.errors import OlmesError
 from olmes.records.check import FieldError, NewerSchemaError, run_record
+from olmes.records.ledger_results import recorded_hash
 from olmes.records.schema import ResponseRow, RunRecord, TaskResult
 from olmes.tools import json_text, jsonl
 from olmes.tools.hashing import file_sha256
@@ -114,6 +115,19 @@ class Record:
     def tasks(self) -> dict[str, TaskResult]:
         """Numbers and origins by task name."""
         return self.run.tasks
+
+    @property
+    def altered(self) -> str:
+        """That `run.json` is not what the ledger beside it was told, in a sentence; '' where it is.
+
+        For runs of held-out tasks alone; others are in no ledger.
+        """
+        folder = self.folder.resolve()
+        told = recorded_hash(folder.parent, self.run.id, folder.name)
+        path = folder / RUN_FILE
+        if not told or not path.is_file() or file_sha256(path) == told:
+            return ""
+        return f"{self.id} was changed after it was written; see `olmes ledger`"
 
     def to_json(self) -> JsonObject:
         """`run.json` as a JSON object of today's schema."""

@@ -153,6 +153,7 @@ def check_task(
     limit: int | None = None,
     say: Callable[[str], None],
     scoring_processes: int | None = None,
+    dataset: Dataset | None = None,
 ) -> TaskCheck:
     """Hold a task against its data.
 
@@ -162,11 +163,12 @@ def check_task(
         limit: check this many items only.
         say: called with where the data come from, a line each.
         scoring_processes: how many; None takes every processor.
+        dataset: the data, where they were read already.
 
     Raises:
         OlmesError: there is no data, it cannot be read, or a scoring process does not start.
     """
-    dataset = resolve(task, data, say=say)
+    dataset = dataset or resolve(task, data, say=say)
     found = TaskCheck(task=task, dataset=dataset, items=draw_instances(dataset.instances, limit))
     check_declarations(found)
     check_data(found, data)

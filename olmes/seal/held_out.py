@@ -1,29 +1,67 @@
-"""Which tasks of a run are held out: those of a held-out suite, by their name or by their data."""
+"""Which tasks are held out: those of a held-out suite, by their name, their data or their items."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from olmes.benchmark.registry import load_suite, load_task, suite_names
+from olmes.benchmark.registry import TASKS, load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
+from olmes.seal.exam_items import exam_of_docs
+
+NOT_LOADED: Mapping[str, Dataset] = MappingProxyType({})
 
 
-def held_out_tasks(tasks: Iterable[Task], suite: Suite | None) -> dict[str, list[str]]:
+def held_out_tasks(
+    tasks: Iterable[Task], suite: Suite | None, datasets: Mapping[str, Dataset] = NOT_LOADED
+) -> dict[str, list[str]]:
     """The held-out ones of `tasks`, with the names of the suites that hold them out.
 
     A task is held out wherever it runs, alone or in another suite, and so is a task of another name
     on the same data: it is the data that must not be looked at.
+
+    Args:
+        tasks: any.
+        suite: which is run, if one is.
+        datasets: by task, what was loaded, as soon as it is known: then its content counts besides
+            what the task declares, and so does a part of it in files of one's own.
     """
     tasks = list(tasks)
     held: dict[str, list[str]] = {}
-    for one in exams(suite):
+    found = exams(suite)
+    for one in found:
         for task in tasks:
-            if one.holds(task.name, task.source.content_hash):
+            loaded = datasets[task.name].content_hash if task.name in datasets else ""
+            if one.holds(task.name, task.source.content_hash) or one.holds("", loaded):
                 held.setdefault(task.name, []).append(one.suite)
+    for task in tasks:
+        dataset = datasets.get(task.name)
+        if task.name not in held and dataset and (suites := suites_of_items(task, dataset, found)):
+            held[task.name] = suites
     return held
+
+
+def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list[str]:
+    """The suites that hold out items of a data set, unless it is the official one of a bundled task.
+
+    What a task of one's own declares about its data says nothing of whose they are.
+    """
+    bundled = task.reference.startswith(f"{TASKS}.")
+    if dataset.origin in ("demo", "generated") or (bundled and dataset.official):
+        return []
+    exam = exam_of_docs(
+        (instance.doc for instance in dataset.instances), members_of(found), dataset.location
+    )
+    return [one.suite for one in found if exam in one.names]
+
+
+def members_of(found: Iterable[Exam]) -> list[str]:
+    """The tasks of some exams."""
+    return sorted({name for one in found for name in one.names})
 
 
 @dataclass(frozen=True, slots=True)

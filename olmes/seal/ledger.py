@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
+from olmes.records.ledger_results import LEDGER_FILE
 from olmes.tools import json_text
 from olmes.tools.durable_files import make_folder, write_atomically
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import locked
 
-FILE_NAME = "ledger.jsonl"
+FILE_NAME = LEDGER_FILE
 HEAD_NAME = "ledger.head"
 START = "0" * 64
 """What the first line holds for the hash of the line before it."""
+
+ANOTHER_STORE = "begin another store with --out, in which the looks so far still count"
 
 HEAD = ("number", "hash")
 """What `ledger.head` repeats of the last line."""
@@ -108,7 +111,7 @@ class Ledger:
                 if problems := self.problems():
                     raise OlmesError(
                         f"{self.path} was tampered with ({problems[0]}); restore it from a copy, "
-                        "or begin another store with --out."
+                        f"or {ANOTHER_STORE}."
                     )
                 entries = self.entries()
                 entry = {

@@ -20,11 +20,12 @@ from olmes.records.check import FieldError, converted
 from olmes.records.record import Record, readable_records, says_held_out
 from olmes.records.schema import Asker, DevScore, HeldOut
 from olmes.requests.plan import Plan
+from olmes.seal.counting import LOOKS as LOOKS
+from olmes.seal.counting import count_looks
 from olmes.seal.held_out import held_out_tasks
-from olmes.seal.ledger import Entry, Ledger
+from olmes.seal.known_stores import remember
+from olmes.seal.ledger import ANOTHER_STORE, Entry, Ledger
 
-LOOKS = ("run", "unseal")
-"""Ledger events that are looks."""
 IN_A_RECIPE = (
     "; in a recipe these are `reason` and `final` of [scoring.options], and a chain has [unseen]"
 )
@@ -87,7 +88,8 @@ def take_look(
         OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger
             cannot be written, was tampered with or lacks a look that a run of the store was.
     """
-    held = held_out_tasks((one.task for one in plan.tasks), plan.suite)
+    datasets = {one.task.name: one.dataset for one in plan.tasks}
+    held = held_out_tasks((one.task for one in plan.tasks), plan.suite, datasets)
     if not held:
         return None
     look = allowed(look, held)
@@ -100,7 +102,8 @@ def take_look(
             return taken(held, entry, ledger)
     check_all_are_there(records, entries, ledger)
     check_none_is_hidden(unreadable, entries, ledger)
-    name = look.family or family(model)
+    name, descent = look.family or family(model), lineage(model)
+    before = count_looks(store, entries, name, model.fingerprint, descent)
     demo = all(one.dataset.origin == "demo" for one in plan.tasks if one.task.name in held)
     entry = ledger.append(
         "run",
@@ -110,16 +113,18 @@ def take_look(
             "asked_by": look.asked_by,
             "reason": look.reason.strip(),
             "tasks": sorted(held),
+            "data": {name: datasets[name].content_hash for name in sorted(held)},
             "limit": plan.limit,
             "sample_data": demo,
             "model": model.name,
             "fingerprint": model.fingerprint,
             "family": name,
-            "lineage": lineage(model),
-            "looks_before": len(looks_of(entries, name, model.fingerprint)),
+            "lineage": descent,
+            **before.fields,
             "dev": msgspec.to_builtins(dev_score(records, model.fingerprint, demo=demo)),
         },
     )
+    remember(store, [*entries, entry])
     return TakenLook.of(held, entry)
 
 
@@ -134,7 +139,7 @@ def taken(held: Mapping[str, list[str]], entry: Entry, ledger: Ledger) -> TakenL
     except (KeyError, FieldError) as error:
         raise OlmesError(
             f"{ledger.path} was tampered with (the look of {entry.get('run')}: {error}); restore it "
-            "from a copy, or begin another store with --out."
+            f"from a copy, or {ANOTHER_STORE}."
         ) from None
 
 
@@ -162,20 +167,6 @@ def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
     return look
 
 
-def looks_of(entries: Iterable[Entry], name: str, fingerprint: str) -> list[Entry]:
-    """The looks a model's family has had: under its name, or at the same weights under another.
-
-    A look at demo data shows nothing of the benchmark and does not count.
-    """
-    return [
-        entry
-        for entry in entries
-        if entry.get("event") in LOOKS
-        and not entry.get("sample_data")
-        and (entry.get("family") == name or entry.get("fingerprint") == fingerprint)
-    ]
-
-
 def check_all_are_there(
     records: Iterable[Record], entries: Sequence[Entry], ledger: Ledger
 ) -> None:
@@ -193,7 +184,7 @@ def check_all_are_there(
         number, name = min(lacking)
         raise OlmesError(
             f"{ledger.path} lacks line {number}, the look that {name} was; restore the ledger from a "
-            "copy, move that run out of the folder, or begin another store with --out."
+            f"copy, move that run out of the folder, or {ANOTHER_STORE}."
         )
 
 
@@ -209,8 +200,7 @@ def check_none_is_hidden(
         if was_look(folder, entries):
             raise OlmesError(
                 f"{error} Until then {ledger.path} cannot be held against the look that "
-                f"{folder.name} was; or move that run out of the folder, or begin another store "
-                "with --out."
+                f"{folder.name} was; or move that run out of the folder, or {ANOTHER_STORE}."
             )
 
 

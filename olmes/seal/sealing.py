@@ -11,8 +11,10 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.records.record import RUN_FILE, Record
 from olmes.records.schema import SealedFile
+from olmes.seal.counting import count_looks
+from olmes.seal.known_stores import remember
 from olmes.seal.ledger import Entry, Ledger
-from olmes.seal.look import SEALED, look_of, looks_of, who
+from olmes.seal.look import SEALED, look_of, who
 from olmes.tools.durable_files import atomic_writer, write_atomically
 from olmes.tools.hashing import file_sha256
 
@@ -107,13 +109,16 @@ def unseal(folder: Path, reason: str) -> list[Path]:
         raise OlmesError(f"{folder} stays closed: {problems[0]}; see `olmes ledger`.")
     opened = [open_samples(record, task) for task in record.run.sealed]
     look = next(e for e in entries if e.get("event") == "run" and e.get("run") == record.id)
-    before = len(looks_of(entries, look["family"], look["fingerprint"]))
-    kept = ("tasks", "sample_data", "model", "fingerprint", "family", "lineage")
+    before = count_looks(
+        store, entries, look["family"], look["fingerprint"], look.get("lineage") or ()
+    )
+    kept = ("tasks", "data", "sample_data", "model", "fingerprint", "family", "lineage")
     asked = {"who": who(), "asked_by": "person", "reason": reason.strip()}
     # The look is written down before anything can be seen.
     if not last_is(entries, record.id, asked):
-        about = {key: look[key] for key in kept}
-        ledger.append("unseal", record.id, {**asked, **about, "looks_before": before})
+        about = {key: look[key] for key in kept if key in look}
+        entry = ledger.append("unseal", record.id, {**asked, **about, **before.fields})
+        remember(store, [*entries, entry])
     for path, text in opened:
         write_atomically(path, text)
     return [path for path, _ in opened]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from olmes.records.record import Record, readable_records
-from olmes.seal.ledger import Ledger
+from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.sealing import changed, last_result, unreadable
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""By how much a line may be older than the one before: clocks of machines that share a store differ."""
 
 
 def verify(store: Path) -> list[str]:
@@ -43,3 +48,38 @@ def lying_open(record: Record) -> list[str]:
         for task in record.run.sealed
         if task in record.tasks and record.samples_path(task).exists()
     ]
+
+
+def backward_steps(entries: Iterable[Entry]) -> list[str]:
+    """A sentence for each line that is dated before the one it follows.
+
+    That breaks no chain, and no line can be taken back, so it is told and is no fault of the store.
+    """
+    said = []
+    latest: tuple[datetime, object] | None = None
+    for entry in entries:
+        time = time_of(entry)
+        if time is None:
+            continue
+        if latest and latest[0] - time > CLOCKS_DIFFER:
+            said.append(
+                f"line {entry.get('number')} is dated {span(latest[0] - time)} earlier than line "
+                f"{latest[1]}, which it follows: a clock was wrong, or the date was made up"
+            )
+        latest = (time, entry.get("number"))
+    return said
+
+
+def time_of(entry: Entry) -> datetime | None:
+    """When a line says it was written; None where it says no time."""
+    try:
+        time = datetime.fromisoformat(str(entry.get("time")))
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def span(time: timedelta) -> str:
+    """Some days, or hours where it is no day."""
+    count, unit = (time.days, "day") if time.days else (time.seconds // 3600, "hour")
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from olmes.errors import OlmesError
 from olmes.trainers.data.chats import Turn, WholeTurn, chat, columns, tools_of
+from olmes.trainers.data.held_out_rows import refuse_held_out_items, refuse_held_out_task
 from olmes.trainers.data.published_rlvr import from_published
 from olmes.trainers.recipes.stages import Stage
 from olmes.types import Doc
@@ -183,13 +184,16 @@ def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
     """The prompt of a row and its verifiers; docs/training.md says which keys a row has.
 
     Raises:
-        OlmesError: a part is missing or has no such shape.
+        OlmesError: a part is missing or has no such shape, or a task or an item is held out.
     """
     row = from_published(row)
     verifiers = row.get("verifiers")
     if not isinstance(verifiers, list) or not verifiers:
         raise OlmesError("a row for RLVR has 'verifiers', a list of { task, doc }")
     resolved = [verifier_of(verifier, folder) for verifier in verifiers]
+    for verifier in resolved:
+        if "task" in verifier:
+            refuse_held_out_task(verifier["task"])
     if "messages" in row or "prompt" in row:
         name = "messages" if "messages" in row else "prompt"
         prompt = chat(row[name], name)
@@ -204,6 +208,7 @@ def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
         prompt = prompt[:-1]  # an answer in the data is not shown
     if not prompt:
         raise OlmesError("'messages' has no turn before the answer")
+    refuse_held_out_items(resolved, (turn["content"] for turn in prompt))
     held, more = columns({"prompt": prompt}, tools_of(row.get("tools")))
     if more:
         raise OlmesError(

@@ -21,6 +21,7 @@ from pathlib import Path
 from olmes.benchmark.registry import bundled_tasks, load_task, task_from_reference
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
+from olmes.trainers.data.held_out_rows import refuse_held_out_items, refuse_held_out_task
 from olmes.trainers.data.training_rows import Row, VerifierJson, kind_of
 from olmes.trainers.rewards import function_task, rubric_task
 from olmes.trainers.rewards.settings import RewardFunction, RewardJudge
@@ -60,7 +61,8 @@ class Verifiers:
 
         Raises:
             OlmesError: a task or a function's file does not exist; a task has no such metric; two
-                have one name; something is to be judged and there is no judge.
+                have one name; something is to be judged and there is no judge; a task, or an item of
+                a row, is held out.
         """
         self.metrics = dict(metrics or {})
         self.functions = dict(functions or {})
@@ -113,6 +115,8 @@ class Verifiers:
                 f"{task.name} needs a judge, so it cannot verify by itself; name one in the recipe "
                 "([judge] model = ...), or choose another."
             )
+        if kind == "task":
+            refuse_held_out_task(reference)
         return task
 
     def function(self, reference: str) -> Task:
@@ -199,10 +203,16 @@ def reference_of(verifier: VerifierJson) -> str:
 
 
 def wanted(rows: Iterable[Row]) -> dict[tuple[str, str], set[str]]:
-    """The metrics of each verifier, by kind and reference, that rows name, '' standing for none."""
+    """The metrics of each verifier, by kind and reference, that rows name, '' standing for none.
+
+    Raises:
+        OlmesError: a row holds an item of a held-out task.
+    """
     found: dict[tuple[str, str], set[str]] = {}
     for row in rows:
-        for verifier in listed(row):
+        own = listed(row)
+        refuse_held_out_items(own, [row.get("prompt")])
+        for verifier in own:
             key = kind_of(verifier), reference_of(verifier)
             found.setdefault(key, set()).add(verifier.get("metric") or "")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 
 from olmes.client.types import Arrival, EventKind, UnderWay
@@ -12,6 +12,8 @@ from olmes.server.refusals import RefusedError
 from olmes.tools.jsonl import dumps
 
 MOST_LISTENERS = 500
+MOST_OF_ONE = 100
+"""Listeners of one caller; where all places are taken, whoever has most gives one to who has fewer."""
 MOST_WAITING = 100
 """Events a slow listener may be behind before it is let go; it comes back by itself."""
 HEARTBEAT = 15.0
@@ -25,7 +27,8 @@ class Hub:
     """Passes events on. Belongs to the server's event loop: no locks."""
 
     def __init__(self) -> None:
-        self.listeners: set[asyncio.Queue[str | None]] = set()
+        self.listeners: dict[asyncio.Queue[str | None], str] = {}
+        """Who listens at each, the one that began first first."""
         self.under_way: OrderedDict[str, tuple[float, UnderWay]] = OrderedDict()
         self.closed = False
 
@@ -35,8 +38,7 @@ class Hub:
         text = f"{mark}event: {kind}\ndata: {dumps(facts)}\n\n"
         for queue in list(self.listeners):
             if queue.qsize() >= MOST_WAITING:
-                self.listeners.discard(queue)
-                queue.put_nowait(None)
+                self._let_go(queue)
             else:
                 queue.put_nowait(text)
 
@@ -63,17 +65,33 @@ class Hub:
             del self.under_way[key]
         return [facts for _, facts in reversed(self.under_way.values())]
 
-    def listen(self) -> AsyncIterator[str]:
+    def listen(self, who: str) -> AsyncIterator[str]:
         """The events from now on, as the text of a stream.
+
+        Args:
+            who: listens: whose places are counted together.
 
         Raises:
             RefusedError: too many listen already, or the server is about to end.
         """
-        if self.closed or len(self.listeners) >= MOST_LISTENERS:
-            raise RefusedError(503, "too many listen already; try again later.")
+        if self.closed:
+            raise RefusedError(503, "the server is about to end; try again later.")
+        of_each = Counter(self.listeners.values())
+        if of_each[who] >= MOST_OF_ONE:
+            raise RefusedError(429, f"you listen {of_each[who]} times already; end some of them.")
+        if len(self.listeners) >= MOST_LISTENERS:
+            [(most, count)] = of_each.most_common(1)
+            if count <= of_each[who] + 1:
+                raise RefusedError(503, "too many listen already; try again later.")
+            self._let_go(next(queue for queue, own in self.listeners.items() if own == most))
         queue: asyncio.Queue[str | None] = asyncio.Queue()
-        self.listeners.add(queue)
+        self.listeners[queue] = who
         return self._stream(queue)
+
+    def _let_go(self, queue: asyncio.Queue[str | None]) -> None:
+        """End a stream; who listens there may come back."""
+        self.listeners.pop(queue, None)
+        queue.put_nowait(None)
 
     async def _stream(self, queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
         try:
@@ -87,7 +105,7 @@ class Hub:
                     return
                 yield text
         finally:
-            self.listeners.discard(queue)
+            self.listeners.pop(queue, None)
 
     def close(self) -> None:
         """End every stream, so that the server can end."""

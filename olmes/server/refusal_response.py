@@ -11,4 +11,7 @@ from olmes.server.refusals import RefusedError
 
 def refusal(refused: RefusedError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A refusal as JSON: `{"error": {"field": ..., "message": ...}}`."""
-    return JSONResponse({"error": refused.to_json()}, refused.status, headers)
+    found = dict(headers or {})
+    if refused.status == 429:
+        found.setdefault("retry-after", "1")
+    return JSONResponse({"error": refused.to_json()}, refused.status, found)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
 from olmes.client.types import Arrival, Primary, RunSummary
@@ -16,6 +16,7 @@ from olmes.server.events import Hub
 from olmes.server.intake.run_files import open_sealed, take_in
 from olmes.server.observe import ServerMetrics, log
 from olmes.server.pages.look_lines import look_lines
+from olmes.server.pages.report_pages import ready
 from olmes.server.pages.server_pages import headline
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
@@ -28,6 +29,10 @@ from olmes.server.workers import WorkerPool
 
 INTAKE_SECONDS = 600.0
 PAGE_SECONDS = 120.0
+RENDERING = 2
+"""Processes that make pages and read samples: what takes long leaves one to the rest."""
+RECORDS = 2
+"""Whole records that are read at a time: one may have 16 MB."""
 
 
 class Service:
@@ -41,7 +46,8 @@ class Service:
         self.numbers = ServerMetrics()
         self.background = Background(self.numbers)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
-        self.rendering = WorkerPool(1, seconds=PAGE_SECONDS)
+        self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, ready=ready)
+        self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0
         self.on_run: list[Callable[[str], None]] = []
@@ -196,6 +202,12 @@ def service_of(request: Request) -> Service:
     """The service a request is made to."""
     service: Service = request.app.state.service
     return service
+
+
+def caller_key(request: Request) -> str:
+    """By what callers take turns: a token's name, or the address where there is none."""
+    caller = caller_of(request)
+    return caller.address if caller.name == "local" else caller.name
 
 
 def caller_of(request: Request) -> Caller:

@@ -13,6 +13,7 @@ from olmes.errors import OlmesError
 from olmes.server.access.guard import Rates, is_loopback
 from olmes.server.access.tokens import any_token
 from olmes.server.app import create_app
+from olmes.server.connections import Listener, limits
 from olmes.server.observe import configure_log
 from olmes.server.settings import Settings
 from olmes.server.store.database import Database
@@ -71,7 +72,7 @@ def serve(
     """
     check_host(settings, host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = Listener(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -79,7 +80,7 @@ def serve(
         raise OlmesError(
             f"{host}:{port} cannot be used ({error.strerror}); name another with --port."
         ) from None
-    listener.listen(1024)
+    listener.listen()
     configure_log(quiet=quiet)
     app = create_app(settings, rates=rates, folder=folder)
     config = uvicorn.Config(
@@ -89,8 +90,7 @@ def serve(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
-        timeout_keep_alive=20,
-        h11_max_incomplete_event_size=32 << 10,
+        **limits(),
     )
     shown = f"[{host}]" if ":" in host else host
     say(f"http://{shown}:{listener.getsockname()[1]}")

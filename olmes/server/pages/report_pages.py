@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import TemplateError
@@ -28,6 +29,7 @@ from olmes.server.store.store import RunFilter
 from olmes.server.store.stored_records import StoredRecords
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import sha256
+from olmes.tools.jsonl import compact_json
 from olmes.types import JsonObject
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">\n?')
@@ -47,9 +49,9 @@ class Page:
     """A page, ready to be sent."""
 
     body: bytes
-    """HTML, gzipped."""
+    """HTML, or JSON for the API; gzipped."""
     policy: str
-    """Its content security policy."""
+    """Its content security policy; '' for that of every answer that is no page."""
     tag: str
     """Its ETag."""
 
@@ -58,6 +60,12 @@ class Page:
 def stored_records(settings: Settings) -> StoredRecords:
     """The stored records, for as long as the process lives."""
     return StoredRecords(settings)
+
+
+def ready() -> None:
+    """Import what a worker needs, before somebody waits for it."""
+    import olmes.reports.comparison_page
+    import olmes.reports.run_page  # noqa: F401
 
 
 @functools.cache
@@ -177,6 +185,17 @@ def board_numbers(settings: Settings) -> Leaderboard:
     return leaderboard(stored_records(settings).records(RunFilter()))
 
 
+def board_answer(settings: Settings) -> Page:
+    """The leaderboard for the API."""
+    return as_answer(board_numbers(settings))
+
+
+def as_answer(value: Any) -> Page:
+    """What the API answers: JSON, ready to be sent."""
+    body = gzip.compress(compact_json(value), compresslevel=5, mtime=0)
+    return Page(body, "", f'"{sha256(body)[:32]}"')
+
+
 def compare(settings: Settings, names: Sequence[str], *, margin: float, force: bool) -> Comparison:
     """Two runs compared, the second held against the first."""
     found = stored_records(settings)
@@ -189,11 +208,18 @@ def compare(settings: Settings, names: Sequence[str], *, margin: float, force: b
 def comparison_numbers(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> JsonObject:
-    """A comparison for the API: without places on the server's disk."""
+    """A comparison as numbers: without places on the server's disk."""
     found: JsonObject = as_json(compare(settings, names, margin=margin, force=force))
     for run in found["runs"]:
         del run["folder"]
     return found
+
+
+def comparison_answer(
+    settings: Settings, names: Sequence[str], *, margin: float, force: bool
+) -> Page:
+    """A comparison for the API."""
+    return as_answer(comparison_numbers(settings, names, margin=margin, force=force))
 
 
 def comparison_page(

@@ -19,15 +19,13 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.records.items import mean_value
 from olmes.records.schema import ResponseRow
-from olmes.server.intake.sample_rows import checked_row, holds
+from olmes.server.intake.sample_rows import checked_row
 from olmes.server.refusals import utf8
 from olmes.tools.places import writing
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 8 << 20
 """A row group is closed at either: what is unpacked to read one row."""
-MOST_SEARCHED = 20_000
-"""Rows that one request reads through; the next resumes after them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,35 +37,6 @@ class Written:
     sha256: str
     """Of the lines, ends included: of the file it was made from."""
     rows: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleFilter:
-    """Which samples are asked for."""
-
-    subtask: str | None = None
-    flag: str | None = None
-    verdict: str | None = None
-    """`right`, `partly`, `wrong` or `none`, by the primary metric."""
-    doc_id: int | None = None
-    words: str = ""
-    """In any text of the row, without regard to case."""
-
-    def takes(self, subtask: str, flags: list[str], value: float | None, good: bool) -> bool:
-        """Whether a row's columns pass."""
-        if self.subtask is not None and subtask != self.subtask:
-            return False
-        if self.flag is not None and self.flag not in flags:
-            return False
-        return self.verdict is None or verdict(value, good) == self.verdict
-
-
-def verdict(value: float | None, higher_is_better: bool) -> str:
-    """What a value between 0 and 1 says of a response."""
-    if value is None:
-        return "none"
-    good = value if higher_is_better else 1 - value
-    return "right" if good >= 1 else "wrong" if good <= 0 else "partly"
 
 
 def sealed_name(sha256: str) -> str:
@@ -181,49 +150,7 @@ class Artifacts:
             for batch in file.iter_batches(GROUP_ROWS, columns=["line"]):
                 yield from batch.column(0).to_pylist()
 
-    def select(
-        self, artifact: str, wanted: SampleFilter, *, start: int, limit: int, good: bool
-    ) -> tuple[list[tuple[int, bytes]], int | None]:
-        """Rows from the place `start` on that pass a filter.
 
-        Returns:
-            At most `limit` places and lines, and the place to resume from, None at the end.
-        """
-        import pyarrow.parquet as pq
-
-        found: list[tuple[int, bytes]] = []
-        words = wanted.words.lower()
-        searched = first = 0
-        with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
-            for group in range(file.num_row_groups):
-                count = file.metadata.row_group(group).num_rows
-                if first + count <= start:
-                    first += count
-                    continue
-                light = file.read_row_group(group, columns=list(LIGHT)).to_pydict()
-                places = [
-                    place
-                    for place in range(max(0, start - first), count)
-                    if wanted.takes(
-                        light["subtask"][place], light["flags"][place], light["value"][place], good
-                    )
-                    and wanted.doc_id in (None, light["doc_id"][place])
-                ]
-                if places:
-                    texts = file.read_row_group(group, columns=["line"]).column(0)
-                    for place in places:
-                        line = texts[place].as_py()
-                        searched += 1
-                        if not words or holds(checked_row(line, "row"), words):
-                            found.append((first + place, line))
-                        if len(found) == limit or searched == MOST_SEARCHED:
-                            after = first + place + 1
-                            return found, after if after < file.metadata.num_rows else None
-                first += count
-        return found, None
-
-
-LIGHT = ("doc_id", "subtask", "value", "flags")
 FIELDS = ("line", "doc_id", "subtask", "repeat", "value", "flags")
 
 

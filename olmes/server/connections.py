@@ -8,8 +8,8 @@ waited longest without asking for anything gives way to the new one.
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
+import sys
 from collections import Counter, OrderedDict
 from typing import Any
 
@@ -49,6 +49,10 @@ class Listener(socket.socket):
 
 def allow_files() -> int:
     """Let this process open as many files as it may; the connections it has room for."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
     if soft < most:

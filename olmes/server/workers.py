@@ -7,6 +7,7 @@ worker that takes too long or has grown too large is ended and replaced.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -28,21 +29,30 @@ MOST_MEMORY = 200 << 20
 """Bytes of resident memory beyond which a worker is replaced once its work is done."""
 
 
+def prepared() -> None:
+    """What makes a worker ready that needs nothing before its first work."""
+
+
 class WorkerPool:
     """Processes that are started when there is work.
 
     Args:
-        count: of the processes.
+        count: of the processes, at most; one more is started when work has to wait.
         seconds: that one piece of work may take.
-        ready: called in a process that replaces one, so that the next work need not wait for it.
+        ready: called in every process but the first before it is given work.
     """
 
     def __init__(
-        self, count: int, *, seconds: float, ready: Callable[[], object] | None = None
+        self, count: int, *, seconds: float, ready: Callable[[], object] = prepared
     ) -> None:
         self.seconds = seconds
-        self.turns = Turns(count)
-        self.workers = [Worker(ready) for _ in range(count)]
+        self.ready = ready
+        self.turns = Turns(1)
+        first, *self.unstarted = self.all = [Worker() for _ in range(count)]
+        self.workers = [first]
+        """Those that wait for work; the one that worked last is the next."""
+        self.closed = False
+        self.starting: set[asyncio.Task[None]] = set()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a worker process, for the server itself.
@@ -56,34 +66,64 @@ class WorkerPool:
         """Do a piece of work for a caller.
 
         Args:
-            who: as for `Turns.turn`.
+            who: as for `Turns.begin`.
             work: what is called; it and its result travel between processes.
-            again: as for `Turns.turn`.
+            again: as for `Turns.begin`.
 
         Raises:
             RefusedError: as for `run`; or too much of the caller's waits already.
         """
+        if not self.turns.free and self.unstarted:
+            self.start(self.unstarted.pop())
         # One at a time for each process, so that the time limit counts work and not the wait for it.
-        async with self.turns.turn(who, again=again):
-            # The one used last: the others are started only when there is work for several.
-            worker = self.workers.pop()
+        await self.turns.begin(who, again=again)
+        worker = self.workers.pop()
+        try:
+            return await worker.run(work, self.seconds)
+        finally:
+            if worker.is_over() and not self.closed:
+                self.start(worker)
+            else:
+                self.take(worker)
+
+    def start(self, worker: Worker) -> None:
+        """Start a process beside the work; it is given some when it is ready."""
+
+        async def started() -> None:
             try:
-                return await worker.run(work, self.seconds)
+                await worker.start(self.ready, self.seconds)
             finally:
-                self.workers.append(worker)
+                self.take(worker)
+
+        task = asyncio.create_task(started())
+        self.starting.add(task)
+        task.add_done_callback(self.starting.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def take(self, worker: Worker) -> None:
+        """A worker is there for the next work."""
+        self.workers.append(worker)
+        self.turns.end()
 
     def close(self) -> None:
         """End the processes once their work is done."""
-        for worker in self.workers:
+        self.closed = True
+        for task in list(self.starting):
+            task.cancel()
+        for worker in self.all:
             worker.close()
 
 
 class Worker:
-    """One process, replaced when it is too slow, too large or dead."""
+    """One process, which ends when it is too slow or too large."""
 
-    def __init__(self, ready: Callable[[], object] | None) -> None:
-        self.ready = ready
+    def __init__(self) -> None:
         self.pool: ProcessPoolExecutor | None = None
+
+    async def start(self, ready: Callable[[], object], seconds: float) -> None:
+        """Start the process, and wait until it is ready."""
+        with contextlib.suppress(RefusedError):  # who gives it work is told
+            await self.run(ready, seconds)
 
     async def run(self, work: Callable[[], T], seconds: float) -> T:
         """Call a function in the process.
@@ -96,7 +136,7 @@ class Worker:
         pool = self.pool
         task = asyncio.wrap_future(pool.submit(work))
         try:
-            found = await asyncio.wait_for(asyncio.shield(task), seconds)
+            return await asyncio.wait_for(asyncio.shield(task), seconds)
         except TimeoutError:
             self.end(pool, task)
             raise RefusedError(422, f"it took longer than {seconds:g} seconds.") from None
@@ -107,21 +147,16 @@ class Worker:
         except BrokenProcessPool:
             self.end(pool, task)
             raise RefusedError(503, "the work was interrupted; try again.") from None
-        finally:
-            if self.pool is pool and memory(pool) > MOST_MEMORY:
-                self.replace(pool)
-        return found
 
-    def replace(self, pool: ProcessPoolExecutor) -> None:
-        """Let a process go, and start another in its place."""
-        pool.shutdown(wait=False)
-        self.pool = None
-        if self.ready:
-            self.pool = start()
-            self.pool.submit(self.ready)
+    def is_over(self) -> bool:
+        """Whether the process has ended or is to be replaced: so much it holds in memory."""
+        if self.pool is not None and memory(self.pool) > MOST_MEMORY:
+            self.pool.shutdown(wait=False)
+            self.pool = None
+        return self.pool is None
 
     def end(self, pool: ProcessPoolExecutor, task: asyncio.Future[T]) -> None:
-        """Kill a process; the next work starts another."""
+        """Kill the process; the next work starts another."""
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self.pool = None
         # The pool has no public way to end a process that does not come back.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
 
 from olmes.server.refusals import RefusedError
 
@@ -24,9 +22,8 @@ class Turns:
         self.most_waiting = most_waiting
         self.waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
-    @contextlib.asynccontextmanager
-    async def turn(self, who: str, *, again: bool = False) -> AsyncIterator[None]:
-        """Wait for a turn, and give it back at the end of the block.
+    async def begin(self, who: str, *, again: bool = False) -> None:
+        """Wait for a turn; `end` gives it back.
 
         Args:
             who: the caller; '' for the server itself.
@@ -39,10 +36,6 @@ class Turns:
             self.free -= 1
         else:
             await self._wait(who, again=again)
-        try:
-            yield
-        finally:
-            self._pass_on()
 
     async def _wait(self, who: str, *, again: bool) -> None:
         own = self.waiting.setdefault(who, deque())
@@ -54,11 +47,14 @@ class Turns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._pass_on()  # the turn came at the same moment
+                self.end()  # the turn came at the same moment
             raise
 
-    def _pass_on(self) -> None:
-        """Let the next caller in: the one whose last turn is the longest ago."""
+    def end(self) -> None:
+        """A turn is over, or there is room for one more at once.
+
+        The next is the caller whose last turn is the longest ago.
+        """
         while self.waiting:
             who, own = next(iter(self.waiting.items()))
             place = own.popleft()

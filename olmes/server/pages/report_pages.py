@@ -6,12 +6,13 @@ moves from the page into the answer's header and allows these two files and this
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import html
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,14 +132,25 @@ def render(write: Callable[[Path], object], folder: Path, depth: int, current: s
         current: as for `served`.
     """
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".page-", suffix=".html") as file:
-        try:
+        with readable():
             write(Path(file.name))
-        except (TemplateError, LookupError, TypeError, ValueError, AttributeError) as error:
-            # Of another olmes, say; it must not look as if the server were broken.
-            why = f"{type(error).__name__}: {error}"
-            raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
         # The writer replaces the file: read it by its name.
         return served(Path(file.name).read_text("utf-8"), depth, current)
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """What is not in order with a record is said of the record.
+
+    Raises:
+        RefusedError: it lacks what a page shows.
+    """
+    try:
+        yield
+    except (TemplateError, LookupError, TypeError, ValueError, AttributeError) as error:
+        # Of another olmes, say; it must not look as if the server were broken.
+        why = f"{type(error).__name__}: {error}"
+        raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
 
 
 def run_page(settings: Settings, run: str) -> Page:
@@ -226,15 +238,13 @@ def comparison_page(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> Page:
     """The page of a comparison."""
-    from olmes.reports.comparison_page import write_comparison_page
+    from olmes.reports.comparison_page import comparison_html
 
     comparison = compare(settings, names, margin=margin, force=force)
-    return render(
-        lambda output: write_comparison_page(comparison, output),
-        stored_records(settings).folder,
-        depth=0,
-        current="runs.html",
-    )
+    with readable():
+        # Not by way of the disk, which may be busy with uploads.
+        text = comparison_html(comparison, stored_records(settings).folder / "compare.html")
+    return served(text, depth=0, current="runs.html")
 
 
 def checkpoints_page(settings: Settings, family: str) -> Page:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
@@ -24,6 +23,8 @@ from olmes.server.refusals import utf8
 from olmes.tools.places import writing
 
 GROUP_ROWS = 1000
+PIECE = 1 << 20
+"""Bytes of rows that are unpacked at a time, about: one may have 16 MB."""
 GROUP_BYTES = 8 << 20
 """A row group is closed at either: what is unpacked to read one row."""
 
@@ -146,12 +147,29 @@ class Artifacts:
         """Every line of the samples file, without its end."""
         import pyarrow.parquet as pq
 
-        with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
-            for batch in file.iter_batches(GROUP_ROWS, columns=["line"]):
-                yield from batch.column(0).to_pylist()
+        # Read as it is needed: else the reader fetches and unpacks ahead.
+        with (
+            self.open(artifact) as stream,
+            pq.ParquetFile(stream, buffer_size=PIECE, pre_buffer=False) as file,
+        ):
+            for group in range(file.num_row_groups):
+                yield from lines_of_group(file, group)
 
 
 FIELDS = ("line", "doc_id", "subtask", "repeat", "value", "flags")
+
+
+def lines_of_group(file: Any, group: int) -> Iterator[bytes]:
+    """The lines of a row group, unpacked a few at a time."""
+    facts = file.metadata.row_group(group)
+    columns = (facts.column(at) for at in range(facts.num_columns))
+    size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema == "line")
+    rows = max(1, PIECE * facts.num_rows // max(1, size))
+    # Of a Parquet file: no thread beside this one unpacks more of it meanwhile.
+    for batch in file.iter_batches(rows, row_groups=[group], columns=["line"], use_threads=False):
+        texts = batch.column(0)
+        for at in range(len(texts)):
+            yield texts[at].as_py()
 
 
 def add_row(columns: dict[str, list[Any]], line: bytes, row: ResponseRow, metric: str) -> None:
@@ -198,10 +216,3 @@ def parquet_writer(stream: Any) -> Iterator[Any]:
         stream, schema, compression="zstd", compression_level=3, use_dictionary=["subtask", "flags"]
     ) as writer:
         yield lambda columns: writer.write_table(pa.table(columns, schema=schema))
-
-
-def rejoined(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines with their ends, in pieces of about a megabyte."""
-    ended = (line + b"\n" for line in lines)
-    while piece := list(itertools.islice(ended, 500)):
-        yield b"".join(piece)

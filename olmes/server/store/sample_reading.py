@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from olmes.server.intake.sample_rows import checked_row, holds
-from olmes.server.store.artifacts import Artifacts
+from olmes.server.store.artifacts import PIECE, Artifacts, lines_of_group
 
 MOST_SEARCHED = 20_000
 """Rows that one request reads through; the next resumes after them."""
 MOST_BYTES = 8 << 20
 """Bytes of rows in one answer; a row that has more by itself is answered alone."""
-PIECE = 1 << 20
-"""Bytes of rows that are unpacked at a time, about."""
 LIGHT = ("subtask", "flags", "value", "doc_id")
 """The columns that are filtered by, as `SampleFilter.takes` takes them."""
 UNWRITTEN = ("none", "nan", "inf")
@@ -133,9 +131,13 @@ class SampleReading:
                     first + at >= self.start and self.wanted.takes(*row)
                     for at, row in enumerate(zip(*columns, strict=True))
                 ]
-                if any(taken):
-                    average = max(1, size_of(facts) // facts.num_rows)
-                    yield from lines_of(file, group, first, taken, max(1, PIECE // average))
+                last = max((at for at, one in enumerate(taken) if one), default=-1)
+                lines = lines_of_group(file, group) if last >= 0 else ()
+                for at, line in enumerate(lines):
+                    if taken[at]:
+                        yield first + at, line
+                    if at == last:
+                        break
             first = after
 
     def _takes(self, line: bytes) -> bool:
@@ -143,37 +145,6 @@ class SampleReading:
         if not words:
             return True
         return may_hold(line, words) and holds(checked_row(line, "row"), words)
-
-
-def size_of(facts: Any) -> int:
-    """Bytes of the lines of a row group, unpacked."""
-    columns = (facts.column(at) for at in range(facts.num_columns))
-    return sum(one.total_uncompressed_size for one in columns if one.path_in_schema == "line")
-
-
-def lines_of(
-    file: Any, group: int, first: int, taken: list[bool], rows: int
-) -> Iterator[tuple[int, bytes]]:
-    """Some lines of a row group, unpacked so many at a time.
-
-    Args:
-        file: the Parquet file.
-        group: which of its row groups.
-        first: the place of the group's first row.
-        taken: which of the group's rows.
-        rows: how many are unpacked at a time.
-    """
-    at = 0
-    last = len(taken) - taken[::-1].index(True)
-    batches = file.iter_batches(rows, row_groups=[group], columns=["line"], use_threads=False)
-    for batch in batches:
-        texts = batch.column(0)
-        for inside in range(len(texts)):
-            if taken[at]:
-                yield first + at, texts[inside].as_py()
-            at += 1
-        if at >= last:
-            return
 
 
 def may_hold(line: bytes, words: str) -> bool:

@@ -111,6 +111,17 @@ def write_comparison_page(data: Comparison, output: Path) -> Path:
     Returns:
         `output`.
     """
+    jsonl.write_atomically(output, comparison_html(data, output))
+    return output
+
+
+def comparison_html(data: Comparison, output: Path) -> str:
+    """The page of a comparison.
+
+    Args:
+        data: as `olmes.comparison.compare_runs` made it.
+        output: where it will lie, by which its links are made.
+    """
     packed = pack_flips(data.tasks)
     entries: list[TaskComparison | UnpairedTask] = [*data.tasks, *data.unpaired]
     reach = max((_reach(entry) for entry in entries), default=0.0) or NO_REACH
@@ -134,15 +145,13 @@ def write_comparison_page(data: Comparison, output: Path) -> Path:
         "tasks": [entry.name for entry in data.tasks if entry.flips],
         "names": [run.name for run in data.runs],
     }
-    page = render_page(
+    return render_page(
         "comparison.html.jinja",
         context,
         scripts=("text.js", "virtual-list.js", "diff.js", "comparison.js") if packed.count else (),
         data=browser if packed.count else None,
         blobs=[packed.index, *packed.chunks] if packed.count else [],
     )
-    jsonl.write_atomically(output, page)
-    return output
 
 
 def _run(run: ComparedRun, output: Path) -> RunView:

@@ -30,6 +30,9 @@ LINE_CHARS = 140
 """Characters of a sample's line in the list."""
 SAFE_INTEGER = 2**53
 """JavaScript rounds whole numbers beyond this."""
+LONG_NUMBER = b"0" * 16
+UNSAFE = (b"0e+", b"NaN", b"Infinity")
+"""What JSON holds where a number is beyond that or is none; texts may hold it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,11 @@ def pack_text(text: str) -> str:
 
 def javascript_json(value: Any) -> str:
     """`value` as JSON that JavaScript reads without loss."""
-    return jsonl.dumps(javascript_safe(value))
+    text = jsonl.dumps(value)
+    # Looked through number by number only where one may be too large or no number.
+    digits = text.encode("utf-8").translate(jsonl.DIGITS)
+    unsafe = LONG_NUMBER in digits or any(mark in digits for mark in UNSAFE)
+    return jsonl.dumps(javascript_safe(value)) if unsafe else text
 
 
 def javascript_safe(value: Any) -> Any:

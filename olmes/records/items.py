@@ -62,6 +62,8 @@ class ItemResponses:
 
     def value(self, metric: str) -> float | None:
         """The mean over responses (and over parts of a response); None where there is no value."""
+        if len(self.rows) == 1 and type(only := self.rows[0]["values"].get(metric)) is float:
+            return only + 0.0 if math.isfinite(only) else None  # the usual one, at once
         found = [part for row in self.rows for part in parts_of(row, metric)]
         return sum(found) / len(found) if found else None
 

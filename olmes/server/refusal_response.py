@@ -10,4 +10,7 @@ from olmes.server.refusals import RefusedError
 
 def refusal(refused: RefusedError, headers: Mapping[str, str] | None = None) -> JsonResponse:
     """A refusal as JSON: `{"error": {"field": ..., "message": ...}}`."""
-    return JsonResponse({"error": refused.to_json()}, refused.status, dict(headers or {}))
+    found = dict(headers or {})
+    if refused.status == 429:
+        found.setdefault("retry-after", "1")
+    return JsonResponse({"error": refused.to_json()}, refused.status, found)

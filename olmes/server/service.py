@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from anyio.abc import TaskGroup
 from fastapi import Request
 
@@ -18,6 +18,7 @@ from olmes.server.health import HealthCheck
 from olmes.server.intake.run_files import open_sealed, take_in
 from olmes.server.observe import ServerMetrics, log
 from olmes.server.pages.look_lines import look_lines
+from olmes.server.pages.report_pages import ready
 from olmes.server.pages.server_pages import headline
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
@@ -37,6 +38,10 @@ SWEPT = 24 * 3600.0
 ANNOUNCED = 5.0
 """Seconds between two looks for runs that nobody heard of."""
 ANNOUNCE = "announce"
+RENDERING = 2
+"""Processes that make pages and read samples: what takes long leaves one to the rest."""
+RECORDS = 2
+"""Whole records that are read at a time: one may have 16 MB."""
 
 
 class Service:
@@ -51,7 +56,8 @@ class Service:
         self.background = Background(self.numbers)
         self.health = HealthCheck(settings.store, self.background)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
-        self.rendering = WorkerPool(1, seconds=PAGE_SECONDS)
+        self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, ready=ready)
+        self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0
         self.on_run: list[Callable[[str], None]] = []
@@ -274,6 +280,12 @@ def service_of(request: Request) -> Service:
     """The service a request is made to."""
     service: Service = request.app.state.service
     return service
+
+
+def caller_key(request: Request) -> str:
+    """By what callers take turns: a token's name, or the address where there is none."""
+    caller = caller_of(request)
+    return caller.address if caller.name == "local" else caller.name
 
 
 def caller_of(request: Request) -> Caller:

@@ -16,6 +16,7 @@ from olmes.server.access.guard import Rates
 from olmes.server.access.proxies import networks_of
 from olmes.server.access.tokens import any_token
 from olmes.server.app import create_app
+from olmes.server.connections import Listener, limits
 from olmes.server.observe import configure_log
 from olmes.server.settings import Settings
 from olmes.server.store.database import Database
@@ -89,7 +90,7 @@ def serve(
     networks = networks_of(proxies)
     locked = check_host(settings, host, proxied=bool(networks))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = Listener(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -97,7 +98,7 @@ def serve(
         raise OlmesError(
             f"{host}:{port} cannot be used ({error.strerror}); name another with --port."
         ) from None
-    listener.listen(1024)
+    listener.listen()
     configure_log(quiet=quiet)
     bound = listener.getsockname()[1]
     remove_secret(bound)  # what a killed server left
@@ -112,8 +113,7 @@ def serve(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
-        timeout_keep_alive=20,
-        h11_max_incomplete_event_size=32 << 10,
+        **limits(),
     )
     shown = f"[{host}]" if ":" in host else host
     say(f"http://{shown}:{bound}")

@@ -1,12 +1,13 @@
 """Worker processes: what is heavy or meets hostile files runs beside the server, not in it.
 
-A reader's request then never waits for somebody else's upload, and a worker that takes too long is
-ended and replaced.
+A reader's request then never waits for somebody else's upload, callers are served by turns, and a
+worker that takes too long or has grown too large is ended and replaced.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -17,53 +18,139 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+import psutil
+
+from olmes.server.access.turns import Turns
 from olmes.server.refusals import RefusedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-TASKS_A_WORKER = 200
-"""After which a worker is replaced, so that what it holds in memory is given back."""
+MOST_MEMORY = 200 << 20
+"""Bytes of resident memory beyond which a worker is replaced once its work is done."""
+
+
+def prepared() -> None:
+    """What makes a worker ready that needs nothing before its first work."""
 
 
 class WorkerPool:
-    """A pool of processes that are started when there is work."""
+    """Processes that are started when there is work.
 
-    def __init__(self, count: int, *, seconds: float) -> None:
-        self.count = count
+    Args:
+        count: of the processes, at most; one more is started when work has to wait.
+        seconds: that one piece of work may take.
+        ready: called in every process but the first before it is given work.
+    """
+
+    def __init__(
+        self, count: int, *, seconds: float, ready: Callable[[], object] = prepared
+    ) -> None:
         self.seconds = seconds
-        self.free = asyncio.Semaphore(count)
-        self.pool: ProcessPoolExecutor | None = None
+        self.ready = ready
+        self.turns = Turns(1)
+        first, *self.unstarted = self.all = [Worker() for _ in range(count)]
+        self.workers = [first]
+        """Those that wait for work; the one that worked last is the next."""
+        self.closed = False
+        self.starting: set[asyncio.Task[None]] = set()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in a worker process.
+        """Call a function in a worker process, for the server itself.
 
         Raises:
             RefusedError: it took too long or the process died (of memory, say); and what it raises.
         """
-        # One at a time for each process, so that the time limit counts work and not the wait for it.
-        async with self.free:
-            return await self._run(partial(function, *args, **kwargs))
+        return await self.run_for("", partial(function, *args, **kwargs))
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def run_for(self, who: str, work: Callable[[], T], *, again: bool = False) -> T:
+        """Do a piece of work for a caller.
+
+        Args:
+            who: as for `Turns.begin`.
+            work: what is called; it and its result travel between processes.
+            again: as for `Turns.begin`.
+
+        Raises:
+            RefusedError: as for `run`; or too much of the caller's waits already.
+        """
+        if not self.turns.free and self.unstarted:
+            self.start(self.unstarted.pop())
+        # One at a time for each process, so that the time limit counts work and not the wait for it.
+        await self.turns.begin(who, again=again)
+        worker = self.workers.pop()
+        try:
+            return await worker.run(work, self.seconds)
+        finally:
+            if worker.is_over() and not self.closed:
+                self.start(worker)
+            else:
+                self.take(worker)
+
+    def start(self, worker: Worker) -> None:
+        """Start a process beside the work; it is given some when it is ready."""
+
+        async def started() -> None:
+            try:
+                await worker.start(self.ready, self.seconds)
+            finally:
+                self.take(worker)
+
+        task = asyncio.create_task(started())
+        self.starting.add(task)
+        task.add_done_callback(self.starting.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def take(self, worker: Worker) -> None:
+        """A worker is there for the next work."""
+        self.workers.append(worker)
+        self.turns.end()
+
+    def close(self) -> None:
+        """End the processes once their work is done."""
+        self.closed = True
+        for task in list(self.starting):
+            task.cancel()
+        for worker in self.all:
+            worker.close()
+
+
+class Worker:
+    """One process, which ends when it is too slow or too large."""
+
+    def __init__(self) -> None:
+        self.pool: ProcessPoolExecutor | None = None
+
+    async def start(self, ready: Callable[[], object], seconds: float) -> None:
+        """Start the process, and wait until it is ready."""
+        with contextlib.suppress(RefusedError):  # who gives it work is told
+            await self.run(ready, seconds)
+
+    async def run(self, work: Callable[[], T], seconds: float) -> T:
+        """Call a function in the process.
+
+        Raises:
+            RefusedError: as `WorkerPool.run`.
+        """
         pool, task = self._submit(work)
         try:
-            return await asyncio.wait_for(asyncio.shield(task), self.seconds)
+            return await asyncio.wait_for(asyncio.shield(task), seconds)
         except TimeoutError:
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self.end(pool)
-            raise RefusedError(422, f"it took longer than {self.seconds:g} seconds.") from None
-        except BrokenProcessPool:
-            self.end(pool)
-            raise RefusedError(503, "the work was interrupted; try again.") from None
+            self.end(pool, task)
+            raise RefusedError(422, f"it took longer than {seconds:g} seconds.") from None
         except asyncio.CancelledError:
             if task.cancelled():  # with the pool, and not whoever waits for it
                 raise RefusedError(503, "the work was interrupted; try again.") from None
+            # Nobody waits for it, and the next work must not wait behind it.
+            self.end(pool, task)
             raise
+        except BrokenProcessPool:
+            self.end(pool, task)
+            raise RefusedError(503, "the work was interrupted; try again.") from None
 
     def _submit(self, work: Callable[[], T]) -> tuple[ProcessPoolExecutor, asyncio.Future[T]]:
         """Give a work to a pool; to a new one where the last one's processes died of themselves."""
         for last in (False, True):
-            pool = self.pool = self.pool or start(self.count)
+            pool = self.pool = self.pool or start()
             try:
                 return pool, asyncio.wrap_future(pool.submit(work))
             except Exception as error:  # it takes nothing any more
@@ -72,29 +159,50 @@ class WorkerPool:
                     raise
         raise AssertionError("unreachable")
 
-    def end(self, pool: ProcessPoolExecutor) -> None:
-        """Kill a pool's processes; the next work starts others."""
-        if self.pool is pool:
+    def is_over(self) -> bool:
+        """Whether the process has ended or is to be replaced: so much it holds in memory."""
+        if self.pool is not None and memory(self.pool) > MOST_MEMORY:
+            self.pool.shutdown(wait=False)
             self.pool = None
+        return self.pool is None
+
+    def end(self, pool: ProcessPoolExecutor, task: asyncio.Future[T] | None = None) -> None:
+        """Kill the process; the next work starts another."""
+        if task is not None:
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.pool = None
         # The pool has no public way to end a process that does not come back.
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
+        for process in processes(pool):
             process.kill()
         pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """End the processes once their work is done."""
+        """End the process once its work is done."""
         if self.pool is not None:
             self.pool.shutdown(wait=True, cancel_futures=True)
             self.pool = None
 
 
-def start(count: int) -> ProcessPoolExecutor:
-    """A pool of processes that know nothing of the server's threads and connections."""
+def processes(pool: ProcessPoolExecutor) -> list[multiprocessing.Process]:
+    """The processes of a pool."""
+    return list((getattr(pool, "_processes", None) or {}).values())
+
+
+def memory(pool: ProcessPoolExecutor) -> int:
+    """Bytes that the processes of a pool hold in memory."""
+    total = 0
+    for process in processes(pool):
+        try:
+            total += psutil.Process(process.pid).memory_info().rss
+        except psutil.Error:  # it has just ended
+            continue
+    return total
+
+
+def start() -> ProcessPoolExecutor:
+    """A process that knows nothing of the server's threads and connections."""
     return ProcessPoolExecutor(
-        count,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=prepare,
-        max_tasks_per_child=TASKS_A_WORKER,
+        1, mp_context=multiprocessing.get_context("spawn"), initializer=prepare
     )
 
 

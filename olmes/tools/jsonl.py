@@ -18,6 +18,8 @@ UTF8 = "utf-8-sig"
 """UTF-8, behind a byte order mark or not: programs on Windows begin files with one."""
 READABLE = json.JSONEncoder(ensure_ascii=False)
 ESCAPED = json.JSONEncoder()
+DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else byte for byte in range(256))
+"""Translates every digit to 0: how a long number is found many times as fast as by a pattern."""
 
 
 def dumps(value: Any) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
@@ -17,16 +16,14 @@ from olmes.server.failures import passing
 from olmes.server.observe import log
 from olmes.server.pages import report_pages
 from olmes.server.pages.newest import Newest
-from olmes.server.pages.report_pages import Page, pages_version, tag_of
-from olmes.server.pages.stale import marked
+from olmes.server.pages.page_files import PageFiles
+from olmes.server.pages.report_pages import Page, pages_version
+from olmes.server.pages.stale import Behind, marked
 from olmes.server.service import Service
-from olmes.server.store.private import inner_folder
 from olmes.tools.hashing import content_hash
 
 MOST_IN_MEMORY = 48 << 20
 """Bytes of pages in memory."""
-MOST_ON_DISK = 5000
-"""Pages on disk."""
 MOST_WAITING = 2000
 """Runs whose pages are made before somebody asks."""
 BELIEVED = 1.0
@@ -34,6 +31,8 @@ BELIEVED = 1.0
 
 TRIES = 5
 """Times that the page of a run is tried before somebody asks."""
+SHOWN_MARGIN = 3
+"""Decimals of a margin that a page shows: a tenth of a percentage point."""
 THREADS = 4
 """Threads that look for pages, so that these do not queue behind the API's questions."""
 
@@ -43,13 +42,15 @@ class PageCache:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.folder = inner_folder(inner_folder(service.settings.work_folder / "pages") / "cache")
+        self.files = PageFiles(service.settings.work_folder / "pages")
         self.memory: OrderedDict[str, Page] = OrderedDict()
         self.size = 0
         self.making: dict[str, asyncio.Task[Any]] = {}
         self.asked = (0.0, -1)
         self.changes = 0
         self.limiter = CapacityLimiter(THREADS)
+        self.long = asyncio.Lock()
+        """Held for what takes long, which one worker does at a time."""
         self.arrived: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         service.on_run.append(self.note)
         self.hashes: dict[str, tuple[str, bool, int]] = {}
@@ -64,7 +65,8 @@ class PageCache:
         """
         run = await self.arrived.get()
         try:
-            await self.run(run)
+            async with self.long:
+                await self.run(run)
         except Exception as error:
             self.tries[run] = tries = self.tries.get(run, 0) + 1
             if passing(error) and tries < TRIES:
@@ -125,62 +127,95 @@ class PageCache:
             )
         return self.hashes[run]
 
-    async def run(self, run: str) -> Page:
-        """The page of a run."""
+    async def run(self, run: str, who: str = "") -> Page:
+        """The page of a run.
+
+        Args:
+            run: its name.
+            who: asks, as for `Turns.turn`.
+        """
         key = content_hash(["run", run, *await self.hash_of(run), pages_version()])
-        return await self.kept(
-            key, lambda: self.work(report_pages.run_page, self.service.settings, run)
+        work = partial(report_pages.run_page, self.service.settings, run)
+        return await self.kept(key, lambda: self.service.rendering.run_for(who, work))
+
+    async def comparison(
+        self, a: str, b: str, margin: float, *, force: bool, who: str = ""
+    ) -> Page:
+        """The page of a comparison; as many margins have one as the page can show."""
+        return await self._compared(
+            report_pages.comparison_page, (a, b), round(margin, SHOWN_MARGIN), force=force, who=who
         )
 
-    async def comparison(self, a: str, b: str, margin: float, *, force: bool) -> Page:
-        """The page of a comparison."""
-        key = await self.comparison_key("page", a, b, margin, force)
+    async def comparison_numbers(
+        self, a: str, b: str, margin: float, *, force: bool, who: str = ""
+    ) -> Page:
+        """A comparison for the API."""
+        return await self._compared(
+            report_pages.comparison_answer, (a, b), margin, force=force, who=who
+        )
+
+    async def _compared(
+        self,
+        make: Callable[..., Page],
+        runs: tuple[str, str],
+        margin: float,
+        *,
+        force: bool,
+        who: str,
+    ) -> Page:
+        hashes = [await self.hash_of(run) for run in runs]
+        key = content_hash(
+            ["compare", make.__name__, *runs, margin, force, *hashes, pages_version()]
+        )
+        work = partial(make, self.service.settings, runs, margin=margin, force=force)
         return await self.kept(
             key,
-            lambda: self.work(
-                report_pages.comparison_page,
-                self.service.settings,
-                (a, b),
-                margin=margin,
-                force=force,
-            ),
+            lambda: self.service.rendering.run_for(who, work),
+            on_disk=margin == round(margin, SHOWN_MARGIN),
         )
-
-    async def comparison_key(self, *parts: Any) -> str:
-        """A key over what a comparison depends on."""
-        hashes = [await self.hash_of(run) for run in parts[1:3]]
-        return content_hash(["compare", *parts, *hashes, pages_version()])
 
     async def leaderboard(self) -> Page:
         """The page of the leaderboard."""
-        page: Page = await self.newest(
-            "leaderboard", lambda: self.work(report_pages.board_page, self.service.settings)
-        )
-        return marked(page, self.boards.behind.get("leaderboard"))
+        return await self._of_all("leaderboard", report_pages.board_page)
+
+    async def leaderboard_numbers(self) -> Page:
+        """The leaderboard for the API."""
+        return await self._of_all("leaderboard.json", report_pages.board_answer)
 
     async def checkpoints(self, family: str) -> Page:
         """The page of a training."""
-        name = f"checkpoints {family}"
-        page: Page = await self.newest(
-            name, lambda: self.work(report_pages.checkpoints_page, self.service.settings, family)
-        )
-        return marked(page, self.boards.behind.get(name))
+        return await self._of_all(f"checkpoints {family}", report_pages.checkpoints_page, family)
 
-    def work(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        """Call a function in the worker that makes pages."""
-        return self.service.rendering.run(function, *args, **kwargs)
+    async def _of_all(self, name: str, make: Callable[..., Page], *args: str) -> Page:
+        """What is made of many runs: one at a time, so that a worker is left to the rest."""
 
-    async def kept(self, key: str, make: Callable[[], Awaitable[Page]]) -> Page:
+        async def made() -> Page:
+            async with self.long:
+                return await self.service.rendering.run(make, self.service.settings, *args)
+
+        page: Page = await self.newest(name, made)
+        return marked(page, self.behind(name)) if page.policy else page
+
+    def behind(self, name: str) -> Behind | None:
+        """That a board is shown though the store has changed since, where it is."""
+        return self.boards.behind.get(name)
+
+    async def kept(
+        self, key: str, make: Callable[[], Awaitable[Page]], *, on_disk: bool = True
+    ) -> Page:
         """A page by its key: from memory, from disk, or made (once, however many wait)."""
         page = self.memory.get(key)
         if page is None:
-            found = await to_thread.run_sync(self._read, key, limiter=self.limiter)
+            found = None
+            if on_disk:
+                found = await to_thread.run_sync(self.files.read, key, limiter=self.limiter)
             if found is None:
 
                 async def made() -> Page:
                     # Written by whoever makes it, not by everybody who waits for it.
                     fresh = await make()
-                    await to_thread.run_sync(self._write, key, fresh, limiter=self.limiter)
+                    if on_disk:
+                        await to_thread.run_sync(self.files.write, key, fresh, limiter=self.limiter)
                     return fresh
 
                 fresh: Page = await asyncio.shield(self._task(key, made))
@@ -221,49 +256,3 @@ class PageCache:
         while self.size > MOST_IN_MEMORY:
             _, old = self.memory.popitem(last=False)
             self.size -= len(old.body)
-
-    def _read(self, key: str) -> Page | None:
-        path = self.folder / key
-        try:
-            head, _, body = path.read_bytes().partition(b"\n")
-            facts = json.loads(head)
-            page = Page(body, str(facts["policy"]), str(facts["tag"]))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-            self._not_kept(key, error)
-            return None
-        if page.tag != tag_of(body):
-            self._not_kept(key, ValueError("it is not what was written"))
-            return None
-        with contextlib.suppress(OSError):
-            path.touch()
-        return page
-
-    def _not_kept(self, key: str, error: Exception) -> None:
-        facts = {"page": key, "why": f"{type(error).__name__}: {error}"}
-        log.warning("a kept page cannot be read and is made anew", extra={"facts": facts})
-
-    def _write(self, key: str, page: Page) -> None:
-        temporary = self.folder / f"{key}.writing"
-        head = json.dumps({"policy": page.policy, "tag": page.tag}).encode()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have emptied the store
-            temporary.write_bytes(head + b"\n" + page.body)
-            temporary.replace(self.folder / key)
-            if int(key[:2], 16) == 0:  # now and then
-                self._tidy()
-        except OSError as error:  # a full disk, say: the page is made again, and can be read now
-            log.warning("a page was not kept", extra={"facts": {"why": str(error)}})
-
-    def _tidy(self) -> None:
-        found = sorted(self.folder.iterdir(), key=modified)
-        for path in found[: max(0, len(found) - MOST_ON_DISK)]:
-            path.unlink(missing_ok=True)
-
-
-def modified(path: Path) -> float:
-    """When a file was last used; 0 if it is gone."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_mtime
-    return 0.0

@@ -6,14 +6,16 @@ moves from the page into the answer's header and allows these two files and this
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import html
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import TemplateError
@@ -29,6 +31,7 @@ from olmes.server.store.store import RunFilter
 from olmes.server.store.stored_records import StoredRecords
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import sha256
+from olmes.tools.jsonl import compact_json
 from olmes.types import JsonObject
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">\n?')
@@ -48,9 +51,9 @@ class Page:
     """A page, ready to be sent."""
 
     body: bytes
-    """HTML, gzipped."""
+    """HTML, or JSON for the API; gzipped."""
     policy: str
-    """Its content security policy."""
+    """Its content security policy; '' for that of every answer that is no page."""
     tag: str
     """Its ETag."""
 
@@ -59,6 +62,12 @@ class Page:
 def stored_records(settings: Settings) -> StoredRecords:
     """The stored records, for as long as the process lives."""
     return StoredRecords(settings)
+
+
+def ready() -> None:
+    """Import what a worker needs, before somebody waits for it."""
+    import olmes.reports.comparison_page
+    import olmes.reports.run_page  # noqa: F401
 
 
 @functools.cache
@@ -130,14 +139,25 @@ def render(write: Callable[[Path], object], folder: Path, depth: int, current: s
         current: as for `served`.
     """
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".page-", suffix=".html") as file:
-        try:
+        with readable():
             write(Path(file.name))
-        except (TemplateError, LookupError, TypeError, ValueError, AttributeError) as error:
-            # Of another olmes, say; it must not look as if the server were broken.
-            why = f"{type(error).__name__}: {error}"
-            raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
         # The writer replaces the file: read it by its name.
         return served(Path(file.name).read_text("utf-8"), depth, current)
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """What is not in order with a record is said of the record.
+
+    Raises:
+        RefusedError: it lacks what a page shows.
+    """
+    try:
+        yield
+    except (TemplateError, LookupError, TypeError, ValueError, AttributeError) as error:
+        # Of another olmes, say; it must not look as if the server were broken.
+        why = f"{type(error).__name__}: {error}"
+        raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
 
 
 def run_page(settings: Settings, run: str) -> Page:
@@ -183,6 +203,17 @@ def board_numbers(settings: Settings) -> Leaderboard:
     return leaderboard(stored_records(settings).records(RunFilter()))
 
 
+def board_answer(settings: Settings) -> Page:
+    """The leaderboard for the API."""
+    return as_answer(board_numbers(settings))
+
+
+def as_answer(value: Any) -> Page:
+    """What the API answers: JSON, ready to be sent."""
+    body = gzip.compress(compact_json(value), compresslevel=5, mtime=0)
+    return Page(body, "", f'"{sha256(body)[:32]}"')
+
+
 def compare(settings: Settings, names: Sequence[str], *, margin: float, force: bool) -> Comparison:
     """Two runs compared, the second held against the first."""
     found = stored_records(settings)
@@ -197,26 +228,31 @@ def compare(settings: Settings, names: Sequence[str], *, margin: float, force: b
 def comparison_numbers(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> JsonObject:
-    """A comparison for the API: without places on the server's disk."""
+    """A comparison as numbers: without places on the server's disk."""
     found: JsonObject = as_json(compare(settings, names, margin=margin, force=force))
     for run in found["runs"]:
         del run["folder"]
     return found
 
 
+def comparison_answer(
+    settings: Settings, names: Sequence[str], *, margin: float, force: bool
+) -> Page:
+    """A comparison for the API."""
+    return as_answer(comparison_numbers(settings, names, margin=margin, force=force))
+
+
 def comparison_page(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> Page:
     """The page of a comparison."""
-    from olmes.reports.comparison_page import write_comparison_page
+    from olmes.reports.comparison_page import comparison_html
 
     comparison = compare(settings, names, margin=margin, force=force)
-    return render(
-        lambda output: write_comparison_page(comparison, output),
-        stored_records(settings).folder,
-        depth=0,
-        current="runs.html",
-    )
+    with readable():
+        # Not by way of the disk, which may be busy with uploads.
+        text = comparison_html(comparison, stored_records(settings).folder / "compare.html")
+    return served(text, depth=0, current="runs.html")
 
 
 def checkpoints_page(settings: Settings, family: str) -> Page:

@@ -16,47 +16,35 @@ from olmes.client.types import (
     LedgerLines,
 )
 from olmes.server.json_response import JsonRoute
-from olmes.server.pages import report_pages
-from olmes.server.pages.stale import say_so
+from olmes.server.routes.page_answers import page_answer, pages_of
 from olmes.server.routes.shapes import ERRORS, RunQuery
-from olmes.server.service import service_of
+from olmes.server.service import caller_key, service_of
 from olmes.server.store.look_counts import back_in_time
 from olmes.server.store.store import RunFilter
 from olmes.types import JsonObject
 
 router = APIRouter(prefix="/api/v1", tags=["results"], responses=ERRORS, route_class=JsonRoute)
+JSON = "application/json"
 Margin = Annotated[float, Query(ge=0, le=1, description="Half-width within which scores tie.")]
 FamilyName = Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 
 
-@router.get("/leaderboard")
-async def leaderboard(request: Request, response: Response) -> Leaderboard:
+@router.get("/leaderboard", response_model=Leaderboard)
+async def leaderboard(request: Request) -> Response:
     """Runs ranked beside runs of the same thing, with who differs beyond chance, and the others."""
-    settings = service_of(request).settings
-    pages = request.app.state.pages
-    found: Leaderboard = await pages.newest(
-        "leaderboard.json", lambda: pages.work(report_pages.board_numbers, settings)
-    )
-    say_so(response, pages.boards.behind.get("leaderboard.json"))
-    return found
+    page = await pages_of(request).leaderboard_numbers()
+    return page_answer(request, page, JSON, behind="leaderboard.json")
 
 
-@router.get("/compare")
+@router.get("/compare", response_model=JsonObject)
 async def compare(
     request: Request, a: RunQuery, b: RunQuery, margin: Margin = 0.01, force: bool = False
-) -> JsonObject:
+) -> Response:
     """Run `b`, the candidate, held against run `a`, as `olmes compare` does it."""
-    settings = service_of(request).settings
-    pages = request.app.state.pages
-    key = await pages.comparison_key("json", a, b, margin, force)
-
-    found: JsonObject = await pages.newest(
-        key,
-        lambda: pages.work(
-            report_pages.comparison_numbers, settings, (a, b), margin=margin, force=force
-        ),
+    page = await pages_of(request).comparison_numbers(
+        a, b, margin, force=force, who=caller_key(request)
     )
-    return found
+    return page_answer(request, page, JSON)
 
 
 @router.get("/checkpoints")

@@ -13,7 +13,7 @@ from olmes.client.types import Running, UnderWay
 from olmes.records.schema import LARGEST
 from olmes.server.json_response import JsonRoute
 from olmes.server.routes.shapes import ERRORS, Progress
-from olmes.server.service import caller_of, service_of
+from olmes.server.service import caller_key, caller_of, service_of
 from olmes.tools.jsonl import dumps
 
 router = APIRouter(prefix="/api/v1", tags=["live"], responses=ERRORS, route_class=JsonRoute)
@@ -55,7 +55,7 @@ async def events(
     With `Last-Event-ID` (or `since`, the same number), the runs that came since are sent first.
     """
     service = service_of(request)
-    stream = service.hub.listen()
+    stream = service.hub.listen(caller_key(request))
     missed = []
     seen = int(last_event_id) if last_event_id else since
     if seen is not None:

@@ -10,42 +10,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from olmes.server.pages import server_pages
-from olmes.server.pages.page_cache import PageCache
 from olmes.server.pages.report_pages import Page
-from olmes.server.pages.stale import Behind, say_so
 from olmes.server.refusals import RefusedError
+from olmes.server.routes.page_answers import page_answer, pages_of
 from olmes.server.routes.shapes import RunId, RunQuery, Text
-from olmes.server.service import service_of
+from olmes.server.service import caller_key, service_of
 
 router = APIRouter(include_in_schema=False)
 STATIC = {"live.js": "text/javascript", "server.css": "text/css"}
 FOLDER = Path(__file__).parent.parent / "pages/static"
-
-
-def pages_of(request: Request) -> PageCache:
-    """The pages of the server that is asked."""
-    pages: PageCache = request.app.state.pages
-    return pages
-
-
-def answer(request: Request, page: Page, behind: Behind | None = None) -> Response:
-    """A page as an answer: unpacked for the rare client that cannot read gzip."""
-    headers = {
-        "content-security-policy": page.policy,
-        "cache-control": "no-cache",
-        "etag": page.tag,
-        "vary": "accept-encoding",
-    }
-    if page.tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    body = page.body
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        headers["content-encoding"] = "gzip"
-    else:
-        body = server_pages.unpacked(page)
-    response = Response(body, headers=headers, media_type="text/html; charset=utf-8")
-    say_so(response, behind)
-    return response
 
 
 @router.get("/")
@@ -57,14 +30,13 @@ async def start() -> Response:
 @router.get("/leaderboard.html")
 async def leaderboard(request: Request) -> Response:
     """Runs ranked, and who differs beyond chance."""
-    page = await pages_of(request).leaderboard()
-    return answer(request, page, pages_of(request).boards.behind.get("leaderboard"))
+    return page_answer(request, await pages_of(request).leaderboard(), behind="leaderboard")
 
 
 @router.get("/runs/{run}/report.html")
 async def run_page(request: Request, run: RunId) -> Response:
     """A run: its numbers and its samples."""
-    return answer(request, await pages_of(request).run(run))
+    return page_answer(request, await pages_of(request).run(run, caller_key(request)))
 
 
 @router.get("/compare.html")
@@ -76,7 +48,8 @@ async def compare(
     force: bool = False,
 ) -> Response:
     """Two runs: why they differ, and by how much."""
-    return answer(request, await pages_of(request).comparison(a, b, margin, force=force))
+    page = await pages_of(request).comparison(a, b, margin, force=force, who=caller_key(request))
+    return page_answer(request, page)
 
 
 @router.get("/checkpoints.html")
@@ -84,9 +57,9 @@ async def checkpoints(request: Request, family: Text = None) -> Response:
     """A training over its steps; without a name the list of trainings."""
     if family:
         page = await pages_of(request).checkpoints(family)
-        return answer(request, page, pages_of(request).boards.behind.get(f"checkpoints {family}"))
+        return page_answer(request, page, behind=f"checkpoints {family}")
     found = await to_thread.run_sync(service_of(request).store.families)
-    return answer(request, await to_thread.run_sync(server_pages.families_page, found))
+    return page_answer(request, await to_thread.run_sync(server_pages.families_page, found))
 
 
 @router.get("/runs.html")
@@ -105,14 +78,14 @@ async def runs(
         address = str(request.base_url).rstrip("/")
         return server_pages.runs_page(service.store, service.hub.running(), asked, after, address)
 
-    return answer(request, await to_thread.run_sync(make))
+    return page_answer(request, await to_thread.run_sync(make))
 
 
 @router.get("/ledger.html")
 async def ledger(request: Request) -> Response:
     """Every look at held-out tasks."""
     store = service_of(request).store
-    return answer(request, await to_thread.run_sync(server_pages.ledger_page, store))
+    return page_answer(request, await to_thread.run_sync(server_pages.ledger_page, store))
 
 
 @router.get("/static/{name}")

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from olmes.client.types import RunDetail, RunList, Sample, SampleList
 from olmes.records.schema import LARGEST
 from olmes.server.json_response import JsonRoute
 from olmes.server.refusals import RefusedError
+from olmes.server.routes.large_answers import LargeAnswer
+from olmes.server.routes.sample_answers import SampleAnswer
 from olmes.server.routes.shapes import ERRORS, Limit, RunId, TaskName, Text
-from olmes.server.service import caller_of, service_of, summary
-from olmes.server.store.artifacts import SampleFilter
+from olmes.server.service import caller_key, caller_of, service_of, summary
 from olmes.server.store.cursors import cursor, read_cursor
+from olmes.server.store.sample_reading import SampleFilter
 from olmes.server.store.store import RunFilter
+from olmes.tools.jsonl import compact_json
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], responses=ERRORS, route_class=JsonRoute)
-MOST_BYTES = 8 << 20
-"""Bytes of samples in one answer."""
 
 
 @router.get("/runs")
@@ -52,24 +53,38 @@ def list_runs(
     )
 
 
-@router.get("/runs/{run}")
-def one_run(request: Request, run: RunId) -> RunDetail:
+@router.get("/runs/{run}", response_model=RunDetail)
+async def one_run(request: Request, run: RunId) -> Response:
     """A run: its summary and the whole record."""
-    store = service_of(request).store
-    row = store.run_row(run)
-    numbers = store.primaries([row.seq])[row.seq]
-    return RunDetail(run=summary(row, numbers), record=json.loads(store.run_text(run)))
+    service = service_of(request)
+
+    def make() -> Response:
+        row = service.store.run_row(run)
+        found = summary(row, service.store.primaries([row.seq])[row.seq])
+        answer = LargeAnswer(service.settings.work_folder)
+        answer.write(b'{"run":' + compact_json(found) + b',"record":')
+        answer.write(service.store.run_text(run).encode())
+        answer.write(b"}")
+        return answer.response()
+
+    return await to_thread.run_sync(make, limiter=service.records)
 
 
 @router.get("/runs/{run}/run.json", response_class=Response)
-def run_file(request: Request, run: RunId) -> Response:
+async def run_file(request: Request, run: RunId) -> Response:
     """The record, byte for byte as it was uploaded."""
-    text = service_of(request).store.run_text(run)
-    return Response(text.encode(), media_type="application/json")
+    service = service_of(request)
+
+    def make() -> Response:
+        answer = LargeAnswer(service.settings.work_folder)
+        answer.write(service.store.run_text(run).encode())
+        return answer.response()
+
+    return await to_thread.run_sync(make, limiter=service.records)
 
 
-@router.get("/runs/{run}/tasks/{task}/samples")
-def list_samples(
+@router.get("/runs/{run}/tasks/{task}/samples", response_model=SampleList)
+async def list_samples(
     request: Request,
     run: RunId,
     task: TaskName,
@@ -80,44 +95,39 @@ def list_samples(
     doc_id: Annotated[int | None, Query(ge=-LARGEST, le=LARGEST)] = None,
     start: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
     limit: Limit = 50,
-) -> SampleList:
-    """Samples of a task, in the order of its file. Samples under seal are not served to anybody."""
-    store = service_of(request).store
-    row = store.samples_of(run, task)
-    good = store.primary_of(run, task).higher_is_better
-    wanted = SampleFilter(subtask=subtask, flag=flag, verdict=verdict, doc_id=doc_id, words=q or "")
-    found, following = store.artifacts.select(
-        row.artifact, wanted, start=start, limit=limit, good=good
-    )
-    samples: list[Sample] = []
-    size = 0
-    for at, line in found:
-        size += len(line)
-        if samples and size > MOST_BYTES:
-            return SampleList(samples=samples, next=at)
-        samples.append(Sample(place=at, row=json.loads(line)))
-    return SampleList(samples=samples, next=following)
+) -> Response:
+    """Samples of a task, in the order of its file. Samples under seal are not served to anybody.
+
+    An answer may hold fewer than `limit` and say where to go on: it ends after 8 MB, or when the
+    search took long.
+    """
+    service = service_of(request)
+
+    def ask() -> tuple[str, bool]:
+        row = service.store.samples_of(run, task)
+        return row.artifact, service.store.primary_of(run, task).higher_is_better
+
+    artifact, good = await to_thread.run_sync(ask)
+    wanted = SampleFilter(
+        subtask=subtask, flag=flag, verdict=verdict, doc_id=doc_id, words=q or "",
+        higher_is_better=good,
+    )  # fmt: skip
+    return await SampleAnswer(service, caller_key(request)).many(artifact, wanted, start, limit)
 
 
-@router.get("/runs/{run}/tasks/{task}/samples/{at}")
-def one_sample(request: Request, run: RunId, task: TaskName, at: int) -> Sample:
+@router.get("/runs/{run}/tasks/{task}/samples/{at}", response_model=Sample)
+async def one_sample(request: Request, run: RunId, task: TaskName, at: int) -> Response:
     """The sample at a place of a task's file."""
-    store = service_of(request).store
-    row = store.samples_of(run, task)
+    service = service_of(request)
+    row = await to_thread.run_sync(service.store.samples_of, run, task)
     if not 0 <= at < row.rows:
         raise RefusedError(404, f"{task} has {row.rows} samples.", "at")
-    rows, _ = store.artifacts.select(row.artifact, SampleFilter(), start=at, limit=1, good=True)
-    if not rows:  # a file under seal may have been opened before its rows were counted
-        raise RefusedError(404, f"{task} has fewer samples than its record says.", "at")
-    [(found, line)] = rows
-    return Sample(place=found, row=json.loads(line))
+    return await SampleAnswer(service, caller_key(request)).one(row.artifact, at)
 
 
 @router.delete("/runs/{run}", status_code=204)
 async def remove_run(request: Request, run: RunId) -> None:
     """Take a run out. A look at held-out tasks stays."""
-    from anyio import to_thread
-
     service = service_of(request)
     await to_thread.run_sync(service.store.remove, run, caller_of(request))
     request.app.state.pages.expire()

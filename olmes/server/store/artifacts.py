@@ -15,18 +15,18 @@ from typing import Any
 
 from olmes.records.items import mean_value
 from olmes.records.schema import ResponseRow
-from olmes.server.intake.sample_rows import checked_row, holds
+from olmes.server.intake.sample_rows import checked_row
 from olmes.server.refusals import RefusedError, utf8
 from olmes.server.store.artifact_files import ArtifactFiles
 from olmes.tools.places import MACHINE
 
 GROUP_ROWS = 1000
+PIECE = 1 << 20
+"""Bytes of rows that are unpacked at a time, about: one may have 16 MB."""
 GROUP_BYTES = 8 << 20
 """A row group is closed at either: what is unpacked to read one row."""
 UNREADABLE = (OSError, EOFError, ValueError, LookupError, RuntimeError)
 """What a damaged file ends with; pyarrow's own errors are of these."""
-MOST_SEARCHED = 20_000
-"""Rows that one request reads through; the next resumes after them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,35 +38,6 @@ class Written:
     sha256: str
     """Of the lines, ends included: of the file it was made from."""
     rows: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleFilter:
-    """Which samples are asked for."""
-
-    subtask: str | None = None
-    flag: str | None = None
-    verdict: str | None = None
-    """`right`, `partly`, `wrong` or `none`, by the primary metric."""
-    doc_id: int | None = None
-    words: str = ""
-    """In any text of the row, without regard to case."""
-
-    def takes(self, subtask: str, flags: list[str], value: float | None, good: bool) -> bool:
-        """Whether a row's columns pass."""
-        if self.subtask is not None and subtask != self.subtask:
-            return False
-        if self.flag is not None and self.flag not in flags:
-            return False
-        return self.verdict is None or verdict(value, good) == self.verdict
-
-
-def verdict(value: float | None, higher_is_better: bool) -> str:
-    """What a value between 0 and 1 says of a response."""
-    if value is None:
-        return "none"
-    good = value if higher_is_better else 1 - value
-    return "right" if good >= 1 else "wrong" if good <= 0 else "partly"
 
 
 def older_name(sha256: str, metric: str) -> str:
@@ -183,7 +154,15 @@ class Artifacts(ArtifactFiles):
         import pyarrow.parquet as pq
 
         try:
-            with self.open(artifact) as stream, pq.ParquetFile(stream) as file:
+            with (
+                self.open(artifact) as stream,
+                pq.ParquetFile(
+                    # Read as it is needed: else the reader fetches and unpacks ahead.
+                    stream,
+                    buffer_size=PIECE,
+                    pre_buffer=False,
+                ) as file,
+            ):
                 yield file
         except UNREADABLE as error:
             if isinstance(error, OSError) and error.errno in MACHINE:
@@ -199,54 +178,24 @@ class Artifacts(ArtifactFiles):
             RefusedError: the artifact is missing or damaged.
         """
         with self.parquet(artifact) as file:
-            for batch in file.iter_batches(GROUP_ROWS, columns=["line"]):
-                yield from batch.column(0).to_pylist()
-
-    def select(
-        self, artifact: str, wanted: SampleFilter, *, start: int, limit: int, good: bool
-    ) -> tuple[list[tuple[int, bytes]], int | None]:
-        """Rows from the place `start` on that pass a filter.
-
-        Returns:
-            At most `limit` places and lines, and the place to resume from, None at the end.
-
-        Raises:
-            RefusedError: the artifact is missing or damaged.
-        """
-        found: list[tuple[int, bytes]] = []
-        words = wanted.words.lower()
-        searched = first = 0
-        with self.parquet(artifact) as file:
             for group in range(file.num_row_groups):
-                count = file.metadata.row_group(group).num_rows
-                if first + count <= start:
-                    first += count
-                    continue
-                light = file.read_row_group(group, columns=list(LIGHT)).to_pydict()
-                places = [
-                    place
-                    for place in range(max(0, start - first), count)
-                    if wanted.takes(
-                        light["subtask"][place], light["flags"][place], light["value"][place], good
-                    )
-                    and wanted.doc_id in (None, light["doc_id"][place])
-                ]
-                if places:
-                    texts = file.read_row_group(group, columns=["line"]).column(0)
-                    for place in places:
-                        line = texts[place].as_py()
-                        searched += 1
-                        if not words or holds(checked_row(line, "row"), words):
-                            found.append((first + place, line))
-                        if len(found) == limit or searched == MOST_SEARCHED:
-                            after = first + place + 1
-                            return found, after if after < file.metadata.num_rows else None
-                first += count
-        return found, None
+                yield from lines_of_group(file, group)
 
 
-LIGHT = ("doc_id", "subtask", "value", "flags")
 FIELDS = ("line", "doc_id", "subtask", "repeat", "value", "flags")
+
+
+def lines_of_group(file: Any, group: int) -> Iterator[bytes]:
+    """The lines of a row group, unpacked a few at a time."""
+    facts = file.metadata.row_group(group)
+    columns = (facts.column(at) for at in range(facts.num_columns))
+    size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema == "line")
+    rows = max(1, PIECE * facts.num_rows // max(1, size))
+    # Of a Parquet file: no thread beside this one unpacks more of it meanwhile.
+    for batch in file.iter_batches(rows, row_groups=[group], columns=["line"], use_threads=False):
+        texts = batch.column(0)
+        for at in range(len(texts)):
+            yield texts[at].as_py()
 
 
 def add_row(columns: dict[str, list[Any]], line: bytes, row: ResponseRow, metric: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import json
 import os
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -25,12 +26,17 @@ from olmes.seal.ledger import Ledger
 from olmes.server.intake.sample_rows import checked_row, lines_of
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
-from olmes.server.store.artifacts import Artifacts, rejoined
+from olmes.server.store.artifacts import Artifacts
+from olmes.server.store.drawn_rows import MOST_RECORD, drawn
 from olmes.server.store.private import inner_folder
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.table_rows import TaskColumns
 from olmes.tools import jsonl
 
+DRAWN = "drawn 1"
+"""What was done to the rows that lie beside the artifacts; another number makes them anew."""
+LONG_NUMBER = b"0" * 19
+"""What may be a whole number that the fast parser loses digits of."""
 MOST_UNPACKED = 1 << 30
 """Bytes of samples files that are kept beside their artifacts."""
 
@@ -87,6 +93,19 @@ class StoredRecord(Record):
             return super().verdicts_to_compare(task)
         return iter(self.closed_verdicts(task) or ())
 
+    def samples(self, task: str) -> Iterator[ResponseRow]:
+        """The rows of a task's samples file, one a response.
+
+        Raises:
+            OlmesError: the samples are under seal.
+        """
+        path = self.opened(task)
+        for number, line in enumerate(jsonl.read_lines(path), start=1):
+            if LONG_NUMBER in line.translate(jsonl.DIGITS):
+                yield jsonl.parse_line(line, path, number)
+            else:
+                yield jsonl.parse_line_64bit(line, f"{path}, line {number}")
+
     def closed_verdicts(self, task: str) -> list[ResponseRow] | None:
         """The rows of a sealed file without their texts; None where it is not in order.
 
@@ -112,15 +131,25 @@ class StoredRecord(Record):
             return path
         mark = path.with_suffix(".from")
         known = mark.read_text("utf-8") if mark.exists() else ""
-        if not path.exists() or known != row.artifact:
-            try:
-                with jsonl.atomic_writer(path) as stream:
-                    stream.writelines(rejoined(self.artifacts.lines(row.artifact)))
-            except RefusedError:
-                # Damaged: as if they were not there, for pages of many runs.
-                path.unlink(missing_ok=True)
-                return path
-            jsonl.write_atomically(mark, row.artifact)
+        wanted = f"{row.artifact} {DRAWN}"
+        if not path.exists() or known != f"{wanted} {path.stat().st_ino}":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # By a name of its own: two workers may make the same one.
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
+                try:
+                    lines = drawn(self.artifacts.lines(row.artifact), row.rows)
+                    stream.writelines(line + b"\n" for line in lines)
+                except BaseException as error:
+                    Path(stream.name).unlink(missing_ok=True)
+                    if not isinstance(error, RefusedError):
+                        raise
+                    # Damaged: as if they were not there, for pages of many runs.
+                    path.unlink(missing_ok=True)
+                    return path
+            inode = Path(stream.name).stat().st_ino
+            Path(stream.name).replace(path)
+            # Of this file: another worker may put the one of a replaced run there in between.
+            jsonl.write_atomically(mark, f"{wanted} {inode}")
         return path
 
     def check_samples(self) -> None:
@@ -164,8 +193,17 @@ class StoredRecords:
             RefusedError: there is none of this name, or an older olmes took it that checked less.
         """
         text = self.store.run_text(run)
+        if len(text) > MOST_RECORD:
+            raise RefusedError(
+                422,
+                f"the record of {run} has {len(text):,} characters, and pages draw {MOST_RECORD:,} at "
+                f"most; read it at api/v1/runs/{run}/run.json.",
+                "run.json",
+            )
         folder = self.place(run)
-        jsonl.write_atomically(folder / "run.json", text)
+        kept = folder / "run.json"
+        if not kept.exists() or kept.read_bytes() != text.encode():
+            jsonl.write_atomically(kept, text)
         try:
             return self.stored(run_record(json.loads(text)))
         except FieldError as error:

@@ -85,7 +85,7 @@ def run(
     new = not out.exists()
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
-    cache = ResponseCache() if options.use_cache else None
+    cache = ResponseCache(packed=taken is not None) if options.use_cache else None
     meter = Meter(folder, model)
     shared = scorers or SharedPool()
     whole = False
@@ -108,6 +108,7 @@ def run(
         record = write_record(
             folder, plan, model, identity, sheets,
             judges=judges, look=taken, timing=timing, cost=meter.total(),
+            troubles=cache.said if cache else (),
         )  # fmt: skip
         if taken is not None:
             write_result(out, record)

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -45,10 +45,8 @@ class WorkerPool:
             return await self._run(partial(function, *args, **kwargs))
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self.pool is None:
-            self.pool = start(self.count)
-        pool = self.pool
-        task = asyncio.wrap_future(pool.submit(work))
+        pool, future = self.submitted(work)
+        task = asyncio.wrap_future(future)
         try:
             return await asyncio.wait_for(asyncio.shield(task), self.seconds)
         except TimeoutError:
@@ -58,6 +56,17 @@ class WorkerPool:
         except BrokenProcessPool:
             self.end(pool)
             raise RefusedError(503, "the work was interrupted; try again.") from None
+
+    def submitted(self, work: Callable[[], T]) -> tuple[ProcessPoolExecutor, Future[T]]:
+        """Give work to a pool, a new one where there is none or its processes died while idle."""
+        for _ in range(2):
+            if self.pool is None:
+                self.pool = start(self.count)
+            try:
+                return self.pool, self.pool.submit(work)
+            except BrokenProcessPool:
+                self.end(self.pool)
+        raise RefusedError(503, "worker processes die at once; try again.")
 
     def end(self, pool: ProcessPoolExecutor) -> None:
         """Kill a pool's processes; the next work starts others."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,10 +60,7 @@ class TrainLog(TrainerCallback):  # type: ignore[misc]
             return
         kept = {name: finite(value) for name, value in logs.items() if name not in SPEEDS}
         row = {"step": state.global_step, **kept}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(jsonl.dumps(row) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        jsonl.append(self.path, row)
         shown = [
             f"{n.split('/')[-1]} {row[n]:.4g}" for n in SHOWN if isinstance(row.get(n), float | int)
         ]
@@ -84,8 +79,8 @@ def scored(out: Path, store: Path) -> list[ScoreRow]:
 
     Of `scores.jsonl`, which the checkpoint hook writes (docs/checkpoints.md).
     """
-    rows = read_rows(training_folder(store, out) / "scores.jsonl")
-    return [row for row in rows if row.get("state") == "done" and row.get("step") is not None]
+    rows = jsonl.readable_rows(training_folder(store, out) / "scores.jsonl")
+    return [row for row in rows if row.get("state") == "done" and isinstance(row.get("step"), int)]
 
 
 def finite(value: LogValue) -> LogValue:
@@ -95,22 +90,10 @@ def finite(value: LogValue) -> LogValue:
 
 def read_log(path: Path) -> list[LogRow]:
     """The rows of a trainer's log."""
-    return read_rows(path)
+    return jsonl.readable_rows(path)
 
 
 def step_of(row: LogRow) -> int:
-    """The update that a row of a log is about."""
-    return int(row["step"] or 0)
-
-
-def read_rows(path: Path) -> list[Any]:
-    """The rows of a JSON lines file; a last line that a killed training left torn is skipped."""
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
+    """The update that a row of a log is about; 0 where it does not say."""
+    step = row.get("step")
+    return step if isinstance(step, int) else 0

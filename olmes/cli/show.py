@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--docs", metavar="0,1,7", help="Rows of the official file.")
 @click.option("-n", "count", type=click.IntRange(min=1), help="The first N documents.")
 @click.option("--subtask", help="Only this sub-task.")
-@click.option("--model", default="smollm2", show_default=True, help="Whose template and tokens.")
+@click.option("--model", help="Whose template and tokens; without one the text is not rendered.")
 @options.data_option
 @options.set_option
 @options.reason_option
@@ -38,7 +38,7 @@ def command(
     docs: str | None,
     count: int | None,
     subtask: str | None,
-    model: str,
+    model: str | None,
     data: Path | None,
     settings: tuple[str, ...],
     reason: str,
@@ -46,7 +46,7 @@ def command(
     asking: Asking,
     as_json: bool,
 ) -> None:
-    """Print the exact requests of TASK: messages, text and token count.
+    """Print the exact requests of TASK: messages; with --model also the text and its token count.
 
     With --json one row a document: doc_id, subtask, messages, prompt, prefill, continuations,
     generation and gold. To see real items of a held-out task is a look and needs --reason.
@@ -68,15 +68,19 @@ def command(
             click.echo(jsonl.dumps(request_row(found, instance)))
         return
     check_sight(sight, out, Look(reason=reason))
-    from olmes.models.spec import load_model
+    encoder = None
+    if model:
+        from olmes.models.spec import load_model
 
-    encoder = load_model(model, asking=asking)
-    [found], notes = fitted([found], encoder, "task")
-    for note in (*notes, *encoder.notes):
-        click.echo(f"! {note}", err=True)
+        encoder = load_model(model, asking=asking)
+        [found], notes = fitted([found], encoder, "task")
+        for note in (*notes, *encoder.notes):
+            click.echo(f"! {note}", err=True)
     take_sight(sight, out, Look(reason=reason))
     for instance in instances:
         print_request(found, instance, encoder)
+    if encoder is None:
+        click.echo("! --model NAME shows the text as that model reads it, and its tokens", err=True)
 
 
 def chosen(
@@ -140,7 +144,7 @@ def print_messages(screen: Console, request: Request) -> None:
         screen.print(f"[continuation] {continuation!r}", soft_wrap=True)
 
 
-def print_request(task: Task, instance: Instance, encoder: Model) -> None:
+def print_request(task: Task, instance: Instance, encoder: Model | None) -> None:
     """One document's request for a person to read."""
     from olmes.cli.tables import console
 
@@ -149,10 +153,13 @@ def print_request(task: Task, instance: Instance, encoder: Model) -> None:
     standard = "" if task.standard else " (not the standard formulation)"
     screen.rule(f"{instance.id}{standard}", align="left")
     print_messages(screen, request)
-    encoded = encoder.encode(request)
-    screen.rule(f"text, as {encoder.name} reads it", align="left")
-    screen.print(encoded.text, soft_wrap=True)
-    screen.rule(f"{len(encoded.token_ids)} prompt tokens", align="left")
+    if encoder:
+        encoded = encoder.encode(request)
+        screen.rule(f"text, as {encoder.name} reads it", align="left")
+        screen.print(encoded.text, soft_wrap=True)
+        screen.rule(f"{len(encoded.token_ids)} prompt tokens", align="left")
+    else:
+        screen.rule("settings", align="left")
     generation = request.generation
     screen.print(
         f"max_tokens {generation.max_tokens} · temperature {generation.temperature:g} · "

@@ -154,14 +154,12 @@ def write_down(result: GateResult, candidate: Record, baseline: Record, policy_f
         "policy_hash": result.policy.hash,
         "scores": {score.name: score.outcome for score in result.scores},
     }
-    with (candidate.folder / GATES).open("a", encoding="utf-8") as stream:
-        stream.write(jsonl.dumps(line) + "\n")
+    jsonl.append(candidate.folder / GATES, line)
 
 
 def gates_of(record: Record) -> list[GateLine]:
     """The lines of a record's `gates.jsonl`, the oldest first; none where it was never gated."""
-    path = record.folder / GATES
-    return list(jsonl.read(path)) if path.is_file() else []
+    return jsonl.readable_rows(record.folder / GATES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,4 +42,7 @@ def stored_judgements(path: Path) -> Iterator[dict[str, Any]]:
     """Every judgement of a file, whichever of the two forms its rows have."""
     for row in jsonl.read(path):
         if isinstance(row, dict):
-            yield from row.get("judgements") or [row]
+            held = row.get("judgements") or [row]
+            yield from (
+                (one for one in held if isinstance(one, dict)) if isinstance(held, list) else ()
+            )

@@ -47,7 +47,8 @@ def answer_all(
     """Call `answered` once for every item, as responses come in.
 
     Each response from elsewhere than the journal is written there first, unless it failed: a failed
-    request is asked again when the run resumes.
+    request is asked again when the run resumes. A stored response that cannot be one to its request is
+    none.
 
     Raises:
         OlmesError: as `watch` does, which hears of each response of the model.
@@ -62,15 +63,15 @@ def answer_all(
     scored, generated = PendingRequests(items), PendingRequests(items)
     keys, finished = ResponseKeys(model, shared), journal.responses
     for position, item in enumerate(items):
-        if stored := finished.get(item.key):
+        request = item.request
+        if stored := finished.response(item.key, request):
             answered(position, stored, "journal")
             continue
-        request = item.request
         pending = scored if request.continuations else generated
         key = equality_key(keys, request)
         if pending.has(key):
             pending.add_duplicate(key, position)
-        elif shared and (found := shared.get(key.hex())):
+        elif shared and (found := shared.get(key.hex(), request)):
             arrived(position, found, "cache")
         else:
             pending.add(key, position)

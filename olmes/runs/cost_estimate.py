@@ -7,7 +7,6 @@ records of the store, and where there are none that is said.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +27,7 @@ from olmes.records.environment import environment
 from olmes.records.record import Record, readable_records
 from olmes.records.schema import Hardware
 from olmes.requests.items import Item
-from olmes.requests.journal import FILE_NAME
+from olmes.requests.journal import journaled_items
 from olmes.requests.plan import Plan
 from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.runs.evaluation import Evaluation
@@ -131,7 +130,7 @@ def estimate(
         run = run_name(plan, model, plan.identity(model.fingerprint, model.engine, described))
         record = out / run / "run.json"
         finished = record.exists() and Record.load(record.parent).complete
-        journaled = journal_keys(out / run)
+        journaled = journaled_items(out / run)
     items = plan.items
     missing = [at for at, item in enumerate(items) if item.key not in journaled and not finished]
     asked = equal_requests(items, missing, model) if here else {str(at): [at] for at in missing}
@@ -196,18 +195,6 @@ def weights_here(model: Model) -> bool:
         return bool(weight_files(folder))
     except OlmesError:
         return False
-
-
-def journal_keys(folder: Path) -> set[str]:
-    """Items that a run's journal has an answer to; the journal is not opened for writing."""
-    found = set()
-    try:
-        with (folder / FILE_NAME).open("rb") as stream:
-            for line in stream:
-                found.add(str(json.loads(line)["item"]))
-    except (OSError, ValueError, KeyError):  # none, or a torn last line
-        pass
-    return found
 
 
 def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:

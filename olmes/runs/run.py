@@ -92,7 +92,7 @@ def run(
     make_folder(folder)
     journal = Journal(folder, packed=taken is not None)
     sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
-    cache = ResponseCache() if options.use_cache else None
+    cache = ResponseCache(packed=taken is not None) if options.use_cache else None
     meter = Meter(folder, model)
     shared = scorers or SharedPool()
     whole = False
@@ -115,6 +115,7 @@ def run(
         record = write_record(
             folder, plan, model, identity, sheets,
             judges=judges, look=taken, timing=timing, cost=meter.total(),
+            troubles=cache.said if cache else (),
         )  # fmt: skip
         journal.close(remove=record.complete)
         whole = record.complete

@@ -53,10 +53,12 @@ def write_record(
     look: TakenLook | None,
     timing: dict[str, float],
     cost: Cost,
+    troubles: Sequence[str] = (),
 ) -> Record:
     """Write samples, then `run.json`, each at once: a record that is there is whole.
 
     Of held-out tasks the ledger has the record's hash before it is there.
+    `troubles` are what else went wrong on this machine, a sentence each, for the record's warnings.
     """
     tasks = {
         sheet.task.name: task_result(sheet.plan, write_samples(folder, sheet, look), judges, plan.k)
@@ -87,7 +89,7 @@ def write_record(
         held_out=sealed(folder, look, tasks) if look else None,
         tasks=tasks,
         not_run=dict(plan.not_run),
-        warnings=[*notes(plan, model, judges), *warnings(tasks, plan, judges)],
+        warnings=[*notes(plan, model, judges), *warnings(tasks, plan, judges), *troubles],
         environment=environment(),
         timing={name: round(seconds, 3) for name, seconds in timing.items()},
         cost=settled(cost),

@@ -148,16 +148,14 @@ class Worker:
             raise RefusedError(503, "the work was interrupted; try again.") from None
 
     def _submit(self, work: Callable[[], T]) -> tuple[ProcessPoolExecutor, asyncio.Future[T]]:
-        """Give a work to a pool; to a new one where the last one's processes died of themselves."""
-        for last in (False, True):
+        """Give work to a pool; to a new one where the last one's processes died of themselves."""
+        for _ in range(2):
             pool = self.pool = self.pool or start()
             try:
                 return pool, asyncio.wrap_future(pool.submit(work))
-            except Exception as error:  # it takes nothing any more
+            except BrokenProcessPool:
                 self.end(pool)
-                if last or not isinstance(error, BrokenProcessPool):
-                    raise
-        raise AssertionError("unreachable")
+        raise RefusedError(503, "worker processes die at once; try again.")
 
     def is_over(self) -> bool:
         """Whether the process has ended or is to be replaced: so much it holds in memory."""

@@ -27,6 +27,7 @@ STALE = 300.0
 """Seconds without a renewal after which another host's owner counts as dead."""
 UNWRITTEN = 10.0
 """Seconds that may pass between making such a file and writing into it."""
+MOST_PIDS = 1 << 31
 OWN: dict[Path, str] = {}
 """The files this process has, and what it wrote into each."""
 RENEWER = threading.Lock()
@@ -119,7 +120,9 @@ def dead(owner: Path) -> str | None:
         said = json.loads(text)
         pid, begun = int(said["pid"]), str(said["started"])
         at = str(said["host"])
-    except (ValueError, KeyError, TypeError):
+        if not 0 < pid < MOST_PIDS:
+            raise ValueError(f"{pid} is no process id")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return text if age(owner) > UNWRITTEN else None  # its maker may be about to write
     if at == host():
         return None if alive(pid) and started(pid) == begun else text

@@ -22,9 +22,11 @@ from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import Lock, locked
+from olmes.trainers.checkpoints.damage import damage_told, readable_jobs
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
 from olmes.trainers.checkpoints.results import ScoreResult, State
 
+FILE_NAME = "queue.sqlite"
 WAITING = ("queued", "running")
 MOST_DEATHS = 20
 """Processes that may die over one job before it counts as failed; a raised error is not a death."""
@@ -113,7 +115,7 @@ class Queue:
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
         """A connection; at its end what was not committed is rolled back."""
-        file = self.folder / "queue.sqlite"
+        file = self.folder / FILE_NAME
         with ExitStack() as ending:
             if self.lockless:
                 guard = file.with_name("queue.lock")
@@ -124,13 +126,14 @@ class Queue:
             )
             ending.callback(connection.close)
             connection.row_factory = sqlite3.Row
+            ending.enter_context(damage_told(file))
             yield connection
 
     def jobs(self, where: str = "1", values: tuple[str, ...] = ()) -> list[Job]:
         """The jobs that a condition holds for, in the order they were put."""
         with self.opened() as connection:
             query = f"SELECT * FROM jobs WHERE {where} ORDER BY number"  # noqa: S608 (ours)
-            return [job_of(row) for row in connection.execute(query, values)]
+            return readable_jobs(connection.execute(query, values), job_of, self.folder / FILE_NAME)
 
     def waiting(self) -> list[Job]:
         """The jobs that are not over."""

@@ -23,7 +23,6 @@ from olmes.trainers.train_log import (
     FILE,
     LogRow,
     read_log,
-    read_rows,
     scored,
     step_of,
 )
@@ -114,14 +113,13 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
         if met:
             jsonl.write(self.out / MET, met)
         alarms = self.watched.alarms(rows, planned_checkpoints(state))
-        raised = {(row["what"], row["since"]) for row in read_alarms(self.out)}
+        raised = {(row.get("what"), row.get("since")) for row in read_alarms(self.out)}
         for found in watch_rewards(read_log(self.out / FILE), alarms):
             if (found.what, found.since) in raised:
                 continue
             self.say(f"ALARM: {found}")
             row = {"step": state.global_step, "what": found.what, "since": found.since}
-            with (self.out / ALARMS).open("a", encoding="utf-8") as stream:
-                stream.write(jsonl.dumps({**row, "text": str(found)}) + "\n")
+            jsonl.append(self.out / ALARMS, {**row, "text": str(found)})
 
     def rows(self) -> list[ScoreRow]:
         """The scores of this training's own request."""
@@ -144,7 +142,7 @@ def planned_checkpoints(state: Any) -> int | None:
 
 def read_alarms(out: Path) -> list[AlarmRow]:
     """The alarms that were raised in a stage's folder."""
-    return read_rows(out / ALARMS)
+    return jsonl.readable_rows(out / ALARMS)
 
 
 def watch_rewards(log: Log, alarms: Mapping[str, Alarm]) -> list[Hacking]:

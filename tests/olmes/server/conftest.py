@@ -136,6 +136,10 @@ def postgresql(postgresql_tools: Path) -> Iterator[Callable[[], str]]:
         tool("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "olmes", f"olmes{count}")
         return f"postgresql+psycopg://olmes@127.0.0.1:{port}/olmes{count}"
 
+    # As after a power cut: nothing is ended in order.
+    database.restart = lambda: tool(  # type: ignore[attr-defined]
+        "pg_ctl", "-D", str(data), "-w", "-m", "immediate", "-l", str(folder / "log"), "restart"
+    )
     yield database
     tool("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
     shutil.rmtree(folder, ignore_errors=True)

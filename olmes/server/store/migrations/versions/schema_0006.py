@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 START = "0" * 64
 """What the first line of a ledger holds for the hash of the line before it."""

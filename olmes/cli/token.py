@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -22,17 +24,22 @@ def command() -> None:
     """
 
 
-def opened(store: str) -> Database:
+@contextlib.contextmanager
+def opened(store: str) -> Iterator[Database]:
     """The database of a store.
 
     Raises:
-        OlmesError: it cannot be opened.
+        OlmesError: it cannot be opened, read or written.
     """
     with needs_server():
         from olmes.server.store.database import Database
     database = Database(store)
     database.migrate()
-    return database
+    try:
+        with database.in_words():
+            yield database
+    finally:
+        database.close()
 
 
 @command.command("create")
@@ -49,7 +56,8 @@ def create(name: str, role: str, store: str, as_json: bool) -> None:
     from olmes.server.access.tokens import create_token
     from olmes.tools import jsonl
 
-    token = create_token(opened(store), name, role)
+    with opened(store) as database:
+        token = create_token(database, name, role)
     click.echo(jsonl.dumps({"name": name, "role": role, "token": token}) if as_json else token)
 
 
@@ -63,7 +71,8 @@ def list_(store: str, as_json: bool) -> None:
     from olmes.server.access.tokens import list_tokens
     from olmes.tools import jsonl
 
-    found = list_tokens(opened(store))
+    with opened(store) as database:
+        found = list_tokens(database)
     if as_json:
         click.echo(jsonl.dumps({"tokens": [asdict(one) for one in found]}))
         return
@@ -81,5 +90,6 @@ def revoke(name: str, store: str) -> None:
     """Make the token NAME worthless, within two seconds on a server that runs."""
     from olmes.server.access.tokens import revoke_token
 
-    revoke_token(opened(store), name)
+    with opened(store) as database:
+        revoke_token(database, name)
     click.echo(f"revoked  {name}")

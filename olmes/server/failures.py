@@ -21,6 +21,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from olmes.errors import OlmesError
 from olmes.server.observe import log
 from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
@@ -47,6 +48,10 @@ def passing(error: BaseException) -> bool:
         return error.status >= 500 or error.status in (408, 425, 429)
     if isinstance(error, DamagedStoreError):
         return True
+    if isinstance(error, OlmesError):
+        behind = error.__cause__ or error.__context__
+        missing = (FileNotFoundError, NotADirectoryError)
+        return isinstance(behind, (OSError, DBAPIError)) and not isinstance(behind, missing)
     if isinstance(error, DBAPIError):
         return not isinstance(error, OF_THE_ROWS) or error.connection_invalidated
     known = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)

@@ -22,6 +22,10 @@ from olmes.tools.sqlite_journal import choose_journal
 
 FILE_NAME = "olmes.db"
 STORE = "name another folder with --store"
+WAITED = 60
+"""Seconds for which a writer of SQLite waits for another, unless the store's URL says `?timeout=`."""
+CONNECTING = 10
+"""Seconds until a PostgreSQL that lets nobody in is taken to be away."""
 
 
 def now() -> str:
@@ -139,8 +143,22 @@ class Database:
                 with refusing_damage(self.url):
                     choose_journal(Path(self.url.database))
         try:
-            with refusing_damage(self.url):
+            with self.in_words(), refusing_damage(self.url):
                 command.upgrade(self.alembic(), revision)
+        except CommandError as error:
+            raise OlmesError(
+                f"{self.shown} was made by another olmes ({error}); update olmes."
+            ) from None
+
+    @contextlib.contextmanager
+    def in_words(self) -> Iterator[None]:
+        """For a command: what keeps the database from working is one sentence.
+
+        Raises:
+            OlmesError: it is locked or full, cannot be written, or is away.
+        """
+        try:
+            yield
         except OperationalError as error:
             if self.url.database and (code := hidden_code(error.orig)):
                 place = Path(self.url.database)
@@ -148,10 +166,6 @@ class Database:
             raise OlmesError(
                 f"{self.shown} cannot be opened ({error.orig}); check the URL, and that the database "
                 "is there."
-            ) from None
-        except CommandError as error:
-            raise OlmesError(
-                f"{self.shown} was made by another olmes ({error}); update olmes."
             ) from None
 
     def alembic(self) -> Any:
@@ -179,14 +193,16 @@ def make_engine(url: URL) -> Engine:
             return create_engine(
                 url, pool_size=8, max_overflow=8, pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
+                connect_args={} if "connect_timeout" in url.query else {"connect_timeout": CONNECTING},
             )  # fmt: skip
         except ModuleNotFoundError as error:
             raise OlmesError(
                 f"PostgreSQL needs {error.name}; install it with pip install 'olmes[postgres]'."
             ) from None
-    engine = create_engine(
-        url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=8, max_overflow=8
-    )
+    arguments: dict[str, Any] = {"check_same_thread": False}
+    if "timeout" not in url.query:
+        arguments["timeout"] = WAITED
+    engine = create_engine(url, connect_args=arguments, pool_size=8, max_overflow=8)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:  # noqa: ARG001

@@ -256,6 +256,13 @@ class Uploads:
         Raises:
             RefusedError: one is not here yet.
         """
+        if not (self.folder / upload.id).is_dir():
+            raise RefusedError(
+                409,
+                "the bytes of this upload are not at this server: several servers of one store need a "
+                "shared --work folder, or a proxy that leads a client to the same one; begin it again.",
+                "upload",
+            )
         found = {}
         for place, file in enumerate(upload.files):
             have = self.received(upload, place)

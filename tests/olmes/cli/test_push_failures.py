@@ -150,7 +150,7 @@ class OddServer(http.server.ThreadingHTTPServer):
 @pytest.fixture
 def odd() -> Iterator[OddServer]:
     server = OddServer()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.released.set()
     server.shutdown()
@@ -173,10 +173,10 @@ def recordings(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("olmes.client.sending.PATIENCE", 0.2)
-    monkeypatch.setattr("olmes.client.sending.BRIEFLY", 0.2)
-    monkeypatch.setattr("olmes.client.sending.TIMEOUT", 1.0)
-    monkeypatch.setattr("olmes.client.sending.SHORT_TIMEOUT", 1.0)
+    monkeypatch.setattr("olmes.client.sending.PATIENCE", 0.1)
+    monkeypatch.setattr("olmes.client.sending.BRIEFLY", 0.1)
+    monkeypatch.setattr("olmes.client.sending.TIMEOUT", 0.5)
+    monkeypatch.setattr("olmes.client.sending.SHORT_TIMEOUT", 0.5)
     monkeypatch.setattr("olmes.client.live.PATIENCE", 1.0)
 
 
@@ -255,7 +255,7 @@ def test_a_server_that_was_away_is_asked_briefly_and_gets_everything_at_the_end(
 ) -> None:
     assert run(tmp_path, *recordings) == 0
     folders = sorted(path.parent for path in (tmp_path / "runs").glob("*/run.json"))
-    monkeypatch.setattr("olmes.client.sending.PATIENCE", 3.0)
+    monkeypatch.setattr("olmes.client.sending.PATIENCE", 1.0)
     odd.answer = status(503)
     sender = Sender(odd.url, say=lambda _: None)
     sender.send(folders[0])
@@ -380,7 +380,7 @@ def test_a_page_that_cannot_be_written_is_said(
     assert len(list((tmp_path / "runs").glob("*/run.json"))) == 2
 
 
-@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+@pytest.mark.parametrize("closed", ["stderr", pytest.param("stdout", marks=pytest.mark.slow)])
 def test_a_closed_terminal_ends_no_sequence(
     closed: str, recordings: list[str], tmp_path: Path
 ) -> None:

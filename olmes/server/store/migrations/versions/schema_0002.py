@@ -17,6 +17,8 @@ from olmes.server.store.table_rows import slim_text
 revision = "0002"
 down_revision = "0001"
 log = logging.getLogger("olmes.server")
+ODD = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+"""What a record ends with that an older olmes took and nobody can read: the others are brought on."""
 
 runs = sa.table(
     "runs",
@@ -53,7 +55,8 @@ def fill(connection: sa.Connection, seq: int) -> None:
     ).one()
     try:
         run = run_record(json.loads(text))
-    except FieldError as error:
+        slim = slim_text(run)
+    except (FieldError, *ODD) as error:
         # It stays as it is and is shown nowhere but by itself.
         log.warning(
             "a record is not of today's schema", extra={"facts": {"run": name, "why": str(error)}}
@@ -63,7 +66,7 @@ def fill(connection: sa.Connection, seq: int) -> None:
         runs.update()
         .where(runs.c.seq == seq)
         .values(
-            slim=slim_text(run),
+            slim=slim,
             demo_data=bool(run.demo_tasks),
             unit=run.suite.unit if run.suite else "share",
             higher_is_better=run.higher_is_better,

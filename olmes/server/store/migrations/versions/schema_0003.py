@@ -15,6 +15,7 @@ from olmes.server.store.table_rows import asked_columns
 
 revision = "0003"
 down_revision = "0002"
+ODD = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
 runs = sa.table("runs", *map(sa.column, ("seq", "data", "standard", "limited", "items")))
 metrics = sa.table("metrics", *map(sa.column, ("run", "task", "items")))
@@ -39,9 +40,10 @@ def fill(connection: sa.Connection, seq: int) -> None:
     text = connection.execute(sa.select(runs.c.data).where(runs.c.seq == seq)).scalar_one()
     try:
         run = run_record(json.loads(text))
-    except FieldError:
+        columns = asked_columns(run)
+    except (FieldError, *ODD):
         return
-    connection.execute(runs.update().where(runs.c.seq == seq).values(**asked_columns(run)))
+    connection.execute(runs.update().where(runs.c.seq == seq).values(**columns))
     for task, result in run.tasks.items():
         connection.execute(
             metrics.update()

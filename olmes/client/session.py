@@ -65,6 +65,17 @@ class ServerSession(requests.Session):
             prepared.headers[HEADER] = secret
         return prepared
 
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request; once more where the server was started again since its secret was read."""
+        answer = super().send(request, **options)
+        if answer.status_code == 403:
+            secret = secret_of(request.url or "")
+            if secret and secret != request.headers.get(HEADER):
+                answer.close()
+                request.headers[HEADER] = secret
+                answer = super().send(request, **options)
+        return answer
+
     def merge_environment_settings(
         self,
         url: Any,

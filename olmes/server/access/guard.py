@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from anyio import to_thread
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +22,7 @@ from olmes.server.access.limits import RateLimit
 from olmes.server.access.pending import Pending
 from olmes.server.access.proxies import came_by_proxy
 from olmes.server.access.tokens import ROLES
+from olmes.server.observe import log
 from olmes.server.refusal_response import refusal
 from olmes.server.refusals import RefusedError
 from olmes.server.store.database import Database
@@ -160,8 +162,12 @@ class Guard:
 
     def note_failure(self, address: str) -> None:
         """Write a wrong token into the audit log; how many there can be is limited."""
-        with self.database.writing() as connection:
-            write_audit(connection, Caller("", "", address), "wrong token", "")
+        try:
+            with self.database.writing() as connection:
+                write_audit(connection, Caller("", "", address), "wrong token", "")
+        except SQLAlchemyError as error:  # a locked database, say: the refusal stands all the same
+            facts = {"address": address, "why": str(error)}
+            log.warning("a wrong token was not noted", extra={"facts": facts})
 
 
 def token_of(headers: Headers, method: str) -> str:

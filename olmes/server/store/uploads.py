@@ -125,6 +125,7 @@ class Uploads:
                 log.warning("an upload gave way", extra={"facts": {"upload": name}})
                 self.clear(name)
             (self.folder / upload.id).mkdir()
+            self.noted[upload.id] = time.monotonic()
             return upload
         raise RefusedError(409, "the same run is being uploaded by somebody else; try again.")
 

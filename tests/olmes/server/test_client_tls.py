@@ -235,6 +235,34 @@ def test_a_proxy_does_not_get_the_secret_of_this_machine_s_server(
     assert all(HEADER not in {name.lower() for name in found} for _, found in proxy.requests)
 
 
+def test_a_request_that_met_a_restart_is_sent_with_the_new_secret() -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.headers[HEADER])
+            self.rfile.read(int(self.headers["content-length"]))
+            if len(asked) == 1:
+                asked.append(write_secret(port))
+            self.send_response(204 if self.headers[HEADER] == asked[1] else 403)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    first = write_secret(port)
+    with Client(f"http://127.0.0.1:{port}", patience=0) as client:
+        client.progress("a", 1, 2)
+    assert asked == [first, asked[1], asked[1]]
+    server.shutdown()
+    server.server_close()
+
+
 @dataclass
 class Sender:
     """A server that sends everybody on to another address, and what it and that one were asked."""

@@ -103,7 +103,7 @@ class ResponseCache:
 
     Args:
         path: the file; by default the user's. It is made readable for its owner alone.
-        read_only: look up only, and make no file.
+        read_only: look up only, make no file, and leave it to the caller to say what is wrong.
         packed: whether a run under seal asks: what it finds open or puts is stored packed.
     """
 
@@ -114,7 +114,7 @@ class ResponseCache:
         """Why the cache is off; empty while it works."""
         self.passed_over = ""
         """What is said of rows that could not be read; empty while there are none."""
-        self.packed = packed
+        self.packed, self.quiet = packed, read_only
         self.newer: set[str] = set()
         """Keys of rows that a newer olmes has written."""
         self.path = path = path or cache_folder("responses.sqlite")
@@ -194,16 +194,22 @@ class ResponseCache:
             f"rows of the response cache {self.path} are damaged or of a newer olmes and are asked "
             "again; if this stays, update olmes or delete that file."
         )
-        say_once(self.passed_over)
+        self.say(self.passed_over)
 
     def switch_off(self, error: Exception) -> None:
         """Continue without a cache, and remember why."""
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         self.trouble = (
-            f"the response cache is off for this run: {self.path}: {reason}; {remedy(error)}."
+            f"the response cache is off for this run: {self.path}: {reason}; "
+            f"{remedy(error, self.path)}."
         )
-        say_once(self.trouble)
+        self.say(self.trouble)
         self.close()
+
+    def say(self, sentence: str) -> None:
+        """Say something once, unless a run's own cache will."""
+        if not self.quiet:
+            say_once(sentence)
 
     def close(self) -> None:
         """Close the file."""
@@ -258,7 +264,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
 
 
-def remedy(error: Exception) -> str:
+def remedy(error: Exception, path: Path) -> str:
     """What to do about a file that cannot be used."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     number = error.errno if isinstance(error, OSError) else 0
@@ -268,7 +274,11 @@ def remedy(error: Exception) -> str:
         first = "end the process that holds it"
     elif code == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT):
         first = "make room"
-    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or number in FORBIDDEN:
+    elif (
+        code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+        or number in FORBIDDEN
+        or (path.is_file() and not os.access(path, os.R_OK | os.W_OK))
+    ):
         first = "make it writable"
     else:
         first = "delete that file"

@@ -32,6 +32,7 @@ from olmes.requests.plan import Plan
 from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.runs.evaluation import Evaluation
 from olmes.runs.run import run_name
+from olmes.tools.notices import say_once
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -203,7 +204,10 @@ def cached_keys(asked: Mapping[str, list[int]], *, use_cache: bool) -> set[str]:
         return set()
     cache = ResponseCache(read_only=True)
     try:
-        return {key for key in asked if cache.get(key) is not None}
+        found = {key for key in asked if cache.get(key) is not None}
+        for sentence in cache.said:
+            say_once(sentence)
+        return found
     finally:
         cache.close()
 

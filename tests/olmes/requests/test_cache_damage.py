@@ -80,7 +80,8 @@ def test_a_row_that_cannot_be_read_counts_as_none(
         assert cache.get("k") is None
         assert cache.trouble == ""
         [said] = cache.said
-        assert said in capsys.readouterr().err or not read_only
+        # To say it is the run's own cache's; it is looked into before that, too.
+        assert capsys.readouterr().err == ("" if read_only else f"olmes: {said}\n")
         assert str(path) in said
         if not read_only:
             cache.put("k", Response(text="new"))
@@ -174,7 +175,7 @@ def test_a_run_goes_on_without_a_broken_cache(
     assert len(model.asked) == 12
     assert record.tasks["echo"].metrics == first.tasks["echo"].metrics
     said = [line for line in capsys.readouterr().err.splitlines() if "response cache" in line]
-    assert len(said) == len(set(said)) <= 2
+    assert len(said) == 1
     assert of_cache(record)
     for warning in of_cache(record):
         assert f"olmes: {warning}" in said

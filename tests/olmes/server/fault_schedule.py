@@ -229,7 +229,7 @@ class Faults:
 
     def kill_worker(self) -> None:
         with self.windows.fault("kill_worker"):
-            for process in children(self.running.process.pid):
+            for process in workers(self.running.process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
@@ -263,6 +263,16 @@ class Faults:
         """Seconds to years, there and, as often, back."""
         day = 86_400
         self.clock.step(self.chance.choice([0, 0, 0, -1, 30, -3600, 3600, 2 * day, -400 * day]))
+
+
+def workers(server: int) -> list[int]:
+    """Its worker processes, without the one that only tidies up behind them."""
+    found = []
+    for process in children(server):
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes():
+                found.append(process)
+    return found
 
 
 class MemoryWatch(threading.Thread):

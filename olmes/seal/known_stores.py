@@ -120,8 +120,9 @@ def looks_elsewhere(store: Path, entries: Sequence[Entry]) -> list[Entry]:
 
 def lines_of(store: Path) -> list[Entry]:
     """The lines of a store's ledger that are as they were written; none where it is gone."""
+    path = Ledger(store).path
     try:
-        lines = Ledger(store).path.read_bytes().splitlines()
+        lines = path.read_bytes().splitlines() if path.is_file() else []
     except OSError:
         return []
     return [json.loads(line) for line in lines if whole(line)]

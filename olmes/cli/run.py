@@ -150,6 +150,7 @@ def command(
         from olmes.client.session import without_password
 
         aloud(f"live at {without_password(push).rstrip('/')}/runs.html")
+        note_looks_of(push, evaluation)
     if several:
         return run_several(names, evaluation, push, as_json=as_json)
     record = evaluation.run_loaded(evaluation.load(names[0]), callback=progress_callback(push))
@@ -173,6 +174,15 @@ def evaluation_of(suite: str | None, tasks: Sequence[str], given: RunOptions) ->
     named = [registry.load_task(name) for name in tasks]
     wanted = list({task.name: task for task in (*members, *named)}.values())
     return Evaluation(wanted, chosen, given, say=aloud)
+
+
+def note_looks_of(push: str, evaluation: Evaluation) -> None:
+    """Have the looks count that a results server knows of, where this will be one."""
+    from olmes.client.looks import note_looks
+    from olmes.seal.held_out import held_out_tasks
+
+    if held_out_tasks(evaluation.tasks, evaluation.suite):
+        note_looks(push, say=lambda line: click.echo(f"! {line}", err=True))
 
 
 def run_several(

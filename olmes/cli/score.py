@@ -96,7 +96,8 @@ def command(
             f"seal: leave it out, or run `olmes run --task {task} --model replay:{file} "
             '--reason "..."` and open its samples with `olmes unseal`.'
         )
-    sealed = take_sight(sight, out, Look(reason=reason, family=family)) is not None
+    look = Look(reason=reason, family=family or family_of(file))
+    sealed = take_sight(sight, out, look) is not None
     scored = score_recorded(
         scorer, recorded, dataset, scoring_processes=scoring_processes, reader=reader, k=ks
     )
@@ -119,6 +120,19 @@ def command(
     if left := scored.counts["thought_marks"]:
         click.echo(f"olmes: {left} {MARKS_LEFT}.", err=True)
     return 1 if scored.counts["crashed"] else 0
+
+
+def family_of(file: Path) -> str:
+    """The family of the model that answered, where the file is a run's own samples; else ''."""
+    from olmes.records.record import RUN_FILE, Record
+
+    folder = file.resolve().parent.parent
+    if file.resolve().parent.name != "samples" or not (folder / RUN_FILE).is_file():
+        return ""
+    try:
+        return Record.load(folder).run.model.family or ""
+    except OlmesError:
+        return ""
 
 
 def summary(scored: Rescored, dataset: Dataset | None) -> JsonObject:

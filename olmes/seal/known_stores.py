@@ -3,8 +3,9 @@
 A ledger lies in its store, so that another `--out`, or a store that was removed, would begin at no
 look again. Each look is therefore noted in a file of the user's besides: `looks/USER.jsonl` in
 `$OLMES_CACHE` where that is set, else in the user's data folder (`$OLMES_LOOKS` names another folder
-than `looks`). What other users noted there is read too. It is a memory and no proof: where it cannot
-be written, looks are counted without it, and that is said.
+than `looks`). What other users noted there is read too, and what a results server knew when it was last
+asked (`olmes.client.looks`). It is a memory and no proof: where it cannot be written, looks are counted
+without it, and that is said.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from olmes.seal.ledger import Entry, Ledger, parsed, whole
+from olmes.seal.ledger import Entry, Ledger, hash_of, parsed, whole
 from olmes.tools.cache_folder import cache_folder
-from olmes.tools.jsonl import dumps
+from olmes.tools.jsonl import dumps, write_atomically
 from olmes.tools.locks import locked
 from olmes.tools.notices import say_once
 
@@ -73,6 +74,23 @@ def remember(store: Path, entries: Iterable[Entry]) -> None:
         )
 
 
+def keep_server_looks(url: str, entries: Iterable[Entry]) -> None:
+    """Note the looks that a results server knows, in the place of those it knew before.
+
+    Args:
+        url: its address.
+        entries: the lines of its ledgers.
+
+    Raises:
+        OSError: they cannot be noted.
+    """
+    looks = (entry for entry in real_looks(entries) if hash_of(entry) == entry["hash"])
+    lines = [dumps({**noted(Path(), entry), "store": url}) + "\n" for entry in looks]
+    path = memory_folder() / f"server-{re.sub('[^A-Za-z0-9.-]+', '-', url)[:100]}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, "".join(lines))
+
+
 def noted(store: Path, entry: Entry) -> Entry:
     """What is remembered of a look."""
     return {"store": str(store.resolve()), **{key: entry[key] for key in KEPT if key in entry}}
@@ -120,8 +138,9 @@ def looks_elsewhere(store: Path, entries: Sequence[Entry]) -> list[Entry]:
 
 def lines_of(store: Path) -> list[Entry]:
     """The lines of a store's ledger that are as they were written; none where it is gone."""
+    path = Ledger(store).path
     try:
-        lines = Ledger(store).path.read_bytes().splitlines()
+        lines = path.read_bytes().splitlines() if path.is_file() else []
     except OSError:
         return []
     return [json.loads(line) for line in lines if whole(line)]

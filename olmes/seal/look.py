@@ -99,6 +99,7 @@ def take_look(
     entries = ledger.entries()
     for entry in entries:
         if entry.get("event") == "run" and entry.get("run") == run:
+            remember(store, entries)  # it may have been killed before it was
             return taken(held, entry, ledger)
     check_all_are_there(records, entries, ledger)
     check_none_is_hidden(unreadable, entries, ledger)

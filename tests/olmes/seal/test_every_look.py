@@ -14,6 +14,7 @@ from olmes import OlmesError, evaluate
 from olmes.benchmark import registry
 from olmes.cli import olmes as group
 from olmes.seal.ledger import Ledger
+from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
 from tests.olmes.seal.exam_commands import HASH, commands, own_task, slow
 
@@ -157,6 +158,19 @@ def test_looks_without_a_model_count_for_every_model_and_scores_for_their_family
     assert told.return_value == 0
     assert "items of exam_words" in told.output
     assert "scores of recorded responses of exam_words" in told.output
+
+
+def test_a_runs_own_samples_are_scored_as_a_look_of_its_family(
+    olmes: Call, installed: EchoBench
+) -> None:
+    run = commands(installed, "exam_words")[5]
+    olmes(*run, "--reason", "final", "--family", "tulu")
+    folder = next(Path("runs").glob("*/run.json")).parent
+    unseal(folder, "to see")
+    samples = folder / "samples/exam_words.jsonl"
+    olmes("score", "--task", "exam_words", samples, "--reason", "again", "--scoring-processes", 1)
+    line = Ledger(Path("runs")).entries()[-1]
+    assert (line["event"], line["family"], line["looks_before"]) == ("score", "tulu", 2)
 
 
 @pytest.mark.parametrize("command", [0, *slow(3)])

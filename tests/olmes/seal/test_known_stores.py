@@ -57,6 +57,16 @@ def test_a_store_that_was_removed_is_counted_still(take_exam: TakeExam, tmp_path
     assert before(take_exam(tmp_path / "a")) == 3
 
 
+def test_a_look_that_was_killed_before_it_was_noted_is_noted_when_it_resumes(
+    take_exam: TakeExam, tmp_path: Path
+) -> None:
+    take_exam(tmp_path / "a")
+    own_file().unlink()
+    take_exam(tmp_path / "a")
+    shutil.rmtree(tmp_path / "a")
+    assert before(take_exam(tmp_path / "b")) == 1
+
+
 def test_looks_that_others_took_in_a_known_store_count(
     take_exam: TakeExam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,7 @@ class Service:
         try:
             new = await self.add(files, upload.hashes, caller, upload=upload)
         except RefusedError as refused:
-            if refused.status in (409, 413, 422):
+            if refused.status in (403, 409, 413, 422):
                 await to_thread.run_sync(self.uploads.drop, upload.id)
             self.numbers.uploaded.labels("refused").inc()
             raise

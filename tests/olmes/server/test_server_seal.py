@@ -188,6 +188,7 @@ def test_an_open_run_brings_no_lines_into_somebodys_ledger(
         eve._upload(manifest, list(files.values()))
     assert refused.value.status == 403
     assert closed(eve, folder.name)
+    assert not list((people.server.work / "staging").iterdir())
 
 
 @pytest.mark.slow
@@ -203,6 +204,27 @@ def test_a_folder_is_opened_by_its_own_ledger(
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert not closed(client, folder.name)
+
+
+@pytest.mark.slow
+def test_two_servers_on_one_database_open_alike(
+    people: People, launch: Callable[..., Running], take_exam: Exam, tmp_path: Path
+) -> None:
+    folder = take_exam(tmp_path / "runs", "on-two")
+    people.client("ann").push(folder)
+    other = launch(people.server.store, "--artifacts", str(people.server.work / "artifacts"))
+    ledger = forged(folder.parent, tmp_path / "eve", ("unseal", folder.name))
+    headers = {"authorization": f"Bearer {people.tokens['eve']}"}
+    answer = requests.post(
+        f"{other.url}/api/v1/ledger", data=ledger.read_bytes(), headers=headers, timeout=60
+    )
+    assert answer.status_code == 403
+    with Client(other.url, token=people.tokens["ann"]) as ann:
+        assert closed(ann, folder.name)
+        unseal(folder, "why")
+        ann.push(folder)
+        assert not closed(ann, folder.name)
+    assert not closed(people.client("reader"), folder.name)
 
 
 # --- The store itself ---------------------------------------------------------------------------

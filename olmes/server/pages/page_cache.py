@@ -16,6 +16,7 @@ from anyio import CapacityLimiter, to_thread
 from olmes.server.observe import log
 from olmes.server.pages import report_pages
 from olmes.server.pages.report_pages import Page, pages_version
+from olmes.server.pages.server_pages import ledger_page
 from olmes.server.service import Service
 from olmes.tools.hashing import content_hash
 
@@ -151,6 +152,13 @@ class PageCache:
             lambda: self.work(report_pages.checkpoints_page, self.service.settings, family),
         )
         return page
+
+    async def ledger(self) -> Page:
+        """The page of every look at held-out tasks."""
+        store = self.service.store
+        state = await to_thread.run_sync(store.ledgers.state, limiter=self.limiter)
+        key = content_hash(["ledger", *state, pages_version()])
+        return await self.kept(key, lambda: to_thread.run_sync(ledger_page, store))
 
     def work(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
         """Call a function in the worker that makes pages."""

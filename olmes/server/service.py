@@ -149,7 +149,7 @@ class Service:
             RefusedError: its chain does not hold, or it is of other people's runs.
         """
         entries = await self.intake.run(read_ledger, path)
-        named = await to_thread.run_sync(self.store.openings, entries, caller)
+        named = await to_thread.run_sync(self.store.ledgers.openings, entries, caller)
         opened: dict[tuple[int, str], str] = {}
         closed: dict[str, str] = {}
         for one in named:
@@ -159,7 +159,7 @@ class Service:
                 closed[one.run.id] = refused.message
             else:
                 opened |= {(one.seq, task): artifact for task, artifact in samples.items()}
-        await to_thread.run_sync(self.store.extend_ledger, entries, opened, closed, caller)
+        await to_thread.run_sync(self.store.ledgers.extend, entries, opened, closed, caller)
         for run, why in closed.items():
             log.warning("a run stays closed", extra={"facts": {"run": run, "why": why}})
         await self.announce_now()

@@ -18,6 +18,7 @@ from olmes.server.pages import report_pages
 from olmes.server.pages.newest import Newest
 from olmes.server.pages.page_files import PageFiles
 from olmes.server.pages.report_pages import Page, pages_version
+from olmes.server.pages.server_pages import ledger_page
 from olmes.server.pages.stale import Behind, marked
 from olmes.server.service import Service
 from olmes.tools.hashing import content_hash
@@ -185,6 +186,13 @@ class PageCache:
     async def checkpoints(self, family: str) -> Page:
         """The page of a training."""
         return await self._of_all(f"checkpoints {family}", report_pages.checkpoints_page, family)
+
+    async def ledger(self) -> Page:
+        """The page of every look at held-out tasks."""
+        store = self.service.store
+        state = await to_thread.run_sync(store.ledgers.state, limiter=self.limiter)
+        key = content_hash(["ledger", *state, pages_version()])
+        return await self.kept(key, lambda: to_thread.run_sync(ledger_page, store))
 
     async def _of_all(self, name: str, make: Callable[..., Page], *args: str) -> Page:
         """What is made of many runs: one at a time, so that a worker is left to the rest."""

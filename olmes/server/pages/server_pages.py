@@ -206,8 +206,8 @@ class ListedLook:
 
 def ledger_page(store: Store) -> Page:
     """Every look at held-out tasks, and where a ledger was continued twice."""
-    lines = store.ledger_lines()
-    before, back = store.looks.before(), back_in_time(lines)
+    lines = store.ledgers.lines()
+    before, back = store.ledgers.looks_before(), back_in_time(lines)
     shown_lines = [line for line in lines if line.entry.get("event") != "result"]
     here = store.known_runs(line.entry["run"] for line in shown_lines)
     looks = [

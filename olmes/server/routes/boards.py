@@ -90,9 +90,9 @@ def families(request: Request) -> Families:
 @router.get("/ledger")
 def ledger(request: Request) -> LedgerLines:
     """Every line of the ledgers that came with runs: who looked at held-out tasks, when and why."""
-    store = service_of(request).store
-    lines = store.ledger_lines()
-    before, back = store.looks.before(), back_in_time(lines)
+    ledgers = service_of(request).store.ledgers
+    lines = ledgers.lines()
+    before, back = ledgers.looks_before(), back_in_time(lines)
     return LedgerLines(
         entries=[line.entry for line in lines],
         known=[

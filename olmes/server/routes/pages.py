@@ -84,8 +84,7 @@ async def runs(
 @router.get("/ledger.html")
 async def ledger(request: Request) -> Response:
     """Every look at held-out tasks."""
-    store = service_of(request).store
-    return page_answer(request, await to_thread.run_sync(server_pages.ledger_page, store))
+    return page_answer(request, await pages_of(request).ledger())
 
 
 @router.get("/static/{name}")

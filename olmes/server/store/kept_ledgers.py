@@ -7,13 +7,14 @@ the line on where they part: nobody's lines keep out another's, and nothing that
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from olmes.seal.ledger import Entry
 from olmes.server.access.audit import Caller, write_audit
@@ -22,7 +23,7 @@ from olmes.server.store import schema
 from olmes.server.store.database import Database
 from olmes.server.store.ledgers import is_look
 from olmes.server.store.look_counts import looks_before
-from olmes.server.store.openings import ROWS, held_out_runs
+from olmes.server.store.openings import ROWS, Opening, held_out_runs, openings
 from olmes.tools.jsonl import dumps
 
 
@@ -150,23 +151,99 @@ def lines_in_order(connection: Connection) -> Iterator[KeptLine]:
         waiting += [(way, at > 0) for at, way in reversed(list(enumerate(ways)))]
 
 
-class LookBook:
-    """How many looks went before each look, over every ledger here.
+def count_lines(connection: Connection) -> int:
+    """How many lines the server has; they are never changed and never removed."""
+    return int(
+        connection.execute(select(func.count()).select_from(schema.ledger.table)).scalar_one()
+    )
 
-    Lines are never changed and never removed, so that how many there are says whether there are new
-    ones: they are counted when there are.
-    """
+
+@contextlib.contextmanager
+def noting_refusals(database: Database, caller: Caller) -> Iterator[None]:
+    """Write into the audit log, beside the transaction, that somebody's lines were turned away."""
+    try:
+        yield
+    except NotTheirsError as error:
+        with database.writing() as connection:
+            write_audit(connection, caller, "ledger refused", error.chain, error.message)
+        raise
+
+
+class Ledgers:
+    """Every ledger that the server has."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.known: tuple[int, Mapping[str, int]] = (0, {})
+        self.counted: tuple[int, Mapping[str, int]] = (0, {})
 
-    def before(self) -> Mapping[str, int]:
-        """By the hash of a look's line."""
+    def lines(self) -> list[KeptLine]:
+        """Every line, ledger by ledger."""
         with self.database.reading() as connection:
-            lines = connection.execute(
-                select(func.count()).select_from(schema.ledger.table)
-            ).scalar_one()
-            if lines != self.known[0]:
-                self.known = (lines, looks_before(lines_in_order(connection)))
-        return self.known[1]
+            return list(lines_in_order(connection))
+
+    def looks_before(self) -> Mapping[str, int]:
+        """By the hash of a look's line, how many went before it over every ledger here.
+
+        Counted anew when there are more lines than before.
+        """
+        with self.database.reading() as connection:
+            count = count_lines(connection)
+            if count != self.counted[0]:
+                self.counted = (count, looks_before(lines_in_order(connection)))
+        return self.counted[1]
+
+    def state(self) -> tuple[int, int]:
+        """What the page of the looks depends on: how many lines there are, and which run came last."""
+        with self.database.reading() as connection:
+            newest = connection.execute(select(func.max(schema.runs.seq))).scalar()
+            return count_lines(connection), int(newest or 0)
+
+    def openings(self, entries: Sequence[Entry], caller: Caller) -> list[Opening]:
+        """The runs still closed here that a ledger says were unsealed.
+
+        Raises:
+            RefusedError: as `openings`.
+        """
+        with self.database.reading() as connection:
+            return openings(connection, entries, caller)
+
+    def extend(
+        self,
+        entries: Sequence[Entry],
+        opened: Mapping[tuple[int, str], str],
+        closed: Mapping[str, str],
+        caller: Caller,
+    ) -> None:
+        """Add to a ledger, and let the samples be read that it says were unsealed.
+
+        Args:
+            entries: every line of the ledger.
+            opened: the artifact of the open samples by run (its `seq`) and task.
+            closed: why the others that it says were unsealed stay closed, by run.
+            caller: who brings it.
+
+        Raises:
+            RefusedError: the ledger is of other people's runs.
+        """
+        with noting_refusals(self.database, caller), self.database.publishing() as connection:
+            added = keep_ledger(connection, entries, caller, own=False)
+            runs, tasks = schema.runs, schema.tasks
+            for (seq, task), artifact in opened.items():
+                connection.execute(
+                    update(tasks.table)
+                    .where(tasks.run == seq, tasks.task == task)
+                    .values({tasks.opened: True, tasks.artifact: artifact})
+                )
+            for seq in {seq for seq, _ in opened}:
+                name = connection.execute(
+                    update(runs.table)
+                    .where(runs.seq == seq)
+                    .values({runs.opened: True})
+                    .returning(runs.id)
+                ).scalar_one()
+                write_audit(connection, caller, "run unsealed", name)
+            if added:
+                chain = entries[0]["hash"]
+                write_audit(connection, caller, "ledger extended", chain, str(len(added)))
+                for name, why in closed.items():
+                    write_audit(connection, caller, "unseal refused", name, why)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +17,6 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    update,
 )
 
 from olmes.client.types import AuditEntry, Primary
@@ -32,14 +30,8 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, sealed_name
 from olmes.server.store.database import Database, now
-from olmes.server.store.kept_ledgers import (
-    KeptLine,
-    LookBook,
-    NotTheirsError,
-    keep_ledger,
-    lines_in_order,
-)
-from olmes.server.store.openings import ROWS, Opening, openings
+from olmes.server.store.kept_ledgers import Ledgers, keep_ledger, noting_refusals
+from olmes.server.store.openings import ROWS
 from olmes.server.store.repair import put_again
 from olmes.server.store.replacement import (
     check_replacement,
@@ -88,7 +80,7 @@ class Store:
         self.settings = settings
         self.database = Database(settings.store)
         self.artifacts = Artifacts(settings.artifacts_place)
-        self.looks = LookBook(self.database)
+        self.ledgers = Ledgers(self.database)
 
     def generation(self) -> int:
         """A number that changes with every change of what readers see."""
@@ -119,7 +111,7 @@ class Store:
         Raises:
             RefusedError: another run has its name, or the ledger does not go with the one here.
         """
-        with self._noting_refusals(caller), self.database.publishing() as connection:
+        with noting_refusals(self.database, caller), self.database.publishing() as connection:
             if upload:
                 connection.execute(delete(uploads.table).where(uploads.id == upload))
             taken = taken_from(connection, source) if source else ""
@@ -181,56 +173,6 @@ class Store:
             connection.execute(delete(runs.table).where(runs.seq == seq))
             write_audit(connection, caller, "run removed", run)
 
-    def extend_ledger(
-        self,
-        entries: Sequence[Entry],
-        opened: Mapping[tuple[int, str], str],
-        closed: Mapping[str, str],
-        caller: Caller,
-    ) -> None:
-        """Add to a ledger, and let the samples be read that it says were unsealed.
-
-        Args:
-            entries: every line of the ledger.
-            opened: the artifact of the open samples by run (its `seq`) and task.
-            closed: why the others that it says were unsealed stay closed, by run.
-            caller: who brings it.
-
-        Raises:
-            RefusedError: the ledger is of other people's runs.
-        """
-        with self._noting_refusals(caller), self.database.publishing() as connection:
-            added = keep_ledger(connection, entries, caller, own=False)
-            for (seq, task), artifact in opened.items():
-                connection.execute(
-                    update(tasks.table)
-                    .where(tasks.run == seq, tasks.task == task)
-                    .values({tasks.opened: True, tasks.artifact: artifact})
-                )
-            for seq in {seq for seq, _ in opened}:
-                name = connection.execute(
-                    update(runs.table)
-                    .where(runs.seq == seq)
-                    .values({runs.opened: True})
-                    .returning(runs.id)
-                ).scalar_one()
-                write_audit(connection, caller, "run unsealed", name)
-            if added:
-                chain = entries[0]["hash"]
-                write_audit(connection, caller, "ledger extended", chain, str(len(added)))
-                for name, why in closed.items():
-                    write_audit(connection, caller, "unseal refused", name, why)
-
-    @contextlib.contextmanager
-    def _noting_refusals(self, caller: Caller) -> Iterator[None]:
-        """Write into the audit log, beside the transaction, that somebody's lines were turned away."""
-        try:
-            yield
-        except NotTheirsError as error:
-            with self.database.writing() as connection:
-                write_audit(connection, caller, "ledger refused", error.chain, error.message)
-            raise
-
     def sweep(self) -> int:
         """Remove the samples of runs that were removed or replaced; how many files they were."""
         return self.artifacts.sweep(self.artifact_names(), self.settings.limits.artifact_age)
@@ -248,15 +190,6 @@ class Store:
         with self.database.reading() as connection:
             named = set(connection.execute(select(tasks.artifact)).scalars())
             return named | {sealed_name(sha) for sha in connection.execute(sealed).scalars()}
-
-    def openings(self, entries: Sequence[Entry], caller: Caller) -> list[Opening]:
-        """The runs still closed here that a ledger says were unsealed.
-
-        Raises:
-            RefusedError: as `openings`.
-        """
-        with self.database.reading() as connection:
-            return openings(connection, entries, caller)
 
     def find_runs(
         self,
@@ -350,7 +283,7 @@ class Store:
             slim = connection.execute(select(runs.slim).where(runs.id == run)).scalar_one()
         look = json.loads(slim).get("held_out") or {}
         line = look.get("ledger", {}).get("hash", "")
-        return content_hash, opened, self.looks.before().get(line, 0)
+        return content_hash, opened, self.ledgers.looks_before().get(line, 0)
 
     def known_runs(self, names: Iterable[str]) -> set[str]:
         """Those of some names that a run here has."""
@@ -464,12 +397,7 @@ class Store:
 
     def ledger_entries(self) -> list[Entry]:
         """Every line of every ledger."""
-        return [line.entry for line in self.ledger_lines()]
-
-    def ledger_lines(self) -> list[KeptLine]:
-        """Every line of every ledger, with what the server knows of it."""
-        with self.database.reading() as connection:
-            return list(lines_in_order(connection))
+        return [line.entry for line in self.ledgers.lines()]
 
     def audit_entries(self, *, limit: int, before: int | None) -> list[AuditEntry]:
         """The audit log, newest first."""

@@ -171,7 +171,7 @@ class StoredRecord(Record):
 def with_counted_look(run: RunRecord, store: Store) -> RunRecord:
     """A run whose look, if it was one, says how many went before it over every ledger here."""
     held = run.held_out
-    if held is None or (before := store.looks.before().get(held.ledger.hash)) is None:
+    if held is None or (before := store.ledgers.looks_before().get(held.ledger.hash)) is None:
         return run
     fields = {name: getattr(held, name) for name in held.__struct_fields__}
     counted = CountedLook(**fields, known_before=before)

@@ -19,9 +19,8 @@ from olmes.server.access.audit import LOCAL, Caller
 from olmes.server.intake.run_files import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
-from olmes.server.store.kept_ledgers import KeptLine
+from olmes.server.store.backup import make_backup, restore_backup
 from olmes.server.store.ledgers import read_ledger
-from olmes.server.store.look_counts import BY_A_PERSON, COUNTED, back_in_time, looks_before
 from olmes.server.store.store import Store
 from olmes.tools.hashing import file_sha256
 
@@ -52,7 +51,7 @@ def lines_of(store: Path) -> list[Any]:
 
 
 def bring(store: Store, ledger: Path, caller: Caller) -> None:
-    store.extend_ledger(lines_of(ledger), {}, {}, caller)
+    store.ledgers.extend(lines_of(ledger), {}, {}, caller)
 
 
 def page_of(people: People) -> str:
@@ -103,10 +102,10 @@ def test_a_forged_line_that_is_there_locks_nobody_out(
     bring(opened, tmp_path / "forged", LOCAL)
     unseal(folder, "the owner's own look")
     entries = lines_of(store)
-    assert [one.why_not for one in opened.openings(entries, ANN)] == [""]
+    assert [one.why_not for one in opened.ledgers.openings(entries, ANN)] == [""]
     bring(opened, store, ANN)
     add(opened, take_exam(store, "next"))
-    kept = opened.ledger_lines()
+    kept = opened.ledgers.lines()
     assert {line["hash"] for line in lines_of(store)} <= {line.hash for line in kept}
     # The forged one stays where it was, with who brought it, and opens nothing.
     assert [(line.brought_by, line.parts) for line in kept if line.entry["event"] == "unseal"] == [
@@ -114,7 +113,7 @@ def test_a_forged_line_that_is_there_locks_nobody_out(
         ("ann", True),
     ]
     bring(opened, tmp_path / "forged", ANN)
-    assert len(opened.ledger_lines()) == len(kept)
+    assert len(opened.ledgers.lines()) == len(kept)
 
 
 def test_a_stranger_adds_no_line_and_the_chains_owner_does(
@@ -128,16 +127,34 @@ def test_a_stranger_adds_no_line_and_the_chains_owner_does(
     assert refused.value.status == 403
     bring(opened, store, ANN)
     bring(opened, store, EVE)  # nothing is new
-    assert [line.brought_by for line in opened.ledger_lines()] == ["ann"] * 3
+    assert [line.brought_by for line in opened.ledgers.lines()] == ["ann"] * 3
     # Who has a run of the ledger adds to it, though another brought its first line.
     add(opened, take_exam(store, "his"), BOB)
     Ledger(store).append("show", "", {"reason": "more items", "who": "bob@lab"})
     bring(opened, store, BOB)
-    assert opened.ledger_lines()[-1].brought_by == "bob"
+    assert opened.ledgers.lines()[-1].brought_by == "bob"
     # A ledger that nobody brought yet is whose it is who does.
     Ledger(tmp_path / "new").append("show", "", {"reason": "items"})
     bring(opened, tmp_path / "new", EVE)
-    assert len(opened.ledger_lines()) == 7
+    assert len(opened.ledgers.lines()) == 7
+
+
+def test_a_restored_store_keeps_the_seal_and_its_owners(
+    opened: Store, take_exam: Exam, tmp_path: Path
+) -> None:
+    folder = take_exam(tmp_path / "runs", "saved")
+    add(opened, folder)
+    make_backup(opened.settings, tmp_path / "backup")
+    restored = Store(Settings(store=str(tmp_path / "restored")))
+    restore_backup(restored.settings, tmp_path / "backup")
+    assert restored.ledgers.lines() == opened.ledgers.lines()
+    unseal(folder, "why")
+    entries = lines_of(folder.parent)
+    [hers] = restored.ledgers.openings(entries, EVE)
+    assert "uploaded by ann" in hers.why_not
+    for caller in (ANN, LOCAL):
+        assert [one.why_not for one in restored.ledgers.openings(entries, caller)] == [""]
+    restored.database.close()
 
 
 def test_an_order_of_lines_is_way_by_way(opened: Store, tmp_path: Path) -> None:
@@ -154,7 +171,7 @@ def test_an_order_of_lines_is_way_by_way(opened: Store, tmp_path: Path) -> None:
     write("a", "two", "3")
     for name in "abc":
         bring(opened, tmp_path / name, ANN)
-    lines = opened.ledger_lines()
+    lines = opened.ledgers.lines()
     found = "".join(line.entry["run"] for line in lines)
     assert found == "123645"
     assert [line.entry["run"] for line in lines if line.parts] == ["6", "4"]
@@ -162,98 +179,6 @@ def test_an_order_of_lines_is_way_by_way(opened: Store, tmp_path: Path) -> None:
     for place, line in enumerate(lines):
         if line.previous in by_hash:
             assert lines.index(by_hash[line.previous]) < place
-
-
-# --- Looks before ---------------------------------------------------------------------------------
-
-
-def line(
-    number: int, *, chain: str = "a", time: str = "2026-11-01T10:00:00Z", event: str = "run",
-    arrived: str = "", follows: str | None = None, **facts: Any,
-) -> KeptLine:  # fmt: skip
-    own = f"{chain}{number}"
-    previous = follows if follows is not None else f"{chain}{number - 1}" if number > 1 else ""
-    entry = {"number": number, "time": time, "event": event, "run": own, "hash": own, **facts}
-    return KeptLine(
-        entry=entry, chain=chain, hash=own, previous=previous, time=time, brought_by="ann",
-        arrived=arrived, parts=False,
-    )  # fmt: skip
-
-
-def test_looks_are_counted_over_all_ledgers_by_weights_family_and_lineage() -> None:
-    lines = [
-        line(1, chain="a", time="2026-11-01T10:00:00Z", family="sft", fingerprint="f1"),
-        line(2, chain="a", time="2026-11-04T10:00:00Z", family="sft", fingerprint="f2"),
-        line(1, chain="b", time="2026-11-02T10:00:00Z", family="sft", fingerprint="f3"),
-        line(2, chain="b", time="2026-11-03T10:00:00Z", family="renamed", fingerprint="f1"),
-        line(
-            1, chain="c", time="2026-11-05T10:00:00Z", family="dpo", fingerprint="f9",
-            lineage=[{"base": "org/base"}, {"training": "sft"}, {"training": "dpo", "step": 20}],
-        ),
-        line(
-            1, chain="d", time="2026-11-05T11:00:00Z", family="merged", fingerprint="f10",
-            lineage=[{"base": "/anywhere/dpo/checkpoint-20"}],
-        ),
-        line(2, chain="c", time="2026-11-06T10:00:00Z", family="sft", fingerprint="f4"),
-        line(3, chain="c", time="2026-11-06T11:00:00Z", family="apart", fingerprint="f5"),
-    ]  # fmt: skip
-    assert looks_before(lines) == {
-        "a1": 0, "b1": 1, "b2": 1, "a2": 2, "c1": 3, "d1": 1, "c2": 3, "c3": 0,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("event", sorted(COUNTED - set(BY_A_PERSON)))
-def test_looks_of_every_kind_count_and_other_lines_do_not(event: str) -> None:
-    lines = [
-        line(1, event=event, family="x"),
-        line(2, event="result"),
-        line(3, event="remark", family="x"),
-        line(4, family="x", sample_data=True),
-        line(5, family="x"),
-    ]
-    assert looks_before(lines) == {"a1": 0, "a4": 1, "a5": 1}
-
-
-def test_items_that_people_read_count_for_every_model() -> None:
-    lines = [
-        line(1, event="show", family="", fingerprint=""),
-        line(2, event="score", family="y", fingerprint="fy"),
-        line(1, chain="b", event="check"),
-        line(2, chain="b", family="x", fingerprint="fx"),
-    ]
-    assert looks_before(lines) == {"a1": 0, "a2": 1, "b1": 1, "b2": 2}
-
-
-def test_a_clock_that_is_set_back_hides_no_look() -> None:
-    lines = [
-        line(1, family="x", time="2026-11-05T10:00:00Z"),
-        line(2, family="x", time="2019-01-01T00:00:00Z"),
-        line(3, family="x", time="no time at all"),
-        line(4, family="x", time="2026-11-05T10:00:30Z"),
-        line(1, chain="b", family="x", time="2020-01-01T00:00:00Z"),
-        line(1, chain="c", family="x", time="2099-01-01T00:00:00Z", arrived="2026-11-04T10:00:00Z"),
-    ]
-    assert looks_before(lines) == {"b1": 0, "c1": 1, "a1": 2, "a2": 3, "a3": 4, "a4": 5}
-    assert back_in_time(lines) == {"a2", "a3"}
-
-
-def test_odd_facts_of_a_line_count_for_nothing() -> None:
-    odd: list[Any] = [None, 3, ["x"], {"x": 1}, True]
-    lines = [
-        line(n, family=value, fingerprint=value, lineage=value, sample_data=value)
-        for n, value in enumerate(odd, start=1)
-    ]
-    lines.append(line(6, family="x", lineage=[3, {"base": 4, "training": ["x"]}]))
-    assert looks_before(lines)["a6"] in (0, 1)
-
-
-def test_ten_thousand_looks_are_counted_quickly() -> None:
-    import time
-
-    lines = [line(n, family="x", fingerprint=f"f{n % 50}") for n in range(1, 10_001)]
-    start = time.process_time()
-    assert looks_before(lines)["a10000"] == 9_999
-    assert time.process_time() - start < 5
 
 
 def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(

@@ -27,7 +27,9 @@ from olmes.tools.places import FULL, hidden_code
 from olmes.types import JsonObject
 
 DEFAULT_RATES = Rates()
-NOT_JSON = "body: is not JSON in UTF-8, or is nested too deeply, or holds a number of too many digits."
+NOT_JSON = (
+    "body: is not JSON in UTF-8, or is nested too deeply, or holds a number of too many digits."
+)
 THREADS = 16
 """Requests that read the database or samples at the same time."""
 

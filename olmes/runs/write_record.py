@@ -38,6 +38,7 @@ from olmes.runs.score_sheet import MARKS_LEFT
 from olmes.seal.look import TakenLook
 from olmes.seal.sealing import sealed_files, sealed_samples
 from olmes.tools import jsonl
+from olmes.tools.visible_text import encodable
 
 
 def write_record(
@@ -66,7 +67,7 @@ def write_record(
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         olmes=program(),
         model=RecordedModel(
-            name=model.title or model.name,
+            name=encodable(model.title or model.name),
             written=model.name,
             commit=getattr(checkpoint, "commit", None) or UNSET,
             adapter=getattr(checkpoint, "named", UNSET),

@@ -41,6 +41,8 @@ class Service:
         self.numbers = ServerMetrics()
         self.background = Background(self.numbers)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
+        # What is under seal is unpacked first; a file that takes its time there holds no other run.
+        self.unpacking = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(1, seconds=PAGE_SECONDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0
@@ -84,7 +86,9 @@ class Service:
         Raises:
             RefusedError: as `take_in` and `Store.add`.
         """
-        intake = await self.intake.run(take_in, self.settings, files, hashes)
+        sealed = any(name.startswith("sealed/") for name in files)
+        workers = self.unpacking if sealed else self.intake
+        intake = await workers.run(take_in, self.settings, files, hashes)
         new = await to_thread.run_sync(
             lambda: self.store.add(
                 intake,
@@ -109,7 +113,7 @@ class Service:
             for task, sealed in one.run.sealed.items():
                 packed = sealed_name(sealed.sha256)
                 metric = one.run.tasks[task].primary
-                opened[one.seq, task] = await self.intake.run(
+                opened[one.seq, task] = await self.unpacking.run(
                     open_sealed, self.settings, packed, metric
                 )
         await to_thread.run_sync(self.store.extend_ledger, entries, opened, caller)
@@ -150,6 +154,7 @@ class Service:
     def close(self) -> None:
         """End the workers and the connections."""
         self.intake.close()
+        self.unpacking.close()
         self.rendering.close()
         self.store.database.close()
 

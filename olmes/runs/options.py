@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
 from olmes.models.options import Asking, EngineOptions
-from olmes.seal.look import Look
+from olmes.seal.look import Look, check_name
 
 Sampling = Literal["task", "model"]
 DEFAULT_MODEL = "smollm2"
@@ -66,6 +66,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.sampling not in get_args(Sampling):
             raise OlmesError(f"--sampling {self.sampling}: choose one of task, model.")
+        check_name("--name", self.name)
 
     @property
     def engine(self) -> EngineOptions:

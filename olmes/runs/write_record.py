@@ -40,6 +40,7 @@ from olmes.seal.sealing import record_result, sealed_files, sealed_samples
 from olmes.tools import jsonl
 from olmes.tools.durable_files import atomic_writer, write_atomically
 from olmes.tools.hashing import sha256
+from olmes.tools.visible_text import encodable
 
 
 def write_record(
@@ -73,7 +74,7 @@ def write_record(
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         olmes=program(),
         model=RecordedModel(
-            name=model.title or model.name,
+            name=encodable(model.title or model.name),
             written=model.name,
             commit=getattr(checkpoint, "commit", None) or UNSET,
             adapter=getattr(checkpoint, "named", UNSET),

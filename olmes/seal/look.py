@@ -25,6 +25,7 @@ from olmes.seal.counting import count_looks
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.known_stores import remember
 from olmes.seal.ledger import ANOTHER_STORE, Entry, Ledger
+from olmes.tools.visible_text import unfit_name, visible
 
 IN_A_RECIPE = (
     "; in a recipe these are `reason` and `final` of [scoring.options], and a chain has [unseen]"
@@ -46,6 +47,19 @@ class Look:
     """Said by whoever set up a hook or a watcher: this is the end of the training."""
     family: str = ""
     """Under which name looks are counted; '' for what `olmes.models.checkpoint.lineage` finds."""
+
+    def __post_init__(self) -> None:
+        check_name("--family", self.family)
+
+
+def check_name(option: str, name: str) -> None:
+    """Refuse a name that no database, and so no server, can hold; a reason may be any text.
+
+    Raises:
+        OlmesError: it is one.
+    """
+    if why := unfit_name(name):
+        raise OlmesError(f"{option} {visible(name[:80])} {why}; write another, in UTF-8.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class Service:
         self.background = Background(self.numbers)
         self.health = HealthCheck(settings.store, self.background)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
+        # What is under seal is unpacked first; a file that takes its time there holds no other run.
+        self.unpacking = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, ready=ready)
         self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
@@ -110,7 +112,9 @@ class Service:
         Raises:
             RefusedError: as `take_in` and `Store.add`.
         """
-        intake = await self.intake.run(take_in, self.settings, files, hashes)
+        sealed = any(name.startswith("sealed/") for name in files)
+        workers = self.unpacking if sealed else self.intake
+        intake = await workers.run(take_in, self.settings, files, hashes)
         new = await to_thread.run_sync(
             lambda: self.store.add(
                 intake,
@@ -179,7 +183,7 @@ class Service:
         opened = {}
         for task, sealed in one.run.sealed.items():
             packed, metric = sealed_name(sealed.sha256), one.run.tasks[task].primary
-            opened[task] = await self.intake.run(
+            opened[task] = await self.unpacking.run(
                 open_sealed, self.settings, packed, metric, rows=sealed.rows
             )
         return opened
@@ -231,7 +235,7 @@ class Service:
 
     def close(self) -> None:
         """End the workers and the connections, each whatever became of the others."""
-        for part in (self.intake, self.rendering, self.store.database, self.health):
+        for part in (self.intake, self.unpacking, self.rendering, self.store.database, self.health):
             try:
                 part.close()
             except Exception as error:

@@ -28,3 +28,17 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The same in one line, for a cell or a comment."""
     return visible(text).translate(BREAKS)
+
+
+def encodable(text: str) -> str:
+    """Text with lone surrogates (of a byte that is not UTF-8, say) escaped, so that UTF-8 has it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def unfit_name(text: str, most: int = 500) -> str:
+    """Why a text cannot be a name that databases and links hold; '' where it can."""
+    if len(text) > most:
+        return f"is longer than {most} characters"
+    if "\x00" in text or encodable(text) != text:
+        return "holds a character that no name has (NUL or a lone surrogate)"
+    return ""

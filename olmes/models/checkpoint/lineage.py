@@ -10,6 +10,7 @@ from typing import Any
 from olmes.models.base import Model
 from olmes.models.checkpoint.names import of_a_training
 from olmes.models.checkpoint.places import AdaptedCheckpoint, HubCheckpoint
+from olmes.tools.visible_text import encodable
 from olmes.types import JsonObject
 
 STEP = re.compile(
@@ -26,8 +27,13 @@ def family(model: Model) -> str:
 
     All checkpoints of one training are one family, named by the folder they are in (and what their
     names say besides the step), or by the repository whose branches they are; anything else is a
-    family of its own.
+    family of its own. Bytes of a path that are not UTF-8 are escaped in it.
     """
+    return encodable(named_by_files(model))
+
+
+def named_by_files(model: Model) -> str:
+    """`family`, as the files' names are."""
     folder = checkpoint_folder(model)
     if folder is not None:
         path = folder.resolve()

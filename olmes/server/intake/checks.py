@@ -14,6 +14,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import UNSET, Struct
 
+from olmes import __version__
 from olmes.records.aggregate import run_mean
 from olmes.records.check import FieldError, NewerSchemaError, bare, run_record
 from olmes.records.schema import (
@@ -35,6 +36,7 @@ from olmes.records.schema import (
     TaskResult,
 )
 from olmes.server.intake.fields import (
+    LONGEST_MARK,
     LONGEST_TASK,
     RUN_ID,
     SCORE,
@@ -45,8 +47,10 @@ from olmes.server.intake.fields import (
     check_words,
     refuse,
 )
+from olmes.server.refusals import RefusedError
 
 MOST_TASKS = 1000
+NUMBERS = re.compile("[0-9]{1,9}")
 OPTIONAL: dict[type[Struct], set[str]] = {
     RunRecord: {"held_out", "not_run", "cost"},
     RecordedModel: {"parts", "family", "step", "lineage"},
@@ -70,6 +74,34 @@ def checked_record(data: Any) -> RunRecord:
 
     Raises:
         RefusedError: a field is missing or not what it should be; the first one is named, dotted.
+    """
+    try:
+        return fitting_record(data)
+    except RefusedError as refused:
+        if "update the server" in refused.message or not (version := newer_version(data)):
+            raise
+        said = refused.message.removesuffix(".")
+        more = f"it was written by olmes {version}, newer than this ({__version__})"
+        raise RefusedError(
+            refused.status, f"{said}; {more}: update the server.", refused.field
+        ) from None
+
+
+def newer_version(data: Any) -> str:
+    """The version of the olmes that wrote a record, where it is newer than this one; else ''."""
+    said = data.get("olmes") if isinstance(data, dict) else None
+    version = said.get("version") if isinstance(said, dict) else None
+    if not isinstance(version, str) or len(version) > LONGEST_MARK:
+        return ""
+    written, own = (list(map(int, NUMBERS.findall(one)[:3])) for one in (version, __version__))
+    return version if written > own else ""
+
+
+def fitting_record(data: Any) -> RunRecord:
+    """`run.json` as its type, if every field is as it should be.
+
+    Raises:
+        RefusedError: as `checked_record`.
     """
     if isinstance(data, dict) and "schema" not in data:
         refuse("schema", "is missing")

@@ -15,6 +15,7 @@ from olmes.records.schema import Time
 from olmes.server.refusals import RefusedError
 from olmes.tools import json_text
 from olmes.tools.json_text import JsonTextError
+from olmes.tools.visible_text import unfit_name
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,99}$"
 """Names of tasks, metrics and suites."""
@@ -62,17 +63,8 @@ def check_words(text: str, path: str, most: int = 500) -> None:
     Raises:
         RefusedError: it does not fit.
     """
-    if why := unfit_words(text, most):
+    if why := unfit_name(text, most):
         refuse(path, why)
-
-
-def unfit_words(text: str, most: int) -> str:
-    """Why a text cannot be a name; '' where it can."""
-    if len(text) > most:
-        return f"is longer than {most} characters"
-    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        return "holds a character that no name has (NUL or a lone surrogate)"
-    return ""
 
 
 def check_mark(text: str, kind: Any, path: str) -> None:

@@ -9,8 +9,9 @@ from msgspec import Meta
 from olmes.records.check import FieldError, converted
 from olmes.records.schema import LARGEST, Asker, Count, DevScore, Sha256, Time
 from olmes.seal.ledger import Entry
-from olmes.server.intake.fields import SCORE, unfit_words, wrong_size, wrong_time
+from olmes.server.intake.fields import SCORE, wrong_size, wrong_time
 from olmes.tools import json_text
+from olmes.tools.visible_text import unfit_name
 from olmes.types import JsonObject
 
 
@@ -48,7 +49,7 @@ def check_line(entry: Entry) -> None:
     json_text.check(entry)
     line: Any = converted(entry, KnownLine)
     for name in ("event", "run"):
-        if why := unfit_words(line[name], 200):
+        if why := unfit_name(line[name], 200):
             raise FieldError(name, why)
     if why := wrong_time(line["time"]):
         raise FieldError("time", why)

@@ -75,8 +75,6 @@ def take_in(settings: Settings, files: Mapping[str, Path], hashes: Mapping[str, 
         )
     raw = files["run.json"].read_bytes()
     run = checked_record(parse_json(raw, "run.json"))
-    hold_complete(run)
-    hold_mean(run)
     check_held_out(run)
     check_files(run, files)
     entries: list[Entry] = []
@@ -94,6 +92,8 @@ def take_in(settings: Settings, files: Mapping[str, Path], hashes: Mapping[str, 
             )
         opened = unsealed_by(entries, run.id, run.held_out)
     tasks = kept_tasks(settings, run, files, opened=opened)
+    hold_complete(run)
+    hold_mean(run)
     samples = sum(task.rows for task in tasks)
     return Intake(
         content_hash=run_content_hash(hashes),

@@ -224,8 +224,9 @@ def copy_run(real_run: Path, tmp_path: Path) -> Callable[..., Path]:
         fingerprint = hashlib.sha256(name.encode()).hexdigest()
         data["model"] |= {"name": name, "fingerprint": fingerprint} | model
         task = data["tasks"]["echo"]
-        task["n"] = task["data"]["n"] = rows
+        task["n"] = task["items"] = task["data"]["n"] = rows
         task["metrics"]["exact_match"] |= {"value": right / rows, "n": rows}
+        task["metrics"]["length_match"] |= {"value": 1.0, "ci_high": 1.0, "n": rows}
         folder = tmp_path / "copies" / name
         (folder / "samples").mkdir(parents=True, exist_ok=True)
         with (folder / "samples/echo.jsonl").open("w") as stream:

@@ -46,6 +46,11 @@ FREE = {
     "engine",
 }
 """Parts whose content nobody relies on: what may stand in them is only JSON."""
+NAMES = ("name", "title", "primary", "id", "created", "fingerprint", "family", "samples", "unit")
+SURROGATES = ("\ud83d", "\udce9", "\udfff", "\ude00\ud83d")
+ODD_IDS = (".", "../", "a/", "é", " ", "-", "\u202e", "x" * 130, "a\n", "C:\\", "%2e", "\ud83d")
+INFINITE = "@infinite@"
+"""Stands for a number that JSON can write and Python's writer does not."""
 MAPS = ("tasks", "metrics", "subtasks", "counts", "tokens", "flags", "lost_by", "parts")
 OPTIONAL = {
     "reasons", "repeats", "written", "commit", "adapter", "reasoning_tokens",
@@ -63,6 +68,11 @@ def places_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+KINDS = (
+    "remove", "type", "negative", "nan", "nul", "deep", "huge", "surrogate", "odd", "infinite",
+)  # fmt: skip
+
+
 def mutate(data: dict[str, Any], chance: random.Random) -> tuple[str, str]:
     """Break one field, and say which and how."""
     while True:
@@ -71,31 +81,46 @@ def mutate(data: dict[str, Any], chance: random.Random) -> tuple[str, str]:
         for part in path[:-1]:
             parent = parent[part]
         key, old = path[-1], parent[path[-1]]
-        how = chance.choice(["remove", "type", "negative", "nan", "nul", "deep", "huge"])
+        how = chance.choice(KINDS)
         if how == "remove" and key not in OPTIONAL and key not in FREE:
             # A task, a metric or a sub-task may be left out; a field may not.
             if path[:-1] and path[-2] in MAPS:
                 continue
             del parent[key]
-        elif how == "type" and old is not None:
-            wrong = [{"x": 1}, {"value": old}, [1], [old], "words", "7", 3.5, True]
-            parent[key] = chance.choice([w for w in wrong if not isinstance(w, type(old))])
-        elif how == "negative" and type(old) is int:
-            parent[key] = -1 - abs(old)
-        elif how == "nan" and isinstance(old, float):
-            parent[key] = float("nan")
-        elif how == "nul" and key in ("name", "title", "primary", "id", "created", "fingerprint"):
-            parent[key] = f"{old}\x00"
-        elif how == "deep":
-            deep: Any = 1
-            for _ in range(100):
-                deep = [deep]
-            parent[key] = deep
-        elif how == "huge" and type(old) is int:
-            parent[key] = 10**30
+        elif choices := wrong_values(key, old, how):
+            parent[key] = chance.choice(choices)
         else:
             continue
         return ".".join(map(str, path)), how
+
+
+def wrong_values(key: str, old: Any, how: str) -> list[Any]:
+    """What a field must not be, of one kind; none where the kind does not fit the field."""
+    if how == "type" and old is not None:
+        wrong = [{"x": 1}, {"value": old}, [1], [old], "words", "7", 3.5, True]
+        return [one for one in wrong if not isinstance(one, type(old))]
+    if how == "deep":
+        deep: Any = 1
+        for _ in range(100):
+            deep = [deep]
+        return [deep]
+    if key in NAMES:
+        numbered = [f"{one}{number}" for one in ODD_IDS for number in range(100)]
+        named: dict[str, list[Any]] = {
+            "nul": [f"{old}\x00"],
+            "surrogate": [f"{old}{one}" for one in SURROGATES],
+            "odd": numbered if key == "id" else [],
+        }
+        return named.get(how, [])
+    if type(old) not in (int, float):
+        return []
+    wrong_numbers: dict[str, list[Any]] = {
+        "negative": [-1 - abs(old)] if isinstance(old, int) else [],
+        "nan": [float("nan")] if isinstance(old, float) else [],
+        "huge": [sign * 10**digits for sign in (-1, 1) for digits in (60, 400)],
+        "infinite": [INFINITE],
+    }
+    return wrong_numbers.get(how, [])
 
 
 def mutations(
@@ -111,7 +136,7 @@ def mutations(
         while text in seen:
             data = copy.deepcopy(originals[number % len(records)])
             path, how = mutate(data, chance)
-            text = json.dumps(data)
+            text = json.dumps(data).replace(f'"{INFINITE}"', "1e999")
         seen.add(text)
         target.write_text(text)
         yield files_of(record) | {"run.json": target}, path, how

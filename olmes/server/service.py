@@ -140,7 +140,7 @@ class Service:
             if row.opened:
                 metric = await to_thread.run_sync(self.store.primary_of, run, row.task)
                 packed = sealed_name(row.sha256)
-                opened[row.task] = await self.intake.run(
+                opened[row.task] = await self.unpacking.run(
                     open_sealed, self.settings, packed, metric.metric
                 )
         if opened:

@@ -51,7 +51,7 @@ class PageCache:
         self.limiter = CapacityLimiter(THREADS)
         self.arrived: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         service.on_run.append(self.note)
-        self.hashes: dict[str, tuple[str, bool, int]] = {}
+        self.hashes: dict[str, tuple[str, bool, int | None]] = {}
 
     async def warm(self) -> None:
         """Make the pages of runs that arrive before somebody asks, one at a time."""
@@ -99,7 +99,7 @@ class PageCache:
         # One that is asked for now may be of before the change.
         self.making.pop("generation", None)
 
-    async def hash_of(self, run: str) -> tuple[str, bool, int]:
+    async def hash_of(self, run: str) -> tuple[str, bool, int | None]:
         """What a run's page depends on.
 
         Raises:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from olmes.client.types import RunDetail, RunList, Sample, SampleList
 from olmes.records.schema import LARGEST
+from olmes.server.pages.look_lines import look_lines
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.shapes import ERRORS, Limit, RunId, TaskName, Text
 from olmes.server.service import caller_of, service_of, summary
@@ -57,7 +58,11 @@ def one_run(request: Request, run: RunId) -> RunDetail:
     store = service_of(request).store
     row = store.run_row(run)
     numbers = store.primaries([row.seq])[row.seq]
-    return RunDetail(run=summary(row, numbers), record=json.loads(store.run_text(run)))
+    record = json.loads(store.run_text(run))
+    look = look_lines(store, [row]).get(row.seq, "")
+    return RunDetail(
+        run=summary(row, numbers), record=record, look=look, looks_before=store.looks_before(run)
+    )
 
 
 @router.get("/runs/{run}/run.json", response_class=Response)

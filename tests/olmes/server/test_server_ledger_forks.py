@@ -205,6 +205,11 @@ def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(
     known = {one["hash"]: one for one in ann._call("GET", "/ledger")["known"]}
     assert known[own["hash"]]["looks_before"] == 1
     said = "1 look before it in all ledgers here"
+    detail = ann.run(second.name)
+    assert detail["looks_before"] == 1
+    assert said in detail["look"]
+    board = requests.get(f"{ann.url}/leaderboard.html", headers=headers, timeout=120).text
+    assert said in board
     listed = requests.get(f"{ann.url}/runs.html", headers=headers, timeout=60).text
     assert said in listed
     assert said in requests.get(place, headers=headers, timeout=120).text

@@ -191,6 +191,10 @@ class RunDetail(TypedDict):
     run: RunSummary
     record: JsonObject
     """run.json as it was uploaded; docs/record.md describes it."""
+    look: str
+    """Which look at held-out tasks it was, in words; '' for a run that is none."""
+    looks_before: int | None
+    """Looks before it over every ledger here; None for a run that is none, or without its line."""
 
 
 class Sample(TypedDict):

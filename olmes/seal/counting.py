@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from olmes.models.checkpoint.names import of_a_training
 from olmes.seal.known_stores import looks_elsewhere
 from olmes.seal.ledger import Entry
 
@@ -78,6 +79,20 @@ def looks_of(
 
 
 def trainings(lineage: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The trainings that a lineage names: their looks are looks of what was made from them."""
-    named = (step.get("training") for step in lineage if isinstance(step, Mapping))
+    """The trainings that a lineage names: their looks are looks of what was made from them.
+
+    A base without a training is not one: every model of the same base would be of one family.
+    """
+    steps = [step for step in lineage if isinstance(step, Mapping)]
+    named = {step.get("training") for step in steps}
+    named |= {training_of(step.get("base")) for step in steps}
     return {one for one in named if isinstance(one, str) and one}
+
+
+def training_of(base: object) -> str:
+    """The family of a checkpoint by its path, as its looks name it; '' for what is none."""
+    path = PurePosixPath(base) if isinstance(base, str) else None
+    found = of_a_training(path.name) if path else None
+    if path is None or found is None:
+        return ""
+    return f"{path.parent.name}-{found.of}" if found.of else path.parent.name

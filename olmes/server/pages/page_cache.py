@@ -54,7 +54,7 @@ class PageCache:
         """Held for what takes long, which one worker does at a time."""
         self.arrived: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         service.on_run.append(self.note)
-        self.hashes: dict[str, tuple[str, bool, int]] = {}
+        self.hashes: dict[str, tuple[str, bool, int | None]] = {}
         self.tries: dict[str, int] = {}
         self.boards = Newest(self.generation, self._task, service.background)
 
@@ -115,7 +115,7 @@ class PageCache:
         # One that is asked for now may be of before the change.
         self.making.pop("generation", None)
 
-    async def hash_of(self, run: str) -> tuple[str, bool, int]:
+    async def hash_of(self, run: str) -> tuple[str, bool, int | None]:
         """What a run's page depends on.
 
         Raises:

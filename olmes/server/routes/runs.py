@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from olmes.client.types import RunDetail, RunList, Sample, SampleList
 from olmes.records.schema import LARGEST
 from olmes.server.json_response import JsonRoute
+from olmes.server.pages.look_lines import look_lines
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.large_answers import LargeAnswer
 from olmes.server.routes.sample_answers import SampleAnswer
@@ -61,10 +62,14 @@ async def one_run(request: Request, run: RunId) -> Response:
     def make() -> Response:
         row = service.store.run_row(run)
         found = summary(row, service.store.primaries([row.seq])[row.seq])
+        look = {
+            "look": look_lines(service.store, [row]).get(row.seq, ""),
+            "looks_before": service.store.looks_before(run),
+        }
         answer = LargeAnswer(service.settings.work_folder)
         answer.write(b'{"run":' + compact_json(found) + b',"record":')
         answer.write(service.store.run_text(run).encode())
-        answer.write(b"}")
+        answer.write(b"," + compact_json(look)[1:])
         return answer.response()
 
     return await to_thread.run_sync(make, limiter=service.records)

@@ -56,7 +56,8 @@ class NotTheirsError(RefusedError):
         super().__init__(
             403,
             f"ledger.jsonl: line {number} is not the server's, and this ledger is of other people's "
-            "runs; push the run that the line is of, or use the token that brought them.",
+            "runs; push the run that the line is of, use the token that brought them, or ask an "
+            "admin.",
             "ledger.jsonl",
         )
         self.chain = chain

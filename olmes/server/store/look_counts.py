@@ -10,20 +10,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from olmes.models.checkpoint.names import of_a_training
+from olmes.seal.counting import BY_A_PERSON, LOOKS, trainings
 from olmes.seal.ledger import Entry
-from olmes.seal.look import LOOKS
 
 if TYPE_CHECKING:
     from olmes.server.store.kept_ledgers import KeptLine
 
-BY_A_PERSON = ("show", "check")
-"""Looks at items without a model."""
-COUNTED = frozenset((*LOOKS, *BY_A_PERSON, "score"))
-"""Events that are looks."""
 CLOCK = 60.0
 """Seconds by which a clock may be set back without a word."""
 UNKNOWN = float("-inf")
@@ -63,7 +57,7 @@ def looks_before(lines: Iterable[KeptLine]) -> dict[str, int]:
     looks = [
         (moment, place, line)
         for place, (line, moment) in enumerate(in_time(lines))
-        if line.entry.get("event") in COUNTED
+        if line.entry.get("event") in LOOKS
     ]
     counted: Counter[LookedAt] = Counter()
     kin: defaultdict[tuple[str, str], set[LookedAt]] = defaultdict(set)
@@ -114,25 +108,9 @@ def seconds(text: str) -> float:
 
 
 def ancestors(entry: Entry) -> set[str]:
-    """The families that a model descends from, by what the line says of its lineage.
-
-    A base without a training is not one: every model of the same base would be of one family.
-    """
+    """The families that a model descends from, by what the line says of its lineage."""
     lineage = entry.get("lineage")
-    found = set()
-    for step in lineage if isinstance(lineage, list) else ():
-        if isinstance(step, dict):
-            found |= {word(step, "training"), training_of(word(step, "base"))}
-    return found - {""}
-
-
-def training_of(base: str) -> str:
-    """The family of a checkpoint by its path, as its looks name it; '' for what is none."""
-    path = PurePosixPath(base)
-    named = of_a_training(path.name) if base else None
-    if named is None:
-        return ""
-    return f"{path.parent.name}-{named.of}" if named.of else path.parent.name
+    return trainings(lineage) if isinstance(lineage, list) else set()
 
 
 def word(facts: Mapping[str, Any], key: str) -> str:

@@ -265,7 +265,7 @@ class Store:
             raise no_run(run)
         return str(text)
 
-    def run_hash(self, run: str) -> tuple[str, bool, int]:
+    def run_hash(self, run: str) -> tuple[str, bool, int | None]:
         """What a run's page depends on: its content hash, whether its seal was opened, looks before.
 
         Raises:
@@ -275,15 +275,20 @@ class Store:
             row = connection.execute(
                 select(runs.content_hash, runs.opened, runs.held_out).where(runs.id == run)
             ).first()
-            if row is None:
-                raise no_run(run)
-            content_hash, opened, held_out = row
-            if not held_out:
-                return content_hash, opened, 0
-            slim = connection.execute(select(runs.slim).where(runs.id == run)).scalar_one()
-        look = json.loads(slim).get("held_out") or {}
-        line = look.get("ledger", {}).get("hash", "")
-        return content_hash, opened, self.ledgers.looks_before().get(line, 0)
+        if row is None:
+            raise no_run(run)
+        content_hash, opened, held_out = row
+        return content_hash, opened, self.looks_before(run) if held_out else None
+
+    def looks_before(self, run: str) -> int | None:
+        """How many looks went before the one that a run was, over every ledger here.
+
+        None for a run that is no look, and where the ledgers here have no line of it.
+        """
+        for one in self.slim_runs(runs.id == run, runs.held_out):
+            if held := one.run.held_out:
+                return self.ledgers.looks_before().get(held.ledger.hash)
+        return None
 
     def known_runs(self, names: Iterable[str]) -> set[str]:
         """Those of some names that a run here has."""

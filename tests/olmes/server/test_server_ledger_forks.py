@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from sqlalchemy import update
 
 from olmes.client.client import Client, files_of
 from olmes.seal.ledger import Ledger
@@ -19,6 +20,7 @@ from olmes.server.access.audit import LOCAL, Caller
 from olmes.server.intake.run_files import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
+from olmes.server.store import schema
 from olmes.server.store.backup import make_backup, restore_backup
 from olmes.server.store.ledgers import read_ledger
 from olmes.server.store.store import Store
@@ -116,18 +118,24 @@ def test_a_forged_line_that_is_there_locks_nobody_out(
     assert len(opened.ledgers.lines()) == len(kept)
 
 
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "older"])
 def test_a_stranger_adds_no_line_and_the_chains_owner_does(
-    opened: Store, take_exam: Exam, tmp_path: Path
+    opened: Store, take_exam: Exam, tmp_path: Path, noted: bool
 ) -> None:
     store = tmp_path / "runs"
     add(opened, take_exam(store, "hers"))
+    if not noted:  # who brought it, as in a store of an older olmes: by her run it is hers
+        with opened.database.publishing() as connection:
+            lines = schema.ledger
+            connection.execute(update(lines.table).values({lines.brought_by: ""}))
     Ledger(store).append("show", "", {"reason": "items", "who": "ann@lab"})
     with pytest.raises(RefusedError) as refused:
         bring(opened, store, EVE)
     assert refused.value.status == 403
     bring(opened, store, ANN)
     bring(opened, store, EVE)  # nothing is new
-    assert [line.brought_by for line in opened.ledgers.lines()] == ["ann"] * 3
+    before = "ann" if noted else ""
+    assert [line.brought_by for line in opened.ledgers.lines()] == [before, before, "ann"]
     # Who has a run of the ledger adds to it, though another brought its first line.
     add(opened, take_exam(store, "his"), BOB)
     Ledger(store).append("show", "", {"reason": "more items", "who": "bob@lab"})
@@ -197,6 +205,11 @@ def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(
     known = {one["hash"]: one for one in ann._call("GET", "/ledger")["known"]}
     assert known[own["hash"]]["looks_before"] == 1
     said = "1 look before it in all ledgers here"
+    detail = ann.run(second.name)
+    assert detail["looks_before"] == 1
+    assert said in detail["look"]
+    board = requests.get(f"{ann.url}/leaderboard.html", headers=headers, timeout=120).text
+    assert said in board
     listed = requests.get(f"{ann.url}/runs.html", headers=headers, timeout=60).text
     assert said in listed
     assert said in requests.get(place, headers=headers, timeout=120).text

@@ -47,7 +47,7 @@ def test_looks_are_counted_over_all_ledgers_by_weights_family_and_lineage() -> N
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("event", sorted(LOOKS - set(BY_A_PERSON)))
+@pytest.mark.parametrize("event", sorted(set(LOOKS) - set(BY_A_PERSON)))
 def test_looks_of_every_kind_count_and_other_lines_do_not(event: str) -> None:
     lines = [
         line(1, event=event, family="x"),

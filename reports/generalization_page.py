@@ -32,7 +32,7 @@ from olmes.reports.generalization_charts import (
 )
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
-from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS, Notice
+from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS, Notice, changed_notice
 from olmes.reports.page import render_page
 from olmes.tools import jsonl
 
@@ -103,7 +103,10 @@ def write_generalization_page(
     ]
     context = {
         "models": models,
-        "notices": _notices(data.models),
+        "notices": [
+            *(notice for record in pages.records.values() for notice in changed_notice(record)),
+            *_notices(data.models),
+        ],
         "base": models[data.base.index],
         "why_base": data.base.why,
         "pairs": [
@@ -149,9 +152,7 @@ class _Pages:
 
     def __init__(self, output: Path, folders: Mapping[str, Path]) -> None:
         self.output = output
-        self.records = {
-            run: Record.load(folder) for run, folder in folders.items() if page_link(folder, output)
-        }
+        self.records = {run: Record.load(folder) for run, folder in folders.items()}
 
     def run(self, run: str | None, fragment: str = "") -> str:
         """A link to a run's page; '' where there is no page."""
@@ -173,9 +174,7 @@ def _model(number: int, model: ReadModel, count: int, pages: _Pages) -> ModelVie
         name=model.name,
         fingerprint=model.fingerprint,
         runs=tuple((run, pages.run(run)) for run in model.runs),
-        looks=tuple(
-            (look_line(look, look.altered), date(look.time), look.reason) for look in model.looks
-        ),
+        looks=tuple((look_line(look), date(look.time), look.reason) for look in model.looks),
     )
 
 

@@ -35,8 +35,12 @@ class Notice:
 
 def record_notices(record: Record, sealed: Collection[str] = ()) -> list[Notice]:
     """As `run_notices`, and before all that its file was changed after it was written."""
-    changed = [Notice("stop", "Changed record", f"{record.altered}.")] if record.altered else []
-    return [*changed, *run_notices(record.run, sealed)]
+    return [*changed_notice(record), *run_notices(record.run, sealed)]
+
+
+def changed_notice(record: Record) -> list[Notice]:
+    """That a record's file was changed after it was written; none where it was not."""
+    return [Notice("stop", "Changed record", f"{record.altered}.")] if record.altered else []
 
 
 def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:

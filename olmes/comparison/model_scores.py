@@ -99,8 +99,6 @@ class PastLook:
     dev: DevScore | None
     reason: str
     time: str
-    altered: str = ""
-    """That its record was changed after it was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +118,7 @@ class ReadModel:
     @classmethod
     def of(cls, model: ModelScores) -> ReadModel:
         """What is said of a model."""
-        looks = [(record.run.held_out, record.altered) for record in model.unseen]
+        looks = [record.run.held_out for record in model.unseen]
         return cls(
             name=model.name,
             fingerprint=model.fingerprint,
@@ -136,9 +134,8 @@ class ReadModel:
                     dev=look.dev,
                     reason=look.reason,
                     time=look.time,
-                    altered=altered,
                 )
-                for look, altered in looks
+                for look in looks
                 if look
             ],
         )

@@ -11,7 +11,6 @@ without it, and that is said.
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -143,4 +142,4 @@ def lines_of(store: Path) -> list[Entry]:
         lines = path.read_bytes().splitlines() if path.is_file() else []
     except OSError:
         return []
-    return [json.loads(line) for line in lines if whole(line)]
+    return [entry for line in lines if whole(line) and (entry := parsed(line)) is not None]

@@ -280,7 +280,7 @@ def test_an_item_that_cannot_be_scored_says_why(
     doc = {"key": "7", "prompt": "p", "instruction_id_list": ["count:none"], "kwargs": [{}]}
     path = tmp_path / "recorded.jsonl"
     path.write_text(json.dumps({"response": "x", "doc": doc}), "utf-8")
-    said = olmes("score", "--task", "ifbench", path, status=1).stderr
+    said = olmes("score", "--task", "ifeval", path, status=1).stderr
     assert "olmes: 1 could not be scored" in said
     assert "item 7: there is no instruction 'count:none'" in said
 

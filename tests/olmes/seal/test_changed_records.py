@@ -76,7 +76,7 @@ def test_whoever_reads_an_edited_record_is_told_on_the_screen_and_on_the_page(
         assert SAID in " ".join(call(*command, "-o", page).output.split()), command
         assert "was changed after it was written" in page.read_text("utf-8"), command
     edit(a, without_look)  # so that nothing in it says any more that it was one
-    for name in ("board", "comparison"):
+    for name in ("board", "comparison"):  # the others need its samples, or its look
         assert SAID in " ".join(call(*readings[name], "-o", page).output.split()), name
         assert "was changed after it was written" in page.read_text("utf-8"), name
 

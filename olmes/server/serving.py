@@ -99,7 +99,8 @@ def serve(
     configure_log(quiet=quiet)
     bound = listener.getsockname()[1]
     remove_secret(bound)  # what a killed server left
-    secret = "" if locked else start_secret(bound, say)
+    notes: list[str] = []
+    secret = "" if locked else start_secret(bound, notes.append)
     app = create_app(settings, rates=rates, folder=folder, secret=secret, proxies=networks)
     config = uvicorn.Config(
         app,
@@ -112,7 +113,8 @@ def serve(
         h11_max_incomplete_event_size=32 << 10,
     )
     shown = f"[{host}]" if ":" in host else host
-    say(f"http://{shown}:{bound}")
+    for line in (f"http://{shown}:{bound}", *notes):
+        say(line)
     # uvicorn ends in order and then passes the signal on; an end that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:

@@ -115,7 +115,7 @@ def why_untrusted(error: BaseException, url: str) -> str:
         return (
             f"${name} names {os.environ.get(name)}, which is no CA bundle; name one, or unset it."
         )
-    if isinstance(error, requests.exceptions.ProxyError):
+    if not isinstance(error, requests.exceptions.SSLError):
         return ""
     if any(word in text.upper().replace(" ", "_") for word in NO_TLS):
         return f"{url} does not speak TLS; write http:// or the port of the proxy that does."
@@ -154,7 +154,8 @@ def without_password(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return url
+        scheme, mark, rest = url.partition("://")
+        return f"{scheme}{mark}{rest.rpartition('@')[2]}"
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

@@ -102,7 +102,8 @@ def serve(
     configure_log(quiet=quiet)
     bound = listener.getsockname()[1]
     remove_secret(bound)  # what a killed server left
-    secret = "" if locked else start_secret(bound, say)
+    notes: list[str] = []
+    secret = "" if locked else start_secret(bound, notes.append)
     # Whatever a library writes into the store is for nobody else either.
     os.umask(umask_in(settings.work_folder))
     app = create_app(settings, rates=rates, folder=folder, secret=secret, proxies=networks)
@@ -116,7 +117,8 @@ def serve(
         **limits(),
     )
     shown = f"[{host}]" if ":" in host else host
-    say(f"http://{shown}:{bound}")
+    for line in (f"http://{shown}:{bound}", *notes):
+        say(line)
     # uvicorn ends in order and then passes the signal on; an end that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:

@@ -327,6 +327,7 @@ def test_a_password_in_a_server_s_address_is_not_shown() -> None:
     assert without_password("https://ann:S3CRET@runs.example:8443/x?y") == (
         "https://runs.example:8443/x?y"
     )
+    assert without_password("http://ann:S3CRET@[runs") == "http://[runs"
     said: list[str] = []
     client = Client("http://ann:S3CRET@127.0.0.1:9", patience=0.1, say=said.append)
     with pytest.raises(OlmesError) as told:

@@ -352,3 +352,16 @@ def test_origin_and_links_are_of_the_proxy_s_name(locked: Locked) -> None:
         f"{running.url}/runs.html", headers=bearer(tokens["read"], **told), timeout=60
     ).text
     assert "https://runs.example" in page
+
+
+@pytest.mark.slow
+def test_a_secret_that_cannot_be_kept_leaves_a_server_to_look_at(
+    launch: Callable[..., Running], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    running = launch("", environment={"XDG_STATE_HOME": str(tmp_path / "file")})
+    first, second, *_ = running.log().splitlines()
+    assert first == running.url or second == running.url  # beside the log, on standard error
+    assert "read-only: " in running.log()
+    assert requests.get(f"{running.url}/runs.html", timeout=60).ok
+    assert statuses(running.url) == {403}

@@ -334,7 +334,7 @@ def test_a_board_that_cannot_be_made_says_that_it_is_stale(tmp_path: Path) -> No
             broken.append(RefusedError(422, "a record here lacks what this page shows."))
             raise broken[-1]
 
-        pages.work = fail  # type: ignore[method-assign]
+        service.rendering.run = fail  # type: ignore[assignment]
         with service.store.database.publishing():
             pass  # the store has changed
         pages.expire()
@@ -353,7 +353,7 @@ def test_a_board_that_cannot_be_made_says_that_it_is_stale(tmp_path: Path) -> No
             await pages.leaderboard()
         assert len(broken) < 5  # not with every reader
         assert list(service.background.failing) == ["leaderboard"]
-        del pages.work
+        del service.rendering.run
         pages.boards.behind["leaderboard"].again = 0.0
         await pages.boards.retry()  # no reader has asked
         assert service.background.failing == {}
@@ -380,7 +380,7 @@ def test_a_kept_page_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
             return Page(body, "policy", tag_of(body))
 
         key = "0" * 64
-        file = pages.folder / key
+        file = pages.files.folder / key
         await pages.kept(key, make)
         whole = file.read_bytes()
         spoilt = [
@@ -393,7 +393,7 @@ def test_a_kept_page_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
         ]
         for number, content in enumerate([*spoilt, b"no folder"]):
             if content == b"no folder":
-                shutil.rmtree(pages.folder)
+                shutil.rmtree(pages.files.folder)
             elif content == b"folder":
                 file.unlink()
                 file.mkdir()

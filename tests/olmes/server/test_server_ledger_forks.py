@@ -57,8 +57,8 @@ def bring(store: Store, ledger: Path, caller: Caller) -> None:
 
 
 def page_of(people: People) -> str:
-    headers = dict(people.client("reader").session.headers)
-    return requests.get(f"{people.server.url}/ledger.html", headers=headers, timeout=60).text
+    session = people.client("reader").session
+    return session.get(f"{people.server.url}/ledger.html", timeout=60).text
 
 
 def test_two_machines_that_begin_from_the_same_copy_both_push(
@@ -198,7 +198,6 @@ def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(
     second = take_exam(tmp_path / "two", "counted-b", answers="counted")
     ann.push(first)
     place = f"{ann.url}/runs/{second.name}/report.html"
-    headers = dict(ann.session.headers)
     bob.push(second)
     [own] = [entry for entry in lines_of(tmp_path / "two") if entry["event"] == "run"]
     assert own["looks_before"] == 0
@@ -208,11 +207,11 @@ def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(
     detail = ann.run(second.name)
     assert detail["looks_before"] == 1
     assert said in detail["look"]
-    board = requests.get(f"{ann.url}/leaderboard.html", headers=headers, timeout=120).text
+    board = ann.session.get(f"{ann.url}/leaderboard.html", timeout=120).text
     assert said in board
-    listed = requests.get(f"{ann.url}/runs.html", headers=headers, timeout=60).text
+    listed = ann.session.get(f"{ann.url}/runs.html", timeout=60).text
     assert said in listed
-    assert said in requests.get(place, headers=headers, timeout=120).text
+    assert said in ann.session.get(place, timeout=120).text
     assert "1 in all ledgers" in page_of(people)
     # A ledger that comes later and tells of an earlier look makes the run's page anew.
     third = tmp_path / "three"
@@ -221,7 +220,7 @@ def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(
     dated(third, "2020-01-01T00:00:00Z")
     assert people.bring("ann", third / "ledger.jsonl").status_code == 200
     assert "2 looks before it in all ledgers here" in (
-        requests.get(place, headers=headers, timeout=120).text
+        ann.session.get(place, timeout=120).text
     )
 
 

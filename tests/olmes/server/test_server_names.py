@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from olmes.client.start_secret import HEADER, secret_of
 from olmes.client.client import Client
 from olmes.server.access.guard import host_of, token_of
 from olmes.server.refusals import RefusedError
@@ -155,7 +156,9 @@ def test_an_odd_origin_is_refused(server: Running) -> None:
     body = b'{"run": "x", "done": 1, "total": 2}'
     own = b"127.0.0.1:%d" % server.port
     head = b"POST /api/v1/progress HTTP/1.1\nHost: %s\nContent-Type: application/json\n" % own
-    head += b"Content-Length: %d\n" % len(body)
+    head += b"Content-Length: %d\n%s: %s\n" % (
+        len(body), HEADER.encode(), secret_of(server.url).encode()
+    )  # fmt: skip
     for origin in ORIGINS:
         assert status_of(server.port, head + b"Origin: %s\n" % origin, body) in (400, 403), origin
     both = b"Origin: http://%s\nOrigin: http://evil.example\n" % own

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from olmes import evaluate
+from olmes.client.session import ServerSession
 from olmes.client.client import AnswerError, Client, files_of
 from olmes.server.intake.checks import checked_record
 from olmes.server.intake.fields import parse_json
@@ -171,7 +172,7 @@ def test_numbers_of_a_query_or_a_report_are_refused_with_their_name(
     for field in ("done", "total"):
         for number in ("1e999", "9" * 400, "9" * 5000, "NaN", "-1", "1.5", "9" * 30):
             body = json.dumps({"run": "x", "done": 1, "total": 2} | {field: "@"})
-            answer = requests.post(
+            answer = ServerSession("").post(
                 f"{server.url}/api/v1/progress",
                 data=body.replace('"@"', number),
                 headers={"content-type": "application/json"},

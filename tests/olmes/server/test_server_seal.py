@@ -45,10 +45,9 @@ def forged(store: Path, target: Path, *lines: tuple[str, str], upto: int | None 
 
 def closed(client: Client, run: str) -> bool:
     """Whether nobody gets a run's samples."""
-    answer = requests.get(
-        f"{client.url}/api/v1/runs/{run}/tasks/echo/samples/0",
-        headers=dict(client.session.headers), timeout=60,
-    )  # fmt: skip
+    answer = client.session.get(
+        f"{client.url}/api/v1/runs/{run}/tasks/echo/samples/0", timeout=60
+    )
     assert answer.status_code in (200, 403)
     return answer.status_code == 403
 
@@ -267,5 +266,5 @@ def test_rows_that_are_not_there_are_not_found(
     store.database.close()
     for at, status in ((11, 200), (12, 404), (400, 404), (1000, 404)):
         place = f"{ann.url}/api/v1/runs/{folder.name}/tasks/echo/samples/{at}"
-        answer = requests.get(place, headers=dict(ann.session.headers), timeout=60)
+        answer = ann.session.get(place, timeout=60)
         assert answer.status_code == status

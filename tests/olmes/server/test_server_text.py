@@ -12,6 +12,7 @@ import requests
 from sqlalchemy import insert
 
 from olmes import OlmesError, evaluate
+from olmes.client.session import ServerSession
 from olmes.client.client import AnswerError, Client
 from olmes.records.record import Record
 from olmes.seal.ledger import Ledger
@@ -180,7 +181,7 @@ def test_lines_that_an_older_server_took_are_still_read(
         "run", "old\udce9", {"reason": "caf\udce9", "who": "\ud83d@host", "family": "\x00"}
     )
     database = Database(store)
-    database.migrate()
+    database.migrate("0005")
     with database.writing() as connection:
         for entry in ledger.entries():
             columns = {key: entry[key] for key in ("number", "hash", "event", "time")}
@@ -244,12 +245,12 @@ def test_deep_json_is_refused_wherever_it_enters(
     with pytest.raises(OlmesError, match="line 1: not JSON"):
         list(Record.load(in_row).samples("echo"))
     (tmp_path / "ledger.jsonl").write_text(f'{{"x": {DEEP}}}\n')
-    answer = requests.post(
+    answer = ServerSession("").post(
         f"{server.url}/api/v1/ledger", data=(tmp_path / "ledger.jsonl").read_bytes(), timeout=60
     )
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, "ledger.jsonl")
     for place in ("progress", "uploads"):
-        answer = requests.post(
+        answer = ServerSession("").post(
             f"{server.url}/api/v1/{place}",
             data=DEEP * 20,
             headers={"content-type": "application/json"},
@@ -264,7 +265,7 @@ def test_a_report_of_progress_takes_names_alone(server: Running) -> None:
         ("model", "\x00"), ("suite", "\udce9"), ("other\ud83d", 1),
     ):  # fmt: skip
         body: Any = {"run": "x", "done": 1, "total": 2} | {field: value}
-        answer = requests.post(f"{server.url}/api/v1/progress", json=body, timeout=30)
+        answer = ServerSession("").post(f"{server.url}/api/v1/progress", json=body, timeout=30)
         assert answer.status_code == 422, field
         assert answer.json()["error"]["field"] in (field, "body")
     all_answer(server.url)

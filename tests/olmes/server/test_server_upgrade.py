@@ -149,6 +149,7 @@ def test_the_store_as_it_was_lies_beside_the_one_that_was_changed(
     folder = tmp_path / "store"
     first_of(str(folder), revision)
     before = state(str(folder))
+    folder.chmod(0o750)
     (folder / "olmes.db").chmod(0o640)
     database = Database(str(folder))
     database.migrate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,42 +30,53 @@ ADMIN = Caller("carol", "admin", "192.0.2.3")
 LIMITS = Limits(open_uploads=3, all_uploads=5, staging=100, idle=600)
 
 
-def claim(name: str, who: str, minutes: float, size: int = 1) -> Claim:
-    """An upload of which the last bytes came some minutes ago."""
-    then = datetime.now(UTC) - timedelta(minutes=minutes)
-    return Claim(id=name, who=who, size=size, touched=then.isoformat(timespec="seconds"))
+@dataclass(frozen=True)
+class Made:
+    """An upload of which the last bytes came some minutes ago: before the test, not its collection."""
+
+    name: str
+    who: str
+    minutes: float
+    size: int = 1
+
+    @property
+    def claim(self) -> Claim:
+        then = datetime.now(UTC) - timedelta(minutes=self.minutes)
+        touched = then.isoformat(timespec="seconds")
+        return Claim(id=self.name, who=self.who, size=self.size, touched=touched)
 
 
-ANNS = [claim("a1", "ann", 3), claim("a2", "ann", 2), claim("a3", "ann", 1)]
+ANNS = [Made("a1", "ann", 3), Made("a2", "ann", 2), Made("a3", "ann", 1)]
 
 
 @pytest.mark.parametrize(
-    ("claims", "who", "size", "gone"),
+    ("uploads", "who", "size", "gone"),
     [
         ([], "ann", 1, []),
         (ANNS[:2], "ann", 1, []),
         (ANNS, "bob", 1, []),
         # One's own that stand still, the oldest first, and as few as will do.
-        ([*ANNS, claim("a0", "ann", 30), claim("b", "bob", 40)], "ann", 1, None),
-        ([*ANNS[:2], claim("a0", "ann", 30)], "ann", 1, ["a0"]),
-        ([claim("a0", "ann", 30), claim("a9", "ann", 90), ANNS[0]], "ann", 1, ["a9"]),
+        ([*ANNS, Made("a0", "ann", 30), Made("b", "bob", 40)], "ann", 1, None),
+        ([*ANNS[:2], Made("a0", "ann", 30)], "ann", 1, ["a0"]),
+        ([Made("a0", "ann", 30), Made("a9", "ann", 90), ANNS[0]], "ann", 1, ["a9"]),
         # Nobody else's is touched while there is room for all.
-        ([*ANNS, claim("b", "bob", 99)], "ann", 1, None),
+        ([*ANNS, Made("b", "bob", 99)], "ann", 1, None),
         # No room at all: whatever stands still, whosever it is; else one of who has most.
-        ([*ANNS, claim("b", "bob", 99), claim("c", "cat", 1)], "dan", 1, ["b"]),
-        ([*ANNS, claim("b", "bob", 1), claim("c", "cat", 1)], "dan", 1, ["a1"]),
-        ([*ANNS, claim("b", "bob", 1), claim("b2", "bob", 1)], "bob", 1, None),
+        ([*ANNS, Made("b", "bob", 99), Made("c", "cat", 1)], "dan", 1, ["b"]),
+        ([*ANNS, Made("b", "bob", 1), Made("c", "cat", 1)], "dan", 1, ["a1"]),
+        ([*ANNS, Made("b", "bob", 1), Made("b2", "bob", 1)], "bob", 1, None),
         # Bytes that are announced count, here or not.
-        ([claim("a", "ann", 1, 60), claim("b", "bob", 1, 30)], "cat", 20, ["a"]),
-        ([claim("a", "ann", 1, 60), claim("b", "bob", 30, 30)], "cat", 20, ["b"]),
-        ([claim("a", "ann", 1, 60), claim("b", "bob", 1, 30)], "bob", 20, ["a"]),
-        ([claim("a", "ann", 1, 60), claim("b", "bob", 1, 30)], "ann", 20, None),
-        ([claim("a", "ann", 1, 50), claim("b", "bob", 1, 50)], "cat", 50, None),
+        ([Made("a", "ann", 1, 60), Made("b", "bob", 1, 30)], "cat", 20, ["a"]),
+        ([Made("a", "ann", 1, 60), Made("b", "bob", 30, 30)], "cat", 20, ["b"]),
+        ([Made("a", "ann", 1, 60), Made("b", "bob", 1, 30)], "bob", 20, ["a"]),
+        ([Made("a", "ann", 1, 60), Made("b", "bob", 1, 30)], "ann", 20, None),
+        ([Made("a", "ann", 1, 50), Made("b", "bob", 1, 50)], "cat", 50, None),
     ],
 )
 def test_whose_upload_gives_way(
-    claims: list[Claim], who: str, size: int, gone: list[str] | None
+    uploads: list[Made], who: str, size: int, gone: list[str] | None
 ) -> None:
+    claims = [one.claim for one in uploads]
     if gone is None:
         with pytest.raises(RefusedError) as refused:
             make_room(claims, who, size, LIMITS)
@@ -74,7 +86,7 @@ def test_whose_upload_gives_way(
 
 
 def test_an_upload_that_becomes_a_run_does_not_give_way() -> None:
-    claims = [*ANNS[:2], claim("a0", "ann", 30)]
+    claims = [one.claim for one in (*ANNS[:2], Made("a0", "ann", 30))]
     with pytest.raises(RefusedError):
         make_room(claims, "ann", 1, LIMITS, busy={"a0"})
 

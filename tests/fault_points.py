@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, Literal
 
 Fault = Literal["kill", "refused", "full", "none"]
+FAULTS: tuple[Fault, ...] = ("kill", "refused", "full")
 SYSTEM = frozenset({"mkdir", "fsync", "replace", "rename", "unlink", "rmdir", "link", "truncate"})
 """Functions of the system's module."""
 FILES = frozenset({"write", "flush", "truncate", "close"})

@@ -36,6 +36,8 @@ def changes_files(function: Any) -> bool:
             return owner.writable() and stat.S_ISREG(os.fstat(owner.fileno()).st_mode)
         except (OSError, ValueError):
             return False
+    if name == "execute" and type(owner).__module__ == "sqlite3":
+        return True
     return name in SYSTEM and owner is sys.modules[os.name if os.name == "nt" else "posix"]
 
 

@@ -22,6 +22,7 @@ from olmes.records.record import Record
 from olmes.stats import Difference, PairedDifference
 from olmes.stats.intervals import at_level
 from olmes.tools import jsonl
+from olmes.tools.durable_files import write_line
 from olmes.types import JsonObject, Unit
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -154,8 +155,8 @@ def write_down(result: GateResult, candidate: Record, baseline: Record, policy_f
         "policy_hash": result.policy.hash,
         "scores": {score.name: score.outcome for score in result.scores},
     }
-    with (candidate.folder / GATES).open("a", encoding="utf-8") as stream:
-        stream.write(jsonl.dumps(line) + "\n")
+    with (candidate.folder / GATES).open("ab", buffering=0) as stream:
+        write_line(stream, jsonl.line_of(line))
 
 
 def gates_of(record: Record) -> list[GateLine]:

@@ -15,7 +15,7 @@ from anyio import CapacityLimiter, to_thread
 
 from olmes.server.observe import log
 from olmes.server.pages import report_pages
-from olmes.server.pages.report_pages import Page, pages_version
+from olmes.server.pages.report_pages import Page, pages_version, tag_of
 from olmes.server.service import Service
 from olmes.server.store.private import inner_folder
 from olmes.tools.hashing import content_hash
@@ -232,8 +232,12 @@ class PageCache:
             path.touch()
         except FileNotFoundError:
             return None
-        facts = json.loads(head)
-        return Page(body, facts["policy"], facts["tag"])
+        try:
+            page = Page(body, **json.loads(head))
+        except (ValueError, TypeError):
+            return None
+        # Not flushed when it was written: a power cut may have left anything of it.
+        return page if page.tag == tag_of(body) else None
 
     def _write(self, key: str, page: Page) -> None:
         temporary = self.folder / f"{key}.writing"

@@ -99,7 +99,12 @@ def served(text: str, depth: int, current: str) -> Page:
     before, _, after = text.rpartition("</body>")
     text = f'{before}<script src="{root}static/live.js"></script>\n</body>{after}'
     body = gzip.compress(text.encode("utf-8"), compresslevel=5, mtime=0)
-    return Page(body, server_policy(html.unescape(match[1])), f'"{sha256(body)[:32]}"')
+    return Page(body, server_policy(html.unescape(match[1])), tag_of(body))
+
+
+def tag_of(body: bytes) -> str:
+    """The ETag of a page's bytes."""
+    return f'"{sha256(body)[:32]}"'
 
 
 def server_policy(policy: str) -> str:

@@ -42,7 +42,7 @@ def run_once(echo: EchoBench, target: Path, store: Path) -> None:
     """What `olmes run` does: the run, and its page."""
     record = evaluate(
         str(target), model=f"replay:{echo.recording}", data=echo.data, out=store, look="final",
-        limit=3, scoring_processes=1, use_cache=False,
+        limit=2, scoring_processes=1, use_cache=False,
     )  # fmt: skip
     assert record.complete
     write_run_page(record.folder, record.folder / "report.html")

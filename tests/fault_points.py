@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, Literal
 
 Fault = Literal["kill", "refused", "full", "none"]
+FAULTS: tuple[Fault, ...] = ("kill", "refused", "full")
 SYSTEM = frozenset({"mkdir", "fsync", "replace", "rename", "unlink", "rmdir", "link", "truncate"})
 """Functions of the system's module."""
 FILES = frozenset({"write", "flush", "truncate", "close"})
@@ -35,6 +36,8 @@ def changes_files(function: Any) -> bool:
             return owner.writable() and stat.S_ISREG(os.fstat(owner.fileno()).st_mode)
         except (OSError, ValueError):
             return False
+    if name == "execute" and type(owner).__module__ == "sqlite3":
+        return True
     return name in SYSTEM and owner is sys.modules[os.name if os.name == "nt" else "posix"]
 
 

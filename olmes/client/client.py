@@ -40,6 +40,7 @@ from olmes.client.types import (
 from olmes.errors import OlmesError
 from olmes.records.record import Record
 from olmes.records.schema import ResponseRow
+from olmes.seal.ledger import Ledger
 from olmes.tools.hashing import file_sha256
 from olmes.types import JsonObject
 
@@ -127,6 +128,9 @@ class Client:
             OlmesError: the record is not whole, or the server refuses it or cannot be reached.
         """
         files = files_of(Path(folder))
+        if "ledger.jsonl" in files:
+            with contextlib.suppress(OSError):  # the server says what is wrong with it
+                Ledger(files["ledger.jsonl"].parent).mend()
         manifest: Manifest = {
             "files": [
                 {"name": name, "size": path.stat().st_size, "sha256": file_sha256(path)}

@@ -22,6 +22,7 @@ from olmes.records.record import Record
 from olmes.stats import Difference, PairedDifference
 from olmes.stats.intervals import at_level
 from olmes.tools import jsonl
+from olmes.tools.durable_files import write_line
 from olmes.types import JsonObject, Unit
 
 Outcome = Literal["pass", "fail", "inconclusive"]

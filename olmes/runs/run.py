@@ -6,6 +6,7 @@ suite -> task -> instances -> requests -> (journal, cache) -> model -> responses
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def run(
     if not (folder / RUN_FILE).exists():
         check_needs(plan, model, judge if needs_judge else None, use_cache=options.use_cache)
     taken = take_look(plan, model, folder.name, out, options.look)
-    if (folder / RUN_FILE).exists() and (record := Record.load(folder)).complete:
+    if (record := earlier(folder)) and record.complete:
         if taken is not None:
             write_result(out, record)
         remove_leftovers(folder)
@@ -136,6 +137,22 @@ def run(
         model.close()
         if judge:
             judge.model.close()
+
+
+def earlier(folder: Path) -> Record | None:
+    """The record of an earlier session; None where there is none, or no JSON that says anything.
+
+    Raises:
+        OlmesError: it is of a newer olmes, or was changed by hand: it is not overwritten.
+    """
+    path = folder / RUN_FILE
+    if not path.exists():
+        return None
+    try:
+        json.loads(path.read_bytes())
+    except (ValueError, RecursionError):  # cut off by a power cut, say: it is written again
+        return None
+    return Record.load(folder)
 
 
 def remove_leftovers(folder: Path) -> None:

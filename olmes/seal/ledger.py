@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from olmes.errors import OlmesError
 from olmes.records.ledger_results import LEDGER_FILE
 from olmes.tools import json_text
-from olmes.tools.durable_files import make_folder, write_atomically
+from olmes.tools.durable_files import make_folder, remove_unfinished, write_atomically, write_line
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import locked
@@ -137,15 +137,29 @@ class Ledger:
         write_atomically(self.head, dumps({key: entry[key] for key in HEAD}) + "\n")
 
     def mend(self) -> None:
-        """Remove a last line that a killed process left half, waiting for one that is writing.
+        """Bring to an end what a killed process left: half a line, or a head that is one behind.
 
         Raises:
-            OSError: the ledger cannot be written.
+            OSError: there is such a thing, and the store cannot be written.
         """
-        if not ends_torn(self.path):
-            return
-        with self.path.open("r+b", buffering=0) as stream, locked(stream, self.path):
-            mend_end(stream)
+        if ends_torn(self.path) or self.unnamed():
+            with self.path.open("r+b", buffering=0) as stream, locked(stream, self.path):
+                mend_end(stream)
+                if last := self.unnamed():
+                    self.write_head(last)
+        remove_unfinished(self.head)
+
+    def unnamed(self) -> Entry | None:
+        """The last line of a whole ledger where `ledger.head` names the one before it."""
+        checked = list(self.checked())
+        if not checked or any(problem for _, problem in checked):
+            return None
+        last = checked[-1][0]
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            head = json.loads(self.head.read_bytes())
+            if (head["number"], head["hash"]) == (last["number"] - 1, last["previous"]):
+                return last
+        return None
 
 
 def ends_torn(path: Path) -> bool:
@@ -155,24 +169,6 @@ def ends_torn(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return bool(content) and not content.endswith(b"\n")
-
-
-def write_line(stream: BinaryIO, line: bytes) -> None:
-    """Add a line at the end of a file and have the disk hold it, all of it or nothing.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    end = stream.seek(0, os.SEEK_END)
-    rest = memoryview(line)
-    try:
-        while rest:
-            rest = rest[stream.write(rest) :]
-        os.fsync(stream.fileno())
-    except OSError:
-        with contextlib.suppress(OSError):
-            stream.truncate(end)
-        raise
 
 
 def wrong_with(entry: Entry, number: int, previous: str) -> str:

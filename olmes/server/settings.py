@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from olmes.server.store.private import private_folder
+from olmes.server.store.private import inner_folder, private_folder
 from olmes.tools.places import writing
 
 FOLDER = "olmes-store"
@@ -66,4 +66,4 @@ class Settings:
     @property
     def artifacts_place(self) -> str:
         """Where samples are kept."""
-        return self.artifacts or str(self.work_folder / "artifacts")
+        return self.artifacts or str(inner_folder(self.work_folder / "artifacts"))

@@ -70,6 +70,28 @@ def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
         stream.write(text.encode("utf-8"))
 
 
+def write_line(stream: BinaryIO, line: bytes) -> None:
+    """Add a line at the end of a file and have the disk hold it, all of it or nothing.
+
+    Args:
+        stream: the file, without a buffer: what a full disk refuses must not be written later.
+        line: with its end.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    rest = memoryview(line)
+    try:
+        while rest:
+            rest = rest[stream.write(rest) :]
+        os.fsync(stream.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            stream.truncate(end)
+        raise
+
+
 def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make a folder and those above it, so that they are there after a power cut too.
 

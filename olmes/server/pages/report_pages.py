@@ -114,7 +114,7 @@ def served(text: str, depth: int, current: str) -> Page:
 
 
 def tag_of(body: bytes) -> str:
-    """The ETag of a page."""
+    """The ETag of a page's bytes."""
     return f'"{sha256(body)[:32]}"'
 
 

@@ -123,15 +123,19 @@ def write_tables(connection: Connection, target: Path, mode: int) -> dict[str, i
 
 
 def tasks_of(connection: Connection) -> dict[str, list[Row]]:
-    """The rows of every run's tasks, by the run's name."""
+    """The rows of every run's tasks, each with its primary `metric`, by the run's name."""
     found: dict[str, list[Row]] = {
         name: [] for name in connection.execute(select(schema.runs.id)).scalars()
     }
-    query = select(schema.runs.id, schema.tasks.table).join(
-        schema.runs.table, schema.runs.seq == schema.tasks.run
+    metric, task = schema.metrics, schema.tasks
+    primary = (metric.run == task.run) & (metric.task == task.task) & metric.is_primary
+    query = (
+        select(schema.runs.id, task.table, metric.metric)
+        .join(schema.runs.table, schema.runs.seq == task.run)
+        .outerjoin(metric.table, primary)
     )
-    for row in connection.execute(query).mappings():
-        found[row["id"]].append(dict(row))
+    for row in connection.execute(query):
+        found[row.id].append(dict(row._mapping))
     return found
 
 
@@ -197,7 +201,8 @@ class SavedArtifacts:
                 return f"they cannot be read ({error.strerror or error})"
             self.hashes[name] = file_sha256(self.folder / name)
         place = self.folder / task["artifact"]
-        return samples_trouble(task, place, self.folder / sealed if sealed else None)
+        under_seal = self.folder / sealed if sealed else None
+        return samples_trouble(task, task["metric"] or "", place, under_seal)
 
     def only(self, names: Iterable[str]) -> dict[str, str]:
         """Remove what no whole run names; the hashes of what is left."""

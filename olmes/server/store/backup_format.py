@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import Table
 
 from olmes.errors import OlmesError
+from olmes.server.refusals import utf8
 from olmes.server.store import schema
 from olmes.types import JsonObject
 
@@ -68,14 +69,16 @@ def read_facts(source: Path) -> BackupFacts:
             content = stream.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise ValueError(f"it has more than {LARGEST:,} bytes")
-        return msgspec.convert(json.loads(content.decode("utf-8")), BackupFacts)
+        found = json.loads(content.decode("utf-8"))
+        json.dumps(found, ensure_ascii=False).encode("utf-8")  # no lone surrogates
+        return msgspec.convert(found, BackupFacts)
     except FileNotFoundError:
         raise OlmesError(f"{source} is not a whole back-up: it has no {FILE}.") from None
     except (OSError, ValueError, RecursionError) as error:
         why = str(error) or error.__class__.__name__
-        why = why.encode("utf-8", "replace").decode("utf-8")[:200]
         raise OlmesError(
-            f"{source} is not a whole back-up: its {FILE} is not as olmes writes it ({why})."
+            f"{source} is not a whole back-up: its {FILE} is not as olmes writes it "
+            f"({utf8(why)[:200]})."
         ) from None
 
 
@@ -128,7 +131,7 @@ def unfit(table: Table, row: object) -> str:
         elif kind is str:
             most = getattr(column.type, "length", None)
             fits = isinstance(value, str) and (most is None or len(value) <= most)
-            fits = fits and "\x00" not in value
+            fits = fits and "\x00" not in value and utf8(value) == value
         elif kind is bool:
             fits = isinstance(value, bool)
         elif kind is int:

@@ -12,7 +12,9 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from olmes.errors import OlmesError
+from olmes.seal.ledger import parsed
 from olmes.server.access.audit import LOCAL, write_audit
+from olmes.server.refusals import utf8
 from olmes.server.settings import Settings
 from olmes.server.store import schema
 from olmes.server.store.artifacts import sealed_name
@@ -65,13 +67,14 @@ def restore_backup(
     broken = broken_runs(facts, source)
     for why in broken.values():
         tell(*why)
-    ledger = {table.name: table for table in kept_tables()}[schema.ledger.table.name]
-    lines = sorted(rows_of(source, ledger), key=lambda row: (row["chain"], row["number"]))
+    lines = sorted(
+        rows_of(source, schema.ledger.table), key=lambda row: (row["chain"], row["number"])
+    )
+    if any(parsed(line["entry"].encode()) is None for line in lines):
+        raise OlmesError(f"{source} has a line of a ledger that is none; take another back-up.")
     for chain, said in ledger_trouble(lines).items():
         tell(f"ledger {chain[:12]}", said)
     names = needed(source, set(broken))
-    for artifact in names:
-        store.artifacts.copy_in(source / "artifacts" / artifact, artifact)
     counts = {}
     try:
         with store.database.publishing() as connection:
@@ -82,6 +85,9 @@ def restore_backup(
                     connection.execute(insert(table), rows)
                     counts[table.name] += len(rows)
                 count_on(connection, table)
+            # On the disk before the rows that name them.
+            for artifact in names:
+                store.artifacts.copy_in(source / "artifacts" / artifact, artifact)
             write_audit(connection, LOCAL, "store restored", source.name, facts.time)
     except (SQLAlchemyError, OverflowError, ValueError) as error:
         raise OlmesError(f"{source} cannot be restored ({error.__class__.__name__}).") from error
@@ -100,7 +106,7 @@ def check_names(facts: BackupFacts, source: Path) -> None:
     hashes = (*facts.tables.values(), *facts.artifacts.values())
     wrong += [sha for sha in hashes if not HEX.fullmatch(sha)]
     if wrong:
-        shown = wrong[0][:80].encode("utf-8", "replace").decode("utf-8")
+        shown = utf8(wrong[0][:80])
         raise OlmesError(
             f"{source} is not a whole back-up: {shown!r} is no name or hash of a back-up's file."
         )
@@ -163,15 +169,22 @@ def broken_runs(facts: BackupFacts, source: Path) -> dict[int, tuple[str, str]]:
     tasks_by_run: dict[int, list[JsonObject]] = defaultdict(list)
     for row in rows_of(source, schema.tasks.table):
         tasks_by_run[row["run"]].append(row)
+    metrics = {
+        (row["run"], row["task"]): row["metric"]
+        for row in rows_of(source, schema.metrics.table)
+        if row["is_primary"]
+    }
     broken = {}
     for run in rows_of(source, schema.runs.table):
         tasks = tasks_by_run[run["seq"]]
         why = facts.broken.get(run["id"]) or record_trouble(run, tasks)
         for task in () if why else tasks:
-            why = why or missing_from(facts, task) or samples_trouble(task, *places(source, task))
+            metric = metrics.get((task["run"], task["task"]), "")
+            why = why or missing_from(facts, task)
+            why = why or samples_trouble(task, metric, *places(source, task))
         if why:
-            name = run["id"][:120].encode("utf-8", "replace").decode("utf-8")
-            broken[run["seq"]] = (f"run {name}", why.encode("utf-8", "replace").decode("utf-8"))
+            name = utf8(run["id"][:120])
+            broken[run["seq"]] = (f"run {name}", utf8(why))
     return broken
 
 

@@ -15,7 +15,7 @@ from olmes.records.check import FieldError, run_record
 from olmes.seal.ledger import START, wrong_with
 from olmes.server.intake.fields import RUN_ID, TASK_NAME
 from olmes.server.intake.run_files import run_content_hash
-from olmes.server.store.artifacts import GROUP_ROWS, UNREADABLE, rejoined
+from olmes.server.store.artifacts import GROUP_ROWS, UNREADABLE, older_name, rejoined
 from olmes.tools.hashing import file_sha256, sha256
 
 ARTIFACT = re.compile(r"[0-9a-f]{64}\.(parquet|jsonl\.gz)")
@@ -57,11 +57,12 @@ def record_trouble(run: Row, tasks: Sequence[Row]) -> str:
     return ""
 
 
-def samples_trouble(task: Row, place: Path, sealed: Path | None) -> str:
+def samples_trouble(task: Row, metric: str, place: Path, sealed: Path | None) -> str:
     """Why a task's samples are not those that its row is of; '' where they are.
 
     Args:
         task: of the table of tasks.
+        metric: its primary one.
         place: the file of its artifact.
         sealed: the file under seal, of a task that has one.
     """
@@ -74,12 +75,16 @@ def samples_trouble(task: Row, place: Path, sealed: Path | None) -> str:
                 return ""
             with gzip.open(sealed, "rb") as stream:
                 expected = digest_of(iter(lambda: stream.read(1 << 20), b""))
+        content = file_sha256(place)
         rows, found = parquet_facts(place)
     except FileNotFoundError:
         return "they are missing"
     except (*UNREADABLE, zlib.error) as error:
         return f"they cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
-    if found != expected:
+    if found != expected or task["artifact"] not in (
+        f"{content}.parquet",
+        older_name(found, metric),
+    ):
         return "they are not those that came"
     if rows != task["rows"]:
         return f"they are {rows} rows, and were {task['rows']}"
@@ -87,12 +92,15 @@ def samples_trouble(task: Row, place: Path, sealed: Path | None) -> str:
 
 
 def parquet_facts(place: Path) -> tuple[int, str]:
-    """How many rows an artifact has, and the SHA-256 of the samples file it was made of."""
+    """How many rows an artifact has, and the SHA-256 of the samples file it was made of.
+
+    All of it is read, the columns beside the lines too.
+    """
     import pyarrow.parquet as pq
 
     def lines(file: Any) -> Iterator[bytes]:
-        for batch in file.iter_batches(GROUP_ROWS, columns=["line"]):
-            yield from batch.column(0).to_pylist()
+        for batch in file.iter_batches(GROUP_ROWS):
+            yield from batch.column("line").to_pylist()
 
     with pq.ParquetFile(place) as file:
         return file.metadata.num_rows, digest_of(rejoined(lines(file)))

@@ -22,14 +22,13 @@ from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import unseal
 from olmes.seal.verify import verify
 from olmes.types import Response
-from tests.fault_points import Fault, in_child
+from tests.fault_points import FAULTS, Fault, in_child
 
 if TYPE_CHECKING:
     from olmes.models.base import Done
     from olmes.types import Request
     from tests.olmes.conftest import EchoBench
 
-FAULTS: tuple[Fault, ...] = ("kill", "refused", "full")
 QUICK: dict[str, Sequence[tuple[Fault, int]]] = {
     "run": (("kill", 9), ("refused", 35), ("kill", 44)),
     "ordinary": (("full", 12),),
@@ -43,7 +42,7 @@ def run_once(echo: EchoBench, target: Path, store: Path) -> None:
     """What `olmes run` does: the run, and its page."""
     record = evaluate(
         str(target), model=f"replay:{echo.recording}", data=echo.data, out=store, look="final",
-        limit=3, scoring_processes=1, use_cache=False,
+        limit=2, scoring_processes=1, use_cache=False,
     )  # fmt: skip
     assert record.complete
     write_run_page(record.folder, record.folder / "report.html")

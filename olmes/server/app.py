@@ -49,12 +49,12 @@ def create_app(settings: Settings, *, rates: Rates = DEFAULT_RATES, folder: str 
     """
     service = Service(settings)
     service.store.database.migrate()
+    service.last_announced = service.store.newest_seq()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         swept = service.uploads.sweep()
-        service.last_announced = service.store.newest_seq()
         log.info("started", extra={"facts": {"swept": swept}})
         try:
             async with anyio.create_task_group() as group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from olmes.client.types import Arrival, EventKind, UnderWay
 from olmes.server.refusals import RefusedError
@@ -63,19 +63,18 @@ class Hub:
             del self.under_way[key]
         return [facts for _, facts in reversed(self.under_way.values())]
 
-    def listen(self) -> AsyncIterator[str]:
-        """The events from now on, as the text of a stream.
+    def listen(self) -> AsyncGenerator[str, None]:
+        """The events from its first text on, as the text of a stream.
 
         Raises:
             RefusedError: too many listen already, or the server is about to end.
         """
         if self.closed or len(self.listeners) >= MOST_LISTENERS:
             raise RefusedError(503, "too many listen already; try again later.")
-        queue: asyncio.Queue[str | None] = asyncio.Queue()
-        self.listeners.add(queue)
-        return self._stream(queue)
+        return self._stream(asyncio.Queue())
 
-    async def _stream(self, queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
+    async def _stream(self, queue: asyncio.Queue[str | None]) -> AsyncGenerator[str, None]:
+        self.listeners.add(queue)
         try:
             yield "retry: 2000\n\n"
             while True:

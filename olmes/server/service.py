@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,8 +31,6 @@ from olmes.server.workers import WorkerPool
 
 INTAKE_SECONDS = 600.0
 PAGE_SECONDS = 120.0
-SWEPT = 24 * 3600.0
-"""Seconds between two searches for samples of no run."""
 ANNOUNCED = 5.0
 """Seconds between two looks for runs that nobody heard of."""
 ANNOUNCE = "announce"
@@ -154,13 +153,13 @@ class Service:
         return self.locks.setdefault(upload, asyncio.Lock())
 
     async def tidy(self) -> None:
-        """Remove the samples of no run, while the server is up already."""
+        """Remove the samples of no run, once, while the server is up already."""
         swept = await to_thread.run_sync(self.store.sweep)
         log.info("swept", extra={"facts": {"artifacts": swept}})
 
     def start(self, group: TaskGroup) -> None:
         """Begin what is done beside the requests."""
-        self.background.start(group, "sweep", self.tidy, every=SWEPT)
+        self.background.start(group, "sweep", self.tidy, every=math.inf)
         # What could not be said at once, and what came by another server of the same store.
         self.background.start(group, ANNOUNCE, self.announce, every=ANNOUNCED)
 

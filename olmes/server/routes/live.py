@@ -55,14 +55,21 @@ async def events(
     """
     service = service_of(request)
     stream = service.hub.listen()
+    first = await anext(stream)  # from here on nothing is missed
     missed = []
     seen = int(last_event_id) if last_event_id else since
-    if seen is not None:
-        missed = await to_thread.run_sync(service.arrivals, seen, 200)
+    try:
+        if seen is not None:
+            missed = await to_thread.run_sync(service.arrivals, seen, 200)
+    except BaseException:
+        # Else a browser that comes back while the database is away would be counted every time.
+        await stream.aclose()
+        raise
 
     async def missed_and_new() -> AsyncIterator[str]:
         service.numbers.listeners.inc()
         try:
+            yield first
             for seq, run in missed:
                 yield f"id: {seq}\nevent: run\ndata: {dumps(run)}\n\n"
             async for text in stream:

@@ -12,9 +12,11 @@ from anyio.abc import TaskGroup
 from fastapi import Request
 
 from olmes.client.types import Arrival, Primary, RunSummary
+from olmes.records.shown import MISSING
 from olmes.server.access.audit import Caller
 from olmes.server.background import Background
 from olmes.server.events import Hub
+from olmes.server.failures import passing
 from olmes.server.health import HealthCheck
 from olmes.server.intake.run_files import open_sealed, take_in
 from olmes.server.observe import ServerMetrics, log
@@ -143,8 +145,13 @@ class Service:
         """Runs that came after another, each with its `seq`."""
         rows = self.store.runs_since(seq, limit)
         numbers = self.store.primaries([row.seq for row in rows])
-        looks = look_lines(self.store, rows)
-        return [(row.seq, arrival(row, numbers[row.seq], looks.get(row.seq, ""))) for row in rows]
+        try:
+            looks = look_lines(self.store, rows)
+        except Exception as error:
+            if passing(error):
+                raise
+            looks = {}
+        return [(row.seq, announced(row, numbers[row.seq], looks.get(row.seq, ""))) for row in rows]
 
     def lock(self, upload: str) -> asyncio.Lock:
         """One request at a time works on an upload."""
@@ -195,6 +202,18 @@ def summary(run: RunRow, tasks: Mapping[str, Primary]) -> RunSummary:
         suite=run.suite_mean,
         tasks=dict(tasks),
     )
+
+
+def announced(run: RunRow, tasks: Mapping[str, Primary], look: str) -> Arrival:
+    """`arrival`; without numbers where they cannot be written, so that the others are heard of."""
+    try:
+        return arrival(run, tasks, look)
+    except Exception as error:
+        facts = {"run": run.id}
+        log.error("a run cannot be shown as it arrives", extra={"facts": facts}, exc_info=error)
+        return Arrival(
+            **summary(run, {}), look="", what=run.suite, score=MISSING, interval="", thoughts=""
+        )
 
 
 def arrival(run: RunRow, tasks: Mapping[str, Primary], look: str) -> Arrival:

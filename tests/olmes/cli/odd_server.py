@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 UPLOAD: dict[str, Any] = {
@@ -126,3 +127,16 @@ class OddServer(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         """The client may have gone."""
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[OddServer]:
+    """Such a server, for as long as it is asked."""
+    server = OddServer()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.released.set()
+        server.shutdown()
+        server.server_close()

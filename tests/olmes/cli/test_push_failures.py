@@ -16,17 +16,13 @@ from olmes.client.client import Client
 from olmes.client.live import LiveProgress, NotPushedError, Progress, push_record
 from olmes.client.sending import Sender
 from tests.olmes.cli.echo_runs import make_recordings, run
-from tests.olmes.cli.odd_server import ODD, Odd, OddServer, as_json, login_page, status
+from tests.olmes.cli.odd_server import ODD, Odd, OddServer, as_json, login_page, serving, status
 
 
 @pytest.fixture
 def odd() -> Iterator[OddServer]:
-    server = OddServer()
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -86,6 +82,7 @@ def test_what_an_odd_server_says_of_runs_is_refused_in_a_sentence(odd: OddServer
         lambda client: client.checkpoints("a"),
         lambda client: client.ledger(),
         lambda client: client.running(),
+        lambda client: list(client.events()),
     ]
     endless = {"next": 5, "runs": [], "samples": [{"row": {}}]}
     for answer in (login_page, lambda odd: odd.send(200, b"[]"), as_json(runs={"next": 5})):

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
-import signal
 import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-import anyio.to_thread
-import psutil
 import pytest
 import requests
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from olmes.client.client import Client
-from olmes.errors import OlmesError
 from olmes.server.access.audit import LOCAL
-from olmes.server.background import Background
-from olmes.server.failures import passing
-from olmes.server.observe import ServerMetrics
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
-from olmes.server.store.damage import DamagedStoreError
 from olmes.server.store.database import Database
 from olmes.server.store.uploads import UploadFile, Uploads
-from olmes.server.workers import WorkerPool
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import Running
@@ -191,89 +178,6 @@ def test_a_postgresql_that_is_away_is_said_and_waited_for(
         until(lambda wanted=number + 1: len(names(running)) == wanted)  # type: ignore[misc]
         until(lambda: health(running)["status"] == "ok")
     other.dispose()
-
-
-def test_work_in_a_worker_goes_on_after_its_process_died() -> None:
-    """Killed while it waits, it is not anybody's failure; killed at work, the work is tried again."""
-
-    async def check() -> None:
-        pool = WorkerPool(1, seconds=60)
-        first = await pool.run(os.getpid)
-        os.kill(first, signal.SIGKILL)
-        while psutil.pid_exists(first) and psutil.Process(first).status() != "zombie":
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.5)
-        second = await pool.run(os.getpid)
-        assert second != first
-        with pytest.raises(RefusedError) as refused:
-            await pool.run(os._exit, 9)
-        assert refused.value.status == 503
-        assert await pool.run(os.getpid) not in (first, second)
-        pool.close()
-
-    asyncio.run(check())
-
-
-class Faulty:
-    """Fails in every way in turn, and goes well in between."""
-
-    def __init__(self) -> None:
-        self.failures: list[BaseException] = [
-            ValueError("a"), ValueError("a"), RecursionError(), MemoryError(), OverflowError(),
-            OSError(28, "full"), sqlite3.OperationalError("locked"), asyncio.CancelledError("odd"),
-            ExceptionGroup("several", [KeyError("b")]), AssertionError(), StopAsyncIteration(),
-        ]  # fmt: skip
-        self.calls = 0
-
-    async def work(self) -> None:
-        self.calls += 1
-        if self.failures:
-            raise self.failures.pop(0)
-
-
-def test_a_task_lives_through_everything_and_ends_when_it_is_asked_to(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("olmes.server.background.SOONEST", 0.001)
-    monkeypatch.setattr("olmes.server.background.LATEST", 0.002)
-    numbers = ServerMetrics()
-    background = Background(numbers)
-    faulty = Faulty()
-    count = len(faulty.failures)
-
-    async def check() -> None:
-        async with anyio.create_task_group() as group:
-            background.start(group, "faulty", faulty.work, every=0.01)
-            while faulty.calls < 1:
-                await asyncio.sleep(0)
-            assert list(background.failing) == ["faulty"]
-            while faulty.calls < count + 3:
-                await asyncio.sleep(0.001)
-            assert background.failing == {}
-            group.cancel_scope.cancel()
-
-    asyncio.run(asyncio.wait_for(check(), 60))
-    counted = numbers.registry.get_sample_value(
-        "olmes_background_failures_total", {"task": "faulty"}
-    )
-    assert counted == count
-    # The same cause twice is one line.
-    assert caplog.text.count("a task failed") == count - 1
-
-
-def test_what_passes_is_told_from_what_a_file_says() -> None:
-    passes = [
-        OSError(5, "io"), MemoryError(), TimeoutError(), RefusedError(503, ""), RefusedError(507, ""),
-        OperationalError("", {}, sqlite3.OperationalError("locked")), PoolTimeoutError(),
-        RuntimeError("can't start new thread"), EOFError(), DamagedStoreError(""),
-    ]  # fmt: skip
-    stays = [
-        RefusedError(422, ""), RefusedError(409, ""), OlmesError(""), RecursionError(), KeyError(""),
-        UnicodeEncodeError("utf-8", "", 0, 1, ""), OverflowError(), TypeError(), AttributeError(),
-        DataError("", {}, Exception()), IntegrityError("", {}, Exception()),
-    ]  # fmt: skip
-    assert [error for error in passes if not passing(error)] == []
-    assert [error for error in stays if passing(error)] == []
 
 
 def test_an_upload_at_another_server_of_the_store_says_what_they_must_share(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def failures(running: Running) -> dict[str, float]:
     return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
 
 
-def test_the_folder_is_watched_through_bad_runs_and_a_locked_database(
+def test_a_bad_run_of_the_folder_is_said_once_and_hides_no_other(
     launch: Callable[..., Running], copy_run: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "runs"
@@ -113,8 +113,7 @@ def test_the_folder_is_watched_through_bad_runs_and_a_locked_database(
     kept.rename(tmp_path / "samples")
     shutil.copytree(copy_run("good"), folder / "zz-good")
     (folder / "ledger.jsonl").write_text("[\n")
-    file = tmp_path / "store/olmes.db"
-    running = launch(f"sqlite:///{file}?timeout=0.5", "--runs", str(folder))
+    running = launch("", "--runs", str(folder))
     until(lambda: names(running) == {"good"})
     began = time.monotonic()
     check_head(running)
@@ -129,7 +128,16 @@ def test_the_folder_is_watched_through_bad_runs_and_a_locked_database(
     shutil.copytree(copy_run("later"), folder / "later")
     until(lambda: "later" in names(running))
     assert "Traceback" not in (running.work / "log").read_text()
-    # A database that another process has locked for longer than a write waits.
+
+
+@pytest.mark.slow
+def test_a_locked_database_is_said_and_waited_for(
+    launch: Callable[..., Running], copy_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Another process has locked it for longer than a write waits."""
+    folder, file = tmp_path / "runs", tmp_path / "store/olmes.db"
+    folder.mkdir()
+    running = launch(f"sqlite:///{file}?timeout=0.5", "--runs", str(folder))
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         shutil.copytree(copy_run("within"), folder / "within")

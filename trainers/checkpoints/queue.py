@@ -18,10 +18,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from olmes.errors import OlmesError
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import Lock, locked
+from olmes.tools.places import DAMAGED
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
 from olmes.trainers.checkpoints.results import ScoreResult, State
 
@@ -112,7 +114,11 @@ class Queue:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection; at its end what was not committed is rolled back."""
+        """A connection; at its end what was not committed is rolled back.
+
+        Raises:
+            OlmesError: the file of the queue is damaged.
+        """
         file = self.folder / "queue.sqlite"
         with ExitStack() as ending:
             if self.lockless:
@@ -124,7 +130,15 @@ class Queue:
             )
             ending.callback(connection.close)
             connection.row_factory = sqlite3.Row
-            yield connection
+            try:
+                yield connection
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
+                    raise
+                raise OlmesError(
+                    f"{file} is damaged ({error}); move it away: checkpoints that are still there are "
+                    "queued anew, and finished runs are taken as they are."
+                ) from error
 
     def jobs(self, where: str = "1", values: tuple[str, ...] = ()) -> list[Job]:
         """The jobs that a condition holds for, in the order they were put."""

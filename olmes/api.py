@@ -58,7 +58,7 @@ def evaluate(
         ray: a Ray cluster to spread the requests over.
         workers: engines on Ray.
         scoring_processes: how many.
-        callback: called at the events of the run.
+        callback: called at the events of the run; what it raises is said and does not end the run.
 
     Raises:
         OlmesError: a name is unknown, the model or data cannot be found, a setting does not fit, or

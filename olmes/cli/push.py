@@ -34,7 +34,7 @@ def command(
     seal are sent as they are; after `olmes unseal` push again, and the server opens them. Of several
     runs one that is refused is said and does not stop the others; the exit status is 1 then.
     """
-    from olmes.client.answers import AwayError
+    from olmes.client.answers import AwayError, in_words
     from olmes.client.client import Client
     from olmes.tools import jsonl
 
@@ -46,10 +46,10 @@ def command(
                 pushed = client.push(folder, replace=replace)
             except AwayError:
                 raise  # away for one is away for the others
-            except OlmesError as error:
+            except (OlmesError, OSError) as error:
                 if len(folders) == 1:
                     raise
-                click.echo(f"{folder}: {visible(str(error))}", err=True)
+                click.echo(f"{folder}: {visible(in_words(error))}", err=True)
                 refused += 1
                 continue
             if as_json:

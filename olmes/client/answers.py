@@ -76,8 +76,13 @@ def content(answer: requests.Response) -> Any:
         found = answer.json()
     if isinstance(found, dict):
         return found
+    raise not_a_server(answer)
+
+
+def not_a_server(answer: requests.Response) -> OlmesError:
+    """What to raise of an answer that no results server gives."""
     kind = one_line(answer.headers.get("content-type", "no type"))[:80]
-    raise OlmesError(
+    return OlmesError(
         f"what answers there is not a results server ({answer.status_code}, {kind}); check the "
         "address, and that no login page is in between."
     )

@@ -23,7 +23,7 @@ from urllib.parse import quote
 import requests
 
 from olmes.client.answers import AnswerError as AnswerError  # who catches it looks for it here
-from olmes.client.answers import AwayError, check, content, entry, following
+from olmes.client.answers import AwayError, check, content, entry, following, not_a_server
 from olmes.client.session import ServerSession, unreached, why_untrusted, without_password
 from olmes.client.types import (
     CheckpointScore,
@@ -321,17 +321,37 @@ class Client:
         return entry(self._call("GET", "/progress"), "running", list)
 
     def events(self) -> Iterator[Event]:
-        """What happens, from now on: kind (`run`, `progress`) and facts. Ends with the server."""
+        """What happens, from now on: kind (`run`, `progress`) and facts. Ends with the server.
+
+        Raises:
+            OlmesError: the server refuses, is no results server, or the line to it breaks.
+        """
+        try:
+            yield from self._events()
+        except UNREACHABLE as error:
+            raise AwayError(
+                f"{self.url} does not answer ({type(error).__name__}); check that `olmes serve` runs "
+                "there."
+            ) from None
+
+    def _events(self) -> Iterator[Event]:
         address = f"{self.url}/api/v1/events"
         with self.session.get(address, stream=True, timeout=(10, 60)) as answer:
             check(answer)
+            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                raise not_a_server(answer)
             kind: EventKind = "run"
             for line in answer.iter_lines(chunk_size=1):
-                name, _, value = line.decode("utf-8").partition(": ")
+                name, _, value = line.decode("utf-8", "replace").partition(": ")
                 if name == "event":
                     kind = "run" if value == "run" else "progress"
                 elif name == "data":
-                    facts = json.loads(value)
+                    try:
+                        facts = json.loads(value)
+                    except (ValueError, RecursionError):
+                        raise OlmesError(
+                            f"what {self.url} sends is no event; check the address."
+                        ) from None
                     yield ("run", facts) if kind == "run" else ("progress", facts)
 
     def _call(
@@ -358,7 +378,7 @@ class Client:
             except UNREACHABLE as error:
                 if told := why_untrusted(error, self.shown):
                     raise OlmesError(told) from None
-                if self.say and not said:
+                if self.say and self.patience and not said:
                     self.say(f"{self.shown} does not answer; trying for {self.patience:g} seconds")
                     said = True
                 if time.monotonic() > deadline:

@@ -14,7 +14,7 @@ PATIENCE = 60.0
 """Seconds for which a server that cannot be reached is waited for."""
 BRIEFLY = 5.0
 """The same, of a server that did not take the record before."""
-TIMEOUT = 300.0
+TIMEOUT = 120.0
 """Seconds until a request that is not answered is given up: a server may check a large run for long."""
 SHORT_TIMEOUT = 10.0
 """The same, of a server that did not take the record before."""

@@ -65,11 +65,11 @@ def create_app(
     service = Service(settings)
     service.store.database.migrate()
     pending = Pending(TokenBook(service.store.database))
+    service.last_announced = service.store.newest_seq()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        service.last_announced = service.store.newest_seq()
         log.info("started")
         try:
             async with anyio.create_task_group() as group:

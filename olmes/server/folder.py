@@ -162,7 +162,10 @@ def words(error: Exception) -> str:
     """Why something could not be taken in."""
     if isinstance(error, RefusedError):
         return error.message
-    return str(error) if isinstance(error, OlmesError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, OlmesError):
+        return str(error)
+    # A database says its whole statement after the first line.
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def mark_of(path: Path) -> Mark:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from anyio.abc import TaskGroup
 from fastapi import Request
 
 from olmes.client.types import Arrival, Opened, Primary, RunSummary, StaysClosed
+from olmes.records.shown import MISSING
 from olmes.server.access.audit import Caller
 from olmes.server.background import Background
 from olmes.server.events import Hub
+from olmes.server.failures import passing
 from olmes.server.health import HealthCheck
 from olmes.server.intake.run_files import open_sealed, take_in
 from olmes.server.observe import ServerMetrics, log
@@ -33,8 +36,6 @@ from olmes.server.workers import WorkerPool
 
 INTAKE_SECONDS = 600.0
 PAGE_SECONDS = 120.0
-SWEPT = 24 * 3600.0
-"""Seconds between two searches for samples of no run."""
 ANNOUNCED = 5.0
 """Seconds between two looks for runs that nobody heard of."""
 ANNOUNCE = "announce"
@@ -208,8 +209,13 @@ class Service:
         """Runs that came after another, each with its `seq`."""
         rows = self.store.runs_since(seq, limit)
         numbers = self.store.primaries([row.seq for row in rows])
-        looks = look_lines(self.store, rows)
-        return [(row.seq, arrival(row, numbers[row.seq], looks.get(row.seq, ""))) for row in rows]
+        try:
+            looks = look_lines(self.store, rows)
+        except Exception as error:
+            if passing(error):
+                raise
+            looks = {}
+        return [(row.seq, announced(row, numbers[row.seq], looks.get(row.seq, ""))) for row in rows]
 
     def lock(self, upload: str) -> asyncio.Lock:
         """One request at a time works on an upload."""
@@ -218,13 +224,13 @@ class Service:
         return self.locks.setdefault(upload, asyncio.Lock())
 
     async def tidy(self) -> None:
-        """Remove the samples of no run, while the server is up already."""
+        """Remove the samples of no run, once, while the server is up already."""
         swept = await to_thread.run_sync(self.store.sweep)
         log.info("swept", extra={"facts": {"artifacts": swept}})
 
     def start(self, group: TaskGroup) -> None:
         """Begin what is done beside the requests."""
-        self.background.start(group, "sweep", self.tidy, every=SWEPT)
+        self.background.start(group, "sweep", self.tidy, every=math.inf)
         # What could not be said at once, and what came by another server of the same store.
         self.background.start(group, ANNOUNCE, self.announce, every=ANNOUNCED)
 
@@ -265,6 +271,18 @@ def summary(run: RunRow, tasks: Mapping[str, Primary]) -> RunSummary:
         suite=run.suite_mean,
         tasks=dict(tasks),
     )
+
+
+def announced(run: RunRow, tasks: Mapping[str, Primary], look: str) -> Arrival:
+    """`arrival`; without numbers where they cannot be written, so that the others are heard of."""
+    try:
+        return arrival(run, tasks, look)
+    except Exception as error:
+        facts = {"run": run.id}
+        log.error("a run cannot be shown as it arrives", extra={"facts": facts}, exc_info=error)
+        return Arrival(
+            **summary(run, {}), look="", what=run.suite, score=MISSING, interval="", thoughts=""
+        )
 
 
 def arrival(run: RunRow, tasks: Mapping[str, Primary], look: str) -> Arrival:

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from olmes.errors import OlmesError
 from olmes.tools.notices import say_once
+from olmes.tools.places import DAMAGED
 
 T = TypeVar("T")
-DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from olmes.errors import OlmesError
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
@@ -114,7 +115,11 @@ class Queue:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection; at its end what was not committed is rolled back."""
+        """A connection; at its end what was not committed is rolled back.
+
+        Raises:
+            OlmesError: the file of the queue is damaged.
+        """
         file = self.folder / FILE_NAME
         with ExitStack() as ending:
             if self.lockless:

@@ -7,6 +7,7 @@ process that scores. A hook and a watcher of one folder share that queue, so not
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -98,9 +99,13 @@ class FolderWatch:
     def tell(self, found: Found) -> None:
         """Say what is passed over, each once."""
         for line in passed_over(self.folder, found):
-            if line not in self.told:
-                self.told.add(line)
-                self.say(line)
+            self.tell_once(line)
+
+    def tell_once(self, line: str) -> None:
+        """Say a line, unless it was said before."""
+        if line not in self.told:
+            self.told.add(line)
+            self.say(line)
 
     def trouble(self, one: CheckpointFolder) -> Trouble | None:
         """Why a checkpoint cannot be scored."""
@@ -159,11 +164,17 @@ class FolderWatch:
         next_scan = 0.0
         try:
             while True:
-                if time.monotonic() >= next_scan:
-                    self.scan()
-                    next_scan = time.monotonic() + self.interval
-                self.scoring.serve()
-                self.scoring.reporter.report()
+                try:
+                    if time.monotonic() >= next_scan:
+                        next_scan = time.monotonic() + self.interval
+                        self.scan()
+                    self.scoring.serve()
+                    self.scoring.reporter.report()
+                except BrokenPipeError:  # nobody reads what it says
+                    raise
+                except (OSError, sqlite3.OperationalError) as error:
+                    # A folder that is away, a queue that is locked: days may have gone into it.
+                    self.tell_once(f"something is in the way, and is tried again: {error}")
                 time.sleep(TICK_SECONDS)
         finally:
             presence.leave()

@@ -10,8 +10,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from olmes.errors import OlmesError
+from olmes.tools.places import DAMAGED
 
-DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 STATES = frozenset({"XX001", "XX002"})
 """What PostgreSQL says of damaged rows and indexes."""
 

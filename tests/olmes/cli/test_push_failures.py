@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import os
-import socket
-import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,156 +12,23 @@ import pytest
 
 from olmes import OlmesError
 from olmes.cli.push import command as push_command
-from olmes.cli.run import command as run_command
 from olmes.client.client import Client
 from olmes.client.live import LiveProgress, NotPushedError, Progress, push_record
 from olmes.client.sending import Sender
-from olmes.requests.callbacks import RunCallback
-from olmes.runs.evaluation import Evaluation
-from olmes.runs.options import RunOptions
-from olmes.sequence import Member, run_sequence
-
-ECHO = Path(__file__).parents[1] / "files/echo_task.py"
-UPLOAD: dict[str, Any] = {
-    "state": "open",
-    "upload": "u",
-    "content_hash": "c",
-    "run": None,
-    "files": [],
-}
-
-
-class Odd(http.server.BaseHTTPRequestHandler):
-    """Answers as its server was told to; what a results server never would."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def reply(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.server.asked.append(f"{self.command} {self.path.partition('?')[0]}")  # type: ignore[attr-defined]
-        self.server.answer(self)  # type: ignore[attr-defined]
-
-    do_GET = do_POST = do_PUT = reply  # noqa: N815
-
-    def send(self, status: int, body: bytes, kind: str = "application/json") -> None:
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def abort(self) -> None:
-        """Reset the connection."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
-
-
-Answer = Callable[[Odd], None]
-
-
-def status(code: int) -> Answer:
-    body = json.dumps({"error": {"field": "", "message": f"refused with {code}."}}).encode()
-    return lambda odd: odd.send(code, body)
-
-
-def as_json(**answers: Any) -> Answer:
-    """Answers by the last part of the address; an empty object where none is given."""
-    return lambda odd: odd.send(
-        200, json.dumps(answers.get(odd.path.partition("?")[0].split("/")[-1], {})).encode()
-    )
-
-
-def half(odd: Odd) -> None:
-    odd.send_response(200)
-    odd.send_header("content-length", "1000")
-    odd.end_headers()
-    odd.wfile.write(b'{"state": ')
-    odd.close_connection = True
-
-
-def login_page(odd: Odd) -> None:
-    odd.send(200, b"<html>please log in \x1b[31m</html>", "text/html")
-
-
-def redirected(odd: Odd) -> None:
-    odd.send_response(302)
-    odd.send_header("location", odd.path)
-    odd.send_header("content-length", "0")
-    odd.end_headers()
-
-
-def hanging(odd: Odd) -> None:
-    odd.server.released.wait(60)  # type: ignore[attr-defined]
-
-
-ODD: dict[str, Answer] = {
-    **{str(code): status(code) for code in (401, 403, 409, 422, 429, 500, 507)},
-    "a login page": login_page,
-    "a page of an error": lambda odd: odd.send(404, b"<html>", "text/html"),
-    "redirected for ever": redirected,
-    "reset": Odd.abort,
-    "half": half,
-    "hanging": hanging,
-    "no bytes": lambda odd: odd.send(200, b""),
-    "null": lambda odd: odd.send(200, b"null"),
-    "a list": lambda odd: odd.send(200, b"[1]"),
-    "deep": lambda odd: odd.send(200, b"[" * 200_000),
-    "not UTF-8": lambda odd: odd.send(200, b"\xff\xfe{"),
-    "another object": as_json(),
-    "no files": as_json(uploads=UPLOAD | {"files": None}),
-    "odd names": as_json(uploads=UPLOAD | {"upload": 5}),
-    "present without a run": as_json(uploads={"state": "present", "run": None}),
-    "a run without a name": as_json(uploads={"state": "present", "run": {"id": 3}}),
-    "takes nothing": as_json(uploads=UPLOAD, **{"0": {"received": 0}}),
-    "takes words": as_json(uploads=UPLOAD, **{"0": {"received": "all"}}),
-    "another commit": as_json(
-        uploads=UPLOAD, commit={"run": 1}, **{str(n): {"received": 1 << 30} for n in range(9)}
-    ),
-    "an error of another form": lambda odd: odd.send(422, b'{"error": "no"}'),
-    "an error as deep": lambda odd: odd.send(422, b"[" * 200_000),
-}
-
-
-class OddServer(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Odd)
-        self.answer: Answer = status(500)
-        self.asked: list[str] = []
-        self.released = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, *_: Any) -> None:
-        """The client may have gone."""
+from tests.olmes.cli.echo_runs import make_recordings, run
+from tests.olmes.cli.odd_server import ODD, Odd, OddServer, as_json, login_page, serving, status
 
 
 @pytest.fixture
 def odd() -> Iterator[OddServer]:
-    server = OddServer()
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> list[str]:
     """Two recordings of the echo task."""
-    (tmp_path / "data/echo").mkdir(parents=True)
-    words = [f"word{number}" for number in range(3)]
-    rows = "".join(json.dumps({"word": word}) + "\n" for word in words)
-    (tmp_path / "data/echo/test.jsonl").write_text(rows)
-    for name in "ab":
-        answers = [{"doc_id": n, "response": word} for n, word in enumerate(words)]
-        text = "".join(json.dumps(row) + "\n" for row in answers)
-        (tmp_path / f"{name}.jsonl").write_text(text)
-    return [f"replay:{tmp_path / name}.jsonl" for name in "ab"]
+    return make_recordings(tmp_path)
 
 
 @pytest.fixture
@@ -178,17 +38,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("olmes.client.sending.TIMEOUT", 0.5)
     monkeypatch.setattr("olmes.client.sending.SHORT_TIMEOUT", 0.5)
     monkeypatch.setattr("olmes.client.live.PATIENCE", 1.0)
-
-
-def options(tmp_path: Path, *models: str, push: str = "") -> list[str]:
-    words = ["--task", str(ECHO), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "runs")]
-    words += [word for model in models for word in ("--model", model)]
-    return [*words, "--scoring-processes", "1", *(["--push", push] if push else [])]
-
-
-def run(tmp_path: Path, *models: str, push: str = "") -> int:
-    status = run_command.main(options(tmp_path, *models, push=push), standalone_mode=False)
-    return int(status)
 
 
 @pytest.mark.usefixtures("hurried")
@@ -233,6 +82,7 @@ def test_what_an_odd_server_says_of_runs_is_refused_in_a_sentence(odd: OddServer
         lambda client: client.checkpoints("a"),
         lambda client: client.ledger(),
         lambda client: client.running(),
+        lambda client: list(client.events()),
     ]
     endless = {"next": 5, "runs": [], "samples": [{"row": {}}]}
     for answer in (login_page, lambda odd: odd.send(200, b"[]"), as_json(runs={"next": 5})):
@@ -305,98 +155,6 @@ def test_one_refused_run_does_not_keep_the_others_from_the_server(
     odd.answer = status(403)
     with pytest.raises(OlmesError, match="refused with 403"):
         push_command.main([str(first), "--to", odd.url], standalone_mode=False)
-
-
-class Broken(RunCallback):
-    """A user's callback that fails at one event; counts what it still hears."""
-
-    def __init__(self, event: str) -> None:
-        self.heard: list[str] = []
-        self.event = event
-        for name in ("started", "answered", "scoring", "ended"):
-            setattr(self, name, lambda *_, name=name: self.hear(name))
-
-    def hear(self, name: str) -> None:
-        self.heard.append(name)
-        if name == self.event:
-            raise RuntimeError("my own fault")
-
-
-@pytest.mark.parametrize("event", ["started", "answered", "scoring", "ended"])
-def test_a_callback_that_raises_stops_nothing(
-    event: str, recordings: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    callbacks: list[Broken] = []
-
-    def callback() -> RunCallback:
-        if len(callbacks) == 1:
-            callbacks.append(Broken("none"))
-            raise RuntimeError("there is no second one")
-        callbacks.append(Broken(event))
-        return callbacks[-1]
-
-    def ended(member: Member) -> None:
-        raise OSError(28, "no room for my notes")
-
-    made = RunOptions(data=tmp_path / "data", out=tmp_path / "runs", scoring_processes=1)
-    evaluation = Evaluation.of(str(ECHO), made)
-    members = run_sequence(recordings, evaluation, callback=callback, ended=ended)
-    assert [member.complete for member in members] == [True, True]
-    first = callbacks[0]
-    assert first.heard.count(event) == 1
-    assert first.heard[-1] == "ended"
-    err = capfd.readouterr().err
-    assert "my own fault" in err or event != "started"  # each sentence is said once a process
-    assert "Traceback" not in err
-
-
-def test_one_models_files_do_not_stop_the_others(recordings: list[str], tmp_path: Path) -> None:
-    bad = tmp_path / "broken.jsonl"
-    bad.write_text('{"doc_id": 0, "response": 5}\n[')
-    folder = tmp_path / "checkpoint-1"
-    folder.mkdir()
-    (folder / "config.json").write_text("[" * 100_000)
-    models = [f"replay:{bad}", str(folder), *recordings]
-    made = RunOptions(data=tmp_path / "data", out=tmp_path / "runs", scoring_processes=1)
-    members = run_sequence(models, Evaluation.of(str(ECHO), made))
-    assert [member.complete for member in members] == [False, False, True, True]
-    assert all(member.trouble for member in members[:2])
-
-
-def test_a_page_that_cannot_be_written_is_said(
-    recordings: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert run(tmp_path, recordings[0]) == 0
-    [page] = (tmp_path / "runs").glob("*/report.html")
-    page.unlink()
-    page.mkdir()  # nobody, not even root, can write a file there
-    capfd.readouterr()
-    for models in (recordings[:1], recordings):
-        assert run(tmp_path, *models) == 1
-        out, err = capfd.readouterr()
-        assert f"{page} could not be written" in err
-        assert f"olmes report {page.parent}" in err
-        assert "100.0" in out
-    assert len(list((tmp_path / "runs").glob("*/run.json"))) == 2
-
-
-@pytest.mark.parametrize("closed", ["stderr", pytest.param("stdout", marks=pytest.mark.slow)])
-def test_a_closed_terminal_ends_no_sequence(
-    closed: str, recordings: list[str], tmp_path: Path
-) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    streams[closed] = write
-    ended = subprocess.run(
-        [sys.executable, "-m", "olmes", "run", *options(tmp_path, *recordings)],
-        timeout=300, check=False, **streams,
-    )  # fmt: skip
-    os.close(write)
-    assert len(list((tmp_path / "runs").glob("*/run.json"))) == 2
-    assert b"Traceback" not in (ended.stderr or b"")
-    if closed == "stderr":
-        assert ended.returncode == 0
 
 
 def test_live_reports_say_nothing_worse_than_a_line(

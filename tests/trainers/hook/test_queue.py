@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from olmes.errors import OlmesError
 from olmes.tools.locks import Lock
 from olmes.trainers.checkpoints import queue as queues
 from olmes.trainers.checkpoints.queue import Job, Queue
@@ -209,3 +210,14 @@ def test_two_processes_do_every_job_once(queue: Queue) -> None:
     printed = [worker.communicate(timeout=60)[0].split() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
     assert sorted(int(step) for part in printed for step in part) == list(range(40))
+
+
+def test_a_damaged_queue_is_one_sentence_with_the_remedy(queue: Queue) -> None:
+    file = queue.folder / "queue.sqlite"
+    file.write_bytes(b"no database " * 1000)
+    with pytest.raises(OlmesError, match=r"queue\.sqlite is damaged .* move it away"):
+        Queue(queue.folder)
+    with pytest.raises(OlmesError, match="is damaged"):
+        queue.jobs()
+    file.unlink()
+    assert Queue(queue.folder).jobs() == []

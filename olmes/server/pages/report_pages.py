@@ -6,12 +6,13 @@ moves from the page into the answer's header and allows these two files and this
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import html
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -37,6 +38,8 @@ PLACES = (
     ("checkpoints.html", "Checkpoints"),
     ("ledger.html", "Ledger"),
 )
+UNFIT = (TemplateError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What is raised over a record that this olmes cannot read."""
 CURRENT = ' aria-current="true"'
 MADE_WITH = ("comparison", "records", "reports", "seal", "server", "stats")
 """Rooms of olmes that pages are made with."""
@@ -124,14 +127,24 @@ def render(write: Callable[[Path], object], folder: Path, depth: int, current: s
         current: as for `served`.
     """
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".page-", suffix=".html") as file:
-        try:
+        with readable_records():
             write(Path(file.name))
-        except (TemplateError, LookupError, TypeError, ValueError, AttributeError) as error:
-            # Of another olmes, say; it must not look as if the server were broken.
-            why = f"{type(error).__name__}: {error}"
-            raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
         # The writer replaces the file: read it by its name.
         return served(Path(file.name).read_text("utf-8"), depth, current)
+
+
+@contextlib.contextmanager
+def readable_records() -> Iterator[None]:
+    """Refuse what a record does not fit, of another olmes, say: the server is not broken.
+
+    Raises:
+        RefusedError: it lacks a part, or a number of it cannot be worked with.
+    """
+    try:
+        yield
+    except UNFIT as error:
+        why = f"{type(error).__name__}: {error}"
+        raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
 
 
 def run_page(settings: Settings, run: str) -> Page:
@@ -182,7 +195,8 @@ def compare(settings: Settings, names: Sequence[str], *, margin: float, force: b
     """Two runs compared, the second held against the first."""
     found = stored_records(settings)
     first, second = (found.record(name) for name in names)
-    comparison = compare_runs(first, second, force=force, margin=margin)
+    with readable_records():
+        comparison = compare_runs(first, second, force=force, margin=margin)
     found.tidy()
     return comparison
 

@@ -13,8 +13,13 @@ from olmes.types import Unit
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a finite number (a record may hold null or NaN)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether `value` is a number that a double holds (a record may hold null, NaN or 10**400)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def count(value: int | None) -> str:

@@ -14,6 +14,8 @@ from olmes.stats.estimates import mean
 
 POWER = 0.8
 """The chance to find a difference that counts as enough."""
+MOST_ITEMS = 2**53
+"""More than anybody has, and the most that a double counts."""
 
 
 def difference_variance(deviation_a: float, deviation_b: float, correlation: float = 0.0) -> float:
@@ -141,12 +143,16 @@ def items_needed(
 ) -> int:
     """How many items show a true difference `effect`; the inverse of `minimum_detectable_effect`.
 
+    At most `MOST_ITEMS`: for a difference that is no more than rounding there is no such number.
+
     Raises:
         ValueError: the effect is 0, or alpha or power is not between 0 and 1.
     """
     if not effect:
         raise ValueError("no number of items shows a difference of 0")
-    return max(1, math.ceil(design_effect * variance * (quantiles(alpha, power) / effect) ** 2))
+    ratio = quantiles(alpha, power) / effect
+    needed = design_effect * variance * ratio * ratio if variance else 0.0
+    return max(1, math.ceil(needed)) if needed < MOST_ITEMS else MOST_ITEMS
 
 
 def quantiles(alpha: float, power: float) -> float:

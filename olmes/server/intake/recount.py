@@ -15,7 +15,7 @@ from typing import Any, cast
 from olmes.records.aggregate import joinable, overall, suite_mean
 from olmes.records.items import parts_of
 from olmes.records.repeats import RepeatCounter
-from olmes.records.schema import ResponseRow, RunRecord, Score, TaskResult
+from olmes.records.schema import BROKEN, ResponseRow, RunRecord, Score, TaskResult
 from olmes.records.sums import Clusters, Sums
 from olmes.server.intake.fields import refuse
 from olmes.stats import Estimate
@@ -91,15 +91,12 @@ class Recount:
             refuse(f"{path}.n", f"says {task.n}, and {task.samples} holds {rows} rows")
         if task.items is not None and task.items > max(self.items, len(self.clusters.subtasks)):
             refuse(f"{path}.items", f"says {task.items}, and its samples are of {self.items}")
-        for flag, count in task.counts.items():
-            if count != self.counts[flag]:
-                refuse(
-                    f"{path}.counts.{flag}",
-                    f"says {count}, and its samples have {self.counts[flag]}",
-                )
+        for flag in {*task.counts, *BROKEN}:
+            if (count := task.said(flag)) != (own := self.counts[flag]):
+                refuse(f"{path}.counts.{flag}", f"says {count}, and its samples have {own}")
         for metric, sums in self.sums.items():
-            found = overall(sums, self.sizes, macro=task.macro)
-            self.hold_score(f"{path}.metrics.{metric}", metric, task.metrics[metric], found)
+            estimate = overall(sums, self.sizes, macro=task.macro)
+            self.hold_score(f"{path}.metrics.{metric}", metric, task.metrics[metric], estimate)
         for subtask, said in task.subtasks.items():
             for metric, score in said.metrics.items():
                 found = self.sums[metric].estimated(subtask) if metric in self.sums else None

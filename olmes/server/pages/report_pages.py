@@ -41,6 +41,8 @@ PLACES = (
     ("checkpoints.html", "Checkpoints"),
     ("ledger.html", "Ledger"),
 )
+UNFIT = (TemplateError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What is raised over a record that this olmes cannot read."""
 CURRENT = ' aria-current="true"'
 MADE_WITH = ("comparison", "records", "reports", "seal", "server", "stats")
 """Rooms of olmes that pages are made with."""
@@ -139,23 +141,22 @@ def render(write: Callable[[Path], object], folder: Path, depth: int, current: s
         current: as for `served`.
     """
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".page-", suffix=".html") as file:
-        with readable():
+        with readable_records():
             write(Path(file.name))
         # The writer replaces the file: read it by its name.
         return served(Path(file.name).read_text("utf-8"), depth, current)
 
 
 @contextlib.contextmanager
-def readable() -> Iterator[None]:
-    """What is not in order with a record is said of the record.
+def readable_records() -> Iterator[None]:
+    """Refuse what a record does not fit, of another olmes, say: the server is not broken.
 
     Raises:
-        RefusedError: it lacks what a page shows.
+        RefusedError: it lacks a part, or a number of it cannot be worked with.
     """
     try:
         yield
-    except (TemplateError, LookupError, TypeError, ValueError, AttributeError) as error:
-        # Of another olmes, say; it must not look as if the server were broken.
+    except UNFIT as error:
         why = f"{type(error).__name__}: {error}"
         raise RefusedError(422, f"a record here lacks what this page shows ({why}).") from error
 
@@ -220,7 +221,8 @@ def compare(settings: Settings, names: Sequence[str], *, margin: float, force: b
     first, second = (found.record(name) for name in names)
     for record in (first, second):
         record.check_samples()
-    comparison = compare_runs(first, second, force=force, margin=margin)
+    with readable_records():
+        comparison = compare_runs(first, second, force=force, margin=margin)
     found.tidy()
     return comparison
 

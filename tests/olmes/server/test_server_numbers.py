@@ -1,4 +1,4 @@
-"""Numbers of any size are refused with their field, and a record says what its samples give."""
+"""Numbers of any size, and times of no calendar, are refused with their field."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from olmes import evaluate
+from olmes.client.client import Client, files_of
 from olmes.client.session import ServerSession
-from olmes.client.client import AnswerError, Client, files_of
 from olmes.server.intake.checks import checked_record
 from olmes.server.intake.fields import parse_json
 from olmes.server.intake.run_files import take_in
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 ECHO = Path(__file__).parents[1] / "files/echo_task.py"
 SCHEMA_1 = Path(__file__).parents[1] / "records/schema1/store"
-HUGE = {"1e999": 1, "-1e999": 1, "1" + "0" * 400: 1, "1e60": 0, "1" + "0" * 30: 0}
+HUGE = {"1e999": 1, "1" + "0" * 400: 1, "1e60": 0, "1" + "0" * 30: 0}
 """Numbers as JSON, and whether not even a free field takes them."""
 
 
@@ -41,7 +40,6 @@ def refused(folder: Path, work: Path) -> RefusedError:
     """What the server's worker says of a run that it does not take."""
     with pytest.raises(RefusedError) as found:
         accepted(folder, work)
-    assert 400 <= found.value.status < 500
     return found.value
 
 
@@ -180,124 +178,3 @@ def test_numbers_of_a_query_or_a_report_are_refused_with_their_name(
             )
             assert answer.status_code in (400, 422), (field, number, answer.text)
             assert answer.json()["error"]["field"] in (field, "body")
-
-
-def said(folder: Path, change: Callable[[JsonObject], object]) -> Path:
-    """A run whose record says something else than it did."""
-    data = json.loads((folder / "run.json").read_text())
-    change(data)
-    (folder / "run.json").write_text(json.dumps(data))
-    return folder
-
-
-def echo(data: JsonObject) -> JsonObject:
-    """The echo task of a record."""
-    found: JsonObject = data["tasks"]["echo"]
-    return found
-
-
-def metric(data: JsonObject, **numbers: float | None) -> None:
-    """Change the primary metric."""
-    echo(data)["metrics"]["exact_match"].update(numbers)
-
-
-def score(value: float) -> JsonObject:
-    """A score as a record has it."""
-    return {"value": value, "stderr": None, "ci_low": None, "ci_high": None, "n": 12}
-
-
-METRIC = "tasks.echo.metrics.exact_match"
-SUITE: JsonObject = {
-    "name": "one", "title": "One", "held_out": False, "aggregate": "mean", "complete": True,
-    "tasks": ["echo"], "unit": "share",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        (lambda data: metric(data, value=1.0, ci_high=1.0), f"{METRIC}.value"),
-        (lambda data: metric(data, value=0.83), f"{METRIC}.value"),
-        (lambda data: metric(data, value=None), f"{METRIC}.value"),
-        (lambda data: metric(data, n=11), f"{METRIC}.n"),
-        (lambda data: echo(data).update(n=13), "tasks.echo.n"),
-        (lambda data: echo(data).update(items=40), "tasks.echo.items"),
-        (lambda data: echo(data)["counts"].update(truncated=3), "tasks.echo.counts.truncated"),
-        (lambda data: echo(data)["counts"].update(failed=1), "complete"),
-        (
-            lambda data: echo(data)["metrics"].update(other=echo(data)["metrics"]["length_match"]),
-            "tasks.echo.metrics.other.value",
-        ),
-        (
-            lambda data: echo(data)["subtasks"].update(
-                {"none": {"n": 12, "metrics": {"exact_match": score(1.0)}}}
-            ),
-            "tasks.echo.subtasks.none.metrics.exact_match.value",
-        ),
-        (lambda data: data.update(suite=SUITE | score(1.0)), "suite.value"),
-        (
-            lambda data: echo(data).update(
-                repeats={"n": 2, "complete": True, "k": [1, 2], "metrics": {
-                    "exact_match": {"binary": True, "at": [], "means": [1.0, 1.0], "sd": 0.0}}}
-            ),
-            "tasks.echo.repeats.n",
-        ),
-    ],
-)  # fmt: skip
-def test_a_record_that_says_more_than_its_samples_is_refused(
-    copy_run: Callable[..., Path],
-    tmp_path: Path,
-    change: Callable[[JsonObject], object],
-    field: str,
-) -> None:
-    folder = copy_run("honest")
-    accepted(folder, tmp_path / "store")
-    found = refused(said(folder, change), tmp_path / "store")
-    assert found.field == field
-    assert f"run.json: {field}: " in found.message
-
-
-def test_the_same_over_the_wire(server: Running, copy_run: Callable[..., Path]) -> None:
-    client = Client(server.url, patience=1)
-    folder = said(copy_run("boasting", right=1), lambda data: metric(data, value=1.0, ci_high=1.0))
-    with pytest.raises(AnswerError, match="says 1.0, and the samples give 0.08333") as found:
-        client.push(folder)
-    assert (found.value.status, found.value.field) == (422, f"{METRIC}.value")
-    assert "boasting" not in {run["id"] for run in client.runs()}
-
-
-def test_older_records_say_what_their_samples_give(tmp_path: Path) -> None:
-    from olmes.records.record import record_folders
-
-    folders = record_folders(SCHEMA_1)
-    assert len(folders) == 21
-    for folder in folders[::4]:
-        accepted(folder, tmp_path / "store")
-
-
-def test_repeats_failures_and_lengths_are_counted_as_the_run_did(
-    bench: Path, tmp_path: Path
-) -> None:
-    """Several responses an item, one of them cut, one empty, one that breaks its scorer."""
-    answers = [
-        {"response": text, "doc_id": item, "finish": finish, "repeat": repeat, "tokens": 1}
-        for item in range(12)
-        for repeat, (text, finish) in enumerate(
-            [(f"word{item}", "stop"), ("raise" if item == 3 else "", "length"), ("other", "stop")]
-        )
-    ]
-    recording = tmp_path / "repeats.jsonl"
-    recording.write_text("".join(json.dumps(row) + "\n" for row in answers))
-    record = evaluate(
-        str(ECHO), model=f"replay:{recording}", data=bench, out=tmp_path / "runs",
-        settings={"echo.n": 3}, scoring_processes=1,
-    )  # fmt: skip
-    assert record.tasks["echo"].repeats
-    assert record.tasks["echo"].said("truncated")
-    accepted(record.folder, tmp_path / "store")
-
-    def boast(data: JsonObject) -> None:
-        echo(data)["repeats"]["metrics"]["exact_match"]["at"][1]["best"]["value"] = 0.01
-
-    found = refused(said(record.folder, boast), tmp_path / "store")
-    assert found.field == "tasks.echo.repeats.metrics.exact_match.at.1.best.value"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -44,6 +45,9 @@ def test_schemathesis_finds_no_fault(server: Running, copy_run: Callable[..., Pa
                 tried += 1
                 answer = case.call(timeout=60, headers=headers)
                 assert answer.status_code < 500, (case.as_curl_command(), answer.text)
+                for place in made_odd(case, ODD[tried % len(ODD)]):
+                    answer = case.call(timeout=60)
+                    assert answer.status_code < 500, (place, case.as_curl_command(), answer.text)
 
             try:
                 check()
@@ -52,6 +56,30 @@ def test_schemathesis_finds_no_fault(server: Running, copy_run: Callable[..., Pa
                     raise
     assert tried > 500
     assert requests.get(f"{server.url}/healthz", timeout=30).ok
+
+
+ODD: tuple[Any, ...] = (
+    "half \ud83d", "\x00", "\udfff\ud800", 10**400, -(10**400), 2**63, -0.0, 1e308, "1e999", "nan",
+    "ledger.jsonl", "CON", "..", "../..", "%00", "x" * 20_000, "\u202e", [[]], {"\ud83d": "\ud83d"},
+)  # fmt: skip
+"""What no generator of valid UTF-8 and of usual numbers makes."""
+
+
+def made_odd(case: Any, value: Any) -> Iterator[str]:
+    """Put a value into each part of a request in turn, with the others as they are; where it is."""
+    if isinstance(case.body, dict):
+        for key in list(case.body):
+            known, case.body[key] = case.body[key], value
+            yield f"body.{key}"
+            case.body[key] = known
+    # What is no text of UTF-8 has no form in an address.
+    text = str(value).encode("utf-8", "replace").decode()
+    for part in (case.query, case.path_parameters, case.headers):
+        for key in list(part or {}):
+            known = part[key]
+            part[key] = text if part is not case.headers else quote(text)
+            yield key
+            part[key] = known
 
 
 def given_case(operation: Any, mode: Any) -> Callable[[Callable[[Any], None]], Callable[[], None]]:

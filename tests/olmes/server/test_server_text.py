@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,9 @@ from olmes.client.client import AnswerError, Client
 from olmes.records.record import Record
 from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import unseal
+from olmes.server import routes
 from olmes.server.intake.checks import checked_record
+from olmes.server.json_response import JsonRoute
 from olmes.server.refusals import RefusedError
 from olmes.server.store import schema
 from olmes.server.store.database import Database
@@ -269,3 +273,15 @@ def test_a_report_of_progress_takes_names_alone(server: Running) -> None:
         assert answer.status_code == 422, field
         assert answer.json()["error"]["field"] in (field, "body")
     all_answer(server.url)
+
+
+def test_every_route_of_the_api_answers_with_any_text() -> None:
+    """A router that forgets it would serve such a text as a fault of the server."""
+    modules = [
+        importlib.import_module(f"olmes.server.routes.{one.name}")
+        for one in pkgutil.iter_modules(routes.__path__)
+    ]
+    routers = [module.router for module in modules if hasattr(module, "router")]
+    assert len(routers) >= 6
+    for router in routers:
+        assert router.route_class is JsonRoute or not router.include_in_schema

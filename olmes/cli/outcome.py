@@ -14,6 +14,7 @@ from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut
 from olmes.records.shown import shown, shown_interval
 from olmes.tools import jsonl
+from olmes.tools.notices import SAID
 
 if TYPE_CHECKING:
     from olmes.comparison.model_scores import PastLook
@@ -41,6 +42,8 @@ def show_outcome(record: Record, page: Path, *, as_json: bool) -> None:
         if one.kind in UNSAID:
             screen.print(f"! {one.sentence}", style="yellow", soft_wrap=True)
     for warning in record.run.warnings:
+        if warning in SAID:  # when it happened
+            continue
         screen.print(f"! {warning}", style="yellow", soft_wrap=True)
     if cost := cost_line(record):
         screen.print(f"cost    {cost}", soft_wrap=True, style="dim")

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -45,8 +45,7 @@ class WorkerPool:
             return await self._run(partial(function, *args, **kwargs))
 
     async def _run(self, work: Callable[[], T]) -> T:
-        pool, future = self.submitted(work)
-        task = asyncio.wrap_future(future)
+        pool, task = self._submit(work)
         try:
             return await asyncio.wait_for(asyncio.shield(task), self.seconds)
         except TimeoutError:
@@ -56,17 +55,22 @@ class WorkerPool:
         except BrokenProcessPool:
             self.end(pool)
             raise RefusedError(503, "the work was interrupted; try again.") from None
+        except asyncio.CancelledError:
+            if task.cancelled():  # with the pool, and not whoever waits for it
+                raise RefusedError(503, "the work was interrupted; try again.") from None
+            raise
 
-    def submitted(self, work: Callable[[], T]) -> tuple[ProcessPoolExecutor, Future[T]]:
-        """Give work to a pool, a new one where there is none or its processes died while idle."""
-        for _ in range(2):
-            if self.pool is None:
-                self.pool = start(self.count)
+    def _submit(self, work: Callable[[], T]) -> tuple[ProcessPoolExecutor, asyncio.Future[T]]:
+        """Give a work to a pool; to a new one where the last one's processes died of themselves."""
+        for last in (False, True):
+            pool = self.pool = self.pool or start(self.count)
             try:
-                return self.pool, self.pool.submit(work)
-            except BrokenProcessPool:
-                self.end(self.pool)
-        raise RefusedError(503, "worker processes die at once; try again.")
+                return pool, asyncio.wrap_future(pool.submit(work))
+            except Exception as error:  # it takes nothing any more
+                self.end(pool)
+                if last or not isinstance(error, BrokenProcessPool):
+                    raise
+        raise AssertionError("unreachable")
 
     def end(self, pool: ProcessPoolExecutor) -> None:
         """Kill a pool's processes; the next work starts others."""

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from olmes.tools import jsonl
+from olmes.tools.appended_rows import append, readable_rows
 from olmes.trainers.checkpoints.request import training_folder
 from olmes.trainers.checkpoints.results import ScoreRow
 from olmes.trainers.recipes.stages import Recipe
@@ -60,7 +61,7 @@ class TrainLog(TrainerCallback):  # type: ignore[misc]
             return
         kept = {name: finite(value) for name, value in logs.items() if name not in SPEEDS}
         row = {"step": state.global_step, **kept}
-        jsonl.append(self.path, row)
+        append(self.path, row)
         shown = [
             f"{n.split('/')[-1]} {row[n]:.4g}" for n in SHOWN if isinstance(row.get(n), float | int)
         ]
@@ -79,7 +80,7 @@ def scored(out: Path, store: Path) -> list[ScoreRow]:
 
     Of `scores.jsonl`, which the checkpoint hook writes (docs/checkpoints.md).
     """
-    rows = jsonl.readable_rows(training_folder(store, out) / "scores.jsonl")
+    rows = readable_rows(training_folder(store, out) / "scores.jsonl")
     return [row for row in rows if row.get("state") == "done" and isinstance(row.get("step"), int)]
 
 
@@ -90,7 +91,7 @@ def finite(value: LogValue) -> LogValue:
 
 def read_log(path: Path) -> list[LogRow]:
     """The rows of a trainer's log."""
-    return jsonl.readable_rows(path)
+    return readable_rows(path)
 
 
 def step_of(row: LogRow) -> int:

@@ -17,6 +17,7 @@ from olmes.records.shown import shown, shown_interval
 from olmes.seal.ledger import Ledger
 from olmes.seal.look import look_of
 from olmes.tools import jsonl
+from olmes.tools.notices import SAID
 
 if TYPE_CHECKING:
     from olmes.comparison.model_scores import PastLook
@@ -47,6 +48,8 @@ def show_outcome(record: Record, page: Path | None, *, as_json: bool) -> None:
         if one.kind in UNSAID:
             screen.print(f"! {one.sentence}", style="yellow", soft_wrap=True)
     for warning in record.run.warnings:
+        if warning in SAID:  # when it happened
+            continue
         screen.print(f"! {warning}", style="yellow", soft_wrap=True)
     if cost := cost_line(record):
         screen.print(f"cost    {cost}", soft_wrap=True, style="dim")

@@ -21,8 +21,7 @@ from olmes.comparison.policy import MEAN, Policy
 from olmes.records.record import Record
 from olmes.stats import Difference, PairedDifference
 from olmes.stats.intervals import at_level
-from olmes.tools import jsonl
-from olmes.tools.durable_files import write_line
+from olmes.tools.appended_rows import append, readable_rows
 from olmes.types import JsonObject, Unit
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -155,12 +154,12 @@ def write_down(result: GateResult, candidate: Record, baseline: Record, policy_f
         "policy_hash": result.policy.hash,
         "scores": {score.name: score.outcome for score in result.scores},
     }
-    jsonl.append(candidate.folder / GATES, line)
+    append(candidate.folder / GATES, line)
 
 
 def gates_of(record: Record) -> list[GateLine]:
     """The lines of a record's `gates.jsonl`, the oldest first; none where it was never gated."""
-    return jsonl.readable_rows(record.folder / GATES)
+    return readable_rows(record.folder / GATES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from olmes.errors import OlmesError
 from olmes.tools.durable_files import BUFFER as BUFFER
 from olmes.tools.durable_files import atomic_writer as atomic_writer
 from olmes.tools.durable_files import write_atomically as write_atomically
-from olmes.tools.notices import say_once
 
 UTF8 = "utf-8-sig"
 """UTF-8, behind a byte order mark or not: programs on Windows begin files with one."""
@@ -110,10 +108,11 @@ def parse_line(line: bytes, path: Path, number: int) -> Any:
     """
     try:
         return json.loads(line.decode(UTF8))
+    except UnicodeDecodeError as error:
+        raise unreadable(path, error) from None
     except (ValueError, RecursionError) as error:
-        kind = "UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON"
         raise OlmesError(
-            f"{path}, line {number}: not {kind} ({error}); fix or remove the line."
+            f"{path}, line {number}: not JSON ({error}); fix or remove the line."
         ) from None
 
 
@@ -175,38 +174,3 @@ def write(path: Path, rows: Iterable[Any]) -> None:
     with atomic_writer(path) as stream:
         for row in rows:
             stream.write(line_of(row))
-
-
-def readable_rows(path: Path) -> list[Any]:
-    """The objects of a file that rows are appended to, as far as they can be read; [] without it.
-
-    A damaged line is told by its number and left out; a last one that a killed process left torn is
-    not spoken of.
-    """
-    if not path.is_file():
-        return []
-    rows = []
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError):
-            row = None
-        if isinstance(row, dict):
-            rows.append(row)
-        elif line.strip() and number < len(lines):
-            say_once(f"line {number} of {path} is damaged and is left out.")
-    return rows
-
-
-def append(path: Path, row: Any) -> None:
-    """Append a row that is on the disk when this returns; a torn last line stays one of its own."""
-    with path.open("a+b") as stream:
-        if end := stream.seek(0, os.SEEK_END):
-            stream.seek(end - 1)
-            torn = stream.read(1) != b"\n"
-        else:
-            torn = False
-        stream.write(b"\n" * torn + line_of(row))
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -15,7 +15,6 @@ from olmes.tools.places import DAMAGED
 T = TypeVar("T")
 
 
-
 @contextmanager
 def damage_told(file: Path) -> Iterator[None]:
     """Say what to do where the file turns out to be damaged.

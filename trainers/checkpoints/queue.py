@@ -18,7 +18,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from olmes.errors import OlmesError
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 
 from olmes.stats import Alarm
 from olmes.tools import jsonl
+from olmes.tools.appended_rows import append, readable_rows
 from olmes.trainers.checkpoints.results import ScoreRow
 from olmes.trainers.rewards.series import WatchedSeries
 from olmes.trainers.train_log import (
@@ -119,7 +120,7 @@ class RewardWatch(TrainerCallback):  # type: ignore[misc]
                 continue
             self.say(f"ALARM: {found}")
             row = {"step": state.global_step, "what": found.what, "since": found.since}
-            jsonl.append(self.out / ALARMS, {**row, "text": str(found)})
+            append(self.out / ALARMS, {**row, "text": str(found)})
 
     def rows(self) -> list[ScoreRow]:
         """The scores of this training's own request."""
@@ -142,7 +143,7 @@ def planned_checkpoints(state: Any) -> int | None:
 
 def read_alarms(out: Path) -> list[AlarmRow]:
     """The alarms that were raised in a stage's folder."""
-    return jsonl.readable_rows(out / ALARMS)
+    return readable_rows(out / ALARMS)
 
 
 def watch_rewards(log: Log, alarms: Mapping[str, Alarm]) -> list[Hacking]:

@@ -251,7 +251,7 @@ def comparison_page(
     from olmes.reports.comparison_page import comparison_html
 
     comparison = compare(settings, names, margin=margin, force=force)
-    with readable():
+    with readable_records():
         # Not by way of the disk, which may be busy with uploads.
         text = comparison_html(comparison, stored_records(settings).folder / "compare.html")
     return served(text, depth=0, current="runs.html")

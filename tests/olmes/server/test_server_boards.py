@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from olmes.server.access.audit import Caller
 from olmes.server.app import create_app
 from olmes.server.failures import Failures, answer_to
 from olmes.server.pages.page_cache import PageCache
@@ -117,7 +119,7 @@ def test_a_board_that_cannot_be_made_says_that_it_is_stale(tmp_path: Path) -> No
             broken.append(RefusedError(422, "a record here lacks what this page shows."))
             raise broken[-1]
 
-        pages.work = fail  # type: ignore[method-assign]
+        service.rendering.run = fail  # type: ignore[assignment]
         with service.store.database.publishing():
             pass  # the store has changed
         pages.expire()
@@ -136,7 +138,7 @@ def test_a_board_that_cannot_be_made_says_that_it_is_stale(tmp_path: Path) -> No
             await pages.leaderboard()
         assert len(broken) < 5  # not with every reader
         assert list(service.background.failing) == ["leaderboard"]
-        del pages.work
+        del service.rendering.run
         pages.boards.behind["leaderboard"].again = 0.0
         await pages.boards.retry()  # no reader has asked
         assert service.background.failing == {}
@@ -163,7 +165,7 @@ def test_a_kept_page_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
             return Page(body, "policy", tag_of(body))
 
         key = "0" * 64
-        file = pages.folder / key
+        file = pages.files.folder / key
         await pages.kept(key, make)
         whole = file.read_bytes()
         spoilt = [
@@ -176,7 +178,7 @@ def test_a_kept_page_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
         ]
         for number, content in enumerate([*spoilt, b"no folder"]):
             if content == b"no folder":
-                shutil.rmtree(pages.folder)
+                shutil.rmtree(pages.files.folder)
             elif content == b"folder":
                 file.unlink()
                 file.mkdir()
@@ -260,16 +262,19 @@ def test_a_listener_is_not_counted_whose_missed_runs_could_not_be_read(tmp_path:
             raise OperationalError("", {}, Exception("away"))
 
         service.arrivals = away  # type: ignore[method-assign, assignment]
-        request = Request({"type": "http", "app": app, "headers": []})
+        state = {"caller": Caller("ann", "read", "127.0.0.1")}
+        request = Request({"type": "http", "app": app, "headers": [], "state": state})
         for _ in range(3):
             with pytest.raises(OperationalError):
                 await live.events(request, since=0)
-        assert service.hub.listeners == set()
-        stream = service.hub.listen()
+        gc.collect()
+        assert len(service.hub.listeners) == 0
+        stream = service.hub.listen("ann")
         await anext(stream)
         assert len(service.hub.listeners) == 1
-        await stream.aclose()
-        assert service.hub.listeners == set()
+        del stream
+        gc.collect()
+        assert len(service.hub.listeners) == 0
         service.close()
 
     asyncio.run(check())

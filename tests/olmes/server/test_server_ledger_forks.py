@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from sqlalchemy import update
 
 from olmes.client.client import Client, files_of
@@ -58,7 +57,7 @@ def bring(store: Store, ledger: Path, caller: Caller) -> None:
 
 def page_of(people: People) -> str:
     session = people.client("reader").session
-    return session.get(f"{people.server.url}/ledger.html", timeout=60).text
+    return str(session.get(f"{people.server.url}/ledger.html", timeout=60).text)
 
 
 def test_two_machines_that_begin_from_the_same_copy_both_push(
@@ -219,9 +218,7 @@ def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(
     Ledger(third).append("run", "elsewhere", facts)
     dated(third, "2020-01-01T00:00:00Z")
     assert people.bring("ann", third / "ledger.jsonl").status_code == 200
-    assert "2 looks before it in all ledgers here" in (
-        ann.session.get(place, timeout=120).text
-    )
+    assert "2 looks before it in all ledgers here" in (ann.session.get(place, timeout=120).text)
 
 
 def dated(store: Path, time: str) -> None:

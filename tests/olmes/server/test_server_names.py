@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from olmes.client.start_secret import HEADER, secret_of
 from olmes.client.client import Client
+from olmes.client.start_secret import HEADER, secret_of
 from olmes.server.access.guard import host_of, token_of
 from olmes.server.refusals import RefusedError
 

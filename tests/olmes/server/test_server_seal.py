@@ -45,9 +45,7 @@ def forged(store: Path, target: Path, *lines: tuple[str, str], upto: int | None 
 
 def closed(client: Client, run: str) -> bool:
     """Whether nobody gets a run's samples."""
-    answer = client.session.get(
-        f"{client.url}/api/v1/runs/{run}/tasks/echo/samples/0", timeout=60
-    )
+    answer = client.session.get(f"{client.url}/api/v1/runs/{run}/tasks/echo/samples/0", timeout=60)
     assert answer.status_code in (200, 403)
     return answer.status_code == 403
 

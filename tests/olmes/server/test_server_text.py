@@ -14,8 +14,8 @@ import requests
 from sqlalchemy import insert
 
 from olmes import OlmesError, evaluate
-from olmes.client.session import ServerSession
 from olmes.client.client import AnswerError, Client
+from olmes.client.session import ServerSession
 from olmes.records.record import Record
 from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import unseal

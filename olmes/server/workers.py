@@ -25,8 +25,14 @@ from olmes.server.refusals import RefusedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-MOST_MEMORY = 200 << 20
+MOST_MEMORY = 160 << 20
 """Bytes of resident memory beyond which a worker is replaced once its work is done."""
+GIVES_BACK = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+    "MALLOC_ARENA_MAX": "2",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""Settings of a worker's environment by which what was large is given back to the system at once."""
 
 
 def prepared() -> None:
@@ -135,29 +141,29 @@ class Worker:
             self.pool = start()
         pool = self.pool
         task = asyncio.wrap_future(pool.submit(work))
+        # What becomes of it when nobody waits any longer is nobody's failure.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.wait_for(asyncio.shield(task), seconds)
         except TimeoutError:
-            self.end(pool, task)
+            self.end(pool)
             raise RefusedError(422, f"it took longer than {seconds:g} seconds.") from None
         except asyncio.CancelledError:
             # Nobody waits for it, and the next work must not wait behind it.
-            self.end(pool, task)
+            self.end(pool)
             raise
         except BrokenProcessPool:
-            self.end(pool, task)
+            self.end(pool)
             raise RefusedError(503, "the work was interrupted; try again.") from None
 
     def is_over(self) -> bool:
         """Whether the process has ended or is to be replaced: so much it holds in memory."""
         if self.pool is not None and memory(self.pool) > MOST_MEMORY:
-            self.pool.shutdown(wait=False)
-            self.pool = None
+            self.end(self.pool)
         return self.pool is None
 
-    def end(self, pool: ProcessPoolExecutor, task: asyncio.Future[T]) -> None:
-        """Kill the process; the next work starts another."""
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    def end(self, pool: ProcessPoolExecutor) -> None:
+        """Kill the process, whose memory is free at once; the next work starts another."""
         self.pool = None
         # The pool has no public way to end a process that does not come back.
         for process in processes(pool):
@@ -189,6 +195,8 @@ def memory(pool: ProcessPoolExecutor) -> int:
 
 def start() -> ProcessPoolExecutor:
     """A process that knows nothing of the server's threads and connections."""
+    for name, value in GIVES_BACK.items():
+        os.environ.setdefault(name, value)
     return ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=prepare
     )

@@ -171,8 +171,8 @@ class StoredRecords:
             raise RefusedError(422, f"the record of {run} cannot be read: {error}.") from None
 
     def records(self, wanted: RunFilter) -> list[StoredRecord]:
-        """Runs without the texts that no table of many runs shows."""
-        return [self.stored(run) for run in self.store.slim_records(wanted)]
+        """Runs without the texts that no table of many runs shows, and without those no page draws."""
+        return [self.stored(run) for run in self.store.slim_records(wanted, most=MOST_RECORD)]
 
     def stored(self, run: RunRecord) -> StoredRecord:
         """A run with the way to its samples."""

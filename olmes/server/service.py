@@ -11,6 +11,7 @@ from fastapi import Request
 
 from olmes.client.types import Arrival, Primary, RunSummary
 from olmes.server.access.audit import Caller
+from olmes.server.access.turns import Turns
 from olmes.server.background import Background
 from olmes.server.events import Hub
 from olmes.server.intake.run_files import open_sealed, take_in
@@ -47,6 +48,7 @@ class Service:
         self.background = Background(self.numbers)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, ready=ready)
+        self.reading = Turns(1)
         self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0

@@ -47,7 +47,7 @@ class Service:
         self.numbers = ServerMetrics()
         self.background = Background(self.numbers)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
-        self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, ready=ready)
+        self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, keep=1, ready=ready)
         self.reading = Turns(1)
         self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}

@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +28,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 MOST_MEMORY = 160 << 20
 """Bytes of resident memory beyond which a worker is replaced once its work is done."""
+IDLE = 30.0
+"""Seconds without work after which a process that is not kept ends."""
 GIVES_BACK = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
     "MALLOC_ARENA_MAX": "2",
@@ -45,13 +48,20 @@ class WorkerPool:
     Args:
         count: of the processes, at most; one more is started when work has to wait.
         seconds: that one piece of work may take.
+        keep: processes that stay when there is no work.
         ready: called in every process but the first before it is given work.
     """
 
     def __init__(
-        self, count: int, *, seconds: float, ready: Callable[[], object] = prepared
+        self,
+        count: int,
+        *,
+        seconds: float,
+        keep: int = 0,
+        ready: Callable[[], object] = prepared,
     ) -> None:
         self.seconds = seconds
+        self.keep = keep
         self.ready = ready
         self.turns = Turns(1)
         first, *self.unstarted = self.all = [Worker() for _ in range(count)]
@@ -84,6 +94,7 @@ class WorkerPool:
         # One at a time for each process, so that the time limit counts work and not the wait for it.
         await self.turns.begin(who, again=again)
         worker = self.workers.pop()
+        worker.rests(None)
         try:
             return await worker.run(work, self.seconds)
         finally:
@@ -110,6 +121,20 @@ class WorkerPool:
         """A worker is there for the next work."""
         self.workers.append(worker)
         self.turns.end()
+        if not self.closed:
+            loop = asyncio.get_running_loop()
+            worker.rests(loop.call_later(IDLE, self.put_away, worker))
+
+    def put_away(self, worker: Worker) -> None:
+        """End a process that had nothing to do for long."""
+        if len(self.all) - len(self.unstarted) <= self.keep or worker.pool is None:
+            return
+        worker.end(worker.pool)
+        if len(self.unstarted) < len(self.all) - 1:
+            # As it was before there was work for so many.
+            self.workers.remove(worker)
+            self.turns.free -= 1
+            self.unstarted.append(worker)
 
     def close(self) -> None:
         """End the processes once their work is done."""
@@ -117,6 +142,7 @@ class WorkerPool:
         for task in list(self.starting):
             task.cancel()
         for worker in self.all:
+            worker.rests(None)
             worker.close()
 
 
@@ -125,6 +151,14 @@ class Worker:
 
     def __init__(self) -> None:
         self.pool: ProcessPoolExecutor | None = None
+        self.until: asyncio.TimerHandle | None = None
+        """When it is put away, unless it is given work."""
+
+    def rests(self, until: asyncio.TimerHandle | None) -> None:
+        """It has no work from now on, or has some (None)."""
+        if self.until:
+            self.until.cancel()
+        self.until = until
 
     async def start(self, ready: Callable[[], object], seconds: float) -> None:
         """Start the process, and wait until it is ready."""
@@ -216,3 +250,5 @@ def prepare() -> None:
     threading.Thread(target=watch, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    # pyarrow imports it to know its missing values, of which there are none: 70 MB for nothing.
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]

@@ -204,7 +204,7 @@ def board_answer(settings: Settings) -> Page:
 
 def as_answer(value: Any) -> Page:
     """What the API answers: JSON, ready to be sent."""
-    body = gzip.compress(compact_json(value), compresslevel=5, mtime=0)
+    body = gzip.compress(compact_json(value), compresslevel=2, mtime=0)
     return Page(body, "", f'"{sha256(body)[:32]}"')
 
 

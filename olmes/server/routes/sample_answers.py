@@ -77,7 +77,7 @@ class SampleAnswer:
         # One reading at a time: rows may be large, and a worker is left to pages.
         await self.service.reading.begin(self.who, again=again)
         try:
-            return await self.service.rendering.run_for(self.who, work, again=True)
+            return await self.service.rendering.run_for(f"reads {self.who}", work, again=True)
         finally:
             self.service.reading.end()
 

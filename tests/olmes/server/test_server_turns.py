@@ -97,6 +97,31 @@ def test_one_slow_piece_of_work_holds_up_no_other() -> None:
     asyncio.run(play())
 
 
+def test_a_worker_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        pool = WorkerPool(2, seconds=60, keep=1)
+        monkeypatch.setattr(workers, "IDLE", 600.0)
+        await pool.run(os.getpid)
+        # Work has to wait: a second process is started, and works when it is ready.
+        both = [asyncio.create_task(pool.run(os.getpid)) for _ in range(2)]
+        await asyncio.gather(*both)
+        await asyncio.gather(*pool.starting)
+        assert len(pool.workers) == pool.turns.free == 2
+        monkeypatch.setattr(workers, "IDLE", 0.05)
+        await pool.run(os.getpid)
+        for _ in range(600):
+            await asyncio.sleep(0.05)
+            if pool.unstarted:
+                break
+        [left] = pool.workers
+        assert left.pool
+        assert pool.turns.free == 1
+        assert await pool.run(os.getpid)
+        pool.close()
+
+    asyncio.run(play())
+
+
 def test_one_caller_does_not_listen_in_every_place() -> None:
     hub = Hub()
     held: list[Listener] = []

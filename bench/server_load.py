@@ -30,9 +30,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.processes import cpu_seconds, most_memory
-from bench.server_records import TASKS, make_run
-from bench.server_visitors import browse, people, searches, settle
+from bench.files.processes import cpu_seconds, most_memory
+from bench.files.server_records import TASKS, make_run
+from bench.files.server_visitors import browse, people, searches, settle
 
 Visit = Coroutine[Any, Any, dict[str, list[float]]]
 START = "from olmes.cli.serve import command; command()"

@@ -11,7 +11,6 @@ from fastapi import Request
 
 from olmes.client.types import Arrival, Primary, RunSummary
 from olmes.server.access.audit import Caller
-from olmes.server.access.turns import Turns
 from olmes.server.background import Background
 from olmes.server.events import Hub
 from olmes.server.intake.run_files import open_sealed, take_in
@@ -31,7 +30,7 @@ from olmes.server.workers import WorkerPool
 INTAKE_SECONDS = 600.0
 PAGE_SECONDS = 120.0
 RENDERING = 2
-"""Processes that make pages and read samples: what takes long leaves one to the rest."""
+"""Processes that make pages: what takes long leaves one to the rest. Samples are read by another."""
 RECORDS = 2
 """Whole records that are read at a time: one may have 16 MB."""
 
@@ -48,7 +47,7 @@ class Service:
         self.background = Background(self.numbers)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, keep=1, ready=ready)
-        self.reading = Turns(1)
+        self.reading = WorkerPool(1, seconds=PAGE_SECONDS, keep=1)
         self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0
@@ -159,6 +158,7 @@ class Service:
         """End the workers and the connections."""
         self.intake.close()
         self.rendering.close()
+        self.reading.close()
         self.store.database.close()
 
 

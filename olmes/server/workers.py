@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from importlib.abc import MetaPathFinder
 from typing import ParamSpec, TypeVar
 
 import psutil
@@ -250,5 +251,16 @@ def prepare() -> None:
     threading.Thread(target=watch, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    # pyarrow imports it to know its missing values, of which there are none: 70 MB for nothing.
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, WithoutPandas())
+
+
+class WithoutPandas(MetaPathFinder):
+    """Says that pandas is not installed.
+
+    pyarrow imports it to know its missing values, of which there are none here: 70 MB for nothing.
+    """
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:  # noqa: ARG002
+        """Where a module is: the next finder says it."""
+        if name == "pandas":
+            raise ModuleNotFoundError("workers do without pandas", name=name)

@@ -74,12 +74,7 @@ class SampleAnswer:
     ) -> SamplePart:
         work = partial(read_part, self.service.settings, artifact, wanted, start, room)
         again, self.slices = self.slices > 0, self.slices + 1
-        # One reading at a time: rows may be large, and a worker is left to pages.
-        await self.service.reading.begin(self.who, again=again)
-        try:
-            return await self.service.rendering.run_for(f"reads {self.who}", work, again=True)
-        finally:
-            self.service.reading.end()
+        return await self.service.reading.run_for(self.who, work, again=again)
 
     async def _add(self, part: SamplePart, before: bytes) -> None:
         self.answer.write(before)

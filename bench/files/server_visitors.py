@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from bench.server_records import TASKS, WORDS
+from bench.files.server_records import TASKS, WORDS
 
 if TYPE_CHECKING:
     import aiohttp

@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -34,6 +35,8 @@ LONG_NUMBER = b"0" * 19
 """What may be a whole number that the fast parser loses digits of."""
 MOST_UNPACKED = 1 << 30
 """Bytes of samples files that are kept beside their artifacts."""
+TIDY_SECONDS = 10.0
+"""Between two looks at how many they are."""
 
 
 class StoredRecord(Record):
@@ -146,6 +149,7 @@ class StoredRecords:
         self.store = Store(settings)
         self.folder = settings.work_folder / "pages"
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+        self.tidy_at = 0.0
 
     def record(self, run: str) -> StoredRecord:
         """A run, whole.
@@ -197,7 +201,10 @@ class StoredRecords:
         jsonl.write(self.folder / "runs" / "ledger.jsonl", self.store.ledger_entries())
 
     def tidy(self) -> None:
-        """Remove the samples files not used for longest, until the rest is small enough."""
+        """Now and then remove the samples files not used for longest, until the rest is small."""
+        if time.monotonic() < self.tidy_at:
+            return
+        self.tidy_at = time.monotonic() + TIDY_SECONDS
         found = []
         for path in (self.folder / "runs").glob("*/samples/*.jsonl"):
             with contextlib.suppress(FileNotFoundError):

@@ -40,7 +40,7 @@ ANNOUNCED = 5.0
 """Seconds between two looks for runs that nobody heard of."""
 ANNOUNCE = "announce"
 RENDERING = 2
-"""Processes that make pages and read samples: what takes long leaves one to the rest."""
+"""Processes that make pages: what takes long leaves one to the rest. Samples are read by another."""
 RECORDS = 2
 """Whole records that are read at a time: one may have 16 MB."""
 
@@ -59,7 +59,8 @@ class Service:
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
         # What is under seal is unpacked first; a file that takes its time there holds no other run.
         self.unpacking = WorkerPool(1, seconds=INTAKE_SECONDS)
-        self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, ready=ready)
+        self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, keep=1, ready=ready)
+        self.reading = WorkerPool(1, seconds=PAGE_SECONDS, keep=1)
         self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0
@@ -241,7 +242,8 @@ class Service:
 
     def close(self) -> None:
         """End the workers and the connections, each whatever became of the others."""
-        for part in (self.intake, self.unpacking, self.rendering, self.store.database, self.health):
+        pools = (self.intake, self.unpacking, self.rendering, self.reading)
+        for part in (*pools, self.store.database, self.health):
             try:
                 part.close()
             except Exception as error:

@@ -11,11 +11,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from importlib.abc import MetaPathFinder
 from typing import ParamSpec, TypeVar
 
 import psutil
@@ -25,8 +27,16 @@ from olmes.server.refusals import RefusedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-MOST_MEMORY = 200 << 20
+MOST_MEMORY = 160 << 20
 """Bytes of resident memory beyond which a worker is replaced once its work is done."""
+IDLE = 30.0
+"""Seconds without work after which a process that is not kept ends."""
+GIVES_BACK = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+    "MALLOC_ARENA_MAX": "2",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""Settings of a worker's environment by which what was large is given back to the system at once."""
 
 
 def prepared() -> None:
@@ -39,13 +49,20 @@ class WorkerPool:
     Args:
         count: of the processes, at most; one more is started when work has to wait.
         seconds: that one piece of work may take.
+        keep: processes that stay when there is no work.
         ready: called in every process but the first before it is given work.
     """
 
     def __init__(
-        self, count: int, *, seconds: float, ready: Callable[[], object] = prepared
+        self,
+        count: int,
+        *,
+        seconds: float,
+        keep: int = 0,
+        ready: Callable[[], object] = prepared,
     ) -> None:
         self.seconds = seconds
+        self.keep = keep
         self.ready = ready
         self.turns = Turns(1)
         first, *self.unstarted = self.all = [Worker() for _ in range(count)]
@@ -78,6 +95,7 @@ class WorkerPool:
         # One at a time for each process, so that the time limit counts work and not the wait for it.
         await self.turns.begin(who, again=again)
         worker = self.workers.pop()
+        worker.rests(None)
         try:
             return await worker.run(work, self.seconds)
         finally:
@@ -104,6 +122,20 @@ class WorkerPool:
         """A worker is there for the next work."""
         self.workers.append(worker)
         self.turns.end()
+        if not self.closed:
+            loop = asyncio.get_running_loop()
+            worker.rests(loop.call_later(IDLE, self.put_away, worker))
+
+    def put_away(self, worker: Worker) -> None:
+        """End a process that had nothing to do for long."""
+        if len(self.all) - len(self.unstarted) <= self.keep or worker.pool is None:
+            return
+        worker.end(worker.pool)
+        if len(self.unstarted) < len(self.all) - 1:
+            # As it was before there was work for so many.
+            self.workers.remove(worker)
+            self.turns.free -= 1
+            self.unstarted.append(worker)
 
     def close(self) -> None:
         """End the processes once their work is done."""
@@ -111,6 +143,7 @@ class WorkerPool:
         for task in list(self.starting):
             task.cancel()
         for worker in self.all:
+            worker.rests(None)
             worker.close()
 
 
@@ -119,6 +152,14 @@ class Worker:
 
     def __init__(self) -> None:
         self.pool: ProcessPoolExecutor | None = None
+        self.until: asyncio.TimerHandle | None = None
+        """When it is put away, unless it is given work."""
+
+    def rests(self, until: asyncio.TimerHandle | None) -> None:
+        """It has no work from now on, or has some (None)."""
+        if self.until:
+            self.until.cancel()
+        self.until = until
 
     async def start(self, ready: Callable[[], object], seconds: float) -> None:
         """Start the process, and wait until it is ready."""
@@ -132,19 +173,21 @@ class Worker:
             RefusedError: as `WorkerPool.run`.
         """
         pool, task = self._submit(work)
+        # What becomes of it when nobody waits any longer is nobody's failure.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.wait_for(asyncio.shield(task), seconds)
         except TimeoutError:
-            self.end(pool, task)
+            self.end(pool)
             raise RefusedError(422, f"it took longer than {seconds:g} seconds.") from None
         except asyncio.CancelledError:
             if task.cancelled():  # with the pool, and not whoever waits for it
                 raise RefusedError(503, "the work was interrupted; try again.") from None
             # Nobody waits for it, and the next work must not wait behind it.
-            self.end(pool, task)
+            self.end(pool)
             raise
         except BrokenProcessPool:
-            self.end(pool, task)
+            self.end(pool)
             raise RefusedError(503, "the work was interrupted; try again.") from None
 
     def _submit(self, work: Callable[[], T]) -> tuple[ProcessPoolExecutor, asyncio.Future[T]]:
@@ -160,14 +203,11 @@ class Worker:
     def is_over(self) -> bool:
         """Whether the process has ended or is to be replaced: so much it holds in memory."""
         if self.pool is not None and memory(self.pool) > MOST_MEMORY:
-            self.pool.shutdown(wait=False)
-            self.pool = None
+            self.end(self.pool)
         return self.pool is None
 
-    def end(self, pool: ProcessPoolExecutor, task: asyncio.Future[T] | None = None) -> None:
-        """Kill the process; the next work starts another."""
-        if task is not None:
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    def end(self, pool: ProcessPoolExecutor) -> None:
+        """Kill the process, whose memory is free at once; the next work starts another."""
         self.pool = None
         # The pool has no public way to end a process that does not come back.
         for process in processes(pool):
@@ -199,6 +239,8 @@ def memory(pool: ProcessPoolExecutor) -> int:
 
 def start() -> ProcessPoolExecutor:
     """A process that knows nothing of the server's threads and connections."""
+    for name, value in GIVES_BACK.items():
+        os.environ.setdefault(name, value)
     return ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=prepare
     )
@@ -218,3 +260,16 @@ def prepare() -> None:
     threading.Thread(target=watch, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    sys.meta_path.insert(0, WithoutPandas())
+
+
+class WithoutPandas(MetaPathFinder):
+    """Says that pandas is not installed.
+
+    pyarrow imports it to know its missing values, of which there are none here: 70 MB for nothing.
+    """
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:  # noqa: ARG002
+        """Where a module is: the next finder says it."""
+        if name == "pandas":
+            raise ModuleNotFoundError("workers do without pandas", name=name)

@@ -171,7 +171,7 @@ class PageCache:
         work = partial(make, self.service.settings, runs, margin=margin, force=force)
         return await self.kept(
             key,
-            lambda: self.service.rendering.run_for(who, work),
+            lambda: self.service.rendering.run_for(f"compares {who}", work),
             on_disk=margin == round(margin, SHOWN_MARGIN),
         )
 

@@ -29,9 +29,8 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.store import RunFilter
 from olmes.server.store.stored_records import StoredRecords
-from olmes.tools.as_json import as_json
+from olmes.tools.as_json import as_json, json_bytes, one_level
 from olmes.tools.hashing import sha256
-from olmes.tools.jsonl import compact_json
 from olmes.types import JsonObject
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">\n?')
@@ -211,7 +210,7 @@ def board_answer(settings: Settings) -> Page:
 
 def as_answer(value: Any) -> Page:
     """What the API answers: JSON, ready to be sent."""
-    body = gzip.compress(compact_json(value), compresslevel=5, mtime=0)
+    body = gzip.compress(json_bytes(value), compresslevel=2, mtime=0)
     return Page(body, "", f'"{sha256(body)[:32]}"')
 
 
@@ -231,17 +230,26 @@ def comparison_numbers(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> JsonObject:
     """A comparison as numbers: without places on the server's disk."""
-    found: JsonObject = as_json(compare(settings, names, margin=margin, force=force))
-    for run in found["runs"]:
-        del run["folder"]
+    found: JsonObject = as_json(comparison_fields(settings, names, margin=margin, force=force))
     return found
+
+
+def comparison_fields(
+    settings: Settings, names: Sequence[str], *, margin: float, force: bool
+) -> dict[str, Any]:
+    """A comparison by its fields: without places on the server's disk."""
+    found: dict[str, Any] = one_level(compare(settings, names, margin=margin, force=force))
+    runs = [one_level(run) for run in found["runs"]]
+    return found | {
+        "runs": [{name: said for name, said in run.items() if name != "folder"} for run in runs]
+    }
 
 
 def comparison_answer(
     settings: Settings, names: Sequence[str], *, margin: float, force: bool
 ) -> Page:
     """A comparison for the API."""
-    return as_answer(comparison_numbers(settings, names, margin=margin, force=force))
+    return as_answer(comparison_fields(settings, names, margin=margin, force=force))
 
 
 def comparison_page(

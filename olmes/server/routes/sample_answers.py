@@ -74,7 +74,7 @@ class SampleAnswer:
     ) -> SamplePart:
         work = partial(read_part, self.service.settings, artifact, wanted, start, room)
         again, self.slices = self.slices > 0, self.slices + 1
-        return await self.service.rendering.run_for(self.who, work, again=again)
+        return await self.service.reading.run_for(self.who, work, again=again)
 
     async def _add(self, part: SamplePart, before: bytes) -> None:
         self.answer.write(before)

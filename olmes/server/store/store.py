@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from olmes.client.types import AuditEntry, Primary
 from olmes.records.check import FieldError, run_record
-from olmes.records.schema import RunRecord
+from olmes.records.schema import LARGEST, RunRecord
 from olmes.seal.ledger import Entry
 from olmes.server.access.audit import Caller, write_audit
 from olmes.server.intake.run_files import Intake
@@ -365,9 +365,10 @@ class Store:
             raise no_run(run)
         return MetricColumns(**row._mapping)
 
-    def slim_records(self, wanted: RunFilter) -> list[RunRecord]:
-        """The slim records of the runs that pass a filter."""
-        return [one.run for one in self.slim_runs(*conditions(wanted))]
+    def slim_records(self, wanted: RunFilter, *, most: int = LARGEST) -> list[RunRecord]:
+        """The slim records of the runs that pass a filter, none with more than `most` characters."""
+        short = func.length(runs.slim) <= most
+        return [one.run for one in self.slim_runs(*conditions(wanted), short)]
 
     def slim_runs(self, *where: ColumnElement[bool]) -> list[SlimRun]:
         """The slim records of some runs, in the order in which these came."""

@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -39,6 +40,8 @@ LONG_NUMBER = b"0" * 19
 """What may be a whole number that the fast parser loses digits of."""
 MOST_UNPACKED = 1 << 30
 """Bytes of samples files that are kept beside their artifacts."""
+TIDY_SECONDS = 10.0
+"""Between two looks at how many they are."""
 
 
 class StoredRecord(Record):
@@ -185,6 +188,7 @@ class StoredRecords:
         self.store = Store(settings)
         self.folder = inner_folder(settings.work_folder / "pages")
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
+        self.tidy_at = 0.0
 
     def record(self, run: str) -> StoredRecord:
         """A run, whole.
@@ -210,8 +214,8 @@ class StoredRecords:
             raise RefusedError(422, f"the record of {run} cannot be read: {error}.") from None
 
     def records(self, wanted: RunFilter) -> list[StoredRecord]:
-        """Runs without the texts that no table of many runs shows."""
-        return [self.stored(run) for run in self.store.slim_records(wanted)]
+        """Runs without the texts that no table of many runs shows, and without those no page draws."""
+        return [self.stored(run) for run in self.store.slim_records(wanted, most=MOST_RECORD)]
 
     def stored(self, run: RunRecord) -> StoredRecord:
         """A run with the way to its samples."""
@@ -238,7 +242,10 @@ class StoredRecords:
         jsonl.write(Ledger(self.folder).path, self.store.ledger_entries())
 
     def tidy(self) -> None:
-        """Remove the samples files not used for longest, until the rest is small enough."""
+        """Now and then remove the samples files not used for longest, until the rest is small."""
+        if time.monotonic() < self.tidy_at:
+            return
+        self.tidy_at = time.monotonic() + TIDY_SECONDS
         found = []
         for path in (self.folder / "runs").glob("*/samples/*.jsonl"):
             with contextlib.suppress(FileNotFoundError):

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.server_load import children, memory
+from bench.files.processes import children, memory
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import Running
@@ -286,4 +286,4 @@ class MemoryWatch(threading.Thread):
     def run(self) -> None:
         while not self.over.wait(1.0):
             with self.serving, contextlib.suppress(OSError):
-                self.most = max(self.most, memory(self.running.process.pid))
+                self.most = max(self.most, memory(self.running.process.pid)["PSS"])

@@ -12,13 +12,19 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, text
 
+from olmes.client.client import files_of
 from olmes.errors import OlmesError
+from olmes.server.access.audit import LOCAL
 from olmes.server.access.tokens import create_token, find_token
+from olmes.server.intake.run_files import take_in
 from olmes.server.settings import Settings
+from olmes.server.store import schema
 from olmes.server.store.backup import make_backup, restore_backup
 from olmes.server.store.database import Database
+from olmes.server.store.restore import count_on
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.upgrade import copy_beside
+from olmes.tools.hashing import file_sha256
 from tests.olmes.server.test_server_store import fill, frozen_rows, revisions
 
 KILLED = """
@@ -26,7 +32,9 @@ import os, signal, sys
 from pathlib import Path
 from sqlalchemy import event
 import alembic.command, olmes.server.store.backup
+from olmes.server.store import schema
 from olmes.server.store.database import Database
+from olmes.server.store.restore import count_on
 from olmes.server.store.migrations.versions import schema_0001  # imported before the forks
 
 store, first, step = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -235,19 +243,31 @@ def test_a_record_that_nobody_can_read_keeps_no_other_from_its_upgrade(store: st
 @pytest.mark.slow
 @pytest.mark.parametrize("revision", revisions())
 def test_a_back_up_of_the_upgraded_store_is_whole(
-    store: str, tmp_path: Path, revision: str
+    store: str, tmp_path: Path, revision: str, real_run: Path
 ) -> None:
+    """Samples of the frozen rows are not frozen with them: those runs are named, the rest is saved."""
     first_of(store, revision)
     settings = Settings(store=store, work=str(tmp_path / "work"))
-    Database(store).migrate()
-    artifacts = Store(settings).artifact_names()
-    for name in artifacts:  # the frozen rows name files that are not frozen with them
-        place = Path(settings.artifacts_place) / name[:2] / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(b"x")
-    make_backup(settings, tmp_path / "backup")
+    upgraded = Store(settings)
+    upgraded.database.migrate()
+    frozen = {row.id for row in upgraded.find_runs(RunFilter(), limit=9, before=None, by="arrived")}
+    files = files_of(real_run)
+    hashes = {name: file_sha256(path) for name, path in files.items()}
+    with upgraded.database.writing() as connection:
+        for table in (schema.runs.table, schema.audit.table):
+            count_on(connection, table)  # frozen rows brought their numbers along
+    upgraded.add(take_in(settings, files, hashes), LOCAL, replace=False)
+    upgraded.database.close()
+    damaged: list[str] = []
+    make_backup(settings, tmp_path / "backup", lambda what, _: damaged.append(what))
+    assert set(damaged) == {f"run {name}" for name in frozen}
     other = Settings(store=str(tmp_path / "restored"))
     restore_backup(other, tmp_path / "backup")
     restored, there = state(other.store), state(store)
-    for name in ("runs", "metrics", "tasks", "ledger", "tokens"):
+    for name in ("ledger", "tokens"):
         assert restored[name][1:] == there[name][1:], name
+    [run] = restored["runs"][1:]
+    assert run in there["runs"]
+    for name in ("metrics", "tasks"):
+        assert restored[name][1:]
+        assert all(row in there[name] for row in restored[name][1:]), name

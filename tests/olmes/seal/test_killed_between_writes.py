@@ -228,3 +228,17 @@ def test_a_ledger_that_lost_its_first_head_is_still_told(
         assert any("head" in problem for problem in verify(tmp_path / "runs"))
         with pytest.raises(OlmesError, match="was tampered with"):
             take_exam(tmp_path / "runs", "another", limit=3)
+
+
+@pytest.mark.parametrize("content", ["", '{"schema": 2, "id', "\x00" * 50])
+def test_a_record_that_was_cut_off_is_written_again(
+    echo: EchoBench, exam: Path, tmp_path: Path, content: str
+) -> None:
+    store = tmp_path / "runs"
+    run_once(echo, exam, store)
+    before = Record.load(folder_of(store)).run.tasks
+    (folder_of(store) / "run.json").write_text(content, "utf-8")
+    run_once(echo, exam, store)
+    assert Record.load(folder_of(store)).run.tasks == before
+    assert verify(store) == []
+    assert events(store).count("run") == 1

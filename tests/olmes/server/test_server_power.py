@@ -272,3 +272,32 @@ def test_what_a_server_keeps_is_for_nobody_else(
         folder = server.work / name
         assert name != "store" or folder.exists() != server.store.startswith("postgresql")
         assert not folder.exists() or open_to_others(folder) == []
+
+
+def test_half_a_line_that_a_killed_look_left_holds_up_no_push(
+    server: Running, sealed_run: Path
+) -> None:
+    with (sealed_run.parent / "ledger.jsonl").open("ab") as stream:
+        stream.write(b'{"number": 3, "ev')
+    with Client(server.url) as client:
+        client.push(sealed_run)
+        assert client.run(sealed_run.name)["run"]["held_out"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [truncated, emptied, zeros_in_the_middle])
+def test_a_kept_page_that_is_damaged_is_made_again(
+    launch: Callable[..., Running], copy_run: Callable[..., Path], damage: Callable[[Path], None]
+) -> None:
+    running = launch()
+    with Client(running.url) as client:
+        client.push(copy_run("shown"))
+    address = f"{running.url}/runs/shown/report.html"
+    before = requests.get(address, timeout=120).text
+    running.kill()
+    for page in (running.work / "pages/cache").iterdir():
+        damage(page)
+    running.start()
+    answer = requests.get(address, timeout=120)
+    assert answer.status_code == 200
+    assert answer.text == before

@@ -22,6 +22,7 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import sealed_name
 from olmes.server.store.ledgers import read_ledger
+from olmes.server.store.sample_parts import drop_parcels
 from olmes.server.store.store import Store
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, Uploads
@@ -147,6 +148,7 @@ class Service:
 
     async def tidy(self) -> None:
         """Remove the samples of no run, once, while the server is up already."""
+        await to_thread.run_sync(drop_parcels, self.settings)
         try:
             swept = await to_thread.run_sync(self.store.sweep)
         except Exception as error:  # an object store that is away, say; the next start tries again

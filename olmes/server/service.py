@@ -22,7 +22,7 @@ from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import sealed_name
 from olmes.server.store.ledgers import read_ledger
-from olmes.server.store.sample_parts import drop_parcels
+from olmes.server.store.sample_parts import drop_parcels, ready_to_read
 from olmes.server.store.store import Store
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, Uploads
@@ -48,7 +48,7 @@ class Service:
         self.background = Background(self.numbers)
         self.intake = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, keep=1, ready=ready)
-        self.reading = WorkerPool(1, seconds=PAGE_SECONDS, keep=1)
+        self.reading = WorkerPool(1, seconds=PAGE_SECONDS, keep=1, ready=ready_to_read)
         self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0

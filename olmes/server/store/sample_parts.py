@@ -71,6 +71,12 @@ def artifacts_of(settings: Settings) -> Artifacts:
     return Artifacts(settings.artifacts_place)
 
 
+def ready_to_read() -> None:
+    """Import what a worker needs, before somebody waits for it."""
+    import fsspec
+    import pyarrow.parquet  # noqa: F401
+
+
 def drop_parcels(settings: Settings) -> None:
     """Remove what was handed over by a process and never taken, because the server was killed."""
     with contextlib.suppress(FileNotFoundError):

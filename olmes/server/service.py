@@ -29,6 +29,7 @@ from olmes.server.store.artifacts import sealed_name
 from olmes.server.store.ledgers import read_ledger
 from olmes.server.store.openings import Opening
 from olmes.server.store.repair import damaged, open_again
+from olmes.server.store.sample_parts import drop_parcels, ready_to_read
 from olmes.server.store.store import Store
 from olmes.server.store.table_rows import RunRow
 from olmes.server.store.uploads import Upload, Uploads
@@ -60,7 +61,7 @@ class Service:
         # What is under seal is unpacked first; a file that takes its time there holds no other run.
         self.unpacking = WorkerPool(1, seconds=INTAKE_SECONDS)
         self.rendering = WorkerPool(RENDERING, seconds=PAGE_SECONDS, keep=1, ready=ready)
-        self.reading = WorkerPool(1, seconds=PAGE_SECONDS, keep=1)
+        self.reading = WorkerPool(1, seconds=PAGE_SECONDS, keep=1, ready=ready_to_read)
         self.records = CapacityLimiter(RECORDS)
         self.locks: dict[str, asyncio.Lock] = {}
         self.last_announced = 0
@@ -226,6 +227,7 @@ class Service:
 
     async def tidy(self) -> None:
         """Remove the samples of no run, once, while the server is up already."""
+        await to_thread.run_sync(drop_parcels, self.settings)
         swept = await to_thread.run_sync(self.store.sweep)
         log.info("swept", extra={"facts": {"artifacts": swept}})
 

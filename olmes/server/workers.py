@@ -104,6 +104,14 @@ class WorkerPool:
             else:
                 self.take(worker)
 
+    def warm(self) -> None:
+        """Start the first process before there is work for it, if it is not there."""
+        if self.turns.free == 1 and len(self.workers) == 1 and self.workers[0].pool is None:
+            self.turns.free = 0
+            worker = self.workers.pop()
+            worker.rests(None)
+            self.start(worker)
+
     def start(self, worker: Worker) -> None:
         """Start a process beside the work; it is given some when it is ready."""
 

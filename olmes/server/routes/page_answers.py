@@ -8,12 +8,14 @@ from olmes.server.pages import server_pages
 from olmes.server.pages.page_cache import PageCache
 from olmes.server.pages.report_pages import Page
 from olmes.server.pages.stale import say_so
+from olmes.server.service import service_of
 
 HTML = "text/html; charset=utf-8"
 
 
 def pages_of(request: Request) -> PageCache:
-    """The pages of the server that is asked."""
+    """The pages of the server that is asked. Who reads them may ask for samples next."""
+    service_of(request).reading.warm()
     pages: PageCache = request.app.state.pages
     return pages
 

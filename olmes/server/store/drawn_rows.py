@@ -15,8 +15,8 @@ LONGEST_ROW = 256 << 10
 """Bytes of a row that is drawn as it is, where there are few."""
 SHORTEST_ROW = 4 << 10
 """Bytes of a row that is drawn as it is, however many there are."""
-ON_A_PAGE = 128 << 20
-"""Bytes of a task's rows that a page is made of, about."""
+ON_A_PAGE = 192 << 20
+"""Bytes of a run's rows that a page is made of, about."""
 SHORTEST_TEXT = 32
 COUNTED = (*VERDICT, "flags")
 """What is never cut: items are found, counted and clustered by it."""
@@ -34,7 +34,7 @@ def drawn(lines: Iterable[bytes], rows: int) -> Iterator[bytes]:
 
     Args:
         lines: without their ends.
-        rows: how many they are.
+        rows: how many the run has, those of its other tasks too.
     """
     room = room_for_each(rows)
     for line in lines:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts
 from olmes.server.store.sample_reading import Room, SampleFilter, SampleReading
 
+ANSWERS = "answers"
+UNTAKEN = 3600.0
+"""Seconds after which nobody takes it any more."""
 SMALL = 1 << 20
 """Bytes that travel between processes as they are; more lies in a file meanwhile."""
 
@@ -38,7 +43,7 @@ def read_part(
 ) -> SamplePart:
     """Samples from a place on, as they are written in the file: nothing is parsed to be shown."""
     reading = SampleReading(artifacts_of(settings), artifact, wanted, start, room)
-    parcel = Parcel(settings.work_folder / "answers")
+    parcel = Parcel(settings.work_folder / ANSWERS)
     count = size = 0
     try:
         for place, line in reading:
@@ -64,6 +69,19 @@ def read_part(
 def artifacts_of(settings: Settings) -> Artifacts:
     """A store's samples, for as long as the process lives."""
     return Artifacts(settings.artifacts_place)
+
+
+def ready_to_read() -> None:
+    """Import what a worker needs, before somebody waits for it."""
+    import pyarrow.parquet  # noqa: F401
+
+
+def drop_parcels(settings: Settings) -> None:
+    """Remove what was handed over by a process and never taken, because the server was killed."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in (settings.work_folder / ANSWERS).iterdir():
+            if time.time() - path.stat().st_mtime > UNTAKEN:
+                path.unlink(missing_ok=True)
 
 
 class Parcel:

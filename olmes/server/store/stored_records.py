@@ -138,9 +138,12 @@ class StoredRecord(Record):
         if not path.exists() or known != f"{wanted} {path.stat().st_ino}":
             path.parent.mkdir(parents=True, exist_ok=True)
             # By a name of its own: two workers may make the same one.
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
+            with tempfile.NamedTemporaryFile(
+                dir=path.parent, prefix=".making-", suffix=".jsonl", delete=False
+            ) as stream:
                 try:
-                    lines = drawn(self.artifacts.lines(row.artifact), row.rows)
+                    rows = sum(one.rows for one in self.rows.values())
+                    lines = drawn(self.artifacts.lines(row.artifact), rows)
                     stream.writelines(line + b"\n" for line in lines)
                 except BaseException as error:
                     Path(stream.name).unlink(missing_ok=True)

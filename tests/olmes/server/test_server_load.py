@@ -115,12 +115,12 @@ def test_rows_of_megabytes_leave_the_server_small(
     launch: Callable[..., Any], copy_run: Callable[..., Path]
 ) -> None:
     server = launch()
-    run = long_rows(copy_run("long", rows=40), 40, 12 << 20)
+    run = long_rows(copy_run("long", rows=16), 16, 12 << 20)
     with Client(server.url) as client:
         client.push(run)
     samples = f"{server.url}/api/v1/runs/long/tasks/echo/samples"
     requests.get(f"{server.url}/runs/long/report.html", timeout=300).raise_for_status()
-    for query in ("?limit=500", "?limit=500&q=zebra", "/7", "?limit=500&verdict=right"):
+    for query in ("?limit=500", "?limit=500&q=zebra", "/7"):
         with most_memory(server.process.pid) as most:
             answers = at_once([samples + query] * 6)
         assert [one.status_code for one in answers] == [200] * 6
@@ -131,7 +131,7 @@ def test_rows_of_megabytes_leave_the_server_small(
         found = requests.get(f"{samples}?limit=500&start={start}", timeout=300).json()
         places += [one["place"] for one in found["samples"]]
         start = found["next"]
-    assert places == list(range(40))
+    assert places == list(range(16))
     assert not list((server.work / "answers").iterdir())
 
 

@@ -97,6 +97,21 @@ def test_one_slow_piece_of_work_holds_up_no_other() -> None:
     asyncio.run(play())
 
 
+def test_a_worker_is_there_before_there_is_work() -> None:
+    async def play() -> None:
+        pool = WorkerPool(1, seconds=60)
+        pool.warm()
+        pool.warm()
+        assert len(pool.starting) == 1
+        first = await pool.run(os.getpid)
+        pool.warm()
+        assert not pool.starting
+        assert await pool.run(os.getpid) == first
+        pool.close()
+
+    asyncio.run(play())
+
+
 def test_a_worker_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         pool = WorkerPool(2, seconds=60, keep=1)

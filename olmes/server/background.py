@@ -13,19 +13,23 @@ from olmes.server.observe import ServerMetrics, log
 
 SOONEST, LATEST = 1.0, 60.0
 """Seconds until a task that failed is tried again: doubled from failure to failure."""
+MOST, LONGEST = 100, 2000
+"""Causes that are remembered, and characters of each."""
 
 
 class Background:
     """Tasks that are done again and again, whatever happens to one of them.
 
-    A failure is counted, and logged when its cause is not the one of the time before; the task is tried
-    again after a pause. Until it has gone well once more it is in `failing`, which `/healthz` shows.
+    A failure is counted, and logged once for each cause until the task goes well; it is tried again
+    after a pause. Until it has gone well once more it is in `failing`, which `/healthz` shows.
     """
 
     def __init__(self, numbers: ServerMetrics) -> None:
         self.numbers = numbers
         self.failing: dict[str, str] = {}
         """Why each task that failed last did, by its name."""
+        self.said: dict[str, set[str]] = {}
+        """The causes that were logged since it last went well."""
 
     def start(
         self, group: TaskGroup, name: str, work: Callable[[], Awaitable[None]], *, every: float
@@ -71,14 +75,17 @@ class Background:
 
     def failed(self, name: str, error: Exception) -> None:
         """Note that a task failed."""
-        why = f"{type(error).__name__}: {error}"
-        known = self.failing.get(name) == why
+        why = f"{type(error).__name__}: {error}"[:LONGEST]
+        said = self.said.setdefault(name, set())
         self.failing[name] = why
         self.numbers.failures.labels(name).inc()
-        if not known:
+        if why not in said:
+            if len(said) < MOST:
+                said.add(why)
             log.error("a task failed", extra={"facts": {"task": name}}, exc_info=error)
 
     def went_well(self, name: str) -> None:
         """Note that a task went well."""
+        self.said.pop(name, None)
         if self.failing.pop(name, None):
             log.warning("a task goes well again", extra={"facts": {"task": name}})

@@ -26,7 +26,7 @@ from olmes.tools.hashing import file_sha256
 
 INTERVAL = 2.0
 """Seconds between two looks at the folder."""
-SOONEST, LATEST = 2.0, 300.0
+SOONEST, LATEST = 2.0, 30.0
 """Seconds until what the machine did not let in is tried again: doubled from time to time."""
 LEDGER = "ledger.jsonl"
 WAITING = "runs of the folder"
@@ -82,6 +82,8 @@ class FolderIndex:
         """Take in one thing, and keep why where it cannot be."""
         before = self.known.get(path)
         found = Found(await to_thread.run_sync(mark_of, path))
+        # Before it is read: what changes while it is has to be seen the next time.
+        whole = await to_thread.run_sync(whole_mark, path)
         try:
             await take(path)
         except Exception as error:
@@ -91,7 +93,7 @@ class FolderIndex:
                 found.again = time.monotonic() + found.pause
                 self.service.background.failed(WAITING, error)
             else:
-                found.whole = await to_thread.run_sync(whole_mark, path)
+                found.whole = whole
             if before is None or before.why != found.why:
                 self.say(path, error, found)
         self.known[path] = found

@@ -22,11 +22,9 @@ from olmes.tools.hashing import file_sha256
 from tests.olmes.edge_runs import Bench, zeros_and_ones
 
 
-def served(tmp_path: Path, runs: list[Record], limits: Limits | None = None) -> Settings:
+def served(tmp_path: Path, runs: list[Record]) -> Settings:
     """A store with some runs."""
-    settings = Settings(
-        store=str(tmp_path / "store"), work=str(tmp_path / "work"), limits=limits or Limits()
-    )
+    settings = Settings(store=str(tmp_path / "store"), work=str(tmp_path / "work"))
     store = Store(settings)
     store.database.migrate()
     for run in runs:
@@ -69,7 +67,7 @@ def test_a_sealed_file_that_unpacks_to_too_much_is_not_compared(tmp_path: Path) 
     runs = exams(tmp_path)
     sealed = runs[0].folder / runs[0].run.sealed["acc"].file
     most = len(gzip.decompress(sealed.read_bytes())) - 1
-    # Taken in before its limit was that low.
+    # Taken when the limit was another: today it is refused at the door.
     settings = replace(served(tmp_path, runs), limits=Limits(file=most))
     [board] = report_pages.board_numbers(settings)["boards"]
     assert board["pairs"] is None

@@ -54,7 +54,7 @@ def odd_names(copy_run: Callable[..., Path]) -> Callable[[str], Path]:
     return make
 
 
-@pytest.mark.parametrize("pages_first", [True, False])
+@pytest.mark.parametrize("pages_first", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_run_may_have_the_name_of_a_file(
     launch: Callable[..., Running],
     odd_names: Callable[[str], Path],
@@ -84,17 +84,7 @@ def test_a_run_may_have_the_name_of_a_file(
     assert all(f'href="runs/{name}/report.html' in board for name in NAMES)
 
 
-FAMILIES = (
-    "a/../b",
-    "..",
-    "?x=1&y#z",
-    " ",
-    "%2e%2e/",
-    "\U0001f600 é",
-    "\u202eabc",
-    "'\"><b>",
-    "a\nb",
-)
+FAMILIES = ("a/../b", "?x=1&y#z %2e", "\U0001f600 é \u202eabc", "'\"><b>\n")
 
 
 def test_families_of_any_name_have_their_page(

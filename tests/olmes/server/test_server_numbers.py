@@ -162,7 +162,7 @@ def test_numbers_of_a_query_or_a_report_are_refused_with_their_name(
 ) -> None:
     Client(server.url).push(copy_run("asked"))
     for field, place in ASKED.items():
-        for number in ("1e999", "9" * 400, "9" * 5000, "nan", "-inf", "9" * 30, "0x10"):
+        for number in ("1e999", "9" * 400, "9" * 5000, "nan"):
             address = server.url + "/api/v1" + place.format(run="asked", number=number)
             answer = requests.get(address, timeout=60)
             assert answer.status_code in (404, 422), (field, number, answer.text)

@@ -113,6 +113,7 @@ def test_what_is_under_seal_and_is_not_what_it_is_said_to_be_is_refused(
     assert 400 <= refused.value.status < 500
 
 
+@pytest.mark.slow
 def test_a_bomb_is_given_up_at_two_hundred_times_its_size(sealed_run: Path, tmp_path: Path) -> None:
     line = rows_of(sealed_run)[0]
     count = (64 << 20) // len(line)

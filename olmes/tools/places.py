@@ -69,6 +69,8 @@ SQLITE = {
     sqlite3.SQLITE_BUSY: errno.EBUSY,
 }
 """What a database's error is among the system's, by the lower byte of its code."""
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""What SQLite says of a file that is not, or not any more, a whole database."""
 
 
 RUST = re.compile(r"\(os error (\d+)\)")

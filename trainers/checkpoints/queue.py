@@ -24,9 +24,9 @@ from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import Lock, locked
 from olmes.tools.places import DAMAGED
-from olmes.trainers.checkpoints.readable_jobs import readable_jobs
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
 from olmes.trainers.checkpoints.results import ScoreResult, State
+from olmes.trainers.checkpoints.rows import readable_jobs
 
 WAITING = ("queued", "running")
 MOST_DEATHS = 20

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.server_load import children, memory
+import psutil
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import Running
@@ -273,6 +273,22 @@ def workers(server: int) -> list[int]:
             if b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes():
                 found.append(process)
     return found
+
+
+def children(process: int) -> list[int]:
+    """The processes below a process."""
+    with contextlib.suppress(psutil.Error):
+        return [one.pid for one in psutil.Process(process).children(recursive=True)]
+    return []
+
+
+def memory(server: int) -> float:
+    """Megabytes of a server and its processes; what they share is counted once."""
+    total = 0
+    for process in [server, *children(server)]:
+        with contextlib.suppress(psutil.Error):
+            total += psutil.Process(process).memory_full_info().pss
+    return total / 1e6
 
 
 class MemoryWatch(threading.Thread):

@@ -58,8 +58,6 @@ class Journal:
             raise OlmesError(
                 f"another process is writing {folder}; wait for it, or choose another --out."
             ) from None
-        self.unended = False
-        """Whether the last line has lost its line break, which then goes before the next one."""
         self.sizes: dict[int, int] = {}
         """By offset: the size of an entry that does not end where its line does."""
         self.offsets: dict[int, int] = self.recover()
@@ -79,18 +77,20 @@ class Journal:
         """Find what an earlier process finished, say what is damaged, cut off a torn last line."""
         found: dict[int, int] = {}
         lost: dict[str, list[int]] = defaultdict(list)
-        end = 0
+        end, ended = 0, True
         for line in scan(self.stream):
             for place in line.places:
                 found[hash(place.item)] = place.offset
                 if place.offset + place.size != line.end:
                     self.sizes[place.offset] = place.size
             if line.ended or line.places:
-                end = line.end
-                self.unended = not line.ended
+                end, ended = line.end, line.ended
                 if line.trouble:
                     lost[line.trouble].append(line.number)
         self.stream.truncate(end)
+        if not ended:
+            self.stream.write(b"\n")
+            self.stream.flush()
         for trouble, numbers in lost.items():
             say_once(asked_again(self.path, trouble, numbers))
         return found
@@ -103,9 +103,7 @@ class Journal:
         else:
             line["response"] = response.to_json()
         # A log-probability may be NaN, which `compact_json` cannot write.
-        raw = line_of(line) if response.logprobs else compact_json(line) + b"\n"
-        self.stream.write(b"\n" + raw if self.unended else raw)
-        self.unended = False
+        self.stream.write(line_of(line) if response.logprobs else compact_json(line) + b"\n")
         self.stream.flush()
 
     def close(self, *, remove: bool = False) -> None:

@@ -42,7 +42,7 @@ class Line:
     number: int
     """From 1."""
     end: int
-    """The offset behind it."""
+    """The offset behind it; of a last line without a line break, behind its last but one entry."""
     ended: bool
     """Whether it has its line break."""
     places: list[Place] = field(default_factory=list)
@@ -66,8 +66,11 @@ def scan(stream: BinaryIO) -> Iterator[Line]:
             offset, ended = skip_line(stream, offset)
             yield Line(number, offset, ended, trouble=DAMAGED)
             continue
+        if not ended:
+            # Its last entry is torn, or may be: it is none.
+            raw = raw[: max((found.start() for found in START.finditer(raw)), default=0)]
         places, trouble = entries(raw, begin)
-        yield Line(number, offset, ended, places, trouble)
+        yield Line(number, begin + len(raw), ended, places, trouble)
 
 
 def skip_line(stream: BinaryIO, offset: int) -> tuple[int, bool]:

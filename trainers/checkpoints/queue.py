@@ -18,15 +18,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from olmes.errors import OlmesError
 from olmes.tools.file_systems import locks_ranges
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import dumps
 from olmes.tools.locks import Lock, locked
-from olmes.trainers.checkpoints.damage import damage_told, readable_jobs
+from olmes.tools.places import DAMAGED
 from olmes.trainers.checkpoints.request import EvalRequest, Policy
 from olmes.trainers.checkpoints.results import ScoreResult, State
+from olmes.trainers.checkpoints.rows import readable_jobs
 
-FILE_NAME = "queue.sqlite"
 WAITING = ("queued", "running")
 MOST_DEATHS = 20
 """Processes that may die over one job before it counts as failed; a raised error is not a death."""
@@ -119,7 +120,7 @@ class Queue:
         Raises:
             OlmesError: the file of the queue is damaged.
         """
-        file = self.folder / FILE_NAME
+        file = self.folder / "queue.sqlite"
         with ExitStack() as ending:
             if self.lockless:
                 guard = file.with_name("queue.lock")
@@ -130,14 +131,21 @@ class Queue:
             )
             ending.callback(connection.close)
             connection.row_factory = sqlite3.Row
-            ending.enter_context(damage_told(file))
-            yield connection
+            try:
+                yield connection
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
+                    raise
+                raise OlmesError(
+                    f"{file} is damaged ({error}); move it away: checkpoints that are still there are "
+                    "queued anew, and finished runs are taken as they are."
+                ) from error
 
     def jobs(self, where: str = "1", values: tuple[str, ...] = ()) -> list[Job]:
         """The jobs that a condition holds for, in the order they were put."""
         with self.opened() as connection:
             query = f"SELECT * FROM jobs WHERE {where} ORDER BY number"  # noqa: S608 (ours)
-            return readable_jobs(connection.execute(query, values), job_of, self.folder / FILE_NAME)
+            return readable_jobs(connection.execute(query, values), job_of, self.folder)
 
     def waiting(self) -> list[Job]:
         """The jobs that are not over."""

@@ -147,7 +147,9 @@ def test_a_damaged_line_costs_its_response_alone(
         (lambda lines: [*lines[:9], lines[9][:-1], lines[10]], []),
         (lambda lines: [*lines[:9], lines[9][:-9], lines[10]], [9]),
         (lambda lines: [*lines[:9], bytes(4000) + lines[9], lines[10]], []),
-        (lambda lines: [*lines[:10], lines[10][:-1]], []),
+        (lambda lines: [*lines[:10], lines[10][:-1]], [10]),
+        (lambda lines: [*lines[:9], lines[9][:-1], lines[10][:-1]], [10]),
+        (lambda lines: [*lines[:9], lines[9][:-1] + b"\x8a", lines[10][:40]], [10]),
         (lambda lines: [*lines[:10], lines[10][:-5]], [10]),
         (lambda lines: [*lines, bytes(5000)], []),
         (lambda lines: [*lines, lines[3], lines[2]], []),
@@ -155,8 +157,8 @@ def test_a_damaged_line_costs_its_response_alone(
         (lambda lines: [b"5\n", *lines[:3], b"[]\n", *lines[4:8], b"{\n", *lines[9:]], [3, 8]),
     ],
     ids=["blank lines", "line break flipped", "line break lost", "end lost", "zeros before",
-         "last break lost", "torn tail", "zeros at the end", "duplicates", "damaged duplicate",
-         "several"],
+         "last break lost", "last two lost", "torn behind a flipped one", "torn tail",
+         "zeros at the end", "duplicates", "damaged duplicate", "several"],
 )  # fmt: skip
 def test_lines_beside_the_damage_stay(
     tmp_path: Path, damage: Damage, lost: list[int], packed: bool

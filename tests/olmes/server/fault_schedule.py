@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.files.processes import children, memory
+import psutil
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import Running
@@ -275,6 +275,22 @@ def workers(server: int) -> list[int]:
     return found
 
 
+def children(process: int) -> list[int]:
+    """The processes below a process."""
+    with contextlib.suppress(psutil.Error):
+        return [one.pid for one in psutil.Process(process).children(recursive=True)]
+    return []
+
+
+def memory(server: int) -> float:
+    """Megabytes of a server and its processes; what they share is counted once."""
+    total = 0
+    for process in [server, *children(server)]:
+        with contextlib.suppress(psutil.Error):
+            total += psutil.Process(process).memory_full_info().pss
+    return total / 1e6
+
+
 class MemoryWatch(threading.Thread):
     """The most memory the server and its workers had, looked at once a second."""
 
@@ -286,4 +302,4 @@ class MemoryWatch(threading.Thread):
     def run(self) -> None:
         while not self.over.wait(1.0):
             with self.serving, contextlib.suppress(OSError):
-                self.most = max(self.most, memory(self.running.process.pid)["PSS"])
+                self.most = max(self.most, memory(self.running.process.pid))

@@ -10,8 +10,10 @@ import pytest
 
 from olmes import OlmesError
 from olmes.tools import notices
-from olmes.trainers.checkpoints.queue import FILE_NAME, Queue
+from olmes.trainers.checkpoints.queue import Queue
 from olmes.trainers.checkpoints.request import EvalRequest
+
+FILE_NAME = "queue.sqlite"
 
 
 def filled(folder: Path) -> Queue:
@@ -43,12 +45,12 @@ def test_a_row_that_cannot_be_read_costs_its_job_alone(
         assert queue.finish(found[0], "done")
         found[1].release()
     assert taken == [1, 3]
-    assert capsys.readouterr().err.count(f"job 2 of {tmp_path / FILE_NAME} is damaged") == 1
+    assert capsys.readouterr().err.count(f"job 2 of the queue in {tmp_path} is damaged") == 1
 
 
 def test_a_damaged_file_is_said_with_what_to_do(tmp_path: Path) -> None:
     queue = filled(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(b"this is no database" * 1000)
     for use in (queue.jobs, queue.take, lambda: Queue(tmp_path)):
-        with pytest.raises(OlmesError, match="is damaged .* move it away and queue"):
+        with pytest.raises(OlmesError, match="is damaged .*; move it away"):
             use()

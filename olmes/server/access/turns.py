@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 
 from olmes.server.refusals import RefusedError
 
-MOST_WAITING = 64
+MOST_WAITING = 200
 """Pieces of work that wait for one caller; the server's own are not counted."""
 
 

@@ -73,6 +73,7 @@ def artifacts_of(settings: Settings) -> Artifacts:
 
 def ready_to_read() -> None:
     """Import what a worker needs, before somebody waits for it."""
+    import fsspec  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
 

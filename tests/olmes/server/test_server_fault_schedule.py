@@ -32,8 +32,9 @@ from olmes.server.settings import Settings
 from olmes.server.store.database import Database
 from olmes.server.store.store import Store
 from olmes.tools import jsonl
-from tests.olmes.server.fault_schedule import Clock, Disk, Faults, MemoryWatch, Windows
+from tests.olmes.server.fault_schedule import Disk, Faults, MemoryWatch, Windows
 from tests.olmes.server.fault_traffic import Forger, Reader, Sent, SlowClients, Uploader
+from tests.olmes.server.shifted_clock import Clock
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import Running

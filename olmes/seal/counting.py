@@ -84,8 +84,8 @@ def trainings(lineage: Iterable[Mapping[str, Any]]) -> set[str]:
     A base without a training is not one: every model of the same base would be of one family.
     """
     steps = [step for step in lineage if isinstance(step, Mapping)]
-    named = {step.get("training") for step in steps}
-    named |= {training_of(step.get("base")) for step in steps}
+    named = [step.get("training") for step in steps]
+    named += [training_of(step.get("base")) for step in steps]
     return {one for one in named if isinstance(one, str) and one}
 
 

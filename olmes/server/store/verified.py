@@ -121,19 +121,21 @@ def ledger_trouble(lines: Iterable[Row]) -> dict[str, str]:
         lines: rows of the table, ledger by ledger and in their order.
     """
     found: dict[str, str] = {}
-    chain, number, previous = "", 0, START
+    numbers: dict[str, int] = {}
     for line in lines:
-        if line["chain"] != chain:
-            chain, number, previous = line["chain"], 0, START
-        number += 1
+        number, previous = line["number"], line["previous"]
+        # A line follows one that is here: of a ledger that was continued twice several may follow one.
+        follows = previous == START if number == 1 else numbers.get(previous) == number - 1
         try:
             entry = json.loads(line["entry"])
             said = wrong_with(entry, number, previous)
-            if not said and (entry["hash"], entry["number"]) != (line["hash"], line["number"]):
-                said = f"line {number} is kept under another hash or number"
-            previous = str(entry.get("hash"))
+            if not said and entry["hash"] != line["hash"]:
+                said = f"line {number} is kept under another hash"
         except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
-            said, previous = f"line {number} is not an entry", ""
+            said = f"line {number} is not an entry"
+        if not said and not follows:
+            said = f"line {number} follows a line that is not here"
+        numbers[line["hash"]] = number
         if said:
-            found.setdefault(chain, said)
+            found.setdefault(line["chain"], said)
     return found

@@ -162,8 +162,8 @@ def good_backup(tmp_path_factory: pytest.TempPathFactory, real_run: Path) -> Pat
     with store.database.writing() as connection:
         connection.execute(
             text(
-                "INSERT INTO ledger (chain, number, hash, event, run, time, entry)"
-                " VALUES ('c', 1, 'c', 'run', 'x', 't', '{}')"
+                "INSERT INTO ledger (chain, number, hash, previous, brought_by, arrived, event, run,"
+                " time, entry) VALUES ('c', 1, 'c', '', '', '', 'run', 'x', 't', '{}')"
             )
         )
     make_backup(store.settings, folder / "backup")

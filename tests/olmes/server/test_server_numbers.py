@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from olmes.client.client import Client, files_of
 from olmes.client.session import ServerSession
@@ -164,7 +163,7 @@ def test_numbers_of_a_query_or_a_report_are_refused_with_their_name(
     for field, place in ASKED.items():
         for number in ("1e999", "9" * 400, "9" * 5000, "nan"):
             address = server.url + "/api/v1" + place.format(run="asked", number=number)
-            answer = requests.get(address, timeout=60)
+            answer = ServerSession("").get(address, timeout=60)
             assert answer.status_code in (404, 422), (field, number, answer.text)
             assert answer.json()["error"]["field"] == field
     for field in ("done", "total"):

@@ -275,8 +275,9 @@ def test_what_a_server_keeps_is_for_nobody_else(
 
 
 def test_half_a_line_that_a_killed_look_left_holds_up_no_push(
-    server: Running, sealed_run: Path
+    launch: Callable[..., Running], sealed_run: Path
 ) -> None:
+    server = launch()
     with (sealed_run.parent / "ledger.jsonl").open("ab") as stream:
         stream.write(b'{"number": 3, "ev')
     with Client(server.url) as client:

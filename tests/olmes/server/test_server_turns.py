@@ -15,7 +15,7 @@ from olmes.server.access.turns import Turns
 from olmes.server.events import MOST_LISTENERS, MOST_OF_ONE, Hub, Listener
 from olmes.server.pages import page_files
 from olmes.server.pages.page_files import PageFiles
-from olmes.server.pages.report_pages import Page
+from olmes.server.pages.report_pages import Page, tag_of
 from olmes.server.refusals import RefusedError
 from olmes.server.workers import WorkerPool
 
@@ -159,11 +159,14 @@ def test_pages_on_disk_are_limited_by_bytes(
 ) -> None:
     monkeypatch.setattr(page_files, "MOST_BYTES", 10_000)
     files = PageFiles(tmp_path)
+    folder = files.folder
+    body = b"x" * 1000
+    page = Page(body, "policy", tag_of(body))
     for number in range(40):
-        files.write(f"{number:064x}", Page(b"x" * 1000, "policy", "tag"))
-        os.utime(tmp_path / f"{number:064x}", (number + 1, number + 1))
-        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 11_100
-    assert files.read(f"{39:064x}") == Page(b"x" * 1000, "policy", "tag")
+        files.write(f"{number:064x}", page)
+        os.utime(folder / f"{number:064x}", (number + 1, number + 1))
+        assert sum(path.stat().st_size for path in folder.iterdir()) <= 11_100
+    assert files.read(f"{39:064x}") == page
     assert files.read(f"{0:064x}") is None
     # What another process left there is counted at the start.
-    assert PageFiles(tmp_path).count == len(list(tmp_path.iterdir()))
+    assert PageFiles(tmp_path).count == len(list(folder.iterdir()))

@@ -63,7 +63,7 @@ class Hub:
         text = f"{mark}event: {kind}\ndata: {dumps(facts)}\n\n"
         for listener in list(self.listeners):
             if listener.queue.qsize() >= MOST_WAITING:
-                self._let_go(listener)
+                self.let_go(listener)
             else:
                 listener.queue.put_nowait(text)
 
@@ -108,12 +108,12 @@ class Hub:
             [(most, count)] = of_each.most_common(1)
             if count <= of_each[who] + 1:
                 raise RefusedError(503, "too many listen already; try again later.")
-            self._let_go(next(one for one, own in self.listeners.items() if own == most))
+            self.let_go(next(one for one, own in self.listeners.items() if own == most))
         listener = Listener()
         self.listeners[listener] = who
         return listener
 
-    def _let_go(self, listener: Listener) -> None:
+    def let_go(self, listener: Listener) -> None:
         """End a stream; who listens there may come back."""
         self.listeners.pop(listener, None)
         listener.queue.put_nowait(None)

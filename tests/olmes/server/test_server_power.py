@@ -54,8 +54,9 @@ def take(place: str, folder: Path) -> None:
 def can_trace() -> bool:
     """Whether strace is here and may look at a process; a container may forbid it."""
     tracer = shutil.which("strace")
-    tried = tracer and subprocess.run([tracer, "-o", "/dev/null", "true"], check=False)
-    return bool(tried) and tried.returncode == 0
+    if tracer is None:
+        return False
+    return not subprocess.run([tracer, "-o", "/dev/null", "true"], check=False).returncode
 
 
 @pytest.mark.skipif(not can_trace(), reason="needs strace, to see the order of calls")

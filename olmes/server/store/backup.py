@@ -28,7 +28,13 @@ from olmes.server.store.restore import restore_backup as restore_backup
 from olmes.server.store.store import Store
 from olmes.server.store.verified import Row, ledger_trouble, record_trouble, samples_trouble
 from olmes.tools import jsonl
-from olmes.tools.durable_files import atomic_writer, make_folder, sync_folder, write_atomically
+from olmes.tools.durable_files import (
+    atomic_writer,
+    make_folder,
+    remove_unfinished,
+    sync_folder,
+    write_atomically,
+)
 from olmes.tools.hashing import file_sha256
 from olmes.tools.places import FULL, MACHINE
 
@@ -97,6 +103,8 @@ def begin(target: Path) -> None:
         OlmesError: something else is in it.
     """
     private_folder(target)
+    for name in (UNFINISHED, FILE):  # killed while one of them was written
+        remove_unfinished(target / name)
     if (target / UNFINISHED).is_file() and not (target / FILE).exists():
         for name in ("tables", "artifacts"):
             if (target / name).exists():

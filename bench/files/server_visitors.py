@@ -78,6 +78,7 @@ async def people(url: str, count: int, seconds: float) -> dict[str, list[float]]
 
     async def person(session: aiohttp.ClientSession, chance: random.Random) -> None:
         listening = asyncio.create_task(listen(session))
+        await asyncio.sleep(chance.uniform(0, 2))  # people do not all come in one instant
         found = json.loads(await timed(session, url + NEWEST.replace("20", "200"), "list", times))
         names = [run["id"] for run in found["runs"]]
         while time.monotonic() < end:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from olmes.server.pages import report_pages
 from olmes.server.pages.newest import Newest
 from olmes.server.pages.page_files import PageFiles
 from olmes.server.pages.report_pages import Page, pages_version
-from olmes.server.pages.server_pages import ledger_page
+from olmes.server.pages.server_pages import ledger_page, runs_page
 from olmes.server.pages.stale import Behind, marked
 from olmes.server.service import Service
 from olmes.tools.hashing import content_hash
@@ -186,6 +186,17 @@ class PageCache:
     async def checkpoints(self, family: str) -> Page:
         """The page of a training."""
         return await self._of_all(f"checkpoints {family}", report_pages.checkpoints_page, family)
+
+    async def runs(self, asked: Mapping[str, str | None], after: str | None, address: str) -> Page:
+        """A page of the list of runs; the arguments are those of `runs_page`."""
+        running = self.service.hub.running()
+        state = [await self.generation(), running, asked, after, address]
+        make = partial(runs_page, self.service.store, running, asked, after, address)
+        return await self.kept(
+            content_hash(["runs", *state, pages_version()]),
+            lambda: to_thread.run_sync(make),
+            on_disk=False,
+        )
 
     async def ledger(self) -> Page:
         """The page of every look at held-out tasks."""

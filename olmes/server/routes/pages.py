@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from olmes.server.pages import server_pages
-from olmes.server.pages.report_pages import Page
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.page_answers import page_answer, pages_of
 from olmes.server.routes.shapes import RunId, RunQuery, Text
@@ -71,14 +70,9 @@ async def runs(
     after: Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]*$")] = None,
 ) -> Response:
     """Every run, the newest first."""
-    service = service_of(request)
-
-    def make() -> Page:
-        asked = {"q": q, "suite": suite, "model": model}
-        address = str(request.base_url).rstrip("/")
-        return server_pages.runs_page(service.store, service.hub.running(), asked, after, address)
-
-    return page_answer(request, await to_thread.run_sync(make))
+    address = str(request.base_url).rstrip("/")
+    asked = {"q": q, "suite": suite, "model": model}
+    return page_answer(request, await pages_of(request).runs(asked, after, address))
 
 
 @router.get("/ledger.html")

@@ -7,21 +7,20 @@ import os
 from pathlib import Path
 from typing import Any
 
+from olmes.tools.durable_files import write_line
 from olmes.tools.jsonl import line_of
 from olmes.tools.notices import say_once
 
 
 def append(path: Path, row: Any) -> None:
     """Append a row that is on the disk when this returns; a torn last line stays one of its own."""
-    with path.open("a+b") as stream:
+    with path.open("a+b", buffering=0) as stream:
         if end := stream.seek(0, os.SEEK_END):
             stream.seek(end - 1)
             torn = stream.read(1) != b"\n"
         else:
             torn = False
-        stream.write(b"\n" * torn + line_of(row))
-        stream.flush()
-        os.fsync(stream.fileno())
+        write_line(stream, b"\n" * torn + line_of(row))
 
 
 def readable_rows(path: Path) -> list[Any]:

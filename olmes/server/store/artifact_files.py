@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from olmes.client.session import without_password
 from olmes.errors import OlmesError
 from olmes.server.store.private import inner_folder, private_folder, umask_in
 from olmes.tools.durable_files import BUFFER, sync_folder
@@ -72,8 +73,10 @@ class ArtifactFiles:
             self.files, self.root = fsspec.core.url_to_fs(place)
             self.files.makedirs(self.root, exist_ok=True)
         except (ImportError, ValueError, OSError) as error:
+            shown = without_password(place) if "://" in place else place
+            why = str(error).replace(place, shown)
             raise OlmesError(
-                f"{place} cannot hold samples ({error}); name a folder or an fsspec URL."
+                f"{shown} cannot hold samples ({why}); name a folder or an fsspec URL."
             ) from None
         self.local = isinstance(self.files, LocalFileSystem)
 

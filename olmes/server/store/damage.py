@@ -6,7 +6,6 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from olmes.errors import OlmesError
@@ -21,8 +20,11 @@ class DamagedStoreError(OlmesError):
 
 
 @contextlib.contextmanager
-def refusing_damage(url: URL) -> Iterator[None]:
+def refusing_damage(place: str) -> Iterator[None]:
     """Say of a damaged database that it is one.
+
+    Args:
+        place: the database's file or URL, as it may be shown.
 
     Raises:
         DamagedStoreError: it is.
@@ -34,7 +36,6 @@ def refusing_damage(url: URL) -> Iterator[None]:
         code = getattr(inner, "sqlite_errorcode", 0) & 0xFF
         if code not in DAMAGED and getattr(inner, "sqlstate", None) not in STATES:
             raise
-        place = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
         raise DamagedStoreError(
             f"{place} is damaged ({inner}); restore a back-up into a new store: "
             "`olmes backup restore FOLDER --store NEW`."

@@ -84,7 +84,14 @@ class Database:
         self.url = store_url(store)
         self.shown = shown_store(self.url.render_as_string(hide_password=False))
         """Its URL without a password."""
+        self.place = str(self.url.database) if self.is_sqlite else self.shown
+        """What a message names: its file, where it is one."""
         self.engine = make_engine(self.url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file."""
+        return self.url.get_backend_name() == "sqlite"
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -93,7 +100,7 @@ class Database:
         Raises:
             DamagedStoreError: the file of the database is damaged.
         """
-        with refusing_damage(self.url), self.engine.begin() as connection:
+        with refusing_damage(self.place), self.engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -104,7 +111,7 @@ class Database:
             DamagedStoreError: the file of the database is damaged.
         """
         writes = self.engine.execution_options(writes=True)
-        with refusing_damage(self.url), writes.begin() as connection:
+        with refusing_damage(self.place), writes.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -126,7 +133,7 @@ class Database:
         from alembic import command
         from alembic.util import CommandError
 
-        if self.url.get_backend_name() == "sqlite" and self.url.database:
+        if self.is_sqlite and self.url.database:
             folder = Path(self.url.database).parent
             with writing(folder, STORE):
                 private_folder(folder)
@@ -140,10 +147,10 @@ class Database:
                     file = Path(f"{self.url.database}{ending}")
                     if not ending or file.exists():
                         private_file(file)
-                with refusing_damage(self.url):
+                with refusing_damage(self.place):
                     choose_journal(Path(self.url.database))
         try:
-            with self.in_words(), refusing_damage(self.url):
+            with self.in_words(), refusing_damage(self.place):
                 command.upgrade(self.alembic(), revision)
         except CommandError as error:
             raise OlmesError(

@@ -15,27 +15,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from olmes import OlmesError
-from olmes.client.client import files_of
-from olmes.server.access.audit import LOCAL
-from olmes.server.intake.run_files import take_in
 from olmes.server.settings import Settings
 from olmes.server.store.backup import make_backup, restore_backup
-from olmes.server.store.store import RunFilter, Store
-from olmes.tools.hashing import file_sha256
+from olmes.server.store.store import Store
 from tests.fault_points import in_child
-
-
-def add(store: Store, folder: Path) -> None:
-    files = files_of(folder)
-    hashes = {name: file_sha256(path) for name, path in files.items()}
-    store.add(take_in(store.settings, files, hashes), LOCAL, replace=False)
-
-
-def names_in(settings: Settings) -> list[str]:
-    store = Store(settings)
-    found = store.find_runs(RunFilter(), limit=20, before=None, by="arrived")
-    store.database.close()
-    return sorted(row.id for row in found)
+from tests.olmes.server.taken_in import add, names_in
 
 
 @pytest.fixture

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
-from olmes.client.client import Client, files_of
+from olmes.client.client import Client
 from olmes.seal.ledger import Ledger
 from olmes.seal.look import Look
 from olmes.seal.sealing import unseal
 from olmes.server.access.audit import LOCAL, Caller
-from olmes.server.intake.run_files import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store import schema
 from olmes.server.store.backup import make_backup, restore_backup
 from olmes.server.store.ledgers import read_ledger
 from olmes.server.store.store import Store
-from olmes.tools.hashing import file_sha256
+from tests.olmes.server import taken_in
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import People
@@ -43,9 +42,7 @@ def opened(store: str, tmp_path: Path) -> Iterator[Store]:
 
 
 def add(store: Store, folder: Path, caller: Caller = ANN) -> None:
-    files = files_of(folder)
-    hashes = {name: file_sha256(path) for name, path in files.items()}
-    store.add(take_in(store.settings, files, hashes), caller, replace=False)
+    taken_in.add(store, folder, caller)
 
 
 def lines_of(store: Path) -> list[Any]:

@@ -15,18 +15,17 @@ import pytest
 import requests
 
 from olmes import OlmesError
-from olmes.client.client import AnswerError, Client, files_of
-from olmes.server.access.audit import LOCAL, Caller
+from olmes.client.client import AnswerError, Client
+from olmes.server.access.audit import Caller
 from olmes.server.access.guard import local_caller
 from olmes.server.access.tokens import create_token, revoke_token
-from olmes.server.intake.run_files import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.serving import check_host
 from olmes.server.settings import Settings
 from olmes.server.store.database import Database, shown_store, store_url
 from olmes.server.store.replacement import source_of
 from olmes.server.store.store import Store
-from olmes.tools.hashing import file_sha256
+from tests.olmes.server.taken_in import add
 
 if TYPE_CHECKING:
     from tests.olmes.server.conftest import Running
@@ -60,15 +59,6 @@ def shelf(store: str, tmp_path: Path) -> Iterator[Store]:
     opened.database.migrate()
     yield opened
     opened.database.close()
-
-
-def add(
-    store: Store, folder: Path, caller: Caller = LOCAL, *, replace: bool = False, source: str = ""
-) -> bool:
-    files = files_of(folder)
-    hashes = {name: file_sha256(path) for name, path in files.items()}
-    intake = take_in(store.settings, files, hashes)
-    return store.add(intake, caller, replace=replace or bool(source), source=source)
 
 
 def owner(store: Store, run: str) -> str:

@@ -17,13 +17,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, text
 
 from olmes import OlmesError
-from olmes.client.client import files_of
 from olmes.records.check import run_record
 from olmes.records.schema import SCHEMA
 from olmes.server.access.audit import LOCAL
 from olmes.server.access.tokens import create_token, list_tokens
 from olmes.server.intake.checks import checked_record
-from olmes.server.intake.run_files import take_in
 from olmes.server.pages.server_pages import headline
 from olmes.server.settings import Limits, Settings
 from olmes.server.store import schema
@@ -31,8 +29,8 @@ from olmes.server.store.artifacts import Artifacts
 from olmes.server.store.backup import make_backup, restore_backup
 from olmes.server.store.database import Database, store_url
 from olmes.server.store.store import RunFilter, Store
-from olmes.tools.hashing import file_sha256
 from olmes.types import JsonObject
+from tests.olmes.server.taken_in import add
 
 FILES = Path(__file__).parent / "files"
 
@@ -40,12 +38,6 @@ FILES = Path(__file__).parent / "files"
 def revisions() -> list[str]:
     script = ScriptDirectory.from_config(Database("unused").alembic())
     return [found.revision for found in reversed(list(script.walk_revisions()))]
-
-
-def add(store: Store, folder: Path) -> None:
-    files = files_of(folder)
-    hashes = {name: file_sha256(path) for name, path in files.items()}
-    store.add(take_in(store.settings, files, hashes), LOCAL, replace=False)
 
 
 def frozen_rows(revision: str) -> list[JsonObject]:

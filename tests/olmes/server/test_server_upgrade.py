@@ -12,11 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, text
 
-from olmes.client.client import files_of
 from olmes.errors import OlmesError
-from olmes.server.access.audit import LOCAL
 from olmes.server.access.tokens import create_token, find_token
-from olmes.server.intake.run_files import take_in
 from olmes.server.settings import Settings
 from olmes.server.store import schema
 from olmes.server.store.backup import make_backup, restore_backup
@@ -24,7 +21,7 @@ from olmes.server.store.database import Database
 from olmes.server.store.restore import count_on
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.upgrade import copy_beside
-from olmes.tools.hashing import file_sha256
+from tests.olmes.server.taken_in import add
 from tests.olmes.server.test_server_store import fill, frozen_rows, revisions
 
 KILLED = """
@@ -251,12 +248,10 @@ def test_a_back_up_of_the_upgraded_store_is_whole(
     upgraded = Store(settings)
     upgraded.database.migrate()
     frozen = {row.id for row in upgraded.find_runs(RunFilter(), limit=9, before=None, by="arrived")}
-    files = files_of(real_run)
-    hashes = {name: file_sha256(path) for name, path in files.items()}
     with upgraded.database.writing() as connection:
         for table in (schema.runs.table, schema.audit.table):
             count_on(connection, table)  # frozen rows brought their numbers along
-    upgraded.add(take_in(settings, files, hashes), LOCAL, replace=False)
+    assert add(upgraded, real_run)
     upgraded.database.close()
     damaged: list[str] = []
     make_backup(settings, tmp_path / "backup", lambda what, _: damaged.append(what))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType
@@ -27,6 +28,7 @@ from olmes.server.settings import Limits, Settings
 from olmes.server.store import schema
 from olmes.server.store.artifacts import Artifacts
 from olmes.server.store.backup import make_backup, restore_backup
+from olmes.server.store.damage import DamagedStoreError, refusing_damage
 from olmes.server.store.database import Database, store_url
 from olmes.server.store.store import RunFilter, Store
 from olmes.types import JsonObject
@@ -313,3 +315,27 @@ def test_an_artifact_is_compressed(tmp_path: Path, copy_run: Callable[..., Path]
     artifacts = Artifacts(str(tmp_path / "a"))
     kept = artifacts.keep(path.read_bytes().splitlines(), "x", "exact_match")
     assert artifacts.files.size(artifacts.path(kept.artifact)) < path.stat().st_size / 8
+
+
+def test_no_message_shows_a_password() -> None:
+    database = Database("postgresql+psycopg://olmes:SECRET@db/olmes?sslpassword=SECRET")
+    with pytest.raises(DamagedStoreError) as damaged, refusing_damage(database.place):
+        raise sqlite_damage()
+    with pytest.raises(OlmesError) as away:
+        Artifacts("nowhere://olmes:SECRET@host/samples")
+    for error in (damaged, away):
+        assert "SECRET" not in str(error.value)
+    assert str(away.value).startswith("nowhere://host/samples cannot hold samples")
+
+
+def sqlite_damage() -> sqlite3.DatabaseError:
+    """What SQLite raises where a file is no database."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.deserialize(b"no database " * 100)
+        connection.execute("SELECT * FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError as error:
+        return error
+    finally:
+        connection.close()
+    raise AssertionError("it was read")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,13 +19,18 @@ from pathlib import Path
 from olmes.errors import OlmesError
 from olmes.trainers.together import processes as p
 
+LIMIT = float(sys.argv[2])
+
 def body(case):
     assert p.told("a number", lambda: os.getpid() if p.rank() == 0 else 1 / 0) > 1
     assert p.gathered("ranks", p.rank()) == [0, 1]
     for _ in range(50):
         p.meet("again")
     if case == "busy":
-        assert p.told("the data", lambda: (time.sleep(5), 7)[1]) == 7
+        assert p.told("the data", lambda: (time.sleep(LIMIT + 2), 7)[1]) == 7
+    if case == "suspended":
+        print("trains", flush=True)
+        time.sleep(LIMIT + 3)
     if case == "refused":
         def refuse():
             raise OlmesError("the folder is taken.")
@@ -43,7 +50,7 @@ def body(case):
     p.meet("the end")
 
 try:
-    with p.together(0.05):
+    with p.together(LIMIT / 60):
         body(sys.argv[1])
     print("good")
 except OlmesError as error:
@@ -52,8 +59,8 @@ except OlmesError as error:
 """
 
 
-def run(case: str, folder: Path) -> tuple[list[int], list[str]]:
-    """Both ranks' exit statuses and output, each in a folder of its own."""
+def launched(case: str, folder: Path, limit: float) -> list[subprocess.Popen[str]]:
+    """Both ranks, each in a folder of its own, with a limit of so many seconds."""
     port = free_port()
     started = []
     for rank in range(2):
@@ -66,19 +73,41 @@ def run(case: str, folder: Path) -> tuple[list[int], list[str]]:
         }  # fmt: skip
         started.append(
             subprocess.Popen(
-                [sys.executable, "-c", SCRIPT, case], cwd=own, env=env, text=True,
+                [sys.executable, "-c", SCRIPT, case, str(limit)], cwd=own, env=env, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
         )  # fmt: skip
+    return started
+
+
+def run(case: str, folder: Path, limit: float = 3.0) -> tuple[list[int], list[str]]:
+    """Both ranks' exit statuses and output."""
+    started = launched(case, folder, limit)
     texts = [one.communicate(timeout=60)[0] for one in started]
     return [one.returncode for one in started], texts
 
 
 def test_a_busy_first_process_is_waited_for_beyond_the_limit(tmp_path: Path) -> None:
-    statuses, texts = run("busy", tmp_path)
+    # A limit that no stall of a busy machine reaches.
+    statuses, texts = run("busy", tmp_path, limit=10)
     assert statuses == [0, 0], texts
     assert "waits for rank 0" in texts[1]
     assert ": the data (" in texts[1]
+
+
+@pytest.mark.slow
+def test_processes_that_a_scheduler_suspends_go_on_where_it_wakes_them(tmp_path: Path) -> None:
+    started = launched("suspended", tmp_path, 3)
+    for one in started:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "trains\n"
+    for sent in (signal.SIGSTOP, signal.SIGCONT):
+        for one in started:
+            one.send_signal(sent)
+        if sent == signal.SIGSTOP:
+            time.sleep(5)
+    texts = [one.communicate(timeout=60)[0] for one in started]
+    assert [one.returncode for one in started] == [0, 0], texts
 
 
 @pytest.mark.slow

@@ -104,17 +104,35 @@ class Life(threading.Thread):
                     self.verdict = next(self.found(store), "")
                     if self.verdict:
                         threading.Thread(target=self.give_up, daemon=True).start()
-                if self.ended.wait(self.beat):
+                late = self.rest(self.beat)
+                if self.ended.is_set():
                     return
+                self.last = {one: (count, at + late) for one, (count, at) in self.last.items()}
         except (RuntimeError, OlmesError):  # the store's server has gone
             if not self.ended.is_set():
                 self.verdict = SERVER_GONE
                 self.give_up()
 
+    def rest(self, seconds: float) -> float:
+        """Wait for the end or so many seconds.
+
+        Returns:
+            Seconds that this process stood still meanwhile: suspended by its scheduler together with
+            the others, or starved. They are no silence of others, who had no more time than it.
+        """
+        before = time.monotonic()
+        self.ended.wait(seconds)
+        late = time.monotonic() - before - seconds
+        return late if late > seconds else 0.0
+
     def watch_server(self) -> None:
         """Notice a store that answers no more: a stopped first process closes no connection."""
         line = 0.0
-        while not self.ended.wait(min(1.0, self.limit / 10)):
+        while True:
+            late = self.rest(min(1.0, self.limit / 10))
+            if self.ended.is_set():
+                return
+            self.answered += late
             now = time.monotonic()
             silent = now - self.answered
             what = f"{self.named(0)} has shown no sign of life for {shown(silent)}"

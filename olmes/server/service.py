@@ -139,12 +139,10 @@ class Service:
             RefusedError: a sealed file is not in order.
         """
         opened: dict[str, str] = {}
-        for row in await to_thread.run_sync(damaged, self.store, run):
+        for row, metric in await to_thread.run_sync(damaged, self.store, run):
             if row.opened:
-                metric = await to_thread.run_sync(self.store.primary_of, run, row.task)
-                packed = sealed_name(row.sha256)
                 opened[row.task] = await self.unpacking.run(
-                    open_sealed, self.settings, packed, metric.metric
+                    open_sealed, self.settings, sealed_name(row.sha256), metric
                 )
         if opened:
             await to_thread.run_sync(open_again, self.store, run, opened)

@@ -15,7 +15,7 @@ from olmes.seal.ledger import Entry
 from olmes.server.pages.look_lines import look_lines
 from olmes.server.pages.report_pages import Page, served
 from olmes.server.store.cursors import cursor, read_cursor
-from olmes.server.store.kept_ledgers import KeptLine
+from olmes.server.store.kept_line import KeptLine
 from olmes.server.store.look_counts import back_in_time
 from olmes.server.store.store import RunFilter, Store
 from olmes.server.store.table_rows import FamilyRow, RunRow

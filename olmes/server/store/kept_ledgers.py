@@ -11,7 +11,6 @@ import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -21,28 +20,11 @@ from olmes.server.access.audit import Caller, write_audit
 from olmes.server.refusals import RefusedError
 from olmes.server.store import schema
 from olmes.server.store.database import Database
+from olmes.server.store.kept_line import KeptLine
 from olmes.server.store.ledgers import is_look
 from olmes.server.store.look_counts import looks_before
 from olmes.server.store.openings import ROWS, Opening, held_out_runs, openings
 from olmes.tools.jsonl import dumps
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptLine:
-    """A line of a ledger, and what the server knows of it."""
-
-    entry: Entry
-    chain: str
-    """Which ledger: the hash of its first line."""
-    hash: str
-    previous: str
-    time: str
-    brought_by: str
-    """Whose request it came with first; '' where that was not noted yet."""
-    arrived: str
-    """When; '' where that was not noted yet."""
-    parts: bool
-    """Whether the line before it has another one behind it already: the ledger was continued twice."""
 
 
 class NotTheirsError(RefusedError):

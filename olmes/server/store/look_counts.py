@@ -10,13 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from olmes.seal.counting import BY_A_PERSON, LOOKS, trainings
 from olmes.seal.ledger import Entry
-
-if TYPE_CHECKING:
-    from olmes.server.store.kept_ledgers import KeptLine
+from olmes.server.store.kept_line import KeptLine
 
 CLOCK = 60.0
 """Seconds by which a clock may be set back without a word."""

@@ -1,18 +1,20 @@
-"""Whether a run may take the place of another of its name, and what was taken from a served folder."""
+"""What a run meets that is here already: one of its name, its own content, a served folder."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from olmes.server.access.audit import Caller
 from olmes.server.intake.run_files import Intake
 from olmes.server.refusals import RefusedError
 from olmes.server.store.schema import folder_runs, runs, tasks
+from olmes.server.store.table_rows import TaskColumns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,3 +124,16 @@ def note_taken(connection: Connection, source: str, content_hash: str) -> None:
     connection.execute(delete(folder_runs.table).where(folder_runs.source == source))
     values = {folder_runs.source: source, folder_runs.content_hash: content_hash}
     connection.execute(insert(folder_runs.table).values(values))
+
+
+def put_again(connection: Connection, seq: int, rows: Sequence[TaskColumns]) -> None:
+    """The content of a run came again: its artifacts are whole now, and may be named otherwise.
+
+    Of samples that were opened here the open ones stay.
+    """
+    for row in rows:
+        connection.execute(
+            update(tasks.table)
+            .where(tasks.run == seq, tasks.task == row.task, tasks.opened == row.opened)
+            .values({tasks.artifact: row.artifact})
+        )

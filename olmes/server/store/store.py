@@ -32,11 +32,11 @@ from olmes.server.store.artifacts import Artifacts, sealed_name
 from olmes.server.store.database import Database, now
 from olmes.server.store.kept_ledgers import Ledgers, keep_ledger, noting_refusals
 from olmes.server.store.openings import ROWS
-from olmes.server.store.repair import put_again
 from olmes.server.store.replacement import (
     check_replacement,
     may_replace,
     note_taken,
+    put_again,
     standing,
     taken_from,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from olmes.seal.counting import BY_A_PERSON, LOOKS
-from olmes.server.store.kept_ledgers import KeptLine
+from olmes.server.store.kept_line import KeptLine
 from olmes.server.store.look_counts import back_in_time, looks_before
 
 

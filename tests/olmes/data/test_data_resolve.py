@@ -245,7 +245,7 @@ class TestOfficial:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         source = official.source
-        message = {"404": "404", "unreachable": "cannot be reached"}.get(failure, failure)
+        message = {"404": "HTTP 404", "unreachable": "cannot be reached"}.get(failure, failure)
         if failure == "cut":
             web.cut(official.web_path, official.content)
         elif failure == "unreachable":

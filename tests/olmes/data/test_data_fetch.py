@@ -102,11 +102,11 @@ def test_a_server_that_falls_silent_is_given_up(
     web: Any, official: Any, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network, "READ_SECONDS", 0.3)
-    web.stall(official.web_path, official.content, seconds=5)
+    web.stall(official.web_path, official.content, seconds=60)
     began = time.monotonic()
     with pytest.raises(NotFetched, match=r"was cut off \(Read timed out"):
         fetch.fetch(official.file)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert kept() == []
 
 
@@ -206,7 +206,7 @@ class TestNetwork:
         began = time.monotonic()
         with pytest.raises(NotFetched, match=r"cannot be reached \(.*refused"):
             network.require(closed_port)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         monkeypatch.setattr(network, "_ask", lambda host: pytest.fail("asked again"))
         with pytest.raises(NotFetched, match="cannot be reached"):
             network.require(f"{closed_port}/other")
@@ -215,7 +215,7 @@ class TestNetwork:
         began = time.monotonic()
         with pytest.raises(NotFetched, match=r"host\.invalid cannot be reached"):
             network.require("https://host.invalid/x")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
     def test_a_host_that_drops_packets_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A full queue of a listener that never accepts looks like a firewall that drops."""
@@ -232,7 +232,7 @@ class TestNetwork:
             began = time.monotonic()
             with pytest.raises(NotFetched, match=r"cannot be reached \(.*timed out"):
                 network.require(f"http://127.0.0.1:{address[1]}")
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 20
             for each in waiting:
                 each.close()
 

@@ -203,7 +203,7 @@ class TestReaching:
         began = time.monotonic()
         with pytest.raises(NotFetched, match="cannot be reached"):
             hub.require(self.source)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
 
     def test_the_hubs_offline_switch_leaves_its_cache_alone_to_be_read(self, web: Any) -> None:
         hub.require(self.source)

@@ -290,7 +290,7 @@ def test_the_end_does_not_wait_with_several_processes(
     call(hook, "on_save", 2, world_size=2)
     began = time.perf_counter()
     call(hook, "on_train_end", 2, world_size=2)
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 20
     assert "still to be scored: 1" in capsys.readouterr().err
 
 

@@ -272,8 +272,9 @@ def test_a_process_that_is_killed_is_named_and_the_rest_is_kept(tmp_path: Path) 
     assert found.rows["number"][:] == [0, 1, 2, 3]
     assert found.notes == {"seen": Counter({"pieces": 4})}
     done = Counter(path.name.partition("-")[0] for path in tmp_path.glob("*-*"))
-    # Of pieces 2 and 3, which were under way together, the other may have been stopped as well.
-    assert (done["0"], done["1"], done["2"]) == (1, 1, 1)
+    # Two processes: beside piece 2 one other was under way, and may have been stopped as well.
+    assert done["2"] == 1
+    assert done.total() <= 5
 
 
 def test_of_processes_that_share_a_cache_one_makes_the_data(tmp_path: Path) -> None:

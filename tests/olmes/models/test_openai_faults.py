@@ -249,11 +249,19 @@ def test_being_turned_away_for_ever_ends_the_run(server: Any) -> None:
 
 @pytest.mark.parametrize("seconds", ["1", "0.4"])
 def test_retry_after_holds_for_every_request(server: Any, seconds: str) -> None:
-    server.faults = lambda number, body: f"later {seconds}" if number == 0 else ""
-    answers(model_of(server, batch_size=1), chats(3))
-    assert server.times[1] - server.times[0] >= float(seconds)
-    # The smaller of two gaps: a machine that stands still lengthens one of them.
-    assert min(later - sooner for sooner, later in itertools.pairwise(server.times[1:])) < 0.3
+    later = []
+    for _ in range(3):  # a machine may stand still in one of them
+        first = len(server.asked)
+        server.faults = lambda number, body, first=first: (
+            f"later {seconds}" if number == first else ""
+        )
+        answers(model_of(server, batch_size=1), chats(3))
+        refused, again, _, last = server.times[first:]
+        assert again - refused >= float(seconds)
+        later.append(last - again)
+        if later[-1] < 0.3:
+            break
+    assert min(later) < 0.3
 
 
 def test_200_requests_of_200_ms_keep_32_at_once(server: Any) -> None:

@@ -145,12 +145,17 @@ def postgresql(postgresql_tools: Path) -> Iterator[Callable[[], str]]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def empty_store(request: pytest.FixtureRequest, folder: Path) -> str:
+    """Where an empty store of the kind lies that a fixture's parameter says."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql")())
+    return str(folder / "store")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])  # a database is quickly made, a server is not
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty store of each kind."""
-    if request.param == "sqlite":
-        return str(tmp_path / "store")
-    return str(request.getfixturevalue("postgresql")())
+    return empty_store(request, tmp_path)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -159,9 +164,7 @@ def server(
 ) -> Iterator[Running]:
     """A server of each kind for the tests of a module, which give their runs names of their own."""
     work = tmp_path_factory.mktemp("server")
-    url = str(work / "store")
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgresql")()
+    url = empty_store(request, work)
     running = Running(url, work)
     yield running.start()
     if running.process.poll() is None:
@@ -297,9 +300,7 @@ def people(
     from olmes.server.store.database import Database
 
     work = tmp_path_factory.mktemp("people")
-    url = str(work / "store")
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgresql")()
+    url = empty_store(request, work)
     database = Database(url)
     database.migrate()
     roles = {"boss": "admin", "ann": "write", "bob": "write", "eve": "write", "reader": "read"}

@@ -110,6 +110,8 @@ def run(
             asked = time.perf_counter()
             callback.scoring()
             pool.join()
+        for sheet in sheets:
+            sheet.settle()
         timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
         if needs_judge:
             timing["judge_s"] = asked - responded

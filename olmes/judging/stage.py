@@ -174,7 +174,7 @@ def from_response(response: Response) -> Judgement:
     """A judge's response as a judgement."""
     return Judgement(
         text=response.text,
-        alternatives=response.alternatives,
+        first_token_logprobs=response.first_token_logprobs,
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
         error=response.error and f"no judgement: {response.error}",

@@ -529,7 +529,8 @@ class RowJudgement(TypedDict, total=False):
     reference: str
     encoder: str
     text: str
-    alternatives: dict[str, float]
+    top_logprobs: int
+    first_token_logprobs: dict[str, float]
     similarities: list[float]
     prompt_tokens: int
     completion_tokens: int
@@ -540,7 +541,7 @@ class RowExecution(TypedDict):
     """A program that was executed, and what came of it."""
 
     source: str
-    tests: str
+    tests_hash: str
     result: Result
     output: str
 

@@ -48,14 +48,10 @@ class SandboxPool:
                 [*command, text], capture_output=True, text=True, timeout=program.limits.wall_s
             )
         except subprocess.TimeoutExpired:
-            return Execution(source=program.source, tests=program.tests, result="timeout")
+            return program.came_to("timeout")
         passed = done.returncode == 0 and done.stdout.rstrip().endswith(ENDED)
-        return Execution(
-            source=program.source,
-            tests=program.tests,
-            result="passed" if passed else "failed",
-            output=(done.stdout + done.stderr)[-program.limits.output_bytes :],
-        )
+        output = (done.stdout + done.stderr)[-program.limits.output_bytes :]
+        return program.came_to("passed" if passed else "failed", output)
 
     def close(self) -> None:
         """End what still runs and give the processes back."""

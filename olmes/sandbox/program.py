@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from olmes.tools.hashing import content_hash
+
 Result = Literal["passed", "failed", "timeout", "memory", "refused", "crashed"]
 """What became of a program. `passed`: it ran to its end, its tests included. `failed`: an exception, a
 failed assertion, or an end before the tests' own. `timeout`: it hit its limit of wall or processor
@@ -41,6 +43,15 @@ class Program:
     """Name of the environment of libraries that it needs (`olmes sandbox install NAME`); empty for the
     standard library."""
 
+    def came_to(self, result: Result, output: str = "") -> Execution:
+        """What came of it."""
+        return Execution(
+            source=self.source,
+            tests_hash=content_hash(self.tests)[:16],
+            result=result,
+            output=output,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field."""
         return asdict(self)
@@ -56,7 +67,8 @@ class Execution:
     """What came of a program; the same program gives the same, so that it holds no times."""
 
     source: str
-    tests: str
+    tests_hash: str
+    """16 hex digits of the tests, which may be half a megabyte, and which the item's data hold."""
     result: Result
     output: str = ""
     """The end of what it wrote to standard output and standard error, and what ended it."""

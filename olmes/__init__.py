@@ -19,11 +19,15 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.benchmark.source import HubSplit as HubSplit
     from olmes.benchmark.source import Source as Source
     from olmes.benchmark.suite import Suite as Suite
+    from olmes.benchmark.task import Scored as Scored
     from olmes.benchmark.task import Task as Task
     from olmes.client.client import Client as Client
     from olmes.errors import OlmesError as OlmesError
     from olmes.export.frame import load as load
     from olmes.records.record import Record as Record
+    from olmes.sandbox.program import Execution as Execution
+    from olmes.sandbox.program import Limits as Limits
+    from olmes.sandbox.program import Program as Program
     from olmes.sequence import evaluate_sequence as evaluate_sequence
     from olmes.tools.hashing import content_hash as content_hash
     from olmes.tools.jsonl import read_text as read_text
@@ -45,18 +49,22 @@ PUBLIC = {
     "Client": "olmes.client.client",
     "DataFile": "olmes.benchmark.source",
     "Doc": "olmes.types",
+    "Execution": "olmes.sandbox.program",
     "Formulation": "olmes.benchmark.formulation",
     "Generation": "olmes.types",
     "HubSplit": "olmes.benchmark.source",
     "Instance": "olmes.types",
     "Judgement": "olmes.types",
+    "Limits": "olmes.sandbox.program",
     "Message": "olmes.types",
     "Metric": "olmes.benchmark.metrics",
     "OlmesError": "olmes.errors",
+    "Program": "olmes.sandbox.program",
     "Question": "olmes.types",
     "Record": "olmes.records.record",
     "Request": "olmes.types",
     "Response": "olmes.types",
+    "Scored": "olmes.benchmark.task",
     "Similarity": "olmes.types",
     "Source": "olmes.benchmark.source",
     "Suite": "olmes.benchmark.suite",

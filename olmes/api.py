@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from olmes.judging.judge import Judge
+from olmes.judging.judges import Given
 from olmes.models.base import Model
 from olmes.models.options import ASKED, Asking
 from olmes.records.record import Record
@@ -26,7 +26,7 @@ def evaluate(
     data: str | Path | None = None,
     out: str | Path = DEFAULT_OUT,
     settings: Mapping[str, Any] | None = None,
-    judge: str | Judge | None = None,
+    judge: Given = None,
     look: str | Look | None = None,
     asking: Asking | Mapping[str, Any] = ASKED,
     sampling: Sampling = "task",
@@ -48,7 +48,8 @@ def evaluate(
         data: a folder of benchmark files.
         out: the folder that holds the runs' folders.
         settings: changes to formulations, such as `{"gsm8k.shots": 4}`.
-        judge: who answers for tasks that need a judge, as for `model`.
+        judge: who answers for tasks that need a judge, as for `model`; or by task's name, under '' for
+            those that are not named.
         look: why held-out tasks are looked at; a `Look` says more.
         asking: how the model is asked: an `olmes.models.options.Asking`, or its fields by name
             (`{"thinking": "off"}`).

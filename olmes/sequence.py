@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
+from olmes.judging.judges import Written
 from olmes.models.base import Model
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.hub import branches
@@ -62,7 +63,7 @@ def evaluate_sequence(
     data: str | Path | None = None,
     out: str | Path = DEFAULT_OUT,
     settings: Mapping[str, Any] | None = None,
-    judge: str | None = None,
+    judge: Written = None,
     look: str | Look | None = None,
     asking: Asking | Mapping[str, Any] = ASKED,
     sampling: Sampling = "task",
@@ -81,7 +82,7 @@ def evaluate_sequence(
         data: a folder of benchmark files.
         out: the folder that holds the runs' folders.
         settings: changes to formulations.
-        judge: who answers for tasks that need a judge.
+        judge: who answers for tasks that need a judge, or by task's name.
         look: why held-out tasks are looked at; each model is a look of its own.
         asking: how the model is asked: an `olmes.models.options.Asking`, or its fields by name
             (`{"thinking": "off"}`).

@@ -101,6 +101,8 @@ class Request:
     """Log-likelihood requests: the continuations to score. Nothing is generated."""
     repeat: int = 0
     """Which of `generation.n` responses this request is for."""
+    top_logprobs: int = 0
+    """With how many of the likeliest first tokens, and their log probabilities, the response comes."""
     item: str = field(default="", compare=False)
     """`Instance.id` of what it was made for. No part of its content: equal requests stay equal."""
 
@@ -108,6 +110,8 @@ class Request:
         """A JSON object with every field of its content."""
         # dataclasses.asdict copies deeply, which for thousands of few-shot chats takes seconds.
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "item"}
+        if not self.top_logprobs:  # what leaves it out keeps its hash
+            del fields["top_logprobs"]
         return fields | {"generation": self.generation.to_json()}
 
     def made_for(self, item: str) -> Request:
@@ -130,6 +134,7 @@ class Request:
             prefill=self.prefill,
             continuations=self.continuations,
             repeat=repeat,
+            top_logprobs=self.top_logprobs,
             item=self.item,
         )
 
@@ -158,6 +163,8 @@ class Judgement:
 
     text: str = ""
     """A language model's answer, as it was written."""
+    first_token_logprobs: Mapping[str, float] = field(default_factory=dict)
+    """Natural-log probabilities of the likeliest first tokens, where `Request.top_logprobs` asked."""
     similarities: tuple[float, ...] = ()
     """An encoder's answer: one number a candidate."""
     prompt_tokens: int = 0
@@ -166,8 +173,11 @@ class Judgement:
     """Why there is none (the budget was used up, the server failed); empty when there is."""
 
     def to_json(self) -> JsonObject:
-        """A JSON object with every field."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """A JSON object with every field; those of tokens where there are any."""
+        row = {name: getattr(self, name) for name in self.__slots__}
+        if not self.first_token_logprobs:
+            del row["first_token_logprobs"]
+        return row
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Judgement:
@@ -189,6 +199,7 @@ class ResponseJson(TypedDict):
     reasoning_tokens: NotRequired[int]
     unfinished_thinking: NotRequired[bool]
     filtered: NotRequired[bool]
+    first_token_logprobs: NotRequired[Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +226,11 @@ class Response:
     """Whether the response ended inside its thought: there is no answer."""
     filtered: bool = False
     """Whether a server's content filter has cut it."""
+    first_token_logprobs: Mapping[str, float] = field(default_factory=dict)
+    """Natural-log probabilities of the likeliest first tokens, where `Request.top_logprobs` asked."""
 
     def to_json(self) -> ResponseJson:
-        """A JSON object with every field; those of a thought, or of a filter, where there is one."""
+        """A JSON object; fields of a thought, a filter or tokens stand in it where they hold."""
         # Written out, because it is made several times a response.
         row: ResponseJson = {
             "text": self.text,
@@ -234,6 +247,8 @@ class Response:
             row["unfinished_thinking"] = self.unfinished_thinking
         if self.filtered:
             row["filtered"] = True
+        if self.first_token_logprobs:
+            row["first_token_logprobs"] = self.first_token_logprobs
         return row
 
     @classmethod

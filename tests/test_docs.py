@@ -178,7 +178,16 @@ def test_the_page_on_tasks_names_every_field() -> None:
     named = set(re.findall(r"`([a-z_0-9]+)`", text[text.index("## Every field") :]))
     for name in (
         *("Formulation", "Generation", "Source", "DataFile", "HubSplit", "Metric", "Request"),
-        *("Response", "Verdict", "Similarity", "Judgement"),
+        *(
+            "Response",
+            "Verdict",
+            "Similarity",
+            "Judgement",
+            "Program",
+            "Limits",
+            "Execution",
+            "Scored",
+        ),
     ):
         fields = {field.name for field in dataclasses.fields(getattr(public, name))}
         assert fields <= named, f"{name}: {fields - named}"

@@ -25,6 +25,8 @@ class Metric:
     """Values are flags, one for each part of an item."""
     higher_is_better: bool = True
     """Which direction is an improvement."""
+    settled: bool = False
+    """Known only from all responses of an item, or of the set: `Task.settle` gives it, no scorer."""
     unit: Unit = "share"
     """`share`: between 0 and 1, shown times 100 as percent points. `number`: anything else (words,
     nats, bits per byte), shown as it is."""

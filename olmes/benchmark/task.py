@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -17,10 +18,26 @@ from olmes.benchmark.formulation import Formulation
 from olmes.benchmark.metrics import Metric
 from olmes.benchmark.source import Source
 from olmes.errors import OlmesError
+from olmes.sandbox.program import Program
 from olmes.tools.hashing import content_hash
 from olmes.types import Doc, Judgement, Question, Request, Response, Verdict
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A response with its verdict, as `Task.settle` is given it."""
+
+    doc: Doc
+    doc_id: int
+    subtask: str
+    repeat: int
+    values: Mapping[str, Any]
+    """By metric, as its scorers gave them; without those they gave none of."""
+    extracted: Any
+    characters: int
+    """Length of the answer, without the thought."""
 
 
 class Task(ABC):
@@ -47,6 +64,9 @@ class Task(ABC):
     """Seconds one scorer may take on one response before its process is killed."""
     judged: ClassVar[bool] = False
     """Whether verdicts need a judge: `questions` says what is asked, `score` gets the answers."""
+    executed: ClassVar[bool] = False
+    """Whether verdicts need programs to be executed: `programs` says which, `score` gets what came of
+    them."""
     formulation: Formulation
     """The standard formulation, declared by the class."""
     extras: ClassVar[tuple[str, ...]] = ()
@@ -76,7 +96,8 @@ class Task(ABC):
         """The verdict on one response. Runs in a scoring process; never raises for bad text.
 
         A task that is `judged` takes one argument more, `judgements: Sequence[Judgement] = ()`: the
-        answers to its `questions`, in their order, none of which failed.
+        answers to its `questions`, in their order, none of which failed. One that is `executed` takes
+        `executions: Sequence[Execution] = ()`: what came of its `programs`, in their order.
         """
 
     @abstractmethod
@@ -104,10 +125,12 @@ class Task(ABC):
     def perfect_values(self, doc: Doc) -> dict[str, float]:  # noqa: ARG002
         """What `perfect_response` scores: the best value of every share; nothing of numbers.
 
-        A metric that is left out is not checked on the item. A task whose protocol metric cannot
-        judge some golds overrides this, computes the exception from the item and says why.
+        A metric that is left out is not checked on the item, as those that are `settled` are. A task
+        whose protocol metric cannot judge some golds overrides this, computes the exception from the
+        item and says why.
         """
-        return {metric.name: metric.best for metric in self.metrics if metric.best is not None}
+        scored = (metric for metric in self.metrics if not metric.settled)
+        return {metric.name: metric.best for metric in scored if metric.best is not None}
 
     def wrong_values(self, doc: Doc) -> dict[str, float | list[bool]]:  # noqa: ARG002
         """The values of a response that could not be shown right within the scorer's limits.
@@ -115,7 +138,8 @@ class Task(ABC):
         The worst value of every share. Numbers have no worst value, so that such a response is left
         out of their mean; a task whose primary metric is a number says here what it counts as.
         """
-        return {m.name: 1.0 - m.best for m in self.metrics if m.best is not None}
+        scored = (metric for metric in self.metrics if not metric.settled)
+        return {m.name: 1.0 - m.best for m in scored if m.best is not None}
 
     def prepare(self) -> None:
         """Import what scoring needs, once a scoring process, before any time limit runs."""
@@ -124,6 +148,22 @@ class Task(ABC):
     def questions(self, doc: Doc, response: Response) -> tuple[Question, ...]:  # noqa: ARG002
         """What a judge is asked about a response; only for tasks that are `judged`."""
         return ()
+
+    def programs(self, doc: Doc, response: Response) -> tuple[Program, ...]:  # noqa: ARG002
+        """What is executed of a response; only for tasks that are `executed`.
+
+        Runs in a scoring process under `time_limit`; what comes back runs in a sandbox under the
+        limits of each program.
+        """
+        return ()
+
+    def settle(self, responses: Sequence[Scored]) -> Sequence[Mapping[str, float]]:
+        """The values of `settled` metrics, for each response in order; empty where it has none.
+
+        Called once, when every verdict of the set is there. An item's value stands in each of its
+        responses alike, so that the mean over responses is the mean over items (pass@10, say).
+        """
+        return [{} for _ in responses]
 
     def generated(self) -> Sequence[Doc] | None:
         """The items, for a task that makes them from its formulation (its seed); else None."""
@@ -149,6 +189,17 @@ class Task(ABC):
         if extracted is None or isinstance(extracted, str):
             return extracted and (" ".join(extracted.split()) or None)
         return content_hash(extracted)
+
+    @property
+    def decisive(self) -> str:
+        """The metric that a single scored response has a value of.
+
+        The primary one; where that is `settled`, the first that is not.
+        """
+        settled = {metric.name for metric in self.metrics if metric.settled}
+        if self.primary not in settled:
+            return self.primary
+        return next(metric.name for metric in self.metrics if metric.name not in settled)
 
     @property
     def standard(self) -> bool:

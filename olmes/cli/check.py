@@ -118,6 +118,7 @@ def needs(found: TaskCheck) -> str:
     needed = found.needs
     words = ["log-likelihoods" if needed["log_likelihoods"] else "generated text"]
     words += ["a judge (--judge MODEL)"] if needed["judge"] else []
+    words += ["a sandbox for programs"] if needed["sandbox"] else []
     words += [f"the encoder {name}" for name in needed["encoders"]]
     words += [f"pip install 'olmes[{name}]'" for name in needed["extras"]]
     if needed["network"]:

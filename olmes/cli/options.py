@@ -14,6 +14,7 @@ import click
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
+    from olmes.judging.judges import Written
     from olmes.models.options import Asking
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +37,15 @@ set_option = click.option(
 )
 
 
+def parse_judge(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> Written:
+    """Who judges, of what `--judge` says."""
+    from olmes.judging.judges import parse_judges
+
+    return parse_judges(values)
+
+
 def parse_k(
     _context: click.Context, _option: click.Parameter, given: str | None
 ) -> tuple[int, ...]:
@@ -51,6 +61,10 @@ def parse_k(
         raise OlmesError(f"--k {given}: write whole numbers with commas, such as 1,5,10.") from None
 
 
+judge_option = click.option(
+    "--judge", multiple=True, metavar="MODEL|TASK=MODEL", callback=parse_judge,
+    help="Model that judges, written as for --model, for tasks that need one; or for one task alone.",
+)  # fmt: skip
 k_option = click.option(
     "--k", "ks", metavar="K,...", callback=parse_k,
     help="Which pass@k, pass^k and maj@k of repeats are shown; 1, 2, 4, ... when not given.",

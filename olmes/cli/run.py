@@ -14,6 +14,7 @@ from olmes.tools.visible_text import visible
 
 if TYPE_CHECKING:
     from olmes.client.sending import Sender
+    from olmes.judging.judges import Written
     from olmes.models.options import EngineOptions
     from olmes.records.record import Record
     from olmes.requests.callbacks import RunCallback
@@ -45,10 +46,10 @@ if TYPE_CHECKING:
     "--sampling", type=click.Choice(["task", "model"]), default="task",
     help="Whose sampling settings: the tasks', or the checkpoint's own generation_config.",
 )  # fmt: skip
-@click.option("--judge", help="Model that judges, written as for --model; for tasks that need one.")
+@options.judge_option
 @click.option(
     "--judge-budget", type=click.IntRange(min=1), metavar="TOKENS",
-    help="Tokens the judge may read and write in this run.",
+    help="Tokens each judge may read and write in this run.",
 )  # fmt: skip
 @click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
 @click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
@@ -80,7 +81,7 @@ def command(
     data: Path | None,
     out: Path,
     settings: tuple[str, ...],
-    judge: str | None,
+    judge: Written,
     judge_budget: int | None,
     sampling: Sampling,
     ks: tuple[int, ...],

@@ -11,6 +11,7 @@ from olmes.cli import options
 from olmes.tools import jsonl
 
 if TYPE_CHECKING:
+    from olmes.judging.judges import Written
     from olmes.models.options import EngineOptions
     from olmes.trainers.checkpoints.manifest import Keep
     from olmes.trainers.checkpoints.request import Policy
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.set_option
 @options.sampling_options
-@click.option("--judge", help="Model that judges, written as for --model; for tasks that need one.")
+@options.judge_option
 @click.option("--once", is_flag=True, help="Score what is there and end.")
 @click.option(
     "--policy", type=click.Choice(["every", "latest", "one_behind"]), default="every",
@@ -60,7 +61,7 @@ def command(
     data: Path | None,
     out: Path,
     settings: tuple[str, ...],
-    judge: str | None,
+    judge: Written,
     once: bool,
     policy: Policy,
     keep: Keep,

@@ -25,11 +25,14 @@ def replayed_judge(name: str, path: Path) -> ReplayModel:
         OlmesError: the file is missing, or holds no judgement.
     """
     asked = {field.name for field in fields(Request) if field.compare}  # its content
+    needed = asked - {"top_logprobs"}  # which questions that do not ask for any leave out
     answers: dict[str, Response] = {}
     for row in stored_judgements(path):
-        if asked <= row.keys() and isinstance(row.get("text"), str) and not row.get("error"):
-            question = {key: row[key] for key in asked}
-            answers[content_hash(question)] = Response(text=row["text"])
+        if needed <= row.keys() and isinstance(row.get("text"), str) and not row.get("error"):
+            question = {key: row[key] for key in asked if key in row}
+            answers[content_hash(question)] = Response(
+                text=row["text"], first_token_logprobs=row.get("first_token_logprobs") or {}
+            )
     if not answers:
         raise OlmesError(
             f"{path} holds no judgement; give the samples file of a judged task, such as "

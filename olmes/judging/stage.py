@@ -12,6 +12,7 @@ from functools import cached_property
 
 from olmes.errors import OlmesError
 from olmes.judging.judge import BudgetedModel, Judge
+from olmes.judging.judges import Judges
 from olmes.reasoning import split
 from olmes.records.schema import ResponseRow, TaskJudge
 from olmes.requests.dispatch import answer_all
@@ -47,7 +48,7 @@ class JudgeQuestion:
 class Judging:
     """Who judged in a run."""
 
-    judge: Judge | None
+    judges: Judges
     encoders: dict[str, JsonObject] = field(default_factory=dict)
     """By name: fingerprint and engine of each encoder that was asked."""
     lacking: list[str] = field(default_factory=list)
@@ -58,13 +59,14 @@ class Judging:
         self.encoders |= other.encoders
         self.lacking += [reason for reason in other.lacking if reason not in self.lacking]
 
-    def unasked(self) -> list[str]:
+    def unasked(self, task: str) -> list[str]:
         """Why questions were not put at all, a sentence each; it says nothing of any item."""
         said = list(self.lacking)
-        if self.judge and self.judge.unasked:
+        judge = self.judges.of(task)
+        if judge and judge.unasked:
             said.append(
-                f"{self.judge.unasked} questions did not fit into the judge's budget of "
-                f"{self.judge.budget} tokens; resume with the same command and a larger --judge-budget."
+                f"{judge.unasked} questions did not fit into the judge's budget of "
+                f"{judge.budget} tokens; resume with the same command and a larger --judge-budget."
             )
         return said
 
@@ -83,9 +85,9 @@ class JudgementCounts:
             self.tokens["prompt"] += judgement["prompt_tokens"]
             self.tokens["completion"] += judgement["completion_tokens"]
 
-    def counted(self, judging: Judging) -> TaskJudge:
+    def counted(self, judging: Judging, task: str) -> TaskJudge:
         """A judged task's part of the record: who, how many judgements, at what price in tokens."""
-        judge = judging.judge
+        judge = judging.judges.of(task)
         return TaskJudge(
             model=judge.describe() if judge else None,
             encoders=judging.encoders,
@@ -110,7 +112,7 @@ class Case:
 
 def judge_responses(
     cases: Sequence[tuple[int, Item, tuple[Question, ...]]],
-    judge: Judge | None,
+    judges: Judges,
     journal: Journal,
     cache: ResponseCache | None,
     on_judged: OnJudged,
@@ -119,7 +121,7 @@ def judge_responses(
 
     Args:
         cases: position of a response, its item, and what its task asks about it.
-        judge: who answers requests.
+        judges: who answers requests, by task.
         journal: keeps each answer as it comes, so that a killed run does not pay twice.
         cache: keeps answers over runs.
         on_judged: called for each response whose questions are all answered, or failed.
@@ -128,10 +130,10 @@ def judge_responses(
         Who judged: the encoders that answered, and why others could not.
 
     Raises:
-        OlmesError: a request is to be judged and there is no judge.
+        OlmesError: a request is to be judged and its task has no judge.
     """
     open_cases = {at: Case(questions, [None] * len(questions)) for at, _, questions in cases}
-    asks: list[JudgeQuestion] = []
+    asks: dict[int, tuple[Judge, list[JudgeQuestion]]] = {}
     likenesses: dict[str, list[tuple[tuple[int, int], Similarity]]] = defaultdict(list)
 
     def answered(place: tuple[int, int], judgement: Judgement) -> None:
@@ -143,25 +145,18 @@ def judge_responses(
     for at, item, questions in cases:
         if not questions:
             on_judged(at, (), [])
+        judge = judges.of(item.instance.task)
         for number, question in enumerate(questions):
             if isinstance(question, Similarity):
                 likenesses[question.encoder].append(((at, number), question))
+            elif judge is None:
+                raise OlmesError(f"{item.instance.task} has no judge; give one with --judge MODEL.")
             else:
-                asks.append(JudgeQuestion(item, number, question, (at, number)))
-    if asks:
-        if judge is None:
-            raise OlmesError("there is no judge; give one with --judge MODEL.")
-        reader = judge.model.reader
-        answer_all(
-            asks,
-            BudgetedModel(judge),
-            journal,
-            cache,
-            lambda position, response, _: answered(
-                asks[position].place, from_response(split(response, reader))
-            ),
-        )
-    found = Judging(judge)
+                _, of_judge = asks.setdefault(id(judge), (judge, []))
+                of_judge.append(JudgeQuestion(item, number, question, (at, number)))
+    for judge, put in asks.values():
+        ask(judge, put, journal, cache, answered)
+    found = Judging(judges)
     for name, pairs in likenesses.items():
         try:
             found.encoders[name] = weigh(name, pairs, answered)
@@ -170,10 +165,31 @@ def judge_responses(
     return found
 
 
+def ask(
+    judge: Judge,
+    asks: Sequence[JudgeQuestion],
+    journal: Journal,
+    cache: ResponseCache | None,
+    answered: Callable[[tuple[int, int], Judgement], None],
+) -> None:
+    """Put questions to a judge; `answered` is called with each place and judgement."""
+    reader = judge.model.reader
+    answer_all(
+        asks,
+        BudgetedModel(judge),
+        journal,
+        cache,
+        lambda position, response, _: answered(
+            asks[position].place, from_response(split(response, reader))
+        ),
+    )
+
+
 def from_response(response: Response) -> Judgement:
     """A judge's response as a judgement."""
     return Judgement(
         text=response.text,
+        first_token_logprobs=response.first_token_logprobs,
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
         error=response.error and f"no judgement: {response.error}",

@@ -37,6 +37,10 @@ class NamedMetric(Protocol):
     def higher_is_better(self) -> bool:
         """Its direction."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is of all responses to an item already."""
+
 
 class Voting(Protocol):
     """What is asked of a task, or of what a record says of one."""
@@ -46,8 +50,8 @@ class Voting(Protocol):
         """Its metrics."""
 
     @property
-    def primary(self) -> str:
-        """The name of the one that a suite averages."""
+    def decisive(self) -> str:
+        """The name of the one that each scored response has a value of."""
 
     def vote(self, extracted: Any, /) -> str | None:
         """What an extracted answer votes for."""
@@ -69,13 +73,14 @@ class RepeatCounter:
 
     def __init__(self, task: Voting, clusters: Clusters) -> None:
         self.task = task
+        self.metrics = [metric for metric in task.metrics if not metric.settled]
         self.clusters = clusters
         self.items: dict[Key, Repeated] = {}
         self.taken: dict[Key, set[int]] = {}
         """By item: which repeats there are."""
         self.votes = False
         """Whether the task extracts answers at all."""
-        self.runs: dict[str, dict[int, Sums]] = {metric.name: {} for metric in task.metrics}
+        self.runs: dict[str, dict[int, Sums]] = {metric.name: {} for metric in self.metrics}
         """By metric and repeat: all items with that response of each."""
 
     def add(self, row: ResponseRow) -> None:
@@ -113,14 +118,14 @@ class RepeatCounter:
             return None
         shown = [k for k in sorted(set(chosen)) if k <= n] or powers(n)
         ks = sorted({*range(1, min(n, EVERY_K) + 1), *powers(n), *shown})
-        valued = [len(item.values[self.task.primary]) for item in self.items.values()]
+        valued = [len(item.values[self.task.decisive]) for item in self.items.values()]
         return TaskRepeats(
             n=n,
             complete=all(count == n for count in valued),
             k=shown,
             metrics={
                 metric.name: self.of_metric(metric.name, ks, overall, metric.higher_is_better)
-                for metric in self.task.metrics
+                for metric in self.metrics
                 if self.runs[metric.name]
             },
         )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from olmes.sandbox.program import Result
 from olmes.stats import Estimate
 from olmes.types import JsonObject, Message, ResponseJson, Unit, VerdictPart
 
@@ -528,10 +529,21 @@ class RowJudgement(TypedDict, total=False):
     reference: str
     encoder: str
     text: str
+    top_logprobs: int
+    first_token_logprobs: dict[str, float]
     similarities: list[float]
     prompt_tokens: int
     completion_tokens: int
     error: str
+
+
+class RowExecution(TypedDict):
+    """A program that was executed, and what came of it."""
+
+    source: str
+    tests_hash: str
+    result: Result
+    output: str
 
 
 class ResponseRow(TypedDict):
@@ -571,4 +583,7 @@ class ResponseRow(TypedDict):
     parts: NotRequired[Annotated[list[VerdictPart], Meta(description="verdicts by instruction")]]
     judgements: NotRequired[
         Annotated[list[RowJudgement], Meta(description="judged tasks: questions and answers")]
+    ]
+    executions: NotRequired[
+        Annotated[list[RowExecution], Meta(description="programs, and what came of them")]
     ]

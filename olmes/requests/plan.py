@@ -97,14 +97,17 @@ class Plan:
         return Concatenation([task.items for task in self.tasks])
 
     def identity(
-        self, fingerprint: str, engine: JsonObject, judge: JudgeModel | None = None
+        self,
+        fingerprint: str,
+        engine: JsonObject,
+        judge: JudgeModel | Mapping[str, JudgeModel] | None = None,
     ) -> str:
         """16 hex digits: equal exactly when a run would have the same record.
 
         Args:
             fingerprint: the model's.
             engine: the model's.
-            judge: how the judge is described, where a task has one.
+            judge: how the judge is described, where a task has one; by task, where they differ.
         """
         tasks = {plan.task.name: plan.description() for plan in self.tasks}
         suite = None if self.suite is None else dataclasses.asdict(self.suite)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from olmes.errors import OlmesError
-from olmes.judging.judge import Judge
+from olmes.judging.judges import Judges
 from olmes.models.base import Model
 from olmes.models.checkpoint.fingerprint import weight_files
 from olmes.models.checkpoint.folder import HubCheckpoint
@@ -94,7 +94,7 @@ def estimate_all(names: Sequence[str], evaluation: Evaluation) -> list[CostEstim
             model,
             records,
             out=options.out,
-            judge=evaluation.judge(),
+            judges=evaluation.judges(),
             use_cache=options.use_cache,
         )
         for model in loaded
@@ -107,7 +107,7 @@ def estimate(
     records: Sequence[Record],
     *,
     out: Path,
-    judge: Judge | None = None,
+    judges: Judges | None = None,
     use_cache: bool = True,
 ) -> CostEstimate:
     """What a plan would cost on a model.
@@ -117,7 +117,7 @@ def estimate(
         model: who would be asked.
         records: earlier runs.
         out: the store the run would go to.
-        judge: who would judge; its own cost is not estimated.
+        judges: who would judge; their own cost is not estimated.
         use_cache: whether the run would use the cache.
 
     Raises:
@@ -126,8 +126,8 @@ def estimate(
     here = weights_here(model)
     run, finished, journaled = "", False, set[str]()
     if here:
-        needs_judge = any(task.task.judged for task in plan.tasks)
-        described = judge.describe() if judge and needs_judge else None
+        judged = [task.task.name for task in plan.tasks if task.task.judged]
+        described = (judges or Judges()).described(judged)
         run = run_name(plan, model, plan.identity(model.fingerprint, model.engine, described))
         record = out / run / "run.json"
         finished = record.exists() and Record.load(record.parent).complete

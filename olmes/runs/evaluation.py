@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.judging.judge import Judge
+from olmes.judging.judges import EVERY, Judges, Named, named
 from olmes.models.base import Model
 from olmes.models.hf.warm import WarmMemory
 from olmes.models.ray.model import load_model_on_ray
@@ -58,6 +58,8 @@ class Evaluation:
         self.suite = suite
         self.options = options
         self.say = say
+        self.judge_models: dict[str, Model] = {}
+        """Models that judge, by name."""
         self.shared: dict[str, Plan] = {}
         """Plans by how a model changes its tasks; recordings have plans of their own."""
 
@@ -77,28 +79,41 @@ class Evaluation:
         """Refuse at once what every run would refuse, before data or weights are fetched.
 
         Raises:
-            OlmesError: held-out tasks are asked for without a reason, or by a hook before the end.
+            OlmesError: held-out tasks are asked for without a reason, or by a hook before the end, or
+                a judge is given for a task that is not there.
         """
         check_look(self.tasks, self.suite, self.options.look)
+        judged = [task.name for task in self.tasks if task.judged]
+        given = self.options.judge
+        for task in given if isinstance(given, Mapping) else ():
+            if task not in (EVERY, *judged):
+                raise OlmesError(
+                    f"--judge {task}=...: no judged task of that name is run here; "
+                    f"judged are: {', '.join(judged) or 'none'}."
+                )
 
-    @cached_property
-    def judge_model(self) -> Model | None:
-        """The model that judges, loaded once for all runs.
+    def judges(self) -> Judges:
+        """Who judges in the next run, each with a budget of its own; models are loaded once.
 
         Raises:
-            OlmesError: its name cannot be parsed.
+            OlmesError: a name cannot be parsed.
         """
-        judge = self.options.judge
-        if isinstance(judge, str):
-            return load_judge(judge)
-        return judge.model if judge else None
+        given = self.options.judge
+        made: dict[str, Judge] = {}
 
-    def judge(self) -> Judge | None:
-        """Who judges in the next run, with a budget of its own."""
-        if isinstance(self.options.judge, Judge):
-            return self.options.judge
-        model = self.judge_model
-        return Judge(model=model, budget=self.options.judge_budget) if model else None
+        def judge_of(who: Named) -> Judge:
+            if isinstance(who, Judge):
+                return who
+            if who not in made:
+                if who not in self.judge_models:
+                    self.judge_models[who] = load_judge(who)
+                made[who] = Judge(model=self.judge_models[who], budget=self.options.judge_budget)
+            return made[who]
+
+        if not isinstance(given, Mapping):
+            return Judges(judge_of(given) if given else None)
+        found = {task: judge_of(who) for task, who in given.items()}
+        return Judges(found.pop(EVERY, None), found)
 
     def load(self, name: str, *, warm: WarmMemory | None = None) -> Model:
         """The model of a name, with the options' engine.
@@ -135,7 +150,7 @@ class Evaluation:
             limit=options.limit,
             data=options.data,
             settings=options.settings,
-            with_judge=options.judge is not None,
+            with_judge=lambda task: named(options.judge, task) is not None,
             sampling=options.sampling,
             k=options.k,
             say=self.say,
@@ -187,7 +202,7 @@ class Evaluation:
                 plan,
                 model,
                 self.options,
-                judge=self.judge(),
+                judges=self.judges(),
                 callback=callback,
                 scorers=scorers,
             )

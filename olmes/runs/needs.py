@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from olmes.errors import OlmesError
-from olmes.judging.judge import Judge
+from olmes.judging.judges import Judges
 from olmes.models.base import Model
 from olmes.models.replay import ReplayModel
 from olmes.records.reasons import Reasons, reason_of, texts_of
@@ -22,7 +22,7 @@ DUMMY = Response(text="An answer.")
 """What a judge is asked about to see whether it can be asked."""
 
 
-def check_needs(plan: Plan, model: Model, judge: Judge | None, *, use_cache: bool) -> None:
+def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) -> None:
     """Return when every task can be asked of the model, and judged.
 
     A task is refused here when each of its requests is (a missing chat template, a prefill on a
@@ -41,15 +41,19 @@ def check_needs(plan: Plan, model: Model, judge: Judge | None, *, use_cache: boo
                 f"{task.task.name} cannot be asked of '{model.name}': {why}. Fix that, or leave the "
                 "task out; nothing was asked and nothing written."
             )
-    judged = [task for task in plan.tasks if task.task.judged]
-    if judge and judged and not isinstance(judge.model, ReplayModel):
-        judge.model.check()
-        for task in judged:
-            if why := common_refusal(judge.model, questions(task)):
-                raise OlmesError(
-                    f"{task.task.name} cannot be judged by '{judge.model.name}': {why}. Fix that, or "
-                    "give another --judge; nothing was asked and nothing written."
-                )
+    checked: set[int] = set()
+    for task in plan.tasks:
+        judge = judges.of(task.task.name) if task.task.judged else None
+        if judge is None or isinstance(judge.model, ReplayModel):
+            continue
+        if id(judge) not in checked:
+            checked.add(id(judge))
+            judge.model.check()
+        if why := common_refusal(judge.model, questions(task)):
+            raise OlmesError(
+                f"{task.task.name} cannot be judged by '{judge.model.name}': {why}. Fix that, or "
+                "give another --judge; nothing was asked and nothing written."
+            )
 
 
 @contextmanager

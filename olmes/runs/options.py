@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from olmes.errors import OlmesError
-from olmes.judging.judge import Judge
+from olmes.judging.judges import Given
 from olmes.models.options import Asking, EngineOptions
 from olmes.seal.look import Look, check_name
 
@@ -31,11 +31,11 @@ class RunOptions:
     """The store: the folder of the runs' folders and of the ledger."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Changes to formulations, such as `{"gsm8k.shots": 4}`."""
-    judge: str | Judge | None = None
-    """Who answers for tasks that need a judge, written as a model is; without one such tasks are not
-    run, and the record says so."""
+    judge: Given = None
+    """Who answers for tasks that need a judge, written as a model is, or by task's name; tasks without
+    one are not run, and the record says so."""
     judge_budget: int | None = None
-    """Tokens the judge may read and write in one run; None sets no limit."""
+    """Tokens each judge may read and write in one run; None sets no limit."""
     look: Look | None = None
     """Why held-out tasks are looked at, which they must not be without a reason; each model is a look
     of its own."""

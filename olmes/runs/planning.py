@@ -88,7 +88,7 @@ def plan_run(
     limit: int | None = None,
     data: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
-    with_judge: bool = False,
+    with_judge: Callable[[str], bool] = lambda task: False,  # noqa: ARG005
     sampling: Sampling = "task",
     k: Sequence[int] = (),
     say: Callable[[str], None] = to_stderr,
@@ -96,7 +96,7 @@ def plan_run(
     """Resolve the tasks' data and make every request. Nothing is asked of the model.
 
     A recording (`replay:FILE`) gets its answers here, and a limit draws from the items it answers.
-    Tasks that need a judge are planned only when there is one (`with_judge`).
+    Tasks that need a judge are planned only when there is one (`with_judge`, by name).
 
     Raises:
         OlmesError: a setting does not fit, the data or the recording cannot be found, the
@@ -108,7 +108,7 @@ def plan_run(
         task.name: f"it needs a judge; add --judge openai:NAME@URL (or another model) to the "
         f"command, or run `{judged_command(task, model.name, suite)}` for it alone."
         for task in chosen
-        if task.judged and not with_judge
+        if task.judged and not with_judge(task.name)
     }
     chosen = [task for task in chosen if task.name not in not_run]
     check_asked(chosen, limit, not_run)

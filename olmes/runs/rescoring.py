@@ -113,6 +113,7 @@ def score_recorded(
             if not response.error:
                 sheet.score(position, response, pool)
         pool.join()
+    sheet.settle()
     return Rescored(task, rows, task_numbers(task, rows, k=k))
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from olmes.judging.judge import Judge
+from olmes.judging.judges import Judges
 from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
 from olmes.reasoning import split
@@ -49,7 +49,7 @@ def run(
     model: Model,
     options: RunOptions,
     *,
-    judge: Judge | None = None,
+    judges: Judges | None = None,
     callback: RunCallback | None = None,
     scorers: SharedPool | None = None,
 ) -> Record:
@@ -63,7 +63,7 @@ def run(
         model: who is asked.
         options: the store, the look, the cache and the scoring processes; what else they say is in
             the plan already.
-        judge: answers the questions of judged tasks.
+        judges: answer the questions of judged tasks.
         callback: called at the events of the run; what it raises is said and does not end the run.
         scorers: scoring processes that outlive the run; None has the run end its own.
 
@@ -73,15 +73,14 @@ def run(
     """
     out = options.out
     callback = Guarded(callback or RunCallback())
-    needs_judge = any(task.task.judged for task in plan.tasks)
+    judges = judges or Judges()
+    judged = [task.task.name for task in plan.tasks if task.task.judged]
     with clearer(model):
         fingerprint, engine = model.fingerprint, model.engine
-    identity = plan.identity(
-        fingerprint, engine, judge.describe() if judge and needs_judge else None
-    )
+    identity = plan.identity(fingerprint, engine, judges.described(judged))
     folder = out / run_name(plan, model, identity)
     if not (folder / RUN_FILE).exists():
-        check_needs(plan, model, judge if needs_judge else None, use_cache=options.use_cache)
+        check_needs(plan, model, judges, use_cache=options.use_cache)
     taken = take_look(plan, model, folder.name, out, options.look)
     if (record := earlier(folder)) and record.complete:
         if taken is not None:
@@ -104,18 +103,20 @@ def run(
             meter.scores_with(pool)
             respond(plan, sheets, meter, journal, cache, pool, callback)
             responded = time.perf_counter()
-            judges = None
-            if needs_judge:
-                judges = have_judged(sheets, judge, journal, cache, pool, callback)
+            judging = None
+            if judged:
+                judging = have_judged(sheets, judges, journal, cache, pool, callback)
             asked = time.perf_counter()
             callback.scoring()
             pool.join()
+        for sheet in sheets:
+            sheet.settle()
         timing = {"answer_s": responded - began, "score_s": time.perf_counter() - asked}
-        if needs_judge:
+        if judged:
             timing["judge_s"] = asked - responded
         record = write_record(
             folder, plan, model, identity, sheets,
-            judges=judges, look=taken, timing=timing, cost=meter.total(),
+            judges=judging, look=taken, timing=timing, cost=meter.total(),
             troubles=cache.said if cache else (),
         )  # fmt: skip
         journal.close(remove=record.complete)
@@ -135,7 +136,7 @@ def run(
         if cache:
             cache.close()
         model.close()
-        if judge:
+        for judge in judges:
             judge.model.close()
 
 
@@ -203,22 +204,22 @@ def respond(
 
 def have_judged(
     sheets: Sequence[RunSheet],
-    judge: Judge | None,
+    judges: Judges,
     journal: Journal,
     cache: ResponseCache | None,
     pool: ScoringPool,
     callback: RunCallback,
 ) -> Judging:
-    """Put the judged tasks' questions to the judge, and have the judged responses scored."""
-    judging = [sheet for sheet in sheets if sheet.task.judged]
-    callback.judging(sum(sheet.to_ask for sheet in judging))
-    judges = Judging(judge)
-    to_judge = chain.from_iterable(sheet.to_judge() for sheet in judging)
+    """Put the judged tasks' questions to their judges, and have the judged responses scored."""
+    judged = [sheet for sheet in sheets if sheet.task.judged]
+    callback.judging(sum(sheet.to_ask for sheet in judged))
+    judging = Judging(judges)
+    to_judge = chain.from_iterable(sheet.to_judge() for sheet in judged)
     while wave := list(islice(to_judge, JUDGED_AT_ONCE)):
         on_judged = partial(score_judged, wave, pool, callback)
         cases = [case.questions(number) for number, case in enumerate(wave)]
-        judges.add(judge_responses(cases, judge, journal, cache, on_judged))
-    return judges
+        judging.add(judge_responses(cases, judges, journal, cache, on_judged))
+    return judging
 
 
 def score_judged(

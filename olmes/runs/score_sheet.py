@@ -9,11 +9,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypedDict
 
-from olmes.benchmark.task import Task
+from olmes.benchmark.task import Scored, Task
 from olmes.reasoning.families import MARK
 from olmes.records.reasons import Reasons, reason_of, strings_in
 from olmes.records.schema import FLAGS, ResponseRow, RowValue
-from olmes.scoring.process.pool import Outcome, ScoringPool
+from olmes.scoring.process.job import Outcome
+from olmes.scoring.process.pool import ScoringPool
 from olmes.types import Doc, Judgement, Question, Response, ResponseJson, VerdictPart
 
 REFUSAL = re.compile(
@@ -152,15 +153,48 @@ class ScoreSheet:
         ordered = [outcomes[name] for name in self.task.scorers]
         row = self.open.pop(position)
         complete_row(row, ordered)
+        if executions := next((one.executions for one in ordered if one.executions), ()):
+            row["executions"] = [execution.to_json() for execution in executions]  # type: ignore[misc]
         if any(outcome.timeout for outcome in ordered):
             row["values"] = {**self.task.wrong_values(self.docs[position]), **row["values"]}
         if "unfinished_thinking" in row["flags"]:
             row["values"] = {**row["values"], **unanswered_values(self.task, self.docs[position])}
         require_value(row, self.task)
         if "crashed" in row["flags"]:
-            told = next((one.crash for one in ordered if one.crash), NO_VALUE % self.task.primary)
+            told = next((one.crash for one in ordered if one.crash), NO_VALUE % self.task.decisive)
             self.has_no_score("crashed", told, position, row)
         self.rows[position] = row
+
+    def settle(self) -> None:
+        """Write the values that need every verdict of the set into their rows.
+
+        Raises:
+            OlmesError: the task breaks on them.
+        """
+        if not any(metric.settled for metric in self.task.metrics):
+            return
+        at: list[int] = []
+        scored: list[Scored] = []
+        for position, doc in enumerate(self.docs):
+            row = self.rows[position]
+            response = row["response"]
+            if response and not response.get("error") and row["values"]:
+                at.append(position)
+                scored.append(
+                    Scored(
+                        doc=doc,
+                        doc_id=row["doc_id"],
+                        subtask=row["subtask"],
+                        repeat=row["repeat"],
+                        values=row["values"],
+                        extracted=row["extracted"],
+                        characters=len(response["text"]),
+                    )
+                )
+        for position, values in zip(at, self.task.settle(scored), strict=True):
+            if values:
+                row = self.rows[position]
+                self.rows[position] = {**row, "values": {**row["values"], **values}}
 
     def has_no_score(self, flag: str, error: str, position: int, row: ResponseRow) -> None:
         """Count why a response has no score; nothing of the item may be told with it."""
@@ -231,12 +265,12 @@ def complete_row(row: ResponseRow, outcomes: Sequence[Outcome]) -> None:
 
 
 def require_value(row: ResponseRow, task: Task) -> None:
-    """Count a scored response without a value of the primary metric as one that crashed its scorer.
+    """Count a scored response without a value of its decisive metric as one that crashed its scorer.
 
     It would leave the mean in silence: 8 right of 10 scored and 10 not would stand there as 80 %.
     Only where a judge's answer could not be read may the scorer say so instead (`unparsed`).
     """
     unread = task.judged and "unparsed" in row["flags"]
-    if row["values"].get(task.primary) is None and not unread and "crashed" not in row["flags"]:
+    if row["values"].get(task.decisive) is None and not unread and "crashed" not in row["flags"]:
         row["flags"] = [name for name in FLAGS if name in {*row["flags"], "crashed"}]
-        row["note"] = "; ".join(filter(None, (row["note"], NO_VALUE % task.primary)))
+        row["note"] = "; ".join(filter(None, (row["note"], NO_VALUE % task.decisive)))

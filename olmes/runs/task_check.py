@@ -21,7 +21,8 @@ from olmes.benchmark.task import Task
 from olmes.data import files
 from olmes.data.resolve import Dataset, data_folder, resolve
 from olmes.requests.plan import draw_instances
-from olmes.scoring.process.pool import Outcome, ScoringPool
+from olmes.scoring.process.job import Outcome
+from olmes.scoring.process.pool import ScoringPool
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import canonical_json, sha256
 from olmes.types import Instance, Judgement, Request, Response, Similarity
@@ -89,8 +90,8 @@ class TaskCheck:
     """Items whose prompt another item has already."""
     metrics: dict[str, MetricCheck] = field(default_factory=dict)
     needs: dict[str, Any] = field(default_factory=dict)
-    """What a run needs: `judge`, `encoders`, `log_likelihoods` of the model, `extras` of olmes, and
-    the `network` hosts its official data come from."""
+    """What a run needs: `judge`, `sandbox`, `encoders`, `log_likelihoods` of the model, `extras` of
+    olmes, and the `network` hosts its official data come from."""
     hashes: dict[str, str] = field(default_factory=dict)
     problems: list[Finding] = field(default_factory=list)
     """Each is a reason for `olmes check` to fail."""
@@ -195,6 +196,12 @@ def check_declarations(found: TaskCheck) -> None:
             found.problem("task", f"`scorers` names '{scorer}', which the class does not have")
     if task.judged and type(task).questions is Task.questions:
         found.problem("task", "the task is `judged` but has no `questions`")
+    if task.executed and type(task).programs is Task.programs:
+        found.problem("task", "the task is `executed` but has no `programs`")
+    if all(metric.settled for metric in task.metrics):
+        found.problem(
+            "task", "every metric is `settled`, so that no response has a value of its own"
+        )
     found.metrics = {metric.name: MetricCheck(metric=metric) for metric in task.metrics}
 
 
@@ -245,10 +252,10 @@ def check_prompts(found: TaskCheck) -> None:
             continue
         for wrong in wrong_requests(request):
             found.problem("prompt", wrong, item.id)
-        if task.primary not in worst and not found.prompts:
+        if task.decisive not in worst and not found.prompts:
             found.problem(
                 "task",
-                f"`wrong_values` has no {task.primary}, so that a response whose scorer runs into its "
+                f"`wrong_values` has no {task.decisive}, so that a response whose scorer runs into its "
                 "time limit would not count",
             )
         found.prompts += 1
@@ -263,6 +270,7 @@ def check_prompts(found: TaskCheck) -> None:
     hosts["huggingface.co"] = bool(task.source.hub)
     found.needs = {
         "judge": task.judged,
+        "sandbox": task.executed,
         "encoders": [],
         "log_likelihoods": bool(found.first and found.first.continuations),
         "extras": list(task.extras),
@@ -390,7 +398,7 @@ def compare_corrupted(
     found: TaskCheck, trial: Trial, values: Mapping[str, float], perfect: Mapping[str, float]
 ) -> None:
     """Hold what a wrong response scored on the primary metric against what it must."""
-    name = found.task.primary
+    name = found.task.decisive
     if name not in found.metrics:
         return
     check = found.metrics[name]

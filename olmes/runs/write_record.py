@@ -213,7 +213,7 @@ def task_result(
         tokens=numbers.tokens,
         repeats=numbers.repeats,
         diagnosis=counted.diagnosis.counted(),
-        judge=counted.judgements.counted(judges) if judges and task.judged else None,
+        judge=counted.judgements.counted(judges, task.name) if judges and task.judged else None,
         shared_messages=list(plan.shared_messages),
         samples=samples_file(task),
     )
@@ -269,8 +269,9 @@ FLAG_WARNINGS = {
 
 def notes(plan: Plan, model: Model, judges: Judging | None) -> list[str]:
     """How model and judge were asked, where that is not as they are asked by others; each once."""
-    judge = judges.judge.model.notes if judges and judges.judge else ()
-    said = [*plan.notes, *model.notes, *(f"the judge: {note}" for note in judge)]
+    said = [*plan.notes, *model.notes]
+    for judge in judges.judges if judges else ():
+        said += [f"the judge: {note}" for note in judge.model.notes]
     return list(dict.fromkeys(said))
 
 
@@ -294,7 +295,7 @@ def warnings(tasks: Mapping[str, TaskResult], plan: Plan, judges: Judging | None
             if metric.unit != task.metrics[metric.name].unit
         )
         if task.judge and judges:
-            said.extend(f"{name}: {reason}" for reason in judges.unasked())
+            said.extend(f"{name}: {reason}" for reason in judges.unasked(name))
         if task.judge and task.said("unparsed"):
             said.append(
                 f"{name}: {task.said('unparsed')} judgements could not be read and are not "

@@ -16,7 +16,8 @@ import pytest
 from olmes import Response
 from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
-from olmes.scoring.process.pool import Outcome, ScoringPool
+from olmes.scoring.process.job import Outcome
+from olmes.scoring.process.pool import ScoringPool
 from olmes.tools import jsonl
 
 TASK = load_task("deepmind_math")

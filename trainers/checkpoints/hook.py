@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from transformers import TrainerCallback
 
 from olmes.errors import OlmesError
+from olmes.judging.judges import Written
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.options import ASKED, Asking
 from olmes.tools.locks import Presence
@@ -66,7 +67,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         limit: items a task, as in `olmes run`.
         data: folder of benchmark files.
         settings: changes to formulations, `{"gsm8k.shots": 4}`.
-        judge: who answers for tasks that need a judge.
+        judge: who answers for tasks that need a judge, or by task's name.
         device: where the scoring process runs the model (`cuda:1`, `cpu`). Without one it takes a GPU
             that no trainer uses; where there is none, scoring waits for the end of the training.
         dtype: precision, as in `olmes run`.
@@ -103,7 +104,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         limit: int | None = None,
         data: str | Path | None = None,
         settings: Mapping[str, Any] | None = None,
-        judge: str | None = None,
+        judge: Written = None,
         policy: Policy = "every",
         where: Where = "process",
         device: str | None = None,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
+from olmes.judging.judges import Written
 from olmes.models.options import Asking
 from olmes.records.schema import Asker
 from olmes.runs.options import RunOptions
@@ -35,7 +36,8 @@ class EvalRequest:
     limit: int | None = None
     data: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    judge: str | None = None
+    judge: Written = None
+    """Who judges, or who judges which task."""
     dtype: str | None = None
     device: str | None = None
     batch_size: int | None = None

@@ -191,9 +191,13 @@ def document(kind: str, given: VerifierJson, row: Row, everywhere: list[Verifier
 
 
 def honest_metric(task: Task) -> str:
-    """The metric that a response is rewarded by: the task's honest one, or its primary one."""
-    honest = (metric.name for metric in task.metrics if metric.honest and not metric.over_parts)
-    return next(honest, task.primary)
+    """The metric that a response is rewarded by: the task's honest one, or the one that decides."""
+    honest = (
+        metric.name
+        for metric in task.metrics
+        if metric.honest and not (metric.over_parts or metric.settled)
+    )
+    return next(honest, task.decisive)
 
 
 def reference_of(verifier: VerifierJson) -> str:

@@ -7,23 +7,20 @@ to the new worker. Nothing a model writes can hang, crash or execute anything in
 
 from __future__ import annotations
 
-import json
 import os
-import select
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 from olmes.benchmark.task import Task
-from olmes.errors import OlmesError
-from olmes.scoring.process.worker import WorkerAnswer
-from olmes.tools.jsonl import compact_json
+from olmes.sandbox.pool import SandboxPool
+from olmes.sandbox.program import Execution, Program
+from olmes.scoring.process.child import Worker
+from olmes.scoring.process.job import Case, Outcome, ScoringJob, ascii_json
+from olmes.scoring.process.worker import PROGRAMS
 from olmes.types import Doc, Judgement, Response, Verdict
 
 BATCH = 16
@@ -33,118 +30,6 @@ QUICK, SLOW = 0.02, 0.2
 """Seconds a batch takes before the next is larger, after which it is smaller."""
 WAITING = 2048
 """Jobs that may wait for a worker; submitting more waits too, so that they do not pile up."""
-START_LIMIT = 120.0
-"""Seconds a worker may take to import what its tasks need."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one scorer made of one response: a verdict, or why there is none."""
-
-    verdict: Verdict | None = None
-    timeout: str = ""
-    """The limit of time or memory that was hit: the answer was not shown to be right within it."""
-    crash: str = ""
-    """A fault of the scorer, never counted as a wrong answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringJob:
-    """One scorer on one response."""
-
-    task: str
-    scorer: str
-    doc: Doc
-    response: Response
-    limit: float
-    done: Callable[[Outcome], None]
-    judgements: Sequence[Judgement] | None = None
-
-    def to_json(self) -> bytes:
-        """What the worker needs, as a JSON object."""
-        response = self.response.to_json()
-        parts = [
-            b'{"task":' + compact_json(self.task),
-            b'"scorer":' + compact_json(self.scorer),
-            b'"doc":' + ascii_json(self.doc),
-            # A log-probability may be NaN, which `compact_json` cannot write.
-            b'"response":'
-            + (ascii_json(response) if response["logprobs"] else compact_json(response)),
-        ]
-        if self.judgements is not None:
-            rows = [judgement.to_json() for judgement in self.judgements]
-            parts.append(b'"judgements":' + ascii_json(rows))
-        return b",".join(parts) + b"}"
-
-
-def ascii_json(value: Any) -> bytes:
-    """JSON of any value, without line ends."""
-    return json.dumps(value).encode("ascii")
-
-
-class Worker:
-    """One scoring process and the pipe to it."""
-
-    def __init__(self, setup: bytes) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-        # A file, not a pipe: nobody reads it while the worker runs, and a full pipe would block it.
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "olmes.scoring.process.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            env=environment,
-            # Ctrl-C reaches the whole terminal group; the run decides when workers end.
-            start_new_session=True,
-        )
-        self.buffer = b""
-        self.send(setup)
-        answer = self.receive(START_LIMIT)
-        if answer is None or "ready" not in answer:
-            raise OlmesError(f"a scoring process did not start: {self.last_error_line()}")
-        self.start_cpu_s = float(answer["cpu_s"])
-
-    def send(self, line: bytes) -> None:
-        """Write one line; a dead worker is noticed when its answer is waited for."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(line + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
-
-    def receive(self, limit: float) -> WorkerAnswer | None:
-        """The next answer; `{"dead": True}` from a process that ended, None when `limit` passed."""
-        assert self.process.stdout is not None
-        deadline = time.monotonic() + limit
-        descriptor = self.process.stdout.fileno()
-        while b"\n" not in self.buffer:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-                return None
-            chunk = os.read(descriptor, 1 << 16)
-            if not chunk:
-                return {"dead": True}
-            self.buffer += chunk
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        answer: WorkerAnswer = json.loads(line)
-        return answer
-
-    def last_error_line(self) -> str:
-        """The last line the process wrote to its standard error."""
-        self.process.kill()
-        self.process.wait()
-        self.errors.seek(0)
-        lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()
-        self.kill()
-        return lines[-1] if lines else f"exit status {self.process.returncode}"
-
-    def kill(self) -> None:
-        """End the process at once."""
-        self.process.kill()
-        self.process.communicate()
-        self.errors.close()
 
 
 class ScoringPool:
@@ -164,6 +49,10 @@ class ScoringPool:
         """Jobs that are not done."""
         self.idle = 0
         """Threads that wait for jobs."""
+        self.sandboxes: SandboxPool | None = None
+        """Where programs run, once one was asked for."""
+        self.executing = 0
+        """Programs that are not done."""
         self.cpu_s = 0.0
         """Processor seconds of the workers; a job that ran into its time limit counts that limit."""
         self.closing = False
@@ -186,6 +75,8 @@ class ScoringPool:
             self.changed.notify_all()
         for thread in self.threads:
             thread.join()
+        if self.sandboxes is not None:
+            self.sandboxes.close()
 
     def submit(
         self,
@@ -197,33 +88,65 @@ class ScoringPool:
     ) -> None:
         """Have every scorer of a task score one response, with its judgements if it is `judged`.
 
-        `done(scorer, outcome)` is called once a scorer, from a thread of the pool. Blocks while too
-        many jobs wait.
+        What the task wants executed runs in a sandbox before. `done(scorer, outcome)` is called once
+        a scorer, from a thread of the pool. Blocks while too many jobs wait.
 
         Raises:
-            OlmesError: no worker could be started.
+            OlmesError: no worker could be started, or there is no sandbox for what is executed.
         """
-        jobs = [
-            ScoringJob(
-                task=task,
-                scorer=scorer,
-                doc=doc,
-                response=response,
-                limit=self.tasks[task].time_limit,
-                done=lambda outcome, scorer=scorer: done(scorer, outcome),  # type: ignore[misc]
-                judgements=judgements,
-            )
-            for scorer in self.tasks[task].scorers
-        ]
+        case = Case(self.tasks[task], doc, response, done, judgements)
         with self.changed:
-            if len(self.jobs) >= WAITING:
-                self.changed.wait_for(lambda: len(self.jobs) < WAITING // 2 or self.failure)
+            if self.waiting >= WAITING:
+                self.changed.wait_for(lambda: self.waiting < WAITING // 2 or self.failure)
             if self.failure:
                 raise self.failure
+        if case.task.executed:
+            if self.sandboxes is None:
+                self.sandboxes = SandboxPool()
+            self.add([case.job(PROGRAMS, partial(self.execute, case))])
+        else:
+            self.add(case.jobs())
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for a worker, and programs that wait for a sandbox."""
+        return len(self.jobs) + self.executing
+
+    def add(self, jobs: Sequence[ScoringJob]) -> None:
+        """Put jobs at the end of the queue."""
+        with self.changed:
             self.jobs.extend(jobs)
             self.pending += len(jobs)
             if self.idle:
                 self.changed.notify_all()
+
+    def execute(self, case: Case, outcome: Outcome) -> None:
+        """Have a response's programs executed, and then its scorers called with what came of them."""
+        if outcome.programs is None:  # it was not to be said what is executed
+            for scorer in case.task.scorers:
+                case.done(scorer, outcome)
+            return
+        if not outcome.programs:
+            self.add(case.jobs(()))
+            return
+        assert self.sandboxes is not None
+        executions: dict[int, Execution] = {}
+        count = len(outcome.programs)
+        with self.changed:
+            self.executing += count
+            self.pending += 1
+
+        def executed(number: int, execution: Execution) -> None:
+            with self.changed:
+                executions[number] = execution
+                self.executing -= 1
+                if len(executions) < count:
+                    return
+            self.add(case.jobs([executions[number] for number in range(count)]))
+            self.settle(1)
+
+        for number, program in enumerate(outcome.programs):
+            self.sandboxes.submit(program, partial(executed, number))
 
     def join(self) -> None:
         """Wait until every submitted job is done.
@@ -251,10 +174,16 @@ class ScoringPool:
 
     def finish(self, job: ScoringJob, outcome: Outcome) -> None:
         """Report a job's outcome."""
+        if job.executions:
+            outcome = replace(outcome, executions=job.executions)
         job.done(outcome)
+        self.settle(1)
+
+    def settle(self, count: int) -> None:
+        """Count so much as done."""
         with self.changed:
-            self.pending -= 1
-            if not self.pending:
+            self.pending -= count
+            if not self.pending or self.executing:
                 self.changed.notify_all()
 
     def drive(self) -> None:
@@ -304,6 +233,8 @@ class ScoringPool:
                 outcome = Outcome(crash=f"{job.scorer}: the scoring process died")
             elif "verdict" in answer:
                 outcome = Outcome(verdict=Verdict(**answer["verdict"]))
+            elif "programs" in answer:
+                outcome = Outcome(programs=tuple(map(Program.from_json, answer["programs"])))
             elif "limit" in answer:
                 outcome = Outcome(timeout=f"{job.scorer} hit a limit ({answer['limit']})")
             else:

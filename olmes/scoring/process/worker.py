@@ -21,8 +21,10 @@ from typing import Any, NotRequired, SupportsFloat, TypedDict
 
 from olmes.benchmark.registry import task_from_reference
 from olmes.benchmark.task import Task
+from olmes.sandbox.program import Execution
 from olmes.types import Doc, JsonObject, Judgement, Response, ResponseJson
 
+PROGRAMS = "programs"
 MEMORY_LIMIT = 4 << 30
 """Bytes of address space a scorer may have; `9**9**9**9` runs into this long before the machine."""
 
@@ -40,10 +42,13 @@ class Job(TypedDict):
 
     task: str
     scorer: str
+    """A method of the task; `PROGRAMS` asks for what is executed instead of a verdict."""
     doc: Doc
     response: ResponseJson
     judgements: NotRequired[list[JsonObject]]
     """Each as `Judgement.to_json` gives it."""
+    executions: NotRequired[list[JsonObject]]
+    """Each as `Execution.to_json` gives it."""
 
 
 class WorkerAnswer(TypedDict, total=False):
@@ -54,6 +59,8 @@ class WorkerAnswer(TypedDict, total=False):
     """Processor seconds it took."""
     verdict: JsonObject
     """The fields of a `Verdict`, whose extracted answer may be any JSON."""
+    programs: list[JsonObject]
+    """Each as `Program.to_json` gives it."""
     limit: str
     """The error of a limit that was hit."""
     crash: str
@@ -79,6 +86,10 @@ def score(task: Task, job: Job) -> WorkerAnswer:
         arguments: list[Any] = [job["doc"], Response.from_json(job["response"])]
         if "judgements" in job:
             arguments.append([Judgement.from_json(row) for row in job["judgements"]])
+        if job["scorer"] == PROGRAMS:
+            return {"programs": [program.to_json() for program in task.programs(*arguments)]}
+        if "executions" in job:
+            arguments.append([Execution.from_json(row) for row in job["executions"]])
         verdict = getattr(task, job["scorer"])(*arguments)
         if said := not_a_number(verdict.values):
             return {"crash": said}

@@ -32,6 +32,8 @@ class RecordedMetric:
 
     name: str
     higher_is_better: bool
+    settled: bool = False
+    """Whether it is of all responses to an item: then the record says nothing of its repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class RecordedTask:
     """A task as a record says it, for what counts its rows; the task itself may not be installed."""
 
     metrics: tuple[RecordedMetric, ...]
-    primary: str
+    decisive: str
 
     def vote(self, extracted: Any) -> str | None:  # noqa: ARG002
         """None: which answers are the same, the task alone knows."""
@@ -59,10 +61,13 @@ class Recount:
         self.items = 0
         self.repeats: RepeatCounter | None = None
         if task.repeats:
+            of = task.repeats.metrics
             metrics = [
-                RecordedMetric(key, one.higher_is_better) for key, one in task.metrics.items()
+                RecordedMetric(key, one.higher_is_better, settled=key not in of)
+                for key, one in task.metrics.items()
             ]
-            self.repeats = RepeatCounter(RecordedTask(tuple(metrics), task.primary), self.clusters)
+            decisive = task.primary if task.primary in of else next(iter(of), task.primary)
+            self.repeats = RepeatCounter(RecordedTask(tuple(metrics), decisive), self.clusters)
 
     def add(self, row: ResponseRow) -> None:
         """Count one row in."""

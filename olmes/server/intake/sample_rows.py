@@ -116,6 +116,8 @@ def texts_of(row: ResponseRow) -> Iterator[str]:
         yield value if isinstance(value, str) else str(value)
     for judgement in row.get("judgements") or ():
         yield judgement.get("text") or ""
+    for execution in row.get("executions") or ():
+        yield execution["output"]
 
 
 def holds(row: ResponseRow, words: str) -> bool:

@@ -11,7 +11,7 @@ from olmes.benchmark.task import Task
 from olmes.records.diagnosis import Diagnosis
 from olmes.records.schema import DiagnosisCounts, ResponseRow
 from olmes.runs.score_sheet import REFUSAL, ScoreSheet
-from olmes.scoring.process.pool import Outcome
+from olmes.scoring.process.job import Outcome
 from olmes.types import Response
 from tests.factories import response_row
 

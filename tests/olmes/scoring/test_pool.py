@@ -9,7 +9,8 @@ import pytest
 
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
-from olmes.scoring.process.pool import WAITING, Outcome, ScoringPool
+from olmes.scoring.process.job import Outcome
+from olmes.scoring.process.pool import WAITING, ScoringPool
 from olmes.types import Response
 from tests.known import known
 

@@ -53,4 +53,7 @@ class Source:
     hub: tuple[HubSplit, ...] = ()
     from_hub: Callable[[Doc], Doc] = unchanged
     """Turns a hub row into a row of the official file."""
+    known_form: Callable[[Doc], Doc] = unchanged
+    """Turns a row of any form the set is passed around in, from a file or an inline document, into the
+    one the task reads; a row in that form stays as it is."""
     licence: str = ""

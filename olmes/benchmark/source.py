@@ -56,4 +56,14 @@ class Source:
     known_form: Callable[[Doc], Doc] = unchanged
     """Turns a row of any form the set is passed around in, from a file or an inline document, into the
     one the task reads; a row in that form stays as it is."""
+    exemplars: Source | None = None
+    """For a task whose exemplars are rows of another split: where these are read from, which is the
+    same place as the items; the task finds them in `exemplar_rows`. Beside demo data they are
+    `demo/NAME-exemplars.jsonl`. Their `content_hash` is over the rows in their order."""
+
     licence: str = ""
+
+    @property
+    def every_file(self) -> tuple[DataFile, ...]:
+        """The official files, those of the exemplars among them."""
+        return self.files + (self.exemplars.files if self.exemplars else ())

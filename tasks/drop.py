@@ -77,21 +77,21 @@ class DROP(Task):
     name = "drop"
     title = "DROP"
     source = Source(
-        # Only the hub has all fields and the training split. A folder may hold this file of
-        # simple-evals (9,536 rows), whose responses can be scored but not asked for.
-        files=(
-            DataFile(
-                path="drop/drop_v0_dev.jsonl.gz",
-                github="",
-                sha256="71182668b259f7f4861658c6587374394734e6b4140bc4202c7673df5f9d1911",
-                rows=9536,
-            ),
-        ),
+        files=(DataFile(path="drop/validation.jsonl.gz", github="", sha256="", rows=9536),),
         hub=(HubSplit(repository="EleutherAI/drop", split="validation"),),
         known_form=known_form,
         fields=FIELDS,
         content_hash="",  # this project has not seen the hub's copy
         licence="CC-BY-SA-4.0",
+        score_only=(
+            DataFile(
+                path="drop/drop_v0_dev.jsonl.gz",
+                github="ShengranHu/ADAS:dataset/drop_v0_dev.jsonl.gz"
+                "@2702bee8fefda42255efc5be9f60e3bd3db96ae4",
+                sha256="71182668b259f7f4861658c6587374394734e6b4140bc4202c7673df5f9d1911",
+                rows=9536,
+            ),
+        ),
         exemplars=Source(
             files=(DataFile(path="drop/train.jsonl.gz", github="", sha256="", rows=77400),),
             hub=(HubSplit(repository="EleutherAI/drop", split="train"),),

@@ -81,7 +81,7 @@ def command(
     recorded = read_recorded(file)
     dataset = None
     if needs_data(recorded):
-        dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
+        dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True), prompts=False)
     sight = Sight(
         event="score",
         task=scorer,

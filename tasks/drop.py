@@ -112,7 +112,7 @@ class DROP(Task):
     )
     primary = "f1"
     scorers = ("score", "score_stated")
-    fixed = ("version", "exemplars", "multiturn", "extract")
+    fixed = ("version", "exemplars", "multiturn", "extract", "system")
     formulation = Formulation(
         version=1,
         shots=3,

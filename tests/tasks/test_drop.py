@@ -232,9 +232,8 @@ DATE = {"number": "", "date": {"day": "4", "month": "May", "year": "1871"}, "spa
         ("13", number("12"), 0, 0, 0),
         ("1884, 1902", spans("1884", "1902"), 0.33, 0, 1),
         ("1884 and 1902.", spans("1884", "1902"), 0.25, 0, 1),
-        ("1902\n1884", spans("1884", "1902"), 0, 0, 1)(  # read as one word,
-            "1884", spans("1884", "1902"), 0.5, 0, 0.5
-        ),
+        ("1902\n1884", spans("1884", "1902"), 0, 0, 1),  # read as one word
+        ("1884", spans("1884", "1902"), 0.5, 0, 0.5),
         ("mill, kiln and vineyard", spans("mill", "kiln", "vineyard"), 0.13, 0, 1),
         ("Rhine and Main, Saar", spans("Rhine and Main", "Saar"), 0.43, 0, 1),
         ("4 May 1871", DATE, 1, 1, 1),

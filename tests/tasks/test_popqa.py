@@ -141,6 +141,7 @@ def test_trap_13_exemplars_are_test_items() -> None:
         ("The answer is the Ines-Caldeira", ["Ines Caldeira"], 0, 1),
         ("a politician", ["pol"], 1, 0),
         ("pol", ["pol"], 1, 1),
+        ("The answer is pol.", ["pol"], 1, 1),
         ("a former police officer", ["ice"], 1, 0),
         ("He was born in Rome", ["India", "IN", "in"], 1, 0),
         ("It lies in the USA.", ["USA"], 1, 1),

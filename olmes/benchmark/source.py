@@ -54,3 +54,9 @@ class Source:
     from_hub: Callable[[Doc], Doc] = unchanged
     """Turns a hub row into a row of the official file."""
     licence: str = ""
+    row_field: str = ""
+    """One of `fields` that no file has and that is filled in: the item's row, from 0. For a benchmark
+    whose prompt depends on it, as where the order of options is drawn by it."""
+    gated: bool = False
+    """Whether whoever gives the items out has asked that they are not published in plain text. Samples
+    of real items then stay packed and are shown nowhere; demo items are the project's own."""

@@ -7,6 +7,7 @@ be. Every fallback is reported.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,6 +290,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         OlmesError: there are no rows, a row lacks a field, or the official files have another
             content hash than the task declares.
     """
+    found = Found(found.origin, found.location, _numbered(task.source, found.parts))
     instances = _instances(task, found.parts)
     if not instances:
         raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
@@ -310,6 +312,21 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         official=official,
         notes=notes,
     )
+
+
+def _numbered(source: Source, parts: list[DataPart]) -> list[DataPart]:
+    """The rows with their numbers, from 0 in each sub-task, where the source wants them."""
+    if not source.row_field:
+        return parts
+    counted: Counter[str] = Counter()
+    numbered = []
+    for part in parts:
+        rows = []
+        for row in part.rows:
+            rows.append({source.row_field: counted[part.subtask], **row})
+            counted[part.subtask] += 1
+        numbered.append(DataPart(part.subtask, rows, part.name))
+    return numbered
 
 
 def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:

@@ -72,6 +72,9 @@ k_option = click.option(
 reason_option = click.option(
     "--reason", default="", help="Why held-out items are looked at; kept in the ledger."
 )
+texts_option = click.option(
+    "--texts", is_flag=True, help="Show texts of gated items too, which must not be published.",
+)  # fmt: skip
 ledger_option = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
     show_default=True, help="Folder of the ledger in which looks at held-out items are written.",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @options.k_option
 @options.reason_option
 @options.ledger_option
+@options.texts_option
 @click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
 @options.json_option
 @options.verbose_option
@@ -48,6 +49,7 @@ def command(
     ks: tuple[int, ...],
     reason: str,
     out: Path,
+    texts: bool,
     family: str,
     as_json: bool,
 ) -> int:
@@ -57,7 +59,7 @@ def command(
     benchmark has one file a sub-task) or an inline `doc` with that file's fields. A row's `reasoning`
     is what was thought before the response; marks of a thought in the response are taken out. A samples
     file of a run (samples/TASK.jsonl) is read as well. To score a held-out task's real items is a look
-    and needs --reason.
+    and needs --reason. Of gated items the verdicts hold ids, values and letters; with --texts the rest.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
@@ -65,10 +67,10 @@ def command(
     from olmes.models.recorded_rows import read_recorded
     from olmes.models.replay import ReplayModel
     from olmes.runs.planning import judged_command, with_settings
-    from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
+    from olmes.runs.rescoring import needs_data, score_recorded, verdict_of_gated, verdict_row
     from olmes.runs.score_sheet import MARKS_LEFT
     from olmes.seal.look import Look
-    from olmes.seal.sight import Sight, take_sight
+    from olmes.seal.sight import Sight, gated_in, take_sight
     from olmes.tools import jsonl
 
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
@@ -92,11 +94,13 @@ def command(
     )
     look = Look(reason=reason, family=family or family_of(file))
     sealed = take_sight(sight, out, look) is not None
+    closed = gated_in(sight) and not texts
     scored = score_recorded(
         scorer, recorded, dataset, scoring_processes=scoring_processes, reader=reader, k=ks
     )
     if verdicts is not None:
-        jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
+        row_of = verdict_of_gated if closed else verdict_row
+        jsonl.write(verdicts, (row_of(row) for row in scored.rows))
     if as_json:
         click.echo(jsonl.dumps(summary(scored, dataset)))
     else:
@@ -109,7 +113,7 @@ def command(
             click.echo(f"verdicts  {verdicts}")
     for why, count in broken(scored.rows).most_common(3):
         # A scorer's own words quote the item that it broke on.
-        because = "" if sealed else f": {why}"
+        because = "" if sealed or closed else f": {why}"
         click.echo(f"olmes: {count} could not be scored{because}", err=True)
     if left := scored.counts["thought_marks"]:
         click.echo(f"olmes: {left} {MARKS_LEFT}.", err=True)

@@ -41,9 +41,11 @@ class Dataset:
     """Whether the content is the official set's, wherever it was read."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know about the data."""
+    gated: bool = False
+    """Whether these items may not be published in plain text (`Source.gated`); never of demo items."""
 
     def recorded(self) -> TaskData:
-        """What a record keeps: every field but the instances, and their number `n`."""
+        """What a record keeps of where they are from and what they are, and their number `n`."""
         return TaskData(
             origin=self.origin,
             location=self.location,
@@ -311,6 +313,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         content_hash=digest,
         official=official,
         notes=notes,
+        gated=task.source.gated and found.origin not in ("demo", "generated"),
     )
 
 

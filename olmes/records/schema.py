@@ -469,6 +469,10 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     held_out: Annotated[
         HeldOut | None, Meta(description="the look at held-out tasks that it was")
     ] = None
+    gated: Annotated[
+        dict[str, SealedFile],
+        Meta(description="samples of items that may not be published in plain text, by task"),
+    ] = {}
     tasks: Annotated[dict[str, TaskResult], Meta(min_length=1, description="by name")]
     not_run: Annotated[
         dict[str, str], Meta(description="tasks that could not be run: reason and remedy")
@@ -491,8 +495,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def sealed(self) -> Mapping[str, SealedFile]:
-        """The samples under seal, by task; none for a run that is not held out."""
-        return self.held_out.sealed if self.held_out else {}
+        """The samples that are packed, by task: of held-out tasks, and of gated ones."""
+        return {**self.gated, **(self.held_out.sealed if self.held_out else {})}
 
     @property
     def mean_tasks(self) -> list[str]:

@@ -149,3 +149,22 @@ def verdict_row(row: ResponseRow) -> VerdictRow:
     if row["parts"]:
         verdict["instructions"] = row["parts"]
     return verdict
+
+
+LETTERS = 2
+"""Characters of an extracted answer that can quote nothing: a letter, a digit."""
+
+
+def verdict_of_gated(row: ResponseRow) -> VerdictRow:
+    """The verdict of a row on a gated item, without anything that could quote the item."""
+    extracted = row["extracted"]
+    short = isinstance(extracted, str) and len(extracted) <= LETTERS
+    return VerdictRow(
+        doc_id=row["doc_id"],
+        subtask=row["subtask"],
+        repeat=row["repeat"],
+        values=row["values"],
+        extracted=extracted if short else None,
+        flags=row["flags"],
+        note="",
+    )

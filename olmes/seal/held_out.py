@@ -48,10 +48,12 @@ def held_out_tasks(
 def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list[str]:
     """The suites that hold out items of a data set, unless it is the official one of a bundled task.
 
+    Benchmarks share items (MMLU-Pro has thousands of MMLU's), and a bundled task's own stay its own.
     What a task of one's own declares about its data says nothing of whose they are.
     """
     bundled = task.reference.startswith(f"{TASKS}.")
-    if dataset.origin in ("demo", "generated") or (bundled and dataset.official):
+    own = dataset.official or dataset.origin == "hub"
+    if dataset.origin in ("demo", "generated") or (bundled and own):
         return []
     exam = exam_of_docs(
         (instance.doc for instance in dataset.instances), members_of(found), dataset.location
@@ -103,8 +105,12 @@ def installed(name: str) -> Task | None:
 
 
 def held_out_suites(suite: Suite | None) -> list[Suite]:
-    """Every held-out suite that is installed, and the one that is run if it is one."""
+    """Every held-out suite that is installed, and the one that is run if it is one.
+
+    A task may be in several; the one of the fewest tasks, which says most of it, is named first.
+    """
     suites = {name: load_suite(name) for name in suite_names()}
     if suite is not None:
         suites[suite.name] = suite
-    return [one for one in suites.values() if one.held_out]
+    held_out = (one for one in suites.values() if one.held_out)
+    return sorted(held_out, key=lambda one: len(one.tasks))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from olmes.benchmark.registry import TASKS
 from olmes.benchmark.task import Task
 from olmes.data import demo
-from olmes.data.resolve import Dataset
+from olmes.data.resolve import Dataset, at_hand
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
@@ -112,11 +113,32 @@ def held_out_of(sight: Sight, entries: Sequence[Entry]) -> dict[str, list[str]]:
     if held := held_out_tasks([task], None, datasets):
         return held
     found = exams()
-    if exam := exam_of_docs(sight.docs, members_of(found), sight.data):
+    if exam := exam_of_docs(foreign_docs(sight, members_of(found)), members_of(found), sight.data):
         return {task.name: [one.suite for one in found if exam in one.names]}
     if any(seen(entry, task.name, dataset) for entry in entries):
         return {task.name: ["that was run in this store"]}
     return {}
+
+
+def foreign_docs(sight: Sight, held_out: Sequence[str]) -> Sequence[Doc]:
+    """The items that came with responses, without a bundled task's own.
+
+    Benchmarks share items (MMLU-Pro has thousands of MMLU's): those of a task that is not held out may
+    be scored by it.
+    """
+    task = sight.task
+    if not exam_of_docs(sight.docs, held_out, sight.data):
+        return ()
+    own = at_hand(task, sight.data) if task.reference.startswith(f"{TASKS}.") else None
+    if own is None or not own.official:
+        return sight.docs
+    known = {item_hash(task, instance.doc) for instance in own.instances}
+    return [doc for doc in sight.docs if item_hash(task, doc) not in known]
+
+
+def gated_in(sight: Sight) -> bool:
+    """Whether items of a sight may not be published in plain text; demo items may."""
+    return sight.task.source.gated and not of_demo_data(sight)
 
 
 def seen(entry: Entry, name: str, dataset: Dataset | None) -> bool:

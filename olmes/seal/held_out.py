@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from olmes.benchmark.registry import TASKS, load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset
+from olmes.data.resolve import Dataset, at_hand
 from olmes.errors import OlmesError
 from olmes.seal.exam_items import exam_of_docs
+from olmes.tools.hashing import content_hash
+from olmes.types import Doc
 
 NOT_LOADED: Mapping[str, Dataset] = MappingProxyType({})
 
@@ -55,10 +59,36 @@ def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list
     own = dataset.official or dataset.origin == "hub"
     if dataset.origin in ("demo", "generated") or (bundled and own):
         return []
-    exam = exam_of_docs(
-        (instance.doc for instance in dataset.instances), members_of(found), dataset.location
-    )
+    names, docs = members_of(found), [instance.doc for instance in dataset.instances]
+    docs = foreign_docs(task, docs, names, dataset.location)
+    exam = exam_of_docs(docs, names, dataset.location)
     return [one.suite for one in found if exam in one.names]
+
+
+def foreign_docs(
+    task: Task, docs: Sequence[Doc], held_out: Sequence[str], data: str | Path | None
+) -> Sequence[Doc]:
+    """Items that a task was given, without those that are a bundled task's own all the same.
+
+    Args:
+        task: any.
+        docs: the items.
+        held_out: the names of the held-out tasks; theirs are not looked for where no item is of them.
+        data: the folder of benchmark files that was named, if one was.
+    """
+    if not task.reference.startswith(f"{TASKS}.") or not exam_of_docs(docs, held_out, data):
+        return docs
+    for folder in (Path(data) if data else None, None):
+        own = at_hand(task, folder) if folder is None or folder.is_dir() else None
+        if own is not None and own.official:
+            known = {item_hash(task, instance.doc) for instance in own.instances}
+            return [doc for doc in docs if item_hash(task, doc) not in known]
+    return docs
+
+
+def item_hash(task: Task, doc: Any) -> str:
+    """Of the fields that a task reads of an item."""
+    return content_hash({field: doc.get(field) for field in task.source.fields})
 
 
 def members_of(found: Iterable[Exam]) -> list[str]:

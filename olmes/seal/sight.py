@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from olmes.benchmark.registry import TASKS
 from olmes.benchmark.task import Task
 from olmes.data import demo
-from olmes.data.resolve import Dataset, at_hand
+from olmes.data.resolve import Dataset
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
 from olmes.records.record import readable_records
 from olmes.seal.counting import count_looks
 from olmes.seal.exam_items import exam_of_docs
-from olmes.seal.held_out import exams, held_out_tasks, members_of
+from olmes.seal.held_out import exams, foreign_docs, held_out_tasks, item_hash, members_of
 from olmes.seal.known_stores import remember
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.look import Look, allowed, check_all_are_there, check_none_is_hidden, who
-from olmes.tools.hashing import content_hash
 from olmes.types import Doc
 
 
@@ -113,27 +111,12 @@ def held_out_of(sight: Sight, entries: Sequence[Entry]) -> dict[str, list[str]]:
     if held := held_out_tasks([task], None, datasets):
         return held
     found = exams()
-    if exam := exam_of_docs(foreign_docs(sight, members_of(found)), members_of(found), sight.data):
+    docs = foreign_docs(task, sight.docs, members_of(found), sight.data)
+    if exam := exam_of_docs(docs, members_of(found), sight.data):
         return {task.name: [one.suite for one in found if exam in one.names]}
     if any(seen(entry, task.name, dataset) for entry in entries):
         return {task.name: ["that was run in this store"]}
     return {}
-
-
-def foreign_docs(sight: Sight, held_out: Sequence[str]) -> Sequence[Doc]:
-    """The items that came with responses, without a bundled task's own.
-
-    Benchmarks share items (MMLU-Pro has thousands of MMLU's): those of a task that is not held out may
-    be scored by it.
-    """
-    task = sight.task
-    if not exam_of_docs(sight.docs, held_out, sight.data):
-        return ()
-    own = at_hand(task, sight.data) if task.reference.startswith(f"{TASKS}.") else None
-    if own is None or not own.official:
-        return sight.docs
-    known = {item_hash(task, instance.doc) for instance in own.instances}
-    return [doc for doc in sight.docs if item_hash(task, doc) not in known]
 
 
 def gated_in(sight: Sight) -> bool:
@@ -168,8 +151,3 @@ def demo_items(task: Task) -> frozenset[str]:
     except OlmesError:
         return frozenset()
     return frozenset(item_hash(task, row) for row in rows)
-
-
-def item_hash(task: Task, doc: Any) -> str:
-    """Of the fields that a task reads of an item."""
-    return content_hash({field: doc.get(field) for field in task.source.fields})

@@ -1,8 +1,9 @@
-"""Multiple choice: four continuations of several tokens after a five-shot prefix, lm-eval and ours.
+"""Multiple choice: four continuations after a five-shot prefix, lm-eval and ours.
 
 `python -m bench.loglikelihood` scores `--items` questions (default 16) on two cores. The prompts
 are made from the built-in GSM8K sample: worked examples as shots, and as continuations the worked
-answers of four items, cut to eight words.
+answers of four items, cut to eight words. With `--mmlu DIR` they are MMLU's (`mmlu_mc`), as a run with
+`--limit` of the data in DIR draws them; lm-eval is given the rendered chats.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 from bench.files import lm_eval_model
 from bench.files.lm_eval_model import conditions, timed
 from olmes import Generation, Request, Response
+from olmes.benchmark.registry import load_task
+from olmes.data.resolve import resolve
 from olmes.models.checkpoint.smollm2 import EmbeddedCheckpoint
+from olmes.requests.plan import draw_instances
 from olmes.tools import jsonl
 
 SAMPLE = Path(__file__).parents[1] / "tasks/demo/gsm8k.jsonl"
@@ -38,6 +42,13 @@ def multiple_choice(items: int) -> list[Request]:
     return requests
 
 
+def mmlu(items: int, data: Path) -> list[Request]:
+    """The requests of a run of `mmlu_mc` with a limit."""
+    task = load_task("mmlu_mc")
+    drawn = draw_instances(resolve(task, data, say=print).instances, items)
+    return [task.request(instance.doc) for instance in drawn]
+
+
 def main() -> None:
     """Print seconds, ratios and the largest difference."""
     from olmes.models.hf.model import HFModel
@@ -45,8 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=16)
     parser.add_argument("--batches", default="8", help="of lm-eval: 8,auto; empty for ours alone")
+    parser.add_argument("--mmlu", type=Path, metavar="DIR", help="MMLU's questions, read from DIR")
     arguments = parser.parse_args(None if len(sys.argv) > 1 else [])
-    requests = multiple_choice(arguments.items)
+    if arguments.mmlu:
+        requests = mmlu(arguments.items, arguments.mmlu)
+    else:
+        requests = multiple_choice(arguments.items)
     ours = HFModel("smollm2", EmbeddedCheckpoint(), device="cpu")
     _ = ours.weights
     scored: dict[int, Response] = {}
@@ -59,8 +74,8 @@ def main() -> None:
     )
     print(f"{'':24} {'wall s':>8} {'cpu s':>8} {'ratio':>14}")
     print(f"{'olmes hf':24} {wall:8.1f} {cpu:8.1f}")
+    pairs = [(ours.encoder.render(r), choice) for r in requests for choice in r.continuations]
     ours.close()
-    pairs = [(r.prompt, choice) for r in requests for choice in r.continuations]
     for size in filter(None, arguments.batches.split(",")):
         theirs = lm_eval_model.load(size if size == "auto" else int(size))
         asked = lm_eval_model.ask("loglikelihood", pairs)

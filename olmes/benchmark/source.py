@@ -53,6 +53,16 @@ class Source:
     hub: tuple[HubSplit, ...] = ()
     from_hub: Callable[[Doc], Doc] = unchanged
     """Turns a hub row into a row of the official file."""
+    exemplars: Source | None = None
+    """For a task whose exemplars are rows of another split: where these are read from, which is the
+    same place as the items; the task finds them in `exemplar_rows`. Beside demo data they are
+    `demo/NAME-exemplars.jsonl`. Their `content_hash` is over the rows in their order."""
+
+    @property
+    def every_file(self) -> tuple[DataFile, ...]:
+        """The official files, those of the exemplars among them."""
+        return self.files + (self.exemplars.files if self.exemplars else ())
+
     licence: str = ""
     row_field: str = ""
     """One of `fields` that no file has and that is filled in: the item's row, from 0. For a benchmark

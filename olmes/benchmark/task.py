@@ -80,6 +80,8 @@ class Task(ABC):
     reference: str = ""
     """Where a scoring process finds this task: `package.module` or `/path/to/file.py`; set by the
     registry. An alias is found in the same place, which gives the task under its first name."""
+    exemplar_rows: Sequence[Doc] = ()
+    """The rows of `source.exemplars`, in their order; set where the task's data are read."""
     settings: Mapping[str, Any] = MappingProxyType({})
     """What `with_settings` replaced, so that a scoring process can replace it too."""
 
@@ -164,6 +166,14 @@ class Task(ABC):
         responses alike, so that the mean over responses is the mean over items (pass@10, say).
         """
         return [{} for _ in responses]
+
+    def continuations(self, doc: Doc) -> tuple[str, ...]:
+        """The continuations that are weighed for an item; empty where text is generated.
+
+        What a recording must have log-probabilities of. Override it where a request cannot be made of
+        the item alone.
+        """
+        return self.request(doc).continuations
 
     def generated(self) -> Sequence[Doc] | None:
         """The items, for a task that makes them from its formulation (its seed); else None."""

@@ -56,10 +56,12 @@ def command(
     """Score the recorded responses of FILE (JSON lines) without a model.
 
     A row has `response` and either `doc_id` (row in the official file, with `subtask` where a
-    benchmark has one file a sub-task) or an inline `doc` with that file's fields. A row's `reasoning`
-    is what was thought before the response; marks of a thought in the response are taken out. A samples
-    file of a run (samples/TASK.jsonl) is read as well. To score a held-out task's real items is a look
-    and needs --reason. Of gated items the verdicts hold ids, values and letters; with --texts the rest.
+    benchmark has one file a sub-task) or an inline `doc` with that file's fields. Of a task that
+    weighs continuations it has `logprobs` instead, one summed value a continuation. A row's
+    `reasoning` is what was thought before the response; marks of a thought in the response are taken
+    out. A samples file of a run (samples/TASK.jsonl) is read as well. To score a held-out task's real
+    items is a look and needs --reason. Of gated items the verdicts hold ids, values and letters; with
+    --texts the rest.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve

@@ -69,7 +69,7 @@ def listing(tasks: Iterable[Task], data_dir: Path | None = None) -> list[DataSta
 def _statuses(task: Task, folder: Path | None) -> list[DataStatus]:
     source = task.source
     nothing = DataFile(path="", github="", sha256="", rows=0)
-    places = source.files or (nothing,)
+    places = source.every_file or (nothing,)
     states: list[tuple[State, str]]
     made = task.generated()
     if made is not None:
@@ -138,7 +138,7 @@ def pull(tasks: Iterable[Task], to: Path | None, say: Say) -> list[Pulled]:
     Raises:
         OlmesError: some files could not be fetched; the message lists them with the reasons.
     """
-    every = [file for task in tasks for file in task.source.files]
+    every = [file for task in tasks for file in task.source.every_file]
     for file in every:
         if not file.github:
             say(f"{file.path}: no public original, nothing to fetch")

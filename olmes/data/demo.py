@@ -14,8 +14,11 @@ from olmes.types import Doc
 BUNDLED = "olmes.tasks"
 
 
-def find(task: Task) -> Traversable | None:
-    """The task's demo data: `demo/NAME.jsonl` of the bundled tasks or beside the task's module."""
+def find(task: Task, kind: str = "") -> Traversable | None:
+    """The task's demo data: `demo/NAME.jsonl` of the bundled tasks or beside the task's module.
+
+    `kind` is what stands behind the name: `-exemplars` for those of the exemplars.
+    """
     module = type(task).__module__
     folder: Traversable | None
     if module.startswith(f"{BUNDLED}."):
@@ -28,7 +31,7 @@ def find(task: Task) -> Traversable | None:
     if folder is None:
         return None
     # Tasks of other packages may have them where they were first looked for.
-    name = f"{task.demo_data or getattr(task, 'sample', '') or type(task).name}.jsonl"
+    name = f"{task.demo_data or getattr(task, 'sample', '') or type(task).name}{kind}.jsonl"
     files = (folder / place / name for place in ("demo", "samples"))
     return next((file for file in files if file.is_file()), None)
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
-from olmes.data import demo, fetch, files, hub
+from olmes.data import demo, exemplars, fetch, files, hub
 from olmes.data.network import NotFetched
 from olmes.errors import OlmesError
 from olmes.records.schema import Origin, TaskData
-from olmes.tools.hashing import set_hash
+from olmes.tools.hashing import set_hash, sha256
 from olmes.types import Doc, Instance
 
 Say = Callable[[str], None]
@@ -78,7 +78,8 @@ class Found:
 def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
     """The task's data from the first source that has it; `say` gets a line whenever one has not.
 
-    A task that makes its items by rule (`Task.generated`) needs no source.
+    A task that makes its items by rule (`Task.generated`) needs no source. Exemplars that are data
+    (`Source.exemplars`) are read from the same place, and put into the task.
 
     Args:
         task: The task.
@@ -135,7 +136,7 @@ def at_hand(task: Task, data_dir: Path | None = None) -> Dataset | None:
             return resolve(task, say=quiet)
         if folder is not None and source.files and in_folder(source, folder):
             return _dataset(task, _from_folder(task, folder), quiet)
-        if source.files and all(file.github and fetch.cached(file) for file in source.files):
+        if source.files and all(file.github and fetch.cached(file) for file in source.every_file):
             return _dataset(task, _from_github(task, quiet), quiet)
     except OlmesError:  # it lacks a file, or does not parse: whoever runs the task is told
         return None
@@ -218,7 +219,7 @@ def _from_folder(task: Task, folder: Path) -> Found:
 def _from_github(task: Task, say: Say) -> Found:
     if not task.source.files:
         raise NotFetched("the task names no official file.")
-    missing = [file for file in task.source.files if not fetch.cached(file)]
+    missing = [file for file in task.source.every_file if not fetch.cached(file)]
     if missing:
         addresses = [fetch.address(file) for file in missing]
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -297,13 +298,17 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
     if not instances:
         raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
     digest = content_hash(task.source, [(part.subtask, part.rows) for part in found.parts])
-    official = digest == task.source.content_hash
+    shots = exemplars.read(task, found.origin, found.location)
+    task.exemplar_rows = shots.rows
+    official = digest == task.source.content_hash and shots.official
     if found.origin == "official" and not official:
         raise OlmesError(
             f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
             f"files have {digest}; write that into the task's source."
         )
-    notes = tuple(_notes(task.source, found, digest, len(instances)))
+    notes = tuple(_notes(task.source, found, digest, len(instances), shots))
+    if not shots.official:  # the same items after other exemplars are another set
+        digest = sha256(f"{digest} {shots.content_hash}".encode())
     for note in notes:
         say(f"{task.name}: {note}")
     return Dataset(
@@ -351,12 +356,24 @@ def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
     return tuple(instances)
 
 
-def _notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
+def _notes(
+    source: Source, found: Found, digest: str, n: int, shots: exemplars.ExemplarRows
+) -> list[str]:
     if found.origin == "demo":
+        written = f"{n} items and their exemplars" if shots.rows else f"{n} items"
         return [
-            f"demo data: {n} items written for this project, never comparable with numbers on the "
+            f"demo data: {written} written for this project, never comparable with numbers on the "
             "real set."
         ]
+    other = (
+        []
+        if shots.official
+        else [f"the exemplars differ from the official ones: hash {shots.content_hash[:16]}."]
+    )
+    return other + _item_notes(source, found, digest, n)
+
+
+def _item_notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
     if digest == source.content_hash:
         return []
     if not source.content_hash:

@@ -4,12 +4,15 @@
     {"response": "(B)", "task": "bbh", "subtask": "navigate", "doc_id": 7, "repeat": 1}
     {"response": "...", "doc": {"question": "...", "answer": "..."}}
     {"response": "... 18", "reasoning": "16 - 3 - 4 = 9", "doc_id": 0}
+    {"logprobs": [-1.2, -3.4, -7.5, -0.9], "task": "mmlu_mc", "doc_id": 0}
 
-`response` is the text. The item is named by `doc_id`, its zero-based row in the official file (with
-`subtask` where the benchmark has several), or given whole as `doc`. `task` is needed only where a
-file holds several; `repeat` (0 by default) counts the responses to one item. `finish` (`stop` by
-default, `length`, `error`), `tokens` (of the response), `reasoning` (what was thought before it) and
-`reasoning_tokens` (of `tokens`, those of the thought) are optional. Other fields are ignored.
+`response` is the text; of a task that weighs continuations, `logprobs` instead: the summed natural-log
+probability of each, in the order of `olmes show TASK --json`. The item is named by `doc_id`, its
+zero-based row in the official file (with `subtask` where the benchmark has several), or given whole
+as `doc`. `task` is needed only where a file holds several; `repeat` (0 by default) counts the
+responses to one item. `finish` (`stop` by default, `length`, `error`), `tokens` (of the response),
+`reasoning` (what was thought before it) and `reasoning_tokens` (of `tokens`, those of the thought)
+are optional. Other fields are ignored.
 
 A samples file of a run is a recording too: there `response` is an object (docs/record.md), and
 `doc_hash` says which content the item must have.
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, get_args
 
@@ -39,7 +43,8 @@ SEALED = "sealed"
 class RecordedRow(TypedDict):
     """One line of a recording as JSON; see the head of this file."""
 
-    response: str | ResponseJson | None
+    response: NotRequired[str | ResponseJson | None]
+    logprobs: NotRequired[list[float] | None]
     doc_id: NotRequired[int | None]
     doc: NotRequired[Doc | None]
     doc_hash: NotRequired[str | None]
@@ -58,7 +63,9 @@ class RecordedResponse:
 
     source: str
     """File and line, for errors."""
-    text: str
+    text: str = ""
+    logprobs: tuple[float, ...] = ()
+    """In place of a text: the summed natural-log probability of each continuation."""
     doc_id: int | None = None
     doc: Doc | None = None
     doc_hash: str = ""
@@ -76,11 +83,13 @@ class RecordedResponse:
     @classmethod
     def from_row(cls, row: RecordedRow, source: str) -> RecordedResponse:
         """The response of a checked row."""
-        given = row["response"]
-        sample = None if isinstance(given, str) else sampled(given)
+        given, logprobs = row.get("response"), row.get("logprobs")
+        plain = isinstance(given, str) or logprobs is not None
+        sample = None if plain else sampled(given)
         return cls(
             source=source,
             text=given if isinstance(given, str) else "",
+            logprobs=tuple(map(float, logprobs or ())),
             doc_id=row.get("doc_id"),
             doc=row.get("doc"),
             doc_hash=(row.get("doc_hash") or "") if sample else "",
@@ -100,6 +109,7 @@ class RecordedResponse:
             return self.sample
         return Response(
             text=self.text,
+            logprobs=self.logprobs,
             finish=self.finish,
             completion_tokens=self.tokens,
             reasoning=self.reasoning,
@@ -185,15 +195,38 @@ def problem_of(row: Any) -> str:
 
 def problem_of_response(row: Mapping[str, Any]) -> str:
     """What is wrong with a row's response; '' when nothing is."""
-    response = row.get("response")
+    response, logprobs = row.get("response"), row.get("logprobs")
+    if logprobs is not None:
+        return problem_of_logprobs(logprobs, response)
     if isinstance(response, str):
         return ""
     # A row of a samples file has a verdict, and no response where none ever came.
     if not isinstance(response, dict) and not (response is None and "values" in row):
-        return "'response' must be the response's text"
+        return (
+            "'response' must be the response's text; of continuations that were weighed give "
+            "'logprobs' instead, one summed value each"
+        )
     try:
         sampled(response)
     except FieldError as error:
         where = f"'response.{error.field}'" if error.field else "'response'"
         return f"{where} {error.why}; see docs/record.md for the rows of a samples file"
+    return ""
+
+
+def problem_of_logprobs(logprobs: Any, response: Any) -> str:
+    """What is wrong with a row's log-probabilities; '' when nothing is."""
+    if response is not None:
+        return (
+            "'response' and 'logprobs' are both given; keep the text where the task generates one, "
+            "and the log-probabilities where it weighs continuations"
+        )
+    if not isinstance(logprobs, list) or not logprobs:
+        return "'logprobs' must be a list, one summed log-probability a continuation"
+    for place, value in enumerate(logprobs):
+        if type(value) not in (int, float) or not isfinite(value):
+            return (
+                f"'logprobs' holds {value!r} at place {place}; each must be a finite number, the sum "
+                "of the natural-log probabilities of a continuation's tokens"
+            )
     return ""

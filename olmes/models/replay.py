@@ -144,7 +144,7 @@ class ReplayModel(Model):
             done(index, self.find(request) or missing)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Answer from the samples of a run; other recordings hold texts and no probabilities."""
+        """Answer from rows with log-probabilities; a text has none."""
         none = Response(finish="error", error="the recording holds no log-probabilities")
         for index, request in enumerate(requests):
             found = self.find(request) or none

@@ -91,6 +91,8 @@ class Finder:
         """A data set can hold a document twice."""
         for one in instances:
             self.by_content.setdefault(one.doc_hash, []).append(one)
+        self.weighs: bool | None = None
+        """Whether the task weighs continuations; None until a text had to be held against it."""
         self.answered: Counter[tuple[str, int]] = Counter()
         """Responses found so far, by the document's hash and the repeat."""
 
@@ -98,18 +100,53 @@ class Finder:
         """The instance a row answers.
 
         Raises:
-            OlmesError: there is no such item, the row does not say which of several, or it was
-                recorded for an item of another content.
+            OlmesError: there is no such item, the row does not say which of several, it was recorded
+                for an item of another content, or it is no answer to what the task asks.
         """
+        found = self.by_number(row) if row.doc is None else self.from_doc(row, row.doc)
+        self.check_kind(row, found)
         if row.doc is not None:
-            return self.from_doc(row, row.doc)
-        found = self.by_number(row)
+            return found
         if row.doc_hash and row.doc_hash != found.doc_hash:
             raise OlmesError(
                 f"{row.source}: the response is to another item than document {row.doc_id} of "
                 f"{self.task.name} as it is read here; give the run's own data with --data."
             )
         return found
+
+    def check_kind(self, row: RecordedResponse, found: Instance) -> None:
+        """Hold a row against what the task asks: a text, or the log-probability of each continuation.
+
+        Raises:
+            OlmesError: it has the one where the other is asked for, or another number of them.
+        """
+        response = row.to_response()
+        if response.error:
+            return
+        given, name = len(response.logprobs), self.task.name
+        if not given:
+            if self.weighs is None:
+                try:
+                    self.weighs = bool(self.task.continuations(found.doc))
+                except (KeyError, OlmesError):
+                    # An inline item may have what is scored and lack what is asked.
+                    return
+            if self.weighs:
+                raise OlmesError(
+                    f"{row.source}: {name} weighs continuations; give 'logprobs' instead of a text, "
+                    "one summed value a continuation."
+                )
+            return
+        asked = len(self.task.continuations(found.doc))
+        if not asked:
+            raise OlmesError(
+                f"{row.source}: {name} generates text; give 'response' instead of 'logprobs'."
+            )
+        if given != asked:
+            raise OlmesError(
+                f"{row.source}: {given} 'logprobs' for the {asked} continuations of {found.id}; give "
+                f"one summed value a continuation, in the order of `olmes show {name} --json`."
+            )
 
     def by_number(self, row: RecordedResponse) -> Instance:
         """The instance a row names by its place in the official file.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from olmes.errors import OlmesError
 from olmes.models.base import EncodedPrompt
 from olmes.models.chat.form import ChatForm
-from olmes.models.chat.plain import next_question, plain_text
+from olmes.models.chat.plain import CUES, next_question, plain_text
 from olmes.models.chat.templates import bundled_templates
 from olmes.models.hf.chat_parts import in_parts, loses_text
 from olmes.models.hf.generation_rows import UnanswerableError
@@ -229,6 +229,19 @@ class Encoder:
         if self.cache:
             self.cache.add(request, prompt)
         return prompt
+
+    def continuations(self, request: Request, prompt: EncodedPrompt) -> list[str]:
+        """A request's continuations as they stand behind its prompt.
+
+        In a chat's turn an answer begins without a blank; in plain text, one stands behind the cue.
+        """
+        blank = " " if self.form.plain and request.prompt is None else ""
+        if not (blank and prompt.text.endswith(CUES)):
+            return list(request.continuations)
+        return [
+            text if text[:1].isspace() or not text else blank + text
+            for text in request.continuations
+        ]
 
     def with_continuation(self, prompt: EncodedPrompt, text: str) -> tuple[tuple[int, ...], int]:
         """Tokens of prompt and continuation together, and how many of them the prompt is.

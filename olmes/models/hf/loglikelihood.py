@@ -54,7 +54,7 @@ def candidates(
     """
     prompt = encoder.encode(request)
     rows = []
-    for text in request.continuations:
+    for text in encoder.continuations(request, prompt):
         ids, boundary = encoder.with_continuation(prompt, text)
         length = len(ids) - boundary
         truncated = 0 if window is None else max(0, len(ids) - 1 - window)

@@ -15,7 +15,9 @@ from itertools import pairwise
 MIN_TOKENS = 48
 """A prefix shorter than this (a chat template's first words) is not worth a group."""
 MIN_MEMBERS = 4
-"""Fewer sequences than these go through the model together anyhow, and share there."""
+"""Fewer sequences than these go through the model together anyhow, and share there..."""
+MIN_SAVED = 256
+"""... unless their prefix is so long that they do not: what it must save them, in tokens."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,13 +79,15 @@ def prefix_groups(sequences: Sequence[array[int]]) -> list[PrefixGroup | None]:
     serial = 0
     while stack:
         start, end, around = stack.pop()
-        if end - start < MIN_MEMBERS:
+        members = end - start
+        if members < 2:
             continue
         least = min(alike[start : end - 1])
         shortest = min(len(sequences[at]) for at in order[start:end])
         usable = min(least, shortest - 1)
         group = around
-        if usable - (len(around.tokens) if around else 0) >= MIN_TOKENS:
+        own = usable - (len(around.tokens) if around else 0)
+        if own >= MIN_TOKENS and (members >= MIN_MEMBERS or own * (members - 1) >= MIN_SAVED):
             serial += 1
             path = (*(around.order if around else ()), serial)
             group = PrefixGroup(sequences[order[start]][:usable], around, path)

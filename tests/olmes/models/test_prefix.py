@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from olmes.models.hf.prefix import (
     MIN_MEMBERS,
+    MIN_SAVED,
     MIN_TOKENS,
     TokenTree,
     common_length,
@@ -38,6 +39,14 @@ def test_short_prefixes_and_few_members_are_left_to_the_tree() -> None:
     assert set(prefix_groups([line(*shots[:-1], 1000 + at) for at in range(9)])) == {None}
     assert set(prefix_groups([line(*shots, 1000 + at) for at in range(MIN_MEMBERS - 1)])) == {None}
     assert prefix_groups([]) == []
+
+
+def test_a_prefix_that_would_fill_a_batch_is_a_group_of_two() -> None:
+    long = list(range(MIN_SAVED))
+    groups = prefix_groups([line(*long, 1000), line(*long, 2000), line(*long[:-1], 3000)])
+    assert known(groups[0]).tokens.tolist() == long[:-1]
+    assert len(set(groups)) == 1
+    assert set(prefix_groups([line(*long[:-1], 1000), line(*long[:-1], 2000)])) == {None}
 
 
 def test_groups_nest_and_are_released_from_within() -> None:

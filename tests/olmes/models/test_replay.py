@@ -52,6 +52,18 @@ def test_rows_are_read_in_order_with_their_fields(recording: Callable[..., Path]
     assert rows[3].to_response().error
 
 
+def test_rows_of_log_probabilities(recording: Callable[..., Path]) -> None:
+    path = recording(
+        {"logprobs": [-1.5, -2, 0], "doc_id": 0},
+        {"response": "a", "logprobs": None, "doc_id": 1},
+        {"logprobs": [-1e-300, -3e4], "doc": {"q": 1}, "repeat": 1, "response": None},
+    )
+    rows = read_recorded(path)
+    assert [row.logprobs for row in rows] == [(-1.5, -2.0, 0.0), (), (-1e-300, -3e4)]
+    assert rows[0].to_response() == Response(logprobs=(-1.5, -2.0, 0.0))
+    assert [row for _, row in RecordedResponses(path)] == rows
+
+
 def test_a_gzipped_recording_is_read(recording: Callable[..., Path]) -> None:
     row = {"response": "a", "doc_id": 3}
     assert read_recorded(recording(row, name="r.jsonl.gz"))[0].doc_id == 3
@@ -76,6 +88,17 @@ GOOD = {"response": "a", "doc_id": 0}
         ({"response": "a", "doc_id": 1, "repeat": 10**6}, "line 3: 'repeat' must be below"),
         ({"response": "a", "doc_id": 1, "subtask": 4}, "line 3: 'subtask' must be a name"),
         ({"response": "a", "doc_id": 1, "finish": "eos"}, "line 3: 'finish' must be one of stop"),
+        ({"response": "a", "logprobs": [-1], "doc_id": 1}, "line 3: 'response' and 'logprobs' are"),
+        ({"logprobs": None, "doc_id": 1}, "line 3: 'response' must be"),
+        ({"logprobs": [], "doc_id": 1}, "line 3: 'logprobs' must be a list"),
+        ({"logprobs": -1.5, "doc_id": 1}, "line 3: 'logprobs' must be a list"),
+        ({"logprobs": [-1, "-2"], "doc_id": 1}, "line 3: 'logprobs' holds '-2' at place 1"),
+        ({"logprobs": [-1, True], "doc_id": 1}, "line 3: 'logprobs' holds True at place 1"),
+        ({"logprobs": [[-1], -2], "doc_id": 1}, "line 3: 'logprobs' holds [-1] at place 0"),
+        ('{"logprobs": [-1, NaN], "doc_id": 1}', "line 3: 'logprobs' holds nan at place 1"),
+        ('{"logprobs": [-Infinity], "doc_id": 1}', "line 3: 'logprobs' holds -inf at place 0"),
+        ('{"logprobs": [-1e999], "doc_id": 1}', "line 3: "),
+        ({"logprobs": [-1]}, "line 3: give 'doc_id'"),
     ],
 )
 def test_a_wrong_line_is_named(
@@ -119,7 +142,7 @@ def test_the_model_gives_back_what_was_recorded(recording: Callable[..., Path]) 
     assert not model.cacheable
 
 
-def test_a_recording_has_no_probabilities(recording: Callable[..., Path]) -> None:
+def test_a_text_has_no_probabilities(recording: Callable[..., Path]) -> None:
     request = Request(generation=Generation(max_tokens=1), prompt="a", continuations=("b",))
     found: dict[int, Response] = {}
     ReplayModel("r", recording(GOOD)).loglikelihood([request, request], found.__setitem__)

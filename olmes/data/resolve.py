@@ -91,7 +91,7 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
         return _dataset(
             task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
         )
-    folder = data_folder(data_dir)
+    folder = task.data_folder = data_folder(data_dir)
     if folder is not None and task.source.files:
         if unpublished(task.source) and not in_folder(task.source, folder):
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
@@ -300,6 +300,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
             f"files have {digest}; write that into the task's source."
         )
     notes = tuple(_notes(task.source, found, digest, len(instances)))
+    task.official_data = official
     for note in notes:
         say(f"{task.name}: {note}")
     return Dataset(

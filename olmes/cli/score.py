@@ -59,9 +59,9 @@ def command(
     benchmark has one file a sub-task) or an inline `doc` with that file's fields. Of a task that
     weighs continuations it has `logprobs` instead, one summed value a continuation. A row's
     `reasoning` is what was thought before the response; marks of a thought in the response are taken
-    out. A samples file of a run (samples/TASK.jsonl) is read as well. To score a held-out task's real
-    items is a look and needs --reason. Of gated items the verdicts hold ids, values and letters; with
-    --texts the rest.
+    out. Of a judged task a row's `judgements` are the judge's answers. A samples file of a run
+    (samples/TASK.jsonl) is read as well. To score a held-out task's real items is a look and needs
+    --reason. Of gated items the verdicts hold ids, values and letters; with --texts the rest.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
@@ -76,15 +76,18 @@ def command(
     from olmes.tools import jsonl
 
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
-    if scorer.judged:
-        raise OlmesError(
-            f"{scorer.name} needs a judge; run `{judged_command(scorer, f'replay:{file}')}` instead."
-        )
     reader = Asking(reasoning_tags=reasoning_tags).reader()
     recorded = read_recorded(file)
+    if scorer.judged and any(row.judgements is None for row in recorded):
+        raise OlmesError(
+            f"{scorer.name} needs a judge; run `{judged_command(scorer, f'replay:{file}')}` instead, "
+            "or give `judgements` in every row."
+        )
     dataset = None
     if needs_data(recorded):
         dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
+        for note in scorer.data_notes():
+            click.echo(f"{scorer.name}: {note}", err=True)
     sight = Sight(
         event="score",
         task=scorer,

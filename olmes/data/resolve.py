@@ -95,7 +95,7 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
         return _dataset(
             task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
         )
-    folder = data_folder(data_dir)
+    folder = task.data_folder = data_folder(data_dir)
     if folder is not None and task.source.files:
         if unpublished(task.source) and not in_folder(task.source, folder):
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
@@ -306,6 +306,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
             f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
             f"files have {digest}; write that into the task's source."
         )
+    task.official_data = official
     notes = tuple(_notes(task.source, found, digest, len(instances), shots))
     if not shots.official:  # the same items after other exemplars are another set
         digest = sha256(f"{digest} {shots.content_hash}".encode())

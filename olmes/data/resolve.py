@@ -15,12 +15,15 @@ from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, fetch, files, hub
 from olmes.data.network import NotFetched
+from olmes.data.partial import found_files
 from olmes.errors import OlmesError
 from olmes.records.schema import Origin, TaskData
 from olmes.tools.hashing import set_hash
 from olmes.types import Doc, Instance
 
 Say = Callable[[str], None]
+IN_PARTS: tuple[Origin, ...] = ("folder", "hub", "official")
+"""Of sub-tasks from several kinds of source the whole is called by the first of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Dataset:
     """Whether the content is the official set's, wherever it was read."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know about the data."""
+    missing: tuple[str, ...] = ()
+    """Sub-tasks of the benchmark whose data could not be had."""
 
     def recorded(self) -> TaskData:
         """What a record keeps: every field but the instances, and their number `n`."""
@@ -50,6 +55,7 @@ class Dataset:
             official=self.official,
             n=len(self.instances),
             notes=list(self.notes),
+            missing=list(self.missing),
         )
 
 
@@ -70,6 +76,8 @@ class Found:
     origin: Origin
     location: str
     parts: list[DataPart]
+    missing: tuple[str, ...] = ()
+    """Sub-tasks that it lacks."""
 
 
 def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
@@ -92,6 +100,8 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
             task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
         )
     folder = data_folder(data_dir)
+    if task.source.partial and (folder is None or in_folder(task.source, folder)):
+        return _dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
     if folder is not None and task.source.files:
         if unpublished(task.source) and not in_folder(task.source, folder):
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
@@ -130,6 +140,9 @@ def at_hand(task: Task, data_dir: Path | None = None) -> Dataset | None:
     try:
         if task.generated() is not None:
             return resolve(task, say=quiet)
+        if source.partial:
+            found = _in_parts(task, folder, None)
+            return _dataset(task, found, quiet) if found else None
         if folder is not None and source.files and in_folder(source, folder):
             return _dataset(task, _from_folder(task, folder), quiet)
         if source.files and all(file.github and fetch.cached(file) for file in source.files):
@@ -192,7 +205,8 @@ def reduced(row: Doc, source: Source, subtask: str) -> Doc:
         KeyError: the row lacks a field.
     """
     named = {"subtask": subtask} if by_file(source) else {}
-    return {field: row[field] for field in source.fields} | named
+    others = {field: row[field] for field in source.optional if field in row}
+    return {field: row[field] for field in source.fields} | others | named
 
 
 def _from_folder(task: Task, folder: Path) -> Found:
@@ -248,6 +262,26 @@ def _from_demo(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the ot
     return Found("demo", location, _split(task, "", demo.load(place), location))
 
 
+def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
+    """What there is of a task some of whose sub-tasks may be missing; None where nothing is.
+
+    Without `say` only what lies on this machine is taken.
+    """
+    there, lacking = found_files(task.source, folder, local=say is None)
+    for reason in dict.fromkeys(lacking.values()) if say else ():
+        names = ", ".join(name for name, own in lacking.items() if own == reason)
+        say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
+    if not there:
+        return None
+    origins = {one.origin for one in there}
+    return Found(
+        next(origin for origin in IN_PARTS if origin in origins),
+        ", ".join(dict.fromkeys(one.location for one in there)),
+        [DataPart(one.subtask, one.rows, one.name) for one in there],
+        tuple(lacking),
+    )
+
+
 def _originals(source: Source) -> str:
     """`owner/repository@commit` of every file, each once."""
     places = []
@@ -294,7 +328,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
     digest = content_hash(task.source, [(part.subtask, part.rows) for part in found.parts])
     official = digest == task.source.content_hash
-    if found.origin == "official" and not official:
+    if found.origin == "official" and not official and not found.missing:
         raise OlmesError(
             f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
             f"files have {digest}; write that into the task's source."
@@ -309,6 +343,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         content_hash=digest,
         official=official,
         notes=notes,
+        missing=found.missing,
     )
 
 
@@ -326,6 +361,8 @@ def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
             doc = reduced(row, task.source, part.subtask)
             # Files that share a sub-task are numbered on, so that an id stays one item's alone.
             doc_id = counted[part.subtask] = counted.get(part.subtask, -1) + 1
+            if not task.source.asked(doc):
+                continue
             subtask = part.subtask or task.subtask(doc)
             instances.append(Instance(task.name, doc_id, doc, subtask))
     return tuple(instances)
@@ -336,6 +373,11 @@ def _notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
         return [
             f"demo data: {n} items written for this project, never comparable with numbers on the "
             "real set."
+        ]
+    if found.missing:
+        return [
+            f"without {', '.join(found.missing)}, whose data are not here: its number is the mean of "
+            "the rest, not the benchmark's."
         ]
     if digest == source.content_hash:
         return []

@@ -150,4 +150,8 @@ def demo_items(task: Task) -> frozenset[str]:
 
 def item_hash(task: Task, doc: Any) -> str:
     """Of the fields that a task reads of an item."""
-    return content_hash({field: doc.get(field) for field in task.source.fields})
+    source = task.source
+    return content_hash(
+        {field: doc.get(field) for field in source.fields}
+        | {field: doc[field] for field in source.optional if field in doc}
+    )

@@ -16,12 +16,15 @@ from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, exemplars, fetch, files, hub
 from olmes.data.network import NotFetched
+from olmes.data.partial import found_files
 from olmes.errors import OlmesError
 from olmes.records.schema import Origin, TaskData
 from olmes.tools.hashing import set_hash, sha256
 from olmes.types import Doc, Instance
 
 Say = Callable[[str], None]
+IN_PARTS: tuple[Origin, ...] = ("folder", "hub", "official")
+"""Of sub-tasks from several kinds of source the whole is called by the first of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class Dataset:
     """What a reader of the numbers must know about the data."""
     gated: bool = False
     """Whether these items may not be published in plain text (`Source.gated`); never of demo items."""
+    missing: tuple[str, ...] = ()
+    """Sub-tasks of the benchmark whose data could not be had."""
 
     def recorded(self) -> TaskData:
         """What a record keeps of where they are from and what they are, and their number `n`."""
@@ -53,6 +58,7 @@ class Dataset:
             official=self.official,
             n=len(self.instances),
             notes=list(self.notes),
+            missing=list(self.missing),
         )
 
 
@@ -73,6 +79,8 @@ class Found:
     origin: Origin
     location: str
     parts: list[DataPart]
+    missing: tuple[str, ...] = ()
+    """Sub-tasks that it lacks."""
 
 
 def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
@@ -96,6 +104,8 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
             task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
         )
     folder = task.data_folder = data_folder(data_dir)
+    if task.source.partial and (folder is None or in_folder(task.source, folder)):
+        return _dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
     if folder is not None and task.source.files:
         if unpublished(task.source) and not in_folder(task.source, folder):
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
@@ -134,6 +144,9 @@ def at_hand(task: Task, data_dir: Path | None = None) -> Dataset | None:
     try:
         if task.generated() is not None:
             return resolve(task, say=quiet)
+        if source.partial:
+            found = _in_parts(task, folder, None)
+            return _dataset(task, found, quiet) if found else None
         if folder is not None and source.files and in_folder(source, folder):
             return _dataset(task, _from_folder(task, folder), quiet)
         if source.files and all(file.github and fetch.cached(file) for file in source.every_file):
@@ -196,7 +209,8 @@ def reduced(row: Doc, source: Source, subtask: str) -> Doc:
         KeyError: the row lacks a field.
     """
     named = {"subtask": subtask} if by_file(source) else {}
-    return {field: row[field] for field in source.fields} | named
+    others = {field: row[field] for field in source.optional if field in row}
+    return {field: row[field] for field in source.fields} | others | named
 
 
 def _from_folder(task: Task, folder: Path) -> Found:
@@ -252,6 +266,26 @@ def _from_demo(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the ot
     return Found("demo", location, _split(task, "", demo.load(place), location))
 
 
+def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
+    """What there is of a task some of whose sub-tasks may be missing; None where nothing is.
+
+    Without `say` only what lies on this machine is taken.
+    """
+    there, lacking = found_files(task.source, folder, local=say is None)
+    for reason in dict.fromkeys(lacking.values()) if say else ():
+        names = ", ".join(name for name, own in lacking.items() if own == reason)
+        say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
+    if not there:
+        return None
+    origins = {one.origin for one in there}
+    return Found(
+        next(origin for origin in IN_PARTS if origin in origins),
+        ", ".join(dict.fromkeys(one.location for one in there)),
+        [DataPart(one.subtask, one.rows, one.name) for one in there],
+        tuple(lacking),
+    )
+
+
 def _originals(source: Source) -> str:
     """`owner/repository@commit` of every file, each once."""
     places = []
@@ -301,7 +335,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
     shots = exemplars.read(task, found.origin, found.location)
     task.exemplar_rows = shots.rows
     official = digest == task.source.content_hash and shots.official
-    if found.origin == "official" and not official:
+    if found.origin == "official" and not official and not found.missing:
         raise OlmesError(
             f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
             f"files have {digest}; write that into the task's source."
@@ -320,6 +354,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         official=official,
         notes=notes,
         gated=task.source.gated and found.origin not in ("demo", "generated"),
+        missing=found.missing,
     )
 
 
@@ -352,6 +387,8 @@ def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
             doc = reduced(row, task.source, part.subtask)
             # Files that share a sub-task are numbered on, so that an id stays one item's alone.
             doc_id = counted[part.subtask] = counted.get(part.subtask, -1) + 1
+            if not task.source.asked(doc):
+                continue
             subtask = part.subtask or task.subtask(doc)
             instances.append(Instance(task.name, doc_id, doc, subtask))
     return tuple(instances)
@@ -375,6 +412,11 @@ def _notes(
 
 
 def _item_notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
+    if found.missing:
+        return [
+            f"without {', '.join(found.missing)}, whose data are not here: its number is the mean of "
+            "the rest, not the benchmark's."
+        ]
     if digest == source.content_hash:
         return []
     if not source.content_hash:

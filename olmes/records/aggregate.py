@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from olmes import stats
 from olmes.benchmark.metrics import Metric
 from olmes.benchmark.task import Task
-from olmes.records.items import parts_of
+from olmes.records.items import parts_of, stratum_of
 from olmes.records.repeats import RepeatCounter, several
 from olmes.records.schema import (
     FLAGS,
@@ -128,23 +128,24 @@ class TaskNumbers:
 
     def overall(self, sums: Sums) -> Estimate | None:
         """A number over the task: over all items, or the mean of its sub-tasks' values."""
-        return overall(sums, self.sizes, macro=self.task.formulation.aggregate == "macro")
+        return overall(sums, self.sizes, self.task.formulation.aggregate)
 
 
-def overall(sums: Sums, subtasks: Collection[str], *, macro: bool) -> Estimate | None:
+def overall(sums: Sums, subtasks: Collection[str], aggregate: str) -> Estimate | None:
     """A metric over a task.
 
     Args:
         sums: of the metric.
         subtasks: the names of those that the task's rows are of, '' for none.
-        macro: whether it is the mean of the sub-tasks' values, each weighing the same.
+        aggregate: how the formulation averages: over items (`micro`) or over sub-tasks (`stratum_of`).
     """
     pooled = sums.estimated()
-    if not macro or len(subtasks) < 2 or pooled is None:
+    if aggregate == "micro" or len(subtasks) < 2 or pooled is None:
         return pooled
     found = {name: sums.estimated(name) for name in subtasks}
     groups = {name: group for name, group in found.items() if group is not None}
-    return stats.macro(groups, pooled, is_share=sums.is_share())
+    weights = stats.stratum_weights([stratum_of(name, aggregate) for name in groups])
+    return stats.macro(groups, pooled, is_share=sums.is_share(), weights=weights)
 
 
 def run_mean(run: RunRecord) -> MetricScore | None:

@@ -115,6 +115,9 @@ class TaskData(Struct, frozen=True, kw_only=True):
     official: Annotated[bool, Meta(description="whether it is the official set's content")]
     n: Annotated[Count, Meta(description="items of the whole set")]
     notes: Annotated[list[str], Meta(description="what a reader of the numbers must know")] = []
+    missing: Annotated[
+        list[str], Meta(description="sub-tasks of the benchmark whose data could not be had")
+    ] = []
 
 
 class DiagnosisCounts(Struct, frozen=True, kw_only=True):
@@ -257,9 +260,14 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         return self.metrics[self.primary]
 
     @property
+    def aggregate(self) -> str:
+        """How the task averages: its items (`micro`) or its sub-tasks (`macro`, `nested`)."""
+        return str(self.formulation.get("aggregate", "micro"))
+
+    @property
     def macro(self) -> bool:
-        """Whether the task averages its sub-tasks, each weighing the same."""
-        return bool(self.formulation.get("aggregate") == "macro")
+        """Whether the task averages its sub-tasks, and not its items."""
+        return self.aggregate in ("macro", "nested")
 
     @property
     def demo(self) -> bool:

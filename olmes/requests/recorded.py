@@ -187,7 +187,8 @@ class Finder:
     def from_doc(self, row: RecordedResponse, doc: Doc) -> Instance:
         """The instance of an inline document: the data set's own where the content is the same."""
         subtask = row.subtask or doc.get("subtask") or self.subtask_of(row, doc)
-        known = {name: doc[name] for name in self.task.source.fields if name in doc}
+        source = self.task.source
+        known = {name: doc[name] for name in (*source.fields, *source.optional) if name in doc}
         named = {"subtask": subtask} if by_file(self.task.source) else {}
         instance = Instance(self.task.name, row.doc_id or 0, known | named, subtask)
         same = self.by_content.get(instance.doc_hash, [instance])

@@ -100,7 +100,7 @@ class Recount:
             if (count := task.said(flag)) != (own := self.counts[flag]):
                 refuse(f"{path}.counts.{flag}", f"says {count}, and its samples have {own}")
         for metric, sums in self.sums.items():
-            estimate = overall(sums, self.sizes, macro=task.macro)
+            estimate = overall(sums, self.sizes, task.aggregate)
             self.hold_score(f"{path}.metrics.{metric}", metric, task.metrics[metric], estimate)
         for subtask, said in task.subtasks.items():
             for metric, score in said.metrics.items():
@@ -134,7 +134,7 @@ class Recount:
         if said is None or own is None or self.repeats is None:
             return
         counted = self.repeats.counted(
-            lambda sums: overall(sums, self.sizes, macro=self.task.macro), said.k
+            lambda sums: overall(sums, self.sizes, self.task.aggregate), said.k
         )
         if counted is None or counted.n != said.n:
             refuse(f"{path}.n", f"says {said.n}, and no item has so many responses at most")

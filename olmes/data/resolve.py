@@ -272,9 +272,10 @@ def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
     Without `say` only what lies on this machine is taken.
     """
     there, lacking = found_files(task.source, folder, local=say is None)
-    for reason in dict.fromkeys(lacking.values()) if say else ():
+    for reason in dict.fromkeys(lacking.values()):
         names = ", ".join(name for name, own in lacking.items() if own == reason)
-        say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
+        if say is not None:
+            say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
     if not there:
         return None
     origins = {one.origin for one in there}

@@ -59,7 +59,8 @@ def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list
     own = dataset.official or dataset.origin == "hub"
     if dataset.origin in ("demo", "generated") or (bundled and own):
         return []
-    names, docs = members_of(found), [instance.doc for instance in dataset.instances]
+    names = members_of(found)
+    docs: Sequence[Doc] = [instance.doc for instance in dataset.instances]
     docs = foreign_docs(task, docs, names, dataset.location)
     exam = exam_of_docs(docs, names, dataset.location)
     return [one.suite for one in found if exam in one.names]
@@ -88,7 +89,11 @@ def foreign_docs(
 
 def item_hash(task: Task, doc: Any) -> str:
     """Of the fields that a task reads of an item."""
-    return content_hash({field: doc.get(field) for field in task.source.fields})
+    source = task.source
+    return content_hash(
+        {field: doc.get(field) for field in source.fields}
+        | {field: doc[field] for field in source.optional if field in doc}
+    )
 
 
 def members_of(found: Iterable[Exam]) -> list[str]:

@@ -39,7 +39,7 @@ class Measured:
     def max_tokens(self) -> int | None:
         """New tokens a response could have; None where none are generated, or no record says."""
         found = settings_of(self.result).get("max_tokens")
-        return found if isinstance(found, int) and found > 0 else None
+        return found if isinstance(found, int) and found > 1 else None
 
 
 def measured(model: ModelScores, task: str, column: Column) -> Measured | str:
@@ -94,7 +94,7 @@ def differences(result: TaskResult, column: Column) -> Iterator[str]:
         yield "demo data, not the benchmark's items"
         return
     if not result.data.official:
-        yield "the items are not those of the official set"
+        yield "the items are not known to be those of the official set"
     yield from formulation_differences(result, column)
     if column.judge:
         yield from judge_differences(result, column.judge)

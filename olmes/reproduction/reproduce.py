@@ -1,0 +1,360 @@
+"""A model's numbers beside a paper's, column by column, and which differences are more than chance.
+
+A published number has no error of its own. Where nothing is drawn at random it is taken as fixed: it is
+of the same items as ours, and what is hard for one model is hard for the other, so that for scores that
+go together by 1/2 or more the difference errs by no more than ours does. Where responses or judgements
+are sampled, both numbers have noise, and the published one gets the interval of a share over its items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from olmes import stats
+from olmes.comparison.model_scores import ModelScores, ReadModel, by_model
+from olmes.errors import OlmesError
+from olmes.records.record import Record
+from olmes.records.shown import count_over
+from olmes.reproduction.measured import Measured, measured
+from olmes.reproduction.paper import ROUNDING, Chosen, Column, Paper, PaperSuite, Published, plain
+from olmes.stats import Difference, Estimate
+from olmes.stats.suites import root_sum_square
+from olmes.types import Unit
+
+CHANCE = (
+    "A difference is marked where its 95 % interval, widened by the rounding of the published number, "
+    "leaves out 0 and our formulation is the reported one. Published numbers have no errors: of "
+    "deterministic tasks they are taken as fixed, on the items of ours; of tasks that sample responses "
+    "or judgements they get the interval of a share over the published number of items."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One column of the paper: our number, the published one, and what lies between them."""
+
+    column: str
+    task: str
+    subtask: str
+    metric: str
+    setting: str
+    """The reported one, in words."""
+    ours: Estimate
+    unit: Unit
+    count: str
+    """Over how many items ours is."""
+    published: Published | None
+    difference: Difference | None
+    """Ours less the published one; None without one, and on demo data."""
+    beyond_chance: bool
+    reported: bool
+    """Whether ours is of the reported setting."""
+    differs: list[str]
+    """Why it is not."""
+    notes: list[str]
+    run: str
+    formulation_hash: str
+    max_tokens: int | None
+    demo: bool
+
+    @property
+    def marked(self) -> bool:
+        """Whether the difference is one that setting and chance do not explain."""
+        return self.beyond_chance and self.reported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A column that we have no number of."""
+
+    column: str
+    task: str
+    metric: str
+    why: str
+    published: Published | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanOfBoth:
+    """The unweighted mean over the columns that both sides have."""
+
+    columns: list[str]
+    ours: Estimate
+    published: float
+    difference: Difference | None
+    beyond_chance: bool
+    reported: bool
+    printed: Published | None
+    """The paper's own mean, where the columns are all of it."""
+
+    @property
+    def marked(self) -> bool:
+        """As of a row."""
+        return self.beyond_chance and self.reported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A suite of the paper."""
+
+    title: str
+    held_out: bool
+    rows: list[Row]
+    beside: list[Row]
+    """Not in the mean: other settings, sub-tasks."""
+    missing: list[Missing]
+    unpublished: list[str]
+    """Columns that the paper has no number of for this model."""
+    mean: MeanOfBoth | None
+    order: list[str]
+    """The columns of the mean as the paper has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """A paper's row beside ours."""
+
+    paper: str
+    source: str
+    model: ReadModel
+    published_model: str
+    why: str
+    """Why it is held against that model."""
+    sections: list[Section]
+    notes: list[str]
+    chance: str = CHANCE
+
+
+def reproduction(
+    paper: Paper,
+    model: ModelScores,
+    chosen: Chosen,
+    *,
+    unseen: bool = False,
+    notes: Sequence[str] = (),
+) -> Reproduction:
+    """A model's numbers beside those of a published one.
+
+    Args:
+        paper: whose tables.
+        model: the records.
+        chosen: the published model.
+        unseen: whether held-out suites are shown.
+        notes: what else must be said.
+    """
+    sections = [
+        section_of(paper, suite, model, chosen.name)
+        for suite in paper.head.sections.values()
+        if unseen or not suite.held_out
+    ]
+    return Reproduction(
+        paper=paper.head.name,
+        source=paper.head.source,
+        model=ReadModel.of(model),
+        published_model=chosen.name,
+        why=chosen.why,
+        sections=sections,
+        notes=[*notes, *paper.head.notes],
+    )
+
+
+def model_among(records: Iterable[Record], name: str = "") -> tuple[ModelScores, str]:
+    """The model whose runs some records are, and what must be said of that.
+
+    Recorded responses are often one file a task, and each file is a model of its own: models that have
+    no task in common are taken together.
+
+    Args:
+        records: of one model, or of several.
+        name: which of them: its name, as it was written or as tables call it, or the beginning of its
+            fingerprint.
+
+    Raises:
+        OlmesError: there is no such model, or several have a task in common and none is named.
+    """
+    models = by_model(records)
+    if name:
+        named = [one for one in models if called(one, name)]
+        if not named:
+            raise OlmesError(
+                f"none of these runs is of {name}; they are of {names_of(models)}. "
+                "Give --model one of them."
+            )
+        models = named
+    if len(models) == 1:
+        return models[0], ""
+    tasks = [task for one in models for task in one.chosen()]
+    if not name and len(set(tasks)) < len(tasks):
+        raise OlmesError(
+            f"these runs are of several models ({names_of(models)}); name one with --model."
+        )
+    together = ModelScores(
+        name=name or names_of(models),
+        fingerprint=models[0].fingerprint,
+        written=name,
+        dev=newest_first(record for one in models for record in one.dev),
+        unseen=newest_first(record for one in models for record in one.unseen),
+    )
+    note = f"these runs are of {len(models)} models that are taken together: {names_of(models)}"
+    return together, note
+
+
+def called(model: ModelScores, name: str) -> bool:
+    """Whether a model is the one of a name."""
+    known = {plain(model.name), plain(model.written)}
+    return plain(name) in known or (len(name) >= 8 and model.fingerprint.startswith(name))
+
+
+def names_of(models: Sequence[ModelScores]) -> str:
+    """The names of some models, each once."""
+    return ", ".join(dict.fromkeys(model.name for model in models))
+
+
+def newest_first(records: Iterable[Record]) -> list[Record]:
+    """Records, the newest first."""
+    return sorted(records, key=lambda record: record.run.created, reverse=True)
+
+
+def section_of(paper: Paper, suite: PaperSuite, model: ModelScores, published: str) -> Section:
+    """The rows of one suite, and their mean."""
+    rows: list[Row] = []
+    missing: list[Missing] = []
+    for name in suite.columns:
+        column, number = paper.column(name), paper.published(published, name)
+        found = measured(model, paper.task(name), column)
+        if isinstance(found, str):
+            missing.append(
+                Missing(
+                    column=name,
+                    task=paper.task(name),
+                    metric=column.metric,
+                    why=found,
+                    published=number,
+                )
+            )
+        else:
+            rows.append(row_of(name, column, found, number))
+    beside = []
+    for name in suite.beside:
+        found = measured(model, paper.task(name), paper.column(name))
+        if not isinstance(found, str):
+            number = paper.published(published, name)
+            beside.append(row_of(name, paper.column(name), found, number))
+    printed = paper.published(published, suite.average)
+    return Section(
+        title=suite.title,
+        held_out=suite.held_out,
+        rows=rows,
+        beside=beside,
+        missing=missing,
+        unpublished=[name for name in suite.columns if paper.published(published, name) is None],
+        mean=mean_of_both(rows, printed if len(rows) == len(suite.columns) else None),
+        order=list(suite.columns),
+    )
+
+
+def row_of(name: str, column: Column, found: Measured, published: Published | None) -> Row:
+    """One column, with our number."""
+    ours = found.score.estimate
+    assert ours is not None
+    difference = None
+    if published and not found.demo and found.unit == "share":
+        difference = difference_of(ours, published.value, column)
+    notes = [*found.notes, *([column.note] if column.note else [])]
+    if published and published.misprint:
+        notes.append(f"misprint in Table {published.table}: {published.misprint}")
+    result = found.result
+    # A sub-task's number is over its own items.
+    count = f"{ours.n:,}" if found.subtask else count_over(ours.n, [result])
+    return Row(
+        column=name,
+        task=found.task,
+        subtask=found.subtask,
+        metric=found.metric,
+        setting=column.setting,
+        ours=ours,
+        unit=found.unit,
+        count=count,
+        published=published,
+        difference=difference,
+        beyond_chance=leaves_out_0(difference) and not (published and published.misprint),
+        reported=not found.differs,
+        differs=list(found.differs),
+        notes=notes,
+        run=found.record.id,
+        formulation_hash=result.formulation_hash,
+        max_tokens=found.max_tokens,
+        demo=found.demo,
+    )
+
+
+def difference_of(ours: Estimate, published: float, column: Column) -> Difference:
+    """Ours less the published number, with an interval for what chance explains.
+
+    Of a column that samples: the two-sample interval (Newcombe 1998, method 10), the published number
+    with Wilson's interval over its items; of any other our own interval, moved.
+    """
+    if column.sampled and column.items:
+        low, high = stats.wilson(published, column.items)
+        stderr = (published * (1 - published) / column.items) ** 0.5
+        theirs = Estimate(published, stderr, low, high, column.items)
+        return stats.generalization_gap(ours, theirs)
+    known = ours.ci_low is not None and ours.ci_high is not None
+    return Difference(
+        ours.value - published,
+        ours.stderr,
+        (ours.ci_low or 0.0) - published if known else None,
+        (ours.ci_high or 0.0) - published if known else None,
+    )
+
+
+def leaves_out_0(difference: Difference | None, rounding: float = ROUNDING) -> bool:
+    """Whether a difference is larger than chance and the rounding of the published number."""
+    if difference is None or difference.ci_low is None or difference.ci_high is None:
+        return False
+    return difference.ci_low > rounding or difference.ci_high < -rounding
+
+
+def mean_of_both(rows: Sequence[Row], printed: Published | None) -> MeanOfBoth | None:
+    """The mean over the columns that both sides have; None where there is no such column.
+
+    Demo data are not averaged with a benchmark's own, and alone they are held against nothing. The
+    interval of the difference squares and adds the distances of the columns (Zou & Donner 2008).
+    """
+    both = [row for row in rows if row.published is not None and row.unit == "share"]
+    used = [row for row in both if not row.demo] or both
+    ours = stats.suite_mean({row.column: row.ours for row in used}, is_share=True)
+    if ours is None:
+        return None
+    published = sum(row.published.value for row in used if row.published) / len(used)
+    difference = None
+    if not used[0].demo:
+        difference = mean_difference([row.difference for row in used if row.difference])
+    whole = len(used) == len(rows)
+    return MeanOfBoth(
+        columns=[row.column for row in used],
+        ours=ours,
+        published=published,
+        difference=difference,
+        beyond_chance=leaves_out_0(difference),
+        reported=all(row.reported for row in used),
+        printed=printed if whole else None,
+    )
+
+
+def mean_difference(differences: Sequence[Difference]) -> Difference:
+    """The mean of some columns' differences, which are independent of each other."""
+    count = len(differences)
+    value = sum(one.value for one in differences) / count
+    errors = [one.stderr for one in differences if one.stderr is not None]
+    stderr = root_sum_square(errors) / count if len(errors) == count else None
+    ends = [
+        (one.value - one.ci_low, one.ci_high - one.value)
+        for one in differences
+        if one.ci_low is not None and one.ci_high is not None
+    ]
+    if len(ends) < count:
+        return Difference(value, stderr, None, None)
+    below, above = (root_sum_square(side) / count for side in zip(*ends, strict=True))
+    return Difference(value, stderr, value - below, value + above)

@@ -58,15 +58,13 @@ class Source:
     hub: tuple[HubSplit, ...] = ()
     from_hub: Callable[[Doc], Doc] = unchanged
     """Turns a hub row into a row of the official file."""
+    known_form: Callable[[Doc], Doc] = unchanged
+    """Turns a row of any form the set is passed around in, from a file or an inline document, into the
+    one the task reads; a row in that form stays as it is."""
     exemplars: Source | None = None
     """For a task whose exemplars are rows of another split: where these are read from, which is the
     same place as the items; the task finds them in `exemplar_rows`. Beside demo data they are
     `demo/NAME-exemplars.jsonl`. Their `content_hash` is over the rows in their order."""
-
-    @property
-    def every_file(self) -> tuple[DataFile, ...]:
-        """The official files, those of the exemplars among them."""
-        return self.files + (self.exemplars.files if self.exemplars else ())
 
     licence: str = ""
     row_field: str = ""
@@ -82,3 +80,8 @@ class Source:
     partial: bool = False
     """Whether sub-tasks whose files cannot be had (they are gated, say) are left out and named; else
     all items come from one source, or none. For benchmarks of one file a sub-task."""
+
+    @property
+    def every_file(self) -> tuple[DataFile, ...]:
+        """The official files, those of the exemplars among them."""
+        return self.files + (self.exemplars.files if self.exemplars else ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from olmes.benchmark.source import DataFile, Source
@@ -328,7 +328,8 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         OlmesError: there are no rows, a row lacks a field, or the official files have another
             content hash than the task declares.
     """
-    found = Found(found.origin, found.location, _numbered(task.source, found.parts))
+    parts = [_in_known_form(task, part) for part in found.parts]
+    found = replace(found, parts=_numbered(task.source, parts))
     instances = _instances(task, found.parts)
     if not instances:
         raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
@@ -357,6 +358,24 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         gated=task.source.gated and found.origin not in ("demo", "generated"),
         missing=found.missing,
     )
+
+
+def _in_known_form(task: Task, part: DataPart) -> DataPart:
+    """The rows in the form that the task reads.
+
+    Raises:
+        OlmesError: a row is in no form that it knows.
+    """
+    turned = []
+    for number, row in enumerate(part.rows, start=1):
+        try:
+            turned.append(task.source.known_form(row))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise OlmesError(
+                f"{part.name}, row {number}: not in a form that {task.name} knows "
+                f"({type(error).__name__}: {error}); correct the row."
+            ) from None
+    return replace(part, rows=turned)
 
 
 def _numbered(source: Source, parts: list[DataPart]) -> list[DataPart]:

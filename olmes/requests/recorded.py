@@ -186,6 +186,7 @@ class Finder:
 
     def from_doc(self, row: RecordedResponse, doc: Doc) -> Instance:
         """The instance of an inline document: the data set's own where the content is the same."""
+        doc = self.in_known_form(row, doc)
         subtask = row.subtask or doc.get("subtask") or self.subtask_of(row, doc)
         source = self.task.source
         known = {name: doc[name] for name in (*source.fields, *source.optional) if name in doc}
@@ -199,16 +200,27 @@ class Finder:
         self.answered[seen] += 1
         return same[min(self.answered[seen], len(same)) - 1]
 
+    def in_known_form(self, row: RecordedResponse, doc: Doc) -> Doc:
+        """An inline document in the form that the task reads."""
+        try:
+            return self.task.source.known_form(doc)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self.no_item(row, error) from None
+
+    def no_item(self, row: RecordedResponse, error: Exception) -> OlmesError:
+        """The error that an inline document is no item of the task."""
+        return OlmesError(
+            f"{row.source}: the inline doc is not an item of {self.task.name} "
+            f"({type(error).__name__}: {error}); give it the official file's fields "
+            f"({', '.join(self.task.source.fields)})."
+        )
+
     def subtask_of(self, row: RecordedResponse, doc: Doc) -> str:
         """The sub-task the task itself reads from a document; '' where the document has none."""
         try:
             self.task.gold(doc)
         except (KeyError, TypeError, ValueError) as error:
-            raise OlmesError(
-                f"{row.source}: the inline doc is not an item of {self.task.name} "
-                f"({type(error).__name__}: {error}); give it the official file's fields "
-                f"({', '.join(self.task.source.fields)})."
-            ) from None
+            raise self.no_item(row, error) from None
         try:
             return self.task.subtask(doc)
         except KeyError:

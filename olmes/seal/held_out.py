@@ -59,10 +59,9 @@ def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list
     own = dataset.official or dataset.origin == "hub"
     if dataset.origin in ("demo", "generated") or (bundled and own):
         return []
-    names = members_of(found)
-    docs: Sequence[Doc] = [instance.doc for instance in dataset.instances]
-    docs = foreign_docs(task, docs, names, dataset.location)
-    exam = exam_of_docs(docs, names, dataset.location)
+    names, docs = members_of(found), [instance.doc for instance in dataset.instances]
+    foreign = foreign_docs(task, docs, names, dataset.location)
+    exam = exam_of_docs(foreign, names, dataset.location)
     return [one.suite for one in found if exam in one.names]
 
 

@@ -18,7 +18,7 @@ from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 from olmes.scoring.choices.letter import first_match
 
-TASK = load_task("mmlu_pro")
+TASK: Any = load_task("mmlu_pro")
 DEMO = Path(__file__).parents[2] / "tasks/demo/mmlu_pro.jsonl"
 FILE = "mmlu_pro/test.jsonl.gz"
 OUTPUTS = "mmlu_pro/outputs/Llama-2-7b-hf_5shots.jsonl.gz"

@@ -34,6 +34,7 @@ COMMANDS = {
     "push": "Send runs to a server.",
     "token": "Make, list and revoke the tokens of a server.",
     "backup": "Back up a server's store, and restore it.",
+    "sandbox": "See where programs of models run, and install their libraries.",
     "data": "See where benchmark data comes from, and fetch it.",
 }
 

@@ -32,6 +32,7 @@ TITLES = {
 @click.option("--limit", type=click.IntRange(min=1), help="Check this many items.")
 @options.set_option
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
+@options.sandbox_option
 @options.reason_option
 @options.ledger_option
 @options.texts_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -68,6 +69,19 @@ judge_option = click.option(
 k_option = click.option(
     "--k", "ks", metavar="K,...", callback=parse_k,
     help="Which pass@k, pass^k and maj@k of repeats are shown; 1, 2, 4, ... when not given.",
+)  # fmt: skip
+
+
+def use_sandbox(_context: click.Context, _option: click.Parameter, kind: str | None) -> None:
+    """Say, for this process and those it starts, in what programs run."""
+    if kind:
+        os.environ["OLMES_SANDBOX"] = kind
+
+
+sandbox_option = click.option(
+    "--sandbox", type=click.Choice(["bubblewrap", "docker", "podman"]), expose_value=False,
+    callback=use_sandbox, is_eager=True,
+    help="In what programs that a model wrote are executed; $OLMES_SANDBOX names one for good.",
 )  # fmt: skip
 reason_option = click.option(
     "--reason", default="", help="Why held-out items are looked at; kept in the ledger."

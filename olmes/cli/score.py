@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--verdicts", type=click.Path(path_type=Path), help="Write one JSON row a response.")
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @options.k_option
+@options.sandbox_option
 @options.reason_option
 @options.ledger_option
 @options.texts_option

@@ -92,7 +92,7 @@ def search(name: str) -> Sandbox:
             return sandbox
         reasons.append(f"{kind}: {why}")
     raise OlmesError(
-        "programs that a model wrote are executed in a sandbox and nowhere else, and there is none here "
+        "programs that a model wrote are executed in a sandbox alone, and there is none here "
         f"({'; '.join(reasons)}). Nothing was executed; `olmes sandbox check` says more."
     )
 

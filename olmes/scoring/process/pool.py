@@ -102,7 +102,7 @@ class ScoringPool:
                 raise self.failure
         if case.task.executed:
             if self.sandboxes is None:
-                self.sandboxes = SandboxPool(failed=self.fail)
+                self.sandboxes = SandboxPool(len(self.threads), failed=self.fail)
             self.add([case.job(PROGRAMS, partial(self.execute, case))])
         else:
             self.add(case.jobs())

@@ -151,7 +151,12 @@ class AlpacaEval(Task):
         """None: what is extracted is which side the judge preferred, no answer."""
         return
 
-    def score(self, doc: Doc, response: Response, judgements: Sequence[Judgement] = ()) -> Verdict:
+    def score(
+        self,
+        doc: Doc,
+        response: Response,  # noqa: ARG002 (the judge has seen it)
+        judgements: Sequence[Judgement] = (),
+    ) -> Verdict:
         """The share of the judge's probability that stands for the model's response.
 
         A judge whose likely tokens name no side leaves the response without a value: it is counted as

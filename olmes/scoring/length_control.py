@@ -3,7 +3,7 @@
 The model is AlpacaEval's `length_controlled_v1` (Dubois et al. 2024, arXiv 2404.04475; alpaca_eval
 0.6.6, metrics/glm_winrate.py): a logistic regression of the preference on the tanh of the standardized
 length difference, on the instruction's difficulty and on a constant, which the judgements of two
-baselines that were told to be longer and shorter hold in place (weight 0.2 together). The prediction
+baselines that were asked for longer and shorter outputs hold in place (weight 0.2 together). The prediction
 leaves the length out. Difficulties and those judgements are constants that the authors publish, and no
 part of olmes.
 """

@@ -44,7 +44,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know about the data."""
     missing: tuple[str, ...] = ()
-    """Sub-tasks of the benchmark whose data could not be had."""
+    """Sub-tasks of the benchmark whose data were not available."""
 
     def recorded(self) -> TaskData:
         """What a record keeps: every field but the instances, and their number `n`."""
@@ -268,9 +268,10 @@ def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
     Without `say` only what lies on this machine is taken.
     """
     there, lacking = found_files(task.source, folder, local=say is None)
-    for reason in dict.fromkeys(lacking.values()) if say else ():
-        names = ", ".join(name for name, own in lacking.items() if own == reason)
-        say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
+    if say is not None:
+        for reason in dict.fromkeys(lacking.values()):
+            names = ", ".join(name for name, own in lacking.items() if own == reason)
+            say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
     if not there:
         return None
     origins = {one.origin for one in there}

@@ -78,7 +78,7 @@ class Source:
     asked: Callable[[Doc], bool] = every_row
     """Whether a row, reduced to its fields, is an item; ids go by the rows of the file all the same."""
     partial: bool = False
-    """Whether sub-tasks whose files cannot be had (they are gated, say) are left out and named; else
+    """Whether sub-tasks whose files are not available (gated, say) are left out and named; else
     all items come from one source, or none. For benchmarks of one file a sub-task."""
 
     @property

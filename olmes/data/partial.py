@@ -29,7 +29,7 @@ class FoundFile:
 def found_files(
     source: Source, folder: Path | None, *, local: bool
 ) -> tuple[list[FoundFile], dict[str, str]]:
-    """Each sub-task that can be had, and why others cannot.
+    """Each sub-task that is available, and why others are not.
 
     From the folder, the official place, or the hub; a named folder is not gone past, save for a file
     that has no public original to put there.
@@ -52,7 +52,7 @@ def _found(source: Source, file: DataFile, folder: Path | None, *, local: bool) 
     """One sub-task.
 
     Raises:
-        NotFetched: it cannot be had.
+        NotFetched: it is not available.
     """
     splits = tuple(split for split in source.hub if split.subtask == file.subtask)
     if folder is not None and (path := files.find(folder, file.path)) is not None:

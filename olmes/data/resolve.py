@@ -47,7 +47,7 @@ class Dataset:
     gated: bool = False
     """Whether these items may not be published in plain text (`Source.gated`); never of demo items."""
     missing: tuple[str, ...] = ()
-    """Sub-tasks of the benchmark whose data could not be had."""
+    """Sub-tasks of the benchmark whose data were not available."""
 
     def recorded(self) -> TaskData:
         """What a record keeps of where they are from and what they are, and their number `n`."""
@@ -272,9 +272,9 @@ def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
     Without `say` only what lies on this machine is taken.
     """
     there, lacking = found_files(task.source, folder, local=say is None)
-    for reason in dict.fromkeys(lacking.values()):
-        names = ", ".join(name for name, own in lacking.items() if own == reason)
-        if say is not None:
+    if say is not None:
+        for reason in dict.fromkeys(lacking.values()):
+            names = ", ".join(name for name, own in lacking.items() if own == reason)
             say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
     if not there:
         return None

@@ -42,11 +42,8 @@ class Row:
     formulation_hash: str
     max_tokens: int | None
     demo: bool
-
-    @property
-    def marked(self) -> bool:
-        """Whether the difference is one that setting and chance do not explain."""
-        return self.beyond_chance and self.reported
+    marked: bool
+    """Whether the difference is one that neither setting nor chance explains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +67,9 @@ class MeanOfBoth:
     difference: Difference | None
     beyond_chance: bool
     reported: bool
+    marked: bool
     printed: Published | None
     """The paper's own mean, where the columns are all of it."""
-
-    @property
-    def marked(self) -> bool:
-        """As of a row."""
-        return self.beyond_chance and self.reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +187,7 @@ def row_of(name: str, column: Column, found: Measured, published: Published | No
     result = found.result
     # A sub-task's number is over its own items.
     count = f"{ours.n:,}" if found.subtask else count_over(ours.n, [result])
+    beyond = leaves_out_0(difference) and not (published and published.misprint)
     return Row(
         column=name,
         task=found.task,
@@ -205,8 +199,9 @@ def row_of(name: str, column: Column, found: Measured, published: Published | No
         count=count,
         published=published,
         difference=difference,
-        beyond_chance=leaves_out_0(difference) and not (published and published.misprint),
+        beyond_chance=beyond,
         reported=not found.differs,
+        marked=beyond and not found.differs,
         differs=list(found.differs),
         notes=notes,
         run=found.record.id,
@@ -231,13 +226,15 @@ def mean_of_both(rows: Sequence[Row], printed: Published | None) -> MeanOfBoth |
     difference = None
     if not used[0].demo:
         difference = mean_difference([row.difference for row in used if row.difference])
+    beyond, reported = leaves_out_0(difference), all(row.reported for row in used)
     whole = len(used) == len(rows)
     return MeanOfBoth(
         columns=[row.column for row in used],
         ours=ours,
         published=published,
         difference=difference,
-        beyond_chance=leaves_out_0(difference),
-        reported=all(row.reported for row in used),
+        beyond_chance=beyond,
+        reported=reported,
+        marked=beyond and reported,
         printed=printed if whole else None,
     )

@@ -63,7 +63,7 @@ def test_terminal_page_latex_and_json_give_one_answer(store: Path, tmp_path: Pat
                 assert shown(ours["value"], "share") in said
                 assert interval(ours["ci_low"], ours["ci_high"], "share") in said
                 assert shown(row["published"]["value"], "share") in said
-                mark = " ≠" if row["beyond_chance"] and row["reported"] else ""
+                mark = " ≠" if row["marked"] else ""
                 assert shown_difference(row["difference"]["value"], "share") + mark in said
                 assert row["formulation_hash"][:8] in said
                 assert row["published"]["table"] in said
@@ -78,7 +78,7 @@ def test_terminal_page_latex_and_json_give_one_answer(store: Path, tmp_path: Pat
 def test_what_is_marked_and_what_is_only_said(store: Path) -> None:
     rows = json.loads(call("tulu3", "--runs", store, "--json"))["sections"][0]["rows"]
     by_name = {row["column"]: row for row in rows}
-    marked = {name for name, row in by_name.items() if row["beyond_chance"] and row["reported"]}
+    marked = {name for name, row in by_name.items() if row["marked"]}
     assert marked == {"popqa"}
     assert by_name["gsm8k"]["beyond_chance"]
     assert by_name["gsm8k"]["differs"] == ["shots is 4, reported 8"]

@@ -83,7 +83,8 @@ def command(
     """
     from olmes.cli.outcome import tell_altered
     from olmes.reproduction.paper import choose_model, load_paper
-    from olmes.reproduction.reproduce import model_among, reproduction
+    from olmes.reproduction.reproduce import reproduction
+    from olmes.reproduction.whose import model_among
 
     tables = load_paper(paper)
     # A wrong name is found before anything is run.

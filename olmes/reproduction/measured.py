@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from olmes import stats
 from olmes.comparison.eligibility import asked, is_limited
 from olmes.comparison.model_scores import ModelScores
 from olmes.records.record import Record
-from olmes.records.schema import BROKEN, Score, TaskResult
+from olmes.records.schema import BROKEN, TaskResult
 from olmes.reproduction.paper import Column, plain
+from olmes.stats import Estimate
 from olmes.types import Unit
 
 
@@ -22,7 +24,7 @@ class Measured:
     task: str
     subtask: str
     metric: str
-    score: Score
+    estimate: Estimate
     unit: Unit
     demo: bool
     differs: tuple[str, ...]
@@ -55,22 +57,19 @@ def measured(model: ModelScores, task: str, column: Column) -> Measured | str:
     metric = column.metric or result.primary
     if metric not in result.metrics:
         return f"{record.id} has no {metric}"
-    score: Score = result.metrics[metric]
-    subtask = ""
+    subtask, estimate = "", result.metrics[metric].estimate
     if column.subtasks:
-        subtask = subtask_of(result, column)
-        found = result.subtasks[subtask].metrics.get(metric) if subtask else None
-        if found is None:
+        subtask, estimate = subtask_number(result, metric, column)
+        if not subtask:
             return f"{record.id} has no sub-task {column.subtasks[0]}"
-        score = found
-    if score.estimate is None:
+    if estimate is None:
         return f"{record.id} has no finite number"
     return Measured(
         record=record,
         task=task,
         subtask=subtask,
         metric=metric,
-        score=score,
+        estimate=estimate,
         unit=result.metrics[metric].unit,
         demo=result.demo,
         differs=tuple(differences(result, column)),
@@ -78,10 +77,25 @@ def measured(model: ModelScores, task: str, column: Column) -> Measured | str:
     )
 
 
-def subtask_of(result: TaskResult, column: Column) -> str:
-    """A task's sub-task under one of the names that a column knows it by; '' where there is none."""
+def subtask_number(result: TaskResult, metric: str, column: Column) -> tuple[str, Estimate | None]:
+    """A task's sub-task under one of the names that a column knows it by, and its number.
+
+    The name is '' where there is none; of a sub-task that is divided the number is the unweighted mean
+    of its parts.
+    """
     by_name = {plain(name): name for name in result.subtasks}
-    return next((by_name[plain(one)] for one in column.subtasks if plain(one) in by_name), "")
+    for one in column.subtasks:
+        if name := by_name.get(plain(one)):
+            score = result.subtasks[name].metrics.get(metric)
+            return name, score.estimate if score else None
+    parts = [by_name[plain(one)] for one in column.parts if plain(one) in by_name]
+    if not parts or len(parts) < len(column.parts):
+        return "", None
+    scores = {part: result.subtasks[part].metrics.get(metric) for part in parts}
+    numbers = {part: score.estimate for part, score in scores.items() if score}
+    known = {part: number for part, number in numbers.items() if number}
+    whole = len(known) == len(parts)
+    return parts[0].partition(":")[0], stats.suite_mean(known) if whole else None
 
 
 def differences(result: TaskResult, column: Column) -> Iterator[str]:
@@ -94,7 +108,8 @@ def differences(result: TaskResult, column: Column) -> Iterator[str]:
         yield "demo data, not the benchmark's items"
         return
     if not result.data.official:
-        yield "the items are not known to be those of the official set"
+        notes = " ".join(result.data.notes)
+        yield notes or "the items are not known to be those of the official set"
     yield from formulation_differences(result, column)
     if column.judge:
         yield from judge_differences(result, column.judge)

@@ -34,6 +34,8 @@ class Column:
     """Our name of the task; '' where it is the column's."""
     subtasks: tuple[str, ...] = ()
     """Of one sub-task: the names it goes by; empty for a whole task."""
+    parts: tuple[str, ...] = ()
+    """Sub-tasks of ours whose unweighted mean that sub-task is, where it is divided."""
     metric: str = ""
     """Our name of the reported metric; '' is the task's primary one."""
     setting: str = ""

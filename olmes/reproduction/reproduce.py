@@ -1,33 +1,18 @@
-"""A model's numbers beside a paper's, column by column, and which differences are more than chance.
-
-A published number has no error of its own. Where nothing is drawn at random it is taken as fixed: it is
-of the same items as ours, and what is hard for one model is hard for the other, so that for scores that
-go together by 1/2 or more the difference errs by no more than ours does. Where responses or judgements
-are sampled, both numbers have noise, and the published one gets the interval of a share over its items.
-"""
+"""A model's numbers beside a paper's, column by column, and which differences are more than chance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from olmes import stats
-from olmes.comparison.model_scores import ModelScores, ReadModel, by_model
-from olmes.errors import OlmesError
-from olmes.records.record import Record
+from olmes.comparison.model_scores import ModelScores, ReadModel
 from olmes.records.shown import count_over
+from olmes.reproduction.chance import CHANCE, difference_of, leaves_out_0, mean_difference
 from olmes.reproduction.measured import Measured, measured
-from olmes.reproduction.paper import ROUNDING, Chosen, Column, Paper, PaperSuite, Published, plain
+from olmes.reproduction.paper import Chosen, Column, Paper, PaperSuite, Published
 from olmes.stats import Difference, Estimate
-from olmes.stats.suites import root_sum_square
 from olmes.types import Unit
-
-CHANCE = (
-    "A difference is marked where its 95 % interval, widened by the rounding of the published number, "
-    "leaves out 0 and our formulation is the reported one. Published numbers have no errors: of "
-    "deterministic tasks they are taken as fixed, on the items of ours; of tasks that sample responses "
-    "or judgements they get the interval of a share over the published number of items."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +42,8 @@ class Row:
     formulation_hash: str
     max_tokens: int | None
     demo: bool
-
-    @property
-    def marked(self) -> bool:
-        """Whether the difference is one that setting and chance do not explain."""
-        return self.beyond_chance and self.reported
+    marked: bool
+    """Whether the difference is one that neither setting nor chance explains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +67,9 @@ class MeanOfBoth:
     difference: Difference | None
     beyond_chance: bool
     reported: bool
+    marked: bool
     printed: Published | None
     """The paper's own mean, where the columns are all of it."""
-
-    @property
-    def marked(self) -> bool:
-        """As of a row."""
-        return self.beyond_chance and self.reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,63 +137,6 @@ def reproduction(
     )
 
 
-def model_among(records: Iterable[Record], name: str = "") -> tuple[ModelScores, str]:
-    """The model whose runs some records are, and what must be said of that.
-
-    Recorded responses are often one file a task, and each file is a model of its own: models that have
-    no task in common are taken together.
-
-    Args:
-        records: of one model, or of several.
-        name: which of them: its name, as it was written or as tables call it, or the beginning of its
-            fingerprint.
-
-    Raises:
-        OlmesError: there is no such model, or several have a task in common and none is named.
-    """
-    models = by_model(records)
-    if name:
-        named = [one for one in models if called(one, name)]
-        if not named:
-            raise OlmesError(
-                f"none of these runs is of {name}; they are of {names_of(models)}. "
-                "Give --model one of them."
-            )
-        models = named
-    if len(models) == 1:
-        return models[0], ""
-    tasks = [task for one in models for task in one.chosen()]
-    if not name and len(set(tasks)) < len(tasks):
-        raise OlmesError(
-            f"these runs are of several models ({names_of(models)}); name one with --model."
-        )
-    together = ModelScores(
-        name=name or names_of(models),
-        fingerprint=models[0].fingerprint,
-        written=name,
-        dev=newest_first(record for one in models for record in one.dev),
-        unseen=newest_first(record for one in models for record in one.unseen),
-    )
-    note = f"these runs are of {len(models)} models that are taken together: {names_of(models)}"
-    return together, note
-
-
-def called(model: ModelScores, name: str) -> bool:
-    """Whether a model is the one of a name."""
-    known = {plain(model.name), plain(model.written)}
-    return plain(name) in known or (len(name) >= 8 and model.fingerprint.startswith(name))
-
-
-def names_of(models: Sequence[ModelScores]) -> str:
-    """The names of some models, each once."""
-    return ", ".join(dict.fromkeys(model.name for model in models))
-
-
-def newest_first(records: Iterable[Record]) -> list[Record]:
-    """Records, the newest first."""
-    return sorted(records, key=lambda record: record.run.created, reverse=True)
-
-
 def section_of(paper: Paper, suite: PaperSuite, model: ModelScores, published: str) -> Section:
     """The rows of one suite, and their mean."""
     rows: list[Row] = []
@@ -256,8 +177,7 @@ def section_of(paper: Paper, suite: PaperSuite, model: ModelScores, published: s
 
 def row_of(name: str, column: Column, found: Measured, published: Published | None) -> Row:
     """One column, with our number."""
-    ours = found.score.estimate
-    assert ours is not None
+    ours = found.estimate
     difference = None
     if published and not found.demo and found.unit == "share":
         difference = difference_of(ours, published.value, column)
@@ -267,6 +187,7 @@ def row_of(name: str, column: Column, found: Measured, published: Published | No
     result = found.result
     # A sub-task's number is over its own items.
     count = f"{ours.n:,}" if found.subtask else count_over(ours.n, [result])
+    beyond = leaves_out_0(difference) and not (published and published.misprint)
     return Row(
         column=name,
         task=found.task,
@@ -278,8 +199,9 @@ def row_of(name: str, column: Column, found: Measured, published: Published | No
         count=count,
         published=published,
         difference=difference,
-        beyond_chance=leaves_out_0(difference) and not (published and published.misprint),
+        beyond_chance=beyond,
         reported=not found.differs,
+        marked=beyond and not found.differs,
         differs=list(found.differs),
         notes=notes,
         run=found.record.id,
@@ -287,33 +209,6 @@ def row_of(name: str, column: Column, found: Measured, published: Published | No
         max_tokens=found.max_tokens,
         demo=found.demo,
     )
-
-
-def difference_of(ours: Estimate, published: float, column: Column) -> Difference:
-    """Ours less the published number, with an interval for what chance explains.
-
-    Of a column that samples: the two-sample interval (Newcombe 1998, method 10), the published number
-    with Wilson's interval over its items; of any other our own interval, moved.
-    """
-    if column.sampled and column.items:
-        low, high = stats.wilson(published, column.items)
-        stderr = (published * (1 - published) / column.items) ** 0.5
-        theirs = Estimate(published, stderr, low, high, column.items)
-        return stats.generalization_gap(ours, theirs)
-    known = ours.ci_low is not None and ours.ci_high is not None
-    return Difference(
-        ours.value - published,
-        ours.stderr,
-        (ours.ci_low or 0.0) - published if known else None,
-        (ours.ci_high or 0.0) - published if known else None,
-    )
-
-
-def leaves_out_0(difference: Difference | None, rounding: float = ROUNDING) -> bool:
-    """Whether a difference is larger than chance and the rounding of the published number."""
-    if difference is None or difference.ci_low is None or difference.ci_high is None:
-        return False
-    return difference.ci_low > rounding or difference.ci_high < -rounding
 
 
 def mean_of_both(rows: Sequence[Row], printed: Published | None) -> MeanOfBoth | None:
@@ -331,30 +226,15 @@ def mean_of_both(rows: Sequence[Row], printed: Published | None) -> MeanOfBoth |
     difference = None
     if not used[0].demo:
         difference = mean_difference([row.difference for row in used if row.difference])
+    beyond, reported = leaves_out_0(difference), all(row.reported for row in used)
     whole = len(used) == len(rows)
     return MeanOfBoth(
         columns=[row.column for row in used],
         ours=ours,
         published=published,
         difference=difference,
-        beyond_chance=leaves_out_0(difference),
-        reported=all(row.reported for row in used),
+        beyond_chance=beyond,
+        reported=reported,
+        marked=beyond and reported,
         printed=printed if whole else None,
     )
-
-
-def mean_difference(differences: Sequence[Difference]) -> Difference:
-    """The mean of some columns' differences, which are independent of each other."""
-    count = len(differences)
-    value = sum(one.value for one in differences) / count
-    errors = [one.stderr for one in differences if one.stderr is not None]
-    stderr = root_sum_square(errors) / count if len(errors) == count else None
-    ends = [
-        (one.value - one.ci_low, one.ci_high - one.value)
-        for one in differences
-        if one.ci_low is not None and one.ci_high is not None
-    ]
-    if len(ends) < count:
-        return Difference(value, stderr, None, None)
-    below, above = (root_sum_square(side) / count for side in zip(*ends, strict=True))
-    return Difference(value, stderr, value - below, value + above)

@@ -12,8 +12,9 @@ from olmes.records.record import Record
 from olmes.reports.reproduction_page import write_reproduction_page
 from olmes.reports.run_page import write_run_page
 from olmes.reproduction.paper import choose_model, load_paper
-from olmes.reproduction.reproduce import Reproduction, model_among, reproduction
+from olmes.reproduction.reproduce import Reproduction, reproduction
 from olmes.reproduction.texts import row_text
+from olmes.reproduction.whose import model_among
 
 
 def reproduced(*records: Record, unseen: bool = True) -> Reproduction:

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from olmes import Task
+from olmes.benchmark.registry import load_suite, load_task
 from olmes.cli import olmes
+from olmes.data.resolve import resolve
 from olmes.records.shown import interval, shown, shown_difference
 from olmes.reproduction import paper as papers
 from tests.factories import run_json, score_json, task_json, written
@@ -63,7 +66,7 @@ def test_terminal_page_latex_and_json_give_one_answer(store: Path, tmp_path: Pat
                 assert shown(ours["value"], "share") in said
                 assert interval(ours["ci_low"], ours["ci_high"], "share") in said
                 assert shown(row["published"]["value"], "share") in said
-                mark = " ≠" if row["beyond_chance"] and row["reported"] else ""
+                mark = " ≠" if row["marked"] else ""
                 assert shown_difference(row["difference"]["value"], "share") + mark in said
                 assert row["formulation_hash"][:8] in said
                 assert row["published"]["table"] in said
@@ -78,7 +81,7 @@ def test_terminal_page_latex_and_json_give_one_answer(store: Path, tmp_path: Pat
 def test_what_is_marked_and_what_is_only_said(store: Path) -> None:
     rows = json.loads(call("tulu3", "--runs", store, "--json"))["sections"][0]["rows"]
     by_name = {row["column"]: row for row in rows}
-    marked = {name for name, row in by_name.items() if row["beyond_chance"] and row["reported"]}
+    marked = {name for name, row in by_name.items() if row["marked"]}
     assert marked == {"popqa"}
     assert by_name["gsm8k"]["beyond_chance"]
     assert by_name["gsm8k"]["differs"] == ["shots is 4, reported 8"]
@@ -174,3 +177,49 @@ def test_the_unseen_suite_needs_a_reason_before_anything_is_run(small: Path) -> 
     assert "(the end)" in printed
     assert len(list((small / "runs").glob("*/run.json"))) == 2
     assert (small / "runs/ledger.jsonl").is_file()
+
+
+def perfect_recording(task: Task) -> list[dict[str, Any]]:
+    """A row a response, each as the task's oracle gives it, on the demo data."""
+    found = []
+    for instance in resolve(task, say=lambda line: None).instances:
+        response = task.perfect_response(instance.doc)
+        said: dict[str, Any] = {"response": response.text}
+        if response.logprobs:
+            said = {"logprobs": list(response.logprobs)}
+        row = {"task": task.name, "doc_id": instance.doc_id, "subtask": instance.subtask} | said
+        found += [row | {"repeat": number} for number in range(task.formulation.generation.n)]
+    return found
+
+
+@pytest.mark.slow
+def test_the_whole_of_tulu_3_replayed_ends_in_one_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bubblewrap_program: str
+) -> None:
+    monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OLMES_OFFLINE", "1")
+    monkeypatch.delenv("OLMES_DATA", raising=False)
+    sections = papers.load_paper("tulu3").head.sections.values()
+    tasks = [load_task(name) for one in sections for name in load_suite(one.suite).tasks]
+    answered = [task for task in tasks if not task.judged]
+    rows = [row for task in answered for row in perfect_recording(task)]
+    recording = tmp_path / "perfect.jsonl"
+    recording.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    page = tmp_path / "page.html"
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(
+        olmes,
+        ["reproduce", "tulu3", "--model", f"replay:{recording}", "--out", str(tmp_path / "runs"),
+         "--unseen", "--reason", "a test", "--html", str(page), "--json"],
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    shown_rows = [row for section in found["sections"] for row in section["rows"]]
+    assert {row["column"] for row in shown_rows} == {task.name for task in answered}
+    for row in shown_rows:
+        assert row["demo"]
+        assert row["difference"] is None
+        assert not row["marked"]
+        if row["column"] != "bbh":  # three of whose targets its extraction cannot find
+            assert row["ours"]["value"] > 0.9, row["column"]
+    missing = {one["column"] for section in found["sections"] for one in section["missing"]}
+    assert missing == {task.name for task in tasks if task.judged}
+    assert "Demo data: not comparable" in page.read_text("utf-8")

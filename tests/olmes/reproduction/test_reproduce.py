@@ -8,17 +8,16 @@ from typing import Any
 import pytest
 
 from olmes import OlmesError, Record, stats
+from olmes.reproduction.chance import difference_of, leaves_out_0
 from olmes.reproduction.paper import Chosen, Column, load_paper
 from olmes.reproduction.reproduce import (
     Reproduction,
     Row,
     Section,
-    difference_of,
-    leaves_out_0,
-    model_among,
     reproduction,
 )
 from olmes.reproduction.texts import sentences, suite_texts
+from olmes.reproduction.whose import model_among
 from olmes.stats import Estimate
 from tests.factories import data_json, run_json, score_json, task_json, written
 
@@ -154,6 +153,8 @@ def test_bbh_stands_there_by_both_extractions(tmp_path: Path) -> None:
 def test_sub_tasks_are_found_by_any_of_their_names(tmp_path: Path) -> None:
     subtasks = {
         "WildGuardTest": {"n": 749, "metrics": {"score": score_json(0.99, 0.004, 749)}},
+        "wildjailbreak:harmful": {"n": 2000, "metrics": {"score": score_json(0.9, 0.007, 2000)}},
+        "wildjailbreak:benign": {"n": 250, "metrics": {"score": score_json(0.8, 0.025, 250)}},
         "dan": {"n": 300, "metrics": {"score": score_json(0.5, 0.03, 300)}},
     }
     task = task_json(
@@ -167,7 +168,12 @@ def test_sub_tasks_are_found_by_any_of_their_names(tmp_path: Path) -> None:
     assert not row(section, "wildguardtest").marked
     assert row(section, "do_anything_now").marked  # published 88.3
     assert row(section, "do_anything_now").count == "300"
-    assert [one.column for one in section.beside] == ["wildguardtest", "do_anything_now"]
+    divided = row(section, "wildjailbreaktest")
+    assert (divided.subtask, divided.count) == ("wildjailbreak", "2,250")
+    assert divided.ours.value == pytest.approx(0.85)
+    assert [one.column for one in section.beside] == [
+        "wildguardtest", "do_anything_now", "wildjailbreaktest",
+    ]  # fmt: skip
 
 
 def test_tasks_whose_items_are_not_the_papers_are_never_marked(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 `python -m bench.loglikelihood` scores `--items` questions (default 16) on two cores. The prompts
 are made from the built-in GSM8K sample: worked examples as shots, and as continuations the worked
 answers of four items, cut to eight words. With `--mmlu DIR` they are MMLU's (`mmlu_mc`), as a run with
-`--limit` of the data in DIR draws them; lm-eval is given the rendered chats.
+`--limit` of the data in DIR draws them; lm-eval is given the rendered chats. With few `--subjects`
+they share exemplars as all 14,042 do, which have 246 questions a subject.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ def multiple_choice(items: int) -> list[Request]:
     return requests
 
 
-def mmlu(items: int, data: Path) -> list[Request]:
-    """The requests of a run of `mmlu_mc` with a limit."""
+def mmlu(items: int, data: Path, subjects: int) -> list[Request]:
+    """The requests of a run of `mmlu_mc` with a limit, from its first subjects."""
     task = load_task("mmlu_mc")
-    drawn = draw_instances(resolve(task, data, say=print).instances, items)
+    instances = resolve(task, data, say=print).instances
+    among = list(dict.fromkeys(one.subtask for one in instances))[:subjects]
+    drawn = draw_instances([one for one in instances if one.subtask in among], items)
     return [task.request(instance.doc) for instance in drawn]
 
 
@@ -57,9 +60,12 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=16)
     parser.add_argument("--batches", default="8", help="of lm-eval: 8,auto; empty for ours alone")
     parser.add_argument("--mmlu", type=Path, metavar="DIR", help="MMLU's questions, read from DIR")
+    parser.add_argument(
+        "--subjects", type=int, default=57, help="of MMLU: how many, from the first"
+    )
     arguments = parser.parse_args(None if len(sys.argv) > 1 else [])
     if arguments.mmlu:
-        requests = mmlu(arguments.items, arguments.mmlu)
+        requests = mmlu(arguments.items, arguments.mmlu, arguments.subjects)
     else:
         requests = multiple_choice(arguments.items)
     ours = HFModel("smollm2", EmbeddedCheckpoint(), device="cpu")

@@ -104,14 +104,12 @@ class Finder:
                 for an item of another content, or it is no answer to what the task asks.
         """
         found = self.by_number(row) if row.doc is None else self.from_doc(row, row.doc)
-        self.check_kind(row, found)
-        if row.doc is not None:
-            return found
-        if row.doc_hash and row.doc_hash != found.doc_hash:
+        if row.doc is None and row.doc_hash and row.doc_hash != found.doc_hash:
             raise OlmesError(
                 f"{row.source}: the response is to another item than document {row.doc_id} of "
                 f"{self.task.name} as it is read here; give the run's own data with --data."
             )
+        self.check_kind(row, found)
         return found
 
     def check_kind(self, row: RecordedResponse, found: Instance) -> None:

@@ -202,12 +202,12 @@ def test_settings() -> None:
 
 
 HOSTILE = {
-    "closing sentences": "Therefore, the answer is: (" * 40_000,
-    "blanks": "answer" + " " * 1_000_000,
-    "letters in words": "ABCD" * 250_000,
-    "letters": "A " * 500_000,
-    "called right": "a) " * 300_000,
-    "newlines": "\n" * 1_000_000,
+    "closing sentences": "Therefore, the answer is: (" * 10_000,
+    "blanks": "answer" + " " * 200_000,
+    "letters in words": "ABCD" * 50_000,
+    "letters": "A " * 100_000,
+    "called right": "a) " * 60_000,
+    "newlines": "\n" * 200_000,
     "lone surrogate": "\ud800 the answer is (C).",
 }
 

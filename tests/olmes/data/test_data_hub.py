@@ -13,6 +13,7 @@ from olmes.data import hub, network
 from olmes.data.network import NotFetched
 from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
+from olmes.tools.hashing import content_hash
 from tests.timing import least_seconds
 
 datasets = pytest.importorskip("datasets")
@@ -96,6 +97,28 @@ def test_rows_are_turned_into_the_official_files_rows(
 
     task = official.task(hub=(split(),), files=(), from_hub=from_hub)
     assert resolve(task, say=said.append).official
+
+
+@pytest.mark.parametrize("capital", ["Wien", "Graz"])
+def test_exemplars_come_from_a_split_of_their_own(
+    repository: Path, official: Any, said: list[str], capital: str
+) -> None:
+    put(repository, "other", [{**ROWS[0], "capital": capital}])
+    shots = Source(
+        files=(),
+        fields=("capital",),
+        content_hash=content_hash([{"capital": "Wien"}]),
+        hub=(split(config="other"),),
+    )
+    task = official.task(hub=(split(),), files=(), exemplars=shots)
+    dataset = resolve(task, say=said.append)
+    assert task.exemplar_rows == [{"capital": capital}]
+    assert [one.doc for one in dataset.instances] == ROWS
+    official_ones = capital == "Wien"
+    assert dataset.official is official_ones
+    assert (dataset.content_hash == task.source.content_hash) is official_ones
+    said_of = [note for note in dataset.notes if "exemplars differ from the official ones" in note]
+    assert len(said_of) == (not official_ones)
 
 
 def test_one_split_a_subtask(

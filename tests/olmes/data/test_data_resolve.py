@@ -17,6 +17,7 @@ from olmes.data import demo
 from olmes.data.resolve import Dataset, resolve
 from olmes.errors import OlmesError
 from olmes.tools.as_json import as_json
+from olmes.tools.hashing import content_hash as hash_of_one
 
 ROWS = [{"country": "Österreich", "capital": "Wien"}, {"country": "Chile", "capital": "Santiago"}]
 Kept = Callable[[], list[str]]
@@ -203,6 +204,15 @@ class TestOfficial:
         assert resolve(official.task(), say=said.append) == first
         assert len(said) == 1
         assert len(web.gets()) == 1
+
+    def test_exemplars_are_fetched_too(self, web: Any, official: Any, said: list[str]) -> None:
+        shots = official.source
+        shots = replace(shots, content_hash=hash_of_one(official.rows))
+        task = official.task(exemplars=shots)
+        web.serve(official.web_path, official.content)
+        dataset = resolve(task, say=said.append)
+        assert (dataset.origin, dataset.official) == ("official", True)
+        assert task.exemplar_rows == official.rows
 
     def test_a_cached_file_needs_no_network(
         self, web: Any, official: Any, said: list[str], monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from olmes.benchmark.registry import load_task
+from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.models.options import Asking
 from olmes.models.spec import load_model
@@ -150,6 +152,31 @@ def test_log_probabilities_are_those_of_transformers_and_read_the_prefix_cache(
     again = answer(model, requests)
     for first, second in zip(responses, again, strict=True):
         assert second.logprobs == pytest.approx(first.logprobs, abs=2e-3)
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("name", ["mmlu_mc", "truthfulqa"])
+def test_the_bundled_tasks_are_weighed_as_by_transformers(
+    name: str,
+    model: VLLMModel,
+    plain: Any,
+    answer: Callable[..., list[Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    monkeypatch.setenv("OLMES_OFFLINE", "1")
+    task = load_task(name)
+    items = resolve(task, say=lambda line: None).instances[:2]
+    requests = [task.request(item.doc) for item in items]
+    for request, response in zip(requests, answer(model, requests), strict=True):
+        prompt = model.encode(request)
+        for choice, found in zip(request.continuations, response.logprobs, strict=True):
+            whole, begin = model.encoder.with_continuation(prompt, choice)
+            with torch.inference_mode():
+                logs = plain(torch.tensor([whole])).logits[0].double().log_softmax(-1)
+            expected = sum(float(logs[at - 1, whole[at]]) for at in range(begin, len(whole)))
+            assert math.isclose(found, expected, abs_tol=2e-3)
 
 
 @pytest.mark.vllm

@@ -54,6 +54,7 @@ SHOWN = frozenset(exemplar["question"] for exemplar in EXEMPLARS)
 SHORT = 3
 """Characters up to which an alias is a code or a common word: "in" for India, "US", "pol"."""
 NEXT_QUESTION = re.compile(r"\n[ \t]{0,9}(?:Q|Question)\s?:")
+LEAD = re.compile(r"(?:so,?\s)?(?:the\s)?answer(?:\sis|\s?:)\s*", re.IGNORECASE)
 WRONG = "—"
 
 
@@ -168,8 +169,10 @@ def within(alias: str, text: str) -> bool:
 
 
 def answered(text: str) -> str:
-    """The response without a part marked as thought and without questions that it goes on to ask."""
-    return NEXT_QUESTION.split(spoken(text) or "", maxsplit=1)[0].strip()
+    """The response without "the answer is", thought, and questions that it goes on to ask."""
+    said = NEXT_QUESTION.split(spoken(text) or "", maxsplit=1)[0].strip()
+    lead = LEAD.match(said)
+    return said[lead.end() :] if lead else said
 
 
 def words(text: str) -> str:

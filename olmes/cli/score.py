@@ -86,7 +86,7 @@ def command(
         )
     dataset = None
     if needs_data(recorded):
-        dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True))
+        dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True), prompts=False)
         for note in scorer.data_notes():
             click.echo(f"{scorer.name}: {note}", err=True)
     sight = Sight(

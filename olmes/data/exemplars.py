@@ -39,7 +39,8 @@ def read(task: Task, origin: Origin, location: str) -> ExemplarRows:
     source = task.source.exemplars
     if source is None:
         return NONE
-    found = [(name, row) for name, rows in _parts(task, source, origin, location) for row in rows]
+    parts = _parts(task, source, origin, location)
+    found = [(name, source.known_form(row)) for name, rows in parts for row in rows]
     lacking = [(name, field) for name, row in found for field in source.fields if field not in row]
     if lacking:
         name, field = lacking[0]

@@ -83,7 +83,7 @@ class Found:
     """Sub-tasks that it lacks."""
 
 
-def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
+def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool = True) -> Dataset:
     """The task's data from the first source that has it; `say` gets a line whenever one has not.
 
     A task that makes its items by rule (`Task.generated`) needs no source. Exemplars that are data
@@ -94,6 +94,7 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
         data_dir: A folder laid out as the tasks' `DataFile.path` say; None means `$OLMES_DATA`, and
             where that is not set either, the official files, the hub and the demo data in turn.
         say: Called with one line for each source that was tried and each note of the result.
+        prompts: Whether prompts will be made; to score responses no exemplars are needed.
 
     Raises:
         OlmesError: a folder was named and lacks the file, a file does not parse or has another
@@ -107,11 +108,14 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
     if task.source.partial and (folder is None or in_folder(task.source, folder)):
         return _dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
     if folder is not None and task.source.files:
-        if unpublished(task.source) and not in_folder(task.source, folder):
+        here = in_folder(task.source, folder)
+        if not prompts and not here and in_folder(task.source, folder, score_only=True):
+            return _dataset(task, _from_folder(task, folder, score_only=True), say, prompts)
+        if unpublished(task.source) and not here:
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
             say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
         else:
-            return _dataset(task, _from_folder(task, folder), say)
+            return _dataset(task, _from_folder(task, folder), say, prompts)
     tried: list[str] = []
     for source in (_from_github, _from_hub, _from_demo):
         try:
@@ -121,7 +125,7 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say) -> Dataset:
                 say(f"{task.name}: {reason}")
                 tried.append(str(reason))
         else:
-            return _dataset(task, found, say)
+            return _dataset(task, found, say, prompts)
     raise OlmesError(
         f"{task.name} has no data here; give a folder that holds it with --data DIR, or fetch the "
         f"official files where there is a network with `olmes data pull`. Tried: {' '.join(tried)}"
@@ -181,9 +185,10 @@ def unpublished(source: Source) -> bool:
     return not any(file.github for file in source.files)
 
 
-def in_folder(source: Source, folder: Path) -> bool:
-    """Whether a folder holds any of the set's files."""
-    return any(files.find(folder, file.path) is not None for file in source.files)
+def in_folder(source: Source, folder: Path, *, score_only: bool = False) -> bool:
+    """Whether a folder holds any of the set's files, or of those that can only be scored."""
+    known = source.score_only if score_only else source.files
+    return any(files.find(folder, file.path) is not None for file in known)
 
 
 def by_file(source: Source) -> bool:
@@ -213,7 +218,7 @@ def reduced(row: Doc, source: Source, subtask: str) -> Doc:
     return {field: row[field] for field in source.fields} | others | named
 
 
-def _from_folder(task: Task, folder: Path) -> Found:
+def _from_folder(task: Task, folder: Path, *, score_only: bool = False) -> Found:
     def path(file: DataFile) -> Path:
         found = files.find(folder, file.path)
         if found is None:
@@ -223,10 +228,8 @@ def _from_folder(task: Task, folder: Path) -> Found:
             )
         return found
 
-    parts = [
-        DataPart(file.subtask, files.rows(path(file)), str(path(file)))
-        for file in task.source.files
-    ]
+    known = task.source.score_only if score_only else task.source.files
+    parts = [DataPart(file.subtask, files.rows(path(file)), str(path(file))) for file in known]
     return Found("folder", str(folder), parts)
 
 
@@ -321,7 +324,7 @@ def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[DataPar
     return [DataPart(each, group, name) for each, group in groups.items() if group]
 
 
-def _dataset(task: Task, found: Found, say: Say) -> Dataset:
+def _dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Dataset:
     """The instances, and how they differ from the official set.
 
     Raises:
@@ -334,7 +337,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
     if not instances:
         raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
     digest = content_hash(task.source, [(part.subtask, part.rows) for part in found.parts])
-    shots = exemplars.read(task, found.origin, found.location)
+    shots = exemplars.read(task, found.origin, found.location) if prompts else exemplars.NONE
     task.exemplar_rows = shots.rows
     official = digest == task.source.content_hash and shots.official
     if found.origin == "official" and not official and not found.missing:

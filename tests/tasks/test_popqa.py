@@ -125,7 +125,7 @@ def test_demo_data_meet_every_branch() -> None:
 def test_trap_13_exemplars_are_test_items() -> None:
     """The protocol counts them; the honest metric has no value where the prompt holds the answer."""
     doc = {"question": "What color is chalk?", "golden_answers": ["white"]}
-    assert doc["question"] in TASK.request(doc).messages[20]["content"]
+    assert f"Q: {doc['question']} A:" in [each["content"] for each in TASK.request(doc).messages]
     found = TASK.score(doc, Response(text=" white")).values
     assert found == {"exact_match": 1.0}
 
@@ -141,6 +141,7 @@ def test_trap_13_exemplars_are_test_items() -> None:
         ("The answer is the Ines-Caldeira", ["Ines Caldeira"], 0, 1),
         ("a politician", ["pol"], 1, 0),
         ("pol", ["pol"], 1, 1),
+        ("The answer is pol.", ["pol"], 1, 1),
         ("a former police officer", ["ice"], 1, 0),
         ("He was born in Rome", ["India", "IN", "in"], 1, 0),
         ("It lies in the USA.", ["USA"], 1, 1),
@@ -166,8 +167,11 @@ def test_what_counts(text: str, aliases: list[str], protocol: int, honest: int) 
 def test_votes_and_clusters() -> None:
     assert TASK.vote("Ines Caldeira.") == TASK.vote("the INÊS caldeira") == "ines caldeira"
     assert TASK.vote(None) is None
-    one, other = ({"question": q, "golden_answers": []} for q in ("Who is A?", "Who is B?"))
-    assert TASK.cluster(one) == TASK.cluster(dict(one, golden_answers=["x"])) != TASK.cluster(other)
+    one, same, other = (
+        TASK.cluster({"question": question, "golden_answers": aliases})
+        for question, aliases in (("Who is A?", ["x"]), ("Who is A?", ["y"]), ("Who is B?", ["x"]))
+    )
+    assert one == same != other
 
 
 def test_more_shots_than_there_are_exemplars_are_refused() -> None:

@@ -29,7 +29,7 @@ def normalized(span: str) -> str:
     Words end at a blank or a hyphen. Numbers become floats: `1,234` is `1234.0`.
     """
     words = []
-    for token in TOKEN_END.split(span):
+    for token in filter(None, TOKEN_END.split(span)):
         word = token.lower()
         if not is_number(word):
             word = word.translate(WITHOUT_PUNCTUATION)

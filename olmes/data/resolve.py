@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from olmes.benchmark.source import DataFile, Source
@@ -292,7 +292,7 @@ def _dataset(task: Task, found: Found, say: Say) -> Dataset:
         OlmesError: there are no rows, a row lacks a field, or the official files have another
             content hash than the task declares.
     """
-    found = Found(found.origin, found.location, _numbered(task.source, found.parts))
+    found = replace(found, parts=_numbered(task.source, found.parts))
     instances = _instances(task, found.parts)
     if not instances:
         raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")

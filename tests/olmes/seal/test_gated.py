@@ -21,6 +21,7 @@ from olmes.benchmark.registry import load_task
 from olmes.cli import olmes as group
 from olmes.records.record import RUN_FILE
 from olmes.seal.sealing import unseal
+from tests.olmes.models.files.faulty_server import FaultyServer
 
 TASK = Path(__file__).parents[1] / "files/gated_task.py"
 N = 6
@@ -171,6 +172,25 @@ def test_the_journal_of_a_run_that_was_stopped_is_packed(
     assert journal.stat().st_size > 0
     hold_files(bench.runs)
     assert bench.run().value("closed") == 1.0
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_the_response_cache_is_packed(bench: Bench, tmp_path: Path, gated: bool) -> None:
+    server = FaultyServer()  # answers with the last word of the question
+    try:
+        task = TASK if gated else open_task(tmp_path)
+        record = evaluate(
+            str(task), model=f"openai:m@{server.url.removesuffix('/v1')}", data=bench.data,
+            out=bench.runs, scoring_processes=1,
+        )  # fmt: skip
+    finally:
+        server.close()
+    assert record.tasks["closed"].n == len(server.asked) == N
+    caches = [path for path in written(tmp_path / "written/cache") if path.stat().st_size]
+    assert caches
+    # The last word of every question, which is no word of an item's record.
+    holds = [path for path in caches if '"burrows?"' in in_plain(path)]
+    assert bool(holds) == (not gated)
 
 
 def test_demo_items_are_the_projects_own(bench: Bench, tmp_path: Path) -> None:

@@ -200,6 +200,16 @@ def test_without_a_token_or_a_folder_it_is_said_what_to_do(nowhere: pytest.Monke
         assert part in told
 
 
+@pytest.mark.parametrize("token", ["", "hf_of_somebody"])
+def test_without_a_network_it_is_said_too(nowhere: pytest.MonkeyPatch, token: str) -> None:
+    nowhere.setenv("HF_TOKEN", token)
+    nowhere.setenv("OLMES_OFFLINE", "1")
+    nowhere.setenv("HF_HUB_OFFLINE", "1")
+    said: list[str] = []
+    assert resolve(TASK, say=said.append).origin == "demo"
+    assert any(line.startswith("gpqa: OLMES_OFFLINE") and REMEDY in line for line in said)
+
+
 def test_a_token_that_does_not_help_is_told_the_same(nowhere: pytest.MonkeyPatch) -> None:
     import datasets
 

@@ -149,6 +149,8 @@ class Finder:
 
     def from_doc(self, row: RecordedResponse, doc: Doc) -> Instance:
         """The instance of an inline document: the data set's own where the content is the same."""
+        if (field := self.task.source.row_field) and row.doc_id is not None:
+            doc = {field: row.doc_id, **doc}
         subtask = row.subtask or doc.get("subtask") or self.subtask_of(row, doc)
         known = {name: doc[name] for name in self.task.source.fields if name in doc}
         named = {"subtask": subtask} if by_file(self.task.source) else {}

@@ -168,9 +168,13 @@ class Finder:
         try:
             self.task.gold(doc)
         except (KeyError, TypeError, ValueError) as error:
+            # What a task says of a gated item may quote it.
+            said = (
+                "" if self.task.source.gated and not isinstance(error, KeyError) else f": {error}"
+            )
             raise OlmesError(
                 f"{row.source}: the inline doc is not an item of {self.task.name} "
-                f"({type(error).__name__}: {error}); give it the official file's fields "
+                f"({type(error).__name__}{said}); give it the official file's fields "
                 f"({', '.join(self.task.source.fields)})."
             ) from None
         try:

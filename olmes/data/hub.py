@@ -57,7 +57,10 @@ def require(source: Source) -> None:
         raise NotFetched(gated_words(source))
     # What the hub's library keeps in its own cache can be read while it has to stay offline.
     if mirror() is None and (network.offline() or not _hub_offline()):
-        network.require(os.environ.get("HF_ENDPOINT") or ENDPOINT)
+        try:
+            network.require(os.environ.get("HF_ENDPOINT") or ENDPOINT)
+        except NotFetched as reason:
+            raise _with_remedy(source, reason) from None
 
 
 def load(source: Source) -> list[tuple[str, list[Doc]]]:
@@ -76,7 +79,12 @@ def load(source: Source) -> list[tuple[str, list[Doc]]]:
         ]
     except NotFetched as reason:
         # The library's words may be no more than "not found"; an item is never among ours.
-        raise NotFetched(f"{reason} {gated_words(source)}" if source.gated else reason) from None
+        raise _with_remedy(source, reason) from None
+
+
+def _with_remedy(source: Source, reason: NotFetched) -> NotFetched:
+    """Why a set was not read, and of a gated one what has to be done besides."""
+    return NotFetched(f"{reason} {gated_words(source)}") if source.gated else reason
 
 
 def _has_token() -> bool:

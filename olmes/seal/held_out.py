@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from olmes.benchmark.registry import TASKS, load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset, at_hand
+from olmes.data.resolve import Dataset, at_hand, reduced
 from olmes.errors import OlmesError
 from olmes.seal.exam_items import exam_of_docs
 from olmes.tools.hashing import content_hash
@@ -81,18 +80,17 @@ def foreign_docs(
     for folder in (Path(data) if data else None, None):
         own = at_hand(task, folder) if folder is None or folder.is_dir() else None
         if own is not None and own.official:
-            known = {item_hash(task, instance.doc) for instance in own.instances}
+            known = {content_hash(instance.doc) for instance in own.instances}
             return [doc for doc in docs if item_hash(task, doc) not in known]
     return docs
 
 
-def item_hash(task: Task, doc: Any) -> str:
-    """Of the fields that a task reads of an item."""
-    source = task.source
-    return content_hash(
-        {field: doc.get(field) for field in source.fields}
-        | {field: doc[field] for field in source.optional if field in doc}
-    )
+def item_hash(task: Task, doc: Doc) -> str:
+    """The hash of an item as its task sees it; '' of one that lacks a field."""
+    try:
+        return content_hash(reduced(doc, task.source, doc.get("subtask", "")))
+    except KeyError:
+        return ""
 
 
 def members_of(found: Iterable[Exam]) -> list[str]:

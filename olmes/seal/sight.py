@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from olmes.benchmark.task import Task
 from olmes.data import demo
@@ -16,10 +16,11 @@ from olmes.models.checkpoint.lineage import family, lineage
 from olmes.records.record import readable_records
 from olmes.seal.counting import count_looks
 from olmes.seal.exam_items import exam_of_docs
-from olmes.seal.held_out import exams, foreign_docs, held_out_tasks, item_hash, members_of
+from olmes.seal.held_out import exams, foreign_docs, held_out_tasks, members_of
 from olmes.seal.known_stores import remember
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.look import Look, allowed, check_all_are_there, check_none_is_hidden, who
+from olmes.tools.hashing import content_hash
 from olmes.types import Doc
 
 
@@ -151,3 +152,8 @@ def demo_items(task: Task) -> frozenset[str]:
     except OlmesError:
         return frozenset()
     return frozenset(item_hash(task, row) for row in rows)
+
+
+def item_hash(task: Task, doc: Any) -> str:
+    """Of the fields that a task reads of an item."""
+    return content_hash({field: doc.get(field) for field in task.source.fields})

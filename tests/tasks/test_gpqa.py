@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from olmes import OlmesError, Response
+from olmes import OlmesError, Response, evaluate
 from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
+from olmes.reports.run_page import write_run_page
+from olmes.seal.sealing import unseal
 
 TASK: Any = load_task("gpqa")
 DEMO = Path(__file__).parents[2] / "tasks/demo/gpqa.jsonl"
@@ -175,6 +177,30 @@ def test_the_official_file_from_a_folder(tmp_path: Path) -> None:
     check_oracle([one.doc for one in data.instances])
 
 
+def test_a_run_on_its_file_keeps_every_item_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
+    items = [item(n) | {"Question": f"Which quorblax is of kind {n}?"} for n in range(4)]
+    data = official(tmp_path / "data", items)
+    said = [
+        {"doc_id": n, "response": f"The quorblax is ({TASK.gold(items[n])})."} for n in range(4)
+    ]
+    recording = tmp_path / "said.jsonl"
+    recording.write_text("".join(json.dumps(row) + "\n" for row in said), "utf-8")
+    record = evaluate(
+        "gpqa", model=f"replay:{recording}", data=data, out=tmp_path / "runs", look="to test",
+        scoring_processes=1,
+    )  # fmt: skip
+    assert record.value("gpqa") == 1.0
+    assert list(record.run.gated) == ["gpqa"]
+    write_run_page(record, record.folder / "report.html")
+    with pytest.raises(OlmesError, match="gated items and stay packed"):
+        unseal(record.folder, "to see")
+    for path in (tmp_path / "runs").rglob("*"):
+        assert path.is_dir() or b"quorblax" not in path.read_bytes(), path
+
+
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No folder, no token and a hub of its own."""
@@ -198,6 +224,16 @@ def test_without_a_token_or_a_folder_it_is_said_what_to_do(nowhere: pytest.Monke
     [told] = [line for line in said if "gated" in line]
     for part in (REMEDY, "HF_TOKEN", "gpqa/gpqa_main.csv", "--data DIR"):
         assert part in told
+
+
+@pytest.mark.parametrize("token", ["", "hf_of_somebody"])
+def test_without_a_network_it_is_said_too(nowhere: pytest.MonkeyPatch, token: str) -> None:
+    nowhere.setenv("HF_TOKEN", token)
+    nowhere.setenv("OLMES_OFFLINE", "1")
+    nowhere.setenv("HF_HUB_OFFLINE", "1")
+    said: list[str] = []
+    assert resolve(TASK, say=said.append).origin == "demo"
+    assert any(line.startswith("gpqa: OLMES_OFFLINE") and REMEDY in line for line in said)
 
 
 def test_a_token_that_does_not_help_is_told_the_same(nowhere: pytest.MonkeyPatch) -> None:
@@ -236,10 +272,8 @@ def test_settings() -> None:
 
 
 HOSTILE = {
-    "closing sentences": "Therefore, the answer is (" * 40_000,
     "brackets": "(" * 1_000_000,
     "one long line": "x" * 1_000_000,
-    "letters": "A " * 300_000,
     "lone surrogate": "\ud800 the answer is (C).",
 }
 

@@ -229,12 +229,9 @@ def test_settings() -> None:
 
 
 HOSTILE = {
-    "closing sentences": "Therefore, the answer is (" * 40_000,
     "statements": "answer is (" * 80_000,
     "labels": "Answer:" * 100_000 + "\n" * 100_000,
     "one long line": "x" * 1_000_000,
-    "letters": "A " * 300_000,
-    "boxes": "\\boxed{" * 100_000,
     "lone surrogate": "\ud800 the answer is (C).",
 }
 

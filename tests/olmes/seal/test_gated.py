@@ -21,6 +21,7 @@ from olmes.benchmark.registry import load_task
 from olmes.cli import olmes as group
 from olmes.records.record import RUN_FILE
 from olmes.seal.sealing import unseal
+from tests.olmes.models.files.faulty_server import FaultyServer
 
 TASK = Path(__file__).parents[1] / "files/gated_task.py"
 N = 6
@@ -173,6 +174,25 @@ def test_the_journal_of_a_run_that_was_stopped_is_packed(
     assert bench.run().value("closed") == 1.0
 
 
+@pytest.mark.parametrize("gated", [True, False])
+def test_the_response_cache_is_packed(bench: Bench, tmp_path: Path, gated: bool) -> None:
+    server = FaultyServer()  # answers with the last word of the question
+    try:
+        task = TASK if gated else open_task(tmp_path)
+        record = evaluate(
+            str(task), model=f"openai:m@{server.url.removesuffix('/v1')}", data=bench.data,
+            out=bench.runs, scoring_processes=1,
+        )  # fmt: skip
+    finally:
+        server.close()
+    assert record.tasks["closed"].n == len(server.asked) == N
+    caches = [path for path in written(tmp_path / "written/cache") if path.stat().st_size]
+    assert caches
+    # The last word of every question, which is no word of an item's record.
+    holds = [path for path in caches if '"burrows?"' in in_plain(path)]
+    assert bool(holds) == (not gated)
+
+
 def test_demo_items_are_the_projects_own(bench: Bench, tmp_path: Path) -> None:
     place = tmp_path / "with_demo/closed_task.py"
     (place.parent / "demo").mkdir(parents=True)
@@ -233,7 +253,7 @@ def test_show_prints_ids_and_no_texts_unless_it_is_told_to(
     bench: Bench, arguments: tuple[str, ...]
 ) -> None:
     given = ["show", str(TASK), "--data", str(bench.data), *arguments]
-    assert "closed" in bench.olmes(*given).output or "doc_id" in bench.olmes(*given).output
+    assert ("doc_id" if "--json" in arguments else "closed/0") in bench.olmes(*given).output
     shown = CliRunner().invoke(group, [*given, "--texts"], standalone_mode=False)
     assert SECRETS[0] in shown.output
 
@@ -255,9 +275,8 @@ def test_score_writes_verdicts_without_texts(bench: Bench, inline: bool) -> None
     rows = [json.loads(line) for line in (bench.folder / "b.jsonl").open()]
     rows.append({"doc_id": 0, "repeat": 1, "response": "B"})
     if inline:
-        docs = [
-            {"row": n, "question": QUESTION.format(n), "answer": ANSWER.format(n)} for n in range(N)
-        ]
+        # Without the row, which no file has: `doc_id` says it.
+        docs = [{"question": QUESTION.format(n), "answer": ANSWER.format(n)} for n in range(N)]
         rows = [{**row, "doc": docs[row["doc_id"]]} for row in rows]
     (bench.folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     given = ["score", bench.folder / "b.jsonl", "--task", TASK, "--scoring-processes", "1"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -38,6 +41,8 @@ class Started:
     process: subprocess.Popen[bytes]
     second_user: bool
     """Whether the program can be another user than its guard."""
+    first: int = 0
+    """The number that its process 1 has outside; 0 where that is not known. With it all others end."""
     ending: tuple[str, ...] = ()
     """A command that ends what the process alone does not take with it: a container."""
 
@@ -63,7 +68,8 @@ class Started:
         if result is None:
             return program.came_to("crashed", "olmes: its sandbox was ended with it\n")
         said = f"olmes: {why}\n" if why else ""
-        return program.came_to(result, visible(text_of(written[-limits.output_bytes :]) + said))
+        shown = visible(text_of(written[-limits.output_bytes :]) + said)
+        return program.came_to(result, shown[-limits.output_bytes :])
 
     def end(self) -> None:
         """End it with all that runs in it."""
@@ -74,6 +80,10 @@ class Started:
         """End it, and do not wait for it."""
         if self.ending:
             subprocess.run(self.ending, capture_output=True)
+        # One that was started just now may not have said yet that it ends with its parent.
+        if self.first and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.first, signal.SIGKILL)
         self.process.kill()
 
 
@@ -125,10 +135,10 @@ def text_of(written: bytes) -> str:
     return written.decode("utf-8", "replace").lstrip("\ufffd" if written[:1] > b"\x7f" else "")
 
 
-def reason(err: bytes) -> str:
+def reason(err: bytes, otherwise: str = "it ended without a word") -> str:
     """The last line of what a sandbox wrote when it failed."""
     lines = err.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "it ended without a word"
+    return lines[-1] if lines else otherwise
 
 
 def popen(

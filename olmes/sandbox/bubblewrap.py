@@ -89,41 +89,55 @@ class Bubblewrap(Sandbox):
         ]  # fmt: skip
 
     def launch(self, command: list[str], descriptors: tuple[int, ...] = ()) -> Started:
-        """Start it; map its two users where there are two."""
-        if not self.second_user:
-            return Started(popen(command, descriptors), second_user=False)
+        """Start it; map its two users where there are two.
+
+        Raises:
+            OlmesError: it did not start, or the users may not be mapped.
+        """
         told, tell = os.pipe()
         wait, go = os.pipe()
+        users = ["--userns-block-fd", str(wait)] if self.second_user else []
+        command[1:1] = [*users, "--info-fd", str(tell)]
         try:
-            command[1:1] = ["--userns-block-fd", str(wait), "--info-fd", str(tell)]
-            process = popen(command, (wait, tell, *descriptors))
-            os.close(tell)
-            tell = -1
+            try:
+                process = popen(command, (wait, tell, *descriptors))
+            finally:
+                os.close(tell)
             said = b""
             while b"}" not in said and (part := os.read(told, 4096)):
                 said += part
-            self.map_users(process, said)
+            first = first_process(said)
+            started = Started(process, second_user=self.second_user, first=first)
+            try:
+                if self.second_user:
+                    map_users(first)
+            except OSError as error:
+                started.kill()
+                _, err = process.communicate()
+                raise OlmesError(f"a sandbox did not start: {reason(err, str(error))}") from None
             os.write(go, b"1")
         finally:
-            for descriptor in (told, tell, wait, go):
-                if descriptor >= 0:
-                    os.close(descriptor)
-        return Started(process, second_user=True)
+            for descriptor in (told, wait, go):
+                os.close(descriptor)
+        return started
 
-    def map_users(self, process: subprocess.Popen[bytes], said: bytes) -> None:
-        """Give a sandbox root for the guard and nobody for the program.
 
-        Raises:
-            OlmesError: it is not there, or it may not be done.
-        """
-        try:
-            child = Path("/proc") / str(json.loads(said)["child-pid"])
-            for kind in ("uid_map", "gid_map"):
-                child.joinpath(kind).write_text(f"0 0 1\n{USER} {USER} 1\n", encoding="ascii")
-        except (ValueError, OSError) as error:
-            process.kill()
-            _, err = process.communicate()
-            raise OlmesError(f"a sandbox did not start: {reason(err) if err else error}") from None
+def first_process(said: bytes) -> int:
+    """The number that process 1 of a sandbox has outside; 0 where bubblewrap did not get so far."""
+    try:
+        return int(json.loads(said)["child-pid"])
+    except ValueError:
+        return 0
+
+
+def map_users(first: int) -> None:
+    """Give a sandbox root, for its guard, and nobody, for its program.
+
+    Raises:
+        OSError: it is not there, or that may not be done.
+    """
+    for kind in ("uid_map", "gid_map"):
+        Path(f"/proc/{first}/{kind}").write_text(f"0 0 1\n{USER} {USER} 1\n", encoding="ascii")
 
 
 def seen(interpreter: Interpreter, folder: Path) -> list[str]:

@@ -30,12 +30,20 @@ FLOOD = 16
 
 
 def fork(limits: dict[str, int], source: bytes) -> tuple[int, int, int, int]:
-    """Start the child: its number, where it is given, where it answers, where its output comes."""
+    """Start the child: its number, where it is given, where it answers, where its output comes.
+
+    Nothing of the model's has run when this returns.
+
+    Raises:
+        RuntimeError: the child could not set its limits.
+    """
     (there, give), (take, back), (output, written) = os.pipe(), os.pipe(), os.pipe()
     child = os.fork()
     if child:
         for descriptor in (there, back, written):
             os.close(descriptor)
+        if os.read(take, 1) != b"+":
+            raise RuntimeError(os.read(take, 1 << 10).decode("utf-8", "replace"))
         return child, give, take, output
     nothing = os.open("/dev/null", os.O_RDONLY)
     for place, descriptor in enumerate((nothing, written, written)):
@@ -52,7 +60,12 @@ def fork(limits: dict[str, int], source: bytes) -> tuple[int, int, int, int]:
         setattr(sys, f"__{name}__", stream)
     sys.path.extend(sys.argv[1:])
     sys.argv[:] = ["program"]
-    confine(limits)
+    try:
+        confine(limits)
+        os.write(back, b"+")
+    except BaseException as error:
+        os.write(back, b"-%s" % str(error).encode("utf-8", "replace"))
+        os._exit(1)
     run(there, back, limits["tests"], source)
     os._exit(1)
 
@@ -204,7 +217,7 @@ class Watch:
                 break
         if self.told == self.secret:
             return "passed", ""
-        kind, _, why = self.told[1:].decode("utf-8", "replace").partition("\n")
+        kind, _, why = self.told[1:].partition(b"\0")[0].decode("utf-8", "replace").partition("\n")
         if self.told[:1] == b"!" and kind in ("failed", "memory", "refused"):
             return kind, why
         if self.told:
@@ -227,6 +240,9 @@ def shield() -> None:
     """Keep the guard's memory from a child of the same user: neither read, written nor traced."""
     import ctypes
 
+    # What the system ends first when memory runs out; afterwards it may not be said.
+    with open("/proc/self/oom_score_adj", "w") as stream:  # noqa: PTH123
+        stream.write("900")
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
 
 

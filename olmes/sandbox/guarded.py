@@ -110,6 +110,7 @@ def run(give: int, take: int, tests: int, source: bytes) -> None:
             kind, why = "failed", type(error).__name__
         said = ("%s\n%s" % (kind, why[:500])).encode("utf-8", "backslashreplace")  # noqa: UP031
         try:
+            out.flush()
             sys.stderr = err
             trace = error.__traceback__
             while (
@@ -126,7 +127,7 @@ def run(give: int, take: int, tests: int, source: bytes) -> None:
         except BaseException as error:
             said = said or b"failed\n%s" % type(error).__name__.encode("utf-8", "backslashreplace")
     if said:
-        write(take, b"!" + said[:1000])
+        write(take, b"!" + said[:1000] + b"\0")  # its forked copies may say something too
     leave(0)
 
 
@@ -134,8 +135,9 @@ def confine(limits: dict[str, int]) -> None:
     """Set the child's limits and give up what it may not have."""
     os.setsid()
     # What the system ends first when memory runs out.
-    with open("/proc/self/oom_score_adj", "w") as stream:  # noqa: PTH123
-        stream.write("1000")
+    if limits["second_user"]:
+        with open("/proc/self/oom_score_adj", "w") as stream:  # noqa: PTH123
+            stream.write("1000")
     pages = int(open("/proc/self/statm").read().split()[0])  # noqa: PTH123, SIM115
     space = pages * resource.getpagesize() + limits["memory"]
     processor = -(-limits["cpu_ms"] // 1000)

@@ -36,8 +36,8 @@ from olmes import (
     read_text,
 )
 from olmes.scoring.length_control import (
-    FILE_NAME,
     FETCH,
+    FILE_NAME,
     find_constants,
     is_published,
     length_controlled,

@@ -35,7 +35,14 @@ from olmes import (
     prompts,
     read_text,
 )
-from olmes.scoring import length_control
+from olmes.scoring.length_control import (
+    FETCH,
+    FILE_NAME,
+    find_constants,
+    is_published,
+    length_controlled,
+    read_constants,
+)
 
 PACKAGE = "alpaca_eval"
 TEMPLATE = "evaluators_configs/alpaca_eval_clf_gpt4_turbo/alpaca_eval_clf.txt"
@@ -177,14 +184,14 @@ class AlpacaEval(Task):
         """Whether the constants of the length-controlled win rate are here, and the published ones."""
         if not self.official_data:
             return ()
-        path = length_control.find_baselines(self.data_folder)
+        path = find_constants(self.data_folder)
         if path is None:
             return (
-                f"no {length_control.NAME} is here, without which there is no lc_win_rate; fetch it "
-                f"with `{length_control.FETCH}`, or put it at alpaca_eval/{length_control.NAME} in the "
+                f"no {FILE_NAME} is here, without which there is no lc_win_rate; fetch it "
+                f"with `{FETCH}`, or put it at alpaca_eval/{FILE_NAME} in the "
                 "folder of --data.",
             )
-        if not length_control.is_published(path):
+        if not is_published(path):
             return (f"{path} is not the published one, so that lc_win_rate is not comparable.",)
         return ()
 
@@ -195,16 +202,16 @@ class AlpacaEval(Task):
         theirs), or there are too few for a fit.
         """
         nothing: list[Mapping[str, float]] = [{} for _ in responses]
-        path = length_control.find_baselines(self.data_folder) if self.official_data else None
+        path = find_constants(self.data_folder) if self.official_data else None
         if all(one.doc["generator"] == DEMO for one in responses):
             path = Path(__file__).parent / "demo/alpaca_eval-constants.jsonl"
         if path is None:
             return nothing
-        found = length_control.length_controlled(
+        found = length_controlled(
             [float(one.values["win_rate"]) for one in responses],
             [len(one.doc["output"]) - one.characters for one in responses],
             [one.doc_id for one in responses],
-            length_control.read_baselines(path),
+            read_constants(path),
         )
         return nothing if found is None else [{"lc_win_rate": value} for value in found]
 

@@ -2,8 +2,8 @@
 
 The model is AlpacaEval's `length_controlled_v1` (Dubois et al. 2024, arXiv 2404.04475; alpaca_eval
 0.6.6, metrics/glm_winrate.py): a logistic regression of the preference on the tanh of the standardized
-length difference, on the instruction's difficulty and on a constant, which the judgements of two
-baselines that were asked for longer and shorter outputs hold in place (weight 0.2 together). The prediction
+length difference, on the instruction's difficulty and on a constant. The judgements of two baselines
+that were asked for longer and shorter outputs hold it in place (weight 0.2 together). The prediction
 leaves the length out. Difficulties and those judgements are constants that the authors publish, and no
 part of olmes.
 """
@@ -30,16 +30,16 @@ STRENGTHS = (-4.0, 4.0, 10)
 """Of the L1 penalty: exponents of 10 of the largest and the smallest, and how many are tried."""
 SEED = 123
 REPOSITORY = "tatsu-lab/alpaca_eval"
-NAME = "df_gamed.csv"
+FILE_NAME = "df_gamed.csv"
 REVISION = "2edc6fad8be6b14ea7230aabfd08188da6b8b814"
 PUBLISHED = "97aeec3f1c7de6dee6fd31fe66f1702623f4614c3efe1c6fc5f4927cd5fd674d"
 """SHA-256 of the constants' file."""
-FETCH = f"hf download {REPOSITORY} {NAME} --repo-type dataset --revision {REVISION}"
+FETCH = f"hf download {REPOSITORY} {FILE_NAME} --repo-type dataset --revision {REVISION}"
 COLUMNS = ("index", "preference", "std_delta_len", "instruction_difficulty")
 
 
 @dataclass(frozen=True, slots=True)
-class Baselines:
+class Constants:
     """The published constants: judgements of the two baselines, and each instruction's difficulty."""
 
     lengths: tuple[float, ...]
@@ -52,20 +52,22 @@ class Baselines:
     """By the instruction's row in the official file."""
 
 
-def find_baselines(folder: Path | None) -> Path | None:
+def find_constants(folder: Path | None) -> Path | None:
     """Where the constants lie: in the user's folder of data, in the hub's mirror, in the hub's cache.
 
     Args:
         folder: of data, as `--data` names it; the file is `alpaca_eval/df_gamed.csv` in it.
     """
-    if folder is not None and (found := files.find(folder, f"alpaca_eval/{NAME}")):
+    if folder is not None and (found := files.find(folder, f"alpaca_eval/{FILE_NAME}")):
         return found
     if mirror := hub.mirror():
-        return files.find(mirror / REPOSITORY, NAME)
+        return files.find(mirror / REPOSITORY, FILE_NAME)
     from huggingface_hub import try_to_load_from_cache
 
     for revision in (REVISION, "main"):
-        cached = try_to_load_from_cache(REPOSITORY, NAME, revision=revision, repo_type="dataset")
+        cached = try_to_load_from_cache(
+            REPOSITORY, FILE_NAME, revision=revision, repo_type="dataset"
+        )
         if isinstance(cached, str):
             return Path(cached)
     return None
@@ -80,7 +82,7 @@ def is_published(path: Path) -> bool:
     return sha256(files.uncompressed(path)) == PUBLISHED
 
 
-def read_baselines(path: Path) -> Baselines:
+def read_constants(path: Path) -> Constants:
     """The constants in `df_gamed.csv` or in JSON lines with its columns, plain or gzipped.
 
     Raises:
@@ -90,7 +92,7 @@ def read_baselines(path: Path) -> Baselines:
         found = [[number(row[name]) for name in COLUMNS] for row in files.rows(path)]
     except (ValueError, KeyError, TypeError) as error:
         raise OlmesError(
-            f"{path} is not AlpacaEval's {NAME} ({type(error).__name__}: {error}); fetch it again."
+            f"{path} is not AlpacaEval's {FILE_NAME} ({type(error).__name__}: {error}); fetch it again."
         ) from None
     difficulty: dict[int, float] = {}
     seen: set[float] = set()
@@ -99,7 +101,7 @@ def read_baselines(path: Path) -> Baselines:
         if index not in seen:
             seen.add(index)
             difficulty[place] = difficult
-    return Baselines(
+    return Constants(
         lengths=tuple(row[2] for row in found),
         difficulties=tuple(row[3] for row in found),
         preferences=tuple(row[1] for row in found),
@@ -126,7 +128,7 @@ def length_controlled(
     preferences: Sequence[float],
     differences: Sequence[float],
     instructions: Sequence[int],
-    baselines: Baselines,
+    constants: Constants,
 ) -> list[float] | None:
     """What each preference would be at equal lengths; their mean is the length-controlled win rate.
 
@@ -134,24 +136,24 @@ def length_controlled(
         preferences: of the judge for the model's response, from 0 to 1.
         differences: characters of the baseline's response less those of the model's.
         instructions: rows of the official file.
-        baselines: the published constants.
+        constants: the published ones.
 
     Returns:
         From 0 to 1, in order; None where there is no fit: fewer than two responses, no two length
         differences that differ, or an instruction whose difficulty is not known.
     """
     lengths = standardized(differences)
-    if lengths is None or any(one not in baselines.difficulty for one in instructions):
+    if lengths is None or any(one not in constants.difficulty for one in instructions):
         return None
     import numpy as np
 
-    difficulties = [baselines.difficulty[one] for one in instructions]
-    known = [at for at, one in enumerate(baselines.preferences) if not math.isnan(one)]
+    difficulties = [constants.difficulty[one] for one in instructions]
+    known = [at for at, one in enumerate(constants.preferences) if not math.isnan(one)]
     features = np.array(
-        [[math.tanh(baselines.lengths[at]), baselines.difficulties[at], 0.0] for at in known]
+        [[math.tanh(constants.lengths[at]), constants.difficulties[at], 0.0] for at in known]
         + [[math.tanh(one), hard, 1.0] for one, hard in zip(lengths, difficulties, strict=True)]
     )
-    targets = np.array([*(baselines.preferences[at] for at in known), *preferences])
+    targets = np.array([*(constants.preferences[at] for at in known), *preferences])
     weights = np.array([BASELINE_WEIGHT] * len(known) + [1.0] * len(preferences))
     _, of_difficulty, constant = fitted(features, targets, weights)
     return [1.0 / (1.0 + math.exp(-(of_difficulty * hard + constant))) for hard in difficulties]

@@ -362,7 +362,7 @@ def table_of(shared_data: Path, name: str) -> dict[str, dict[str, str]]:
 
 def test_the_published_constants_give_the_published_number(shared_data: Path) -> None:
     """Where somebody has fetched them: alpaca-7b within 0.1 of the leaderboard's 5.8755."""
-    path = length_control.find_baselines(shared_data)
+    path = length_control.find_constants(shared_data)
     if path is None or not length_control.is_published(path):
         pytest.skip("df_gamed.csv is on the hub alone and has not been fetched")
     found = scored(shared_data, shared_data).metrics["lc_win_rate"]
@@ -371,7 +371,7 @@ def test_the_published_constants_give_the_published_number(shared_data: Path) ->
 
 # Length control by itself.
 
-FLAT = length_control.Baselines(
+FLAT = length_control.Constants(
     lengths=(0.5, -0.5, 1.0, -1.0) * 5,
     difficulties=(0.0, 0.0, 1.0, 1.0) * 5,
     preferences=(0.3, 0.7, 0.5, 0.9) * 5,
@@ -407,15 +407,15 @@ def test_another_file_is_no_constants(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     if text:
         with pytest.raises(OlmesError, match=r"is not AlpacaEval's df_gamed\.csv"):
-            length_control.read_baselines(path)
+            length_control.read_constants(path)
     else:
-        assert length_control.read_baselines(path).difficulty == {}
+        assert length_control.read_constants(path).difficulty == {}
 
 
 def test_without_constants_the_number_is_missing_and_that_is_said(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(length_control, "find_baselines", lambda folder: None)
+    monkeypatch.setattr(alpaca_eval, "find_constants", lambda folder: None)
     task = load_task("alpaca_eval")
     resolve(task, shared_data, say=lambda line: None)
     [note] = task.data_notes()
@@ -426,11 +426,11 @@ def test_without_constants_the_number_is_missing_and_that_is_said(
 
 def test_the_hubs_mirror_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLMES_HUB_MIRROR", str(tmp_path))
-    assert length_control.find_baselines(None) is None
+    assert length_control.find_constants(None) is None
     place = tmp_path / "tatsu-lab/alpaca_eval"
     place.mkdir(parents=True)
     (place / "df_gamed.csv").write_text("x")
-    assert length_control.find_baselines(None) == place / "df_gamed.csv"
+    assert length_control.find_constants(None) == place / "df_gamed.csv"
     assert not length_control.is_published(place / "df_gamed.csv")
 
 

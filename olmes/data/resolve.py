@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import UNSET
+
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, fetch, files, hub
@@ -55,7 +57,7 @@ class Dataset:
             official=self.official,
             n=len(self.instances),
             notes=list(self.notes),
-            missing=list(self.missing),
+            missing=list(self.missing) or UNSET,
         )
 
 

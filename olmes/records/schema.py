@@ -116,8 +116,9 @@ class TaskData(Struct, frozen=True, kw_only=True):
     n: Annotated[Count, Meta(description="items of the whole set")]
     notes: Annotated[list[str], Meta(description="what a reader of the numbers must know")] = []
     missing: Annotated[
-        list[str], Meta(description="sub-tasks of the benchmark whose data were not available")
-    ] = []
+        list[str] | UnsetType,
+        Meta(description="sub-tasks of the benchmark whose data were not available"),
+    ] = UNSET
 
 
 class DiagnosisCounts(Struct, frozen=True, kw_only=True):

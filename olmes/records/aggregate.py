@@ -164,6 +164,8 @@ def subtask_members(subtasks: Collection[str], aggregate: str) -> dict[str, list
 
 def mean_of(sums: Sums, subtasks: Sequence[str]) -> Estimate | None:
     """A metric's unweighted mean over some sub-tasks; of one, its own."""
+    if len(subtasks) == 1:
+        return sums.estimated(subtasks[0])
     found = {name: sums.estimated(name) for name in subtasks}
     groups = {name: group for name, group in found.items() if group is not None}
     pooled = sums.estimated()

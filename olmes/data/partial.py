@@ -73,6 +73,12 @@ def _found(source: Source, file: DataFile, folder: Path | None, *, local: bool) 
         raise NotFetched(f"{file.path} is not here; give a folder that holds it with --data DIR.")
     own = dataclasses.replace(source, hub=splits)
     hub.require(own)
-    rows = [row for _, turned in hub.load(own) for row in turned]
     repository = splits[0].repository
+    try:
+        rows = [row for _, turned in hub.load(own) for row in turned]
+    except NotFetched as reason:
+        raise NotFetched(
+            f"{reason} Where it is gated, accept its terms at {hub.ENDPOINT}/datasets/{repository} and "
+            f"log in with `hf auth login`, or put its rows into the folder as {file.path}."
+        ) from None
     return FoundFile(file.subtask, "hub", repository, rows, f"{repository} on the hub")

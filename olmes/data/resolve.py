@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import UNSET
+
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, exemplars, fetch, files, hub
@@ -58,7 +60,7 @@ class Dataset:
             official=self.official,
             n=len(self.instances),
             notes=list(self.notes),
-            missing=list(self.missing),
+            missing=list(self.missing) or UNSET,
         )
 
 

@@ -116,8 +116,9 @@ class TaskData(Struct, frozen=True, kw_only=True):
     n: Annotated[Count, Meta(description="items of the whole set")]
     notes: Annotated[list[str], Meta(description="what a reader of the numbers must know")] = []
     missing: Annotated[
-        list[str], Meta(description="sub-tasks of the benchmark whose data were not available")
-    ] = []
+        list[str] | UnsetType,
+        Meta(description="sub-tasks of the benchmark whose data were not available"),
+    ] = UNSET
 
 
 class DiagnosisCounts(Struct, frozen=True, kw_only=True):
@@ -224,7 +225,10 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         Hex | None, Meta(description="over sub-task and content of each item that was asked")
     ] = None
     metrics: Annotated[dict[str, MetricScore], Meta(description="by name")]
-    subtasks: Annotated[dict[str, SubtaskResult], Meta(description="by name")] = {}
+    subtasks: Annotated[
+        dict[str, SubtaskResult],
+        Meta(description="by name; of a nested average the groups too, each its sub-tasks' mean"),
+    ] = {}
     counts: Annotated[
         dict[str, Count], Meta(description="responses by what happened: " + ", ".join(FLAGS))
     ]

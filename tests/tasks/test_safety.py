@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from olmes import Generation, Judgement, OlmesError, Request, Response, Task, evaluate, stats
 from olmes.comparison.compare import compare_runs
@@ -19,6 +20,7 @@ from olmes.comparison.items import SharedItems, suite_items
 from olmes.data.resolve import Dataset, resolve
 from olmes.records.record import Record
 from olmes.server.intake.recount import Recount
+from olmes.server.refusals import RefusedError
 from olmes.tasks.safety import TASK, answers
 from olmes.tools.jsonl import dumps, read
 
@@ -321,6 +323,18 @@ def test_the_halves_of_wildjailbreak_are_one_of_six_wherever_the_mean_is_taken(
         for row in read(found.folder / task.samples):
             counted.add(row)
         counted.hold()
+        halves = [task.subtasks[name] for name in HALVES]
+        both = task.subtasks["wildjailbreak"]
+        means = [half.metrics["score"].value or 0.0 for half in halves]
+        assert both.metrics["score"].value == pytest.approx(sum(means) / 2)
+        assert both.n == both.metrics["score"].n == sum(half.n for half in halves)
+        six = [
+            task.subtasks[name].metrics["score"].value or 0.0 for name in (*ALONE, "wildjailbreak")
+        ]
+        assert task.score.value == pytest.approx(sum(six) / 6)
+        both.metrics["score"] = replace(both.metrics["score"], value=0.99)
+        with pytest.raises(RefusedError, match="wildjailbreak"):
+            counted.hold()
     # Comparisons, boards and suites take the mean of the items themselves.
     [compared] = compare_runs(*records).tasks
     assert compared.difference is not None

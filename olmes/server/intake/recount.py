@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from olmes.records.aggregate import joinable, overall, suite_mean
+from olmes.records.aggregate import joinable, mean_of, overall, subtask_members, suite_mean
 from olmes.records.items import parts_of
 from olmes.records.repeats import RepeatCounter
 from olmes.records.schema import BROKEN, ResponseRow, RunRecord, Score, TaskResult
@@ -102,9 +102,11 @@ class Recount:
         for metric, sums in self.sums.items():
             estimate = overall(sums, self.sizes, task.aggregate)
             self.hold_score(f"{path}.metrics.{metric}", metric, task.metrics[metric], estimate)
+        members = subtask_members(self.sizes, task.aggregate)
         for subtask, said in task.subtasks.items():
             for metric, score in said.metrics.items():
-                found = self.sums[metric].estimated(subtask) if metric in self.sums else None
+                of = members.get(subtask, [])
+                found = mean_of(self.sums[metric], of) if metric in self.sums else None
                 self.hold_score(f"{path}.subtasks.{subtask}.metrics.{metric}", metric, score, found)
         self.hold_repeats(f"{path}.repeats")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from olmes import DataFile, HubSplit, Source
+from olmes.data.catalog import listing
 from olmes.data.resolve import at_hand, resolve
 from olmes.errors import OlmesError
 
@@ -95,3 +96,16 @@ def test_rows_that_are_not_asked_keep_their_number(
     source = replace(source_of(official), asked=lambda doc: doc["capital"] == "Santiago")
     dataset = resolve(make_task(source), tmp_path, say=said.append)
     assert [one.id for one in dataset.instances] == ["capitals/old/1", "capitals/new/1"]
+
+
+def test_the_listing_says_of_each_sub_task_where_it_would_come_from(
+    official: Any, tmp_path: Path, make_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(source_of(official))
+    monkeypatch.setenv("OLMES_OFFLINE", "1")
+    assert [one.state for one in listing([task])] == ["nowhere", "nowhere"]
+    put(tmp_path, "old.jsonl.gz", official.content)
+    assert [one.state for one in listing([task], tmp_path)] == ["folder", "nowhere"]
+    monkeypatch.delenv("OLMES_OFFLINE")
+    assert [one.state for one in listing([task], tmp_path)] == ["folder", "hub"]
+    assert [one.state for one in listing([task])] == ["to fetch", "hub"]

@@ -72,7 +72,7 @@ def measured(model: ModelScores, task: str, column: Column) -> Measured | str:
         estimate=estimate,
         unit=result.metrics[metric].unit,
         demo=result.demo,
-        differs=tuple(differences(result, column)),
+        differs=tuple(differences(result, column, metric)),
         notes=tuple(notes_on(record, result)),
     )
 
@@ -98,7 +98,7 @@ def subtask_number(result: TaskResult, metric: str, column: Column) -> tuple[str
     return parts[0].partition(":")[0], stats.suite_mean(known) if whole else None
 
 
-def differences(result: TaskResult, column: Column) -> Iterator[str]:
+def differences(result: TaskResult, column: Column, metric: str) -> Iterator[str]:
     """What of a task's setting is not the reported one.
 
     It goes by the record: what `--set` changed, the fields of the formulation that the paper fixes,
@@ -107,6 +107,8 @@ def differences(result: TaskResult, column: Column) -> Iterator[str]:
     if result.demo:
         yield "demo data, not the benchmark's items"
         return
+    if result.metrics[metric].unit != "share":
+        yield f"{metric} has values outside 0 to 1, so that it is no percentage"
     if not result.data.official:
         notes = " ".join(result.data.notes)
         yield notes or "the items are not known to be those of the official set"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from olmes.records.shown import MISSING, difference_interval, interval, shown, shown_difference
@@ -135,12 +135,19 @@ def sentences(section: Section) -> Iterator[str]:
         yield f"not published for this model: {', '.join(section.unpublished)}"
     if (mean := section.mean) is not None:
         yield from mean_sentences(mean, section)
-    for row in (*section.rows, *section.beside):
-        if row.differs:
-            yield f"{row.column}: {'; '.join(row.differs)}"
-    for row in (*section.rows, *section.beside):
-        if row.notes:
-            yield f"{row.column}: {'; '.join(row.notes)}"
+    rows = [*section.rows, *section.beside]
+    yield from grouped((row.column, row.differs) for row in rows)
+    yield from grouped((row.column, row.notes) for row in rows)
+
+
+def grouped(said: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """What is said of columns, once for those of which the same is said."""
+    columns: dict[str, list[str]] = {}
+    for column, clauses in said:
+        if clauses:
+            columns.setdefault("; ".join(clauses), []).append(column)
+    for clauses_of, names in columns.items():
+        yield f"{', '.join(names)}: {clauses_of}"
 
 
 def missing_sentences(section: Section) -> Iterator[str]:

@@ -209,7 +209,7 @@ def test_the_whole_of_tulu_3_replayed_ends_in_one_table(
     done = CliRunner(env={"COLUMNS": "200"}).invoke(
         olmes,
         ["reproduce", "tulu3", "--model", f"replay:{recording}", "--out", str(tmp_path / "runs"),
-         "--unseen", "--reason", "a test", "--html", str(page), "--json"],
+         "--unseen", "--reason", "a test", "--limit", "2", "--html", str(page), "--json"],
     )  # fmt: skip
     found = json.loads(done.stdout)
     shown_rows = [row for section in found["sections"] for row in section["rows"]]
@@ -218,8 +218,11 @@ def test_the_whole_of_tulu_3_replayed_ends_in_one_table(
         assert row["demo"]
         assert row["difference"] is None
         assert not row["marked"]
-        if row["column"] != "bbh":  # three of whose targets its extraction cannot find
-            assert row["ours"]["value"] > 0.9, row["column"]
+    # Some of their answers no response can give, by the protocol's rules.
+    values = {row["column"]: row["ours"]["value"] for row in shown_rows}
+    assert {name for name, value in values.items() if value < 0.99} <= {
+        "bbh", "drop", "ifeval_ood",
+    }  # fmt: skip
     missing = {one["column"] for section in found["sections"] for one in section["missing"]}
     assert missing == {task.name for task in tasks if task.judged}
     assert "Demo data: not comparable" in page.read_text("utf-8")

@@ -116,6 +116,8 @@ def test_demo_data_are_held_against_nothing_and_are_not_averaged_with_others(
     assert (demo.difference, demo.marked, demo.demo) == (None, False, True)
     assert section.mean is not None
     assert section.mean.columns == ["gsm8k"]
+    said = "; ".join(sentences(section))
+    assert "ifeval: demo data, not the benchmark's items" in said
     alone = dev(record(tmp_path / "b", {"ifeval": tasks["ifeval"]})).mean
     assert alone is not None
     assert (alone.columns, alone.difference, alone.marked) == (["ifeval"], None, False)
@@ -300,6 +302,20 @@ def test_held_out_scores_are_shown_when_they_are_asked_for(tmp_path: Path) -> No
     assert [one.title for one in both] == ["Development suite", "Unseen suite"]
     assert "mmlu_pro" in both[1].unpublished
     assert row(both[1], "gpqa").marked
+
+
+def test_what_is_no_share_is_held_against_nothing(tmp_path: Path) -> None:
+    metrics = {"exact_match": score_json(43.0, 2.0) | {"unit": "number"}}
+    section = dev(record(tmp_path / "a", {"gsm8k": task_json(metrics=metrics)}))
+    found = row(section, "gsm8k")
+    assert (found.difference, found.marked, found.reported) == (None, False, False)
+    assert section.mean is None
+
+
+def test_what_is_said_of_several_columns_is_said_once(tmp_path: Path) -> None:
+    tasks = {name: task_json(0.5, data=data_json(origin="demo")) for name in ("gsm8k", "popqa")}
+    said = list(sentences(dev(record(tmp_path / "a", tasks))))
+    assert "popqa, gsm8k: demo data, not the benchmark's items" in said
 
 
 def test_a_misprinted_mean_is_said_to_be_one(tmp_path: Path) -> None:

@@ -40,8 +40,10 @@ class HeldOutView:
     """The look in one line: which one it is, and the development score at that time."""
     facts: Pairs
     files: tuple[SealedFileView, ...]
+    closed: bool
+    """Whether any samples are packed still."""
     command: str
-    """What opens the samples; '' when none are under seal any more."""
+    """What opens the samples; '' where none are left that may be opened."""
 
 
 def link_of(record: Record, task: str) -> Link:
@@ -64,12 +66,16 @@ def held_out_view(record: Record) -> HeldOutView | None:
         )
         for task, sealed in look.sealed.items()
     )
-    closed = not all(file.opened for file in files)
+    to_open = any(
+        not file.opened and task not in record.run.gated
+        for task, file in zip(look.sealed, files, strict=True)
+    )
     return HeldOutView(
         line=look_line(look),
         facts=tuple(_facts(look)),
         files=files,
-        command=f'olmes unseal RUNS/{record.id} --reason "..."' if closed else "",
+        closed=not all(file.opened for file in files),
+        command=f'olmes unseal RUNS/{record.id} --reason "..."' if to_open else "",
     )
 
 

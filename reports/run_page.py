@@ -81,6 +81,8 @@ class TaskView:
     formulation_hash: str
     sealed: bool
     """Whether its samples are under seal."""
+    gated: bool
+    """Whether they are of items that may not be published in plain text."""
     format_cost: FormatCost | None
     """None in older records."""
     lengths: Lengths | None
@@ -249,6 +251,7 @@ def _task_view(
             if counts.get(flag)
         ),
         sealed=record.sealed(name),
+        gated=name in record.run.gated,
         format_cost=format_cost(record.run.title(name), task.diagnosis, link, task=name)
         if task.diagnosis
         else None,

@@ -17,15 +17,18 @@ from olmes.tools.hashing import content_hash
 T = TypeVar("T")
 
 
-def package_file(package: str, path: str) -> Path:
+def package_file(package: str, path: str, *, extra: str = "") -> Path:
     """A file inside an installed top-level package, which is not imported.
+
+    `extra` is the one of olmes that brings the package, where it is not always there.
 
     Raises:
         OlmesError: the package or the file is missing.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise OlmesError(f"the package {package} is missing; pip install 'olmes' again.")
+        wanted = f"pip install 'olmes[{extra}]'" if extra else "pip install 'olmes' again"
+        raise OlmesError(f"the package {package} is missing; {wanted}.")
     found = Path(spec.origin).parent / path
     if not found.is_file():
         raise OlmesError(

@@ -45,8 +45,10 @@ class Formulation:
     """Exemplars as turns of a chat (True) or all in one user turn (False)."""
     extract: tuple[str, ...] = ()
     """Regular expressions that find the answer, first to last."""
-    aggregate: Literal["micro", "macro"] = "micro"
-    """Mean over items (micro) or unweighted mean over sub-tasks (macro)."""
+    aggregate: Literal["micro", "macro", "nested"] = "micro"
+    """Mean over items (micro) or unweighted mean over sub-tasks (macro). Nested is a macro average to
+    which sub-tasks with one name before a colon (`wildjailbreak:harmful`, `wildjailbreak:benign`) add
+    one number, their own unweighted mean."""
     system: str = ""
     """A system turn before every chat."""
     reasoning: Way = "trimmed"

@@ -39,14 +39,19 @@ def unchanged(row: Doc) -> Doc:
     return row
 
 
+def every_row(row: Doc) -> bool:  # noqa: ARG001 (called as a source's own is)
+    """True: every row of the file is an item."""
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A task's data, wherever it is read from."""
 
     files: tuple[DataFile, ...]
     fields: tuple[str, ...]
-    """The fields the task reads. The content hash covers these alone, so that a copy with an added
-    index column is still the same data."""
+    """The fields the task reads of every row. The content hash covers these (and `optional`) alone, so
+    that a copy with an added index column is still the same data."""
     content_hash: str
     """`hashing.set_hash` over the official rows, each reduced to `fields` (and, when there is one
     file a sub-task, with its sub-task under the key `subtask`): what a copy is checked against."""
@@ -65,6 +70,19 @@ class Source:
     `demo/NAME-exemplars.jsonl`. Their `content_hash` is over the rows in their order."""
 
     licence: str = ""
+    row_field: str = ""
+    """One of `fields` that no file has and that is filled in: the item's row, from 0. For a benchmark
+    whose prompt depends on it, as where the order of options is drawn by it."""
+    gated: bool = False
+    """Whether whoever gives the items out has asked that they are not published in plain text. Samples
+    of real items then stay packed and are shown nowhere; demo items are the project's own."""
+    optional: tuple[str, ...] = ()
+    """Fields it reads where a row has them: of benchmarks whose files differ in their fields."""
+    asked: Callable[[Doc], bool] = every_row
+    """Whether a row, reduced to its fields, is an item; ids go by the rows of the file all the same."""
+    partial: bool = False
+    """Whether sub-tasks whose files are not available (gated, say) are left out and named; else
+    all items come from one source, or none. For benchmarks of one file a sub-task."""
 
     @property
     def every_file(self) -> tuple[DataFile, ...]:

@@ -11,6 +11,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -82,6 +83,10 @@ class Task(ABC):
     registry. An alias is found in the same place, which gives the task under its first name."""
     exemplar_rows: Sequence[Doc] = ()
     """The rows of `source.exemplars`, in their order; set where the task's data are read."""
+    data_folder: Path | None = None
+    """The folder of data that the user named; set where the task's data are read, as is the next."""
+    official_data: bool = False
+    """Whether the items are the official set's."""
     settings: Mapping[str, Any] = MappingProxyType({})
     """What `with_settings` replaced, so that a scoring process can replace it too."""
 
@@ -174,6 +179,14 @@ class Task(ABC):
         the item alone.
         """
         return self.request(doc).continuations
+
+    def data_notes(self) -> Sequence[str]:
+        """What a reader of the numbers must know of further files that metrics need, a sentence each.
+
+        Asked when the data have been read, so that a metric whose file is not here is told of before
+        the model is asked anything.
+        """
+        return ()
 
     def generated(self) -> Sequence[Doc] | None:
         """The items, for a task that makes them from its formulation (its seed); else None."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "Say why two runs differ, and by how much.",
     "gate": "Pass or fail a run against a baseline, for CI.",
     "generalization": "Hold held-out scores against development scores.",
+    "reproduce": "Hold a model's scores against a paper's tables.",
     "unseal": "Open the samples of a run under seal.",
     "ledger": "Print and check the looks at held-out tasks.",
     "train": "Train by SFT, DPO or RLVR; every checkpoint is scored.",
@@ -33,6 +34,7 @@ COMMANDS = {
     "push": "Send runs to a server.",
     "token": "Make, list and revoke the tokens of a server.",
     "backup": "Back up a server's store, and restore it.",
+    "sandbox": "See where programs of models run, and install their libraries.",
     "data": "See where benchmark data comes from, and fetch it.",
 }
 

@@ -32,8 +32,10 @@ TITLES = {
 @click.option("--limit", type=click.IntRange(min=1), help="Check this many items.")
 @options.set_option
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
+@options.sandbox_option
 @options.reason_option
 @options.ledger_option
+@options.texts_option
 @options.json_option
 @options.verbose_option
 def command(
@@ -44,13 +46,15 @@ def command(
     scoring_processes: int | None,
     reason: str,
     out: Path,
+    texts: bool,
     as_json: bool,
 ) -> int:
     """Check TASK (a name or a file) against its data, without a model.
 
     Builds every prompt, scores the task's own right and wrong responses in the real scoring processes,
     and prints the hashes. The exit status is 1 when something is wrong. What it prints quotes items,
-    so that of a held-out task's real ones it is a look and needs --reason.
+    so that of a held-out task's real ones it is a look and needs --reason, and of gated ones the texts
+    are left out without --texts.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
@@ -71,6 +75,8 @@ def command(
     found = check_task(
         loaded, data, limit=limit, say=say, scoring_processes=scoring_processes, dataset=dataset
     )
+    if dataset.gated and not texts:
+        found.leave_out_texts()
     if as_json:
         click.echo(jsonl.dumps(found.to_json()))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -69,9 +70,25 @@ k_option = click.option(
     "--k", "ks", metavar="K,...", callback=parse_k,
     help="Which pass@k, pass^k and maj@k of repeats are shown; 1, 2, 4, ... when not given.",
 )  # fmt: skip
+
+
+def use_sandbox(_context: click.Context, _option: click.Parameter, kind: str | None) -> None:
+    """Say, for this process and those it starts, in what programs run."""
+    if kind:
+        os.environ["OLMES_SANDBOX"] = kind
+
+
+sandbox_option = click.option(
+    "--sandbox", type=click.Choice(["bubblewrap", "docker", "podman"]), expose_value=False,
+    callback=use_sandbox, is_eager=True,
+    help="In what programs that a model wrote are executed; $OLMES_SANDBOX names one for good.",
+)  # fmt: skip
 reason_option = click.option(
     "--reason", default="", help="Why held-out items are looked at; kept in the ledger."
 )
+texts_option = click.option(
+    "--texts", is_flag=True, help="Show texts of gated items too, which must not be published.",
+)  # fmt: skip
 ledger_option = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
     show_default=True, help="Folder of the ledger in which looks at held-out items are written.",

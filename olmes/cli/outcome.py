@@ -44,6 +44,11 @@ def show_outcome(record: Record, page: Path | None, *, as_json: bool) -> None:
     if held := record.run.held_out:
         for line in look_lines(held, record):
             screen.print(line, soft_wrap=True)
+    if record.run.gated:
+        screen.print(
+            f"gated     samples of {', '.join(record.run.gated)} stay packed, in no report or export",
+            soft_wrap=True,
+        )
     for one in reservations(record.run):
         if one.kind in UNSAID:
             screen.print(f"! {one.sentence}", style="yellow", soft_wrap=True)
@@ -72,7 +77,8 @@ def look_lines(held: HeldOut, record: Record) -> list[str]:
     if elsewhere := entry.get("elsewhere"):
         where += f"; {elsewhere} of them in other stores"
     lines = [f"held out  {look_words(held)} ({where})"]
-    if sealed := [name for name in held.sealed if record.sealed(name)]:
+    to_open = [name for name in held.sealed if name not in record.run.gated]
+    if sealed := [name for name in to_open if record.sealed(name)]:
         lines.append(
             f"sealed    samples of {', '.join(sealed)}; to open them is a look: "
             f'olmes unseal {record.folder} --reason "..."'

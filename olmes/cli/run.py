@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 @click.option(
     "--no-cache", is_flag=True, help="Neither take nor keep responses in the shared cache."
 )
+@options.sandbox_option
 @options.push_option
 @click.option(
     "--estimate", is_flag=True, help="Say what the run would cost; ask nothing, write nothing."

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 @click.option("--verdicts", type=click.Path(path_type=Path), help="Write one JSON row a response.")
 @click.option("--scoring-processes", type=click.IntRange(min=1), help="Scoring processes.")
 @options.k_option
+@options.sandbox_option
 @options.reason_option
 @options.ledger_option
+@options.texts_option
 @click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
 @options.json_option
 @options.verbose_option
@@ -48,6 +50,7 @@ def command(
     ks: tuple[int, ...],
     reason: str,
     out: Path,
+    texts: bool,
     family: str,
     as_json: bool,
 ) -> int:
@@ -57,8 +60,9 @@ def command(
     benchmark has one file a sub-task) or an inline `doc` with that file's fields. Of a task that
     weighs continuations it has `logprobs` instead, one summed value a continuation. A row's
     `reasoning` is what was thought before the response; marks of a thought in the response are taken
-    out. A samples file of a run (samples/TASK.jsonl) is read as well. To score a held-out task's real
-    items is a look and needs --reason.
+    out. Of a judged task a row's `judgements` are the judge's answers. A samples file of a run
+    (samples/TASK.jsonl) is read as well. To score a held-out task's real items is a look and needs
+    --reason. Of gated items the verdicts hold ids, values and letters; with --texts the rest.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
@@ -66,22 +70,25 @@ def command(
     from olmes.models.recorded_rows import read_recorded
     from olmes.models.replay import ReplayModel
     from olmes.runs.planning import judged_command, with_settings
-    from olmes.runs.rescoring import needs_data, score_recorded, verdict_row
+    from olmes.runs.rescoring import needs_data, score_recorded, verdict_of_gated, verdict_row
     from olmes.runs.score_sheet import MARKS_LEFT
     from olmes.seal.look import Look
-    from olmes.seal.sight import Sight, take_sight
+    from olmes.seal.sight import Sight, gated_in, take_sight
     from olmes.tools import jsonl
 
     [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
-    if scorer.judged:
-        raise OlmesError(
-            f"{scorer.name} needs a judge; run `{judged_command(scorer, f'replay:{file}')}` instead."
-        )
     reader = Asking(reasoning_tags=reasoning_tags).reader()
     recorded = read_recorded(file)
+    if scorer.judged and any(row.judgements is None for row in recorded):
+        raise OlmesError(
+            f"{scorer.name} needs a judge; run `{judged_command(scorer, f'replay:{file}')}` instead, "
+            "or give `judgements` in every row."
+        )
     dataset = None
     if needs_data(recorded):
         dataset = resolve(scorer, data, say=lambda line: click.echo(line, err=True), prompts=False)
+        for note in scorer.data_notes():
+            click.echo(f"{scorer.name}: {note}", err=True)
     sight = Sight(
         event="score",
         task=scorer,
@@ -93,11 +100,13 @@ def command(
     )
     look = Look(reason=reason, family=family or family_of(file))
     sealed = take_sight(sight, out, look) is not None
+    closed = gated_in(sight) and not texts
     scored = score_recorded(
         scorer, recorded, dataset, scoring_processes=scoring_processes, reader=reader, k=ks
     )
     if verdicts is not None:
-        jsonl.write(verdicts, (verdict_row(row) for row in scored.rows))
+        row_of = verdict_of_gated if closed else verdict_row
+        jsonl.write(verdicts, (row_of(row) for row in scored.rows))
     if as_json:
         click.echo(jsonl.dumps(summary(scored, dataset)))
     else:
@@ -110,7 +119,7 @@ def command(
             click.echo(f"verdicts  {verdicts}")
     for why, count in broken(scored.rows).most_common(3):
         # A scorer's own words quote the item that it broke on.
-        because = "" if sealed else f": {why}"
+        because = "" if sealed or closed else f": {why}"
         click.echo(f"olmes: {count} could not be scored{because}", err=True)
     if left := scored.counts["thought_marks"]:
         click.echo(f"olmes: {left} {MARKS_LEFT}.", err=True)

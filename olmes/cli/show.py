@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @options.set_option
 @options.reason_option
 @options.ledger_option
+@options.texts_option
 @options.asking_options
 @options.json_option
 @options.verbose_option
@@ -43,13 +44,16 @@ def command(
     settings: tuple[str, ...],
     reason: str,
     out: Path,
+    texts: bool,
     asking: Asking,
     as_json: bool,
 ) -> None:
     """Print the exact requests of TASK: messages; with --model also the text and its token count.
 
     With --json one row a document: doc_id, subtask, messages, prompt, prefill, continuations,
-    generation and gold. To see real items of a held-out task is a look and needs --reason.
+    generation and gold. To see real items of a held-out task is a look and needs --reason. Of gated
+    items, which may not be published in plain text, only ids, answers and lengths are printed
+    without --texts.
     """
     from olmes.benchmark.registry import load_task
     from olmes.data.resolve import resolve
@@ -61,11 +65,13 @@ def command(
     [found] = with_settings([load_task(task)], options.parse_settings(settings))
     dataset = resolve(found, data, say=lambda line: click.echo(line, err=True))
     instances = chosen(dataset.instances, docs, count or (None if as_json else 1), subtask)
+    closed = dataset.gated and not texts
     sight = Sight(event="show", task=found, items=len(instances), dataset=dataset, data=data)
     if as_json:
         take_sight(sight, out, Look(reason=reason))
         for instance in instances:
-            click.echo(jsonl.dumps(request_row(found, instance)))
+            row = request_row(found, instance)
+            click.echo(jsonl.dumps(without_texts(row) if closed else row))
         return
     check_sight(sight, out, Look(reason=reason))
     encoder = None
@@ -78,8 +84,10 @@ def command(
             click.echo(f"! {note}", err=True)
     take_sight(sight, out, Look(reason=reason))
     for instance in instances:
-        print_request(found, instance, encoder)
-    if encoder is None:
+        print_request(found, instance, encoder, closed=closed)
+    if closed:
+        click.echo(f"! {found.name} is gated: --texts prints the texts on this screen", err=True)
+    elif encoder is None:
         click.echo("! --model NAME shows the text as that model reads it, and its tokens", err=True)
 
 
@@ -129,6 +137,20 @@ def request_row(task: Task, instance: Instance) -> dict[str, Any]:
     }
 
 
+def without_texts(row: dict[str, Any]) -> dict[str, Any]:
+    """The same of a gated item: no text of it, but what tells two prompts apart."""
+    from olmes.tools.hashing import content_hash
+
+    asked = {name: row[name] for name in ("messages", "prompt", "prefill", "continuations")}
+    gold = row["gold"] if is_letter(row["gold"]) else None
+    return row | dict.fromkeys(asked) | {"gold": gold, "prompt_hash": content_hash(asked)[:16]}
+
+
+def is_letter(gold: Any) -> bool:
+    """Whether an item's answer is the letter of an option, which tells nothing of the item."""
+    return isinstance(gold, str) and len(gold) == 1
+
+
 def print_messages(screen: Console, request: Request) -> None:
     """What a request asks, before any template."""
     for message in request.messages:
@@ -144,16 +166,26 @@ def print_messages(screen: Console, request: Request) -> None:
         screen.print(f"[continuation] {continuation!r}", soft_wrap=True)
 
 
-def print_request(task: Task, instance: Instance, encoder: Model | None) -> None:
-    """One document's request for a person to read."""
+def print_request(task: Task, instance: Instance, encoder: Model | None, *, closed: bool) -> None:
+    """One document's request for a person to read; without its texts where it is `closed`."""
     from olmes.cli.tables import console
 
     screen = console()
     request = task.request(instance.doc).with_system(task.formulation.system)
     standard = "" if task.standard else " (not the standard formulation)"
     screen.rule(f"{instance.id}{standard}", align="left")
-    print_messages(screen, request)
-    if encoder:
+    gold = task.gold(instance.doc)
+    if closed:
+        said = [len(message["content"]) for message in request.messages]
+        said += [len(request.prompt or "")] if request.prompt else []
+        screen.print(f"gated: {sum(said):,} characters in {len(said)} turns", soft_wrap=True)
+        gold = gold if is_letter(gold) else "…"
+    else:
+        print_messages(screen, request)
+    if encoder and closed:
+        tokens = len(encoder.encode(request).token_ids)
+        screen.rule(f"{tokens} prompt tokens", align="left")
+    elif encoder:
         encoded = encoder.encode(request)
         screen.rule(f"text, as {encoder.name} reads it", align="left")
         screen.print(encoded.text, soft_wrap=True)
@@ -166,4 +198,4 @@ def print_request(task: Task, instance: Instance, encoder: Model | None) -> None
         f"top_p {generation.top_p or 'unset'} · stop {list(generation.stop)} · n {generation.n}",
         soft_wrap=True,
     )
-    screen.print(f"gold {task.gold(instance.doc)!r} · formulation {task.formulation_hash}")
+    screen.print(f"gold {gold!r} · formulation {task.formulation_hash}")

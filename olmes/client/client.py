@@ -440,7 +440,7 @@ def files_of(folder: Path) -> dict[str, Path]:
     for task in record.tasks:
         name = f"sealed/{task}.jsonl.gz" if task in sealed else f"samples/{task}.jsonl"
         files[name] = record.folder / name
-    if sealed:
+    if record.run.held_out:
         files["ledger.jsonl"] = record.folder.resolve().parent / "ledger.jsonl"
     for name, path in files.items():
         if path.is_symlink() or not path.is_file():

@@ -66,7 +66,7 @@ def shared_by_task(name: str, records: Sequence[Record], items: SharedItems) -> 
     return SharedValues(
         own.values,
         own.clusters,
-        own.strata(macro=task.macro),
+        own.strata(task),
         own.sizes(),
         task.score.higher_is_better,
         common_unit(record.tasks[name].score.unit for record in records) == "share",

@@ -151,7 +151,7 @@ def covariance_of(side: Sequence[Half], items: SharedItems) -> Array | None:
         scores = paired_scores(
             own.values,
             clusters=own.clusters,
-            strata=own.strata(macro=task.macro),
+            strata=own.strata(task),
             sizes=own.sizes(),
         )
         if math.isnan(scores.df):

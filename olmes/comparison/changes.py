@@ -7,7 +7,7 @@ unseen of the base), each half paired by its items.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from olmes import stats
@@ -125,7 +125,7 @@ def paired_task(name: str, base: Record, model: Record, items: SharedItems) -> P
     task = base.tasks[name]
     unit = common_unit(record.tasks[name].score.unit for record in (base, model))
     columns = [[row[place] for row in own.values] for place in (0, 1)]
-    strata, sizes = own.strata(macro=task.macro), own.sizes()
+    strata, sizes = own.strata(task), own.sizes()
     difference = stats.compare(
         *columns,
         clusters=own.clusters,
@@ -141,7 +141,9 @@ def paired_task(name: str, base: Record, model: Record, items: SharedItems) -> P
     return PairedTask(difference, shares[0], shares[1], note)
 
 
-def share_error(column: list[float], own: TaskItems, strata: list[str] | None) -> ShareError | None:
+def share_error(
+    column: list[float], own: TaskItems, strata: list[Hashable] | None
+) -> ShareError | None:
     """A run's share over some items; None where it has no error."""
     found = stats.stratified_mean(column, clusters=own.clusters, strata=strata, sizes=own.sizes())
     if found.stderr is None:

@@ -13,7 +13,7 @@ from olmes.comparison.eligibility import reservations
 from olmes.comparison.noise import RunNoise, mean_noise, noise_of
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
-from olmes.records.items import ItemResponses, items_of
+from olmes.records.items import ItemResponses, items_of, stratum_of
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut, MetricScore, ResponseRow, TaskResult
 from olmes.records.shown import shown_thoughts
@@ -325,7 +325,7 @@ def paired_difference(
         [required(item, metric) for item in aligned.a],
         [required(item, metric) for item in aligned.b],
         clusters=[aligned.cluster(position) for position in range(len(aligned.keys))],
-        strata=[key[0] for key in aligned.keys] if task.macro else None,
+        strata=[stratum_of(key[0], task.aggregate) for key in aligned.keys] if task.macro else None,
         sizes=weights if any(weight != 1 for weight in weights) else None,
         margin=margin if unit == "share" else None,
         higher_is_better=task.score.higher_is_better,

@@ -134,7 +134,7 @@ def lost_groups(task: TaskResult) -> list[str]:
     """The sub-tasks of a macro average that are not in it."""
     if not task.macro:
         return []
-    return [
+    return [*(task.data.missing or ())] + [
         name
         for name, group in task.subtasks.items()
         if (score := group.metrics.get(task.primary)) is None or score.estimate is None

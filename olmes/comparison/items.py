@@ -6,9 +6,9 @@ from collections.abc import Hashable, Iterable, KeysView, Sequence
 from dataclasses import dataclass, field
 
 from olmes.records.aggregate import common_unit
-from olmes.records.items import Key, cluster_of, key_of, parts_of
+from olmes.records.items import Key, cluster_of, key_of, parts_of, stratum_of
 from olmes.records.record import Record
-from olmes.records.schema import ResponseRow
+from olmes.records.schema import ResponseRow, TaskResult
 from olmes.stats import Part
 
 
@@ -22,9 +22,9 @@ class TaskItems:
     subtasks: list[str]
     parts: list[int]
 
-    def strata(self, *, macro: bool) -> list[str] | None:
-        """What the items are averaged within first: the sub-tasks of a macro average."""
-        return self.subtasks if macro else None
+    def strata(self, task: TaskResult) -> list[Hashable] | None:
+        """What the items are averaged within first: the sub-tasks of a task's macro average."""
+        return [stratum_of(one, task.aggregate) for one in self.subtasks] if task.macro else None
 
     def sizes(self) -> list[float] | None:
         """The weight of each item, where they differ: its parts."""
@@ -153,6 +153,6 @@ def suite_items(records: Sequence[Record], names: Sequence[str], items: SharedIt
         sign = 1 if task.score.higher_is_better == higher else -1
         found.values.extend([sign * value for value in row] for row in own.values)
         found.clusters.extend((name, *cluster) for cluster in own.clusters)
-        found.strata.extend(Part(name, part if task.macro else "") for part in own.subtasks)
+        found.strata.extend(Part(name, stratum_of(one, task.aggregate)) for one in own.subtasks)
         found.sizes.extend(float(count) for count in own.parts)
     return found

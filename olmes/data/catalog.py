@@ -19,9 +19,9 @@ from olmes.tools.durable_files import as_umask_says
 
 Say = Callable[[str], None]
 State = Literal["folder", "missing", "cache", "to fetch", "hub", "demo", "generated", "nowhere"]
-"""Where a file would come from: the named folder (or it is missing there, which stops a run), the
-user's cache, the official place once the network is asked, the hub, the demo data, made by rule, or
-nowhere."""
+"""Where a file would come from: the named folder (or it is missing there, which stops a run, save of a
+benchmark that runs without some sub-tasks), the user's cache, the official place once the network is
+asked, the hub, the demo data, made by rule, or nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,10 @@ def _statuses(task: Task, folder: Path | None) -> list[DataStatus]:
     if made is not None:
         nothing = DataFile(path="", github="", sha256="", rows=len(made))
         places, states = (nothing,), [("generated", "made by rule")]
+    elif source.partial and (folder is None or in_folder(source, folder)):
+        states = [_in_part(task, file, folder) for file in places]
+        if {state for state, _ in states} == {"nowhere"}:
+            states = _elsewhere(task, places)
     elif (
         folder is not None
         and source.files
@@ -97,6 +101,19 @@ def _statuses(task: Task, folder: Path | None) -> list[DataStatus]:
         )
         for file, (state, location) in zip(places, states, strict=True)
     ]
+
+
+def _in_part(task: Task, file: DataFile, folder: Path | None) -> tuple[State, str]:
+    """A sub-task's file of its own, wherever the others come from."""
+    if folder is not None and (file.github or files.find(folder, file.path)):
+        return _in_folder(folder, file)
+    own = tuple(split for split in task.source.hub if split.subtask == file.subtask)
+    try:
+        return _official(file)
+    except NotFetched:
+        if own and (hub.mirror() is not None or not network.offline()):
+            return "hub", own[0].repository
+        return "nowhere", ""
 
 
 def _in_folder(folder: Path, file: DataFile) -> tuple[State, str]:

@@ -33,6 +33,17 @@ def mirror() -> Path | None:
     return folder
 
 
+def gated_words(source: Source) -> str:
+    """What has to be done before the hub gives out a gated set, in a sentence."""
+    split = source.hub[0]
+    place = source.files[0].path if source.files else split.repository
+    return (
+        f"{split.repository} is gated: accept its terms at {ENDPOINT}/datasets/{split.repository} and "
+        f"give the token of that account in HF_TOKEN (or log in with `hf auth login`), or put the "
+        f"file into a folder as {place} and name the folder with --data DIR."
+    )
+
+
 def require(source: Source) -> None:
     """Return when the task has a copy on the hub and the hub, its mirror or its cache can be read.
 
@@ -42,9 +53,14 @@ def require(source: Source) -> None:
     """
     if not source.hub:
         raise NotFetched("the task names no copy on the Hugging Face hub; use --data DIR.")
+    if source.gated and mirror() is None and not (_hub_offline() or _has_token()):
+        raise NotFetched(gated_words(source))
     # What the hub's library keeps in its own cache can be read while it has to stay offline.
     if mirror() is None and (network.offline() or not _hub_offline()):
-        network.require(os.environ.get("HF_ENDPOINT") or ENDPOINT)
+        try:
+            network.require(os.environ.get("HF_ENDPOINT") or ENDPOINT)
+        except NotFetched as reason:
+            raise _with_remedy(source, reason) from None
 
 
 def load(source: Source) -> list[tuple[str, list[Doc]]]:
@@ -57,7 +73,25 @@ def load(source: Source) -> list[tuple[str, list[Doc]]]:
         OlmesError: the folder in `$OLMES_HUB_MIRROR` does not exist.
     """
     folder = mirror()
-    return [(split.subtask, _turned(source, split, _rows(split, folder))) for split in source.hub]
+    try:
+        return [
+            (split.subtask, _turned(source, split, _rows(split, folder))) for split in source.hub
+        ]
+    except NotFetched as reason:
+        # The library's words may be no more than "not found"; an item is never among ours.
+        raise _with_remedy(source, reason) from None
+
+
+def _with_remedy(source: Source, reason: NotFetched) -> NotFetched:
+    """Why a set was not read, and of a gated one what has to be done besides."""
+    return NotFetched(f"{reason} {gated_words(source)}") if source.gated else reason
+
+
+def _has_token() -> bool:
+    """Whether the user has a token of the hub, in the environment or from a login."""
+    from huggingface_hub import get_token
+
+    return bool(get_token())
 
 
 def _hub_offline() -> bool:
@@ -101,9 +135,15 @@ def _turned(source: Source, split: HubSplit, rows: Iterable[Any]) -> list[Doc]:
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise NotFetched(
                 f"row {number} of {split.repository} on the hub is not what the task knows "
-                f"({type(error).__name__}: {_first_line(error)}); use --data DIR."
+                f"({_why(source, error)}); use --data DIR."
             ) from None
     return turned
+
+
+def _why(source: Source, error: BaseException) -> str:
+    """What is wrong with a row; of a gated set without words that may be the row's."""
+    kind = type(error).__name__
+    return kind if source.gated else f"{kind}: {_first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:

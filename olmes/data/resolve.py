@@ -7,20 +7,26 @@ be. Every fallback is reported.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import UNSET
 
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, exemplars, fetch, files, hub
 from olmes.data.network import NotFetched
+from olmes.data.partial import found_files
 from olmes.errors import OlmesError
 from olmes.records.schema import Origin, TaskData
 from olmes.tools.hashing import set_hash, sha256
 from olmes.types import Doc, Instance
 
 Say = Callable[[str], None]
+IN_PARTS: tuple[Origin, ...] = ("folder", "hub", "official")
+"""Of sub-tasks from several kinds of source the whole is called by the first of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +46,13 @@ class Dataset:
     """Whether the content is the official set's, wherever it was read."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know about the data."""
+    gated: bool = False
+    """Whether these items may not be published in plain text (`Source.gated`); never of demo items."""
+    missing: tuple[str, ...] = ()
+    """Sub-tasks of the benchmark whose data were not available."""
 
     def recorded(self) -> TaskData:
-        """What a record keeps: every field but the instances, and their number `n`."""
+        """What a record keeps of where they are from and what they are, and their number `n`."""
         return TaskData(
             origin=self.origin,
             location=self.location,
@@ -50,6 +60,7 @@ class Dataset:
             official=self.official,
             n=len(self.instances),
             notes=list(self.notes),
+            missing=list(self.missing) or UNSET,
         )
 
 
@@ -70,6 +81,8 @@ class Found:
     origin: Origin
     location: str
     parts: list[DataPart]
+    missing: tuple[str, ...] = ()
+    """Sub-tasks that it lacks."""
 
 
 def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool = True) -> Dataset:
@@ -93,7 +106,9 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
         return _dataset(
             task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
         )
-    folder = data_folder(data_dir)
+    folder = task.data_folder = data_folder(data_dir)
+    if task.source.partial and (folder is None or in_folder(task.source, folder)):
+        return _dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
     if folder is not None and task.source.files:
         here = in_folder(task.source, folder)
         if not prompts and not here and in_folder(task.source, folder, score_only=True):
@@ -135,6 +150,9 @@ def at_hand(task: Task, data_dir: Path | None = None) -> Dataset | None:
     try:
         if task.generated() is not None:
             return resolve(task, say=quiet)
+        if source.partial:
+            found = _in_parts(task, folder, None)
+            return _dataset(task, found, quiet) if found else None
         if folder is not None and source.files and in_folder(source, folder):
             return _dataset(task, _from_folder(task, folder), quiet)
         if source.files and all(file.github and fetch.cached(file) for file in source.every_file):
@@ -198,7 +216,8 @@ def reduced(row: Doc, source: Source, subtask: str) -> Doc:
         KeyError: the row lacks a field.
     """
     named = {"subtask": subtask} if by_file(source) else {}
-    return {field: row[field] for field in source.fields} | named
+    others = {field: row[field] for field in source.optional if field in row}
+    return {field: row[field] for field in source.fields} | others | named
 
 
 def _from_folder(task: Task, folder: Path, *, score_only: bool = False) -> Found:
@@ -252,6 +271,27 @@ def _from_demo(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the ot
     return Found("demo", location, _split(task, "", demo.load(place), location))
 
 
+def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
+    """What there is of a task some of whose sub-tasks may be missing; None where nothing is.
+
+    Without `say` only what lies on this machine is taken.
+    """
+    there, lacking = found_files(task.source, folder, local=say is None)
+    if say is not None:
+        for reason in dict.fromkeys(lacking.values()):
+            names = ", ".join(name for name, own in lacking.items() if own == reason)
+            say(f"{task.name}: {f'without {names}: ' if there else ''}{reason}")
+    if not there:
+        return None
+    origins = {one.origin for one in there}
+    return Found(
+        next(origin for origin in IN_PARTS if origin in origins),
+        ", ".join(dict.fromkeys(one.location for one in there)),
+        [DataPart(one.subtask, one.rows, one.name) for one in there],
+        tuple(lacking),
+    )
+
+
 def _originals(source: Source) -> str:
     """`owner/repository@commit` of every file, each once."""
     places = []
@@ -293,7 +333,8 @@ def _dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Datase
         OlmesError: there are no rows, a row lacks a field, or the official files have another
             content hash than the task declares.
     """
-    found = replace(found, parts=[_in_known_form(task, part) for part in found.parts])
+    parts = [_in_known_form(task, part) for part in found.parts]
+    found = replace(found, parts=_numbered(task.source, parts))
     instances = _instances(task, found.parts)
     if not instances:
         raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
@@ -301,11 +342,12 @@ def _dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Datase
     shots = exemplars.read(task, found.origin, found.location) if prompts else exemplars.NONE
     task.exemplar_rows = shots.rows
     official = digest == task.source.content_hash and shots.official
-    if found.origin == "official" and not official:
+    if found.origin == "official" and not official and not found.missing:
         raise OlmesError(
             f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
             f"files have {digest}; write that into the task's source."
         )
+    task.official_data = official
     notes = tuple(_notes(task.source, found, digest, len(instances), shots))
     if not shots.official:  # the same items after other exemplars are another set
         digest = sha256(f"{digest} {shots.content_hash}".encode())
@@ -318,6 +360,8 @@ def _dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Datase
         content_hash=digest,
         official=official,
         notes=notes,
+        gated=task.source.gated and found.origin not in ("demo", "generated"),
+        missing=found.missing,
     )
 
 
@@ -339,6 +383,21 @@ def _in_known_form(task: Task, part: DataPart) -> DataPart:
     return replace(part, rows=turned)
 
 
+def _numbered(source: Source, parts: list[DataPart]) -> list[DataPart]:
+    """The rows with their numbers, from 0 in each sub-task, where the source wants them."""
+    if not source.row_field:
+        return parts
+    counted: Counter[str] = Counter()
+    numbered = []
+    for part in parts:
+        rows = []
+        for row in part.rows:
+            rows.append({source.row_field: counted[part.subtask], **row})
+            counted[part.subtask] += 1
+        numbered.append(DataPart(part.subtask, rows, part.name))
+    return numbered
+
+
 def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
     instances = []
     counted: dict[str, int] = {}
@@ -353,6 +412,8 @@ def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
             doc = reduced(row, task.source, part.subtask)
             # Files that share a sub-task are numbered on, so that an id stays one item's alone.
             doc_id = counted[part.subtask] = counted.get(part.subtask, -1) + 1
+            if not task.source.asked(doc):
+                continue
             subtask = part.subtask or task.subtask(doc)
             instances.append(Instance(task.name, doc_id, doc, subtask))
     return tuple(instances)
@@ -376,6 +437,11 @@ def _notes(
 
 
 def _item_notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
+    if found.missing:
+        return [
+            f"without {', '.join(found.missing)}, whose data are not here: its number is the mean of "
+            "the rest, not the benchmark's."
+        ]
     if digest == source.content_hash:
         return []
     if not source.content_hash:

@@ -26,7 +26,7 @@ LATEX_SPECIAL = str.maketrans(
         **{chr(0x2400 + code): rf"\textbackslash{{}}x{code:02x}" for code in range(0x20)},
     }
 )  # fmt: skip
-LATEX_SIGNS = {"†": r"$^\dagger$", "≥": r"$\geq$"}
+LATEX_SIGNS = {"†": r"$^\dagger$", "≥": r"$\geq$", "≠": r"$\neq$", "−": "$-$"}
 MARKDOWN_SPECIAL = str.maketrans(
     {
         "\\": "\\\\",

@@ -12,7 +12,8 @@ zero-based row in the official file (with `subtask` where the benchmark has seve
 as `doc`. `task` is needed only where a file holds several; `repeat` (0 by default) counts the
 responses to one item. `finish` (`stop` by default, `length`, `error`), `tokens` (of the response),
 `reasoning` (what was thought before it) and `reasoning_tokens` (of `tokens`, those of the thought)
-are optional. Other fields are ignored.
+are optional, as are `judgements` of a judged task (`olmes.models.recorded_judgements`). Other fields
+are ignored.
 
 A samples file of a run is a recording too: there `response` is an object (docs/record.md), and
 `doc_hash` says which content the item must have.
@@ -20,13 +21,14 @@ A samples file of a run is a recording too: there `response` is an object (docs/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, get_args
 
 from olmes.errors import OlmesError
+from olmes.models.recorded_judgements import problem_of_judgements
 from olmes.records.check import FieldError, converted
 from olmes.tools import jsonl
 from olmes.types import Doc, Finish, Response, ResponseJson
@@ -55,6 +57,7 @@ class RecordedRow(TypedDict):
     tokens: NotRequired[int | None]
     reasoning: NotRequired[str | None]
     reasoning_tokens: NotRequired[int | None]
+    judgements: NotRequired[list[dict[str, Any]] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class RecordedResponse:
     reasoning_tokens: int = 0
     sample: Response | None = None
     """Of a run's own samples: the whole response as it was recorded."""
+    judgements: Sequence[Mapping[str, Any]] | None = None
+    """What a judge has said of the response; None where the row does not say."""
 
     @classmethod
     def from_row(cls, row: RecordedRow, source: str) -> RecordedResponse:
@@ -101,6 +106,7 @@ class RecordedResponse:
             reasoning=row.get("reasoning") or "",
             reasoning_tokens=row.get("reasoning_tokens") or 0,
             sample=sample,
+            judgements=row.get("judgements"),
         )
 
     def to_response(self) -> Response:
@@ -190,7 +196,7 @@ def problem_of(row: Any) -> str:
         return "'reasoning' must be the text that was thought before the answer"
     if (row.get("finish") or "stop") not in FINISHES:
         return f"'finish' must be one of {', '.join(FINISHES)}"
-    return ""
+    return problem_of_judgements(row.get("judgements"))
 
 
 def problem_of_response(row: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from olmes.models.checkpoint import folder as files
 from olmes.models.hf.endings import Endings
 from olmes.models.hf.generation_rows import GenerationRow, check_settings, cut_at_stop
 from olmes.models.hf.model import CheckpointModel, report_unanswerable
+from olmes.models.token_logprobs import by_text
 from olmes.models.vllm_errors import cause_of, explained, last_reason, texts_of
 from olmes.models.vllm_options import Value
 from olmes.models.vllm_start import check_runs_on_cpu, on_device, window_for
@@ -180,6 +181,8 @@ class VLLMModel(CheckpointModel):
         def came(at: int, output: Any) -> bool:
             """Whether a request has ended; one with a thought is followed token by token."""
             row = rows[at]
+            if row.top_logprobs and not row.new_ids:
+                self._note_first_tokens(row, output.outputs[0])
             if row.thought is None:
                 if output.finished:
                     self._count(output)
@@ -216,7 +219,17 @@ class VLLMModel(CheckpointModel):
             prompt_tokens=len(row.prompt_ids),
             completion_tokens=len(row.new_ids),
             prompt_truncated=row.truncated,
+            first_token_logprobs=row.first_tokens,
         )
+
+    def _note_first_tokens(self, row: GenerationRow, output: Any) -> None:
+        """Note a row's likeliest first tokens, where the output holds its first."""
+        if output.logprobs:
+            tokens = [
+                (self.encoder.written(token), float(one.logprob))
+                for token, one in output.logprobs[0].items()
+            ]
+            row.first_tokens = by_text(tokens, row.top_logprobs)
 
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Score every request's continuations, each in one prefill behind what is cached."""
@@ -324,6 +337,8 @@ def shape_of(row: GenerationRow) -> JsonObject:
         "repetition_penalty": generation.repetition_penalty,
         "seed": row.seed if generation.temperature > 0 else None,
     }
+    if row.top_logprobs:
+        found["logprobs"] = row.top_logprobs
     given = {name: value for name, value in found.items() if value is not None}
     return {"temperature": generation.temperature, **given}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from olmes import stats
 from olmes.benchmark.metrics import Metric
 from olmes.benchmark.task import Task
-from olmes.records.items import parts_of
+from olmes.records.items import parts_of, stratum_of
 from olmes.records.repeats import RepeatCounter, several
 from olmes.records.schema import (
     FLAGS,
@@ -94,6 +94,7 @@ class TaskNumbers:
 
     def counted(self, k: Sequence[int] = ()) -> Numbers:
         """The numbers of the rows so far; `k` says which of pass@k and its like are shown."""
+        aggregate = self.task.formulation.aggregate
         return Numbers(
             n=self.sizes.total(),
             items=self.items,
@@ -109,13 +110,13 @@ class TaskNumbers:
             },
             subtasks={
                 name: SubtaskResult(
-                    n=self.sizes[name],
+                    n=sum(self.sizes[member] for member in members),
                     metrics={
-                        metric: Score.of(sums.estimated(name)) for metric, sums in self.sums.items()
+                        metric: Score.of(mean_of(sums, members))
+                        for metric, sums in self.sums.items()
                     },
                 )
-                for name in sorted(self.sizes)
-                if name
+                for name, members in subtask_members(self.sizes, aggregate).items()
             },
             counts={flag: self.counts[flag] for flag in FLAGS},
             tokens=self.tokens | ({"reasoning": self.reasoning} if self.reasoning else {}),
@@ -128,23 +129,50 @@ class TaskNumbers:
 
     def overall(self, sums: Sums) -> Estimate | None:
         """A number over the task: over all items, or the mean of its sub-tasks' values."""
-        return overall(sums, self.sizes, macro=self.task.formulation.aggregate == "macro")
+        return overall(sums, self.sizes, self.task.formulation.aggregate)
 
 
-def overall(sums: Sums, subtasks: Collection[str], *, macro: bool) -> Estimate | None:
+def overall(sums: Sums, subtasks: Collection[str], aggregate: str) -> Estimate | None:
     """A metric over a task.
 
     Args:
         sums: of the metric.
         subtasks: the names of those that the task's rows are of, '' for none.
-        macro: whether it is the mean of the sub-tasks' values, each weighing the same.
+        aggregate: how the formulation averages: over items (`micro`) or over sub-tasks (`stratum_of`).
     """
     pooled = sums.estimated()
-    if not macro or len(subtasks) < 2 or pooled is None:
+    if aggregate == "micro" or len(subtasks) < 2 or pooled is None:
         return pooled
     found = {name: sums.estimated(name) for name in subtasks}
     groups = {name: group for name, group in found.items() if group is not None}
-    return stats.macro(groups, pooled, is_share=sums.is_share())
+    weights = stats.stratum_weights([stratum_of(name, aggregate) for name in groups])
+    return stats.macro(groups, pooled, is_share=sums.is_share(), weights=weights)
+
+
+def subtask_members(subtasks: Collection[str], aggregate: str) -> dict[str, list[str]]:
+    """Each sub-task that has numbers of its own, with the sub-tasks whose mean they are.
+
+    That is itself alone, and of a nested average the group that some are averaged in first too.
+    """
+    found: dict[str, list[str]] = {name: [name] for name in subtasks if name}
+    for name in sorted(found):
+        if isinstance(label := stratum_of(name, aggregate), stats.Grouped):
+            group = found.setdefault(str(label.whole), [])
+            group += [] if name in group else [name]
+    return dict(sorted(found.items()))
+
+
+def mean_of(sums: Sums, subtasks: Sequence[str]) -> Estimate | None:
+    """A metric's unweighted mean over some sub-tasks; of one, its own."""
+    if len(subtasks) == 1:
+        return sums.estimated(subtasks[0])
+    found = {name: sums.estimated(name) for name in subtasks}
+    groups = {name: group for name, group in found.items() if group is not None}
+    pooled = sums.estimated()
+    if not groups or pooled is None:
+        return None
+    mean = stats.macro(groups, pooled, is_share=all(map(sums.is_share, groups)))
+    return replace(mean, n=sum(group.n for group in groups.values()))
 
 
 def run_mean(run: RunRecord) -> MetricScore | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from olmes.records.schema import ResponseRow, RowValue
+from olmes.stats import Grouped
 
 Key = tuple[str, int, str]
 """Sub-task, row in the official file, content hash: one item, wherever it was run."""
@@ -27,6 +28,20 @@ def cluster_of(row: ResponseRow) -> tuple[str, str]:
     if label := row.get("cluster"):
         return row["subtask"], f"cluster {label}"
     return row["subtask"], f"{row['doc_id']}/{row['doc_hash']}"
+
+
+def stratum_of(subtask: str, aggregate: str) -> Hashable:
+    """What an item is averaged within first: the label that statistics know its sub-task by.
+
+    Args:
+        subtask: the item's.
+        aggregate: how the formulation averages: `micro` (all items alike: ''), `macro`, or `nested`,
+            where the text before a colon names the sub-tasks whose mean is one number of the average.
+    """
+    if aggregate == "micro":
+        return ""
+    group, colon, _ = subtask.partition(":")
+    return Grouped(group, subtask) if colon and aggregate == "nested" else subtask
 
 
 def parts_of(row: ResponseRow, metric: str) -> list[float]:

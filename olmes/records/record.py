@@ -170,7 +170,9 @@ class Record:
         return path
 
     def sealed(self, task: str) -> bool:
-        """Whether a task's samples are under seal."""
+        """Whether a task's samples are under seal; gated ones are never opened."""
+        if task in self.run.gated:
+            return True
         return task in self.run.sealed and not self.samples_path(task).is_file()
 
     def has_samples(self, task: str) -> bool:
@@ -225,6 +227,11 @@ class Record:
         Raises:
             OlmesError: the samples are under seal.
         """
+        if task in self.run.gated:
+            raise OlmesError(
+                f"the samples of {task} in {self.folder} are of gated items and stay packed; "
+                f"`gunzip -c {self._inside(self.run.gated[task].file)}` reads them on this machine."
+            )
         if self.sealed(task):
             raise OlmesError(
                 f"the samples of {task} in {self.folder} are under seal; to open them is a look: "

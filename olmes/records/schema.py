@@ -115,6 +115,10 @@ class TaskData(Struct, frozen=True, kw_only=True):
     official: Annotated[bool, Meta(description="whether it is the official set's content")]
     n: Annotated[Count, Meta(description="items of the whole set")]
     notes: Annotated[list[str], Meta(description="what a reader of the numbers must know")] = []
+    missing: Annotated[
+        list[str] | UnsetType,
+        Meta(description="sub-tasks of the benchmark whose data were not available"),
+    ] = UNSET
 
 
 class DiagnosisCounts(Struct, frozen=True, kw_only=True):
@@ -221,7 +225,10 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         Hex | None, Meta(description="over sub-task and content of each item that was asked")
     ] = None
     metrics: Annotated[dict[str, MetricScore], Meta(description="by name")]
-    subtasks: Annotated[dict[str, SubtaskResult], Meta(description="by name")] = {}
+    subtasks: Annotated[
+        dict[str, SubtaskResult],
+        Meta(description="by name; of a nested average the groups too, each its sub-tasks' mean"),
+    ] = {}
     counts: Annotated[
         dict[str, Count], Meta(description="responses by what happened: " + ", ".join(FLAGS))
     ]
@@ -257,9 +264,14 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         return self.metrics[self.primary]
 
     @property
+    def aggregate(self) -> str:
+        """How the task averages: its items (`micro`) or its sub-tasks (`macro`, `nested`)."""
+        return str(self.formulation.get("aggregate", "micro"))
+
+    @property
     def macro(self) -> bool:
-        """Whether the task averages its sub-tasks, each weighing the same."""
-        return bool(self.formulation.get("aggregate") == "macro")
+        """Whether the task averages its sub-tasks, and not its items."""
+        return self.aggregate in ("macro", "nested")
 
     @property
     def demo(self) -> bool:
@@ -469,6 +481,10 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     held_out: Annotated[
         HeldOut | None, Meta(description="the look at held-out tasks that it was")
     ] = None
+    gated: Annotated[
+        dict[str, SealedFile],
+        Meta(description="samples of items that may not be published in plain text, by task"),
+    ] = {}
     tasks: Annotated[dict[str, TaskResult], Meta(min_length=1, description="by name")]
     not_run: Annotated[
         dict[str, str], Meta(description="tasks that could not be run: reason and remedy")
@@ -491,8 +507,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def sealed(self) -> Mapping[str, SealedFile]:
-        """The samples under seal, by task; none for a run that is not held out."""
-        return self.held_out.sealed if self.held_out else {}
+        """The samples that are packed, by task: of held-out tasks, and of gated ones."""
+        return {**self.gated, **(self.held_out.sealed if self.held_out else {})}
 
     @property
     def mean_tasks(self) -> list[str]:

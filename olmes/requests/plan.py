@@ -46,7 +46,12 @@ class TaskPlan:
 
     @cached_property
     def shared_messages(self) -> tuple[Message, ...]:
-        """The turns every request of the task begins with: its exemplars."""
+        """The turns every request of the task begins with: its exemplars.
+
+        None are told apart where items are gated: exemplars may be items too, and a record shows them.
+        """
+        if self.dataset.gated:
+            return ()
         chats = [request.messages for request in self.items.requests]
         shared: list[Message] = []
         for turns in zip(*(chat[:-1] for chat in chats), strict=False):

@@ -185,8 +185,11 @@ class Finder:
     def from_doc(self, row: RecordedResponse, doc: Doc) -> Instance:
         """The instance of an inline document: the data set's own where the content is the same."""
         doc = self.in_known_form(row, doc)
+        if (field := self.task.source.row_field) and row.doc_id is not None:
+            doc = {field: row.doc_id, **doc}
         subtask = row.subtask or doc.get("subtask") or self.subtask_of(row, doc)
-        known = {name: doc[name] for name in self.task.source.fields if name in doc}
+        source = self.task.source
+        known = {name: doc[name] for name in (*source.fields, *source.optional) if name in doc}
         named = {"subtask": subtask} if by_file(self.task.source) else {}
         instance = Instance(self.task.name, row.doc_id or 0, known | named, subtask)
         same = self.by_content.get(instance.doc_hash, [instance])
@@ -206,9 +209,11 @@ class Finder:
 
     def no_item(self, row: RecordedResponse, error: Exception) -> OlmesError:
         """The error that an inline document is no item of the task."""
+        # What a task says of a gated item may quote it.
+        said = "" if self.task.source.gated and not isinstance(error, KeyError) else f": {error}"
         return OlmesError(
             f"{row.source}: the inline doc is not an item of {self.task.name} "
-            f"({type(error).__name__}: {error}); give it the official file's fields "
+            f"({type(error).__name__}{said}); give it the official file's fields "
             f"({', '.join(self.task.source.fields)})."
         )
 

@@ -12,7 +12,8 @@ from olmes.types import Request
 class RequestHasher:
     """`content_hash(request.to_json())` of requests: repeats that follow one another share the work.
 
-    `repeat` is the last key of a request's canonical JSON, so that everything before it is hashed once.
+    Behind `repeat` a request's canonical JSON has at most `top_logprobs`, so that everything before it
+    is hashed once.
     """
 
     def __init__(self) -> None:
@@ -23,12 +24,19 @@ class RequestHasher:
         """64 hex digits of the request's content."""
         last = self.last
         if last is None or not differ_in_repeat_only(last[0], request):
-            text, end = canonical_json(request.to_json()), b"%d}" % request.repeat
+            text, end = canonical_json(request.to_json()), tail(request)
             assert text.endswith(b',"repeat":' + end)
             last = self.last = (request, hashlib.sha256(text[: -len(end)]))
         found = last[1].copy()
-        found.update(b"%d}" % request.repeat)
+        found.update(tail(request))
         return str(found.hexdigest())
+
+
+def tail(request: Request) -> bytes:
+    """The end of a request's canonical JSON, from the value of its `repeat` on."""
+    if request.top_logprobs:
+        return b'%d,"top_logprobs":%d}' % (request.repeat, request.top_logprobs)
+    return b"%d}" % request.repeat
 
 
 def differ_in_repeat_only(one: Request, other: Request) -> bool:
@@ -39,4 +47,5 @@ def differ_in_repeat_only(one: Request, other: Request) -> bool:
         and one.prefill is other.prefill
         and one.generation is other.generation
         and one.continuations is other.continuations
+        and one.top_logprobs == other.top_logprobs
     )

@@ -63,6 +63,8 @@ def response_key(model: Model, engine: JsonObject, request: Request) -> str:
             "continuations": request.continuations,
             "generation": request.generation.to_json(),
             "repeat": request.repeat,
+            # What leaves them out keeps its key.
+            **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
         }
     )
 

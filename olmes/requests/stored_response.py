@@ -88,5 +88,7 @@ def response_of(value: Any) -> Response:
 
 
 def fits(request: Request, response: Response) -> bool:
-    """Whether a stored response can be one to a request: it weighs every continuation."""
+    """Whether a stored response can be one to a request: it weighs what was to be weighed."""
+    if request.top_logprobs and not response.first_token_logprobs:
+        return False
     return not request.continuations or len(response.logprobs) == len(request.continuations)

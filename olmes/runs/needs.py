@@ -16,6 +16,8 @@ from olmes.models.replay import ReplayModel
 from olmes.records.reasons import Reasons, reason_of, texts_of
 from olmes.requests.plan import Plan, TaskPlan
 from olmes.requests.response_cache import ResponseCache, ResponseKeys
+from olmes.sandbox.choice import chosen
+from olmes.sandbox.program import Program
 from olmes.types import Request, Response
 
 DUMMY = Response(text="An answer.")
@@ -30,8 +32,10 @@ def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) ->
     task whose first answer is in the response cache can be asked; then no file is looked at.
 
     Raises:
-        OlmesError: a task cannot be asked, or the judge cannot.
+        OlmesError: a task cannot be asked, or the judge cannot; there is no sandbox for what a task has
+            executed, or not the libraries.
     """
+    check_sandbox(plan.tasks)
     asked = [] if isinstance(model, ReplayModel) else unproven(plan, model, use_cache=use_cache)
     if asked:
         model.check()
@@ -54,6 +58,24 @@ def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) ->
                 f"{task.task.name} cannot be judged by '{judge.model.name}': {why}. Fix that, or "
                 "give another --judge; nothing was asked and nothing written."
             )
+
+
+def check_sandbox(tasks: Iterable[TaskPlan]) -> None:
+    """Return when there is a sandbox for the tasks whose responses are executed, if there are any.
+
+    Raises:
+        OlmesError: there is none, or the environment of a task's programs is not installed.
+    """
+    for task in tasks:
+        if not task.task.executed:
+            continue
+        sandbox = chosen()
+        programs: Sequence[Program] = ()
+        doc = task.items.instances[0].doc
+        with suppress(Exception):  # an oracle that cannot be asked is for `olmes check` to say
+            programs = task.task.programs(doc, task.task.perfect_response(doc))
+        for program in programs:
+            sandbox.interpreter(program.environment)
 
 
 @contextmanager

@@ -127,14 +127,19 @@ def plan_run(
     with clearer(model):
         chosen, notes = fitted(chosen, model, sampling)
     notes += alike(chosen, model)
+    lacking = [f"{task.name}: {note}" for task in chosen for note in task.data_notes()]
+    for note in lacking:
+        say(note)
+    notes += lacking
     if not chosen or not isinstance(model, ReplayModel):
         return make_plan(
             chosen, datasets, suite=suite, limit=limit, not_run=not_run, notes=notes, k=k
         )
     recorded = index_recorded(RecordedResponses(model.path), chosen, datasets)
     plan = make_plan(
-        chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run, k=k
-    )
+        chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run,
+        notes=lacking, k=k,
+    )  # fmt: skip
     set_answers(model, recorded)
     return plan
 

@@ -9,14 +9,15 @@ from typing import Any, NotRequired, TypedDict
 
 from olmes.benchmark.task import Task
 from olmes.data.resolve import Dataset
+from olmes.models.recorded_judgements import judgements_for
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.reasoning import ANY, Reader, split
 from olmes.records.aggregate import Numbers, task_numbers
 from olmes.records.schema import MetricScore, ResponseRow, RowValue, TaskRepeats
 from olmes.requests.recorded import Finder
-from olmes.runs.score_sheet import ScoreSheet, unanswered
+from olmes.runs.score_sheet import ScoreSheet, answer_of, unanswered
 from olmes.scoring.process.pool import ScoringPool
-from olmes.types import VerdictPart
+from olmes.types import Response, VerdictPart
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,34 @@ def score_recorded(
         for position, row in enumerate(recorded):
             response = split(row.to_response(), reader)
             sheet.responded(position, response)
-            if not response.error:
+            if task.judged:
+                score_judged(sheet, position, row, response, pool)
+            elif not response.error:
                 sheet.score(position, response, pool)
         pool.join()
     sheet.settle()
     return Rescored(task, rows, task_numbers(task, rows, k=k))
+
+
+def score_judged(
+    sheet: ScoreSheet,
+    position: int,
+    row: RecordedResponse,
+    response: Response,
+    pool: ScoringPool,
+) -> None:
+    """Score a response by the judgements that are recorded with it.
+
+    Raises:
+        OlmesError: they are not the answers to what the task asks.
+    """
+    if response.error or response.unfinished_thinking:
+        return
+    questions = sheet.task.questions(sheet.docs[position], answer_of(response))
+    found = judgements_for(row.judgements or (), questions, row.source)
+    sheet.record_judgements(position, questions, found)
+    if not any(one.error for one in found):
+        sheet.score(position, response, pool, found)
 
 
 def needs_data(recorded: Sequence[RecordedResponse]) -> bool:
@@ -149,3 +173,22 @@ def verdict_row(row: ResponseRow) -> VerdictRow:
     if row["parts"]:
         verdict["instructions"] = row["parts"]
     return verdict
+
+
+LETTERS = 2
+"""Characters of an extracted answer that can quote nothing: a letter, a digit."""
+
+
+def verdict_of_gated(row: ResponseRow) -> VerdictRow:
+    """The verdict of a row on a gated item, without anything that could quote the item."""
+    extracted = row["extracted"]
+    short = isinstance(extracted, str) and len(extracted) <= LETTERS
+    return VerdictRow(
+        doc_id=row["doc_id"],
+        subtask=row["subtask"],
+        repeat=row["repeat"],
+        values=row["values"],
+        extracted=extracted if short else None,
+        flags=row["flags"],
+        note="",
+    )

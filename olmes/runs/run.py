@@ -90,9 +90,10 @@ def run(
     began = time.perf_counter()
     new = not out.exists()
     make_folder(folder)
-    journal = Journal(folder, packed=taken is not None)
-    sheets = [RunSheet(task, folder, packed=taken is not None) for task in plan.tasks]
-    cache = ResponseCache(packed=taken is not None) if options.use_cache else None
+    packed = taken is not None or any(one.dataset.gated for one in plan.tasks)
+    journal = Journal(folder, packed=packed)
+    sheets = [RunSheet(task, folder, packed=packed) for task in plan.tasks]
+    cache = ResponseCache(packed=packed) if options.use_cache else None
     meter = Meter(folder, model)
     shared = scorers or SharedPool()
     whole = False

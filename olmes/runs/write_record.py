@@ -88,6 +88,10 @@ def write_record(
         suite=suite_result(plan, tasks),
         limit=plan.limit,
         held_out=sealed(folder, look, tasks) if look else None,
+        gated=sealed_files(
+            folder,
+            {one.task.name: tasks[one.task.name].n for one in plan.tasks if one.dataset.gated},
+        ),
         tasks=tasks,
         not_run=dict(plan.not_run),
         warnings=[*notes(plan, model, judges), *warnings(tasks, plan, judges), *troubles],
@@ -159,10 +163,10 @@ class Counted:
 
 
 def write_samples(folder: Path, sheet: RunSheet, look: TakenLook | None) -> Counted:
-    """Write a task's samples, under seal if it is held out, and count them."""
+    """Write a task's samples, packed if it is held out or gated, and count them."""
     name, counted = sheet.task.name, Counted(sheet.task)
-    held_out = look is not None and name in look.tasks
-    writing = sealed_samples(folder, name) if held_out else open_samples(folder, sheet.task)
+    packed = sheet.plan.dataset.gated or (look is not None and name in look.tasks)
+    writing = sealed_samples(folder, name) if packed else open_samples(folder, sheet.task)
     with writing as write:
         for number, line in enumerate(sheet.rows.lines(), start=1):
             write(line)

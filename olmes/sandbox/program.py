@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from olmes.tools.hashing import content_hash
 
@@ -14,6 +14,8 @@ failed assertion, or an end before the tests' own. `timeout`: it hit its limit o
 time. `memory`: its limit of memory. `refused`: it ended by what a sandbox does not allow (a file, a
 process or an output too many, the network). `crashed`: its interpreter died, by a signal say."""
 
+RESULTS: Mapping[str, Result] = {name: name for name in get_args(Result)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -21,7 +23,11 @@ class Limits:
 
     wall_s: float = 10.0
     """Seconds by the clock."""
+    processors: float = 1.0
+    """Processor seconds that all its processes together may use in a second of `wall_s`: whatever it
+    starts, it has no more than `wall_s * processors`."""
     memory_bytes: int = 1 << 30
+    """Address space of a process beyond the bare interpreter's, and what all together may hold."""
     processes: int = 32
     """Processes and threads at once."""
     file_bytes: int = 16 << 20
@@ -41,7 +47,7 @@ class Program:
     limits: Limits = field(default_factory=Limits)
     environment: str = ""
     """Name of the environment of libraries that it needs (`olmes sandbox install NAME`); empty for the
-    standard library."""
+    interpreter and the libraries that olmes runs with."""
 
     def came_to(self, result: Result, output: str = "") -> Execution:
         """What came of it."""

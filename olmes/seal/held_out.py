@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from olmes.benchmark.registry import TASKS, load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset
+from olmes.data.resolve import Dataset, at_hand, reduced
 from olmes.errors import OlmesError
 from olmes.seal.exam_items import exam_of_docs
+from olmes.tools.hashing import content_hash
+from olmes.types import Doc
 
 NOT_LOADED: Mapping[str, Dataset] = MappingProxyType({})
 
@@ -48,15 +51,46 @@ def held_out_tasks(
 def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list[str]:
     """The suites that hold out items of a data set, unless it is the official one of a bundled task.
 
+    Benchmarks share items (MMLU-Pro has thousands of MMLU's), and a bundled task's own stay its own.
     What a task of one's own declares about its data says nothing of whose they are.
     """
     bundled = task.reference.startswith(f"{TASKS}.")
-    if dataset.origin in ("demo", "generated") or (bundled and dataset.official):
+    own = dataset.official or dataset.origin == "hub"
+    if dataset.origin in ("demo", "generated") or (bundled and own):
         return []
-    exam = exam_of_docs(
-        (instance.doc for instance in dataset.instances), members_of(found), dataset.location
-    )
+    names, docs = members_of(found), [instance.doc for instance in dataset.instances]
+    foreign = foreign_docs(task, docs, names, dataset.location)
+    exam = exam_of_docs(foreign, names, dataset.location)
     return [one.suite for one in found if exam in one.names]
+
+
+def foreign_docs(
+    task: Task, docs: Sequence[Doc], held_out: Sequence[str], data: str | Path | None
+) -> Sequence[Doc]:
+    """Items that a task was given, without those that are a bundled task's own all the same.
+
+    Args:
+        task: any.
+        docs: the items.
+        held_out: the names of the held-out tasks; theirs are not looked for where no item is of them.
+        data: the folder of benchmark files that was named, if one was.
+    """
+    if not task.reference.startswith(f"{TASKS}.") or not exam_of_docs(docs, held_out, data):
+        return docs
+    for folder in (Path(data) if data else None, None):
+        own = at_hand(task, folder) if folder is None or folder.is_dir() else None
+        if own is not None and own.official:
+            known = {content_hash(instance.doc) for instance in own.instances}
+            return [doc for doc in docs if item_hash(task, doc) not in known]
+    return docs
+
+
+def item_hash(task: Task, doc: Doc) -> str:
+    """The hash of an item as its task sees it; '' of one that lacks a field."""
+    try:
+        return content_hash(reduced(doc, task.source, doc.get("subtask", "")))
+    except KeyError:
+        return ""
 
 
 def members_of(found: Iterable[Exam]) -> list[str]:
@@ -103,8 +137,12 @@ def installed(name: str) -> Task | None:
 
 
 def held_out_suites(suite: Suite | None) -> list[Suite]:
-    """Every held-out suite that is installed, and the one that is run if it is one."""
+    """Every held-out suite that is installed, and the one that is run if it is one.
+
+    A task may be in several; the one of the fewest tasks, which says most of it, is named first.
+    """
     suites = {name: load_suite(name) for name in suite_names()}
     if suite is not None:
         suites[suite.name] = suite
-    return [one for one in suites.values() if one.held_out]
+    held_out = (one for one in suites.values() if one.held_out)
+    return sorted(held_out, key=lambda one: len(one.tasks))

@@ -164,7 +164,7 @@ def allowed(look: Look | None, held: Mapping[str, list[str]]) -> Look:
     Raises:
         OlmesError: it may not.
     """
-    suites = ", ".join(sorted({suite for names in held.values() for suite in names}))
+    suites = ", ".join(dict.fromkeys(suite for names in held.values() for suite in names))
     what = f"{', '.join(held)} (held out by the suite {suites})"
     hook = look is not None and look.asked_by == "hook"
     if look is None or not look.reason.strip():

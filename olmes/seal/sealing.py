@@ -21,7 +21,7 @@ from olmes.tools.hashing import file_sha256
 
 @contextlib.contextmanager
 def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object]]:
-    """Where the samples of a held-out task go: a compressed file apart. Gives its `write`."""
+    """Where samples go of a task that is held out or gated: a packed file apart. Gives its `write`."""
     # As gzip does it; without a time in it the same samples make the same file.
     packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     with atomic_writer(sealed_file(folder, task)) as stream:
@@ -31,7 +31,7 @@ def sealed_samples(folder: Path, task: str) -> Iterator[Callable[[bytes], object
 
 
 def sealed_file(folder: Path, task: str) -> Path:
-    """Where the samples of a held-out task are."""
+    """Where the samples of a held-out or gated task are."""
     return folder / SEALED / f"{task}.jsonl.gz"
 
 
@@ -82,6 +82,8 @@ def last_result(entries: Sequence[Entry], run: str) -> Entry | None:
 def unseal(folder: Path, reason: str) -> list[Path]:
     """Open the samples of a run, which is a look of its own, and return their files.
 
+    Those of gated items stay packed: nobody may publish them, whatever the reason.
+
     Asked for again by the same person for the same reason, it is the same look: it goes on where it
     was killed.
 
@@ -96,7 +98,12 @@ def unseal(folder: Path, reason: str) -> list[Path]:
             raise OlmesError(f"{folder} stays closed: {said}; see `olmes ledger`.") from error
         raise
     if not record.run.held_out:
+        if record.run.gated:
+            record.opened(next(iter(record.run.gated)))
         raise OlmesError(f"{folder} has nothing under seal; its samples are in samples/.")
+    to_open = [task for task in record.run.sealed if task not in record.run.gated]
+    if not to_open:
+        record.opened(next(iter(record.run.gated)))
     if not reason.strip():
         raise OlmesError(
             'opening the samples is a look at the held-out tasks; say why with --reason "...".'
@@ -107,7 +114,7 @@ def unseal(folder: Path, reason: str) -> list[Path]:
     entries = ledger.entries()
     if problems := [*ledger.problems(), *changed(record, entries)]:
         raise OlmesError(f"{folder} stays closed: {problems[0]}; see `olmes ledger`.")
-    opened = [open_samples(record, task) for task in record.run.sealed]
+    opened = [open_samples(record, task) for task in to_open]
     look = next(e for e in entries if e.get("event") == "run" and e.get("run") == record.id)
     before = count_looks(
         store, entries, look["family"], look["fingerprint"], look.get("lineage") or ()

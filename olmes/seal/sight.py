@@ -16,7 +16,7 @@ from olmes.models.checkpoint.lineage import family, lineage
 from olmes.records.record import readable_records
 from olmes.seal.counting import count_looks
 from olmes.seal.exam_items import exam_of_docs
-from olmes.seal.held_out import exams, held_out_tasks, members_of
+from olmes.seal.held_out import exams, foreign_docs, held_out_tasks, members_of
 from olmes.seal.known_stores import remember
 from olmes.seal.ledger import Entry, Ledger
 from olmes.seal.look import Look, allowed, check_all_are_there, check_none_is_hidden, who
@@ -112,11 +112,17 @@ def held_out_of(sight: Sight, entries: Sequence[Entry]) -> dict[str, list[str]]:
     if held := held_out_tasks([task], None, datasets):
         return held
     found = exams()
-    if exam := exam_of_docs(sight.docs, members_of(found), sight.data):
+    docs = foreign_docs(task, sight.docs, members_of(found), sight.data)
+    if exam := exam_of_docs(docs, members_of(found), sight.data):
         return {task.name: [one.suite for one in found if exam in one.names]}
     if any(seen(entry, task.name, dataset) for entry in entries):
         return {task.name: ["that was run in this store"]}
     return {}
+
+
+def gated_in(sight: Sight) -> bool:
+    """Whether items of a sight may not be published in plain text; demo items may."""
+    return sight.task.source.gated and not of_demo_data(sight)
 
 
 def seen(entry: Entry, name: str, dataset: Dataset | None) -> bool:

@@ -57,9 +57,11 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.resampling import bootstrap as bootstrap
     from olmes.stats.selection import BestOf as BestOf
     from olmes.stats.selection import best_of as best_of
+    from olmes.stats.strata import Grouped as Grouped
     from olmes.stats.strata import Part as Part
     from olmes.stats.strata import StratifiedMean as StratifiedMean
     from olmes.stats.strata import stratified_mean as stratified_mean
+    from olmes.stats.strata import stratum_weights as stratum_weights
     from olmes.stats.suites import Difference as Difference
     from olmes.stats.suites import SuiteDifference as SuiteDifference
     from olmes.stats.suites import generalization_gap as generalization_gap
@@ -80,6 +82,7 @@ PUBLIC = {
     "Fall": "alarm",
     "PValue": "exact",
     "PairedDifference": "pairing",
+    "Grouped": "strata",
     "Part": "strata",
     "RankAgreement": "ranks",
     "Ratio": "changes",
@@ -120,6 +123,7 @@ PUBLIC = {
     "run_to_run": "repeats",
     "sign_flip_test": "exact",
     "stratified_mean": "strata",
+    "stratum_weights": "strata",
     "suite_difference": "suites",
     "suite_mean": "suites",
     "t95": "estimates",

@@ -10,7 +10,7 @@ from typing import Any
 from olmes.stats.estimates import Estimate
 from olmes.stats.pairing import PairedDifference, compare
 from olmes.stats.selection import paired_scores
-from olmes.stats.strata import Part
+from olmes.stats.strata import whole_of
 from olmes.stats.suites import generalization_gap, paired_mean
 from olmes.stats.unpaired import unpaired_p
 from olmes.stats.verdicts import tie_margin, verdict_of
@@ -190,8 +190,7 @@ def places_of_wholes(n: int, strata: Sequence[Hashable] | None) -> dict[Hashable
     """The items of each average that is averaged itself (`Part`): a mean is compared as suites are."""
     found: dict[Hashable, list[int]] = {}
     for at in range(n):
-        label = None if strata is None else strata[at]
-        found.setdefault(label.whole if isinstance(label, Part) else None, []).append(at)
+        found.setdefault(None if strata is None else whole_of(strata[at]), []).append(at)
     return found
 
 

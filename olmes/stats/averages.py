@@ -1,4 +1,4 @@
-"""The macro average: the unweighted mean of sub-tasks. Plain Python: it is on the path of every run."""
+"""The macro average: the mean of sub-tasks. Plain Python: it is on the path of every run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ TOO_FEW = 2
 """Items of a sub-task that can say nothing of its spread."""
 
 
-def macro(groups: Mapping[str, Estimate], pooled: Estimate, *, is_share: bool) -> Estimate:
+def macro(
+    groups: Mapping[str, Estimate],
+    pooled: Estimate,
+    *,
+    is_share: bool,
+    weights: Sequence[float] | None = None,
+) -> Estimate:
     """The unweighted mean of group means; its error is sqrt(Σ SE²)/G.
+
+    With `weights`, one a group, it is Σ weight x mean / Σ weight: of groups that are averaged among
+    themselves before they are with others (`stratum_weights`).
 
     The groups are strata: the same ones in every run, so that their choice adds no error and they
     are no clusters. A group of one item has no error of its own: the standard deviation of all items
@@ -29,11 +38,15 @@ def macro(groups: Mapping[str, Estimate], pooled: Estimate, *, is_share: bool) -
     members, count = list(groups.values()), len(groups)
     if count == 1:
         return replace(members[0], n=pooled.n)
-    value = math.fsum(group.value for group in members) / count
+    alike = [1.0] * count if weights is None or len(set(weights)) == 1 else list(weights)
+    total = math.fsum(alike)
+    value = math.fsum(w * group.value for w, group in zip(alike, members, strict=True)) / total
     variances = variances_of(members, pooled)
-    stderr = None if variances is None else math.sqrt(math.fsum(variances)) / count
+    if variances is not None:
+        variances = [w**2 * variance for w, variance in zip(alike, variances, strict=True)]
+    stderr = None if variances is None else math.sqrt(math.fsum(variances)) / total
     if is_share:
-        shares = shares_of(members)
+        shares = shares_of(members, alike)
         return Estimate(value, stderr, lower_end(shares), upper_end(shares), pooled.n)
     df = None if variances is None else satterthwaite(variances, freedoms_of(members, pooled))
     return with_interval(value, stderr, pooled.n, is_share=False, df=df)
@@ -62,23 +75,25 @@ def freedoms_of(groups: Sequence[Estimate], pooled: Estimate) -> list[int]:
     return [max(1, clusters_of(pooled if one.stderr is None else one) - 1) for one in groups]
 
 
-def shares_of(groups: Sequence[Estimate]) -> list[ShareOf]:
-    """What each group's share is worth in their average."""
+def shares_of(groups: Sequence[Estimate], weights: Sequence[float]) -> list[ShareOf]:
+    """What each group's share is worth in their average, in which they have weights."""
     design, factor = design_of([group for group in groups if not counts(group)])
     found, few = [], []
-    for group in groups:
+    for weight, group in zip(weights, groups, strict=True):
         if design and not counts(group):
-            found.append(ShareOf(group.value, 1, factor * group.n / design, is_count=False))
+            found.append(ShareOf(group.value, weight, factor * group.n / design, is_count=False))
         elif group.n <= TOO_FEW:
-            few.append(group)
+            few.append((weight, group))
         else:
-            found.append(ShareOf(group.value, 1, factor * own_worth(group)))
+            found.append(ShareOf(group.value, weight, factor * own_worth(group)))
     if few:
         # Together they show a spread, if a larger one than within each.
-        worth = len(few) ** 2 / math.fsum(1 / own_worth(group) for group in few)
-        mean = math.fsum(group.value for group in few) / len(few)
-        found.append(ShareOf(mean, len(few), factor * worth))
-    return [replace(share, weight=share.weight / len(groups)) for share in found]
+        whole = math.fsum(weight for weight, _ in few)
+        worth = whole**2 / math.fsum(weight**2 / own_worth(group) for weight, group in few)
+        mean = math.fsum(weight * group.value for weight, group in few) / whole
+        found.append(ShareOf(mean, whole, factor * worth))
+    total = math.fsum(weights)
+    return [replace(share, weight=share.weight / total) for share in found]
 
 
 def counts(group: Estimate) -> bool:

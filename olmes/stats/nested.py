@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from olmes.stats.averages import macro
 from olmes.stats.estimates import Estimate, cluster_sums, ratio
-from olmes.stats.strata import Part
+from olmes.stats.strata import stratum_weights, whole_of
 from olmes.stats.suites import suite_mean
 
 
@@ -45,15 +45,15 @@ def nested_mean(
         if len(groups) == 1:
             return estimate(own)
         found = {str(place): estimate(group) for place, group in enumerate(groups.values())}
-        return macro(found, estimate(own), is_share=is_share)
+        weights = stratum_weights(list(groups))
+        return macro(found, estimate(own), is_share=is_share, weights=weights)
 
     if strata is None:
         return estimate(everything)
-    if not any(isinstance(label, Part) for label in strata):
+    of_whole = [whole_of(label) for label in strata]
+    if not any(whole is not None for whole in of_whole):
         return average(everything, strata)
-    wholes = grouped(
-        everything, [label.whole if isinstance(label, Part) else label for label in strata]
-    )
+    wholes = grouped(everything, of_whole)
     tasks = {str(place): average(own, strata) for place, own in enumerate(wholes.values())}
     mean = suite_mean(tasks, is_share=is_share)
     assert mean is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -59,11 +59,39 @@ class Part(NamedTuple):
     part: Hashable
 
 
+class Grouped(Part):
+    """The label of a sub-task that adds to its task's macro average with others of its group.
+
+    `Grouped(group, sub-task)`: the group's sub-tasks are averaged first, and their mean weighs as much
+    as a sub-task of no group.
+    """
+
+    __slots__ = ()
+
+
+def whole_of(label: Hashable) -> Hashable:
+    """Which of several averages, averaged themselves, a stratum is of; None where there is one."""
+    return label.whole if isinstance(label, Part) and not isinstance(label, Grouped) else None
+
+
 def stratum_weights(labels: Sequence[Hashable]) -> list[float]:
-    """The weight of each of some different strata in the mean; they add up to 1."""
-    wholes = [label.whole if isinstance(label, Part) else label for label in labels]
-    sizes = Counter(wholes)
-    return [1 / (len(sizes) * sizes[whole]) for whole in wholes]
+    """The weight of each of some different strata in the mean; they add up to 1.
+
+    The wholes weigh the same, and so do the parts of each, which may be wholes of others themselves.
+    """
+    paths = [path_of(label) for label in labels]
+    beside: defaultdict[tuple[Hashable, ...], set[Hashable]] = defaultdict(set)
+    for path in paths:
+        for depth, step in enumerate(path):
+            beside[path[:depth]].add(step)
+    return [
+        1 / math.prod(len(beside[path[:depth]]) for depth in range(len(path))) for path in paths
+    ]
+
+
+def path_of(label: Hashable) -> tuple[Hashable, ...]:
+    """The wholes that a stratum is part of, the largest first, and its own name."""
+    return (label.whole, *path_of(label.part)) if isinstance(label, Part) else (label,)
 
 
 @dataclass(frozen=True, slots=True)

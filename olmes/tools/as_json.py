@@ -28,7 +28,8 @@ def one_level(value: Any) -> Any:
         found = value.to_json()
         return found if isinstance(found, (str, dict, list)) else one_level(found)
     if isinstance(value, msgspec.Struct):
-        return {name: getattr(value, name) for name in value.__struct_fields__}
+        members = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {name: member for name, member in members.items() if member is not msgspec.UNSET}
     if dataclasses.is_dataclass(value):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     if isinstance(value, Mapping):

@@ -69,7 +69,7 @@
     const index = await unpacked(task.index);
     const entries = index.doc
       .map((_, at) => ({ task, index, at, verdict: verdictOf(task, index, at) }))
-      .filter(({ at }) => !state.subtask || index.subtask[at] === state.subtask)
+      .filter(({ at }) => !state.subtask || `${index.subtask[at]}:`.startsWith(`${state.subtask}:`))
       .filter(({ at }) => !state.flag || index.flags[at].includes(state.flag));
     const words = state.q.toLowerCase();
     if (!words) return entries;

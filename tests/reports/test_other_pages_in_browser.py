@@ -1,4 +1,4 @@
-"""Leaderboard, comparison, checkpoints and generalization in a real Chromium."""
+"""Leaderboard, comparison, checkpoints, generalization, reproduction in a real Chromium."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
+from olmes.reports.reproduction_page import write_reproduction_page
 from olmes.reports.run_page import write_run_page
 from olmes.reports.training_curves import StageLog
+from tests.reports.test_reproduction_page import reproduced
 
 pytestmark = pytest.mark.browser
 
@@ -64,10 +66,13 @@ def pages(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         "generalization": write_generalization_page(
             generalization.generalization(records), place / "generalization.html"
         ),
+        "reproduction": write_reproduction_page(
+            reproduced(records[0]), place / "reproduction.html", {records[0].id: records[0].folder}
+        ),
     }
 
 
-NAMES = ["leaderboard", "comparison", "checkpoints", "generalization"]
+NAMES = ["leaderboard", "comparison", "checkpoints", "generalization", "reproduction"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,6 +125,9 @@ def named_to_steer(
         "checkpoints": write_checkpoints_page(enumerate(records), place / "checkpoints.html"),
         "generalization": write_generalization_page(
             generalization.generalization(records, [pair]), place / "generalization.html"
+        ),
+        "reproduction": write_reproduction_page(
+            reproduced(records[0]), place / "reproduction.html", {records[0].id: records[0].folder}
         ),
     }
 

@@ -55,6 +55,14 @@ def test_a_held_out_task_rewards_nothing(name: str) -> None:
         VerifierRewards([of_task(name, {})], judge=RewardJudge(model="smollm2"))
 
 
+def test_a_task_on_gated_items_rewards_nothing() -> None:
+    gated = str(ECHO.with_name("gated_task.py"))
+    with pytest.raises(OlmesError, match="gated_task.py' has gated items, which the logs"):
+        rlvr_row({"messages": "?", "verifiers": [{"task": gated, "doc": {}}]})
+    with pytest.raises(OlmesError, match="held out by the suite tulu3_unseen"):
+        rlvr_row({"messages": "?", "verifiers": [{"task": "gpqa", "doc": {}}]})
+
+
 def test_a_task_file_on_the_same_data_is_held_out_wherever_it_stands(tmp_path: Path) -> None:
     digest = load_task("agieval").source.content_hash
     mine = tmp_path / "mine.py"

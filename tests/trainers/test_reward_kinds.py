@@ -91,7 +91,6 @@ def test_hostile_calls_cost_their_own_reward_alone() -> None:
     [
         ({"function": "missing.py:score"}, "there is no file .*missing.py"),
         ({"function": "own_rewards.py"}, "write FILE.py:NAME"),
-        ({"code": "tests", "doc": {}}, "needs a sandbox"),
         ({"judge": "Is it polite?", "doc": {}}, "name one in the recipe"),
     ],
 )

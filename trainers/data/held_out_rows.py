@@ -1,4 +1,4 @@
-"""Rows of RLVR that would have a model rewarded on what is held out: refused, never trained on.
+"""Rows of RLVR that would reward a model for what is held out or gated: refused, never trained on.
 
 By the verifier's task (its name, an alias, a file that declares the same data) and by the items that
 a row holds, whoever verifies them, as far as the data of the held-out tasks lie on this machine.
@@ -29,7 +29,7 @@ def held_out_names() -> tuple[str, ...]:
 
 
 def refuse_held_out_task(name: str) -> None:
-    """Refuse a verifier's task that is held out.
+    """Refuse a verifier's task that is held out, or whose items may not be published.
 
     Args:
         name: of the task, or its file.
@@ -42,6 +42,20 @@ def refuse_held_out_task(name: str) -> None:
             f"'{name}' is held out by the suite {', '.join(suites)}, so that no model may be rewarded "
             "by it; take these rows out, or verify them by another task on other items"
         )
+    if is_gated(name):
+        raise OlmesError(
+            f"'{name}' has gated items, which the logs and samples of a training would hold in plain "
+            "text; take these rows out, or verify them by another task on other items"
+        )
+
+
+@cache
+def is_gated(name: str) -> bool:
+    """Whether a task's items may not be published in plain text."""
+    try:
+        return load_task(name).source.gated
+    except OlmesError:
+        return False
 
 
 @cache

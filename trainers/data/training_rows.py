@@ -228,7 +228,9 @@ def verifier_of(verifier: Any, folder: Path | None) -> VerifierJson:
         raise OlmesError("each of 'verifiers' is an object with a 'task' and a 'doc'")
     kinds = [kind for kind in VERIFIERS if kind in verifier]
     if len(kinds) != 1 or (kinds == ["task"] and "doc" not in verifier):
-        raise OlmesError("each of 'verifiers' has a 'task' (or 'function', or 'judge') and a 'doc'")
+        raise OlmesError(
+            "each of 'verifiers' has a 'task' (or 'function', 'judge', 'code') and a 'doc'"
+        )
     if unknown := sorted(verifier.keys() - {*kinds, "doc", "weight", "metric"}):
         raise OlmesError(
             f"a verifier has no '{unknown[0]}'; it has {kinds[0]}, doc, weight, metric"

@@ -47,11 +47,11 @@ def verifier_contents(
 
 
 def references(verifier: Mapping[str, Any]) -> list[str]:
-    """What a verifier names: every text in it but the item that it judges by and the metric."""
+    """What a verifier names: every text in it but what it judges by and the metric."""
     return [
         value
         for key, value in verifier.items()
-        if key not in ("doc", "metric") and isinstance(value, str)
+        if key not in ("doc", "metric", "code") and isinstance(value, str)
     ]
 
 

@@ -5,7 +5,7 @@
 | `{"task": "gsm8k", "doc": {...}}` | a benchmark's scorer, or a task file's; `doc` is its item |
 | `{"function": "mine.py:score", "doc": {...}}` | a Python function; `doc` is what it gets as `row` |
 | `{"judge": "a rubric", "doc": {...}}` | the recipe's judge; `doc` may have a `reference` |
-| `{"code": ...}` | nothing yet: what a model wrote is to be run in a sandbox alone |
+| `{"code": {"tests": "assert ..."}}` | these tests, in a sandbox after the answer's code |
 
 Each may have a `weight` (1.0), the first a `metric`. A recipe's [reward_functions] and the rubric of
 its [judge] are verifiers of every row.
@@ -21,9 +21,10 @@ from pathlib import Path
 from olmes.benchmark.registry import bundled_tasks, load_task, task_from_reference
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
+from olmes.sandbox.choice import chosen
 from olmes.trainers.data.held_out_rows import refuse_held_out_items, refuse_held_out_task
 from olmes.trainers.data.training_rows import Row, VerifierJson, kind_of
-from olmes.trainers.rewards import function_task, rubric_task
+from olmes.trainers.rewards import code_task, function_task, rubric_task
 from olmes.trainers.rewards.settings import RewardFunction, RewardJudge
 from olmes.types import Doc
 
@@ -96,13 +97,10 @@ class Verifiers:
         Raises:
             OlmesError: there is none.
         """
-        if kind == "code":
-            raise OlmesError(
-                "a verifier of 'code' runs what the model wrote, which needs a sandbox that olmes "
-                "does not have yet; take these rows out, or verify them by a 'task' or a 'function'."
-            )
         if kind == "function":
             return self.function(reference)
+        if kind == "code":
+            return task_from_reference(code_task.__name__)
         task = (
             task_from_reference(rubric_task.__name__).with_settings(
                 {"max_tokens": self.judge.max_tokens}
@@ -117,6 +115,8 @@ class Verifiers:
             )
         if kind == "task":
             refuse_held_out_task(reference)
+        if task.executed:
+            chosen()
         return task
 
     def function(self, reference: str) -> Task:
@@ -183,6 +183,8 @@ def document(kind: str, given: VerifierJson, row: Row, everywhere: list[Verifier
         return given["doc"]
     prompt = row.get("prompt", [])
     turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    if kind == "code":
+        return {"prompt": turns, "code": code_task.checked(given["code"])}
     if kind == "judge":
         return {"reference": "", **given["doc"], "prompt": turns, "rubric": given["judge"]}
     if any(given is one for one in everywhere):  # it reads what the row's own verifiers know
@@ -201,22 +203,24 @@ def honest_metric(task: Task) -> str:
 
 
 def reference_of(verifier: VerifierJson) -> str:
-    """What a verifier names; all rubrics are one task."""
+    """What a verifier names; all rubrics are one task, and so are all tests."""
     kind = kind_of(verifier)
-    return RUBRIC if kind == "judge" else str(verifier.get(kind, ""))
+    return RUBRIC if kind == "judge" else kind if kind == "code" else str(verifier.get(kind, ""))
 
 
 def wanted(rows: Iterable[Row]) -> dict[tuple[str, str], set[str]]:
     """The metrics of each verifier, by kind and reference, that rows name, '' standing for none.
 
     Raises:
-        OlmesError: a row holds an item of a held-out task.
+        OlmesError: a row holds an item of a held-out task, or tests that cannot be executed.
     """
     found: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         own = listed(row)
         refuse_held_out_items(own, [row.get("prompt")])
         for verifier in own:
+            if "code" in verifier:
+                code_task.checked(verifier["code"])
             key = kind_of(verifier), reference_of(verifier)
             found.setdefault(key, set()).add(verifier.get("metric") or "")
     return found

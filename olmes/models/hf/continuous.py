@@ -17,6 +17,7 @@ import torch
 
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.batches import out_of_memory, release_memory
+from olmes.models.hf.first_tokens import note_first_tokens
 from olmes.models.hf.generation_rows import GenerationRow
 from olmes.models.hf.prefix import PrefixGroup, TokenTree, prefix_groups, running_order
 from olmes.models.hf.prompt_cache import SlotStore, Step, fill, forward, shared_attention
@@ -188,6 +189,7 @@ class GenerationBatch:
 
     def extend(self, chosen: list[RunningRow], logits: torch.Tensor) -> None:
         """Append each row's token by its logits, `[rows, vocabulary]`; drop the rows that end."""
+        note_first_tokens([one.row for one in chosen], logits, self.endings.encoder)
         tokens = logits.argmax(-1).tolist()
         for at, one in enumerate(chosen):
             if one.sampler:

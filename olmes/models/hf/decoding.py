@@ -16,6 +16,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from olmes.models.checkpoint.folder import quiet
 from olmes.models.hf.endings import Endings
+from olmes.models.hf.first_tokens import FirstTokens
 from olmes.models.hf.generation_rows import GenerationRow
 from olmes.models.hf.loglikelihood import padded
 from olmes.models.hf.sampling import GumbelSampler, changes_scores
@@ -50,6 +51,8 @@ def generate_batch(model: PreTrainedModel, rows: Sequence[GenerationRow], ending
         row.restart()
     ids, mask = padded([row.prompt_ids for row in rows], pad)
     processors = LogitsProcessorList()
+    if any(row.top_logprobs for row in rows):
+        processors.append(FirstTokens(rows, endings.encoder))
     if changes_scores(rows[0].generation):
         processors.append(GumbelSampler(rows, device))
     config = GenerationConfig(

@@ -322,6 +322,14 @@ class Encoder:
             )
         )
 
+    def written(self, token: int) -> str:
+        """A token alone as text, special tokens too."""
+        return str(
+            self.tokenizer.decode(
+                [token], skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
     def may_complete(self, texts: tuple[str, ...], token: int) -> bool:
         """Whether one of some texts can end inside this token: most tokens lack its last character.
 

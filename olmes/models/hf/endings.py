@@ -8,6 +8,7 @@ from olmes.models.base import Work
 from olmes.models.hf.encoding import Encoder
 from olmes.models.hf.generation_rows import GenerationRow, cut_at_stop
 from olmes.models.hf.thoughts import ANSWERING, BEGINNING, CLOSING, THINKING, Following
+from olmes.models.token_logprobs import THOUGHT_FIRST
 from olmes.reasoning import ANY, Reader
 from olmes.types import Finish, Response
 
@@ -95,6 +96,8 @@ class Endings:
 
     def response(self, row: GenerationRow, text: str, finish: Finish) -> Response:
         """What is reported of a row that has ended."""
+        if row.top_logprobs and row.thought and row.thought.begun:
+            return Response(finish="error", error=THOUGHT_FIRST)
         return Response(
             text=text,
             finish=finish,
@@ -102,6 +105,7 @@ class Endings:
             completion_tokens=len(row.new_ids),
             prompt_truncated=row.truncated,
             reasoning_tokens=self.following.thought_tokens(row),
+            first_token_logprobs=row.first_tokens,
         )
 
     def stop_in_tail(self, row: GenerationRow, window: int) -> bool:

@@ -53,6 +53,10 @@ class GenerationRow:
     finished: bool = False
     thought: RowThought | None = None
     """Where the row stands in its thought; None for a model that knows no marks of one."""
+    top_logprobs: int = 0
+    """How many of the likeliest first tokens are wanted."""
+    first_tokens: dict[str, float] = field(default_factory=dict)
+    """Their natural-log probabilities, by text."""
 
     @property
     def most_tokens(self) -> int:
@@ -74,6 +78,7 @@ class GenerationRow:
     def restart(self) -> None:
         """Drop the new tokens, to answer once more."""
         self.new_ids.clear()
+        self.first_tokens = {}
         if self.thought:
             self.thought.restart()
 
@@ -211,6 +216,7 @@ def fit(
         max_tokens=max_tokens,
         seed=seed_of(request, prompt),
         thought=None if thoughts is None else thought_of(request, len(ids), window, thoughts),
+        top_logprobs=request.top_logprobs,
     )
 
 

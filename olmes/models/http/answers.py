@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from olmes.models.hf.generation_rows import UnanswerableError, cut_at_stop
+from olmes.models.http.token_logprobs import first_tokens
 from olmes.models.http.wire import CHAT, Choice, first_choice, tokens_of
+from olmes.models.token_logprobs import THOUGHT_FIRST
 from olmes.reasoning import ANY, Reader, marks_in
 from olmes.reasoning.split import take_apart
 from olmes.types import Finish, Response
@@ -37,6 +39,8 @@ class Reading:
     reader: Reader = ANY
     thinking: bool = False
     """Whether a thought was asked for."""
+    top_logprobs: int = 0
+    """How many of the likeliest first tokens were asked for."""
 
     def __call__(self, answer: Any) -> Response:
         """The response in an answer, the marks of a thought still in its text.
@@ -64,7 +68,12 @@ class Reading:
             reasoning_tokens=of_thought or 0,
             filtered=reason == "content_filter" and not stopped,
         )
-        return self.unfinished(found, counted=of_thought is not None)
+        found = self.unfinished(found, counted=of_thought is not None)
+        if not self.top_logprobs:
+            return found
+        if has_thought(found):
+            raise UnanswerableError(THOUGHT_FIRST)
+        return replace(found, first_token_logprobs=first_tokens(choice, self.top_logprobs))
 
     def unfinished(self, found: Response, *, counted: bool) -> Response:
         """The response, with its `unfinished_thinking` where only the server's fields tell.

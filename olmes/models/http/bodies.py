@@ -16,7 +16,7 @@ from olmes.types import JsonObject, Request
 Continuation = Literal["fields", "turn", "prefix"]
 """How a server is told to continue a begun answer: by vLLM's fields, by a last turn that is the
 model's, or by that turn's own `prefix`."""
-OURS = ("model", "messages", "prompt", "echo", "logprobs", "n", "stream")
+OURS = ("model", "messages", "prompt", "echo", "logprobs", "top_logprobs", "n", "stream")
 """Fields that are no user's to change: another value would be another question, or an answer that
 cannot be read."""
 EFFORT = ("openai.com", "azure.com", "mistral.ai", "groq.com", "x.ai", "googleapis.com",
@@ -178,6 +178,9 @@ def complete(
             body["messages"] = merged(body["messages"])
         if ways := switches(asking, place):
             body |= ways[min(dialect.switches, len(ways) - 1)]
+    if wanted := asked.request.top_logprobs:
+        chat = {"logprobs": True, "top_logprobs": wanted}
+        body |= chat if path == CHAT else {"logprobs": wanted}
     if dialect.streams:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return cast("RequestBody", laid_over(body, asking.request_body))

@@ -45,7 +45,12 @@ class Calls:
     def plain(self, request: Request) -> Call[Response]:
         """A plain prompt, to be gone on with."""
         prompt = partial(plain_prompt, (request.prompt or "") + request.prefill)
-        read = Reading(path=COMPLETIONS, stops=request.generation.stop, reader=self.reader)
+        read = Reading(
+            path=COMPLETIONS,
+            stops=request.generation.stop,
+            reader=self.reader,
+            top_logprobs=request.top_logprobs,
+        )
         return self.call(COMPLETIONS, Asked(request), prompt, read, self.asking_again(read))
 
     def chat(self, request: Request, continues: Continues | None = None) -> Call[Response]:
@@ -59,6 +64,7 @@ class Calls:
             echoes=continues is not None and continues.echoes,
             reader=self.reader,
             thinking=thought > 0,
+            top_logprobs=request.top_logprobs,
         )
         prompt = partial(bodies.chat_messages, request, how)
         return self.call(CHAT, Asked(request, thought), prompt, read, self.asking_again(read))

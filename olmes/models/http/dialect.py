@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from olmes.models.http.errors import TEMPLATE_SAID, RequestRefusedError
+from olmes.models.http.token_logprobs import NOT_GIVEN
 from olmes.models.http.wire import CHAT, RequestBody, Turn
 from olmes.types import Request
 
@@ -142,6 +143,8 @@ class Dialect:
         for name, option in SAMPLING.items():
             if name in body and self.refuses(name, path, error):
                 return f"{error}; leave out {option}, which this server cannot do"
+        if "logprobs" in body and re.search(r"logprobs|log.?probabilit", words, re.IGNORECASE):
+            return f"{error}; {NOT_GIVEN}" if asks_for_answers(body) else str(error)
         if "temperature" in body and re.search(r"\btemperature\b", words):
             return f"{error}; set what it takes, such as --temperature 1"
         for name in given:
@@ -155,6 +158,11 @@ class Dialect:
         if "stream" in body and STREAM_ONLY.search(words):
             return f"{error}; serve the model where answers are given whole"
         return str(error)
+
+
+def asks_for_answers(body: RequestBody) -> bool:
+    """Whether the log-probabilities a body asks for are those of answers, not of a prompt."""
+    return not body.get("echo")
 
 
 def room_in(words: str, sent: int) -> int | None:

@@ -41,6 +41,8 @@ def assembled(body: bytes) -> Any:
         delta = part.get("delta") or part.get("message") or {}
         add(message, delta if isinstance(delta, dict) else {})
         add(choice, {"text": part.get("text")})
+        if weighed := log_probabilities(part, choice):
+            choice["logprobs"] = weighed
         for name in ("finish_reason", "error"):
             if part.get(name):
                 choice[name] = part[name]
@@ -68,6 +70,16 @@ def add(found: dict[str, Any], delta: dict[str, Any]) -> None:
     for name in LISTED:
         if isinstance(delta.get(name), list):
             found[name] = [*found.get(name, []), *delta[name]]
+
+
+def log_probabilities(part: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+    """The lists of log-probabilities so far, with those of a piece behind them."""
+    found: dict[str, Any] = choice.get("logprobs") or {}
+    given = part.get("logprobs")
+    for name, values in given.items() if isinstance(given, dict) else ():
+        if isinstance(values, list):
+            found = {**found, name: [*found.get(name, []), *values]}
+    return found
 
 
 def events(body: bytes) -> list[str]:

@@ -56,8 +56,10 @@ class RequestBody(GenerationSettings, total=False):
     add_generation_prompt: bool
     prompt: str
     echo: bool
-    """For log-probabilities of the prompt's own tokens; so is the next field."""
+    """For log-probabilities of the prompt's own tokens, as is `logprobs`."""
     logprobs: int
+    """For how many likeliest tokens; of a chat `true`, and `top_logprobs` says how many."""
+    top_logprobs: int
     stream: bool
     stream_options: dict[str, bool]
     chat_template_kwargs: dict[str, Any]

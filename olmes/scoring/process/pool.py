@@ -102,7 +102,7 @@ class ScoringPool:
                 raise self.failure
         if case.task.executed:
             if self.sandboxes is None:
-                self.sandboxes = SandboxPool()
+                self.sandboxes = SandboxPool(len(self.threads), failed=self.fail)
             self.add([case.job(PROGRAMS, partial(self.execute, case))])
         else:
             self.add(case.jobs())
@@ -204,12 +204,16 @@ class ScoringPool:
                 size = min(2 * size, LARGEST_BATCH) if took < QUICK else size
                 size = max(size // 2, BATCH) if took > SLOW else size
         except BaseException as error:
-            with self.changed:
-                self.failure = error
-                self.changed.notify_all()
+            self.fail(error)
         finally:
             if worker is not None:
                 worker.kill()
+
+    def fail(self, error: BaseException) -> None:
+        """Have whoever waits for jobs raise this: there is nothing to score them, or to execute."""
+        with self.changed:
+            self.failure = error
+            self.changed.notify_all()
 
     def start(self) -> Worker:
         """A new worker, its start counted."""

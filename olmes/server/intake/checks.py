@@ -28,6 +28,7 @@ from olmes.records.schema import (
     RecordedPair,
     RunRecord,
     Score,
+    SealedFile,
     Sha256,
     SuiteResult,
     TaskData,
@@ -52,7 +53,7 @@ from olmes.server.refusals import RefusedError
 MOST_TASKS = 1000
 NUMBERS = re.compile("[0-9]{1,9}")
 OPTIONAL: dict[type[Struct], set[str]] = {
-    RunRecord: {"held_out", "not_run", "cost"},
+    RunRecord: {"held_out", "gated", "not_run", "cost"},
     RecordedModel: {"parts", "family", "step", "lineage"},
     SuiteResult: {"missing", "pairs", "mean"},
     RecordedPair: {"rewritten"},
@@ -117,6 +118,7 @@ def fitting_record(data: Any) -> RunRecord:
     check_run(run)
     if run.held_out:
         check_look(run.held_out, run.tasks)
+    check_gated(run)
     return run
 
 
@@ -251,9 +253,33 @@ def check_look(held: HeldOut, tasks: Mapping[str, TaskResult]) -> None:
     for name, sealed in held.sealed.items():
         if name not in held.tasks:
             refuse(f"held_out.sealed.{name}", "is not a held-out task of this run")
-        if sealed.file != f"sealed/{name}.jsonl.gz":
-            refuse(f"held_out.sealed.{name}.file", f"must be sealed/{name}.jsonl.gz")
-        check_mark(sealed.sha256, Sha256, f"held_out.sealed.{name}.sha256")
+        check_packed(sealed, name, f"held_out.sealed.{name}")
+
+
+def check_gated(run: RunRecord) -> None:
+    """Hold the packed samples of gated items against the run.
+
+    Raises:
+        RefusedError: one is of no task, or not where it belongs, or not the file that is under seal.
+    """
+    held = run.held_out.sealed if run.held_out else {}
+    for name, packed in run.gated.items():
+        if name not in run.tasks:
+            refuse(f"gated.{name}", "is not a task of this run")
+        check_packed(packed, name, f"gated.{name}")
+        if held.get(name, packed) != packed:
+            refuse(f"gated.{name}", "is another file than the one under seal")
+
+
+def check_packed(packed: SealedFile, name: str, path: str) -> None:
+    """Hold what is said of a task's packed samples against where such files are.
+
+    Raises:
+        RefusedError: it is elsewhere, or its hash is none.
+    """
+    if packed.file != f"sealed/{name}.jsonl.gz":
+        refuse(f"{path}.file", f"must be sealed/{name}.jsonl.gz")
+    check_mark(packed.sha256, Sha256, f"{path}.sha256")
 
 
 def check_scores(scores: Mapping[str, Score], path: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from olmes.records.aggregate import joinable, overall, suite_mean
+from olmes.records.aggregate import joinable, mean_of, overall, subtask_members, suite_mean
 from olmes.records.items import parts_of
 from olmes.records.repeats import RepeatCounter
 from olmes.records.schema import BROKEN, ResponseRow, RunRecord, Score, TaskResult
@@ -100,11 +100,13 @@ class Recount:
             if (count := task.said(flag)) != (own := self.counts[flag]):
                 refuse(f"{path}.counts.{flag}", f"says {count}, and its samples have {own}")
         for metric, sums in self.sums.items():
-            estimate = overall(sums, self.sizes, macro=task.macro)
+            estimate = overall(sums, self.sizes, task.aggregate)
             self.hold_score(f"{path}.metrics.{metric}", metric, task.metrics[metric], estimate)
+        members = subtask_members(self.sizes, task.aggregate)
         for subtask, said in task.subtasks.items():
             for metric, score in said.metrics.items():
-                found = self.sums[metric].estimated(subtask) if metric in self.sums else None
+                of = members.get(subtask, [])
+                found = mean_of(self.sums[metric], of) if metric in self.sums else None
                 self.hold_score(f"{path}.subtasks.{subtask}.metrics.{metric}", metric, score, found)
         self.hold_repeats(f"{path}.repeats")
 
@@ -134,7 +136,7 @@ class Recount:
         if said is None or own is None or self.repeats is None:
             return
         counted = self.repeats.counted(
-            lambda sums: overall(sums, self.sizes, macro=self.task.macro), said.k
+            lambda sums: overall(sums, self.sizes, self.task.aggregate), said.k
         )
         if counted is None or counted.n != said.n:
             refuse(f"{path}.n", f"says {said.n}, and no item has so many responses at most")

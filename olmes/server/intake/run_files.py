@@ -116,8 +116,9 @@ def kept_tasks(
     tasks = []
     for place, (name, task) in enumerate(run.tasks.items()):
         sealed = run.sealed.get(name)
+        opened_here = opened and sealed is not None and name not in run.gated
         if sealed:
-            kept = keep_sealed(settings, artifacts, files, run, name, opened=opened)
+            kept = keep_sealed(settings, artifacts, files, run, name, opened=opened_here)
         else:
             kept = keep_open(settings, artifacts, files, run, name)
         tasks.append(
@@ -128,7 +129,7 @@ def kept_tasks(
                 data_hash=task.data.content_hash,
                 origin=task.data.origin,
                 sealed=sealed is not None,
-                opened=sealed is not None and opened,
+                opened=opened_here,
                 artifact=kept.artifact,
                 sha256=kept.sha256,
                 rows=kept.rows,
@@ -170,7 +171,7 @@ def check_files(run: RunRecord, files: Mapping[str, Path]) -> None:
     Raises:
         RefusedError: one is missing, or is not one of this run.
     """
-    wanted = {"run.json"} | ({"ledger.jsonl"} if run.sealed else set())
+    wanted = {"run.json"} | ({"ledger.jsonl"} if run.held_out else set())
     for name in run.tasks:
         wanted.add(f"sealed/{name}.jsonl.gz" if name in run.sealed else f"samples/{name}.jsonl")
     if missing := sorted(wanted - set(files)):
@@ -235,7 +236,7 @@ def keep_sealed(
     *,
     opened: bool,
 ) -> Written:
-    """Keep the samples of a held-out task as they are, or unpacked where they were opened.
+    """Keep the samples of a held-out or gated task as they are, or unpacked where they were opened.
 
     Raises:
         RefusedError: the file cannot be unpacked, a row is not in order, or the rows do not give the

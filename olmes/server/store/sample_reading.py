@@ -41,7 +41,7 @@ class SampleFilter:
 
     def takes(self, subtask: str, flags: list[str], value: float | None, doc_id: int) -> bool:
         """Whether a row's columns pass."""
-        if self.subtask is not None and subtask != self.subtask:
+        if self.subtask is not None and not f"{subtask}:".startswith(f"{self.subtask}:"):
             return False
         if self.flag is not None and self.flag not in flags:
             return False

@@ -334,7 +334,7 @@ class Store:
             raise RefusedError(
                 403,
                 f"the samples of {task} in {run} are under seal; `olmes unseal` opens them, and a "
-                "push then says so.",
+                "push then says so. Those of gated items stay closed.",
                 "task",
             )
         return found

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from olmes import OlmesError, Record
+from olmes.benchmark.registry import load_suite
 from olmes.benchmark.suite import Pair
 from olmes.comparison.carried_words import share_in_words
 from olmes.comparison.generalization import SideBySide, generalization
@@ -124,6 +125,46 @@ def test_what_was_not_run_is_named_and_not_filled_in(tmp_path: Path) -> None:
     assert known(reading.unseen).value == pytest.approx(0.5)
     # No table for what nobody ran the unseen half of.
     assert found.not_run == ["ifeval → ifeval_ood"]
+
+
+def test_the_papers_suites_fill_every_pair(tmp_path: Path) -> None:
+    """Tülu 3 8B: Tables 6 and 33; its pairs are those of Table 3."""
+    dev = {
+        "mmlu": 0.682, "popqa": 0.291, "truthfulqa": 0.55, "bbh": 0.69, "drop": 0.626, "math": 0.437,
+        "gsm8k": 0.876, "humaneval": 0.839, "humaneval_plus": 0.792, "ifeval": 0.824,
+        "alpaca_eval": 0.345, "safety": 0.855,
+    }  # fmt: skip
+    unseen = {
+        "mmlu_pro": 0.443, "gpqa": 0.357, "agieval": 0.593, "deepmind_math": 0.354,
+        "bigcodebench_hard": 0.074, "ifeval_ood": 0.243, "href": 0.327,
+    }  # fmt: skip
+    suite = load_suite("tulu3_unseen")
+    assert (set(load_suite("tulu3_dev").tasks), set(suite.tasks)) == (set(dev), set(unseen))
+    told = {"name": suite.name, "held_out": True, "missing": [], **score_json(0.342)}
+    told["pairs"] = [pair.to_json() for pair in suite.pairs]
+    quick = {"deepmind_math": 0.354, "ifeval_ood": 0.243}
+    found = generalization(
+        [
+            record(tmp_path / "a", "tulu", dev),  # type: ignore[arg-type]
+            record(tmp_path / "b", "tulu", unseen, held_out=LOOK, suite=told),  # type: ignore[arg-type]
+            record(tmp_path / "c", "tulu", quick, held_out=LOOK, id="quick"),  # type: ignore[arg-type]
+        ]
+    )
+    sides = {
+        pair.unseen: (
+            round(100 * known(pair.rows[0].dev).value, 2),
+            round(100 * known(pair.rows[0].unseen).value, 2),
+        )
+        for pair in found.pairs
+        if tuple(pair.dev) in {one.dev for one in suite.pairs}
+    }
+    assert sides == {
+        "mmlu_pro": (68.2, 44.3), "gpqa": (68.2, 35.7), "agieval": (65.8, 59.3),
+        "deepmind_math": (65.65, 35.4), "bigcodebench_hard": (81.55, 7.4),
+        "ifeval_ood": (82.4, 24.3), "href": (34.5, 32.7),
+    }  # fmt: skip
+    assert found.not_run == []
+    assert not any(pair.rows[0].left_out for pair in found.pairs)
 
 
 def right(chances: list[float], share: float) -> list[float]:

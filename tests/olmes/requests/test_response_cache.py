@@ -51,6 +51,7 @@ def test_everything_that_can_change_a_response_changes_the_key() -> None:
         (Weights(), dataclasses.replace(REQUEST, prefill="So")),
         (Weights(), dataclasses.replace(REQUEST, repeat=1)),
         (Weights(), dataclasses.replace(REQUEST, continuations=("A", "B"))),
+        (Weights(), dataclasses.replace(REQUEST, top_logprobs=5)),
         (Weights(), dataclasses.replace(REQUEST, messages=({"role": "user", "content": "hi"},))),
     ]
     settings: dict[str, Any] = {

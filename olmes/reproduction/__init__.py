@@ -1,0 +1,1 @@
+"""A paper's published tables, and a model's numbers beside them."""

@@ -1,0 +1,1 @@
+"""Code that a response answers with: read out of the response, and what comes of executing it."""

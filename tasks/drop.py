@@ -83,7 +83,7 @@ class DROP(Task):
         fields=FIELDS,
         content_hash="",  # this project has not seen the hub's copy
         licence="CC-BY-SA-4.0",
-        score_only=(
+        other_files=(
             DataFile(
                 path="drop/drop_v0_dev.jsonl.gz",
                 github="ShengranHu/ADAS:dataset/drop_v0_dev.jsonl.gz"

@@ -73,19 +73,20 @@ class PopQA(Task):
     name = "popqa"
     title = "PopQA"
     source = Source(
-        files=(
-            # A part of the set, 1,000 rows drawn by others; the whole set is on the hub alone.
+        files=(DataFile(path="popqa/test.jsonl.gz", github="", sha256="", rows=14267),),
+        other_files=(  # drawn by others
             DataFile(
                 path="popqa/popqa_1000_full_fields.jsonl.gz",
-                github="",
+                github="GaurisankarJ/reason_over_search:data_subsample/popqa/test.jsonl"
+                "@45495b576c768f0d5996789e2db29eaa285a3c54",
                 sha256="849ee23a02b395acb68dddbb7789ab86dd9e818765ed804696eab4760f042aea",
-                rows=14267,
+                rows=1000,
             ),
         ),
         hub=(HubSplit(repository="akariasai/PopQA", split="test"),),
         known_form=known_form,
         fields=("question", "golden_answers"),
-        content_hash="",  # this project has not seen the whole set
+        content_hash="",  # the set is on the hub alone, and has not been seen by this project
         licence="MIT (the authors' repository)",
     )
     metrics = (

@@ -61,9 +61,9 @@ class Source:
     known_form: Callable[[Doc], Doc] = unchanged
     """Turns a row of any form the set is passed around in, from a file or an inline document, into the
     one the task reads; a row in that form stays as it is."""
-    score_only: tuple[DataFile, ...] = ()
-    """Files of the set in a form of which no prompt can be made: read where responses are scored and a
-    folder has them and not the official files."""
+    other_files: tuple[DataFile, ...] = ()
+    """A part of the set, or the set in another form: read where a folder has these and not the official
+    files. They have no exemplars, so that a task whose exemplars are data only scores by them."""
     exemplars: Source | None = None
     """For a task whose exemplars are rows of another split: where these are read from, which is the
     same place as the items; the task finds them in `exemplar_rows`. Beside demo data they are

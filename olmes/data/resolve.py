@@ -111,8 +111,9 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
         return _dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
     if folder is not None and task.source.files:
         here = in_folder(task.source, folder)
-        if not prompts and not here and in_folder(task.source, folder, score_only=True):
-            return _dataset(task, _from_folder(task, folder, score_only=True), say, prompts)
+        usable = not prompts or task.source.exemplars is None
+        if not here and usable and in_folder(task.source, folder, other=True):
+            return _dataset(task, _from_folder(task, folder, other=True), say, prompts)
         if unpublished(task.source) and not here:
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
             say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
@@ -187,9 +188,9 @@ def unpublished(source: Source) -> bool:
     return not any(file.github for file in source.files)
 
 
-def in_folder(source: Source, folder: Path, *, score_only: bool = False) -> bool:
-    """Whether a folder holds any of the set's files, or of those that can only be scored."""
-    known = source.score_only if score_only else source.files
+def in_folder(source: Source, folder: Path, *, other: bool = False) -> bool:
+    """Whether a folder holds any of the set's files, or of those beside them."""
+    known = source.other_files if other else source.files
     return any(files.find(folder, file.path) is not None for file in known)
 
 
@@ -220,7 +221,7 @@ def reduced(row: Doc, source: Source, subtask: str) -> Doc:
     return {field: row[field] for field in source.fields} | others | named
 
 
-def _from_folder(task: Task, folder: Path, *, score_only: bool = False) -> Found:
+def _from_folder(task: Task, folder: Path, *, other: bool = False) -> Found:
     def path(file: DataFile) -> Path:
         found = files.find(folder, file.path)
         if found is None:
@@ -230,7 +231,7 @@ def _from_folder(task: Task, folder: Path, *, score_only: bool = False) -> Found
             )
         return found
 
-    known = task.source.score_only if score_only else task.source.files
+    known = task.source.other_files if other else task.source.files
     parts = [DataPart(file.subtask, files.rows(path(file)), str(path(file))) for file in known]
     return Found("folder", str(folder), parts)
 

@@ -85,7 +85,7 @@ def test_the_hubs_rows_are_the_same_items(docs: list[dict[str, Any]]) -> None:
 
 
 def test_a_folder_may_hold_the_hubs_form(tmp_path: Path) -> None:
-    file = tmp_path / "popqa/popqa_1000_full_fields.jsonl"
+    file = tmp_path / "popqa/test.jsonl"
     file.parent.mkdir()
     file.write_text('{"question": "Who?", "possible_answers": "[\\"Ann\\"]", "id": 7}\n', "utf-8")
     [item] = resolve(TASK, tmp_path, say=lambda line: None).instances
@@ -93,6 +93,13 @@ def test_a_folder_may_hold_the_hubs_form(tmp_path: Path) -> None:
     file.write_text('{"question": "Who?", "possible_answers": "Ann"}\n', "utf-8")
     with pytest.raises(OlmesError, match="row 1: not in a form that popqa knows"):
         resolve(TASK, tmp_path, say=lambda line: None)
+
+
+def test_a_folder_may_hold_a_part(shared_data: Path) -> None:
+    said: list[str] = []
+    data = resolve(TASK, shared_data, say=said.append)
+    assert (data.origin, len(data.instances), data.official) == ("folder", 1000, False)
+    assert "no content hash" in said[0]
 
 
 def check_oracle(items: list[dict[str, Any]]) -> int:

@@ -93,7 +93,7 @@ class DROP(Task):
             ),
         ),
         exemplars=Source(
-            files=(DataFile(path="drop/train.jsonl.gz", github="", sha256="", rows=77400),),
+            files=(DataFile(path="drop/train.jsonl.gz", github="", sha256="", rows=77409),),
             hub=(HubSplit(repository="EleutherAI/drop", split="train"),),
             known_form=known_form,
             fields=FIELDS,
@@ -121,6 +121,11 @@ class DROP(Task):
         answer=" {answer}",
         generation=Generation(max_tokens=50, stop=("Passage:", "Question:", "\n\n")),
     )
+
+    def prepare(self) -> None:
+        """Import what pairs spans, and read one number."""
+        stated_f1("a, b", ["a", "b"])
+        stated_f1("The answer is 5.", ["5"])
 
     def request(self, doc: Doc) -> Request:
         """Three passages with a question and its answer, then the item's: plain text, no chat.

@@ -55,6 +55,8 @@ SHORT = 3
 """Characters up to which an alias is a code or a common word: "in" for India, "US", "pol"."""
 NEXT_QUESTION = re.compile(r"\n[ \t]{0,9}(?:Q|Question)\s?:")
 LEAD = re.compile(r"(?:so,?\s)?(?:the\s)?answer(?:\sis|\s?:)\s*", re.IGNORECASE)
+READ = 10_000
+"""Characters of a response that the honest metric reads; the protocol has it stop after 15 tokens."""
 WRONG = "—"
 
 
@@ -72,12 +74,12 @@ class PopQA(Task):
     title = "PopQA"
     source = Source(
         files=(
-            # A part of the set, drawn by others; all 14,267 rows are on the hub alone.
+            # A part of the set, 1,000 rows drawn by others; the whole set is on the hub alone.
             DataFile(
                 path="popqa/popqa_1000_full_fields.jsonl.gz",
                 github="",
                 sha256="849ee23a02b395acb68dddbb7789ab86dd9e818765ed804696eab4760f042aea",
-                rows=1000,
+                rows=14267,
             ),
         ),
         hub=(HubSplit(repository="akariasai/PopQA", split="test"),),
@@ -172,7 +174,7 @@ def answered(text: str) -> str:
     """The response without "the answer is", thought, and questions that it goes on to ask."""
     said = NEXT_QUESTION.split(spoken(text) or "", maxsplit=1)[0].strip()
     lead = LEAD.match(said)
-    return said[lead.end() :] if lead else said
+    return said[lead.end() if lead else 0 :][:READ]
 
 
 def words(text: str) -> str:

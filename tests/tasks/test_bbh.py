@@ -216,6 +216,7 @@ OPTIONS = "When?\nOptions:\n(A) in May\n(B) in July\n(C) on 5 August"
         ("formal_fallacies", "valid", "It is either valid or invalid.", 0, 0),
         ("formal_fallacies", "invalid", "It is unclear whether it is invalid", 1, 0),
         ("boolean_expressions", "False", "= True and False = False", 1, 1),
+        ("boolean_expressions", "True", "A = not not False" + " = not not not False" * 9, 0, 0),
         ("boolean_expressions", "True", "<think>False</think>True", 1, 1),
         ("multistep_arithmetic_two", "-15", "So the answer is 15.", 1, 0),  # the sign is punctuation
         ("multistep_arithmetic_two", "1250", "So the answer is 1,250.", 0, 1),

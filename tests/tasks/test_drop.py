@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 
 from olmes import OlmesError, Response
@@ -154,6 +155,41 @@ def test_a_folder_of_that_set_is_passed_over_by_a_run(
     said: list[str] = []
     assert resolve(TASK, shared_data, say=said.append).origin == "demo"
     assert said[0] == f"drop: {shared_data} does not hold it; looking elsewhere."
+
+
+def test_items_and_exemplars_from_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixture: list[dict[str, Any]]
+) -> None:
+    """Both splits with the fields that the hub's copy has."""
+    folder = tmp_path / "EleutherAI/drop"
+    folder.mkdir(parents=True)
+    for split, items in (("train", fixture), ("validation", fixture[:2])):
+        rows_of_split = [
+            {
+                "passage": row["passage"], "question": row["question"], "query_id": row["query_id"],
+                "answer": {
+                    "number": row["answer"]["number"], "spans": row["answer"]["spans"],
+                    "date": {"day": "", "month": "", "year": ""}, "worker_id": "", "hit_id": "",
+                },
+                "validated_answers": {
+                    "number": ["7"], "spans": [["x", "y"]],
+                    "date": [{"day": "", "month": "", "year": ""}], "worker_id": [""], "hit_id": [""],
+                },
+            }
+            for row in items
+        ]  # fmt: skip
+        lines = "\n".join(json.dumps(row) for row in rows_of_split)
+        (folder / f"{split}.jsonl").write_text(lines, "utf-8")
+    for name in ("OLMES_DATA", "OLMES_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OLMES_HUB_MIRROR", str(tmp_path))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    task = asked([])
+    data = resolve(task, say=lambda line: None)
+    assert (data.origin, data.official, len(data.instances)) == ("hub", False, 2)
+    assert len(task.exemplar_rows) == len(fixture)
+    assert task.gold(data.instances[1].doc) == [["2"], ["7"]]
+    assert task.request(data.instances[0].doc).prompt == asked(fixture).request(fixture[0]).prompt
 
 
 def check_oracle(items: list[dict[str, Any]]) -> set[float]:

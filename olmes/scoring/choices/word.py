@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from olmes.scoring.answers.mark import Origin
 from olmes.scoring.answers.statement import stated_answer
+from olmes.scoring.choices.letter import LOOP, REPEATED
 
 DRESS = re.compile(r"\\(?:text|textbf|mathrm)\b|[*_`$\"“”{}\\]")
 OPEN = re.compile(r"\bwhether\b|\bnot the case\b", re.IGNORECASE)
@@ -33,7 +35,7 @@ def stated_word(text: str, words: Sequence[str], *, complete: bool = True) -> st
 
     Of the statement (`olmes.scoring.answers.statement`) the word that opens it counts, or else the
     one that closes it, or else the only one there is; "not valid" is the other word. A short word
-    ("no") only counts at an end. "True or False" answers with neither.
+    ("no") only counts at an end. "True or False" answers with neither, and a loop with nothing.
 
     Args:
         text: The response.
@@ -42,7 +44,15 @@ def stated_word(text: str, words: Sequence[str], *, complete: bool = True) -> st
     """
     pair = tuple(words)
     found = stated_answer(text, complete=complete, wanted=lambda said: bool(_named(said, pair)))
-    return _named(found.text, pair) if found else None
+    if found is None or (found.origin is Origin.LINE and _loops(text)):
+        return None
+    return _named(found.text, pair)
+
+
+def _loops(text: str) -> bool:
+    """Whether a response ends by saying the same over and over, which concludes nothing."""
+    end = text.rstrip()[-REPEATED:]
+    return len(end) == REPEATED and text.count(end) >= LOOP
 
 
 def _named(said: str, pair: tuple[str, ...]) -> str | None:

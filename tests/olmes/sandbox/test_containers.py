@@ -1,7 +1,8 @@
 """Docker and Podman, which no test machine has: a stand-in takes their place, named `FAKE`.
 
-It answers `info` and `image inspect`, and runs the guard of `run` with this Python, in bubblewrap. So what
-is tested is which container is asked for, and that programs go through it; not the isolation of a container.
+It answers `info` and `image inspect`, and runs the guard of `run` with this Python, in bubblewrap. So
+what is tested is which container is asked for, and that programs go through it; not how a container
+isolates.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ with open({asked!r}, "a") as stream:
 if words[0] != "run":
     sys.exit(0 if {images} or words[0] == "info" else "Error: No such image")
 volume = words[words.index("--volume") + 1].split(":")[0]
-command = ["{bwrap}", "--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "1000", "--as-pid-1",
-    "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind", volume,
-    "/olmes", "--remount-ro", "/", "--chdir", "/tmp", "{python}", *words[words.index("-P"):]]
+guard = [word.replace("/olmes/", volume + "/") for word in words[words.index("-P"):]]
+command = ["{bwrap}", "--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "1000",
+    "--as-pid-1", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp",
+    "--ro-bind", volume, volume, "--chdir", "/tmp", "{python}", *guard]
 os.execv(command[0], command)
 """
 

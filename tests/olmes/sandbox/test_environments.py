@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import zipfile
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_every_bundled_requirement_is_pinned() -> None:
         ("{", "is not installed"),
         ({"python": "3.1.4", "requirements": "?"}, "is installed for Python 3.1.4 and not 3."),
         (
-            {"python": environments.platform.python_version(), "requirements": "?"},
+            {"python": platform.python_version(), "requirements": "?"},
             "other requirements",
         ),
     ],

@@ -225,6 +225,7 @@ CASES = {
     "an exception": ("    raise KeyError(first)", 0, 0),
     "no end": ("    while True:\n        pass", 0, 0),
     "NUL": ("    return '\0'", 0, 0),
+    "a long sum": (f"    {' + '.join(['first'] * 2000)}\n{BODY}", 1, 1),
     "deep": ("    return " + "(" * 5000, 0, 0),
 }
 """Responses with what they are worth to the protocol, and honestly."""

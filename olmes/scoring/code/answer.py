@@ -40,12 +40,18 @@ def stated_program(text: str, start: str, entry_point: str) -> str | None:
         entry_point: its name.
 
     Returns:
-        The whole program without tests; None where the response gives no such function.
+        The whole program without tests; None where the response gives no such function, or one that
+        is nested too deeply to be read.
     """
     said = spoken(text)
-    if said is None:
+    try:
+        return None if said is None else read(parts_of(said), start, entry_point)
+    except RecursionError:
         return None
-    parts = parts_of(said)
+
+
+def read(parts: list[str], start: str, entry_point: str) -> str | None:
+    """The program that the parts of a response give; None as in `stated_program`."""
     for place in reversed(
         range(len(parts))
     ):  # what is given again is given because it is corrected

@@ -30,7 +30,7 @@ from olmes import (
 )
 from olmes.scoring.code.answer import defines, stated_program
 from olmes.scoring.code.sanitized import sanitized
-from olmes.scoring.code.source import same, tree_of
+from olmes.scoring.code.source import normal_form, same, tree_of
 from olmes.scoring.code.unit_tests import RUNNER, parts_of
 
 ENVIRONMENT = "bigcodebench"
@@ -146,8 +146,7 @@ class BigCodeBenchHard(Task):
 
     def vote(self, extracted: Any) -> str | None:
         """The program without its comments and its layout."""
-        tree = tree_of(extracted) if isinstance(extracted, str) else None
-        return None if tree is None else ast.unparse(tree)
+        return normal_form(extracted) if isinstance(extracted, str) else None
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The item's own solution; a function that only raises when `corrupt`."""

@@ -175,8 +175,8 @@ class Task(ABC):
     def continuations(self, doc: Doc) -> tuple[str, ...]:
         """The continuations that are weighed for an item; empty where text is generated.
 
-        What a recording must have log-probabilities of. Override it where a request cannot be made of
-        the item alone.
+        What a recording must have log-probabilities of. A task that weighs continuations overrides it,
+        and is known by that (`weighs`); of one that does not they are those of its request.
         """
         return self.request(doc).continuations
 
@@ -212,6 +212,11 @@ class Task(ABC):
         if extracted is None or isinstance(extracted, str):
             return extracted and (" ".join(extracted.split()) or None)
         return content_hash(extracted)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it says which continuations it weighs, so that no text is worth anything to it."""
+        return type(self).continuations is not Task.continuations
 
     @property
     def decisive(self) -> str:

@@ -51,10 +51,14 @@ class Bubblewrap(Sandbox):
         """A sandbox that waits for a program."""
         # bubblewrap makes folders that it needs on the way for its own user alone.
         open_to_all = ["--perms", "0755"] if "--perms " in self.options else []
-        command = self.namespaces()
-        for place in on_the_way(["/etc/passwd", *interpreter.folders]):
+        command = [*self.namespaces(), *open_to_all, "--dir", "/etc", *system(folder)]
+        command += self.writable(limits)
+        # An interpreter may lie under `/tmp`.
+        for place in on_the_way(interpreter.folders):
             command += [*open_to_all, "--dir", place]
-        command += [*seen(interpreter, folder), *self.writable(limits)]
+        for place in (*interpreter.folders, str(folder)):
+            command += ["--ro-bind", place, "/olmes" if place == str(folder) else place]
+        command += ["--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108
         command += ["--", interpreter.program, "-S", "-P", "-B", "-s", "/olmes/guard.pyc"]
         command += interpreter.packages
         with (folder / CALLS).open("rb") as stream:
@@ -79,13 +83,12 @@ class Bubblewrap(Sandbox):
         return found
 
     def writable(self, limits: Limits) -> list[str]:
-        """Devices, processes, the folder that can be written; the rest is not to be written."""
+        """Devices, processes, the folders that can be written."""
         size = ["--size", str(limits.file_bytes)] if "--size " in self.options else []
         modes = ["--perms", "1777"] if "--perms " in self.options else []
         return [
             "--dev", "/dev", "--remount-ro", "/dev", *modes, *size, "--tmpfs", "/dev/shm",  # noqa: S108
             "--proc", "/proc", *modes, *size, "--tmpfs", "/tmp",  # noqa: S108
-            "--remount-ro", "/", "--chdir", "/tmp",  # noqa: S108
         ]  # fmt: skip
 
     def launch(self, command: list[str], descriptors: tuple[int, ...] = ()) -> Started:
@@ -140,8 +143,8 @@ def map_users(first: int) -> None:
         Path(f"/proc/{first}/{kind}").write_text(f"0 0 1\n{USER} {USER} 1\n", encoding="ascii")
 
 
-def seen(interpreter: Interpreter, folder: Path) -> list[str]:
-    """What is seen of the machine: system folders, the interpreter, some settings; read-only."""
+def system(folder: Path) -> list[str]:
+    """What is seen of the machine: system folders and some settings, read-only."""
     found: list[str] = []
     for place in SYSTEM:
         if os.path.islink(place):  # noqa: PTH114
@@ -152,9 +155,7 @@ def seen(interpreter: Interpreter, folder: Path) -> list[str]:
         found += ["--ro-bind-try", place, place]
     for name in ("passwd", "group", "hosts"):
         found += ["--ro-bind", str(folder / name), f"/etc/{name}"]
-    for place in interpreter.folders:
-        found += ["--ro-bind", place, place]
-    return [*found, "--ro-bind", str(folder), "/olmes"]
+    return found
 
 
 def on_the_way(places: Sequence[str]) -> list[str]:

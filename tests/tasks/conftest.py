@@ -6,10 +6,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from olmes import Doc, Response, Task
+from olmes.scoring.process.job import Outcome
+from olmes.scoring.process.pool import ScoringPool
 
 # A process of its own: in this one, other tests have loaded everything already.
 SCORING = """
@@ -40,3 +45,24 @@ def opened_while_scoring() -> Callable[[str, Sequence[tuple[dict[str, Any], str]
         return [str(one) for one in json.loads(done.stdout)]
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def executed(
+    bubblewrap_program: str,
+) -> Callable[[Task, Sequence[tuple[Doc, Response]]], list[Outcome]]:
+    """What becomes of responses to an `executed` task: its programs run in the sandbox, then scored."""
+
+    def outcomes(task: Task, pairs: Sequence[tuple[Doc, Response]]) -> list[Outcome]:
+        found: dict[int, Outcome] = {}
+
+        def done(place: int, _: str, outcome: Outcome) -> None:
+            found[place] = outcome
+
+        with ScoringPool({task.name: task}, 1) as pool:
+            for place, (doc, response) in enumerate(pairs):
+                pool.submit(task.name, doc, response, partial(done, place))
+            pool.join()
+        return [found[place] for place in range(len(pairs))]
+
+    return outcomes

@@ -166,6 +166,8 @@ def test_faults_of_the_data_are_refused_before_training() -> None:
         VerifierRewards(gsm8k, metrics={"gsm9k": "exact_match"})
     with pytest.raises(OlmesError, match="needs a judge"):
         VerifierRewards([row({"task": "href", "doc": {}})])
+    with pytest.raises(OlmesError, match="mmlu_mc weighs given answers"):
+        VerifierRewards([row({"task": "mmlu_mc", "doc": {}})])
 
 
 def test_a_training_ends_when_nothing_can_be_scored_any_more_and_not_before(

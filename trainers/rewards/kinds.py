@@ -108,6 +108,11 @@ class Verifiers:
             if kind == "judge"
             else load_task(reference)
         )
+        if task.weighs:
+            raise OlmesError(
+                f"{task.name} weighs given answers, so that no response of a model is worth anything "
+                "to it; choose a task that generates text."
+            )
         if task.judged and not self.judge.model:
             raise OlmesError(
                 f"{task.name} needs a judge, so it cannot verify by itself; name one in the recipe "

@@ -13,14 +13,22 @@ import textwrap
 from collections.abc import Iterator
 
 from olmes.scoring.answers.thought import spoken
-from olmes.scoring.code.source import compiles, lines_of, longest_code, name_of, tree_of
+from olmes.scoring.code.source import (
+    Definition,
+    compiles,
+    is_program,
+    lines_of,
+    longest_code,
+    name_of,
+    tree_of,
+)
 
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[^`\n]*")
 INDENT = "    "
 TALK = ("print", "input", "exit", "quit", "breakpoint", "help")
 """Functions that a script calls for its user, and a tested module need not."""
-RUNNERS = ("main", "testmod")
-"""Of `unittest` and `doctest`: they end the program, or judge it by tests of its own."""
+ENDINGS = ("unittest.main", "doctest.testmod", "pytest.main", "sys.exit")
+"""Functions that end the program, or judge it by tests of its own."""
 
 
 def stated_program(text: str, start: str, entry_point: str) -> str | None:
@@ -32,22 +40,27 @@ def stated_program(text: str, start: str, entry_point: str) -> str | None:
         entry_point: its name.
 
     Returns:
-        The whole program without tests; None where the response gives no such function.
+        The whole program without tests; None where the response gives no such function, or one that
+        is nested too deeply to be read.
     """
     said = spoken(text)
-    if said is None:
+    try:
+        return None if said is None else read(parts_of(said), start, entry_point)
+    except RecursionError:
         return None
-    parts = parts_of(said)
-    found: str | None = None
-    for part in parts:
-        whole = defining(part, entry_point)
+
+
+def read(parts: list[str], start: str, entry_point: str) -> str | None:
+    """The program that the parts of a response give; None as in `stated_program`."""
+    for place in reversed(
+        range(len(parts))
+    ):  # what is given again is given because it is corrected
+        whole = defining(parts[place], entry_point)
         if whole is not None:
-            found = whole  # the last one: what is given again is given because it is corrected
-            helpers = [without_usage(one, entry_point) for one in parts[: parts.index(part)]]
+            helpers = [without_usage(part, entry_point) for part in parts[:place]]
             before = [one for one in helpers if one and not defines(one, entry_point)]
-            found = "\n".join([*before, whole])
-    if found is not None:
-        return f"{closed(start)}\n{without_usage(found, entry_point)}\n"
+            kept = without_usage("\n".join([*before, whole]), entry_point)
+            return f"{closed(start)}\n{kept}\n"
     return next(filter(None, (completed(part, start, entry_point) for part in parts)), None)
 
 
@@ -87,9 +100,9 @@ def defines(code: str, entry_point: str) -> bool:
 
 
 def does_something(node: ast.stmt) -> bool:
-    """Whether a definition holds more than a docstring, `pass` and dots."""
+    """Whether a definition holds more than a docstring, `pass`, dots, and what it defines itself."""
     return any(
-        not isinstance(statement, ast.Pass)
+        not isinstance(statement, ast.Pass | ast.Import | ast.ImportFrom | Definition)
         and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
         for statement in getattr(node, "body", ())
     )
@@ -131,7 +144,8 @@ def readings(part: str) -> Iterator[str]:
 
 def begun(start: str, lines: list[str], entry_point: str) -> bool:
     """Whether these lines make a whole function of its beginning."""
-    return bool(lines[-1].strip()) and defines(start + "\n".join(lines) + "\n", entry_point)
+    program = start + "\n".join(lines) + "\n"
+    return bool(lines[-1].strip()) and defines(program, entry_point) and is_program(program)
 
 
 def without_usage(code: str, entry_point: str) -> str:
@@ -168,6 +182,4 @@ def is_usage(node: ast.stmt, entry_point: str) -> bool:
     if not isinstance(node, ast.Expr):
         return False
     called = node.value.func if isinstance(node.value, ast.Call) else None
-    if isinstance(called, ast.Attribute):
-        return called.attr in RUNNERS and getattr(called.value, "id", "") in ("unittest", "doctest")
-    return isinstance(called, ast.Name) and called.id in TALK
+    return called is not None and ast.unparse(called) in (*TALK, *ENDINGS)

@@ -6,7 +6,6 @@ come from, and how long their tests may take, is the task's.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -27,7 +26,7 @@ from olmes import (
 )
 from olmes.scoring.code.answer import stated_program
 from olmes.scoring.code.passing import settled_passes
-from olmes.scoring.code.source import compiles, same, tree_of
+from olmes.scoring.code.source import compiles, normal_form, same
 
 K = 10
 """Of so many samples one must pass, in the number that the paper reports."""
@@ -127,8 +126,7 @@ class CompletionTask(Task):
 
     def vote(self, extracted: Any) -> str | None:
         """The program without its comments and its layout."""
-        tree = tree_of(extracted) if isinstance(extracted, str) else None
-        return None if tree is None else ast.unparse(tree)
+        return normal_form(extracted) if isinstance(extracted, str) else None
 
     def perfect_response(self, doc: Doc, *, corrupt: bool = False) -> Response:
         """The item's own solution; a body that only raises when `corrupt`."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from functools import lru_cache
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
-FATAL = (
-    "unterminated string literal",
-    "unindent does not match",
-    "invalid character",
-    "invalid non-printable character",
+CERTAIN = re.compile(
+    r"invalid syntax$|unterminated (triple-quoted )?string literal|unindent does not match"
+    r"|invalid (non-printable )?character|too many nested parentheses|'.' was never closed"
 )
-"""Errors of the tokenizer that no further line undoes, as these stand by themselves on their line."""
+"""Errors that stay when lines are taken off the end, as long as the line they are reported at is there:
+the parser's plain "invalid syntax" stands at the furthest token that it read, the tokenizer's where it
+stopped, and what is not closed in more lines is not closed in fewer."""
 
 
 def tree_of(code: str) -> ast.Module | None:
@@ -28,7 +29,20 @@ def compiles(code: str) -> bool:
     return tree_of(code) is not None
 
 
-@lru_cache(maxsize=4096)
+def is_program(code: str) -> bool:
+    """Whether some source is a program as a whole: no `return` outside a function, say."""
+    if not compiles(code):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, "<response>", "exec", dont_inherit=True)
+    except (SyntaxError, MemoryError, RecursionError, ValueError, OverflowError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=32)
 def parsed(code: str) -> ast.Module | SyntaxError | None:
     """The tree of some source, or what is wrong with it where that is known by line."""
     try:
@@ -70,15 +84,10 @@ def longest_code(text: str) -> str:
 
 
 def lines_before(error: SyntaxError | None, count: int) -> int:
-    """How many of `count` lines can be Python at most, after an error in all of them together.
-
-    The parser's plain "invalid syntax" stands at the furthest token that it read: whatever has the
-    same lines up to there fails too.
-    """
+    """How many of `count` lines can be Python at most, after an error in all of them together."""
     if error is None or error.lineno is None or not 1 <= error.lineno <= count:
         return count
-    certain = error.msg == "invalid syntax" or error.msg.startswith(FATAL)
-    return error.lineno - 1 if certain else count
+    return error.lineno - 1 if CERTAIN.match(error.msg) else count
 
 
 def name_of(node: ast.stmt) -> str | None:
@@ -94,9 +103,16 @@ def lines_of(node: ast.stmt) -> tuple[int, int]:
     return first - 1, (node.end_lineno or node.lineno) - 1
 
 
+def normal_form(code: str) -> str | None:
+    """Source without its comments and its layout; None where it is none, or is nested too deeply."""
+    tree = tree_of(code)
+    try:
+        return None if tree is None else ast.unparse(tree)
+    except RecursionError:
+        return None
+
+
 def same(one: str, other: str) -> bool:
     """Whether two programs differ in comments and layout alone, so that one execution serves both."""
-    if one == other:
-        return True
-    first, second = tree_of(one), tree_of(other)
-    return first is not None and second is not None and ast.dump(first) == ast.dump(second)
+    found = normal_form(one)
+    return one == other or (found is not None and found == normal_form(other))

@@ -62,7 +62,7 @@ def test_list_shows_tasks_and_suites(
     assert {"dev"} <= {suite["name"] for suite in found["suites"]}
     [gsm8k] = [task for task in found["tasks"] if task["name"] == "gsm8k"]
     assert gsm8k["shots"] == 8
-    assert gsm8k["suites"] == ["dev"]
+    assert gsm8k["suites"] == ["dev", "tulu3_dev"]
 
 
 def test_show_prints_one_json_row_a_document(

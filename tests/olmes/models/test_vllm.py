@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,23 @@ def test_the_bundled_tasks_are_weighed_as_by_transformers(
                 logs = plain(torch.tensor([whole])).logits[0].double().log_softmax(-1)
             expected = sum(float(logs[at - 1, whole[at]]) for at in range(begin, len(whole)))
             assert math.isclose(found, expected, abs_tol=2e-3)
+
+
+def test_the_likeliest_first_tokens_are_those_of_transformers(
+    model: VLLMModel, plain: Any, answer: Callable[..., list[Response]]
+) -> None:
+    import torch
+
+    requests = [replace(chat(text, temperature=1.0), top_logprobs=5) for text in QUESTIONS]
+    for request, response in zip(requests, answer(model, requests), strict=True):
+        ids = list(model.encode(request).token_ids)
+        with torch.inference_mode():
+            logits = plain(torch.tensor([ids])).logits[0, -1]
+        values, tokens = torch.log_softmax(logits, -1).topk(5)
+        wanted = [model.encoder.written(token) for token in tokens.tolist()]
+        assert list(response.first_token_logprobs) == wanted
+        found = list(response.first_token_logprobs.values())
+        assert found == pytest.approx(values.tolist(), abs=1e-3)
 
 
 @pytest.mark.vllm

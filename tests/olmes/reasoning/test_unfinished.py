@@ -11,7 +11,6 @@ import pytest
 
 from olmes import OlmesError, Record, Request, Response, evaluate
 from olmes.benchmark.registry import bundled_tasks, load_task
-from olmes.benchmark.task import Task
 from olmes.data.resolve import resolve
 from olmes.judging.judge import Judge
 from olmes.models.base import Done, EncodedPrompt, Model
@@ -23,11 +22,7 @@ from olmes.seal.sealing import unseal
 from olmes.types import Instance, JsonObject
 
 JUDGED = [name for name in sorted(bundled_tasks()) if load_task(name).judged]
-WEIGHED = [
-    name
-    for name in sorted(bundled_tasks())
-    if type(load_task(name)).continuations is not Task.continuations
-]
+WEIGHED = [name for name in sorted(bundled_tasks()) if load_task(name).weighs]
 """No response of theirs is a text."""
 SCORED = [name for name in sorted(bundled_tasks()) if name not in (*JUDGED, *WEIGHED)]
 CUTS = ["<think>Sure. {}", "<think>\nSo {}\n", "◁think▷{}", "[THINK] {}", "<thinking>{}"]

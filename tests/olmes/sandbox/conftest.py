@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -36,7 +37,10 @@ def came_of(pool: SandboxPool, programs: Sequence[Program]) -> list[Execution]:
 
     for number, program in enumerate(programs):
         pool.submit(program, partial(done, number))
-    assert ready.wait(PATIENCE), pool.failure
+    deadline = time.monotonic() + PATIENCE
+    while not ready.wait(0.5):
+        assert pool.failure is None, pool.failure
+        assert time.monotonic() < deadline
     return [found[number] for number in range(len(programs))]
 
 

@@ -138,3 +138,13 @@ def test_pages_draw_long_rows_cut_and_count_them_as_they_are(rows: int) -> None:
     assert "characters left out here" in text
     assert text.startswith(long[:20])
     assert text.endswith(long[-20:])
+
+
+def test_a_group_of_sub_tasks_is_asked_for_by_its_name() -> None:
+    def taken(subtask: str) -> list[str]:
+        rows = ["jail:benign", "jail:harmful", "jailer", "jail", ""]
+        return [row for row in rows if SampleFilter(subtask=subtask).takes(row, [], 1.0, 0)]
+
+    assert taken("jail") == ["jail:benign", "jail:harmful", "jail"]
+    assert taken("jail:benign") == ["jail:benign"]
+    assert taken("") == [""]

@@ -13,7 +13,7 @@ from olmes.benchmark.source import DataFile
 from olmes.benchmark.task import Task
 from olmes.data import demo, fetch, files, hub, network
 from olmes.data.network import NotFetched
-from olmes.data.resolve import data_folder, in_folder, unpublished
+from olmes.data.resolve import data_folder, in_folder, others_in_folder, unpublished
 from olmes.errors import OlmesError
 from olmes.tools.durable_files import as_umask_says
 
@@ -79,6 +79,8 @@ def _statuses(task: Task, folder: Path | None) -> list[DataStatus]:
         states = [_in_part(task, file, folder) for file in places]
         if {state for state, _ in states} == {"nowhere"}:
             states = _elsewhere(task, places)
+    elif folder is not None and (others := others_in_folder(source, folder)):
+        places, states = others, [_in_folder(folder, file) for file in others]
     elif (
         folder is not None
         and source.files

@@ -110,11 +110,9 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
     if task.source.partial and (folder is None or in_folder(task.source, folder)):
         return _dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
     if folder is not None and task.source.files:
-        here = in_folder(task.source, folder)
-        usable = not prompts or task.source.exemplars is None
-        if not here and usable and in_folder(task.source, folder, other=True):
-            return _dataset(task, _from_folder(task, folder, other=True), say, prompts)
-        if unpublished(task.source) and not here:
+        if others := others_in_folder(task.source, folder, prompts=prompts):
+            return _dataset(task, _from_folder(task, folder, others), say, prompts)
+        if unpublished(task.source) and not in_folder(task.source, folder):
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
             say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
         else:
@@ -188,10 +186,16 @@ def unpublished(source: Source) -> bool:
     return not any(file.github for file in source.files)
 
 
-def in_folder(source: Source, folder: Path, *, other: bool = False) -> bool:
-    """Whether a folder holds any of the set's files, or of those beside them."""
-    known = source.other_files if other else source.files
-    return any(files.find(folder, file.path) is not None for file in known)
+def in_folder(source: Source, folder: Path) -> bool:
+    """Whether a folder holds any of the set's files."""
+    return any(files.find(folder, file.path) is not None for file in source.files)
+
+
+def others_in_folder(source: Source, folder: Path, *, prompts: bool = True) -> tuple[DataFile, ...]:
+    """The `other_files` that a folder holds in place of the official ones, where they can serve."""
+    if in_folder(source, folder) or (prompts and source.exemplars is not None):
+        return ()
+    return tuple(file for file in source.other_files if files.find(folder, file.path))
 
 
 def by_file(source: Source) -> bool:
@@ -221,7 +225,7 @@ def reduced(row: Doc, source: Source, subtask: str) -> Doc:
     return {field: row[field] for field in source.fields} | others | named
 
 
-def _from_folder(task: Task, folder: Path, *, other: bool = False) -> Found:
+def _from_folder(task: Task, folder: Path, others: tuple[DataFile, ...] = ()) -> Found:
     def path(file: DataFile) -> Path:
         found = files.find(folder, file.path)
         if found is None:
@@ -231,8 +235,10 @@ def _from_folder(task: Task, folder: Path, *, other: bool = False) -> Found:
             )
         return found
 
-    known = task.source.other_files if other else task.source.files
-    parts = [DataPart(file.subtask, files.rows(path(file)), str(path(file))) for file in known]
+    parts = [
+        DataPart(file.subtask, files.rows(path(file)), str(path(file)))
+        for file in others or task.source.files
+    ]
     return Found("folder", str(folder), parts)
 
 

@@ -13,11 +13,13 @@ import pytest
 
 from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
+from olmes.data.catalog import listing
 from olmes.data.resolve import resolve
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.requests.recorded import Finder
 
 TASK = load_task("popqa")
+PART = "popqa/popqa_1000_full_fields.jsonl.gz"
 DEMO = Path(__file__).parents[2] / "tasks/demo/popqa.jsonl"
 
 
@@ -28,7 +30,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def docs(shared_data: Path) -> list[dict[str, Any]]:
-    return rows(shared_data / "popqa/popqa_1000_full_fields.jsonl.gz")
+    return rows(shared_data / PART)
 
 
 def test_golden_prompts(docs: list[dict[str, Any]], shared_reference: Path) -> None:
@@ -100,6 +102,8 @@ def test_a_folder_may_hold_a_part(shared_data: Path) -> None:
     data = resolve(TASK, shared_data, say=said.append)
     assert (data.origin, len(data.instances), data.official) == ("folder", 1000, False)
     assert "no content hash" in said[0]
+    [listed] = listing([TASK], shared_data)
+    assert (listed.path, listed.rows, listed.state) == (PART, 1000, "folder")
 
 
 def check_oracle(items: list[dict[str, Any]]) -> int:

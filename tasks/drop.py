@@ -143,7 +143,8 @@ class DROP(Task):
 
     def question(self, doc: Doc) -> str:
         """Passage, question, and the cue behind which the answer stands."""
-        return self.formulation.question.format(passage=doc["passage"], question=doc["question"])
+        row = known_form(doc)
+        return self.formulation.question.format(passage=row["passage"], question=row["question"])
 
     def shots(self) -> Sequence[Doc]:
         """As many rows of the training split as the formulation asks for, drawn anew each time."""

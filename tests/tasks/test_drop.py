@@ -298,6 +298,18 @@ def test_the_best_of_several_answers_counts() -> None:
     )  # never right, as in the reference
 
 
+def test_what_may_be_cut_off_states_no_number() -> None:
+    doc = {"passage": "P.", "question": "Q?", "answer": number("12"), "validated_answers": []}
+    for text, honest in (
+        (" 12", 0),
+        (" 12\nThey came in May and 1", 1),
+        (" 12\n\nPassage: In 1904 a", 1),
+        ("The answer is 12. It", 1),
+    ):
+        found = TASK.score_stated(doc, Response(text=text, finish="length"))  # type: ignore[attr-defined]
+        assert found.values == {"f1_stated": honest}, text
+
+
 def test_a_blank_response_is_unparsed() -> None:
     doc = demo("drop.jsonl")[0]
     assert TASK.score(doc, Response(text=" \n")).unparsed

@@ -49,9 +49,14 @@ def stated_f1(text: str, gold: Sequence[str], *, complete: bool = True) -> float
     Returns:
         A share from 0 to 1.
     """
-    own = without_next_question(spoken(text) or "")
+    said = (spoken(text) or "").strip()
+    own = without_next_question(said)
     if not own:
         return 0.0
+    # What was cut off is the passage of its own, or the last of several lines, and not the answer.
+    complete = complete or len(own) < len(said)
+    if not complete and (whole := own.rpartition("\n")[0].strip()):
+        own, complete = whole, True
     if len(gold) == 1 and (wanted := _number(gold[0])) is not None:
         return float(stated_number(own, complete=complete) == wanted)
     spans = _listed(_given(own, complete=complete), len(gold))

@@ -214,6 +214,7 @@ CASES = {
     "another name": (WHOLE.replace("task_func", "days"), 0, 0),
     "words": ("Days are counted by subtraction.", 0, 0),
     "blank": ("", 0, 0),
+    "a call of exit": (f"{HEAD}    exit(0)\n", 0, 0),
     "the program ended": (f"{HEAD}    import os\n    os._exit(0)\n", 0, 0),
 }
 """Responses with what they are worth to the protocol, and honestly."""

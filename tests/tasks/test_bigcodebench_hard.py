@@ -214,6 +214,7 @@ CASES = {
     "another name": (WHOLE.replace("task_func", "days"), 0, 0),
     "words": ("Days are counted by subtraction.", 0, 0),
     "blank": ("", 0, 0),
+    "a call of exit": (f"{HEAD}    exit(0)\n", 0, 0),
     "the program ended": (f"{HEAD}    import os\n    os._exit(0)\n", 0, 0),
 }
 """Responses with what they are worth to the protocol, and honestly."""
@@ -257,9 +258,9 @@ def test_what_is_kept(response: str, kept: str | None) -> None:
 
 
 def test_the_longest_code_is_found_in_good_time() -> None:
-    prose = "\n".join(f"It isn't line {n}, is it?" for n in range(200))
-    code = "\n".join(f"x{n} = (1,\n  2)" for n in range(300))
+    prose = "\n".join(f"It isn't line {n}, is it?" for n in range(60))
+    code = "\n".join(f"x{n} = (1,\n  2)" for n in range(100))
     began = time.process_time()
     assert longest_code(f"{prose}\n{code}\n{prose}") == code
-    assert longest_code("(\n" * 300) == "("
+    assert longest_code("(\n" * 120) == "("
     assert time.process_time() - began < 10

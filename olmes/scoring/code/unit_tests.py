@@ -9,7 +9,11 @@ from olmes import VerdictPart
 
 RUNNER = """
 def _run_tests():
-    import contextlib, io, sys, unittest
+    import builtins, contextlib, io, os, sys, time, unittest
+
+    builtins.exit = builtins.quit = None
+    os.environ["TZ"] = "UTC"
+    time.tzset()
 
     class Sink(io.StringIO):
         def read(self, *arguments):
@@ -50,7 +54,8 @@ _run_tests()
 """Runs the class `TestCases` and says of each test whether it passed, at the end of the output.
 
 Passed is what neither failed nor raised, as BigCodeBench counts (`bigcodebench/eval/__init__.py`,
-`unsafe_execute`): a skipped test passes. What the tests themselves print is not kept, as there.
+`unsafe_execute`): a skipped test passes. What the tests themselves print is not kept, as there; clocks
+show UTC, and nothing can `exit` (`bigcodebench/eval/utils.py`, `reliability_guard`).
 """
 
 LINE = re.compile(r"^test (\S+) (passed|failed)$", re.MULTILINE)

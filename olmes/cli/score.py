@@ -13,7 +13,7 @@ from olmes.cli import options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
-    from olmes.data.resolve import Dataset
+    from olmes.data.dataset import Dataset
     from olmes.records.schema import ResponseRow
     from olmes.runs.rescoring import Rescored
     from olmes.types import JsonObject

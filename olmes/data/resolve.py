@@ -7,82 +7,20 @@ be. Every fallback is reported.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
-
-from msgspec import UNSET
 
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
-from olmes.data import demo, exemplars, fetch, files, hub
+from olmes.data import demo, fetch, files, hub
+from olmes.data.dataset import DataPart, Dataset, Found, Say, by_file, made_dataset
 from olmes.data.network import NotFetched
 from olmes.data.partial import found_files
 from olmes.errors import OlmesError
-from olmes.records.schema import Origin, TaskData
-from olmes.tools.hashing import set_hash, sha256
-from olmes.types import Doc, Instance
+from olmes.records.schema import Origin
+from olmes.types import Doc
 
-Say = Callable[[str], None]
 IN_PARTS: tuple[Origin, ...] = ("folder", "hub", "official")
 """Of sub-tasks from several kinds of source the whole is called by the first of these."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """A task's instances and where they are from."""
-
-    instances: tuple[Instance, ...]
-    """In the order of the source; each `doc` holds the fields of `Source.fields` and, when there is
-    one file a sub-task, `subtask`: what the content hash covers."""
-    origin: Origin
-    location: str
-    """The folder, `owner/repository@commit`, the hub's repositories, the demo data's file, or what the
-    items were made from."""
-    content_hash: str
-    """As `Source.content_hash`, over these instances."""
-    official: bool
-    """Whether the content is the official set's, wherever it was read."""
-    notes: tuple[str, ...] = ()
-    """What a reader of the numbers must know about the data."""
-    gated: bool = False
-    """Whether these items may not be published in plain text (`Source.gated`); never of demo items."""
-    missing: tuple[str, ...] = ()
-    """Sub-tasks of the benchmark whose data were not available."""
-
-    def recorded(self) -> TaskData:
-        """What a record keeps of where they are from and what they are, and their number `n`."""
-        return TaskData(
-            origin=self.origin,
-            location=self.location,
-            content_hash=self.content_hash,
-            official=self.official,
-            n=len(self.instances),
-            notes=list(self.notes),
-            missing=list(self.missing) or UNSET,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class DataPart:
-    """Rows of one sub-task ('' when there are no sub-tasks, or one file holds them all)."""
-
-    subtask: str
-    rows: list[Doc]
-    name: str
-    """What an error calls them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a source gave."""
-
-    origin: Origin
-    location: str
-    parts: list[DataPart]
-    missing: tuple[str, ...] = ()
-    """Sub-tasks that it lacks."""
 
 
 def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool = True) -> Dataset:
@@ -103,20 +41,20 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
             hash than the official one, or no source has anything.
     """
     if (made := task.generated()) is not None:
-        return _dataset(
+        return made_dataset(
             task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
         )
     folder = task.data_folder = data_folder(data_dir)
     if task.source.partial and (folder is None or in_folder(task.source, folder)):
-        return _dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
+        return made_dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
     if folder is not None and task.source.files:
         if others := others_in_folder(task.source, folder, prompts=prompts):
-            return _dataset(task, _from_folder(task, folder, others), say, prompts)
+            return made_dataset(task, _from_folder(task, folder, others), say, prompts)
         if unpublished(task.source) and not in_folder(task.source, folder):
             # Nobody could have fetched it into the folder, so that its absence is not a mistake.
             say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
         else:
-            return _dataset(task, _from_folder(task, folder), say, prompts)
+            return made_dataset(task, _from_folder(task, folder), say, prompts)
     tried: list[str] = []
     for source in (_from_github, _from_hub, _from_demo):
         try:
@@ -126,7 +64,7 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
                 say(f"{task.name}: {reason}")
                 tried.append(str(reason))
         else:
-            return _dataset(task, found, say, prompts)
+            return made_dataset(task, found, say, prompts)
     raise OlmesError(
         f"{task.name} has no data here; give a folder that holds it with --data DIR, or fetch the "
         f"official files where there is a network with `olmes data pull`. Tried: {' '.join(tried)}"
@@ -151,11 +89,11 @@ def at_hand(task: Task, data_dir: Path | None = None) -> Dataset | None:
             return resolve(task, say=quiet)
         if source.partial:
             found = _in_parts(task, folder, None)
-            return _dataset(task, found, quiet) if found else None
+            return made_dataset(task, found, quiet) if found else None
         if folder is not None and source.files and in_folder(source, folder):
-            return _dataset(task, _from_folder(task, folder), quiet)
+            return made_dataset(task, _from_folder(task, folder), quiet)
         if source.files and all(file.github and fetch.cached(file) for file in source.every_file):
-            return _dataset(task, _from_github(task, quiet), quiet)
+            return made_dataset(task, _from_github(task, quiet), quiet)
     except OlmesError:  # it lacks a file, or does not parse: whoever runs the task is told
         return None
     return None
@@ -196,33 +134,6 @@ def others_in_folder(source: Source, folder: Path, *, prompts: bool = True) -> t
     if in_folder(source, folder) or (prompts and source.exemplars is not None):
         return ()
     return tuple(file for file in source.other_files if files.find(folder, file.path))
-
-
-def by_file(source: Source) -> bool:
-    """Whether the benchmark has one file a sub-task (or one split, where it has no files)."""
-    if source.files:
-        return any(file.subtask for file in source.files)
-    return any(split.subtask for split in source.hub)
-
-
-def content_hash(source: Source, parts: Iterable[tuple[str, list[Doc]]]) -> str:
-    """`Source.content_hash` of rows by sub-task: set hash over `fields`, with `subtask` if by file.
-
-    Raises:
-        KeyError: a row lacks a field.
-    """
-    return set_hash(reduced(row, source, subtask) for subtask, rows in parts for row in rows)
-
-
-def reduced(row: Doc, source: Source, subtask: str) -> Doc:
-    """A row as a task sees it: the declared fields and, where there is one file a sub-task, that.
-
-    Raises:
-        KeyError: the row lacks a field.
-    """
-    named = {"subtask": subtask} if by_file(source) else {}
-    others = {field: row[field] for field in source.optional if field in row}
-    return {field: row[field] for field in source.fields} | others | named
 
 
 def _from_folder(task: Task, folder: Path, others: tuple[DataFile, ...] = ()) -> Found:
@@ -331,133 +242,3 @@ def _split(task: Task, subtask: str, rows: list[Doc], name: str) -> list[DataPar
             )
         groups[named].append(row)
     return [DataPart(each, group, name) for each, group in groups.items() if group]
-
-
-def _dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Dataset:
-    """The instances, and how they differ from the official set.
-
-    Raises:
-        OlmesError: there are no rows, a row lacks a field, or the official files have another
-            content hash than the task declares.
-    """
-    parts = [_in_known_form(task, part) for part in found.parts]
-    found = replace(found, parts=_numbered(task.source, parts))
-    instances = _instances(task, found.parts)
-    if not instances:
-        raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
-    digest = content_hash(task.source, [(part.subtask, part.rows) for part in found.parts])
-    shots = exemplars.read(task, found.origin, found.location) if prompts else exemplars.NONE
-    task.exemplar_rows = shots.rows
-    official = digest == task.source.content_hash and shots.official
-    if found.origin == "official" and not official and not found.missing:
-        raise OlmesError(
-            f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
-            f"files have {digest}; write that into the task's source."
-        )
-    task.official_data = official
-    notes = tuple(_notes(task.source, found, digest, len(instances), shots))
-    if not shots.official:  # the same items after other exemplars are another set
-        digest = sha256(f"{digest} {shots.content_hash}".encode())
-    for note in notes:
-        say(f"{task.name}: {note}")
-    return Dataset(
-        instances=instances,
-        origin=found.origin,
-        location=found.location,
-        content_hash=digest,
-        official=official,
-        notes=notes,
-        gated=task.source.gated and found.origin not in ("demo", "generated"),
-        missing=found.missing,
-    )
-
-
-def _in_known_form(task: Task, part: DataPart) -> DataPart:
-    """The rows in the form that the task reads.
-
-    Raises:
-        OlmesError: a row is in no form that it knows.
-    """
-    turned = []
-    for number, row in enumerate(part.rows, start=1):
-        try:
-            turned.append(task.source.known_form(row))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise OlmesError(
-                f"{part.name}, row {number}: not in a form that {task.name} knows "
-                f"({type(error).__name__}: {error}); correct the row."
-            ) from None
-    return replace(part, rows=turned)
-
-
-def _numbered(source: Source, parts: list[DataPart]) -> list[DataPart]:
-    """The rows with their numbers, from 0 in each sub-task, where the source wants them."""
-    if not source.row_field:
-        return parts
-    counted: Counter[str] = Counter()
-    numbered = []
-    for part in parts:
-        rows = []
-        for row in part.rows:
-            rows.append({source.row_field: counted[part.subtask], **row})
-            counted[part.subtask] += 1
-        numbered.append(DataPart(part.subtask, rows, part.name))
-    return numbered
-
-
-def _instances(task: Task, parts: list[DataPart]) -> tuple[Instance, ...]:
-    instances = []
-    counted: dict[str, int] = {}
-    for part in parts:
-        for number, row in enumerate(part.rows, start=1):
-            lacking = [field for field in task.source.fields if field not in row]
-            if lacking:
-                raise OlmesError(
-                    f"{part.name}, row {number}: no field '{lacking[0]}', which {task.name} reads; "
-                    "give a file that has it."
-                )
-            doc = reduced(row, task.source, part.subtask)
-            # Files that share a sub-task are numbered on, so that an id stays one item's alone.
-            doc_id = counted[part.subtask] = counted.get(part.subtask, -1) + 1
-            if not task.source.asked(doc):
-                continue
-            subtask = part.subtask or task.subtask(doc)
-            instances.append(Instance(task.name, doc_id, doc, subtask))
-    return tuple(instances)
-
-
-def _notes(
-    source: Source, found: Found, digest: str, n: int, shots: exemplars.ExemplarRows
-) -> list[str]:
-    if found.origin == "demo":
-        written = f"{n} items and their exemplars" if shots.rows else f"{n} items"
-        return [
-            f"demo data: {written} written for this project, never comparable with numbers on the "
-            "real set."
-        ]
-    other = (
-        []
-        if shots.official
-        else [f"the exemplars differ from the official ones: hash {shots.content_hash[:16]}."]
-    )
-    return other + _item_notes(source, found, digest, n)
-
-
-def _item_notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
-    if found.missing:
-        return [
-            f"without {', '.join(found.missing)}, whose data are not here: its number is the mean of "
-            "the rest, not the benchmark's."
-        ]
-    if digest == source.content_hash:
-        return []
-    if not source.content_hash:
-        return [f"the task declares no content hash to check the data by; this data has {digest}."]
-    if found.origin == "generated":
-        return [f"another set of items than the standard one: hash {digest[:16]}."]
-    expected = sum(file.rows for file in source.files)
-    rows = f"{n} rows where the official set has {expected}" if n != expected else f"{n} rows"
-    return [
-        f"the content of {found.location} differs from the official set: hash {digest[:16]}, "
-        f"official {source.content_hash[:16]}; {rows}."
-    ]

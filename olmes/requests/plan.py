@@ -15,7 +15,7 @@ from olmes import __version__
 from olmes.benchmark.registry import scorer_hash
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset
+from olmes.data.dataset import Dataset
 from olmes.errors import OlmesError
 from olmes.records.schema import JudgeModel
 from olmes.requests.items import Concatenation, Item, Items

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset, by_file
+from olmes.data.dataset import Dataset, by_file
 from olmes.errors import OlmesError
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.models.replay import RecordedResponses, ReplayModel

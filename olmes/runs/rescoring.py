@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset
+from olmes.data.dataset import Dataset
 from olmes.models.recorded_judgements import judgements_for
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.reasoning import ANY, Reader, split

@@ -19,7 +19,8 @@ from olmes.benchmark.metrics import Metric
 from olmes.benchmark.registry import scorer_hash
 from olmes.benchmark.task import Task
 from olmes.data import files
-from olmes.data.resolve import Dataset, data_folder, resolve
+from olmes.data.dataset import Dataset
+from olmes.data.resolve import data_folder, resolve
 from olmes.requests.plan import draw_instances
 from olmes.scoring.process.job import Outcome
 from olmes.scoring.process.pool import ScoringPool

@@ -18,7 +18,8 @@ from typing import Any
 
 from olmes.benchmark.registry import load_task
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset, at_hand
+from olmes.data.dataset import Dataset
+from olmes.data.resolve import at_hand
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
 from olmes.types import Doc

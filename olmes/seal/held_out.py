@@ -10,7 +10,8 @@ from types import MappingProxyType
 from olmes.benchmark.registry import TASKS, load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
-from olmes.data.resolve import Dataset, at_hand, reduced
+from olmes.data.dataset import Dataset, reduced
+from olmes.data.resolve import at_hand
 from olmes.errors import OlmesError
 from olmes.seal.exam_items import exam_of_docs
 from olmes.tools.hashing import content_hash

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from olmes.benchmark.task import Task
 from olmes.data import demo
-from olmes.data.resolve import Dataset
+from olmes.data.dataset import Dataset
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage

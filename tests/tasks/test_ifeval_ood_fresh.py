@@ -13,7 +13,8 @@ import pytest
 
 from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
-from olmes.data.resolve import content_hash, resolve
+from olmes.data.dataset import content_hash
+from olmes.data.resolve import resolve
 from olmes.scoring.constraints.fresh.instructions import (
     FAMILIES,
     FAMILY,

@@ -17,7 +17,8 @@ from olmes import Generation, Judgement, OlmesError, Request, Response, Task, ev
 from olmes.comparison.compare import compare_runs
 from olmes.comparison.eligibility import why_not_ranked
 from olmes.comparison.items import SharedItems, suite_items
-from olmes.data.resolve import Dataset, resolve
+from olmes.data.dataset import Dataset
+from olmes.data.resolve import resolve
 from olmes.records.record import Record
 from olmes.server.intake.recount import Recount
 from olmes.server.refusals import RefusedError

@@ -28,7 +28,7 @@ from olmes import (
     Verdict,
 )
 from olmes.data import network
-from olmes.data.resolve import content_hash
+from olmes.data.dataset import content_hash
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -14,7 +14,8 @@ import pytest
 from olmes import HubSplit, Source
 from olmes.benchmark.registry import load_task
 from olmes.data import demo
-from olmes.data.resolve import Dataset, resolve
+from olmes.data.dataset import Dataset
+from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import content_hash as hash_of_one

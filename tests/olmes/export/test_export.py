@@ -35,11 +35,11 @@ def official(
     echo: EchoBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Record]:
     """Makes runs of the echo task that count as runs on its official data."""
-    from olmes.data import resolve
+    from olmes.data import dataset, resolve
 
-    made = resolve._dataset
+    made = dataset.made_dataset
     monkeypatch.setattr(
-        resolve, "_dataset", lambda *found: dataclasses.replace(made(*found), official=True)
+        resolve, "made_dataset", lambda *found: dataclasses.replace(made(*found), official=True)
     )
 
     def run(name: str, right: int, **options: Any) -> Record:

@@ -10,7 +10,8 @@ import pytest
 
 from olmes.benchmark.registry import load_task
 from olmes.client.client import files_of
-from olmes.data.resolve import _dataset, _from_demo
+from olmes.data.dataset import made_dataset
+from olmes.data.resolve import _from_demo
 from olmes.server.intake.run_files import take_in
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
@@ -62,7 +63,7 @@ def test_demo_data_are_nobodys_secret(copy_run: Callable[..., Path], tmp_path: P
     folder = named(copy_run("demo"), "my_agieval")
     data = json.loads((folder / "run.json").read_text())
     task = load_task("agieval")
-    demo = _dataset(task, _from_demo(task, print), print)
+    demo = made_dataset(task, _from_demo(task, print), print)
     data["tasks"]["my_agieval"]["data"] |= {"origin": "demo", "content_hash": demo.content_hash}
     (folder / "run.json").write_text(json.dumps(data))
     take(folder, tmp_path)

@@ -17,6 +17,8 @@ import pytest
 from olmes.benchmark.registry import load_suite, load_task
 
 WIDTH = 80
+LONGEST = 16
+"""Tokens of a response."""
 WILDGUARD = "Harmful request: yes\nResponse refusal: no\nHarmful response: no"
 
 
@@ -85,6 +87,12 @@ def test_a_suite_ends_in_one_page(suite: str, judge: Any, tmp_path: Path) -> Non
     command = [sys.executable, "-m", "olmes", "run", "--suite", suite, "--model", "smollm2"]
     command += ["--limit", "2", "--out", str(tmp_path / "runs"), "--reason", "the whole of it"]
     command += ["--judge", f"openai:judge@http://127.0.0.1:{judge.server_port}"]
+    members = load_suite(suite).tasks
+    # Shortened: what 135 million parameters say after that adds minutes and no branch.
+    longer = [
+        name for name in members if load_task(name).formulation.generation.max_tokens > LONGEST
+    ]
+    command += [word for name in longer for word in ("--set", f"{name}.max_tokens={LONGEST}")]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=3600
     )
@@ -92,7 +100,6 @@ def test_a_suite_ends_in_one_page(suite: str, judge: Any, tmp_path: Path) -> Non
     [folder] = [path.parent for path in (tmp_path / "runs").glob("*/run.json")]
     record = json.loads((folder / "run.json").read_text("utf-8"))
     # A task may need what this machine lacks (a sandbox, an environment); then it is said, with why.
-    members = load_suite(suite).tasks
     run, not_run = set(record["tasks"]), record["not_run"]
     assert run | set(not_run) == set(members)
     assert all(len(why) > 20 for why in not_run.values())

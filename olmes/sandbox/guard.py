@@ -233,7 +233,9 @@ class Watch:
 
 def signal_name(number: int) -> str:
     """`SIGSEGV`, say."""
-    for name, value in sorted(vars(signal).items(), key=str):  # SIGABRT before SIGIOT, its other name
+    for name, value in sorted(
+        vars(signal).items(), key=str
+    ):  # SIGABRT before SIGIOT, its other name
         if value == number and name.startswith("SIG") and not name.startswith("SIG_"):
             return str(name)
     return f"signal {number}"

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -72,17 +72,29 @@ k_option = click.option(
 )  # fmt: skip
 
 
-def use_sandbox(_context: click.Context, _option: click.Parameter, kind: str | None) -> None:
-    """Say, for this process and those it starts, in what programs run."""
-    if kind:
-        os.environ["OLMES_SANDBOX"] = kind
+def sandbox_option(command: F) -> F:
+    """`--sandbox`: in what programs run, of this command and the processes that it starts."""
+
+    @functools.wraps(command)
+    def with_sandbox(*arguments: Any, sandbox: str | None, **given: Any) -> Any:
+        before = os.environ.get("OLMES_SANDBOX")
+        if sandbox:
+            os.environ["OLMES_SANDBOX"] = sandbox
+        try:
+            return command(*arguments, **given)
+        finally:
+            if before is None:
+                os.environ.pop("OLMES_SANDBOX", None)
+            else:
+                os.environ["OLMES_SANDBOX"] = before
+
+    option = click.option(
+        "--sandbox", type=click.Choice(["bubblewrap", "docker", "podman"]),
+        help="In what programs that a model wrote are executed; $OLMES_SANDBOX names one for good.",
+    )  # fmt: skip
+    return cast("F", option(with_sandbox))
 
 
-sandbox_option = click.option(
-    "--sandbox", type=click.Choice(["bubblewrap", "docker", "podman"]), expose_value=False,
-    callback=use_sandbox, is_eager=True,
-    help="In what programs that a model wrote are executed; $OLMES_SANDBOX names one for good.",
-)  # fmt: skip
 reason_option = click.option(
     "--reason", default="", help="Why held-out items are looked at; kept in the ledger."
 )

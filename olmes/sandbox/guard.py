@@ -24,7 +24,11 @@ NUMBERS = (
     "wall_ms", "cpu_ms", "memory", "processes", "file", "output", "second_user", "tests", "source",
 )  # fmt: skip
 """What the first line of a program says."""
-FLOOD = 16
+COUNTED = ("RssAnon:", "RssShmem:")
+"""Memory of a process that is not a file's."""
+FILES = 1 << 16
+"""Files there may be: an empty one takes memory too."""
+FLOOD = 256
 """So many times what is kept of the output may be written."""
 
 
@@ -72,18 +76,18 @@ def fork(limits: dict[str, int], source: bytes) -> tuple[int, int, int, int]:
 def usage(base: int) -> tuple[int, float, int]:
     """Bytes, processor seconds, and number of threads of all processes but the guard."""
     held, seconds, threads = 0, 0.0, 0
-    page, hertz = resource.getpagesize(), os.sysconf("SC_CLK_TCK")
+    hertz = os.sysconf("SC_CLK_TCK")
     for name in os.listdir("/proc"):  # noqa: PTH208
         if not name.isdigit() or name == "1":
             continue
         try:
-            with open(f"/proc/{name}/statm") as stream:  # noqa: PTH123
-                _, resident, shared, *_ = map(int, stream.read().split())
+            with open(f"/proc/{name}/status") as stream:  # noqa: PTH123
+                lines = [line.split() for line in stream if line.startswith(COUNTED)]
             with open(f"/proc/{name}/stat") as stream:  # noqa: PTH123
                 fields = stream.read().rpartition(")")[2].split()
         except (OSError, ValueError):
             continue
-        held += max(0, (resident - shared) * page - base)
+        held += max(0, sum(int(line[1]) for line in lines) * 1024 - base)
         seconds += sum(map(int, fields[11:15])) / hertz
         threads += int(fields[17])
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -137,7 +141,7 @@ class Watch:
             if self.take in ready and not self.read_answer():
                 poll.unregister(self.take)
                 self.closed = 1
-            if self.told == self.secret and not ended:
+            if self.certified() and not ended:
                 ended, deadline = now, min(deadline, now + 1.0)
             self.reap()
             if self.status is not None or (ended and now >= deadline):
@@ -178,6 +182,10 @@ class Watch:
         self.told = (self.told + part)[: 1 << 12]
         return bool(part)
 
+    def certified(self) -> bool:
+        """Whether the secret came, and nothing else; a program that forked may give it twice."""
+        return bool(self.told) and not self.told.replace(self.secret, b"")
+
     def reap(self) -> None:
         """Take note of processes that ended; orphans are the guard's children too."""
         while True:
@@ -204,6 +212,10 @@ class Watch:
             return "timeout", f"it used {self.limits['cpu_ms'] / 1000:g} s of processor time"
         if threads > self.limits["processes"]:
             return "refused", f"it had more than {self.limits['processes']} processes and threads"
+        for place in ("/tmp", "/dev/shm"):  # noqa: S108
+            there = os.statvfs(place)
+            if there.f_files - there.f_ffree > FILES:
+                return "refused", f"it made more than {FILES} files"
         return None
 
     def verdict(self) -> tuple[str, str]:
@@ -211,7 +223,7 @@ class Watch:
         for _ in range(64):  # others that it started may go on writing
             if not (self.read_output() or self.read_answer()):
                 break
-        if self.told == self.secret:
+        if self.certified():
             return "passed", ""
         kind, _, why = self.told[1:].partition(b"\0")[0].decode("utf-8", "replace").partition("\n")
         if self.told[:1] == b"!" and kind in ("failed", "memory", "refused"):

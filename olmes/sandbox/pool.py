@@ -8,11 +8,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from queue import SimpleQueue
 
+from olmes.errors import OlmesError
 from olmes.sandbox.base import Sandbox, Started
 from olmes.sandbox.choice import chosen
 from olmes.sandbox.inside import laid_out
 from olmes.sandbox.program import Execution, Program
 
+POLL = 0.5
+"""Seconds between looks whether the pool has failed, for those who wait."""
 Done = Callable[[Execution], None]
 Failed = Callable[[BaseException], None]
 
@@ -61,12 +64,36 @@ class SandboxPool:
         Never blocks.
 
         Raises:
-            OlmesError: an earlier one could not be executed; its environment is not installed.
+            OlmesError: an earlier one could not be executed; its environment is not installed; the pool
+            is closed.
         """
         if self.failure is not None:
             raise self.failure
+        if self.closing:
+            raise OlmesError("the sandboxes are closed; nothing is executed any more.")
         self.sandbox.interpreter(program.environment)
         self.waiting.put((program, done))
+
+    def execute(self, program: Program) -> Execution:
+        """Execute a program and wait for what comes of it.
+
+        Raises:
+            OlmesError: it could not be executed, as at `submit`, or the pool was closed.
+        """
+        found: list[Execution] = []
+        ready = threading.Event()
+
+        def done(execution: Execution) -> None:
+            found.append(execution)
+            ready.set()
+
+        self.submit(program, done)
+        while not ready.wait(POLL):
+            if self.failure is not None:
+                raise self.failure
+            if self.closing:
+                raise OlmesError("the sandboxes were closed before the program was executed.")
+        return found[0]
 
     def drive(self) -> None:
         """One thread: a program after the other, the next one's sandbox started meanwhile."""
@@ -85,10 +112,11 @@ class SandboxPool:
                     return
                 done(execution)
         except BaseException as error:
-            if not self.closing:
-                self.failure = error
-                if self.failed is not None:
-                    self.failed(error)
+            with self.lock:
+                first = self.failure is None and not self.closing
+                self.failure = self.failure or error
+            if first and self.failed is not None:
+                self.failed(error)
         finally:
             if spare is not None:
                 self.end(spare[1])

@@ -1,7 +1,8 @@
 """Which calls of the system a program may not make: the filter (seccomp, BPF) that bubblewrap loads.
 
 Namespaces hide the machine; this takes away what could make new ones, reach another process, or find a
-fault in parts of the kernel that no such program has a use for. A forbidden call fails with `EPERM`.
+fault in parts of the kernel that no such program has a use for; and memory that no limit of a process
+counts (`memfd_create`, `shmget`, `msgget`). A forbidden call fails with `EPERM`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ NUMBERS = {
         "delete_module": 176, "name_to_handle_at": 303, "open_by_handle_at": 304, "quotactl": 179,
         "reboot": 169, "swapon": 167, "swapoff": 168, "syslog": 103, "acct": 163, "sethostname": 170,
         "setdomainname": 171, "settimeofday": 164, "clock_settime": 227, "adjtimex": 159,
-        "clock_adjtime": 305, "iopl": 172, "ioperm": 173, "clone": 56, "socket": 41,
+        "clock_adjtime": 305, "iopl": 172, "ioperm": 173, "memfd_create": 319, "shmget": 29,
+        "msgget": 68, "clone": 56, "socket": 41,
     },
     "aarch64": {
         "add_key": 217, "request_key": 218, "keyctl": 219, "bpf": 280, "perf_event_open": 241,
@@ -31,14 +33,15 @@ NUMBERS = {
         "delete_module": 106, "name_to_handle_at": 264, "open_by_handle_at": 265, "quotactl": 60,
         "reboot": 142, "swapon": 224, "swapoff": 225, "syslog": 116, "acct": 89, "sethostname": 161,
         "setdomainname": 162, "settimeofday": 170, "clock_settime": 112, "adjtimex": 171,
-        "clock_adjtime": 266, "clone": 220, "socket": 198,
+        "clock_adjtime": 266, "memfd_create": 279, "shmget": 194, "msgget": 186,
+        "clone": 220, "socket": 198,
     },
 }  # fmt: skip
 """By architecture (Linux's tables of system calls)."""
 EVERYWHERE = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,
     "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
-    "pidfd_getfd": 438, "process_madvise": 440, "mount_setattr": 442,
+    "pidfd_getfd": 438, "process_madvise": 440, "mount_setattr": 442, "memfd_secret": 447,
 }  # fmt: skip
 CLONE3 = 435
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

@@ -62,7 +62,6 @@ def execute(pool: SandboxPool) -> Execute:
     """Executes one program."""
 
     def one(source: str, tests: str = "", limits: Limits = LIMITS) -> Execution:
-        [found] = came_of(pool, [Program(source=source, tests=tests, limits=limits)])
-        return found
+        return pool.execute(Program(source=source, tests=tests, limits=limits))
 
     return one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -162,3 +163,9 @@ def test_a_sandbox_sees_the_interpreter_and_no_user_folder(bubblewrap_program: s
     assert found.passed, found.output
     assert "[False, False, False]" in found.output
     assert "shadow" not in found.output
+
+
+def test_an_option_names_the_sandbox_for_one_command(bubblewrap_program: str) -> None:
+    done = CliRunner().invoke(command, ["check", "--sandbox", "podman", "--json"])
+    assert [json.loads(line)["sandbox"] for line in done.output.splitlines()] == ["podman"]
+    assert choice.VARIABLE not in os.environ

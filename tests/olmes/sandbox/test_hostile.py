@@ -44,6 +44,18 @@ OUTWARD = {
         "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
         "        x = bytearray(b'x' * (100 << 20)); time.sleep(60)\ntime.sleep(60)", "memory",
     ),
+    "fills memory that is shared": (
+        "import mmap, os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
+        "        x = mmap.mmap(-1, 100 << 20)\n"
+        "        for n in range(0, 100 << 20, 4096): x[n] = 1\n"
+        "        time.sleep(60)\ntime.sleep(60)", "memory",
+    ),
+    "fills memory that is no process's": (
+        "import os\nheld = [os.memfd_create('x') for _ in range(9)]", "refused",
+    ),
+    "makes files without end": (
+        "n = 0\nwhile True:\n    n += 1\n    open(f'/dev/shm/{n}', 'w').close()", "refused",
+    ),
     "recurses in C": (
         "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()", ("memory", "crashed"),
     ),

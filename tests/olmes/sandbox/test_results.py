@@ -36,6 +36,9 @@ BRIEF = replace(LIMITS, wall_s=1.0)
         ("import json, re, threading, subprocess, sqlite3, decimal, asyncio", "", "passed", ""),
         ("import numpy", "assert int(numpy.arange(4).sum()) == 6", "passed", ""),
         ("from __future__ import annotations", "def f(a: Nobody): pass", "passed", ""),
+        ("import sys\nsys.stdout.close()\nsys.stderr = None", "assert True", "passed", ""),
+        ("input()", "", "failed", "EOFError"),
+        ("for n in range(40000): print(n)", "assert True", "passed", "39999"),
         ("if __name__ == '__main__': raise ValueError", "", "passed", ""),
     ],
 )

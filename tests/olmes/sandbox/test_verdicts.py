@@ -147,6 +147,11 @@ def test_a_right_answer_that_looks_at_everything_passes(execute: Execute) -> Non
     assert execute(source, TESTS).passed
 
 
+def test_a_program_whose_copies_reach_the_end_of_the_tests_too_passes(execute: Execute) -> None:
+    source = "import os, time\ndef double(n):\n    if os.fork(): time.sleep(0.2)\n    return 2 * n"
+    assert execute(source, TESTS).passed
+
+
 def test_a_right_answer_that_writes_where_the_verdict_is_read_does_not_pass(
     execute: Execute,
 ) -> None:

@@ -11,7 +11,7 @@ from olmes.scoring.code.completion_task import CompletionTask
 
 
 class HumanEval(CompletionTask):
-    """Executed with the tests of Chen et al. (2021), for 3 seconds at most."""
+    """Executed with the tests of Chen et al. (2021), for 3 seconds of a processor at most."""
 
     name = "humaneval"
     title = "HumanEval"
@@ -30,7 +30,7 @@ class HumanEval(CompletionTask):
         content_hash="c6cbdb2efe017e6397e60d31cb66ece1bb1d66a8771fc3d5e80a7bd75df2b08b",
         licence="MIT",
     )
-    limits = Limits(wall_s=3.0)
+    limits = Limits(wall_s=9.0, processors=1 / 3)
 
 
 TASK = HumanEval()

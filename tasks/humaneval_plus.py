@@ -15,7 +15,7 @@ CORRECTED = "abs(_poly(*inp, candidate(*inp)))"
 
 
 class HumanEvalPlus(CompletionTask):
-    """Executed with the tests of EvalPlus, which need numpy, for 20 seconds at most."""
+    """Executed with the tests of EvalPlus, which need numpy, for 20 seconds of a processor."""
 
     name = "humaneval_plus"
     title = "HumanEval+"
@@ -34,7 +34,7 @@ class HumanEvalPlus(CompletionTask):
         content_hash="f15b442489f5ad47b145ae8795d14ef8aff3f58f8e18d4f1d5241c509e1b7aa0",
         licence="Apache-2.0",
     )
-    limits = Limits(wall_s=20.0, memory_bytes=4 << 30, processes=64)
+    limits = Limits(wall_s=60.0, processors=1 / 3, memory_bytes=4 << 30, processes=64)
 
     def corrected_tests(self, doc: Doc) -> str:
         """The tests of the honest metric, which HumanEval/32 can pass."""

@@ -235,6 +235,13 @@ UNPARSED = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(("task", "seconds"), [(TASK, 3), (PLUS, 20)])
+def test_the_published_seconds_are_the_processors(task: Task, seconds: int) -> None:
+    (program,) = task.programs(DOC, Response(text=BODY))
+    assert program.limits.wall_s * program.limits.processors == pytest.approx(seconds)
+    assert program.limits.wall_s > seconds
+
+
 def test_what_counts(executed: Executed) -> None:
     pairs = [(DOC, Response(text=text)) for text, _, _ in CASES.values()]
     found = dict(zip(CASES, executed(TASK, pairs), strict=True))

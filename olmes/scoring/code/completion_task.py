@@ -37,7 +37,8 @@ class CompletionTask(Task):
 
     executed = True
     limits: ClassVar[Limits]
-    """Of the tests of one response."""
+    """Of the tests of one response. The published seconds are meant as the processor's: by the clock a
+    program has three times as many, so that a busy machine makes no answer wrong."""
     metrics = (
         Metric(name="pass@1", help="the prompt with the response after it passes its tests"),
         Metric(name=f"pass@{K}", help=f"one of {K} samples passes, unbiased", settled=True),

@@ -70,6 +70,7 @@ class CompletionTask(Task):
             stop=("\nclass", "\nif", "\nprint", "\n#", "\n```", "\n```\n\n", "<|eot_id|>"),
             n=20,
         ),
+        reasoning="verbatim",  # the first line of a function's body begins with its indentation
     )
 
     def request(self, doc: Doc) -> Request:

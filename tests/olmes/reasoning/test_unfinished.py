@@ -77,7 +77,7 @@ def test_the_right_answer_in_a_thought_that_is_cut_is_no_answer(task: str) -> No
         for row in found.rows:
             values = {name: mean_value(value) for name, value in row["values"].items()}
             assert values
-            assert not any(values[name] for name in kept), (way, row)
+            assert not any(values.get(name) for name in kept), (way, row)
         assert not any("empty" in row["flags"] for row in found.rows)
 
 
@@ -89,7 +89,12 @@ def test_behind_a_thought_that_ended_it_is_worth_what_it_is_alone(task: str) -> 
         found = scored(task, rows)
         assert found.counts["unfinished_thinking"] == 0
         assert [row["values"] for row in found.rows] == [row["values"] for row in alone.rows]
-        assert [row["extracted"] for row in found.rows] == [row["extracted"] for row in alone.rows]
+        # Where the white space behind a thought is kept, it is in what is extracted.
+        kept = found.task.formulation.reasoning == "verbatim"
+        same = found.task.vote if kept else lambda extracted: extracted
+        assert [same(row["extracted"]) for row in found.rows] == [
+            same(row["extracted"]) for row in alone.rows
+        ]
 
 
 class ForA(Model):
@@ -115,7 +120,7 @@ class ForA(Model):
 
 
 def test_a_judge_is_not_asked_about_it_and_it_counts_as_a_loss(tmp_path: Path) -> None:
-    [task] = JUDGED
+    task = "href"
     docs = [one.doc for one in items_of(task, 40) if one.doc["category"] == "Brainstorm"]
     (tmp_path / "href").mkdir()
     forms = ["<think>secret</think>", "<think>secret "]
@@ -146,3 +151,26 @@ def test_a_judge_is_not_asked_about_it_and_it_counts_as_a_loss(tmp_path: Path) -
     assert not any("secret" in text for text in judge.asked)
     assert record.complete
     assert record.tasks[task].score.n == len(docs)
+
+
+@pytest.mark.parametrize("name", [name for name in JUDGED if name != "href"])  # href: above
+def test_of_every_judged_task_it_has_the_worst_values(name: str, tmp_path: Path) -> None:
+    """A share's worst is 0, or 1 where lower is better; what several responses settle has none."""
+    items = items_of(name, 3)
+    rows = [{"doc_id": one.doc_id, "subtask": one.subtask} for one in items]
+    lines = [json.dumps(row | {"response": "<think>secret"}) + "\n" for row in rows]
+    (tmp_path / "responses.jsonl").write_text("".join(lines))
+    judge = ForA()
+    record = evaluate(
+        name, model=f"replay:{tmp_path / 'responses.jsonl'}", judge=Judge(model=judge),
+        out=tmp_path / "runs", scoring_processes=1,
+    )  # fmt: skip
+    samples = [row for row in record.samples(name) if "unfinished_thinking" in row["flags"]]
+    assert len(samples) == len(rows)
+    task = load_task(name)
+    for sample, item in zip(samples, items, strict=True):
+        settled = {one.name for one in task.metrics if one.settled}
+        values = {key: value for key, value in sample["values"].items() if key not in settled}
+        assert values == task.wrong_values(item.doc)
+        assert (sample["note"], sample.get("judgements")) == (NOT_ASKED, None)
+    assert judge.asked == []

@@ -30,7 +30,7 @@ volume = words[words.index("--volume") + 1].split(":")[0]
 guard = [word.replace("/olmes/", volume + "/") for word in words[words.index("-P"):]]
 command = ["{bwrap}", "--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "1000",
     "--as-pid-1", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp",
-    "--ro-bind", volume, volume, "--chdir", "/tmp", "{python}", *guard]
+    "--ro-bind", "{prefix}", "{prefix}", "--ro-bind", volume, volume, "--chdir", "/tmp", "{python}", *guard]
 os.execv(command[0], command)
 """
 
@@ -46,7 +46,9 @@ def stand_in(
 ) -> Path:
     asked = folder / "asked"
     program = folder / "docker"
-    made = FAKE.format(python=sys.executable, asked=str(asked), bwrap=bwrap, images=images)
+    made = FAKE.format(
+        python=sys.executable, prefix=sys.prefix, asked=str(asked), bwrap=bwrap, images=images
+    )
     program.write_text(made, encoding="ascii")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))

@@ -376,7 +376,7 @@ def labelled(name: str) -> list[dict[str, str]]:
 @real_data
 @pytest.mark.parametrize(
     ("name", "partial_is_refusal", "partial_is_compliance"),
-    [("llama2new", 376, 410), ("mistralguard", 396, 401)],
+    [pytest.param("llama2new", 376, 410, marks=pytest.mark.slow), ("mistralguard", 396, 401)],
 )
 def test_xstest_by_its_human_labels(
     tmp_path: Path, name: str, partial_is_refusal: int, partial_is_compliance: int

@@ -71,6 +71,7 @@ def test_what_prompts_share_is_computed_once(
         assert 0 < sum(map(exp, response.logprobs)) < 1
 
 
+@pytest.mark.slow
 def test_in_plain_text_a_blank_stands_behind_the_cue(smollm2: HFModel) -> None:
     """A chat's turn begins without one; the exemplars of the plain text show "Answer: A"."""
     tokenizer = smollm2.encoder.tokenizer

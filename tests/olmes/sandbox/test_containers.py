@@ -30,7 +30,8 @@ volume = words[words.index("--volume") + 1].split(":")[0]
 guard = [word.replace("/olmes/", volume + "/") for word in words[words.index("-P"):]]
 command = ["{bwrap}", "--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "1000",
     "--as-pid-1", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp",
-    "--ro-bind", "{prefix}", "{prefix}", "--ro-bind", volume, volume, "--chdir", "/tmp", "{python}", *guard]
+    "--ro-bind", "{prefix}", "{prefix}", "--ro-bind", volume, volume, "--chdir", "/tmp",
+    "{python}", *guard]
 os.execv(command[0], command)
 """
 

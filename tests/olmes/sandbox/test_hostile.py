@@ -137,7 +137,7 @@ def test_nothing_is_left_for_the_next_program(pool: SandboxPool) -> None:
         "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(600)\n    os._exit(0)\n"
     )
     # An interpreter that lies under /tmp is seen there.
-    seen = [Path(sys.prefix).parts[2]] if Path(sys.prefix).is_relative_to("/tmp") else []  # noqa: S108
+    seen = [Path(sys.prefix).parts[2]] if Path(sys.prefix).is_relative_to("/tmp") else []
     looking = (
         "import os\n"
         f"assert os.listdir('/tmp') == {seen!r}\n"

@@ -101,7 +101,9 @@ def test_what_is_not_allowed_is_reported_for_what_it_was(
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_what_never_ends_is_ended(execute: Execute, what: str) -> None:
+def test_what_never_ends_is_ended(pool: SandboxPool, execute: Execute, what: str) -> None:
+    if what == "forks on and on" and isinstance(pool.sandbox, OneUser) and os.geteuid() == 0:
+        pytest.skip("the kernel holds root to no number of processes; root has two users")
     started = time.monotonic()
     found = execute(ENDLESS[what], limits=BRIEF)
     assert found.result in ("timeout", "refused"), found.output

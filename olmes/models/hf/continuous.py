@@ -162,9 +162,13 @@ class GenerationBatch:
         keep = sorted({path[-1] for path in tree.paths})
         prefill, logits = fill(self.model, tree, group, keep)
         capacity = max(one.own + min(one.row.most_tokens, GROWTH) for one in chosen)
-        slots = max(len(self.active), min(self.limits.rows, 2 * self.store.slots))
-        self.store.reserve(slots, capacity, prefill.states)
         first = len(self.active) - len(chosen)
+        if len(self.active) * self.store.capacity > self.limits.tokens:  # a long row has ended
+            held = max((one.length for one in self.active[:first]), default=0)
+            self.store.resize(first, max(capacity, held + 1))
+        room = self.limits.tokens // max(capacity, self.store.capacity)
+        slots = max(len(self.active), min(self.limits.rows, 2 * self.store.slots, room))
+        self.store.reserve(slots, capacity, prefill.states)
         self.store.write(prefill, range(first, len(self.active)), tree.paths)
         offsets = {node: at for at, node in enumerate(keep)}
         scores = logits[[offsets[path[-1]] for path in tree.paths]]
@@ -178,7 +182,7 @@ class GenerationBatch:
         if max(lengths) >= self.store.capacity:
             most = max(one.need for one in self.active)
             grown = self.store.capacity + self.store.capacity // 2
-            self.store.reserve(len(self.active), min(most, max(grown, max(lengths) + 1)))
+            self.store.resize(len(self.active), min(most, max(grown, max(lengths) + 1)))
         current = Step(self.store, lengths, [one.group for one in self.active], self.model.device)
         tokens = [one.row.new_ids[-1] for one in self.active]
         positions = [

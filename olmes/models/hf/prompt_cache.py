@@ -137,16 +137,28 @@ class SlotStore:
         """
         if slots <= self.slots and capacity <= self.capacity:
             return
-        slots, capacity = max(slots, self.slots), max(capacity, self.capacity)
+        self.resize(max(slots, self.slots), max(capacity, self.capacity), states)
+
+    def resize(
+        self,
+        slots: int,
+        capacity: int,
+        states: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
+    ) -> None:
+        """As `reserve`, to exactly that size: of fewer slots the first stay, and their tokens.
+
+        One long row would otherwise hold its length in every slot that was ever in use.
+        """
+        kept, length = min(slots, self.slots), min(capacity, self.capacity)
         for layer, pair in (self.layers or states or {}).items():
-            grown = []
+            moved = []
             for old in pair:
                 # Zeros: what was never written may be NaN, and a weight of 0 would keep it NaN.
                 new = old.new_zeros((slots, old.shape[1], capacity, old.shape[3]))
-                if self.slots:
-                    new[: self.slots, :, : self.capacity] = old
-                grown.append(new)
-            self.layers[layer] = (grown[0], grown[1])
+                if kept:
+                    new[:kept, :, :length] = old[:kept, :, :length]
+                moved.append(new)
+            self.layers[layer] = (moved[0], moved[1])
         self.slots, self.capacity = slots, capacity
 
     def write(self, fill: Fill, slots: Sequence[int], paths: Sequence[Sequence[int]]) -> None:

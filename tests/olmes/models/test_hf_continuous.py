@@ -172,6 +172,41 @@ def test_few_cached_tokens_mean_few_rows_at_once(
     assert [done[at] for at in range(len(rows))] == expected
 
 
+def test_one_long_row_does_not_hold_its_length_in_every_slot(
+    tiny_folder: Path,
+    tiny: HFModel,
+    chat: Callable[..., Request],
+    answer: Callable[..., list[Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cache of all slots stays within the limit, while a long row runs and when it has ended."""
+    from olmes.models.hf.continuous import BatchLimits, generate_stream
+    from olmes.models.hf.endings import Endings
+    from olmes.models.hf.generation_rows import fit
+    from olmes.models.hf.prompt_cache import SlotStore, Step
+
+    monkeypatch.setattr(continuous, "GROWTH", 2)
+    held: list[int] = []
+
+    def step(store: SlotStore, *arguments: Any) -> Step:
+        held.append(store.slots * store.capacity)
+        return Step(store, *arguments)
+
+    monkeypatch.setattr(continuous, "Step", step)
+    model = model_of(tiny_folder)
+    texts = [QUESTIONS[at % len(QUESTIONS)] for at in range(24)]
+    requests = [chat(text, max_tokens=96 if at == 3 else 4) for at, text in enumerate(texts)]
+    rows = [fit(at, one, model.encode(one), None) for at, one in enumerate(requests)]
+    longest = max(len(row.prompt_ids) + row.max_tokens for row in rows)
+    done: dict[int, Any] = {}
+    endings = Endings(model.encoder, model.ends, Work(), lambda row, r: done.update({row.index: r}))
+    limits = BatchLimits(99, 3 * longest)
+    generate_stream(model.weights, rows, limits, endings, lambda *_: None)
+    assert len(rows[3].new_ids) > 30  # else this tries nothing
+    assert max(held) <= limits.tokens
+    assert [done[at] for at in range(len(rows))] == answer(tiny, requests)
+
+
 def test_groups_are_freed_when_their_rows_are_done(
     tiny_folder: Path, answer: Callable[..., list[Response]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

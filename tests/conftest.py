@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,7 +85,13 @@ def postgresql_tools() -> Path:
 @pytest.fixture(scope="session")
 def bubblewrap_program() -> str:
     """The path of bubblewrap, which sandbox tests run programs in."""
-    return shutil.which("bwrap") or missing("bubblewrap", "bubblewrap")
+    found = shutil.which("bwrap") or missing("bubblewrap", "bubblewrap")
+    tried = subprocess.run(
+        [found, "--unshare-all", "--ro-bind", "/", "/", "true"], capture_output=True, text=True
+    )
+    if tried.returncode:
+        pytest.skip(f"this machine's kernel gives bubblewrap no namespaces: {tried.stderr.strip()}")
+    return found
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

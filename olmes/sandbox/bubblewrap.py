@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from olmes.sandbox.base import VARIABLES, Sandbox, Started, popen, reason
 from olmes.sandbox.inside import CALLS, USER
 from olmes.sandbox.interpreter import SETTINGS, SYSTEM, Interpreter, within_system
 from olmes.sandbox.program import Limits
+
+CAP_SETGID, CAP_SETUID = 6, 7
+"""Numbers of two rights, in `linux/capability.h`."""
 
 
 class Bubblewrap(Sandbox):
@@ -36,10 +40,11 @@ class Bubblewrap(Sandbox):
     def second_user(self) -> bool:
         """Whether users can be mapped as one likes: the guard is then another one than its program.
 
-        Only root may. Otherwise both are the one user that runs olmes, and as root they had to be
+        Only root may, and the root of a container only where the container has a `nobody` too.
+        Otherwise both are the one user that runs olmes: not for the root of a machine, who had to be
         root, whom the limit of processes does not hold.
         """
-        return os.geteuid() == 0
+        return os.geteuid() == 0 and may_map()
 
     def unusable(self) -> str:
         """Why it cannot be had."""
@@ -131,6 +136,22 @@ def first_process(said: bytes) -> int:
         return int(json.loads(said)["child-pid"])
     except ValueError:
         return 0
+
+
+def may_map() -> bool:
+    """Whether this process may give a namespace two users: it has both, and the right to set them."""
+    status = Path("/proc/self/status").read_text("ascii")
+    rights = int(re.findall(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)[0], 16)
+    if not all(rights >> number & 1 for number in (CAP_SETGID, CAP_SETUID)):
+        return False
+    for kind in ("uid_map", "gid_map"):
+        ranges = [
+            line.split() for line in Path(f"/proc/self/{kind}").read_text("ascii").splitlines()
+        ]
+        for user in (0, USER):
+            if not any(0 <= user - int(first) < int(count) for first, _, count in ranges):
+                return False
+    return True
 
 
 def map_users(first: int) -> None:

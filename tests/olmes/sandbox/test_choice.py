@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -54,6 +56,22 @@ class Broken(Bubblewrap):
 def test_bubblewrap_is_chosen_where_it_works(bubblewrap_program: str) -> None:
     assert choice.search("").name == "bubblewrap"
     assert choice.fault(Bubblewrap()) == ""
+
+
+def test_the_root_of_a_container_has_one_too(bubblewrap_program: str) -> None:
+    """Who is root in a namespace that has no other user; guard and program are one user then."""
+    asked = [
+        "from olmes.sandbox.bubblewrap import Bubblewrap",
+        "from olmes.sandbox.choice import fault",
+        "print(Bubblewrap().second_user, repr(fault(Bubblewrap())))",
+    ]
+    alone = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("needs `unshare --user`")
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", "\n".join(asked)], capture_output=True, text=True
+    )
+    assert done.stdout == "False ''\n", done.stderr
 
 
 @pytest.mark.parametrize(

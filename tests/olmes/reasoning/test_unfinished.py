@@ -36,6 +36,15 @@ def demo_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OLMES_DATA", raising=False)
 
 
+@pytest.fixture
+def task(request: pytest.FixtureRequest) -> str:
+    """The name of a task; of one whose programs are executed only where there is a sandbox."""
+    name = str(request.param)
+    if load_task(name).executed:
+        request.getfixturevalue("bubblewrap_program")
+    return name
+
+
 def items_of(task: str, most: int = ITEMS) -> list[Instance]:
     return list(resolve(load_task(task), None, say=lambda _: None).instances[:most])
 
@@ -61,7 +70,7 @@ def scored(task: str, rows: list[RecordedResponse], **settings: Any) -> Any:
     return score_recorded(found, rows, dataset, scoring_processes=1)
 
 
-@pytest.mark.parametrize("task", SCORED)
+@pytest.mark.parametrize("task", SCORED, indirect=True)
 def test_the_right_answer_in_a_thought_that_is_cut_is_no_answer(task: str) -> None:
     rows = [row for form in CUTS for row in recorded(task, form, finish="length", tokens=9)]
     for way in ("trimmed", "verbatim"):
@@ -81,7 +90,7 @@ def test_the_right_answer_in_a_thought_that_is_cut_is_no_answer(task: str) -> No
         assert not any("empty" in row["flags"] for row in found.rows)
 
 
-@pytest.mark.parametrize("task", SCORED)
+@pytest.mark.parametrize("task", SCORED, indirect=True)
 def test_behind_a_thought_that_ended_it_is_worth_what_it_is_alone(task: str) -> None:
     alone = scored(task, recorded(task, "{}"))
     for form in ("<think>No, 7. {}7</think>\n\n", "<think></think>"):

@@ -60,23 +60,20 @@ def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list
     if dataset.origin in ("demo", "generated") or (bundled and own):
         return []
     names, docs = members_of(found), [instance.doc for instance in dataset.instances]
-    foreign = foreign_docs(task, docs, names, dataset.location)
+    foreign = foreign_docs(task, docs, dataset.location)
     exam = exam_of_docs(foreign, names, dataset.location)
     return [one.suite for one in found if exam in one.names]
 
 
-def foreign_docs(
-    task: Task, docs: Sequence[Doc], held_out: Sequence[str], data: str | Path | None
-) -> Sequence[Doc]:
-    """Items that a task was given, without those that are a bundled task's own all the same.
+def foreign_docs(task: Task, docs: Sequence[Doc], data: str | Path | None) -> Sequence[Doc]:
+    """Items that a task was given, without those that are a bundled task's own official ones.
 
     Args:
         task: any.
         docs: the items.
-        held_out: the names of the held-out tasks; theirs are not looked for where no item is of them.
         data: the folder of benchmark files that was named, if one was.
     """
-    if not task.reference.startswith(f"{TASKS}.") or not exam_of_docs(docs, held_out, data):
+    if not task.reference.startswith(f"{TASKS}."):
         return docs
     for folder in (Path(data) if data else None, None):
         own = at_hand(task, folder) if folder is None or folder.is_dir() else None

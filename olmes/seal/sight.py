@@ -112,7 +112,7 @@ def held_out_of(sight: Sight, entries: Sequence[Entry]) -> dict[str, list[str]]:
     if held := held_out_tasks([task], None, datasets):
         return held
     found = exams()
-    docs = foreign_docs(task, sight.docs, members_of(found), sight.data)
+    docs = foreign_docs(task, sight.docs, sight.data)
     if exam := exam_of_docs(docs, members_of(found), sight.data):
         return {task.name: [one.suite for one in found if exam in one.names]}
     if any(seen(entry, task.name, dataset) for entry in entries):

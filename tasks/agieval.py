@@ -7,9 +7,7 @@ is the unweighted mean over the eight sub-tasks.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from olmes import (
     DataFile,
@@ -17,7 +15,6 @@ from olmes import (
     Formulation,
     Generation,
     Metric,
-    OlmesError,
     Request,
     Response,
     Source,
@@ -94,6 +91,7 @@ class AGIEval(Task):
     )
     primary = "exact_match"
     fixed = ("version", "exemplars", "answer", "multiturn")
+    patterns = ("the closing sentence", "any statement", "a letter in brackets", "a letter")
     formulation: AGIEvalFormulation = AGIEvalFormulation(
         version=1,
         description="Answer the following multiple-choice question by giving the correct answer "
@@ -115,20 +113,6 @@ class AGIEval(Task):
         aggregate="macro",
         generation=Generation(max_tokens=2048),
     )
-
-    def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """This task with fields of its formulation replaced.
-
-        Raises:
-            OlmesError: there is no such field, the value does not fit, or `extract` is not four.
-        """
-        changed = super().with_settings(settings)
-        if len(changed.formulation.extract) != len(type(self).formulation.extract):
-            raise OlmesError(
-                "--set agieval.extract takes four patterns: the closing sentence, any statement, "
-                "a letter in brackets, a letter; give four."
-            )
-        return changed
 
     def request(self, doc: Doc) -> Request:
         """One user turn: what to do, passage, question and options, and what to do again."""

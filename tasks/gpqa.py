@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from olmes import (
     DataFile,
@@ -20,7 +18,6 @@ from olmes import (
     Generation,
     HubSplit,
     Metric,
-    OlmesError,
     Request,
     Response,
     Source,
@@ -74,6 +71,12 @@ class GPQA(Task):
     )
     primary = "exact_match"
     fixed = ("version", "exemplars", "answer", "multiturn", "aggregate")
+    patterns = (
+        "the closing sentence",
+        "a letter in brackets",
+        "'The correct answer is:'",
+        "a letter alone",
+    )
     formulation: GPQAFormulation = GPQAFormulation(
         version=1,
         description="Answer the following multiple-choice question by giving the correct answer "
@@ -94,20 +97,6 @@ class GPQA(Task):
         ),
         generation=Generation(max_tokens=2048),
     )
-
-    def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """This task with fields of its formulation replaced.
-
-        Raises:
-            OlmesError: there is no such field, the value does not fit, or `extract` is not four.
-        """
-        changed = super().with_settings(settings)
-        if len(changed.formulation.extract) != len(type(self).formulation.extract):
-            raise OlmesError(
-                "--set gpqa.extract takes four patterns: the closing sentence, a letter in brackets, "
-                "'The correct answer is:', a letter alone; give four."
-            )
-        return changed
 
     def request(self, doc: Doc) -> Request:
         """One user turn: what to do, the question and its options, and what to do again."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from olmes import (
     DataFile,
@@ -20,7 +20,6 @@ from olmes import (
     Generation,
     HubSplit,
     Metric,
-    OlmesError,
     Request,
     Response,
     Source,
@@ -90,6 +89,13 @@ class MMLU(Task):
     )
     primary = "exact_match"
     fixed = ("version", "exemplars", "answer", "multiturn")
+    patterns = (
+        "'therefore, the answer is'",
+        "'answer is'",
+        "'is correct'",
+        "a letter in brackets",
+        "a letter alone",
+    )
     formulation: MMLUFormulation = MMLUFormulation(
         version=1,
         description="The following are multiple choice questions about {subject}. Summarize your "
@@ -107,20 +113,6 @@ class MMLU(Task):
         aggregate="macro",
         generation=Generation(max_tokens=512, stop=("Question:",)),
     )
-
-    def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """This task with fields of its formulation replaced.
-
-        Raises:
-            OlmesError: there is no such field, the value does not fit, or `extract` is not five.
-        """
-        changed = super().with_settings(settings)
-        if len(changed.formulation.extract) != len(type(self).formulation.extract):
-            raise OlmesError(
-                "--set mmlu.extract takes five patterns, each for responses in which those before it "
-                "find nothing; give five."
-            )
-        return changed
 
     def request(self, doc: Doc) -> Request:
         """One user turn: what to do, the question and its choices."""

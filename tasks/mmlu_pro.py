@@ -7,9 +7,8 @@ unweighted mean over the fourteen categories.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from olmes import (
     DataFile,
@@ -18,7 +17,6 @@ from olmes import (
     Generation,
     HubSplit,
     Metric,
-    OlmesError,
     Request,
     Response,
     Source,
@@ -73,6 +71,7 @@ class MMLUPro(Task):
     )
     primary = "exact_match"
     fixed = ("version", "exemplars", "answer", "multiturn")
+    patterns = ("the closing sentence", "'answer is'", "'Answer:'", "a letter alone")
     formulation: MMLUProFormulation = MMLUProFormulation(
         version=1,
         description="Answer the following multiple-choice question by giving the correct answer "
@@ -93,20 +92,6 @@ class MMLUPro(Task):
         aggregate="macro",
         generation=Generation(max_tokens=2048),
     )
-
-    def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """This task with fields of its formulation replaced.
-
-        Raises:
-            OlmesError: there is no such field, the value does not fit, or `extract` is not four.
-        """
-        changed = super().with_settings(settings)
-        if len(changed.formulation.extract) != len(type(self).formulation.extract):
-            raise OlmesError(
-                "--set mmlu_pro.extract takes four patterns: the closing sentence, 'answer is', "
-                "'Answer:', a letter alone; give four."
-            )
-        return changed
 
     def request(self, doc: Doc) -> Request:
         """One user turn: what to do, the question and its options, and what to do again."""

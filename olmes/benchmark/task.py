@@ -24,6 +24,8 @@ from olmes.tools.hashing import content_hash
 from olmes.types import Doc, Judgement, Question, Request, Response, Verdict
 
 T = TypeVar("T")
+COUNTS = dict(enumerate(("no", "one", "two", "three", "four", "five", "six", "seven", "eight")))
+"""Numbers as a sentence has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ class Task(ABC):
     `olmes.scoring`: `("my_package.text",)`. The scorer hash covers their source too."""
     fixed: ClassVar[tuple[str, ...]] = ()
     """Fields of the formulation that describe what the task does and that `--set` cannot change."""
+    patterns: ClassVar[tuple[str, ...]] = ()
+    """What each pattern of `formulation.extract` finds, in order, of a task that reads them by their
+    places: `--set` takes as many. Empty where their number is free."""
 
     reference: str = ""
     """Where a scoring process finds this task: `package.module` or `/path/to/file.py`; set by the
@@ -264,7 +269,8 @@ class Task(ABC):
         """This task with fields of its formulation replaced.
 
         Raises:
-            OlmesError: there is no such field, or the value does not fit.
+            OlmesError: there is no such field, the value does not fit, or there are not as many
+                `patterns` in `extract` as the task reads.
         """
         if not settings:
             return self
@@ -279,6 +285,12 @@ class Task(ABC):
             changed.formulation = self.formulation.replaced(settings)
         except OlmesError as error:
             raise OlmesError(f"--set {self.name}: {error}") from None
+        if self.patterns and len(changed.formulation.extract) != len(self.patterns):
+            count = COUNTS.get(len(self.patterns), len(self.patterns))
+            raise OlmesError(
+                f"--set {self.name}.extract takes {count} patterns: {', '.join(self.patterns)}; "
+                f"give {count}."
+            )
         changed.settings = {**self.settings, **settings}
         return changed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import re
 import time
@@ -16,6 +15,7 @@ import pytest
 from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
+from tests.golden import prompt_hash
 
 TASK = load_task("agieval")
 DEMO = Path(__file__).parents[2] / "tasks/demo/agieval.jsonl"
@@ -53,23 +53,13 @@ def test_golden_prompts(docs: dict[str, list[dict[str, Any]]], shared_reference:
         assert generation.n == asked["repeats"]
 
 
-def prompt_hash(doc: dict[str, Any]) -> str:
-    request = TASK.request(doc)
-    content = {
-        "messages": list(request.messages),
-        "assistant_prefix": request.prefill,
-        "continuations": None,
-        "prompt": None,
-    }
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
 def test_every_hashed_prompt(docs: dict[str, list[dict[str, Any]]], shared_reference: Path) -> None:
     checked = 0
     for row in rows(shared_reference / "prompts/all_prompt_hashes.jsonl.gz"):
         if row["file"] in docs and row["task"].startswith("agi_eval"):
-            found = [prompt_hash(docs[row["file"]][doc_id]) for doc_id in row["doc_ids"]]
+            found = [
+                prompt_hash(TASK.request(docs[row["file"]][doc_id])) for doc_id in row["doc_ids"]
+            ]
             assert found == row["sha256_16"]
             checked += len(found)
     assert checked == 884

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import random
 import re
@@ -17,6 +16,7 @@ from olmes import Response
 from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 from olmes.tasks.bbh import LETTER, SUBTASKS, extracted, released
+from tests.golden import prompt_hash
 
 TASK = load_task("bbh")
 DEMO = Path(__file__).parents[2] / "tasks/demo/bbh.jsonl"
@@ -64,24 +64,12 @@ def test_golden_prompts(docs: Docs, shared_reference: Path) -> None:
         assert generation.n == asked["repeats"]
 
 
-def prompt_hash(doc: dict[str, Any]) -> str:
-    request = TASK.request(doc)
-    content = {
-        "messages": list(request.messages),
-        "assistant_prefix": request.prefill,
-        "continuations": None,
-        "prompt": request.prompt,
-    }
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
 def test_every_hashed_prompt(docs: Docs, shared_reference: Path) -> None:
     checked = 0
     for row in rows(shared_reference / "prompts/all_prompt_hashes.jsonl.gz"):
         if row["task"] == "bbh:cot-v1::tulu":
             items = docs[subtask_of(row)]
-            found = [prompt_hash(items[doc_id]) for doc_id in row["doc_ids"]]
+            found = [prompt_hash(TASK.request(items[doc_id])) for doc_id in row["doc_ids"]]
             assert found == row["sha256_16"]
             checked += len(found)
     assert checked == 2188

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from olmes.data.resolve import resolve
 from olmes.scoring.code.sanitized import sanitized
 from olmes.scoring.code.source import longest_code
 from olmes.scoring.process.job import Outcome
+from tests.golden import prompt_hash
 from tests.known import known
 
 TASK = load_task("bigcodebench_hard")
@@ -74,14 +74,7 @@ def test_every_hashed_prompt(docs: list[Doc], shared_reference: Path) -> None:
     assert len(row["doc_ids"]) == 50
     for doc_id, expected in zip(row["doc_ids"], row["sha256_16"], strict=True):
         request = TASK.request(docs[doc_id])
-        content = {
-            "messages": list(request.messages),
-            "assistant_prefix": request.prefill,
-            "continuations": None,
-            "prompt": None,
-        }
-        said = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        assert hashlib.sha256(said.encode()).hexdigest()[:16] == expected
+        assert prompt_hash(request) == expected
 
 
 def test_official_data(shared_data: Path) -> None:

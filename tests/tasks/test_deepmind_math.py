@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from olmes.data.resolve import resolve
 from olmes.scoring.process.job import Outcome
 from olmes.scoring.process.pool import ScoringPool
 from olmes.tools import jsonl
+from tests.golden import prompt_hash
 
 TASK = load_task("deepmind_math")
 DEMO = Path(__file__).parents[2] / "tasks/demo/deepmind_math.jsonl"
@@ -77,14 +77,7 @@ def test_hashes_of_prompts(docs: dict[Place, dict[str, Any]], shared_reference: 
             continue
         for doc_id, expected in zip(row["doc_ids"], row["sha256_16"], strict=True):
             request = TASK.request(docs[category(row["subtask"]), doc_id])
-            described = {
-                "messages": list(request.messages),
-                "assistant_prefix": request.prefill,
-                "continuations": None,
-                "prompt": request.prompt,
-            }
-            text = json.dumps(described, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-            assert hashlib.sha256(text.encode()).hexdigest()[:16] == expected
+            assert prompt_hash(request) == expected
             seen += 1
     assert seen == 56 * 34
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import textwrap
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from olmes import Doc, Response, Scored, Task
 from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 from olmes.scoring.process.job import Outcome
+from tests.golden import prompt_hash
 from tests.known import known
 
 TASK = load_task("humaneval")
@@ -69,14 +69,7 @@ def test_every_hashed_prompt(name: str, shared_data: Path, shared_reference: Pat
     assert len(row["doc_ids"]) == 55
     for doc_id, expected in zip(row["doc_ids"], row["sha256_16"], strict=True):
         request = task.request(docs[doc_id])
-        content = {
-            "messages": list(request.messages),
-            "assistant_prefix": request.prefill,
-            "continuations": None,
-            "prompt": None,
-        }
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        assert hashlib.sha256(text.encode()).hexdigest()[:16] == expected
+        assert prompt_hash(request) == expected
 
 
 @pytest.mark.parametrize("task", [TASK, PLUS], ids=lambda task: task.name)

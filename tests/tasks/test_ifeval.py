@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
 from olmes.tools import jsonl
 from olmes.tools.hashing import set_hash
+from tests.golden import prompt_hash
 
 TASK = load_task("ifeval")
 STATED = "prompt_level_strict_stated"
@@ -72,14 +71,7 @@ def test_prompt_hashes_are_the_references(shared_data: Path, shared_reference: P
     assert len(golden["doc_ids"]) == 181
     for doc_id, wanted in zip(golden["doc_ids"], golden["sha256_16"], strict=True):
         request = TASK.request(docs[doc_id])
-        hashed = {
-            "messages": request.messages,
-            "assistant_prefix": request.prefill,
-            "continuations": None,
-            "prompt": None,
-        }
-        text = json.dumps(hashed, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        assert hashlib.sha256(text.encode("utf-8")).hexdigest()[:16] == wanted
+        assert prompt_hash(request) == wanted
 
 
 def test_content_hash_is_the_official_files(shared_data: Path) -> None:

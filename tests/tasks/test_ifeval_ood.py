@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from olmes.benchmark.registry import load_task
 from olmes.data import demo
 from olmes.tools import jsonl
 from olmes.tools.hashing import set_hash
+from tests.golden import prompt_hash
 
 TASK = load_task("ifeval_ood")
 SAME = load_task("ifbench")
@@ -62,14 +61,7 @@ def test_prompt_hashes_are_the_references(shared_data: Path, shared_reference: P
     for doc_id, wanted in zip(golden["doc_ids"], golden["sha256_16"], strict=True):
         request = TASK.request(docs[doc_id])
         assert SAME.request(docs[doc_id]) == request
-        hashed = {
-            "messages": request.messages,
-            "assistant_prefix": request.prefill,
-            "continuations": None,
-            "prompt": None,
-        }
-        text = json.dumps(hashed, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        assert hashlib.sha256(text.encode("utf-8")).hexdigest()[:16] == wanted
+        assert prompt_hash(request) == wanted
 
 
 def test_content_hash_is_the_official_files(shared_data: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from olmes import OlmesError, Response
 from olmes.benchmark import exemplars
 from olmes.scoring.latex import minerva
 from olmes.tasks.math import TASK
+from tests.golden import prompt_hash
 
 CLOSED = "Final Answer: The final answer is {}. I hope it is correct."
 
@@ -70,14 +70,7 @@ def test_every_recorded_prompt_hash(shared_data: Path, shared_reference: Path) -
         if not row["subtask"].startswith("minerva_math"):
             continue
         for doc_id, expected in zip(row["doc_ids"], row["sha256_16"], strict=True):
-            parts = {
-                "messages": list(TASK.request(docs[doc_id]).messages),
-                "assistant_prefix": "",
-                "continuations": None,
-                "prompt": None,
-            }
-            text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-            assert hashlib.sha256(text.encode()).hexdigest()[:16] == expected
+            assert prompt_hash(TASK.request(docs[doc_id])) == expected
             checked += 1
     assert checked == 1668
 

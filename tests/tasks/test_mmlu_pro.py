@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import re
 import time
@@ -17,6 +16,7 @@ from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 from olmes.scoring.choices.letter import first_match
+from tests.golden import prompt_hash
 
 TASK: Any = load_task("mmlu_pro")
 DEMO = Path(__file__).parents[2] / "tasks/demo/mmlu_pro.jsonl"
@@ -64,23 +64,13 @@ def test_golden_prompts(docs: list[dict[str, Any]], shared_reference: Path) -> N
         assert generation.n == asked["repeats"]
 
 
-def prompt_hash(doc: dict[str, Any]) -> str:
-    request = TASK.request(doc)
-    content = {
-        "messages": list(request.messages),
-        "assistant_prefix": request.prefill,
-        "continuations": None,
-        "prompt": None,
-    }
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
 def test_every_hashed_prompt(docs: list[dict[str, Any]], shared_reference: Path) -> None:
     checked = 0
     for row in rows(shared_reference / "prompts/all_prompt_hashes.jsonl.gz"):
         if row["task"].startswith("mmlu_pro:"):
-            assert [prompt_hash(docs[doc_id]) for doc_id in row["doc_ids"]] == row["sha256_16"]
+            assert [prompt_hash(TASK.request(docs[doc_id])) for doc_id in row["doc_ids"]] == row[
+                "sha256_16"
+            ]
             checked += len(row["doc_ids"])
     assert checked == 4014
 

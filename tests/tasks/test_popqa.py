@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from olmes.data.catalog import listing
 from olmes.data.resolve import resolve
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.requests.recorded import Finder
+from tests.golden import prompt_hash
 
 TASK = load_task("popqa")
 PART = "popqa/popqa_1000_full_fields.jsonl.gz"
@@ -53,14 +53,7 @@ def test_every_hashed_prompt(docs: list[dict[str, Any]], shared_reference: Path)
     assert len(row["doc_ids"]) == 334
     for doc_id, expected in zip(row["doc_ids"], row["sha256_16"], strict=True):
         request = TASK.request(docs[doc_id])
-        content = {
-            "messages": list(request.messages),
-            "assistant_prefix": request.prefill,
-            "continuations": None,
-            "prompt": request.prompt,
-        }
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        assert hashlib.sha256(text.encode("utf-8")).hexdigest()[:16] == expected
+        assert prompt_hash(request) == expected
 
 
 def test_verdicts_are_the_references(docs: list[dict[str, Any]], shared_reference: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import math
 from pathlib import Path
@@ -15,6 +14,7 @@ from olmes import OlmesError, Response
 from olmes.benchmark.registry import load_task
 from olmes.data.resolve import resolve
 from olmes.tools import jsonl
+from tests.golden import prompt_hash
 
 TASK = load_task("truthfulqa")
 DEMO = list(jsonl.read(Path(__file__).parents[2] / "tasks/demo/truthfulqa.jsonl"))
@@ -45,18 +45,6 @@ def test_golden_prompts(docs: list[dict[str, Any]], shared_reference: Path) -> N
         assert TASK.gold(doc) == row["gold"]
 
 
-def prompt_hash(doc: dict[str, Any]) -> str:
-    request = TASK.request(doc)
-    content = {
-        "messages": list(request.messages),
-        "assistant_prefix": request.prefill,
-        "continuations": list(request.continuations),
-        "prompt": None,
-    }
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
 def test_every_hashed_prompt(docs: list[dict[str, Any]], shared_reference: Path) -> None:
     [row] = [
         row
@@ -64,7 +52,9 @@ def test_every_hashed_prompt(docs: list[dict[str, Any]], shared_reference: Path)
         if row["task"] == "truthfulqa::tulu"
     ]
     assert len(row["doc_ids"]) == 273
-    assert [prompt_hash(docs[doc_id]) for doc_id in row["doc_ids"]] == row["sha256_16"]
+    assert [prompt_hash(TASK.request(docs[doc_id])) for doc_id in row["doc_ids"]] == row[
+        "sha256_16"
+    ]
 
 
 def test_verdicts_are_the_references(docs: list[dict[str, Any]], shared_reference: Path) -> None:

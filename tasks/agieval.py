@@ -74,6 +74,8 @@ class AGIEval(Task):
             for name, (rows, digest) in FILES.items()
         ),
         fields=("passage", "question", "options", "label"),
+        question=("passage", "question"),
+        answer=("options", "label"),
         content_hash="eaf2e6a91134bc3201a01a9cf4de7479f2c4e64a3c2c3fda441cb9472ae72591",
         licence="MIT (SAT, LSAT, Gaokao), Apache-2.0 (AQuA-RAT), CC-BY-NC-SA-4.0 (LogiQA)",
     )

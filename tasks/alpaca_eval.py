@@ -94,6 +94,8 @@ class AlpacaEval(Task):
             ),
         ),
         fields=("dataset", "instruction", "output", "generator"),
+        question=("instruction",),
+        answer=("output",),
         content_hash="03dbafb1a84f3b5eae85a90c714142a4e8c048798251fc4f0dc1e1475af8817d",
         licence="CC-BY-NC-4.0",
     )

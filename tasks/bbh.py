@@ -69,6 +69,8 @@ class BBH(Task):
             for name in SUBTASKS
         ),
         fields=("input", "target"),
+        question=("input",),
+        answer=("target",),
         content_hash="57b765321c1fa7efa9cd4f171b07d1f6ba673108b573fecf883540ca0785f750",
         licence="MIT",
     )

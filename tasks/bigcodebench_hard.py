@@ -67,6 +67,8 @@ class BigCodeBenchHard(Task):
         hub=(HubSplit(repository="bigcode/bigcodebench-hard", split="v0.1.2"),),
         from_hub=from_hub,
         fields=("task_id", "prompt", "code_prompt", "entry_point", "canonical_solution", "test"),
+        question=("prompt",),
+        answer=("canonical_solution",),
         content_hash="4ac1443c4d0b754cd6519974d6fb8ba61d75c268a89ab2b963bb0d95279b2b51",
         licence="Apache-2.0",
     )

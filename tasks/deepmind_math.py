@@ -100,6 +100,8 @@ class DeepMindMath(Task):
             for category, facts in CATEGORIES.items()
         ),
         fields=("question", "answer"),
+        question=("question",),
+        answer=("answer",),
         content_hash="508e5a13238e4e891fc6b72e5b995231e8b3dfe4a2febe6dd3f216672740923d",
         licence="Apache-2.0",
     )
@@ -147,6 +149,10 @@ class DeepMindMath(Task):
     def gold(self, doc: Doc) -> str:
         """The answer in the generator's notation, which is Python's."""
         return unwrapped(doc["answer"])
+
+    def item_texts(self, doc: Doc, *, answers: bool = False) -> list[str]:
+        """Without what the data set's strings carry."""
+        return [unwrapped(text) for text in super().item_texts(doc, answers=answers)]
 
     def subtask(self, doc: Doc) -> str:
         """The category."""

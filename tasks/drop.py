@@ -81,6 +81,8 @@ class DROP(Task):
         hub=(HubSplit(repository="EleutherAI/drop", split="validation"),),
         known_form=known_form,
         fields=FIELDS,
+        question=("passage", "question"),
+        answer=("answer",),
         content_hash="",  # this project has not seen the hub's copy
         licence="CC-BY-SA-4.0",
         other_files=(

@@ -51,6 +51,8 @@ class GPQA(Task):
     source = Source(
         files=(DataFile(path="gpqa/gpqa_main.csv", github="", sha256="", rows=448),),
         fields=("index", "Question", RIGHT, *WRONG),
+        question=("Question",),
+        answer=(RIGHT,),
         row_field="index",
         content_hash="",
         hub=(HubSplit(repository="Idavidrein/gpqa", config="gpqa_main", split="train"),),

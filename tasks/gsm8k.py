@@ -54,6 +54,8 @@ class GSM8K(Task):
         ),
         hub=(HubSplit(repository="openai/gsm8k", config="main", split="test"),),
         fields=("question", "answer"),
+        question=("question",),
+        answer=("answer",),
         content_hash="4be730c5a6388c136e800f8f271b80b939e815c6514543a7c0ec91ef3fef93b2",
         licence="MIT",
     )

@@ -112,6 +112,8 @@ class HREF(Task):
     source = Source(
         files=(DataFile(path="href/dev.jsonl", github="", sha256="", rows=430),),
         fields=("category", "instruction", "output", "generator", "reference"),
+        question=("instruction",),
+        answer=("reference",),
         content_hash="",  # the set is on the hub alone, and has not been seen by this project
         hub=(HubSplit(repository="allenai/href", split="dev"),),
         licence="ODC-BY",

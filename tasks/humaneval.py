@@ -27,6 +27,8 @@ class HumanEval(CompletionTask):
         ),
         hub=(HubSplit(repository="openai/openai_humaneval", split="test"),),
         fields=("task_id", "prompt", "entry_point", "canonical_solution", "test"),
+        question=("prompt",),
+        answer=("canonical_solution",),
         content_hash="c6cbdb2efe017e6397e60d31cb66ece1bb1d66a8771fc3d5e80a7bd75df2b08b",
         licence="MIT",
     )

@@ -31,6 +31,8 @@ class HumanEvalPlus(CompletionTask):
         ),
         hub=(HubSplit(repository="evalplus/humanevalplus", split="test"),),
         fields=("task_id", "prompt", "entry_point", "canonical_solution", "test"),
+        question=("prompt",),
+        answer=("canonical_solution",),
         content_hash="f15b442489f5ad47b145ae8795d14ef8aff3f58f8e18d4f1d5241c509e1b7aa0",
         licence="Apache-2.0",
     )

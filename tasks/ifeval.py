@@ -55,6 +55,7 @@ class IFEval(InstructionTask[IFEvalConstraint]):
         hub=(HubSplit(repository="google/IFEval", split="train"),),
         from_hub=without_nulls,
         fields=("key", "prompt", "instruction_id_list", "kwargs"),
+        question=("prompt",),
         content_hash="4931517e47a04174385cd9872c24f24bc7c8aef83285902b73a2d7471851d8b0",
         licence="Apache-2.0",
     )

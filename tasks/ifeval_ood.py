@@ -60,6 +60,7 @@ class IFEvalOOD(InstructionTask[OodConstraint]):
         ),
         hub=(HubSplit(repository="allenai/IFBench_test", split="train"),),
         fields=("key", "prompt", "instruction_id_list", "kwargs"),
+        question=("prompt",),
         content_hash="d0312dfa7cc91ac16e4c9bfbeb884bf0211430571e409ffb1eadd0b9a5719be1",
         licence="ODC-BY",
     )

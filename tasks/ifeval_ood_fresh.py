@@ -42,6 +42,7 @@ class IFEvalOODFresh(InstructionTask[OodConstraint]):
     source = Source(
         files=(),
         fields=("key", "prompt", "instruction_id_list", "kwargs"),
+        question=("prompt",),
         content_hash="7f48f145495289c0528a5bca7aeee3cfc02d185233ef23e469e86acdc79b9ef2",
         licence="Apache-2.0",
     )

@@ -56,6 +56,8 @@ class MATH(Task):
             for subject in SUBJECTS
         ),
         fields=("problem", "level", "type", "solution"),
+        question=("problem",),
+        answer=("solution",),
         content_hash="5e91bb45385f5f6b5a96f2251d9485eefd556a98b7cec3ddbd0aa96792003a70",
         licence="MIT",
     )

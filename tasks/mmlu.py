@@ -72,6 +72,8 @@ class MMLU(Task):
         ),
         from_hub=from_hub,
         fields=("subject", "question", "choices", "answer"),
+        question=("question",),
+        answer=("choices",),
         content_hash=FACTS["test"]["content_hash"],
         licence="MIT",
     )

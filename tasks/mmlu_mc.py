@@ -61,6 +61,8 @@ def split(name: str, *, exemplars: Source | None = None) -> Source:
         ),
         from_hub=from_hub,
         fields=FIELDS,
+        question=("question",),
+        answer=("choices",),
         content_hash=FACTS[name]["content_hash"],
         licence="MIT",
         exemplars=exemplars,

@@ -52,6 +52,8 @@ class MMLUPro(Task):
             ),
         ),
         fields=("question", "options", "answer", "category"),
+        question=("question",),
+        answer=("options",),
         # Revisions of May 2024 have 12,187 rows; the hash holds the set to the later ones.
         content_hash="23f0c5c4467f433e4c1a33088c7f304d736d9a60bc41512f2310af98bf53e587",
         hub=(HubSplit(repository="TIGER-Lab/MMLU-Pro", split="test"),),

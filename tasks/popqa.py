@@ -86,6 +86,8 @@ class PopQA(Task):
         hub=(HubSplit(repository="akariasai/PopQA", split="test"),),
         known_form=known_form,
         fields=("question", "golden_answers"),
+        question=("question",),
+        answer=("golden_answers",),
         content_hash="",  # the set is on the hub alone, and has not been seen by this project
         licence="MIT (the authors' repository)",
     )

@@ -167,6 +167,7 @@ class Safety(Task):
             ),
         ),
         fields=(),
+        question=("Behavior", "prompt", "instruction", "adversarial"),
         optional=(
             "Behavior",
             "ContextString",

@@ -92,6 +92,8 @@ class TruthfulQA(Task):
         ),
         from_hub=from_hub,
         fields=("question", "mc1_targets", "mc2_targets"),
+        question=("question",),
+        answer=("mc1_targets",),
         content_hash="34598fb36e6d2da8e9293dfb83d2cc8f1805b44363988af256573483ba7437a0",
         licence="Apache-2.0",
     )

@@ -69,6 +69,11 @@ class Source:
     same place as the items; the task finds them in `exemplar_rows`. Beside demo data they are
     `demo/NAME-exemplars.jsonl`. Their `content_hash` is over the rows in their order."""
 
+    question: tuple[str, ...] = ()
+    """Those of `fields` (or `optional`) in which an item asks: what decontamination compares with the
+    rows of a training. Without them it is the turn that the model is asked with, template and all."""
+    answer: tuple[str, ...] = ()
+    """Those that hold what a right answer says, which decontamination compares where it is asked to."""
     licence: str = ""
     row_field: str = ""
     """One of `fields` that no file has and that is filled in: the item's row, from 0. For a benchmark

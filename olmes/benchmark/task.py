@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from olmes.benchmark.formulation import Formulation
+from olmes.benchmark.item_texts import prompt_of, texts_of
 from olmes.benchmark.metrics import Metric
 from olmes.benchmark.source import Source
 from olmes.errors import OlmesError
@@ -207,6 +208,16 @@ class Task(ABC):
     def subtask(self, doc: Doc) -> str:  # noqa: ARG002 (for subclasses)
         """The sub-task an item belongs to, for tasks whose one file holds several; else ''."""
         return ""
+
+    def item_texts(self, doc: Doc, *, answers: bool = False) -> list[str]:
+        """What an item asks by its file, or else how it is asked; with `answers` what answers it.
+
+        Decontamination compares these with training data (`Source.question`, `Source.answer`).
+        """
+        fields = self.source.answer if answers else self.source.question
+        if fields or answers:
+            return texts_of(doc, fields)
+        return [prompt_of(self, doc)]
 
     def vote(self, extracted: Any) -> str | None:
         """The answer that a response gave, as votes are counted (maj@k); None for no vote.

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from olmes.benchmark.item_texts import prompt_of
 from olmes.benchmark.registry import load_task
 from olmes.benchmark.task import Task
 from olmes.data.dataset import Dataset
@@ -131,12 +132,3 @@ def digests(value: Any) -> Iterator[bytes]:
             left += one
         elif isinstance(one, str) and len(text := " ".join(one.split()).casefold()) >= LONG:
             yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def prompt_of(task: Task, doc: Doc) -> str:
-    """What an item is asked with: the last turn, which no exemplar is; '' where it cannot be made."""
-    try:
-        request = task.request(doc)
-    except Exception:  # of a package's task: `olmes check` names the item
-        return ""
-    return request.messages[-1]["content"] if request.messages else request.prompt or ""

@@ -9,7 +9,7 @@ import pytest
 
 from olmes.benchmark.registry import load_task, module_from_file
 from olmes.tools import jsonl
-from olmes.trainers.data.sources import bundled_data
+from olmes.trainers.data.bundled import bundled_data
 from olmes.types import Doc, Response
 
 small_data = module_from_file(Path(__file__).parent / "files/small_data.py")

@@ -20,14 +20,14 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
+from olmes.rows import sources
+from olmes.rows.sources import Lines
 from olmes.tools import jsonl
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.locks import Lock, held
-from olmes.trainers.data import sources
 from olmes.trainers.data.kept import PLACE, kept
 from olmes.trainers.data.mixture import draw, load_mixture
 from olmes.trainers.data.pieces import Making, Task
-from olmes.trainers.data.sources import Lines
 from olmes.trainers.recipes.files import make_recipe
 from olmes.trainers.recipes.stages import Stage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from olmes.trainers.data.hub_commit import COMMIT
+from olmes.rows.hub_commit import COMMIT
 
 Json = Mapping[str, Any]
 """A part of a mixture, or a source, as `recipe.json` has it."""

@@ -244,8 +244,3 @@ def pickled(error: Exception) -> bytes:
     except Exception:
         return pickle.dumps(RuntimeError("".join(traceback.format_exception(error))))
     return held
-
-
-def ranges(count: int, size: int) -> list[tuple[int, int]]:
-    """0 to `count` in parts of `size`."""
-    return [(start, min(count, start + size)) for start in range(0, count, size)]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from olmes import __version__
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
+from olmes.rows.sources import BATCH_BYTES, BATCH_ROWS, Source
 from olmes.tools.hashing import file_sha256
+from olmes.trainers.data.bundled import recipe_source
 from olmes.trainers.data.kept import Kept, kept
 from olmes.trainers.data.pieces import Alive, Making, Notes, Task
 from olmes.trainers.data.published_rlvr import NotExpressibleError
-from olmes.trainers.data.sources import BATCH_BYTES, BATCH_ROWS, Source, find_source
 from olmes.trainers.data.training_rows import READERS, features, rewarded_constraints
 from olmes.trainers.recipes.stages import Stage
 from olmes.trainers.recipes.tables import DataSource
@@ -113,7 +114,7 @@ def read_source(
     Raises:
         OlmesError: it does not exist or cannot be fetched, is empty, or has a row of a wrong shape.
     """
-    source = find_source(name, wanted)
+    source = recipe_source(name, wanted)
     content = source.content()
     # A row of RLVR may name a task's file beside it; of others the place says nothing.
     folder = str(source.folder) if stage == "rlvr" else ""

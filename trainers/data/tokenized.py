@@ -9,9 +9,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
+from olmes.rows.ranges import ranges
 from olmes.tools.hashing import content_hash
 from olmes.trainers.data.kept import Kept, kept
-from olmes.trainers.data.pieces import Alive, Making, Notes, Task, ranges
+from olmes.trainers.data.pieces import Alive, Making, Notes, Task
 from olmes.trainers.templates.odd import OddRows
 from olmes.trainers.templates.pairs import ChatTemplate
 from olmes.trainers.templates.preferences import encode_preferences

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from olmes.errors import OlmesError
+from olmes.trainers.data.bundled import recipe_source
 from olmes.trainers.data.published_rlvr import NotExpressibleError
-from olmes.trainers.data.sources import find_source
 from olmes.trainers.data.training_rows import Row, rlvr_row
 from olmes.trainers.recipes.stages import Recipe
 
@@ -13,7 +13,7 @@ def where_is(recipe: Recipe, row: Row) -> str:
     """`FILE, row N` (or `DATA SET, row N`), counted from 1, of an RLVR row; '' when it is not found."""
     wanted = (list(row.get("prompt", ())), row["verifiers"])
     for name, wanted_of in recipe.data.items():
-        source = find_source(name, wanted_of)
+        source = recipe_source(name, wanted_of)
         for piece in source.pieces():
             for number, given, _ in source.read(piece):
                 try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from olmes.trainers.data.hub_commit import commit_of
+from olmes.rows.hub_commit import commit_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from olmes.errors import OlmesError
+from olmes.rows.hub_commit import commit_of
+from olmes.rows.ranges import ranges
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
-from olmes.trainers.data.hub_commit import commit_of
-from olmes.trainers.data.pieces import ranges
-from olmes.trainers.recipes.tables import DataSource
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -187,20 +188,56 @@ class Hub(Source):
                 yield number, row, size
 
 
-def find_source(name: str, wanted: DataSource) -> Source:
+class Wanted(Protocol):
+    """Which rows of a data set of the hub."""
+
+    @property
+    def split(self) -> str:
+        """The name of the split."""
+
+    @property
+    def config(self) -> str:
+        """Of the data set; '' for its only one."""
+
+    @property
+    def revision(self) -> str:
+        """A commit; '' for the newest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubRows:
+    """Which rows of a data set of the hub: those of `train` where nothing is said."""
+
+    split: str = "train"
+    config: str = ""
+    revision: str = ""
+
+
+TRAIN = HubRows()
+NONE_BUNDLED: Mapping[str, Path] = MappingProxyType({})
+
+
+def find_source(
+    name: str, wanted: Wanted = TRAIN, bundled: Mapping[str, Path] = NONE_BUNDLED
+) -> Source:
     """The source of a name.
+
+    Args:
+        name: a file, a bundled name, or OWNER/NAME of the hub.
+        wanted: of the hub.
+        bundled: files by name.
 
     Raises:
         OlmesError: there is none.
     """
-    path = local_file(name)
+    path = local_file(name, bundled)
     if path is None:
         return Hub(name, hub_rows(name, wanted))
     kinds: Mapping[str, Callable[[Path], Source]] = {".gz": File, ".parquet": Parquet}
     return kinds.get(path.suffix, Lines)(path)
 
 
-def local_file(name: str) -> Path | None:
+def local_file(name: str, bundled: Mapping[str, Path] = NONE_BUNDLED) -> Path | None:
     """The file of a source, or None for a hub data set.
 
     Raises:
@@ -212,23 +249,19 @@ def local_file(name: str) -> Path | None:
         if not path.is_file():
             raise OlmesError(f"there is no file {path}; check the path in [data].")
         return path
-    bundled = bundled_data()
     if name in bundled:
         return bundled[name]
     if "/" not in name:
+        kinds = ["a .jsonl or .parquet file", "OWNER/NAME of the hub"]
+        if bundled:
+            kinds.append(f"one of {', '.join(sorted(bundled))}")
         raise OlmesError(
-            f"there is no data set '{name}'; give a .jsonl or .parquet file, OWNER/NAME of the hub, "
-            f"or one of {', '.join(sorted(bundled))}."
+            f"there is no data set '{name}'; give {', '.join(kinds[:-1])}, or {kinds[-1]}."
         )
     return None
 
 
-def bundled_data() -> dict[str, Path]:
-    """The files of trainers/data by name."""
-    return {path.stem: path for path in Path(__file__).parent.glob("*.jsonl")}
-
-
-def hub_rows(name: str, source: DataSource) -> Dataset:
+def hub_rows(name: str, source: Wanted) -> Dataset:
     """The rows of a hub data set, fetched into the hub's own cache.
 
     Raises:

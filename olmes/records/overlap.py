@@ -1,0 +1,60 @@
+"""What the data of a model's training had in common with an evaluation, as its lineage says it.
+
+A step of a lineage (`lineage.json`, and `model.lineage` of a record) has the key `overlap`: a list of
+these objects, one a data set and task that were compared, those without a common item too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Overlap(Struct, frozen=True, kw_only=True):
+    """A data set of a training beside the items of a task."""
+
+    data_set: str
+    """Its name in the recipe."""
+    data_hash: str
+    """Of its content."""
+    rows: int
+    """How many were compared."""
+    task: str
+    task_data_hash: str
+    """The content hash of the items it was compared with."""
+    n: int
+    """How many items were compared."""
+    overlapped: int
+    """How many of them overlap with a row (Tülu 3, section 3.2)."""
+    items: list[str] = []
+    """Their `Instance.doc_hash`, by which a run knows them: a held-out item is named nowhere."""
+    matched_rows: int
+    """How many rows an item overlaps with."""
+    ngram: int
+    """Tokens in a row that are the same where an item is matched."""
+    threshold: float
+    """The share of an item's tokens above which it overlaps."""
+
+    @property
+    def share(self) -> float:
+        """Overlapped items of those compared, from 0 to 1."""
+        return self.overlapped / self.n if self.n else 0.0
+
+
+def overlaps(lineage: Iterable[Mapping[str, Any]]) -> list[Overlap]:
+    """What every training of a lineage had in common with evaluations, oldest first.
+
+    What another version wrote and this one does not understand is left out.
+    """
+    found = []
+    for step in lineage:
+        entries = step.get("overlap") if isinstance(step, Mapping) else None
+        for entry in entries if isinstance(entries, list) else ():
+            try:
+                found.append(msgspec.convert(entry, Overlap))
+            except msgspec.ValidationError:
+                continue
+    return found

@@ -1,0 +1,1 @@
+"""Data sets that models are trained on: files and sets of the hub, read in pieces."""

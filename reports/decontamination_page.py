@@ -53,7 +53,9 @@ class PairView:
             share=f"{match.matched:,} of {match.length:,} tokens, {shown(match.share, 'share')} %",
             row_texts=tuple(
                 TextView(
-                    head=f"text {one.number + 1}, from character {one.start:,}",
+                    head=f"text {one.number + 1}, from character {one.start:,}"
+                    if one.number or one.start
+                    else "",
                     segments=cut(one.segments()),
                 )
                 for one in pair.row_parts

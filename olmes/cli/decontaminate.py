@@ -266,8 +266,9 @@ def beside_published(
     for title, one in table.sets.items():
         found, why = None, "not here"
         if title in here:
-            parts = table.of(title, against.evaluations)
-            why = "; ".join(against.skipped.values())
+            real = [each for each in against.evaluations if each.origin != "demo"]
+            parts = table.of(title, real)
+            why = "its evaluations have no real data here"
             if parts:
                 way = LookThrough(
                     against=Against(parts, {}),

@@ -60,7 +60,7 @@ def find_evaluations(
             # Exemplars are part of what is compared only where the prompt is.
             datasets[task.name] = resolve(task, data, say=say, prompts=not task.source.question)
         except OlmesError as error:
-            skipped[task.name] = str(error)
+            skipped[task.name] = str(error).removeprefix(f"{task.name}: ")
     there = [task for task in tasks if task.name in datasets]
     held = held_out([suite for suite, _ in named if suite], there, datasets, list(looks))
     found = tuple(

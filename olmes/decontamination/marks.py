@@ -14,7 +14,7 @@ Span = tuple[int, int]
 """The characters from the first on, without the last, of a text."""
 WHOLE_TURN = 3
 """A text of so few tokens is found only where it is a whole turn."""
-CONTEXT = 120
+CONTEXT = 60
 """Characters of a training instance that are shown before and after what is the same."""
 
 

@@ -152,7 +152,7 @@ def beside(title: str, found: DataSet | None, why: str = "") -> list[Beside]:
                 published=number,
                 ours=finding.share * PERCENT if finding else None,
                 n=finding.n if finding else 0,
-                why_missing="" if finding else why or "the evaluation has no data here",
+                why_missing="" if finding else why or "the evaluation has no real data here",
                 note=one.note,
             )
         )

@@ -1,7 +1,8 @@
 """`lineage.json` in a checkpoint's folder: what it was trained from, oldest first.
 
 A list of objects: `{"base": NAME}` first, then one `{"training": NAME, "step": N, ...}` a training,
-each with whatever its recipe says of itself (`method`, `recipe`, `data`).
+each with whatever its recipe says of itself (`method`, `recipe`, `data`), and where its data were
+compared with evaluations what they have in common with them (`overlap`, `olmes.records.overlap`).
 `olmes.models.checkpoint.lineage` reads it when held-out tasks are looked at.
 """
 
@@ -15,8 +16,9 @@ from olmes.models.checkpoint.folder import LocalCheckpoint
 from olmes.models.checkpoint.lineage import LINEAGE_FILE, lineage
 from olmes.models.hf.model import HFModel
 from olmes.tools.jsonl import dumps, write_atomically
+from olmes.types import JsonObject
 
-LineageValue = str | int | float | bool | None
+LineageValue = str | int | float | bool | list[JsonObject] | None
 Steps = list[dict[str, LineageValue]]
 
 

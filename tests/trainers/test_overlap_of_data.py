@@ -1,0 +1,145 @@
+"""A training whose data hold items of an evaluation says so, in the lineage of all that it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from olmes.errors import OlmesError
+from olmes.records.overlap import Overlap, overlaps
+from olmes.trainers.data.overlap import overlap_of_mixture
+from olmes.trainers.recipes.identity import recipe_hash
+from olmes.trainers.train import train
+from tests.trainers.conftest import ADDITION, turns
+from tests.trainers.files.addition_task import TASK, all_docs
+
+PLANTED = 20
+"""Items of the task among the rows: 4 % of its 500."""
+
+
+@pytest.fixture
+def planted(workshop: Any) -> Any:
+    """The workshop with items of two-digit addition among the rows of all stages."""
+    docs = [*all_docs()[:PLANTED], *all_docs()[1000:1020]]
+    pairs = [(doc["question"], doc["answer"]) for doc in docs]
+    workshop.write("sft.jsonl", [{"messages": turns(*pair)} for pair in pairs])
+    workshop.write(
+        "dpo.jsonl", [{"prompt": q, "chosen": a, "rejected": f"not {a}"} for q, a in pairs]
+    )
+    workshop.write(
+        "rlvr.jsonl",
+        [{"verifiers": [{"task": str(ADDITION), "doc": doc}]} for doc in docs],
+    )
+    return workshop
+
+
+def against(**more: Any) -> dict[str, Any]:
+    return {"decontamination": {"against": [str(ADDITION)], **more}}
+
+
+def compared(shop: Any, stage: str, say: Any = None, **table: Any) -> list[Overlap]:
+    from olmes.trainers.data.mixture import load_mixture
+
+    recipe = shop.recipe(stage, **table)
+    mixture = load_mixture(recipe, say=lambda _: None)
+    return list(overlap_of_mixture(recipe, mixture, say=say or (lambda _: None)) or ())
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo", "reward", "rlvr"])
+def test_the_data_of_every_stage_are_compared(planted: Any, stage: str) -> None:
+    more = {"data": {"dpo.jsonl": {"fraction": 1.0}}} if stage == "reward" else {}
+    said: list[str] = []
+    (found,) = compared(planted, stage, said.append, **against(), **more)
+    assert (found.task, found.n, found.rows) == ("addition", 500, 40)
+    assert (found.overlapped, found.matched_rows) == (PLANTED, PLANTED)
+    own = {instance.doc_hash for instance in instances()[:PLANTED]}
+    assert set(found.items) == own
+    assert any("overlaps with 20 of 500 items of addition (4.0 %)" in line for line in said)
+
+
+def instances() -> list[Any]:
+    from olmes.data.resolve import at_hand
+
+    dataset = at_hand(TASK)
+    assert dataset is not None
+    return list(dataset.instances)
+
+
+def test_rows_that_are_not_drawn_are_not_compared(planted: Any) -> None:
+    lines = (planted.folder / "sft.jsonl").read_text().splitlines()
+    (planted.folder / "sft.jsonl").write_text("\n".join([*lines, *lines[20:] * 20]) + "\n")
+    (found,) = compared(planted, "sft", **against(), data={"sft.jsonl": {"count": 8}})
+    assert found.rows == 8
+    assert found.overlapped < PLANTED
+    (twice,) = compared(planted, "sft", **against(), data={"sft.jsonl": {"fraction": 2.0}})
+    assert (twice.rows, twice.overlapped) == (440, PLANTED)
+
+
+def test_it_is_compared_once(planted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = compared(planted, "sft", **against())
+    monkeypatch.setattr("olmes.trainers.data.overlap.compare", None)
+    assert compared(planted, "sft", **against()) == first
+
+
+def test_a_contaminated_data_set_stops_the_training_where_the_recipe_says(planted: Any) -> None:
+    recipe = planted.recipe("sft", **against(on_contaminated="stop"))
+    with pytest.raises(OlmesError, match=r"sft\.jsonl overlaps with 20 of 500 items of addition"):
+        train(recipe, planted.folder / "out", say=lambda _: None)
+    assert not (planted.folder / "out/recipe.json").exists()
+
+
+def test_tasks_whose_items_are_not_here_are_named_once(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OLMES_DATA", raising=False)
+    said: list[str] = []
+    names = [str(ADDITION), "gsm8k", "math"]
+    assert len(compared(planted, "sft", said.append, decontamination={"against": names})) == 1
+    (line,) = [line for line in said if "not on this machine" in line]
+    assert line.startswith("data: not compared with gsm8k, math,")
+
+
+def test_an_unknown_name_is_refused_before_anything_is_read(planted: Any) -> None:
+    recipe = planted.recipe(
+        "sft", decontamination={"against": ["gsm9k"]}, data={"none.jsonl": {"fraction": 1.0}}
+    )
+    with pytest.raises(OlmesError, match=r"decontamination\.against: there is no task 'gsm9k'"):
+        train(recipe, planted.folder / "out", say=lambda _: None)
+
+
+def test_a_recipe_keeps_its_hash(planted: Any) -> None:
+    assert recipe_hash(planted.recipe("sft")) == recipe_hash(planted.recipe("sft", **against()))
+
+
+def lineage_of(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "lineage.json").read_text())
+    return found
+
+
+def test_checkpoint_record_and_page_say_it_and_the_next_stage_keeps_it(planted: Any) -> None:
+    from olmes import evaluate
+    from olmes.comparison.overlap import run_overlap
+    from olmes.reports.run_page import write_run_page
+
+    step = {"max_steps": 2}
+    final = train(
+        planted.recipe("sft", **against(), optimization=step),
+        planted.folder / "sft", say=lambda _: None,
+    )  # fmt: skip
+    (found,) = overlaps(lineage_of(final))
+    assert found.overlapped == PLANTED
+    store = planted.folder / "runs"
+    record = evaluate(final, tasks=[str(ADDITION)], out=store, limit=100, device="cpu")
+    one = run_overlap(record).tasks["addition"]
+    assert (one.n, one.of_run) == (100, True)
+    page = write_run_page(record, planted.folder / "page.html").read_text()
+    assert f"{one.overlapped} of 100 items overlap with the training data (sft.jsonl)" in page
+    after = train(
+        planted.recipe("dpo", model=str(final), optimization=step, **against()),
+        planted.folder / "dpo", say=lambda _: None,
+    )  # fmt: skip
+    names = [one.data_set for one in overlaps(lineage_of(after))]
+    assert [Path(name).name for name in names] == ["sft.jsonl", "dpo.jsonl"]

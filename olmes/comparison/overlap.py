@@ -7,24 +7,23 @@ has it, and by the run's own verdicts: nothing is asked or scored again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from olmes import stats
 from olmes.comparison.eligibility import asked, is_limited
 from olmes.comparison.items import item_values
 from olmes.records.aggregate import Clusters, Sums, joinable, overall, suite_unit
-from olmes.records.items import Key, parts_of, stratum_of
+from olmes.records.items import Key, key_of, parts_of, stratum_of
 from olmes.records.overlap import Overlap, overlaps
 from olmes.records.record import Record
 from olmes.records.schema import ResponseRow, RunRecord, TaskResult
 from olmes.stats import Estimate, SubsetDifference
 from olmes.types import Unit
 
-READ_LATELY = 256
-"""Tasks of runs whose samples are not read again for the same page."""
+READ_LATELY = 1024
+"""Tasks of runs whose samples are not read again, for one page or the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,40 +187,33 @@ class Without:
     difference: SubsetDifference | None
 
 
-def verdicts_without(record: Record, name: str, hashes: Collection[str]) -> Without:
-    """What a task's verdicts are worth without the items of some hashes.
+KNOWN: dict[tuple[object, ...], Without] = {}
+"""What was read, the latest last."""
+
+
+def verdicts_without(record: Record, name: str, hashes: frozenset[str]) -> Without:
+    """What a task's verdicts are worth without the items of some hashes, read once.
 
     Under seal too: it is a score, and no item is shown.
     """
     try:
-        stamp = (record.folder / record.tasks[name].samples).stat().st_mtime_ns
+        written = (record.folder / record.tasks[name].samples).stat().st_mtime_ns
     except OSError:  # under seal, where they do not change
-        stamp = 0
-    return read_without(RecordKey(record, stamp), name, frozenset(hashes))
+        written = 0
+    key = (str(record.folder), record.id, record.run.created, written, name, hashes)
+    found = KNOWN.pop(key, None) or read_without(record, name, hashes)
+    KNOWN[key] = found
+    if len(KNOWN) > READ_LATELY:
+        del KNOWN[next(iter(KNOWN))]
+    return found
 
 
-class RecordKey:
-    """A record as a key of what was read of it: its folder, and when its samples were written."""
-
-    def __init__(self, record: Record, stamp: int) -> None:
-        self.record = record
-        self.key = (str(record.folder), record.id, record.run.created, stamp)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RecordKey) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-
-@lru_cache(maxsize=READ_LATELY)
-def read_without(key: RecordKey, name: str, hashes: frozenset[str]) -> Without:
-    """As `verdicts_without`, read once for a page."""
-    record = key.record
+def read_without(record: Record, name: str, hashes: frozenset[str]) -> Without:
+    """As `verdicts_without`, read now."""
     task = record.tasks[name]
     rows = list(record.verdicts_to_compare(name))
     found = item_values(rows, task.primary)
-    of_run: set[Key] = {(row["subtask"], row["doc_id"], row["doc_hash"]) for row in rows}
+    of_run: set[Key] = {key_of(row) for row in rows}
     own = frozenset(item for _, _, item in of_run if item in hashes)
     keys = list(found.values)
     macro = task.macro

@@ -9,7 +9,7 @@ from olmes.records.shown import MISSING, difference_interval, shown, shown_diffe
 from olmes.stats import Estimate, SubsetDifference
 from olmes.types import Unit
 
-OVERLAPS = "†"
+OVERLAPS = "‡"
 """Stands behind a score some of whose items overlap with the training data."""
 OVERLAPS_MEANS = "items overlap with the training data"
 MOST_NAMED = 3
@@ -63,10 +63,25 @@ def mean_line(mean: MeanOverlap) -> str:
 
 
 def overlap_lines(found: RunOverlap) -> list[str]:
-    """A line a task, with its title, and one of the mean; those with such items first."""
-    ordered = sorted(found.tasks.values(), key=lambda one: (not one.compared, not one.overlapped))
-    lines = [f"{one.title}: {overlap_line(one)}" for one in ordered]
+    """A line a task, with its title and its mark, and one of the mean, in this order."""
+    lines = [
+        f"{f'{OVERLAPS} ' if one.overlapped else ''}{one.title}: {overlap_line(one)}"
+        for one in found.tasks.values()
+    ]
     return [*lines, mean_line(found.mean)] if found.mean else lines
+
+
+def marked_line(found: RunOverlap, name: str) -> str:
+    """What a mark beside a number stands for: of a task, of the mean where `name` is ''; or ''.
+
+    Of a mean whose score without these items is not known the tasks are named.
+    """
+    if name:
+        return overlap_line(found.tasks[name]) if name in found.marked else ""
+    if found.mean:
+        return mean_line(found.mean)
+    titles = ", ".join(found.tasks[one].title for one in sorted(found.marked))
+    return f"Items of {titles} overlap with the training data" if titles else ""
 
 
 def named(data_sets: Sequence[str]) -> str:

@@ -132,7 +132,7 @@ def test_checkpoint_record_and_page_say_it_and_the_next_stage_keeps_it(planted: 
     (found,) = overlaps(lineage_of(final))
     assert found.overlapped == PLANTED
     store = planted.folder / "runs"
-    record = evaluate(final, tasks=[str(ADDITION)], out=store, limit=100, device="cpu")
+    record = evaluate(str(ADDITION), model=str(final), out=store, limit=100)
     one = run_overlap(record).tasks["addition"]
     assert (one.n, one.of_run) == (100, True)
     page = write_run_page(record, planted.folder / "page.html").read_text()

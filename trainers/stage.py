@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from olmes.trainers.checkpoints.lineage import LineageValue
 
 Say = Callable[[str], None]
-FINAL = "final"
 
 
 def say_aloud(line: str) -> None:

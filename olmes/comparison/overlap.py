@@ -100,12 +100,6 @@ def run_overlap(record: Record) -> RunOverlap:
     return RunOverlap(tasks=found, mean=mean_overlap(record.run, found))
 
 
-def counted_overlap(run: RunRecord, name: str) -> TaskOverlap | None:
-    """The counts alone of a task, by `run.json`; None where it was not looked for."""
-    compared = overlaps(run.model.lineage or ())
-    return counts_of(run, name, compared) if compared else None
-
-
 def task_overlap(record: Record, name: str, compared: Iterable[Overlap]) -> TaskOverlap | None:
     """One task of a run; None where it was not looked for."""
     compared = list(compared)
@@ -144,16 +138,17 @@ def counts_of(run: RunRecord, name: str, compared: Iterable[Overlap]) -> TaskOve
     overlapped = max((one.overlapped for one in own), default=0)
     if len(own) > 1 and all(len(one.items) == one.overlapped for one in own):
         overlapped = len({item for one in own for item in one.items})
+    none = bool(own) and not overlapped  # of all items, and so of the run's
     return TaskOverlap(
         task=name,
         title=run.title(name),
         data_sets=data_sets([one for one in own if one.overlapped] or own),
         other_data=data_sets(named),
-        n=max((one.n for one in own), default=0),
+        n=asked(run, task) if none else max((one.n for one in own), default=0),
         overlapped=overlapped,
-        of_run=not is_limited(run, task) and all(one.n == asked(run, task) for one in own),
+        of_run=none or not is_limited(run, task),
         score=task.score.estimate,
-        without=None,
+        without=task.score.estimate if none else None,
         difference=None,
         unit=task.score.unit,
     )

@@ -17,6 +17,8 @@ from olmes.records.schema import Count
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 DocHash = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
+KEY = "overlap"
+"""Of a step of a lineage."""
 MOST_ITEMS = 1_000_000
 """Of a task: what claims more is no comparison."""
 
@@ -56,6 +58,11 @@ class Overlap(Struct, frozen=True, kw_only=True):
         return self.overlapped / self.n if self.n else 0.0
 
 
+def without_overlap(lineage: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A lineage as the ledger repeats it: who a model came from, and nothing of items."""
+    return [{key: value for key, value in step.items() if key != KEY} for step in lineage]
+
+
 def overlaps(lineage: Iterable[Mapping[str, Any]]) -> list[Overlap]:
     """What every training of a lineage had in common with evaluations, oldest first.
 
@@ -64,7 +71,7 @@ def overlaps(lineage: Iterable[Mapping[str, Any]]) -> list[Overlap]:
     """
     found = []
     for step in lineage:
-        entries = step.get("overlap") if isinstance(step, Mapping) else None
+        entries = step.get(KEY) if isinstance(step, Mapping) else None
         for entry in entries if isinstance(entries, list) else ():
             try:
                 found.append(msgspec.convert(entry, Overlap))

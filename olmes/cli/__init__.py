@@ -28,6 +28,7 @@ COMMANDS = {
     "reproduce": "Hold a model's scores against a paper's tables.",
     "unseal": "Open the samples of a run under seal.",
     "ledger": "Print and check the looks at held-out tasks.",
+    "decontaminate": "Look for evaluations' items in training data.",
     "train": "Train by SFT, DPO or RLVR; every checkpoint is scored.",
     "watch": "Score the checkpoints another trainer writes.",
     "serve": "Serve runs to a team: leaderboard, runs, samples, live.",

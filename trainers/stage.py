@@ -23,7 +23,7 @@ from olmes.trainers.on_trl.precision import Precision, file_precision
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
 from olmes.trainers.scoring_hook import hook_of
-from olmes.trainers.stage_folder import DONE, store_of
+from olmes.trainers.stage_folder import DONE, FINAL, store_of
 from olmes.trainers.started import as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.endings import begin_of_sequence, stop_at
@@ -129,7 +129,7 @@ def prepare(
     same_everywhere("the data", mixture.hash, "have the same files on all machines")
     overlap = told(
         "what the data have in common with evaluations",
-        lambda: overlap_of_mixture(recipe, mixture, say=say),
+        lambda: overlap_of_mixture(recipe, mixture, store_of(recipe, out), say=say),
     )
     named, micro_batches = told(
         "whether it is the same data, and recipe.json",

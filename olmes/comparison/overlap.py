@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from olmes import stats
 from olmes.comparison.eligibility import asked, is_limited
 from olmes.comparison.items import item_values
 from olmes.records.aggregate import Clusters, Sums, joinable, overall, suite_unit
 from olmes.records.items import Key, key_of, parts_of, stratum_of
-from olmes.records.overlap import Overlap, overlaps
+from olmes.records.overlap import Overlap, overlaps, shown_name
 from olmes.records.record import Record
 from olmes.records.schema import ResponseRow, RunRecord, TaskResult
 from olmes.stats import Estimate, SubsetDifference
@@ -162,12 +161,6 @@ def matching(task: TaskResult, compared: Iterable[Overlap]) -> list[Overlap]:
 def data_sets(compared: Iterable[Overlap]) -> tuple[str, ...]:
     """Their names, each once; of a file its own name alone."""
     return tuple(dict.fromkeys(shown_name(one.data_set) for one in compared))
-
-
-def shown_name(data_set: str) -> str:
-    """A data set as a recipe names it, without the folders of a file."""
-    path = Path(data_set)
-    return path.name if path.is_absolute() else data_set
 
 
 @dataclass(frozen=True, slots=True)

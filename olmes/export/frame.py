@@ -38,9 +38,9 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         thought_marks, held_out, and for held-out runs looks_before and dev_then, the
         development score at that time; overlapped: how many of the task's items overlap with the data
         of the model's trainings, missing where nobody compared them, and on rows of the primary metric
-        value_without_overlap, the value over the other items); unit and higher_is_better say what a value is, n of how many
-        values (responses or their parts) it is the mean. Several responses an item have rows of their
-        own, with metrics such as `exact_match/pass@4` and `exact_match/run_sd`.
+        value_without_overlap, the value over the other items); unit and higher_is_better say what a
+        value is, n of how many values (responses or their parts) it is the mean. Several responses an
+        item have rows of their own, with metrics such as `exact_match/pass@4` and `exact_match/run_sd`.
         Two rows with one data_hash are over the same items where item_set is the same; '' is all.
         Samples: a row for each response, with run, model, task and the fields of the samples file;
         a metric `M` is the column `values.M`.

@@ -7,6 +7,7 @@ these objects, one a data set and task that were compared, those without a commo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -78,3 +79,9 @@ def overlaps(lineage: Iterable[Mapping[str, Any]]) -> list[Overlap]:
             except msgspec.ValidationError:
                 continue
     return found
+
+
+def shown_name(data_set: str) -> str:
+    """A data set as a recipe names it, without the folders of a file."""
+    path = Path(data_set)
+    return path.name if path.is_absolute() else data_set

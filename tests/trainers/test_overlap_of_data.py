@@ -45,7 +45,10 @@ def compared(shop: Any, stage: str, say: Any = None, **table: Any) -> list[Overl
 
     recipe = shop.recipe(stage, **table)
     mixture = load_mixture(recipe, say=lambda _: None)
-    return list(overlap_of_mixture(recipe, mixture, say=say or (lambda _: None)) or ())
+    return list(
+        overlap_of_mixture(recipe, mixture, shop.folder / "scores", say=say or (lambda _: None))
+        or ()
+    )
 
 
 @pytest.mark.parametrize("stage", ["sft", "dpo", "reward", "rlvr"])

@@ -22,10 +22,9 @@ from olmes.records.overlap import KEY, Overlap
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.tools.places import writing
 from olmes.trainers.checkpoints.folders import checkpoints_in, holds_model
+from olmes.trainers.stage_folder import FINAL
 from olmes.types import JsonObject
 
-FINAL = "final"
-"""The folder of a training's last state."""
 LineageValue = str | int | float | bool | list[JsonObject] | None
 Steps = list[dict[str, LineageValue]]
 

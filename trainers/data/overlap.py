@@ -20,15 +20,18 @@ from olmes.benchmark.registry import load_suite, load_task, members, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.resolve import at_hand
+from olmes.decontamination.against import held_out
 from olmes.decontamination.evaluations import Evaluation, evaluation
+from olmes.decontamination.findings import DataSet, Tally
 from olmes.decontamination.matches import CONTAMINATED, MATCHED, NGRAM
 from olmes.decontamination.processes import compare
 from olmes.decontamination.scan import Index
 from olmes.errors import OlmesError
-from olmes.records.overlap import Overlap
+from olmes.records.overlap import Overlap, shown_name
 from olmes.records.shown import shown_share
 from olmes.rows.sources import Hub
-from olmes.seal.held_out import held_out_tasks
+from olmes.seal.counted_overlap import EVENT, count_overlap
+from olmes.seal.ledger import Ledger
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import content_hash
 from olmes.tools.jsonl import write_atomically
@@ -45,12 +48,15 @@ FIRST_LINE, NEXT_LINE = 5.0, 30.0
 """Seconds before anything is said of how far it is, and between two lines."""
 
 
-def overlap_of_mixture(recipe: Recipe, mixture: Mixture, *, say: Say) -> tuple[Overlap, ...] | None:
+def overlap_of_mixture(
+    recipe: Recipe, mixture: Mixture, store: Path, *, say: Say
+) -> tuple[Overlap, ...] | None:
     """What the data of a training have in common with the evaluations its recipe names.
 
     Args:
         recipe: its `decontamination` is read.
         mixture: its data.
+        store: of the records of its checkpoints; into its ledger go the counts of held-out tasks.
         say: gets a line for each data set that is contaminated, and for tasks whose items are not
             on this machine.
 
@@ -58,8 +64,8 @@ def overlap_of_mixture(recipe: Recipe, mixture: Mixture, *, say: Say) -> tuple[O
         One a data set and task; None where nothing was compared.
 
     Raises:
-        OlmesError: a name in `against` is unknown; or a data set is contaminated, and the recipe says
-            to stop then.
+        OlmesError: a name in `against` is unknown; a data set is contaminated, and the recipe says
+            to stop then; or the ledger cannot be written.
     """
     wanted = recipe.decontamination
     if not wanted.against:
@@ -70,6 +76,7 @@ def overlap_of_mixture(recipe: Recipe, mixture: Mixture, *, say: Say) -> tuple[O
     found: list[Overlap] = []
     for drawn in mixture.drawn:
         found += overlap_of_part(drawn, evaluations, recipe, say)
+    write_counts(store, found, evaluations)
     tell(found, evaluations, stop=wanted.on_contaminated == "stop", say=say)
     return tuple(found)
 
@@ -97,20 +104,18 @@ def tasks_against(names: Iterable[str]) -> dict[str, tuple[Task, Suite | None]]:
 
 def evaluations_here(names: Iterable[str], data: str | None, say: Say) -> list[Evaluation]:
     """The evaluations whose items lie on this machine; nothing is fetched, and it is said once."""
-    found, missing = [], []
-    for name, (task, suite) in tasks_against(names).items():
-        dataset = at_hand(task, Path(data) if data else None)
-        if dataset is None:
-            missing.append(name)
-            continue
-        held = held_out_tasks([task], suite, {name: dataset})
-        found.append(evaluation(task, dataset, held.get(name, ())))
-    if missing:
+    named = tasks_against(names)
+    found = {name: at_hand(task, Path(data) if data else None) for name, (task, _) in named.items()}
+    there = {name: dataset for name, dataset in found.items() if dataset is not None}
+    if missing := [name for name in named if name not in there]:
         say(
             f"data: not compared with {', '.join(missing)}, whose items are not on this machine; "
             "`olmes data pull` fetches those that are public"
         )
-    return found
+    tasks = [named[name][0] for name in there]
+    suites = {suite.name: suite for _, suite in named.values() if suite}
+    held = held_out(list(suites.values()), tasks, there, ())
+    return [evaluation(task, there[task.name], held.get(task.name, ())) for task in tasks]
 
 
 def overlap_of_part(
@@ -130,7 +135,9 @@ def overlap_of_part(
                 write_atomically(places[task], msgspec.json.encode(one).decode() + "\n")
         there |= counted
     return [
-        msgspec.structs.replace(there[one.task], data_set=drawn.part.name, task=one.task)
+        msgspec.structs.replace(
+            there[one.task], data_set=shown_name(drawn.part.name), task=one.task
+        )
         for one in evaluations
     ]
 
@@ -151,9 +158,7 @@ def counts(
     drawn: DrawnRows, evaluations: Sequence[Evaluation], recipe: Recipe, say: Say
 ) -> dict[str, Overlap]:
     """One data set against evaluations, row by row."""
-    part, by_task = drawn.part, {one.task: one for one in evaluations}
-    items: dict[str, set[int]] = {task: set() for task in by_task}
-    rows: dict[str, set[int]] = {task: set() for task in by_task}
+    part, tally = drawn.part, Tally(evaluations)
     began = spoken = time.monotonic()
 
     def progress(done: int) -> None:
@@ -169,25 +174,40 @@ def counts(
         processes=recipe.hardware.data_processes,
         progress=progress,
     )
-    for match in compared:
-        items[match.task].add(match.item)
-        rows[match.task].add(match.row)
-    return {
-        task: Overlap(
-            data_set=part.name,
-            data_hash=part.content,
-            rows=compared.rows,
-            task=task,
-            task_data_hash=one.data_hash,
-            n=len(one.items),
-            overlapped=len(items[task]),
-            items=[one.items[place].doc_hash for place in sorted(items[task])],
-            matched_rows=len(rows[task]),
-            ngram=NGRAM,
-            threshold=MATCHED,
-        )
-        for task, one in by_task.items()
-    }
+    for _ in tally.counted(compared):
+        pass
+    found = DataSet(
+        name=shown_name(part.name),
+        data_hash=part.content,
+        commit=part.revision,
+        rows=compared.rows,
+        without_text=compared.without_text,
+        findings=tally.findings(),
+        open_rows=(),
+    )
+    return {one.task: one for one in found.overlaps()}
+
+
+def write_counts(store: Path, found: Sequence[Overlap], evaluations: Sequence[Evaluation]) -> None:
+    """Write the counts of held-out tasks into a ledger before they are said; the same ones once.
+
+    Raises:
+        OlmesError: it cannot be written, or was tampered with.
+    """
+    closed = {one.task: one.data_hash for one in evaluations if one.held_out}
+    counts = [
+        {
+            "data_set": one.data_set, "data_hash": one.data_hash, "rows": one.rows,
+            "task": one.task, "n": one.n, "overlapped": one.overlapped,
+        }
+        for one in found
+        if one.task in closed
+    ]  # fmt: skip
+    known = (
+        entry.get("overlaps") for entry in Ledger(store).entries() if entry.get("event") == EVENT
+    )
+    if counts and counts not in known:
+        count_overlap(store, closed, counts, demo=False)
 
 
 def tell(
@@ -198,8 +218,8 @@ def tell(
     Raises:
         OlmesError: one is, and `stop`.
     """
-    held_out = {one.task: one.held_out for one in evaluations}
-    said = [sentence(one, held_out[one.task]) for one in found if one.share > CONTAMINATED]
+    suites = {one.task: one.held_out for one in evaluations}
+    said = [sentence(one, suites[one.task]) for one in found if one.share > CONTAMINATED]
     if said and stop:
         raise OlmesError(
             f"{'; '.join(said)}: above {100 * CONTAMINATED:.0f} %, and decontamination.on_contaminated "
@@ -216,11 +236,10 @@ def tell(
     )
 
 
-def sentence(one: Overlap, held_out: Sequence[str]) -> str:
+def sentence(one: Overlap, suites: Sequence[str]) -> str:
     """How many items of a task overlap with a data set."""
-    name = Path(one.data_set).name if Path(one.data_set).is_absolute() else one.data_set
-    kept = f", held out by {', '.join(held_out)}," if held_out else ""
+    kept = f", held out by {', '.join(suites)}," if suites else ""
     return (
-        f"{name} overlaps with {one.overlapped:,} of {one.n:,} items of {one.task}{kept} "
+        f"{one.data_set} overlaps with {one.overlapped:,} of {one.n:,} items of {one.task}{kept} "
         f"({shown_share(one.overlapped, one.n)})"
     )

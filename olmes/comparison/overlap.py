@@ -261,7 +261,10 @@ def mean_overlap(run: RunRecord, found: Mapping[str, TaskOverlap]) -> MeanOverla
         score=score,
         without=without,
         difference=stats.mean_subset_difference(
-            list(differences.values()), tasks=len(names), whole=score.value
+            list(differences.values()),
+            tasks=len(names),
+            whole=score.value,
+            others=sum(asked(run, task) for name, task in tasks.items() if name not in touched),
         ),
         unit=unit,
     )

@@ -105,7 +105,7 @@ def subset_difference(
 
 
 def mean_subset_difference(
-    differences: Sequence[SubsetDifference], *, tasks: int, whole: float
+    differences: Sequence[SubsetDifference], *, tasks: int, whole: float, others: int = 0
 ) -> SubsetDifference:
     """The difference of a mean of tasks, of which some were left items out of.
 
@@ -113,9 +113,11 @@ def mean_subset_difference(
         differences: of those tasks, which have no item in common.
         tasks: how many the mean is of; the others do not change.
         whole: the mean over all items.
+        others: items of the other tasks, all of which are left.
     """
     value = math.fsum(one.value for one in differences) / tasks
-    kept, left_out = sum(one.kept for one in differences), sum(one.left_out for one in differences)
+    kept = others + sum(one.kept for one in differences)
+    left_out = sum(one.left_out for one in differences)
     known = [one for one in differences if one.stderr is not None and one.df is not None]
     if len(known) < len(differences) or not known:
         return SubsetDifference(kept, left_out, whole, value, None, None, None, None)

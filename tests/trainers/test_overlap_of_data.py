@@ -146,3 +146,78 @@ def test_checkpoint_record_and_page_say_it_and_the_next_stage_keeps_it(planted: 
     )  # fmt: skip
     names = [one.data_set for one in overlaps(lineage_of(after))]
     assert [Path(name).name for name in names] == ["sft.jsonl", "dpo.jsonl"]
+
+
+def trained(planted: Any, **table: Any) -> Path:
+    """A folder of a training of two steps, with a checkpoint at each."""
+    out: Path = planted.folder / "out"
+    table = {"optimization": {"max_steps": 2}, "checkpoints": {"every": 1}, **table}
+    train(planted.recipe("sft", **table), out, say=lambda _: None)
+    return out
+
+
+def test_what_is_found_afterwards_is_added_to_every_checkpoint(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from olmes.cli.decontaminate import command
+
+    out = trained(planted)
+    before = {path: lineage_of(path) for path in (out / "final",)}
+    assert overlaps(before[out / "final"]) == []
+    words = [str(planted.folder / "sft.jsonl"), "--against", str(ADDITION), "--lineage", str(out)]
+    words += ["--store", str(planted.folder / "runs"), "--processes", "1"]
+    for _ in range(2):  # the second time it replaces what it said
+        result = CliRunner().invoke(command, words, standalone_mode=False)
+        assert result.return_value == 1, result.output
+        for place in ("final", "checkpoint-1", "checkpoint-2"):
+            (found,) = overlaps(lineage_of(out / place))
+            assert (found.data_set, found.overlapped) == ("sft.jsonl", PLANTED)
+    after = lineage_of(out / "final")
+    assert [{k: v for k, v in step.items() if k != "overlap"} for step in after] == before[
+        out / "final"
+    ]
+    assert "lineage" in result.output
+
+
+def test_what_is_said_of_other_data_stays(planted: Any) -> None:
+    from olmes.trainers.checkpoints.lineage import add_overlap
+
+    out = trained(planted, **against())
+    (first,) = overlaps(lineage_of(out / "final"))
+    import msgspec
+
+    other = msgspec.structs.replace(first, data_set="more", data_hash="ab" * 32)
+    add_overlap(out, [other])
+    add_overlap(out, [msgspec.structs.replace(other, rows=7)])
+    found = overlaps(lineage_of(out / "final"))
+    assert [(one.data_set, one.rows) for one in found] == [("sft.jsonl", 40), ("more", 7)]
+
+
+def test_a_folder_without_checkpoints_is_refused(planted: Any) -> None:
+    from olmes.trainers.checkpoints.lineage import add_overlap
+
+    with pytest.raises(OlmesError, match="holds no checkpoint of a training"):
+        add_overlap(planted.folder, [])
+
+
+def test_counts_of_held_out_items_are_lines_of_the_ledger_and_nothing_else(
+    planted: Any, tmp_path: Path
+) -> None:
+    """By a suite of one's own that holds the task out; the recipe names it."""
+    from olmes.seal.ledger import Ledger
+
+    suite = planted.folder / "exam.toml"
+    suite.write_text(f'name = "exam"\ntitle = "Exam"\nheld_out = true\ntasks = ["{ADDITION}"]\n')
+    said: list[str] = []
+    table = {"decontamination": {"against": [str(suite)]}}
+    compared(planted, "sft", said.append, **table)
+    (found,) = compared(planted, "sft", said.append, **table)
+    (entry,) = Ledger(planted.folder / "scores").entries()
+    assert entry["overlaps"][0]["overlapped"] == PLANTED
+    (line, _) = [line for line in said if "held out" in line]
+    assert "sft.jsonl overlaps with 20 of 500 items of addition, held out by exam, (4.0 %)" in line
+    texts = [doc["question"] for doc in all_docs()[:PLANTED]]
+    told = "\n".join([*said, json.dumps(entry)])
+    assert not [text for text in [*texts, *found.items] if text in told]

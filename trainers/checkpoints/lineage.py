@@ -84,21 +84,29 @@ def add_overlap(folder: Path, found: Sequence[Overlap]) -> list[Path]:
     Raises:
         OlmesError: the folder has no checkpoint, or one cannot be written.
     """
-    places = [
-        one.folder
-        for one in checkpoints_in(folder)
-        if (one.folder / LINEAGE_FILE).is_file() or holds_model(one.folder)
-    ]
-    places += [last for last in (folder.resolve() / FINAL,) if holds_model(last)]
-    if not places:
-        raise OlmesError(
-            f"{folder} holds no checkpoint of a training; give the folder that a training wrote into."
-        )
+    places = checkpoints_to_tell(folder)
     written = {place / LINEAGE_FILE: with_overlap(place, found) for place in places}
     with writing(folder, "have somebody who may do it"):
         for file, steps in written.items():
             write_atomically(file, dumps(steps) + "\n")
     return list(written)
+
+
+def checkpoints_to_tell(folder: Path) -> list[Path]:
+    """The folders of a training's checkpoints, its last state among them.
+
+    Raises:
+        OlmesError: there is none.
+    """
+    places = [one.folder for one in checkpoints_in(folder) if holds_model(one.folder)]
+    last = folder.resolve() / FINAL
+    if holds_model(last) and last not in places:
+        places.append(last)
+    if not places:
+        raise OlmesError(
+            f"{folder} holds no checkpoint of a training; give the folder that a training wrote into."
+        )
+    return places
 
 
 def with_overlap(checkpoint: Path, found: Sequence[Overlap]) -> Steps:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from olmes.comparison.eligibility import marks
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import marked_line
 from olmes.records.shown import (
     count_over,
     difference_interval,
@@ -166,7 +168,11 @@ class PageView:
         tasks = [run.tasks[name] for name in names]
         return Cell(
             score=score_view(
-                point.score, metric=one.task, unit=one.unit, link=self.link(point, one.task)
+                point.score,
+                metric=one.task,
+                unit=one.unit,
+                link=self.link(point, one.task),
+                overlap=marked_line(run_overlap(point.record), one.task),
             ),
             n=count_over(point.score.n, tasks),
             marks=tuple(marks(run, names)),

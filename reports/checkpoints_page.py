@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import overlap_lines
 from olmes.records.record import Record
 from olmes.records.schema import HeldOut
 from olmes.reports.checkpoint_scores import (
@@ -112,6 +114,7 @@ def write_checkpoints_page(
         ],
         "columns": [view.column(one) for one in (suite, *tasks, *unseen) if one],
         "legend": legend_of(one.metric for one in (suite, *tasks, *unseen) if one),
+        "overlaps": _overlaps(steps),
         "looks": [
             _look(step, look)
             for step in steps
@@ -158,6 +161,17 @@ def _name(steps: Sequence[CheckpointRecords]) -> str:
     """The family of the models; older records have only their names."""
     models = [record.run.model for step in steps for record in (*step.dev, *step.unseen)]
     return models[0].family or models[0].name if models else "training"
+
+
+def _overlaps(steps: Sequence[CheckpointRecords]) -> list[str]:
+    """What items have in common with the training data, by the latest checkpoint that was scored."""
+    latest: dict[str, str] = {}
+    for step in steps:
+        for record in (*step.dev, *step.unseen):
+            found = run_overlap(record)
+            for name, line in zip((*found.tasks, ""), overlap_lines(found), strict=False):
+                latest[name or record.run.what] = f"Step {step.step:,g}: {line}"
+    return list(latest.values())
 
 
 def _look(step: CheckpointRecords, look: HeldOut) -> tuple[str, str, str]:

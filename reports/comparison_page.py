@@ -244,7 +244,11 @@ def _line(
         won_link=samples_link(task=name, kind="won"),
         lost_link=samples_link(task=name, kind="lost"),
         n=numbers.count(paired.n if paired else None),
-        notes=(*(_line_notes(paired) if paired else ()), *_thoughts(name, runs)),
+        notes=(
+            *(_line_notes(paired) if paired else ()),
+            *_thoughts(name, runs),
+            *_overlap(name, runs),
+        ),
     )
 
 
@@ -267,6 +271,15 @@ def _thoughts(task: str, runs: Sequence[ComparedRun]) -> list[str]:
         f"{letter}: {said}"
         for letter, run in zip("AB", runs, strict=True)
         for said in run.thoughts.get(task, ())
+    ]
+
+
+def _overlap(task: str, runs: Sequence[ComparedRun]) -> list[str]:
+    """What items of either run have in common with the training data."""
+    return [
+        f"{letter}: {run.overlap[task]}"
+        for letter, run in zip("AB", runs, strict=True)
+        if task in run.overlap
     ]
 
 

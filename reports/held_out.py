@@ -136,4 +136,5 @@ def _facts(look: HeldOut) -> Iterator[tuple[str, str]]:
 
 def _step(step: Mapping[str, object]) -> str:
     """One step of a lineage: `base meta-llama/..., step 400`."""
-    return ", ".join(f"{key} {value}" for key, value in step.items())
+    told = {key: value for key, value in step.items() if not isinstance(value, list | dict)}
+    return ", ".join(f"{key} {value}" for key, value in told.items())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from olmes.comparison.boards import Board, BoardColumn, boards_of, tags_of, title_of
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import marked_line, overlap_lines
 from olmes.comparison.pairs import pairwise
 from olmes.comparison.repeats import BoardRepeats, board_repeats
 from olmes.records.record import Record
@@ -119,6 +121,8 @@ class BoardView:
     lines: tuple[Line, ...]
     matrix: tuple[tuple[BoardCell | None, ...], ...]
     """Row less column; empty where nothing was compared."""
+    overlaps: tuple[str, ...]
+    """What items have in common with the training data of a run's model, a line a run and task."""
     repeats: tuple[RepeatsView, ...]
     """Tasks with several responses an item."""
     pairs: int
@@ -200,6 +204,11 @@ def _board(board: Board, output: Path, compare_link: PairLink | None) -> BoardVi
             for index, record in enumerate(board.records)
         ),
         matrix=_matrix(board.records, found, compared.unit, compare_link) if found else (),
+        overlaps=tuple(
+            f"{record.run.model.name}: {line}"
+            for record in board.records
+            for line in overlap_lines(run_overlap(record))
+        ),
         repeats=tuple(map(_repeats, board_repeats(board))),
         pairs=len(found),
         not_compared=pairs.why_not,
@@ -227,7 +236,7 @@ def _line(
     verdicts: list[list[str]] | None,
     output: Path,
 ) -> Line:
-    look = record.run.held_out
+    look, overlap = record.run.held_out, run_overlap(record)
     ranks = ""
     if verdicts:
         low = 1 + verdicts[index].count("worse")
@@ -246,6 +255,7 @@ def _line(
                 metric=record.tasks[column.name].primary if column.name else "mean",
                 unit=column.unit,
                 link=page_link(record.folder, output, _fragment(record, column.name)),
+                overlap=marked_line(overlap, column.name),
             )
             for column in columns
         ),

@@ -13,6 +13,8 @@ from typing import Any
 
 from olmes.comparison.eligibility import items_in_words
 from olmes.comparison.gate import GateLine, gates_of
+from olmes.comparison.overlap import RunOverlap, run_overlap
+from olmes.comparison.overlap_words import marked_line, overlap_line
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
 from olmes.records.shown import MISSING, count_over, metric_label, signs_of
@@ -79,6 +81,10 @@ class TaskView:
     issues: tuple[tuple[str, str, str], ...]
     """Count, word and link."""
     formulation_hash: str
+    overlap: str
+    """What its items have in common with the training data; '' where nobody compared them."""
+    marked: bool
+    """Whether any has."""
     sealed: bool
     """Whether its samples are under seal."""
     gated: bool
@@ -114,19 +120,21 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
     lengths = ResponseLengths()
     packed = {name: pack(record, name, [lengths]) for name in run.tasks}
     browsable = {name: own for name, own in packed.items() if name not in sealed}
-    mean = suite_score(record)
+    mean, overlap = suite_score(record), run_overlap(record)
     metrics = [metric for task in run.tasks.values() for metric in task.metrics.values()]
     context = {
         "run": run,
         "created": date(run.created),
-        "mean": _mean(record, mean, HELD_OUT if sealed and not browsable else "#browser"),
+        "mean": _mean(record, mean, HELD_OUT if sealed and not browsable else "#browser", overlap),
         "averaged": _averaged(run),
         "missing": run.suite.missing if run.suite else [],
         "suite": run.suite,
         "limited": items_in_words(run),
         "notices": record_notices(record, sealed),
         "held_out": held_out_view(record),
-        "tasks": [_task_view(record, name, packed[name], lengths.of(name)) for name in run.tasks],
+        "tasks": [
+            _task_view(record, name, packed[name], lengths.of(name), overlap) for name in run.tasks
+        ],
         "legend": legend_of([*metrics, mean] if mean else metrics),
         "repeats": [view for name, task in run.tasks.items() for view in repeat_views(name, task)],
         "browsable": len(browsable),
@@ -151,11 +159,16 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
     return output
 
 
-def _mean(record: Record, mean: MetricScore | None, link: str) -> ScoreView | None:
+def _mean(
+    record: Record, mean: MetricScore | None, link: str, overlap: RunOverlap
+) -> ScoreView | None:
     if mean is None:
         return None
     count = count_over(mean.n, [record.tasks[name] for name in record.run.mean_tasks])
-    return score_view(mean, metric="mean", unit=mean.unit, about=mean, count=count, link=link)
+    return score_view(
+        mean, metric="mean", unit=mean.unit, about=mean, count=count, link=link,
+        overlap=marked_line(overlap, ""),
+    )  # fmt: skip
 
 
 def _averaged(run: RunRecord) -> int:
@@ -232,12 +245,16 @@ def _words(flag: str) -> str:
 
 
 def _task_view(
-    record: Record, name: str, packed: PackedTask, lengths: Mapping[int, int]
+    record: Record,
+    name: str,
+    packed: PackedTask,
+    lengths: Mapping[int, int],
+    overlap: RunOverlap,
 ) -> TaskView:
     task, link = record.tasks[name], link_of(record, name)
     counts = {**packed.flags, **task.counts}
     return TaskView(
-        group=task_scores(name, task, packed.values, link),
+        group=task_scores(name, task, packed.values, link, marked_line(overlap, name)),
         subtasks=subtask_scores(name, task, packed.values, link),
         tags=tuple(_tags(task)),
         responses=_responses(task),
@@ -250,6 +267,8 @@ def _task_view(
             for flag, word in ISSUES.items()
             if counts.get(flag)
         ),
+        overlap=overlap_line(overlap.tasks[name]) if name in overlap.tasks else "",
+        marked=name in overlap.marked,
         sealed=record.sealed(name),
         gated=name in record.run.gated,
         format_cost=format_cost(record.run.title(name), task.diagnosis, link, task=name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
@@ -34,6 +34,8 @@ class ScoreView:
     bar: numbers.Bar | None
     link: str
     """The samples behind it, as a URL fragment."""
+    overlap: str = ""
+    """What its items have in common with the training data, where they have anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ def score_view(
     primary: bool = False,
     count: str = "",
     link: str = "",
+    overlap: str = "",
 ) -> ScoreView:
     """A number with its error and interval as it is shown.
 
@@ -65,6 +68,7 @@ def score_view(
         primary: whether a suite averages it.
         count: of how many items it is, in words; by default the number of its values.
         link: where its samples are.
+        overlap: what its items have in common with the training data (`overlap_words.marked_line`).
     """
     return ScoreView(
         metric=metric,
@@ -79,6 +83,7 @@ def score_view(
         n=count or numbers.count(found.n),
         bar=numbers.bar(found.value, found.ci_low, found.ci_high, unit),
         link=link,
+        overlap=overlap,
     )
 
 
@@ -101,7 +106,11 @@ def legend_of(metrics: Iterable[MetricScore]) -> str:
 
 
 def task_scores(
-    name: str, task: TaskResult, browsable: Collection[str], link: Link = samples_link
+    name: str,
+    task: TaskResult,
+    browsable: Collection[str],
+    link: Link = samples_link,
+    overlap: str = "",
 ) -> ScoreGroup:
     """A task's scores.
 
@@ -110,8 +119,11 @@ def task_scores(
         task: its result.
         browsable: the metrics that samples can be filtered by.
         link: makes the links to the samples.
+        overlap: what stands behind the mark of its primary metric.
     """
-    return _group(task.title or name, task.n, task.metrics, task, browsable, link, task=name)
+    found = _group(task.title or name, task.n, task.metrics, task, browsable, link, task=name)
+    scores = (replace(one, overlap=overlap if one.primary else "") for one in found.scores)
+    return replace(found, scores=tuple(scores))
 
 
 def subtask_scores(

@@ -12,8 +12,8 @@ from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.on_trl.arguments import load_model, sharding
 from olmes.trainers.on_trl.precision import save_model
 from olmes.trainers.recipes.stages import Recipe
-from olmes.trainers.stage import FINAL, Prepared, about
-from olmes.trainers.stage_folder import DONE
+from olmes.trainers.stage import Prepared, about
+from olmes.trainers.stage_folder import DONE, FINAL
 from olmes.trainers.together.processes import is_first, meet, told
 
 

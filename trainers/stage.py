@@ -14,13 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import msgspec
+
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
+from olmes.trainers.data.overlap import overlap_of_mixture, tasks_against
 from olmes.trainers.on_trl.arguments import computes_in
 from olmes.trainers.on_trl.precision import Precision, file_precision
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
 from olmes.trainers.scoring_hook import hook_of
-from olmes.trainers.stage_folder import DONE, store_of
+from olmes.trainers.stage_folder import DONE, FINAL, store_of
 from olmes.trainers.started import as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.endings import begin_of_sequence, stop_at
@@ -31,10 +34,10 @@ from olmes.trainers.together.processes import is_first, same_everywhere, told
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
+    from olmes.records.overlap import Overlap
     from olmes.trainers.checkpoints.lineage import LineageValue
 
 Say = Callable[[str], None]
-FINAL = "final"
 
 
 def say_aloud(line: str) -> None:
@@ -66,6 +69,8 @@ class Prepared(Generic[R_co]):
     """Of the recipe, as it was when the training was prepared."""
     micro_batches: int
     """Micro-batches of an update over all devices, as they were when the training began."""
+    overlap: tuple[Overlap, ...] | None = None
+    """What the data have in common with evaluations; None where nothing was compared."""
     validation: Mixture | None = None
     """Rows that are never learned from."""
     say: Say
@@ -106,6 +111,7 @@ def prepare(
     on_processor(recipe)  # refused before anything is read
     told("whether the folder is free", lambda: check_folder(recipe, out, say))
     hook_of(recipe, out, {})  # what it would refuse is refused before anything is read
+    tasks_against(recipe.decontamination.against)
     recipe = told("how it began", lambda: as_it_began(recipe, out, say))
     folder = model_folder(recipe.model)
     content = fingerprint(folder)
@@ -121,6 +127,10 @@ def prepare(
     mixture = load_mixture(recipe, say=say)
     validation = load_validation(recipe, say=say)
     same_everywhere("the data", mixture.hash, "have the same files on all machines")
+    overlap = told(
+        "what the data have in common with evaluations",
+        lambda: overlap_of_mixture(recipe, mixture, store_of(recipe, out), say=say),
+    )
     named, micro_batches = told(
         "whether it is the same data, and recipe.json",
         lambda: claim(
@@ -136,8 +146,8 @@ def prepare(
     )
     return Prepared(
         recipe=recipe, out=out, model=folder, tokenizer=tokenizer, template=template, ends=ends,
-        mixture=mixture, validation=validation, hash=named, micro_batches=micro_batches, say=say,
-        callbacks=tuple(callbacks),
+        mixture=mixture, validation=validation, overlap=overlap, hash=named,
+        micro_batches=micro_batches, say=say, callbacks=tuple(callbacks),
     )  # fmt: skip
 
 
@@ -189,11 +199,14 @@ def reward_watch(prepared: Prepared[Recipe], request_hash: str) -> TrainerCallba
 def about(prepared: Prepared[Recipe]) -> dict[str, LineageValue]:
     """What a lineage says of a training."""
     recipe = prepared.recipe
-    return {
+    found: dict[str, LineageValue] = {
         "method": recipe.stage,
         "recipe": prepared.hash,
         "data": prepared.mixture.hash[:16],
     }
+    if prepared.overlap is not None:
+        found["overlap"] = msgspec.to_builtins(list(prepared.overlap))
+    return found
 
 
 def finished(recipe: Recipe, out: Path, *, model: bool = True) -> Path | None:

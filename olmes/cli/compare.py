@@ -85,6 +85,8 @@ def show(found: Comparison, output: Path | None) -> None:
             screen.print(f"   {said}", style="yellow", soft_wrap=True)
         for task, thoughts in run.thoughts.items():
             screen.print(f"   {task}: {', '.join(thoughts)}", style="yellow", soft_wrap=True)
+        for task, line in run.overlap.items():
+            screen.print(f"   {task}: {line}", style="dim", soft_wrap=True)
         if run.held_out:
             screen.print(f"   {look_words(run.held_out)}", style="dim", soft_wrap=True)
     if found.why:

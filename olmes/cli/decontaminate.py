@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     help="Folder for a page, the pairs and the counts.",
 )  # fmt: skip
 @click.option(
+    "--lineage", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="FOLDER",
+    help="Folder of a training on DATA, whose checkpoints are to say what was found.",
+)  # fmt: skip
+@click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
     show_default=True, help="Folder of the ledger that counts of held-out tasks are written into.",
 )  # fmt: skip
@@ -68,6 +72,7 @@ def command(
     data: Path | None,
     clean: Path | None,
     report: Path | None,
+    lineage: Path | None,
     store: Path,
     processes: int | None,
     check_published: bool,
@@ -85,19 +90,26 @@ def command(
     from olmes.decontamination.look_through import LookThrough
     from olmes.rows.sources import HubRows, find_source
     from olmes.seal.ledger import Ledger
+    from olmes.trainers.checkpoints.lineage import add_overlap, checkpoints_to_tell
     from olmes.trainers.data.bundled import bundled_data
 
-    check_arguments(names, against, clean, report, check_published=check_published)
+    check_arguments(
+        names, against, {"--out": clean, "--report": report, "--lineage": lineage},
+        check_published=check_published,
+    )  # fmt: skip
     chosen = item_fields(fields)
     wanted = HubRows(split=split, config=config)
     ledger = Ledger(store)
     found, cleaned = None, None
     files: list[Path] = []
+    told: list[Path] = []
     if against:
         targets = named(against)  # a wrong name is found before anything is read
         sources = [find_source(name, wanted, bundled_data()) for name in dict.fromkeys(names)]
         if clean:
             check_folder(clean, sources)
+        if lineage:
+            checkpoints_to_tell(lineage)
         compared_with = find_against(targets, data, chosen, ledger)
         way = LookThrough(
             against=compared_with,
@@ -109,18 +121,21 @@ def command(
         found, files = look_through(way, sources, report, store)
         if clean:
             cleaned = write_clean(clean, sources, found)
+        if lineage:
+            told = add_overlap(
+                lineage, [one for data in found.data_sets for one in data.overlaps()]
+            )
     published = (
         beside_published(names, data, row_fields, processes, ledger) if check_published else None
     )
-    show(found, cleaned, published, files, as_json=as_json)
+    show(found, cleaned, published, files, told, as_json=as_json)
     return 1 if found is not None and found.contaminated else 0
 
 
 def check_arguments(
     names: Sequence[str],
     against: Sequence[str],
-    clean: Path | None,
-    report: Path | None,
+    folders: Mapping[str, Path | None],
     *,
     check_published: bool,
 ) -> None:
@@ -133,8 +148,8 @@ def check_arguments(
         raise click.UsageError("Missing argument 'DATA...'.")
     if not against and not check_published:
         raise click.UsageError("Missing option '--against': suites or tasks, such as dev,unseen.")
-    if not against and (clean or report):
-        raise click.UsageError("--out and --report need --against, which says what is compared.")
+    if not against and (given := [option for option, folder in folders.items() if folder]):
+        raise click.UsageError(f"{given[0]} needs --against, which says what is compared.")
     if against and not names:
         raise click.UsageError("Missing argument 'DATA...', which --against is about.")
 
@@ -292,6 +307,7 @@ def show(
     cleaned: Sequence[Cleaned] | None,
     published: Sequence[Beside] | None,
     files: Sequence[Path],
+    told: Sequence[Path],
     *,
     as_json: bool,
 ) -> None:
@@ -305,6 +321,8 @@ def show(
             printed["clean"] = [one.to_json() for one in cleaned]
         if published is not None:
             printed["published"] = json_of(published)
+        if told:
+            printed["lineage"] = [str(path) for path in told]
         click.echo(jsonl.dumps(printed | {"files": [str(path) for path in files]}))
         return
     from olmes.cli import overlaps
@@ -319,3 +337,5 @@ def show(
         overlaps.print_published(published, screen)
     for path in files:
         screen.print(f"report  {path}", soft_wrap=True)
+    for path in told:
+        screen.print(f"lineage {path}", soft_wrap=True)

@@ -11,6 +11,8 @@ import click
 from olmes.cli.cost import cost_line
 from olmes.cli.tables import console, legend, print_repeats, record_table
 from olmes.comparison.eligibility import Kind, reservations
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import overlap_lines
 from olmes.records.record import Record
 from olmes.records.schema import DevScore, HeldOut
 from olmes.records.shown import shown, shown_interval
@@ -40,6 +42,9 @@ def show_outcome(record: Record, page: Path | None, *, as_json: bool) -> None:
     screen = console()
     screen.print(record_table(record))
     screen.print(legend(record.tasks), style="dim")
+    overlap = run_overlap(record)
+    for line in overlap_lines(overlap):
+        screen.print(f"overlap   {line}", style=None if overlap.marked else "dim", soft_wrap=True)
     print_repeats(screen, record.tasks)
     if held := record.run.held_out:
         for line in look_lines(held, record):

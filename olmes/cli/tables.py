@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from rich import box
@@ -13,6 +13,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import OVERLAPS
 from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
@@ -148,10 +150,14 @@ class TaskNumbers(Protocol):
         """Items that these are of; None where an older record does not say."""
 
 
-def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
+def metrics_table(tasks: Mapping[str, TaskNumbers], marked: Collection[str] = frozenset()) -> Table:
     """Metric, value, 95 % interval, n, truncated and unparsed counts by task.
 
     Of thoughts that never ended, and of their marks in answers, the shares: where there are any.
+
+    Args:
+        tasks: their numbers.
+        marked: those with items that overlap with the training data.
     """
     thoughts = thought_columns(tasks)
     columns = ["value", "95 % interval", "n", "trunc.", "unparsed", *thoughts.values()]
@@ -163,7 +169,8 @@ def metrics_table(tasks: Mapping[str, TaskNumbers]) -> Table:
             table.add_row(
                 label if primary else "",
                 metric_label(metric + ("*" if score.honest else ""), score),
-                shown(score.value, score.unit),
+                shown(score.value, score.unit)
+                + (f" {OVERLAPS}" if primary and name in marked else ""),
                 shown_interval(score, score.unit),
                 shown_count(score.n, task.n, task.items),
                 str(task.counts.get("truncated", 0)) if primary else "",
@@ -235,7 +242,8 @@ def legend(tasks: Mapping[str, TaskNumbers]) -> str:
 
 def record_table(record: Record) -> Table:
     """The numbers of a run, with the suite's mean below."""
-    table = metrics_table(record.tasks)
+    marked = run_overlap(record).marked
+    table = metrics_table(record.tasks, marked)
     if suite := record.run.suite:
         table.add_section()
         missing = ", ".join(suite.missing)
@@ -245,7 +253,9 @@ def record_table(record: Record) -> Table:
         if found is None:
             table.add_row(suite.name, NO_MEAN, MISSING, "", "", style="bold")
         else:
-            numbers = shown(found.value, found.unit), shown_interval(found, found.unit)
+            value = shown(found.value, found.unit)
+            value += f" {OVERLAPS}" if marked & set(record.run.mean_tasks) else ""
+            numbers = value, shown_interval(found, found.unit)
             count = count_over(found.n, [record.tasks[name] for name in record.run.mean_tasks])
             table.add_row(suite.name, mean, *numbers, count, style="bold")
     return table

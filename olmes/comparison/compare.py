@@ -11,6 +11,8 @@ from olmes import stats
 from olmes.comparison.alignment import Aligned, align, mismatch
 from olmes.comparison.eligibility import reservations
 from olmes.comparison.noise import RunNoise, mean_noise, noise_of
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import overlap_line
 from olmes.comparison.why import Cause, causes
 from olmes.records.aggregate import common_unit
 from olmes.records.items import ItemResponses, items_of, stratum_of
@@ -49,6 +51,9 @@ class ComparedRun:
     thoughts: dict[str, list[str]]
     """By task, the share of responses whose thought never ended or that hold its marks, in words;
     tasks with such responses alone."""
+    overlap: dict[str, str]
+    """By task, what its items have in common with the data of the model's trainings, in words; tasks
+    that were compared alone."""
 
     @classmethod
     def of(cls, record: Record) -> ComparedRun:
@@ -75,6 +80,7 @@ class ComparedRun:
             thoughts={
                 name: said for name, task in run.tasks.items() if (said := shown_thoughts([task]))
             },
+            overlap={name: overlap_line(one) for name, one in run_overlap(record).tasks.items()},
         )
 
 

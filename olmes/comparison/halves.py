@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from olmes import stats
 from olmes.comparison.eligibility import (
@@ -16,6 +16,8 @@ from olmes.comparison.eligibility import (
     reservations,
 )
 from olmes.comparison.model_scores import ModelScores
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import overlap_line
 from olmes.records.aggregate import common_unit, joinable, run_mean
 from olmes.records.record import Record
 from olmes.records.schema import TaskResult
@@ -63,6 +65,10 @@ class HalfScore(Estimate):
     version: str
     """The same in two models: numbers of the same formulations, data and items."""
     corrected: Corrected | None = None
+    overlap: list[str] = field(default_factory=list)
+    """What its items have in common with the data of the model's trainings, a sentence each."""
+    overlaps: bool = False
+    """Whether any has."""
 
     @property
     def best_known(self) -> Estimate:
@@ -145,6 +151,7 @@ def half_score(
         for name, task in tasks.items()
         if is_limited(records[name].run, task)
     ]
+    found = {name: run_overlap(record) for name, record in records.items()}
     versions = {
         name: [
             task.formulation_hash,
@@ -171,4 +178,10 @@ def half_score(
         comparable=not any(one.kind in NOT_COMPARED for one in said),
         runs={name: record.id for name, record in records.items()},
         version=content_hash(versions)[:16],
+        overlap=[
+            f"{one.tasks[name].title}: {overlap_line(one.tasks[name])}"
+            for name, one in found.items()
+            if name in one.tasks
+        ],
+        overlaps=any(name in one.marked for name, one in found.items()),
     )

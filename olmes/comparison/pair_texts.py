@@ -12,6 +12,7 @@ from olmes.comparison.changes import HalfChange
 from olmes.comparison.eligibility import NOT_STANDARD
 from olmes.comparison.generalization import OverModels, PairOverModels, SideBySide
 from olmes.comparison.halves import HalfScore
+from olmes.comparison.overlap_words import OVERLAPS
 from olmes.records.shown import (
     LOWER,
     MISSING,
@@ -50,6 +51,7 @@ def score_text(score: HalfScore | None) -> Text:
         (NOT_STANDARD, not score.standard),
         (LOWER, not score.higher_is_better),
         (NUMBER, score.unit == "number"),
+        (OVERLAPS, score.overlaps),
     ) if on]  # fmt: skip
     notes = [f"n = {score.count}"]
     notes += [mark for mark in score.marks if mark != NOT_STANDARD]
@@ -106,6 +108,7 @@ def row_texts(row: SideBySide) -> RowTexts:
     share = change.carried if change else None
     said = [row.in_words or (row.why_no_change if row.dev and row.unseen else "")]
     said += [*change.dev.notes, *change.unseen.notes] if change else []
+    said += [line for half in (row.dev, row.unseen, row.rewritten) if half for line in half.overlap]
     if row.left_out and row.dev:
         said.append(f"without {', '.join(row.left_out)}")
     if row.why_not_in_slope and row.dev and row.unseen:

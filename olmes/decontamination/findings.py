@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from olmes.decontamination.evaluations import Evaluation
 from olmes.decontamination.matches import CONTAMINATED, MATCHED, NGRAM, Match
-from olmes.records.overlap import Overlap
+from olmes.records.overlap import Overlap, shown_name
 from olmes.types import JsonObject
 
 
@@ -85,7 +85,7 @@ class DataSet:
         """What the lineage of a model that is trained on it carries."""
         return [
             Overlap(
-                data_set=self.name,
+                data_set=shown_name(self.name),
                 data_hash=self.data_hash,
                 rows=self.rows,
                 task=one.evaluation.task,

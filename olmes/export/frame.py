@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.comparison.eligibility import asked, item_set
+from olmes.comparison.overlap import TaskOverlap, run_overlap
 from olmes.records.record import Record, records_in
 from olmes.records.schema import Score, TaskResult
 from olmes.records.shown import THOUGHTS
@@ -17,7 +18,7 @@ from olmes.types import JsonObject
 if TYPE_CHECKING:
     import pandas
 
-COUNTS = ("limit", "looks_before")
+COUNTS = ("limit", "looks_before", "overlapped")
 HALVES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 ESTIMATE = ("value", "stderr", "ci_low", "ci_high", "n")
 
@@ -35,9 +36,11 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         formulation_hash, data_hash, data origin, standard, limit, items that were asked of data_items,
         item_set, complete, demo_data, the shares of responses with unfinished_thinking and with
         thought_marks, held_out, and for held-out runs looks_before and dev_then, the
-        development score at that time); unit and higher_is_better say what a value is, n of how many
-        values (responses or their parts) it is the mean. Several responses an item have rows of their
-        own, with metrics such as `exact_match/pass@4` and `exact_match/run_sd`.
+        development score at that time; overlapped: how many of the task's items overlap with the data
+        of the model's trainings, missing where nobody compared them, and on rows of the primary metric
+        value_without_overlap, the value over the other items); unit and higher_is_better say what a
+        value is, n of how many values (responses or their parts) it is the mean. Several responses an
+        item have rows of their own, with metrics such as `exact_match/pass@4` and `exact_match/run_sd`.
         Two rows with one data_hash are over the same items where item_set is the same; '' is all.
         Samples: a row for each response, with run, model, task and the fields of the samples file;
         a metric `M` is the column `values.M`.
@@ -78,8 +81,11 @@ def number_frame(records: Iterable[Record]) -> pandas.DataFrame:
 def number_rows(records: Iterable[Record]) -> Iterator[JsonObject]:
     """One row a run, task, sub-task and metric."""
     for record in records:
+        overlap = run_overlap(record).tasks
         for name, task in record.tasks.items():
-            about = about_task(record, name, task)
+            one = overlap.get(name)
+            about = about_task(record, name, task, one)
+            without = one.without.value if one and one.without else None
             groups: dict[str, Mapping[str, Score]] = {"": task.metrics}
             groups |= {subtask: found.metrics for subtask, found in task.subtasks.items()}
             for subtask, metrics in groups.items():
@@ -91,6 +97,9 @@ def number_rows(records: Iterable[Record]) -> Iterator[JsonObject]:
                         "metric": metric,
                         "primary": metric == task.primary,
                         **{field: getattr(score, field) for field in ESTIMATE},
+                        "value_without_overlap": without
+                        if metric == task.primary and not subtask
+                        else None,
                         "unit": of.unit if of else "share",
                         "higher_is_better": of.higher_is_better if of else True,
                     }
@@ -113,7 +122,9 @@ def repeat_rows(about: JsonObject, task: TaskResult) -> Iterator[JsonObject]:
         yield {**about, **named, **noise, "unit": of.unit, "higher_is_better": False}
 
 
-def about_task(record: Record, name: str, task: TaskResult) -> JsonObject:
+def about_task(
+    record: Record, name: str, task: TaskResult, overlap: TaskOverlap | None
+) -> JsonObject:
     """What every number of a task rests on."""
     run, held = record.run, record.run.held_out
     return {
@@ -137,6 +148,7 @@ def about_task(record: Record, name: str, task: TaskResult) -> JsonObject:
         "held_out": held is not None and name in held.tasks,
         "looks_before": held.looks_before if held else None,
         "dev_then": held.dev.value if held and held.dev else None,
+        "overlapped": overlap.overlapped if overlap and overlap.compared else None,
     }
 
 

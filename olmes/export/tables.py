@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from olmes.comparison.boards import Board, BoardColumn, tags_of
 from olmes.comparison.items import SharedItems
+from olmes.comparison.overlap import run_overlap
+from olmes.comparison.overlap_words import OVERLAPS, OVERLAPS_MEANS, overlap_lines
 from olmes.comparison.pairs import pairwise
 from olmes.comparison.repeats import BoardRepeats, board_repeats
 from olmes.records.record import Record
@@ -26,7 +28,14 @@ LATEX_SPECIAL = str.maketrans(
         **{chr(0x2400 + code): rf"\textbackslash{{}}x{code:02x}" for code in range(0x20)},
     }
 )  # fmt: skip
-LATEX_SIGNS = {"†": r"$^\dagger$", "≥": r"$\geq$", "≠": r"$\neq$", "−": "$-$"}
+LATEX_SIGNS = {
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
+    "→": r"$\to$",
+    "≥": r"$\geq$",
+    "≠": r"$\neq$",
+    "−": "$-$",
+}
 MARKDOWN_SPECIAL = str.maketrans(
     {
         "\\": "\\\\",
@@ -53,6 +62,8 @@ class TableCell:
     best: bool = False
     alike: bool = False
     """No difference from the best of the column is shown (p >= 0.05, Holm over the column)."""
+    overlaps: bool = False
+    """Items of it overlap with the training data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,12 @@ def table_column(board: Board, column: BoardColumn, items: SharedItems) -> Table
     return TableColumn(
         head=column.head,
         cells=[
-            TableCell(written(score, score.unit) + n, at in best, at in alike - best)
+            TableCell(
+                written(score, score.unit) + n,
+                at in best,
+                at in alike - best,
+                bool(run_overlap(board.records[at]).marked & set(column.tasks)),
+            )
             for at, (score, n) in enumerate(zip(column.scores, beside, strict=True))
         ],
         count=column.count,
@@ -156,7 +172,8 @@ def repeats_cells(board: Board, task: BoardRepeats) -> tuple[list[str], list[lis
 
 def markdown_cell(cell: TableCell) -> str:
     """A number as Markdown."""
-    return f"**{cell.text}**" if cell.best else cell.text + ("†" if cell.alike else "")
+    text = f"**{cell.text}**" if cell.best else cell.text + ("†" if cell.alike else "")
+    return text + (OVERLAPS if cell.overlaps else "")
 
 
 def heading(board: Board) -> str:
@@ -243,9 +260,8 @@ def latex_row(texts: Sequence[str]) -> str:
 def latex_cell(cell: TableCell) -> str:
     """A number as LaTeX."""
     text = cell.text.replace(" [", "~[")
-    if cell.best:
-        return rf"\textbf{{{text}}}"
-    return text + (r"$^\dagger$" if cell.alike else "")
+    found = rf"\textbf{{{text}}}" if cell.best else text + (r"$^\dagger$" if cell.alike else "")
+    return found + (LATEX_SIGNS[OVERLAPS] if cell.overlaps else "")
 
 
 def notes(board: Board, columns: Sequence[TableColumn]) -> list[str]:
@@ -255,6 +271,8 @@ def notes(board: Board, columns: Sequence[TableColumn]) -> list[str]:
     reasons = {column.not_compared: column.head for column in columns if column.not_compared}
     if len(board.records) > 1 and not all(column.not_compared for column in columns):
         said.append("† no difference from the best is shown (p ≥ 0.05, Holm over the column).")
+    if any(cell.overlaps for column in columns for cell in column.cells):
+        said.append(f"{OVERLAPS} {OVERLAPS_MEANS}.")
     for why in reasons:
         heads = [column.head for column in columns if column.not_compared == why]
         whole = len(heads) == len(columns)
@@ -270,6 +288,7 @@ def notes(board: Board, columns: Sequence[TableColumn]) -> list[str]:
                 f"{record.run.model.name}: held-out tasks looked at after {counted_looks(held)} "
                 f"of the family {held.family}; {dev_then(held)}."
             )
+        said += [f"{record.run.model.name}, {line}." for line in overlap_lines(run_overlap(record))]
         said += [
             f"{record.run.model.name}, {name}: {words}."
             for name, task in record.tasks.items()

@@ -17,6 +17,7 @@ from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
 from olmes.records.aggregate import run_mean
 from olmes.records.check import FieldError, converted
+from olmes.records.overlap import without_overlap
 from olmes.records.record import Record, readable_records, says_held_out
 from olmes.records.schema import Asker, DevScore, HeldOut
 from olmes.requests.plan import Plan
@@ -117,7 +118,7 @@ def take_look(
             return taken(held, entry, ledger)
     check_all_are_there(records, entries, ledger)
     check_none_is_hidden(unreadable, entries, ledger)
-    name, descent = look.family or family(model), lineage(model)
+    name, descent = look.family or family(model), without_overlap(lineage(model))
     before = count_looks(store, entries, name, model.fingerprint, descent)
     demo = all(one.dataset.origin == "demo" for one in plan.tasks if one.task.name in held)
     entry = ledger.append(

@@ -13,6 +13,7 @@ from olmes.data.dataset import Dataset
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
+from olmes.records.overlap import without_overlap
 from olmes.records.record import readable_records
 from olmes.seal.counting import count_looks
 from olmes.seal.exam_items import exam_of_docs
@@ -73,7 +74,9 @@ def take_sight(sight: Sight, store: Path, look: Look | None) -> Entry | None:
     check_none_is_hidden(unreadable, entries, ledger)
     model = sight.model
     name = look.family or (family(model) if model else "")
-    fingerprint, descent = (model.fingerprint, lineage(model)) if model else ("", [])
+    fingerprint, descent = ("", [])
+    if model:
+        fingerprint, descent = model.fingerprint, without_overlap(lineage(model))
     entry = ledger.append(
         sight.event,
         "",

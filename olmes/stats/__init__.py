@@ -62,6 +62,9 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.strata import StratifiedMean as StratifiedMean
     from olmes.stats.strata import stratified_mean as stratified_mean
     from olmes.stats.strata import stratum_weights as stratum_weights
+    from olmes.stats.subsets import SubsetDifference as SubsetDifference
+    from olmes.stats.subsets import mean_subset_difference as mean_subset_difference
+    from olmes.stats.subsets import subset_difference as subset_difference
     from olmes.stats.suites import Difference as Difference
     from olmes.stats.suites import SuiteDifference as SuiteDifference
     from olmes.stats.suites import generalization_gap as generalization_gap
@@ -88,6 +91,7 @@ PUBLIC = {
     "Ratio": "changes",
     "ShareError": "changes",
     "StratifiedMean": "strata",
+    "SubsetDifference": "subsets",
     "SuiteDifference": "suites",
     "Trend": "trends",
     "Z95": "estimates",
@@ -110,6 +114,7 @@ PUBLIC = {
     "mcnemar_exact": "exact",
     "mean": "estimates",
     "mean_pass_at_k": "repeats",
+    "mean_subset_difference": "subsets",
     "minimum_detectable_effect": "power",
     "negated": "changes",
     "nested_mean": "nested",
@@ -124,6 +129,7 @@ PUBLIC = {
     "sign_flip_test": "exact",
     "stratified_mean": "strata",
     "stratum_weights": "strata",
+    "subset_difference": "subsets",
     "suite_difference": "suites",
     "suite_mean": "suites",
     "t95": "estimates",

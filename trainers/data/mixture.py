@@ -45,6 +45,16 @@ class MixturePart:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnRows:
+    """The rows of one source that are in the mixture, each once, in the source's order."""
+
+    part: MixturePart
+    rows: Dataset
+    key: str
+    """64 hex digits over everything they come from."""
+
+
 class MixtureJson(TypedDict):
     """What `recipe.json` keeps of a mixture."""
 
@@ -59,6 +69,8 @@ class Mixture:
 
     rows: Dataset
     parts: tuple[MixturePart, ...]
+    drawn: tuple[DrawnRows, ...]
+    """The same rows by part."""
     hash: str
     """64 hex digits over everything the rows and their order come from: the content of the sources,
     and how they were read, drawn and shuffled."""
@@ -98,7 +110,8 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
     held_out = frozenset(recipe.held_out_constraints if isinstance(recipe, RLVRRecipe) else ())
     sources: list[Dataset] = []
     parts: list[MixturePart] = []
-    drawn: list[Any] = []
+    order_in: list[Any] = []
+    drawn: list[DrawnRows] = []
     offset = 0
     for name, source in recipe.data.items():
         found, content, commit = read_source(name, source, recipe.stage, held_out, making)
@@ -111,17 +124,23 @@ def load_mixture(recipe: Recipe, *, say: Say) -> Mixture:
         )  # fmt: skip
         without = "".join(f" ({count} left out: {why})" for why, count in left_out.items())
         say(f"data: {name}: {size} of {available} rows{without}")
-        drawn.append(offset + np.asarray(draw(available, size, seed=source.seed)))
+        chosen = np.asarray(draw(available, size, seed=source.seed))
+        key = content_hash([found.key, available, size, source.seed])
+        once = found.rows
+        if size < available:
+            once = once.select(np.unique(chosen), new_fingerprint=key)
+        drawn.append(DrawnRows(part=part, rows=once, key=key))
+        order_in.append(offset + chosen)
         sources.append(found.rows)
         parts.append(part)
         offset += available
-    order = array("q", range(sum(map(len, drawn))))
+    order = array("q", range(sum(map(len, order_in))))
     Random(recipe.seed).shuffle(order)  # noqa: S311 (nothing secret)
     key = mixture_hash(recipe, parts)
     mixed = concatenate_datasets(sources).select(
-        np.concatenate(drawn)[np.asarray(order)], new_fingerprint=key
+        np.concatenate(order_in)[np.asarray(order)], new_fingerprint=key
     )
-    return Mixture(rows=mixed, parts=tuple(parts), hash=key)
+    return Mixture(rows=mixed, parts=tuple(parts), drawn=tuple(drawn), hash=key)
 
 
 def mixture_hash(recipe: Recipe, parts: list[MixturePart]) -> str:

@@ -66,8 +66,14 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
         value = near_folder(folder, recipe.ppo.value)
         recipe = dataclasses.replace(recipe, ppo=dataclasses.replace(recipe.ppo, value=value))
     validation = dataclasses.replace(recipe.validation, data=nearby(folder, recipe.validation.data))
+    held = recipe.decontamination
     return dataclasses.replace(
         recipe,
+        decontamination=dataclasses.replace(
+            held,
+            against=tuple(near(folder, name) for name in held.against),
+            data=held.data and near_folder(folder, held.data),
+        ),
         data=nearby(folder, recipe.data),
         validation=validation,
         callbacks=tuple(near_callback(folder, name) for name in recipe.callbacks),

@@ -50,6 +50,7 @@ FREE: Mapping[str, str] = {
     "scoring": "looks on",
     "gate": "comes after the training",
     "validation": "looks on",
+    "decontamination": "looks on; what it refuses is never learned from",
     "report_to": "looks on",
     "project": "names what trackers show it under",
     "callbacks": "are the user's own; one that changes the training is the user's to keep",

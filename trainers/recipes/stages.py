@@ -15,6 +15,7 @@ from olmes.trainers.ppo.table import PPOTable
 from olmes.trainers.recipes.tables import (
     Checkpoints,
     DataSource,
+    Decontamination,
     Gate,
     Hardware,
     Lora,
@@ -63,6 +64,7 @@ class Recipe:
     gate: Gate = Gate()
     hardware: Hardware = Hardware()
     validation: Validation = Validation()
+    decontamination: Decontamination = Decontamination()
     report_to: tuple[str, ...] = ()
     """Trackers that get the log and the scores: "wandb", "tensorboard", "mlflow", "trackio"."""
     project: str = "olmes"

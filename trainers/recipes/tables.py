@@ -105,6 +105,18 @@ class Validation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decontamination:
+    """What the data are held against before they are learned from; docs/training.md."""
+
+    against: tuple[str, ...] = ()
+    """Suites and tasks, by name or file; without any nothing is compared."""
+    data: str | None = None
+    """Folder of benchmark files; None is that of `scoring`."""
+    on_contaminated: Literal["say", "stop"] = "say"
+    """Whether a data set that overlaps with more than 2 % of a task's items is named, or refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scoring:
     """How checkpoints are scored; docs/checkpoints.md says what each of these means."""
 

@@ -172,7 +172,7 @@ def alphas(held: Array, scale: Array, level: Level) -> Array:
     expected = (totals[:, :, None] * totals[:, None, :] * distance).sum(axis=(1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = 1 - (n - 1) * observed / expected
-    return np.where(expected > 0, found, np.nan)
+    return np.asarray(np.where(expected > 0, found, np.nan))
 
 
 def distances(totals: Array, scale: Array, level: Level) -> Array:

@@ -29,6 +29,7 @@ COMMANDS = {
     "unseal": "Open the samples of a run under seal.",
     "ledger": "Print and check the looks at held-out tasks.",
     "train": "Train by SFT, DPO or RLVR; every checkpoint is scored.",
+    "synth": "Make training data by models, verified and decontaminated.",
     "watch": "Score the checkpoints another trainer writes.",
     "serve": "Serve runs to a team: leaderboard, runs, samples, live.",
     "push": "Send runs to a server.",

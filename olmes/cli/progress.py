@@ -1,4 +1,4 @@
-"""Progress of a run on the terminal: a bar a task, with rate and time left."""
+"""Progress on the terminal: a bar a task of a run or a stage of a synthesis, rate and time left."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from olmes.cli.tables import console
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
 from olmes.requests.plan import Plan
+from olmes.synthesis.session import Progress as StageProgress
 from olmes.types import Response
 
 PAUSE = 0.1
@@ -59,8 +60,8 @@ class Counts:
         return ", ".join(f"{count} {what}" for what, count in said.items() if count)
 
 
-class ProgressBars(RunCallback):
-    """Draws a run's progress on standard error."""
+class Bars:
+    """Bars on standard error, one a task or stage, moved on by the responses that come."""
 
     def __init__(self) -> None:
         self.bars = Progress(
@@ -77,16 +78,11 @@ class ProgressBars(RunCallback):
         self.tasks: dict[str, TaskID] = {}
         self.counts: dict[str, Counts] = {}
         self.drawn = 0.0
-        self.judge = TaskID(0)
 
-    def started(self, plan: Plan, folder: Path) -> None:
-        """Show one bar a task."""
-        self.bars.console.print(f"run {folder.name}")
-        for task in plan.tasks:
-            name = task.task.name
-            self.counts[name] = Counts()
-            self.tasks[name] = self.bars.add_task(name, total=len(task.items), tokens=0, note="")
-        self.bars.start()
+    def add(self, name: str, total: int) -> None:
+        """Show one more bar."""
+        self.counts[name] = Counts()
+        self.tasks[name] = self.bars.add_task(name, total=total, tokens=0, note="")
 
     def answered(self, task: str, response: Response, origin: Origin) -> None:
         """Move the task's bar on, now or with those that follow at once."""
@@ -105,6 +101,26 @@ class ProgressBars(RunCallback):
             self.bars.update(bar, completed=counts.answered, tokens=counts.tokens, note=counts.note)
         self.drawn = time.monotonic()
 
+    def ended(self) -> None:
+        """Leave the bars as they are."""
+        self.draw()
+        self.bars.stop()
+
+
+class ProgressBars(Bars, RunCallback):
+    """Draws a run's progress."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = TaskID(0)
+
+    def started(self, plan: Plan, folder: Path) -> None:
+        """Show one bar a task."""
+        self.bars.console.print(f"run {folder.name}")
+        for task in plan.tasks:
+            self.add(task.task.name, len(task.items))
+        self.bars.start()
+
     def judging(self, responses: int) -> None:
         """Show a bar for the judge."""
         self.draw()
@@ -114,7 +130,11 @@ class ProgressBars(RunCallback):
         """Move the judge's bar on."""
         self.bars.update(self.judge, advance=1)
 
-    def ended(self) -> None:
-        """Leave the bars as they are."""
-        self.draw()
-        self.bars.stop()
+
+class StageBars(Bars, StageProgress):
+    """Draws the progress of a synthesis, one bar a stage."""
+
+    def begun(self, stage: str, requests: int) -> None:
+        """Show the stage's bar."""
+        self.add(stage, requests)
+        self.bars.start()

@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from olmes.models.base import Done, EncodedPrompt, Model
+from olmes.models.base import Model
 from olmes.records.schema import JudgeModel
+from olmes.requests.rationed import Ration, RationedModel, within
 from olmes.requests.refusals import Watch
-from olmes.types import JsonObject, Request, Response
-
-WAVE = 64
-"""Questions put at once while a budget is watched."""
-CHARACTERS_A_TOKEN = 3.0
-"""Low on purpose: what a question may cost must not be guessed too small."""
+from olmes.types import Request, Response
 
 
 @dataclass(kw_only=True)
@@ -40,80 +36,30 @@ class Judge:
         )
 
 
-class BudgetedModel(Model):
-    """A judge's model that stops asking before its budget is overdrawn.
+class BudgetedModel(RationedModel):
+    """A judge's model that stops asking before its budget is overdrawn."""
 
-    Questions go out in waves; one whose likely cost (its prompt at three characters a token, and all
-    the tokens it may answer with) does not fit into what is left is not put.
-    """
+    def __init__(self, judge: Judge) -> None:
+        super().__init__(judge.model, JudgeRation(judge), Watch.of(judge.model, judge=True))
+
+
+class JudgeRation(Ration):
+    """What is left of a judge's budget."""
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self.watch = Watch.of(judge.model, judge=True)
-        self.name = judge.model.name
-        self.cacheable = judge.model.cacheable
-
-    @property
-    def fingerprint(self) -> str:
-        """The model's own."""
-        return self.judge.model.fingerprint
-
-    @property
-    def engine(self) -> JsonObject:
-        """The model's own."""
-        return self.judge.model.engine
-
-    def encode(self, request: Request) -> EncodedPrompt:
-        """As the model does."""
-        return self.judge.model.encode(request)
-
-    def generate(self, requests: Sequence[Request], done: Done) -> None:
-        """Answer what the budget allows; the rest fails with the reason.
-
-        Raises:
-            OlmesError: the judge refuses all questions alike.
-        """
-        start = 0
-        while start < len(requests):
-            wave = self.affordable(requests[start : start + WAVE])
-            if not wave:
-                break
-            self.put(wave, start, done)
-            start += len(wave)
-        reason = f"the judge's budget of {self.judge.budget} tokens is used up"
-        self.judge.unasked += len(requests) - start
-        for position in range(start, len(requests)):
-            done(position, Response(finish="error", error=reason))
 
     def affordable(self, requests: Sequence[Request]) -> Sequence[Request]:
         """The first of `requests` whose likely costs fit into the budget together."""
         if self.judge.budget is None:
             return requests
-        left = float(self.judge.budget - self.judge.spent)
-        for position, request in enumerate(requests):
-            left -= likely_tokens(request)
-            if left < 0:
-                return requests[:position]
-        return requests
+        return within(requests, float(self.judge.budget - self.judge.spent))
 
-    def put(self, wave: Sequence[Request], start: int, done: Done) -> None:
-        """Ask the model, and count what it cost."""
+    def pay(self, response: Response) -> None:
+        """Count the tokens read and written."""
+        self.judge.spent += response.prompt_tokens + response.completion_tokens
 
-        def answered(position: int, response: Response) -> None:
-            self.judge.spent += response.prompt_tokens + response.completion_tokens
-            done(start + position, response)
-
-        ask = self.judge.model.generate
-        (self.watch.over(ask) if self.watch else ask)(wave, answered)
-
-    def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
-        """Report every request as failed: judges are asked for words."""
-        for position in range(len(requests)):
-            done(position, Response(finish="error", error="a judge weighs no continuations"))
-
-
-def likely_tokens(request: Request) -> float:
-    """What a question may cost: its prompt, estimated, and the longest answer."""
-    characters = sum(len(message["content"]) for message in request.messages)
-    characters += len(request.prompt or "") + len(request.prefill)
-    return characters / CHARACTERS_A_TOKEN + request.generation.max_tokens
+    def refuse(self, count: int) -> str:
+        """Count the questions that are not put."""
+        self.judge.unasked += count
+        return f"the judge's budget of {self.judge.budget} tokens is used up"

@@ -183,7 +183,7 @@ def distances(totals: Array, scale: Array, level: Level) -> Array:
     import numpy as np
 
     if level == "nominal":
-        return (scale[:, None] != scale[None, :]).astype(float)[None]
+        return np.not_equal.outer(scale, scale).astype(np.float64)[None]
     # The middle of each value's ratings in their order is what an ordinal value stands at.
     at = np.cumsum(totals, axis=1) - totals / 2 if level == "ordinal" else scale[None, :]
     return np.asarray((at[:, :, None] - at[:, None, :]) ** 2)

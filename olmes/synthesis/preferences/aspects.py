@@ -50,7 +50,8 @@ LOWEST, HIGHEST = 1, 5
 
 FORM = re.compile(
     r"^(?=[ \t*]*#+[ \t*]*(?:output|annotation|input|format)\b"
-    r"|[ \t#*]*(?:<[ \t/]*text[ \t]*\d+[ \t]*>|output for text\b|text[ \t]*\d+[ \t*:]*$|rating[ \t*]*:))",
+    r"|[ \t#*]*(?:<[ \t/]*text[ \t]*\d+[ \t]*>|output for text\b"
+    r"|text[ \t]*\d+[ \t*:]*$|rating[ \t*]*:))",
     re.IGNORECASE | re.MULTILINE,
 )
 """The beginning of a line that looks like a part of the judge's form."""

@@ -35,7 +35,7 @@ class PositionBias:
     """Whether a judge's ratings depend on the place of a text."""
 
     places: tuple[Estimate, ...]
-    """By place, from the first: the mean of a rating less the mean of its sheet; clustered by prompt."""
+    """By place, from the first: the mean of ratings less their sheets' means; clustered by prompt."""
     p_value: float | None
     """Of the differences between places together; None where no sheet has two ratings."""
     p_adjusted: float | None = None

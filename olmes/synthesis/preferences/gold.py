@@ -3,9 +3,9 @@
 JSON lines; each row has what is asked (any of the shapes that trainings read) and one of
 
 - `chosen` and `rejected`,
-- two texts (`response_1` and `response_2`, `response_a` and `response_b`, `output_1` and `output_2`)
-  or `responses`, a list of two, with `preference`: 1 or "A" for the first, 2 or "B" for the second, 0 or
-  "tie" for neither,
+- two texts (`response_1` and `response_2`, `response_a` and `response_b`, `output_1` and
+  `output_2`) or `responses`, a list of two, with `preference`: 1 or "A" for the first, 2 or "B" for
+  the second, 0 or "tie" for neither,
 - `responses`, a list, with `ratings`, a number each, higher for better: every two of them are a pair.
 """
 

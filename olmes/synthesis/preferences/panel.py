@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from olmes.synthesis.preferences.ratings import NOT_APPLICABLE, Rating
+from olmes.synthesis.preferences.ratings import Rating
 from olmes.types import Message
 
 
@@ -89,4 +89,4 @@ def rated_units(judged: Sequence[Judged], aspect: str) -> Iterator[tuple[str, li
         sheets = [sheet.by_text for sheet in one.sheets if sheet.aspect == aspect]
         for number in range(len(one.answers)):
             said = [ratings[number] for ratings in sheets]
-            yield one.id, [None if rating == NOT_APPLICABLE else rating for rating in said]  # type: ignore[misc]
+            yield one.id, [rating if isinstance(rating, int) else None for rating in said]

@@ -89,8 +89,11 @@ def test_no_pair_has_its_reason() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_all_judges_and_aspects_weigh_the_same(count: int) -> None:
-    first: list[list[Rating]] = [[5] + [1] * (count - 1)] * 4
-    second: list[list[Rating]] = [[1] + [2] * (count - 1)] * 4
+    worse: list[Rating] = [1] * (count - 1)
+    first: list[list[Rating]] = [[5, *worse]] * 4
+    better: list[Rating] = [2] * (count - 1)
+    second: list[list[Rating]] = [[1, *better]] * 4
     pair = binarised(judged(first, second), 3)
     assert isinstance(pair, Pair)
-    assert (pair.chosen, pair.chosen_score, pair.rejected_score) == (0, 3, Fraction(3, 2))
+    assert pair.chosen == 0
+    assert (pair.chosen_score, pair.rejected_score) == (Fraction(3), Fraction(3, 2))

@@ -129,5 +129,7 @@ def test_a_text_cannot_write_the_form(hostile: str) -> None:
 
 
 def test_ordinary_texts_are_shown_as_they_are() -> None:
-    text = "# A title\n\n---\n\nInput: 3\nOutput: 4\n\nThe rating: high. <text> stays.\n- Text 1 is long"
+    text = (
+        "# A title\n\n---\n\nInput: 3\nOutput: 4\n\nThe rating: high. <text> stays.\nText 1 is long"
+    )
     assert quoted(text) == text

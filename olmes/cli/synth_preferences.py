@@ -50,12 +50,13 @@ def command(
     written.
     """
     from olmes.synthesis.preferences.recipe import read_preferences_recipe
-    from olmes.synthesis.recipe import shown_recipe
+    from olmes.tools.as_json import as_json as to_json
+    from olmes.tools.jsonl import dumps
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as data.limit=20")
     one = read_preferences_recipe(recipe, pairs)
     if show:
-        click.echo(shown_recipe(one))
+        click.echo(dumps({"hash": one.hash, **to_json(one)}))
         return 0
     return synthesize(
         one, out or Path("synthesized") / one.name, gold, use_cache=not no_cache, as_json=as_json
@@ -97,7 +98,8 @@ def synthesize(
     jsonl.write_atomically(folder / "preferences.json", jsonl.dumps(card.data) + "\n")
     written += [folder / "preferences.json", *write_card(folder, card)]
     if as_json:
-        click.echo(jsonl.dumps(card.data | {"files": written, "troubles": troubles}))
+        files = [str(path) for path in written]
+        click.echo(jsonl.dumps(card.data | {"files": files, "troubles": troubles}))
     else:
         print_card(screen, card)
         for path in written:

@@ -77,10 +77,11 @@ def kept_section(made: Made) -> Section:
     taken, answers = len(made.prompts.prompts), counts["answers"]
     rows = [
         ("rows of the data set", data["rows"], ""),
-        ("without a question", data["not asked"], shown_share(data["not asked"], data["rows"])),
-        ("asking the same again", data["duplicates"], shown_share(data["duplicates"], data["rows"])),
+        ("without a question", data["not asked"], of(data["not asked"], data["rows"])),
+        ("asking the same again", data["duplicates"], of(data["duplicates"], data["rows"])),
         ("prompts taken", taken, ""),
-        ("not finished (failed, or beyond the budget)", counts["unfinished"], of(counts["unfinished"], taken)),
+        ("not finished: failed, or beyond the budget", counts["unfinished"],
+         of(counts["unfinished"], taken)),
         ("fewer than two different answers", counts["alike"], of(counts["alike"], taken)),
         ("all answers rated the same", counts["tied"], of(counts["tied"], taken)),
         ("fewer than two answers with a rating", counts["unrated"], of(counts["unrated"], taken)),
@@ -156,9 +157,9 @@ def position_section(measures: Measures) -> Section:
     return Section(
         title="Position bias",
         text=(
-            "Mean rating in each place of the list, less the mean of all places, in points of the scale "
-            "(± 1.96 standard errors). p: a randomization test over the draws of the order; adjusted by "
-            "Holm over the judges.",
+            "Mean rating in each place of the list, less the mean of all places, in points of the "
+            "scale (± 1.96 standard errors). p: a randomization test over the draws of the order; "
+            "adjusted by Holm over the judges.",
             *(f"{name} rates by the place: p < 0.05 after Holm." for name in found),
         ),
         columns=("judge", *(f"place {at}" for at in range(1, most + 1)), "p", "p, Holm"),

@@ -112,7 +112,7 @@ def krippendorff_alpha(
         return without("no unit has two ratings")
     values = sorted({rating for _, ratings in paired for rating in ratings})
     if len(values) == 1:
-        return without("all ratings are the same, so that nothing could be told apart")
+        return without("all ratings are the same value")
     held = coincidences(paired, numbers, values)
     scale = np.array(values)
     value = float(alphas(held.sum(axis=0)[None], scale, level)[0])

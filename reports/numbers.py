@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from olmes.records.shown import MISSING
+from olmes.records.shown import MISSING, shown_p
 from olmes.types import Unit
 
 
@@ -29,9 +29,7 @@ def count(value: int | None) -> str:
 
 def p_value(value: float | None) -> str:
     """A p-value with three decimals; `< 0.001` below that."""
-    if value is None or not is_number(value):
-        return MISSING
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return shown_p(value if is_number(value) else None)
 
 
 def seconds(value: float) -> str:

@@ -105,6 +105,13 @@ def shown_share(count: int, of: int) -> str:
     return f"{shown(count / of if of else None, 'share')} %"
 
 
+def shown_p(value: float | None) -> str:
+    """A p-value with three decimals; `< 0.001` below that."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def shown_thoughts(tasks: Iterable[Flagged]) -> list[str]:
     """Which share of some tasks' responses has no answer for its thought never ended, or holds marks.
 

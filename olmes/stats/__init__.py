@@ -10,6 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names as below, for type checkers and editors
+    from olmes.stats.agreement import Alpha as Alpha
+    from olmes.stats.agreement import Kappa as Kappa
+    from olmes.stats.agreement import cohen_kappa as cohen_kappa
+    from olmes.stats.agreement import krippendorff_alpha as krippendorff_alpha
     from olmes.stats.alarm import Alarm as Alarm
     from olmes.stats.alarm import Fall as Fall
     from olmes.stats.alarm import comparisons as comparisons
@@ -77,12 +81,14 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
 
 PUBLIC = {
     "Alarm": "alarm",
+    "Alpha": "agreement",
     "BestOf": "selection",
     "Bootstrapped": "resampling",
     "CarryOver": "carryover",
     "Difference": "suites",
     "Estimate": "estimates",
     "Fall": "alarm",
+    "Kappa": "agreement",
     "PValue": "exact",
     "PairedDifference": "pairing",
     "Grouped": "strata",
@@ -101,6 +107,7 @@ PUBLIC = {
     "bootstrap": "resampling",
     "carried_share": "changes",
     "carry_over": "carryover",
+    "cohen_kappa": "agreement",
     "compare": "pairing",
     "comparisons": "alarm",
     "design_effect": "power",
@@ -108,6 +115,7 @@ PUBLIC = {
     "generalization_gap": "suites",
     "holm": "multiplicity",
     "items_needed": "power",
+    "krippendorff_alpha": "agreement",
     "log_odds_change": "changes",
     "macro": "averages",
     "majority_at_k": "repeats",

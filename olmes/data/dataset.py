@@ -124,7 +124,9 @@ def made_dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Da
             f"files have {digest}; write that into the task's source."
         )
     task.official_data = official
-    notes = tuple(_notes(task.source, found, digest, len(instances), shots))
+    # A file of the user's own is what it is; there is no other set that it should be.
+    own = task.items_file is not None
+    notes = () if own else tuple(_notes(task.source, found, digest, len(instances), shots))
     if not shots.official:  # the same items after other exemplars are another set
         digest = sha256(f"{digest} {shots.content_hash}".encode())
     for note in notes:

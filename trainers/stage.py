@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from olmes.trainers.data.held_out_pairs import check_held_out
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
 from olmes.trainers.on_trl.arguments import computes_in
 from olmes.trainers.on_trl.precision import Precision, file_precision
@@ -119,6 +120,8 @@ def prepare(
         if line:
             say(line)
     mixture = load_mixture(recipe, say=say)
+    if recipe.stage == "reward":
+        check_held_out(recipe.scoring, mixture.rows, say)
     validation = load_validation(recipe, say=say)
     same_everywhere("the data", mixture.hash, "have the same files on all machines")
     named, micro_batches = told(

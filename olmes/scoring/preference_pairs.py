@@ -123,6 +123,12 @@ class PreferencePairs(Task):
         """The row's `subset`."""
         return str(doc.get("subset", ""))
 
+    def item_texts(self, doc: Doc, *, answers: bool = False) -> list[str]:
+        """What is said before the answer, a text a turn; with `answers` the two answers."""
+        if answers:
+            return [doc["chosen"], doc["rejected"]]
+        return [turn["content"] for turn in doc["prompt"] if turn["role"] == "user"]
+
     def cluster(self, doc: Doc) -> str:
         """The prompt: pairs of answers to one prompt are right or wrong together."""
         return content_hash(doc["prompt"])[:16]

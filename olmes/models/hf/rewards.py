@@ -108,7 +108,7 @@ def reward_batch(model: PreTrainedModel, rows: Sequence[RewardedAnswer]) -> None
         if math.isfinite(value):
             row.reward = value
         else:
-            row.error = f"the reward is {value}, which is no number; the weights are damaged"
+            row.error = f"the reward is {value}: the weights are damaged; save the model again"
 
 
 def padding(model: PreTrainedModel) -> int | None:

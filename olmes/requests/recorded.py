@@ -158,9 +158,8 @@ class Finder:
         asked = len(self.task.request(found.doc).answers) if self.task.for_reward_models else 0
         if given != asked:
             raise OlmesError(
-                f"{row.source}: {given} 'rewards' for the {asked} answers that {self.task.name} "
-                f"compares of {found.id}; give one number an answer, in the order of "
-                f"`olmes show {self.task.name} --json`."
+                f"{row.source}: {given} 'rewards' for the {asked} answers of {found.id}; give one "
+                "number an answer, in the order of `olmes show TASK --json`."
                 if asked
                 else f"{row.source}: {self.task.name} compares no rewards; give what it asks for."
             )

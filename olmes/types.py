@@ -99,6 +99,9 @@ class Request:
     """Appended verbatim after the rendered template: the answer's first words are given."""
     continuations: tuple[str, ...] = ()
     """Log-likelihood requests: the continuations to score. Nothing is generated."""
+    answers: tuple[str, ...] = ()
+    """Reward requests: the answers to the chat that a reward model gives a number each. Nothing is
+    generated."""
     repeat: int = 0
     """Which of `generation.n` responses this request is for."""
     top_logprobs: int = 0
@@ -110,8 +113,9 @@ class Request:
         """A JSON object with every field of its content."""
         # dataclasses.asdict copies deeply, which for thousands of few-shot chats takes seconds.
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "item"}
-        if not self.top_logprobs:  # what leaves it out keeps its hash
-            del fields["top_logprobs"]
+        for name in ("top_logprobs", "answers"):  # what leaves them out keeps its hash
+            if not fields[name]:
+                del fields[name]
         return fields | {"generation": self.generation.to_json()}
 
     def made_for(self, item: str) -> Request:
@@ -133,6 +137,7 @@ class Request:
             prompt=self.prompt,
             prefill=self.prefill,
             continuations=self.continuations,
+            answers=self.answers,
             repeat=repeat,
             top_logprobs=self.top_logprobs,
             item=self.item,
@@ -194,6 +199,7 @@ class ResponseJson(TypedDict):
     completion_tokens: NotRequired[int]
     prompt_truncated: NotRequired[int]
     logprobs: NotRequired[Sequence[float]]
+    rewards: NotRequired[Sequence[float]]
     error: NotRequired[str]
     reasoning: NotRequired[str]
     reasoning_tokens: NotRequired[int]
@@ -216,6 +222,9 @@ class Response:
     """Tokens cut from the left of a prompt that did not fit the model's window."""
     logprobs: tuple[float, ...] = ()
     """Log-likelihood requests: the summed natural-log probability of each continuation."""
+    rewards: tuple[float, ...] = ()
+    """Reward requests: the number that a reward model gives each answer, on a scale of its own; of two
+    answers to one chat the larger is the better one's. No probability."""
     error: str = ""
     """Why the request failed; empty when it did not."""
     reasoning: str = ""
@@ -230,7 +239,7 @@ class Response:
     """Natural-log probabilities of the likeliest first tokens, where `Request.top_logprobs` asked."""
 
     def to_json(self) -> ResponseJson:
-        """A JSON object; fields of a thought, a filter or tokens stand in it where they hold."""
+        """A JSON object; rewards, a thought, a filter or tokens stand in it where they are."""
         # Written out, because it is made several times a response.
         row: ResponseJson = {
             "text": self.text,
@@ -241,6 +250,8 @@ class Response:
             "logprobs": self.logprobs,
             "error": self.error,
         }
+        if self.rewards:
+            row["rewards"] = self.rewards
         if self.reasoning or self.reasoning_tokens or self.unfinished_thinking:
             row["reasoning"] = self.reasoning
             row["reasoning_tokens"] = self.reasoning_tokens
@@ -254,7 +265,8 @@ class Response:
     @classmethod
     def from_json(cls, row: ResponseJson) -> Response:
         """The inverse of `to_json`."""
-        fields: JsonObject = {**row, "logprobs": tuple(row.get("logprobs", ()))}
+        logprobs, rewards = tuple(row.get("logprobs", ())), tuple(row.get("rewards", ()))
+        fields: JsonObject = {**row, "logprobs": logprobs, "rewards": rewards}
         return cls(**fields)
 
 

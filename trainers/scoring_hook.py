@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage_folder import store_of
 
 if TYPE_CHECKING:
+    from olmes.benchmark.task import Task
     from olmes.trainers.checkpoints.hook import ScoreCheckpoints
     from olmes.trainers.checkpoints.lineage import LineageValue
 
@@ -56,7 +57,27 @@ def hook_of(
             given[name] = getattr(scoring, name)
     try:
         hook = ScoreCheckpoints(scoring.target, about=about, **given)
+        check_kind(recipe, hook.options.request.members[1])
         hook.others_wait = True  # as `processes.meet` does, for as long as this one lives
         return hook
     except (TypeError, ValueError) as error:  # a value of another type
         raise OlmesError(f"scoring.options: {error}; see docs/checkpoints.md.") from None
+
+
+def check_kind(recipe: Recipe, tasks: Sequence[Task]) -> None:
+    """Refuse to compare what a reward model alone has, or to ask one for text.
+
+    Raises:
+        OlmesError: a task is not for what the recipe trains.
+    """
+    for task in tasks:
+        if task.for_reward_models and recipe.stage != "reward":
+            raise OlmesError(
+                f"scoring.tasks: {task.name} compares rewards, which a stage of {recipe.stage} has "
+                "none of; score it on benchmarks, and a reward model on pairs."
+            )
+        if recipe.stage == "reward" and not task.for_reward_models:
+            raise OlmesError(
+                f"scoring.tasks: a reward model writes no text, so that {task.name} cannot score it; "
+                'name files of preferences, as in tasks = ["held-out.jsonl"].'
+            )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from olmes.trainers.data.held_out_pairs import check_held_out
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
 from olmes.trainers.data.overlap import overlap_of_mixture, tasks_against
 from olmes.trainers.on_trl.arguments import computes_in
@@ -125,6 +126,8 @@ def prepare(
         if line:
             say(line)
     mixture = load_mixture(recipe, say=say)
+    if recipe.stage == "reward":
+        check_held_out(recipe.scoring, mixture.rows, say)
     validation = load_validation(recipe, say=say)
     same_everywhere("the data", mixture.hash, "have the same files on all machines")
     overlap = told(

@@ -25,6 +25,11 @@ from olmes.types import Unit
 
 TASKS = "olmes.tasks"
 SUITES = "olmes.suites"
+PAIRS = "olmes.scoring.preference_pairs"
+"""The module that makes a task of a file of preferences."""
+PAIR_FILES = (".jsonl", ".jsonl.gz")
+TASK_FILES = (".py", *PAIR_FILES)
+"""How the files end that can be named as a task."""
 
 
 @cache
@@ -94,12 +99,12 @@ def suite_names() -> list[str]:
 
 
 def load_task(name: str) -> Task:
-    """A task by name, or from a Python file.
+    """A task by name, from a Python file, or of a file of preference pairs.
 
     Raises:
         OlmesError: there is no such task or file, or the file defines no `TASK`.
     """
-    if name.endswith(".py"):
+    if name.endswith(TASK_FILES):
         return task_from_reference(str(Path(name).resolve()))
     if name in bundled_tasks():
         return called(name, task_from_reference(bundled_tasks()[name]))
@@ -107,7 +112,7 @@ def load_task(name: str) -> Task:
         return called(name, task_from_reference(third_party(TASKS)[name].module))
     raise OlmesError(
         f"there is no task '{name}'; choose one of {', '.join(task_names())}, "
-        "or give the path of a task file."
+        "or give the path of a task file, or of a file of preference pairs (.jsonl)."
     )
 
 
@@ -119,9 +124,17 @@ def called(name: str, task: Task) -> Task:
 def task_from_reference(reference: str) -> Task:
     """The `TASK` of a module (`package.module`) or of a file (`/path/to/file.py`).
 
+    A file of preference pairs (`/path/to/file.jsonl`) is a task as well.
+
     Raises:
         OlmesError: it cannot be imported, or defines no `TASK`.
     """
+    if reference.endswith(PAIR_FILES):
+        pairs: Task = importlib.import_module(PAIRS).of_file(Path(reference))
+        if pairs.name in (*bundled_tasks(), *third_party(TASKS)):
+            raise OlmesError(f"{reference}: '{pairs.name}' is a task already; rename the file.")
+        pairs.reference = reference
+        return pairs
     module = module_from_file(Path(reference)) if reference.endswith(".py") else None
     try:
         module = module or importlib.import_module(reference)
@@ -245,6 +258,8 @@ def source_file(reference: str, task: Task) -> Path:
     """
     if reference.endswith(".py"):
         return Path(reference)
+    if reference.endswith(PAIR_FILES):
+        reference = PAIRS
     try:
         spec = importlib.util.find_spec(reference)
     except ModuleNotFoundError:

@@ -90,7 +90,7 @@ class Suite:
 
 def placed(name: str, path: Path) -> str:
     """A task's name; the path of its file from where the suite's own file lies."""
-    return str(path.parent / name) if name.endswith(".py") else name
+    return str(path.parent / name) if name.endswith((".py", ".jsonl", ".jsonl.gz")) else name
 
 
 def read_mean(value: Any, tasks: list[str], path: Path) -> tuple[str, ...] | None:

@@ -73,6 +73,8 @@ class Task(ABC):
     them."""
     formulation: Formulation
     """The standard formulation, declared by the class."""
+    for_reward_models: ClassVar[bool] = False
+    """Whether its requests have `answers` to reward, which only a reward model can be asked."""
     extras: ClassVar[tuple[str, ...]] = ()
     """Extras of olmes that scoring needs: `("ifbench",)`."""
     scoring_modules: ClassVar[tuple[str, ...]] = ()
@@ -93,6 +95,8 @@ class Task(ABC):
     """The folder of data that the user named; set where the task's data are read, as is the next."""
     official_data: bool = False
     """Whether the items are the official set's."""
+    items_file: Path | None = None
+    """The file that holds the items, of a task that was made from a file of the user's own."""
     settings: Mapping[str, Any] = MappingProxyType({})
     """What `with_settings` replaced, so that a scoring process can replace it too."""
 

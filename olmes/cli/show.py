@@ -126,6 +126,7 @@ def request_row(task: Task, instance: Instance) -> dict[str, Any]:
         "prompt": request.prompt,
         "prefill": request.prefill,
         "continuations": list(request.continuations) or None,
+        **({"answers": list(request.answers)} if request.answers else {}),
         "generation": {
             "max_tokens": generation.max_tokens,
             "temperature": generation.temperature,
@@ -164,6 +165,9 @@ def print_messages(screen: Console, request: Request) -> None:
         screen.print(request.prefill, soft_wrap=True)
     for continuation in request.continuations:
         screen.print(f"[continuation] {continuation!r}", soft_wrap=True)
+    for answer in request.answers:
+        screen.print("[answer to reward]", style="bold cyan")
+        screen.print(answer, soft_wrap=True)
 
 
 def print_request(task: Task, instance: Instance, encoder: Model | None, *, closed: bool) -> None:

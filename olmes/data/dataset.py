@@ -33,7 +33,8 @@ class Dataset:
     content_hash: str
     """As `Source.content_hash`, over these instances."""
     official: bool
-    """Whether the content is the official set's, wherever it was read."""
+    """Whether the content is the official set's, wherever it was read; a task that is a file of the
+    user's own has no other set."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know about the data."""
     gated: bool = False
@@ -117,14 +118,16 @@ def made_dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Da
     digest = content_hash(task.source, [(part.subtask, part.rows) for part in found.parts])
     shots = exemplars.read(task, found.origin, found.location) if prompts else exemplars.NONE
     task.exemplar_rows = shots.rows
-    official = digest == task.source.content_hash and shots.official
+    own = task.items_file is not None
+    # A file of the user's own is the set; there is no other that it should be.
+    official = own or (digest == task.source.content_hash and shots.official)
     if found.origin == "official" and not official and not found.missing:
         raise OlmesError(
             f"{task.name} declares the content hash {task.source.content_hash!r}, but its official "
             f"files have {digest}; write that into the task's source."
         )
     task.official_data = official
-    notes = tuple(_notes(task.source, found, digest, len(instances), shots))
+    notes = () if own else tuple(_notes(task.source, found, digest, len(instances), shots))
     if not shots.official:  # the same items after other exemplars are another set
         digest = sha256(f"{digest} {shots.content_hash}".encode())
     for note in notes:

@@ -44,6 +44,10 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
         return made_dataset(
             task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
         )
+    if (own := task.items_file) is not None:
+        return made_dataset(
+            task, Found("folder", str(own), [DataPart("", files.rows(own), str(own))]), say
+        )
     folder = task.data_folder = data_folder(data_dir)
     if task.source.partial and (folder is None or in_folder(task.source, folder)):
         return made_dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)

@@ -1,4 +1,4 @@
-"""What every model backend does: generate and loglikelihood over requests; nothing else."""
+"""What every model backend does: generate, loglikelihood, rewards over requests; nothing else."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ class Work:
     """Seconds of loading weights."""
 
 
+NO_REWARDS = (
+    "it gives no rewards; give a reward model that transformers runs here: the folder or hub id of a "
+    "sequence classifier with one label, as `olmes train reward` writes it"
+)
 SYSTEM_MERGED = (
     "the chat template has no system turn, so the system's text stands before the first user's."
 )
@@ -103,6 +107,15 @@ class Model(ABC):
         return False
 
     @property
+    def gives_rewards(self) -> bool:
+        """Whether it is a reward model, which gives answers a number and writes none.
+
+        Raises:
+            OlmesError: its files are missing or cannot be read.
+        """
+        return False
+
+    @property
     def merges_system(self) -> bool:
         """Whether its chats have no system turn, so that the system's text goes to the user's."""
         return False
@@ -147,6 +160,11 @@ class Model(ABC):
     @abstractmethod
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Score every request's continuations, calling `done` as each request finishes."""
+
+    def rewards(self, requests: Sequence[Request], done: Done) -> None:
+        """Give every request's answers a number each, calling `done` as each request finishes."""
+        for index, _ in enumerate(requests):
+            done(index, Response(finish="error", error=NO_REWARDS))
 
     def check(self) -> None:
         """Return when it can be asked at all, as far as this is known without asking it; cheap.

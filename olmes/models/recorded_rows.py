@@ -5,15 +5,16 @@
     {"response": "...", "doc": {"question": "...", "answer": "..."}}
     {"response": "... 18", "reasoning": "16 - 3 - 4 = 9", "doc_id": 0}
     {"logprobs": [-1.2, -3.4, -7.5, -0.9], "task": "mmlu_mc", "doc_id": 0}
+    {"rewards": [2.1, -5.7], "doc_id": 0}
 
 `response` is the text; of a task that weighs continuations, `logprobs` instead: the summed natural-log
-probability of each, in the order of `olmes show TASK --json`. The item is named by `doc_id`, its
-zero-based row in the official file (with `subtask` where the benchmark has several), or given whole
-as `doc`. `task` is needed only where a file holds several; `repeat` (0 by default) counts the
-responses to one item. `finish` (`stop` by default, `length`, `error`), `tokens` (of the response),
-`reasoning` (what was thought before it) and `reasoning_tokens` (of `tokens`, those of the thought)
-are optional, as are `judgements` of a judged task (`olmes.models.recorded_judgements`). Other fields
-are ignored.
+probability of each, in the order of `olmes show TASK --json`; of one that compares rewards, `rewards`,
+one an answer. The item is named by `doc_id`, its zero-based row in the official file (with `subtask`
+where the benchmark has several), or given whole as `doc`. `task` is needed only where a file holds
+several; `repeat` (0 by default) counts the responses to an item. `finish` (`stop` by default, `length`,
+`error`), `tokens` (of the response), `reasoning` (what was thought before it) and `reasoning_tokens`
+(of `tokens`, those of the thought) are optional, as are `judgements` of a judged task
+(`olmes.models.recorded_judgements`). Other fields are ignored.
 
 A samples file of a run is a recording too: there `response` is an object (docs/record.md), and
 `doc_hash` says which content the item must have.
@@ -47,6 +48,7 @@ class RecordedRow(TypedDict):
 
     response: NotRequired[str | ResponseJson | None]
     logprobs: NotRequired[list[float] | None]
+    rewards: NotRequired[list[float] | None]
     doc_id: NotRequired[int | None]
     doc: NotRequired[Doc | None]
     doc_hash: NotRequired[str | None]
@@ -69,6 +71,8 @@ class RecordedResponse:
     text: str = ""
     logprobs: tuple[float, ...] = ()
     """In place of a text: the summed natural-log probability of each continuation."""
+    rewards: tuple[float, ...] = ()
+    """In place of a text: the reward of each answer."""
     doc_id: int | None = None
     doc: Doc | None = None
     doc_hash: str = ""
@@ -88,13 +92,14 @@ class RecordedResponse:
     @classmethod
     def from_row(cls, row: RecordedRow, source: str) -> RecordedResponse:
         """The response of a checked row."""
-        given, logprobs = row.get("response"), row.get("logprobs")
-        plain = isinstance(given, str) or logprobs is not None
+        given, logprobs, rewards = row.get("response"), row.get("logprobs"), row.get("rewards")
+        plain = isinstance(given, str) or logprobs is not None or rewards is not None
         sample = None if plain else sampled(given)
         return cls(
             source=source,
             text=given if isinstance(given, str) else "",
             logprobs=tuple(map(float, logprobs or ())),
+            rewards=tuple(map(float, rewards or ())),
             doc_id=row.get("doc_id"),
             doc=row.get("doc"),
             doc_hash=(row.get("doc_hash") or "") if sample else "",
@@ -116,6 +121,7 @@ class RecordedResponse:
         return Response(
             text=self.text,
             logprobs=self.logprobs,
+            rewards=self.rewards,
             finish=self.finish,
             completion_tokens=self.tokens,
             reasoning=self.reasoning,
@@ -201,7 +207,9 @@ def problem_of(row: Any) -> str:
 
 def problem_of_response(row: Mapping[str, Any]) -> str:
     """What is wrong with a row's response; '' when nothing is."""
-    response, logprobs = row.get("response"), row.get("logprobs")
+    response, logprobs, rewards = row.get("response"), row.get("logprobs"), row.get("rewards")
+    if rewards is not None:
+        return problem_of_rewards(rewards, response or logprobs)
     if logprobs is not None:
         return problem_of_logprobs(logprobs, response)
     if isinstance(response, str):
@@ -217,6 +225,18 @@ def problem_of_response(row: Mapping[str, Any]) -> str:
     except FieldError as error:
         where = f"'response.{error.field}'" if error.field else "'response'"
         return f"{where} {error.why}; see docs/record.md for the rows of a samples file"
+    return ""
+
+
+def problem_of_rewards(rewards: Any, other: Any) -> str:
+    """What is wrong with a row's rewards; '' when nothing is."""
+    if other is not None:
+        return "'rewards' is given beside 'response' or 'logprobs'; keep what the task compares"
+    if not isinstance(rewards, list) or not rewards:
+        return "'rewards' must be a list, one number an answer"
+    for place, value in enumerate(rewards):
+        if type(value) not in (int, float) or not isfinite(value):
+            return f"'rewards' holds {value!r} at place {place}; each must be a finite number"
     return ""
 
 

@@ -143,6 +143,14 @@ class ReplayModel(Model):
         for index, request in enumerate(requests):
             done(index, self.find(request) or missing)
 
+    def rewards(self, requests: Sequence[Request], done: Done) -> None:
+        """Answer from rows with rewards."""
+        none = Response(finish="error", error="the recording holds no rewards")
+        for index, request in enumerate(requests):
+            found = self.find(request) or none
+            rewarded = len(found.rewards) == len(request.answers)
+            done(index, found if rewarded or found.error else none)
+
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """Answer from rows with log-probabilities; a text has none."""
         none = Response(finish="error", error="the recording holds no log-probabilities")

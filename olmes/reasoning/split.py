@@ -55,7 +55,7 @@ def split(response: Response, reader: Reader = ANY) -> Response:
     same: a thought may go on there. `unfinished_thinking` is set where the thought was never closed,
     so that there is no answer; the verbatim way leaves such a response its text.
     """
-    if response.logprobs or response.error:
+    if response.logprobs or response.rewards or response.error:
         return response
     sent, text = response.reasoning, response.text
     found = None

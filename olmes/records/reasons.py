@@ -234,7 +234,7 @@ def why_incomplete(run: RunRecord) -> list[str]:
 def texts_of(request: Request) -> list[str]:
     """The texts of a request, no part of which is to be told with a reason."""
     turns = [message["content"] for message in request.messages]
-    return [*turns, request.prompt or "", *request.continuations]
+    return [*turns, request.prompt or "", *request.continuations, *request.answers]
 
 
 def strings_in(value: Any) -> Iterator[str]:

@@ -587,6 +587,9 @@ class ResponseRow(TypedDict):
     continuations: NotRequired[
         Annotated[list[str], Meta(description="whose log-likelihoods were asked for")]
     ]
+    answers: NotRequired[
+        Annotated[list[str], Meta(description="whose rewards were asked for, of a reward model")]
+    ]
     gold: NotRequired[Annotated[Any, Meta(description="what the response is held against")]]
     response: NotRequired[Annotated[ResponseJson | None, Meta(description="what came back")]]
     values: Annotated[

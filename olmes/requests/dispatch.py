@@ -60,14 +60,14 @@ def answer_all(
             journal.append(items[position].key, response)
         answered(position, response, origin)
 
-    scored, generated = PendingRequests(items), PendingRequests(items)
+    scored, rewarded, generated = (PendingRequests(items) for _ in range(3))
     keys, finished = ResponseKeys(model, shared), journal.responses
     for position, item in enumerate(items):
         request = item.request
         if stored := finished.response(item.key, request):
             answered(position, stored, "journal")
             continue
-        pending = scored if request.continuations else generated
+        pending = scored if request.continuations else rewarded if request.answers else generated
         key = equality_key(keys, request)
         if pending.has(key):
             pending.add_duplicate(key, position)
@@ -75,7 +75,11 @@ def answer_all(
             arrived(position, found, "cache")
         else:
             pending.add(key, position)
-    for pending, respond in ((scored, model.loglikelihood), (generated, model.generate)):
+    for pending, respond in (
+        (scored, model.loglikelihood),
+        (rewarded, model.rewards),
+        (generated, model.generate),
+    ):
 
         def done(at: int, response: Response, pending: PendingRequests = pending) -> None:
             if shared:

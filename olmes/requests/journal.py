@@ -103,7 +103,8 @@ class Journal:
         else:
             line["response"] = response.to_json()
         # A log-probability may be NaN, which `compact_json` cannot write.
-        self.stream.write(line_of(line) if response.logprobs else compact_json(line) + b"\n")
+        weighed = response.logprobs or response.rewards
+        self.stream.write(line_of(line) if weighed else compact_json(line) + b"\n")
         self.stream.flush()
 
     def close(self, *, remove: bool = False) -> None:

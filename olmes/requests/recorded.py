@@ -122,6 +122,9 @@ class Finder:
         if response.error:
             return
         given, name = len(response.logprobs), self.task.name
+        if self.task.for_reward_models or response.rewards:
+            self.check_rewards(row, found, len(response.rewards))
+            return
         if not given:
             if self.weighs is None:
                 try:
@@ -144,6 +147,21 @@ class Finder:
             raise OlmesError(
                 f"{row.source}: {given} 'logprobs' for the {asked} continuations of {found.id}; give "
                 f"one summed value a continuation, in the order of `olmes show {name} --json`."
+            )
+
+    def check_rewards(self, row: RecordedResponse, found: Instance, given: int) -> None:
+        """Hold a row against a task that compares rewards: one for each answer.
+
+        Raises:
+            OlmesError: it has another number of them, or the task compares none.
+        """
+        asked = len(self.task.request(found.doc).answers) if self.task.for_reward_models else 0
+        if given != asked:
+            raise OlmesError(
+                f"{row.source}: {given} 'rewards' for the {asked} answers of {found.id}; give one "
+                "number an answer, in the order of `olmes show TASK --json`."
+                if asked
+                else f"{row.source}: {self.task.name} compares no rewards; give what it asks for."
             )
 
     def by_number(self, row: RecordedResponse) -> Instance:

@@ -47,5 +47,6 @@ def differ_in_repeat_only(one: Request, other: Request) -> bool:
         and one.prefill is other.prefill
         and one.generation is other.generation
         and one.continuations is other.continuations
+        and one.answers is other.answers
         and one.top_logprobs == other.top_logprobs
     )

@@ -1,8 +1,8 @@
 """The response cache, shared by all runs of a user: one SQLite file, safe for many processes.
 
 Key: SHA-256 over the content of weights, tokenizer and chat template (the model's fingerprint), the
-engine (backend, versions, precision, device), the prompt's token ids, the continuations, every
-generation setting, and the repeat. One model's answers are never served for another's.
+engine (backend, versions, precision, device), the prompt's token ids, the continuations or the answers
+to reward, every generation setting, and the repeat. One model's answers are never served for another's.
 Value: the response as JSON, packed (`{"packed": ...}`) where a run under seal stored it, or found it
 open. A failed response is never stored. Entries do not expire; delete the file to empty it.
 
@@ -65,6 +65,7 @@ def response_key(model: Model, engine: JsonObject, request: Request) -> str:
             "repeat": request.repeat,
             # What leaves them out keeps its key.
             **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
+            **({"answers": request.answers} if request.answers else {}),
         }
     )
 

@@ -91,4 +91,6 @@ def fits(request: Request, response: Response) -> bool:
     """Whether a stored response can be one to a request: it weighs what was to be weighed."""
     if request.top_logprobs and not response.first_token_logprobs:
         return False
-    return not request.continuations or len(response.logprobs) == len(request.continuations)
+    weighed = len(response.logprobs), len(response.rewards)
+    asked = len(request.continuations), len(request.answers)
+    return not any(asked) or weighed == asked

@@ -98,7 +98,7 @@ class Meter:
         session.requests += 1
         if self.model.work is None:
             session.prefill_tokens += response.prompt_tokens
-            if request.continuations:
+            if request.continuations or request.answers:
                 session.prefill_tokens += response.completion_tokens
             else:
                 session.decode_tokens += response.completion_tokens
@@ -175,6 +175,10 @@ class MeteredModel(Model):
     def loglikelihood(self, requests: Sequence[Request], done: Done) -> None:
         """As the model does."""
         self.timed(self.model.loglikelihood, requests, done)
+
+    def rewards(self, requests: Sequence[Request], done: Done) -> None:
+        """As the model does."""
+        self.timed(self.model.rewards, requests, done)
 
     def timed(
         self,

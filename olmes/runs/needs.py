@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from olmes.errors import OlmesError
 from olmes.judging.judges import Judges
-from olmes.models.base import Model
+from olmes.models.base import NO_REWARDS, Model
 from olmes.models.replay import ReplayModel
 from olmes.records.reasons import Reasons, reason_of, texts_of
 from olmes.requests.plan import Plan, TaskPlan
@@ -40,6 +40,11 @@ def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) ->
     if asked:
         model.check()
     for task in asked:
+        if task.task.for_reward_models and not model.gives_rewards:
+            raise OlmesError(
+                f"{task.task.name} compares rewards, and '{model.name}' is no reward model: "
+                f"{NO_REWARDS}. Nothing was asked and nothing written."
+            )
         if why := common_refusal(model, task.items.requests):
             raise OlmesError(
                 f"{task.task.name} cannot be asked of '{model.name}': {why}. Fix that, or leave the "

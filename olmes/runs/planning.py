@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from olmes.benchmark.registry import load_suite, load_task, members, suite_names
+from olmes.benchmark.registry import TASK_FILES, load_suite, load_task, members, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.resolve import resolve
@@ -207,7 +207,7 @@ def alike(tasks: Sequence[Task], model: Model) -> list[str]:
 
 def judged_command(task: Task, model: str, suite: Suite | None = None) -> str:
     """The command that runs a judged task on a model, once a judge is written into it."""
-    name = task.reference if task.reference.endswith(".py") else task.name
+    name = task.reference if task.reference.endswith(TASK_FILES) else task.name
     words = ["olmes", "run", "--task", name, "--model", model, "--judge", "openai:NAME@URL"]
     reason = ' --reason "..."' if held_out_tasks([task], suite) else ""
     return shlex.join(words) + reason

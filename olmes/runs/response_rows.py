@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from olmes.records.schema import ResponseRow
 from olmes.requests.items import Docs, Item
@@ -33,13 +33,14 @@ class AskedRow(TypedDict):
     prompt: str | None
     prefill: str
     continuations: list[str]
+    answers: NotRequired[list[str]]
     gold: Any
 
 
 def asked_row(plan: TaskPlan, item: Item) -> AskedRow:
     """The part of a row that is there before its response: what was asked, and the gold."""
     instance, request = item.instance, item.first
-    return {
+    row: AskedRow = {
         "doc_id": instance.doc_id,
         "subtask": instance.subtask,
         "doc_hash": instance.doc_hash,
@@ -52,6 +53,9 @@ def asked_row(plan: TaskPlan, item: Item) -> AskedRow:
         "continuations": list(request.continuations),
         "gold": plan.task.gold(instance.doc),
     }
+    if request.answers:
+        row["answers"] = list(request.answers)
+    return row
 
 
 class ResponseRows:

@@ -101,7 +101,10 @@ class ScoreSheet:
     def responded(self, position: int, response: Response) -> None:
         """Write a response into its row."""
         row = self.rows[position]
-        row["response"] = {**response.to_json(), "logprobs": list(response.logprobs)}
+        made: ResponseJson = {**response.to_json(), "logprobs": list(response.logprobs)}
+        if response.rewards:
+            made["rewards"] = list(response.rewards)
+        row["response"] = made
         row["flags"] = flags_of(response)
         row["note"] = response.error
         if self.task.judged and not response.error:
@@ -222,8 +225,8 @@ def flags_of(response: Response) -> list[str]:
     """What is to be counted of a response before it is scored, in the order of `FLAGS`."""
     found = {
         "failed": bool(response.error),
-        "empty": not (response.error or response.logprobs or response.unfinished_thinking)
-        and not response.text.strip(),
+        "empty": not (response.error or response.unfinished_thinking)
+        and not (response.logprobs or response.rewards or response.text.strip()),
         "refusal": response.filtered or REFUSAL.match(response.text) is not None,
         "truncated": response.finish == "length",
         "unfinished_thinking": response.unfinished_thinking,
@@ -238,7 +241,7 @@ def texts_in(row: ResponseRow) -> list[Any]:
     fields: Mapping[str, Any] = row
     answer = fields["response"] or {}
     return [
-        *map(fields.get, ("messages", "prompt", "continuations", "gold")),
+        *map(fields.get, ("messages", "prompt", "continuations", "answers", "gold")),
         *map(answer.get, ("text", "reasoning")),
         *({**judgement, "error": ""} for judgement in fields.get("judgements") or ()),
     ]

@@ -220,6 +220,8 @@ def check_declarations(found: TaskCheck) -> None:
 def check_data(found: TaskCheck, data: Path | None) -> None:
     """What the task declares about its data, held against the data that were found."""
     source, dataset = found.task.source, found.dataset
+    if found.task.items_file is not None:  # which is the set, and need not be declared
+        return
     if dataset.origin in ("folder", "official"):
         declared = sum(file.rows for file in source.files)
         if declared != len(dataset.instances):
@@ -285,6 +287,7 @@ def check_prompts(found: TaskCheck) -> None:
         "sandbox": task.executed,
         "encoders": [],
         "log_likelihoods": bool(found.first and found.first.continuations),
+        **({"rewards": True} if found.task.for_reward_models else {}),
         "extras": list(task.extras),
         "network": [host for host, asked in hosts.items() if asked],
     }

@@ -171,7 +171,14 @@
     return fold ? [heading("Thought before the response"), fold] : [];
   }
 
-  function responsePart({ prefill, continuations, response }, answer) {
+  function responsePart({ prefill, continuations, answers, response }, answer) {
+    if (answers?.length) {
+      const rewards = response.rewards ?? [];
+      const best = Math.max(...rewards.map(Number));
+      const equal = rewards.length > 1 && rewards.every((reward) => Number(reward) === best);
+      const lines = answers.map((words, at) => [visible(words), valueText(rewards[at]), Number(rewards[at]) === best ? (equal ? "equal" : "preferred") : ""]);
+      return [heading("Answers and their rewards"), table(["Answer", "Reward", ""], lines)];
+    }
     if (continuations?.length) {
       const weights = response.logprobs ?? [];
       const best = Math.max(...weights.map(Number));

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from olmes.trainers.data.chats import chat as read_chat
-from olmes.trainers.data.chats import tools_of
+from olmes.rows.chats import chat as read_chat
+from olmes.rows.chats import tools_of
 from olmes.trainers.templates.answers import AnswerFinder
 from olmes.trainers.templates.encoding import label_chats
 from olmes.trainers.templates.pairs import ChatTemplate

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from olmes.errors import OlmesError
-from olmes.trainers.data.chats import row_tools, whole_chat
+from olmes.rows.chats import row_tools, whole_chat
 from olmes.trainers.data.training_rows import dpo_row, features, rlvr_row, sft_row
 
 U, A, S, T = "user", "assistant", "system", "tool"

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from olmes.benchmark.registry import TASK_FILES
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
@@ -19,7 +20,7 @@ from olmes.runs.options import RunOptions
 from olmes.runs.planning import tasks_of, with_settings
 from olmes.seal.held_out import held_out_tasks
 from olmes.seal.look import Look, check_look
-from olmes.tools.hashing import content_hash
+from olmes.tools.hashing import content_hash, file_sha256
 
 Policy = Literal["every", "latest", "one_behind"]
 POLICIES: tuple[Policy, ...] = ("every", "latest", "one_behind")
@@ -105,6 +106,8 @@ class EvalRequest:
         suite, tasks = self.members
         formulations = {task.name: task.formulation_hash for task in tasks}
         decides: list[Any] = [self.limit, self.data, self.judge, self.dtype, self.max_length]
+        # A file of one's own is told by its content; what a task's data are is fixed otherwise.
+        decides += [file_sha256(task.items_file) for task in tasks if task.items_file]
         decides += [asking] if (asking := self.asking.to_json()) else []
         return content_hash([suite.name if suite else None, formulations, decides])[:16]
 
@@ -144,7 +147,7 @@ class EvalRequest:
 
 def absolute(target: str) -> str:
     """A name as it is; the path of a file so that a process elsewhere finds it."""
-    return str(Path(target).resolve()) if target.endswith((".toml", ".py")) else target
+    return str(Path(target).resolve()) if target.endswith((".toml", *TASK_FILES)) else target
 
 
 def training_folder(out: Path, output_dir: Path) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from olmes.trainers.data.chats import row_tools, whole_chat
+from olmes.rows.chats import row_tools, whole_chat
 from olmes.trainers.data.kept import Kept, kept
 from olmes.trainers.data.pieces import Alive, Making, Notes, Task
 from olmes.trainers.data.tokenized import (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from olmes import __version__
 from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
+from olmes.rows.preferences import undecided
 from olmes.rows.sources import BATCH_BYTES, BATCH_ROWS, Source
 from olmes.tools.hashing import file_sha256
 from olmes.trainers.data.bundled import recipe_source
@@ -96,6 +97,9 @@ class Reading:
             problem = str(error).rstrip(".")
             number = self.source.number(piece, given)
             raise OlmesError(f"{self.source.name}, row {number}: {problem}; fix the row.") from None
+        if self.stage == "reward" and (why := undecided(made)):
+            notes["left_out"][why] += 1
+            return None
         if self.stage == "rlvr" and "messages" not in row:  # prompted as a benchmark prompts
             notes["asked"][formulation_of(json.loads(made["verifiers"])[0]["task"])] += 1
         if self.held_out:
@@ -119,6 +123,7 @@ def read_source(
     # A row of RLVR may name a task's file beside it; of others the place says nothing.
     folder = str(source.folder) if stage == "rlvr" else ""
     key = ["rows", READER, content, stage, sorted(held_out), folder]
+    key += ["decided"] if stage == "reward" else []
 
     def task() -> Task:
         work = Reading(source, stage, held_out)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from olmes.errors import OlmesError
-from olmes.trainers.data.chats import Turn, WholeTurn, chat, columns, tools_of
+from olmes.rows.chats import Turn, WholeTurn, chat, columns, tools_of
+from olmes.rows.preferences import PreferenceRow, Row, answer, asked, preference_row, with_system
 from olmes.trainers.data.held_out_rows import refuse_held_out_items, refuse_held_out_task
 from olmes.trainers.data.published_rlvr import from_published
 from olmes.trainers.recipes.stages import Stage
@@ -17,9 +18,6 @@ from olmes.types import Doc
 if TYPE_CHECKING:
     from datasets import Features
 
-Row = Mapping[str, Any]
-"""A row as a file or the hub has it."""
-
 
 class SFTRow(TypedDict):
     """A chat whose assistant's turns are learned."""
@@ -27,16 +25,6 @@ class SFTRow(TypedDict):
     messages: list[Turn]
     more: str
     """What else a template reads of it (`chats.columns`)."""
-
-
-class DPORow(TypedDict):
-    """A preference between two answers, each a list of one turn."""
-
-    prompt: list[Turn]
-    chosen: list[Turn]
-    rejected: list[Turn]
-    more: str
-    """As of `SFTRow`."""
 
 
 class VerifierJson(TypedDict):
@@ -60,7 +48,7 @@ class RLVRRow(TypedDict):
     a data set cannot hold."""
 
 
-TrainingRow = SFTRow | DPORow | RLVRRow
+TrainingRow = SFTRow | PreferenceRow | RLVRRow
 VERIFIERS = ("task", "function", "judge", "code")
 """Kinds of verifiers; `trainers/rewards/kinds.py` says what scores each."""
 PAIRS = (
@@ -72,8 +60,6 @@ PAIRS = (
     ("query", "response"),
 )
 """Keys of what is asked and what is answered, in data sets without chats."""
-QUESTIONS = ("prompt", "conversations", "messages", "instruction", "question", "query")
-"""Keys of what two answers are for, most telling first."""
 
 
 def sft_row(row: Row, folder: Path | None = None) -> SFTRow:  # noqa: ARG001
@@ -104,18 +90,6 @@ def sft_row(row: Row, folder: Path | None = None) -> SFTRow:  # noqa: ARG001
     return {"messages": held["messages"], "more": more}
 
 
-def asked(row: Row, name: str) -> list[WholeTurn]:
-    """What a row asks: a chat, or a text; Alpaca's `input` stands behind its instruction.
-
-    Raises:
-        OlmesError: it is something else.
-    """
-    value = row[name]
-    if name == "instruction" and isinstance(value, str) and row.get("input"):
-        value = f"{value}\n\n{row['input']}"
-    return chat(value, name)
-
-
 def earlier(row: Row) -> list[WholeTurn]:
     """What was asked and answered before: Alpaca's `history`, a list of pairs.
 
@@ -128,56 +102,6 @@ def earlier(row: Row) -> list[WholeTurn]:
             raise OlmesError("'history' must be a list of pairs: what was asked, what was answered")
         found += [*chat(pair[0], "history"), *answer(pair[1], "history")]
     return found
-
-
-def with_system(turns: list[WholeTurn], row: Row) -> list[WholeTurn]:
-    """The turns behind the row's own `system`, where it has one beside them."""
-    system = row.get("system")
-    if not isinstance(system, str) or not system or turns[0]["role"] == "system":
-        return turns
-    return [{"role": "system", "content": system}, *turns]
-
-
-def dpo_row(row: Row, folder: Path | None = None) -> DPORow:  # noqa: ARG001
-    """The preference of a row.
-
-    Read as well: entire chats under `chosen` and `rejected` that differ in their last turn only.
-
-    Raises:
-        OlmesError: a part is missing, or the two chats have different beginnings.
-    """
-    shape = OlmesError("a preference has 'prompt', 'chosen' and 'rejected'")
-    if not {"chosen", "rejected"} <= row.keys():
-        raise shape
-    chosen, rejected = (answer(row[side], side) for side in ("chosen", "rejected"))
-    if len(chosen) > 1:
-        prompt = chosen[:-1]
-        if rejected[:-1] != prompt:
-            raise OlmesError("'chosen' and 'rejected' must be equal but for their last turn")
-        chosen, rejected = chosen[-1:], rejected[-1:]
-    elif name := next((key for key in QUESTIONS if row.get(key)), None):
-        prompt = asked(row, name)
-    else:
-        raise shape
-    if any(turns[-1]["role"] != "assistant" for turns in (chosen, rejected)):
-        raise OlmesError("the last turn of 'chosen' and 'rejected' must be the assistant's")
-    sides = {"prompt": with_system(prompt, row), "chosen": chosen, "rejected": rejected}
-    held, more = columns(sides, tools_of(row.get("tools")))
-    return {
-        "prompt": held["prompt"], "chosen": held["chosen"], "rejected": held["rejected"],
-        "more": more,
-    }  # fmt: skip
-
-
-def answer(value: Any, name: str) -> list[WholeTurn]:
-    """A chat that ends with an answer; a bare text is the answer alone.
-
-    Raises:
-        OlmesError: it is something else.
-    """
-    if isinstance(value, str):
-        return [{"role": "assistant", "content": value}]
-    return chat(value, name)
 
 
 def rlvr_row(row: Row, folder: Path | None = None) -> RLVRRow:
@@ -282,6 +206,15 @@ def features(stage: Stage) -> Features:
             return Features(prompt=turns, verifiers=Value("large_string"))
         case _:
             return Features(prompt=turns, chosen=turns, rejected=turns, more=Value("large_string"))
+
+
+def dpo_row(row: Row, folder: Path | None = None) -> PreferenceRow:  # noqa: ARG001
+    """The preference of a row.
+
+    Raises:
+        OlmesError: as `preference_row`.
+    """
+    return preference_row(row)
 
 
 READERS: Mapping[Stage, Callable[[Row, Path | None], TrainingRow]] = {

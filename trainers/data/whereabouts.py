@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from olmes.errors import OlmesError
+from olmes.rows.preferences import Row
 from olmes.trainers.data.bundled import recipe_source
 from olmes.trainers.data.published_rlvr import NotExpressibleError
-from olmes.trainers.data.training_rows import Row, rlvr_row
+from olmes.trainers.data.training_rows import rlvr_row
 from olmes.trainers.recipes.stages import Recipe
 
 

@@ -21,9 +21,10 @@ def check_recipe(recipe: Recipe, where: str) -> Recipe:
         check_data(recipe)
         check_validation(recipe)
         check_batches(recipe)
-        if isinstance(recipe, RewardRecipe) and recipe.scoring.target:
+        if isinstance(recipe, RewardRecipe) and recipe.scoring.suite:
             raise OlmesError(
-                "a reward model writes no text, so that no suite can score it; remove [scoring]."
+                "a reward model writes no text, so that no suite can score it; name files of "
+                'preferences instead, as in scoring.tasks = ["held-out.jsonl"].'
             )
         if isinstance(recipe, RLVRRecipe):
             if recipe.algorithm == "grpo":

@@ -21,9 +21,10 @@ from pathlib import Path
 from olmes.benchmark.registry import bundled_tasks, load_task, task_from_reference
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
+from olmes.rows.preferences import Row
 from olmes.sandbox.choice import chosen
 from olmes.trainers.data.held_out_rows import refuse_held_out_items, refuse_held_out_task
-from olmes.trainers.data.training_rows import Row, VerifierJson, kind_of
+from olmes.trainers.data.training_rows import VerifierJson, kind_of
 from olmes.trainers.rewards import code_task, function_task, rubric_task
 from olmes.trainers.rewards.settings import RewardFunction, RewardJudge
 from olmes.types import Doc

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from olmes.errors import OlmesError
 from olmes.models.hf.generation_rows import cut_at_stop
 from olmes.reasoning import ANY, Reader, split
+from olmes.rows.preferences import Row
 from olmes.runs.score_sheet import answer_of, unanswered_values
 from olmes.scoring.process.job import Outcome
 from olmes.scoring.process.pool import ScoringPool
-from olmes.trainers.data.training_rows import Row
 from olmes.trainers.rewards.function_task import FunctionTask
 from olmes.trainers.rewards.judged import RewardingJudge
 from olmes.trainers.rewards.kinds import Verifier, Verifiers, honest_metric

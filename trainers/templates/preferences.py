@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from olmes.trainers.data.chats import row_tools, whole_chat
+from olmes.rows.chats import row_tools, whole_chat
 from olmes.trainers.templates.answers import AnswerFinder
 from olmes.trainers.templates.labels import encoded, tokens_within
 from olmes.trainers.templates.pairs import ChatTemplate

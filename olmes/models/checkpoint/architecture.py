@@ -26,6 +26,18 @@ WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "WithLMHead
 CAUSAL = "AutoModelForCausalLM"
 
 
+REWARD_MODEL = "ForSequenceClassification"
+"""How the classes of models end that can give an answer one number."""
+
+
+def is_reward_model(folder: Path) -> bool:
+    """Whether a checkpoint is of a sequence classifier with one label, by its configuration."""
+    values = settings(folder / "config.json")
+    named = [str(one) for one in values.get("architectures") or []]
+    labels = values.get("num_labels") or len(values.get("id2label") or (0, 1))
+    return labels == 1 and any(one.endswith(REWARD_MODEL) for one in named)
+
+
 def check_architecture(name: str, folder: Path, *, trust: bool = False) -> None:
     """Return when a checkpoint is of a causal language model that transformers can run.
 
@@ -49,15 +61,23 @@ def check_architecture(name: str, folder: Path, *, trust: bool = False) -> None:
         write_atomically(entry, "")
 
 
+def scores_texts(name: str, values: dict[str, Any]) -> str:
+    """That a checkpoint scores texts and writes none; '' where its configuration does not say so."""
+    named = [str(one) for one in values.get("architectures") or []]
+    if not any(one.endswith(SCORERS) for one in named):
+        return ""
+    return (
+        f"'{name}' is a reward model or classifier ({', '.join(named)}), which scores texts and writes "
+        "none: it is not a causal language model; choose one that is."
+    )
+
+
 def refused(name: str, folder: Path, values: dict[str, Any], *, trust: bool) -> str:
     """Why a checkpoint cannot write text; '' where it can."""
     named = [str(one) for one in values.get("architectures") or []]
     what = f" ({', '.join(named)})" if named else ""
-    if any(one.endswith(SCORERS) for one in named):
-        return (
-            f"'{name}' is a reward model or classifier{what}, which scores texts and writes none: it "
-            "is not a causal language model; choose one that is."
-        )
+    if said := scores_texts(name, values):
+        return said
     code = values.get("auto_map") or {}
     if trust and code:
         if CAUSAL in code:

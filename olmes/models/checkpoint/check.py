@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from olmes.errors import OlmesError
-from olmes.models.checkpoint.architecture import check_architecture
+from olmes.models.checkpoint.architecture import check_architecture, is_reward_model
 from olmes.models.checkpoint.completeness import trouble_of
 from olmes.models.checkpoint.fingerprint import TOKENIZERS
 from olmes.models.checkpoint.merging import check_peft
@@ -20,7 +20,9 @@ from olmes.models.checkpoint.places import (
 )
 
 
-def check_checkpoint(name: str, checkpoint: Checkpoint, *, trust: bool = False) -> None:
+def check_checkpoint(
+    name: str, checkpoint: Checkpoint, *, trust: bool = False, rewards: bool = False
+) -> None:
     """Return when a checkpoint is whole, as far as it is here, and writes text.
 
     Nothing is merged, and of the hub only the small files are fetched.
@@ -29,6 +31,7 @@ def check_checkpoint(name: str, checkpoint: Checkpoint, *, trust: bool = False) 
         name: what the user called it.
         checkpoint: where its files are.
         trust: whether code that lies there may be run.
+        rewards: whether a reward model will do as well.
 
     Raises:
         OlmesError: it is not; the sentence says what it is instead and what to do.
@@ -36,21 +39,22 @@ def check_checkpoint(name: str, checkpoint: Checkpoint, *, trust: bool = False) 
     if isinstance(checkpoint, AdaptedCheckpoint):
         check_peft()
         checkpoint.adapter.files(weights=False)
-        check_checkpoint(name, checkpoint.base, trust=trust)
+        check_checkpoint(name, checkpoint.base, trust=trust, rewards=rewards)
         return
     if not isinstance(checkpoint, (LocalCheckpoint, HubCheckpoint)):
         return  # the embedded one, which is as it should be
     folder = checkpoint.files(weights=False)
     if is_adapter(folder):
         check_peft()
-        check_checkpoint(name, base_of(folder), trust=trust)
+        check_checkpoint(name, base_of(folder), trust=trust, rewards=rewards)
         return
     check_leftover(name, folder)
     if isinstance(checkpoint, LocalCheckpoint) and (
         trouble := trouble_of(folder, tokenizer=False, state=False)
     ):
         raise OlmesError(f"'{name}' cannot be run: {trouble.reason}.")
-    check_architecture(name, folder, trust=trust)
+    if not (rewards and is_reward_model(folder)):
+        check_architecture(name, folder, trust=trust)
     if not trust and not tokenizer_in(folder):
         raise OlmesError(
             f"'{name}' has no tokenizer; copy that of its base model into its folder "

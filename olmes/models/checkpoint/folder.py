@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
-from olmes.models.checkpoint.architecture import causal_class, read_config
+from olmes.models.checkpoint.architecture import causal_class, is_reward_model, read_config
 from olmes.models.checkpoint.completeness import has_tokenizer
 from olmes.models.checkpoint.fingerprint import ADAPTERS, settings
 from olmes.models.checkpoint.hub import SETTINGS
@@ -104,10 +104,17 @@ def load_weights(
         OlmesError: the weights cannot be loaded or are incomplete.
     """
     import torch
-    from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForSequenceClassification,
+        GenerationConfig,
+    )
 
     spread = device == "auto"
-    kind = causal_class(read_config(name, folder, trust=trust)) or AutoModelForCausalLM
+    config, kind = read_config(name, folder, trust=trust), AutoModelForSequenceClassification
+    rewards = is_reward_model(folder)
+    if not rewards:
+        kind = causal_class(config) or AutoModelForCausalLM
     with loading("weights", name):
         model, report = kind.from_pretrained(
             folder,
@@ -126,6 +133,8 @@ def load_weights(
         )
     if not spread:
         model.to(device)
+    if rewards:
+        return model.eval()
     # Decoding is the formulation's: a repetition penalty or a temperature in the checkpoint
     # must not change it. Only the end-of-sequence tokens are the model's own.
     model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)

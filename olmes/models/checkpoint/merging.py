@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TEMPORARY = ".merging-"
+HEAD = re.compile(r"\.(?:score|classifier)\.(?:\w+\.)*weight$")
+"""Where the head of a sequence classifier stands in the weights of an adapter."""
 TEMPLATES = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json")
 KEPT = (*TOKENIZERS, *TEMPLATES)
 
@@ -93,13 +96,22 @@ def adapted(adapter: Path, base: Path) -> PreTrainedModel:
     """
     from peft import PeftModel
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import (
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
 
+    rewards = has_reward_head(adapter)
     with loading("base model", str(base)):
         config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-        kind = causal_class(config) or AutoModelForCausalLM
+        if rewards:  # on a language model, whose output layer is left out, or on a reward model
+            kind, config.num_labels = AutoModelForSequenceClassification, 1
+        else:
+            kind = causal_class(config) or AutoModelForCausalLM
         model: Any = kind.from_pretrained(
-            base, dtype="auto", local_files_only=True, trust_remote_code=False
+            base, config=config, dtype="auto", local_files_only=True, trust_remote_code=False
         )
     if has_tokenizer(adapter):
         with loading("tokenizer", str(adapter)):
@@ -129,6 +141,31 @@ def adapted(adapter: Path, base: Path) -> PreTrainedModel:
             raise OlmesError(misfit.format("its weights are of other layers"))
     merged: PreTrainedModel = whole.merge_and_unload()
     return merged
+
+
+def has_reward_head(adapter: Path) -> bool:
+    """Whether an adapter is of a reward model: it brings a head of one label, saved whole.
+
+    Raises:
+        OlmesError: it is of a classifier, and brings no such head.
+    """
+    if read_json(adapter / ADAPTERS[0]).get("task_type") != "SEQ_CLS":
+        return False
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(adapter / "adapter_model.safetensors", framework="pt") as opened:
+            heads = [name for name in opened.keys() if HEAD.search(name)]  # noqa: SIM118
+            labels = {opened.get_slice(name).get_shape()[0] for name in heads}
+    except (OSError, SafetensorError):
+        labels = set()
+    if labels != {1}:
+        raise OlmesError(
+            f"the adapter {adapter} is of a classifier and brings no head of one label, so that it "
+            "gives no rewards; train it with its head (peft's modules_to_save), as `olmes train "
+            "reward` does."
+        )
+    return True
 
 
 class UnmergeableError(OlmesError):

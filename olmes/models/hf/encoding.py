@@ -130,8 +130,12 @@ class Encoder:
             return text + self.form.closing + request.prefill
         return text + self.form.ending + request.prefill
 
-    def render_chat(self, messages: Sequence[Message]) -> str | None:
+    def render_chat(self, messages: Sequence[Message], *, asks: bool = True) -> str | None:
         """A chat in the model's template; None where it refuses it (`refusal` says why).
+
+        Args:
+            messages: its turns.
+            asks: whether an answer is to follow, whose beginning the template writes.
 
         Raises:
             OlmesError: the model has no chat template.
@@ -146,7 +150,7 @@ class Encoder:
                     chat,
                     chat_template=(FIXED_DATE if "strftime_now" in template else "") + template,
                     tokenize=False,
-                    add_generation_prompt=True,
+                    add_generation_prompt=asks,
                     **self.form.variables,
                 )
             )

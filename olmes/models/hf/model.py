@@ -20,9 +20,17 @@ from olmes.models.base import Done, EncodedPrompt, Work
 from olmes.models.chat import plain
 from olmes.models.chat.templates import own_template
 from olmes.models.checkpoint import folder as files
-from olmes.models.checkpoint.architecture import check_quantization
+from olmes.models.checkpoint.architecture import (
+    check_quantization,
+    is_reward_model,
+    scores_texts,
+)
 from olmes.models.checkpoint.check import check_checkpoint, stored_files
-from olmes.models.checkpoint.fingerprint import checkpoint_fingerprint, fingerprint_parts
+from olmes.models.checkpoint.fingerprint import (
+    checkpoint_fingerprint,
+    fingerprint_parts,
+    settings,
+)
 from olmes.models.hf import encoding
 from olmes.models.hf.asked import AskedModel
 from olmes.models.hf.batches import run_in_batches
@@ -189,6 +197,10 @@ class CheckpointModel(AskedModel):
             OlmesError: the model has no chat template, or its template refuses this chat.
         """
         try:
+            if request.answers:
+                from olmes.models.hf.rewards import whole_chat
+
+                return whole_chat(self.encoder, request, request.answers[0])
             return self.encoder.encode(request)
         except UnanswerableError as error:
             raise OlmesError(f"'{self.name}': {error}; choose another checkpoint.") from None
@@ -200,7 +212,11 @@ class CheckpointModel(AskedModel):
             OlmesError: the model has no chat template, or its files cannot be read.
         """
         try:
-            if request.continuations:
+            if request.answers:
+                from olmes.models.hf.rewards import rewarded_answers
+
+                rewarded_answers(0, request, self.encoder, self.window)
+            elif request.continuations:
                 from olmes.models.hf.loglikelihood import candidates
 
                 candidates(0, request, self.encoder, self.window)
@@ -212,11 +228,27 @@ class CheckpointModel(AskedModel):
 
 
 class HFModel(CheckpointModel):
-    """A checkpoint of a causal language model, run by transformers; see `CheckpointModel`."""
+    """A causal language model or a reward model, run by transformers; see `CheckpointModel`."""
+
+    @cached_property
+    def gives_rewards(self) -> bool:
+        """Whether it is a sequence classifier with one label."""
+        return is_reward_model(self.checkpoint.folder(weights=False))
+
+    def refusal(self, request: Request) -> str:
+        """As `CheckpointModel.refusal`.
+
+        Raises:
+            OlmesError: it is a reward model and is to write; or its files cannot be read.
+        """
+        if not request.answers and self.gives_rewards:
+            folder = self.checkpoint.folder(weights=False)
+            raise OlmesError(scores_texts(self.name, settings(folder / "config.json")))
+        return super().refusal(request)
 
     def check(self) -> None:
         """As `CheckpointModel.check`, and what quantized weights need is installed."""
-        super().check()
+        check_checkpoint(self.name, self.checkpoint, trust=self.trust, rewards=True)
         folder = stored_files(self.checkpoint)
         if folder is not None:
             check_quantization(self.name, folder, self.device)
@@ -375,6 +407,45 @@ class HFModel(CheckpointModel):
             rows, lambda row: len(row.token_ids) - 1, lambda row: len(row.token_ids) - 1
         ):
             run_in_batches(alike, self.batch_size, work, fail)
+
+    def rewards(self, requests: Sequence[Request], done: Done) -> None:
+        """Reward every request's answers; a request is reported when its last has its number."""
+        if not self.gives_rewards:
+            super().rewards(requests, done)
+            return
+        from olmes.models.hf.rewards import (
+            RewardedAnswer,
+            padding,
+            response,
+            reward_batch,
+            rewarded_answers,
+        )
+
+        waiting: dict[int, list[RewardedAnswer]] = {}
+        for index, request in enumerate(requests):
+            with report_unanswerable(index, done):
+                waiting[index] = rewarded_answers(index, request, self.encoder, self.window)
+
+        def settle(indexes: Iterable[int]) -> None:
+            for index in indexes:
+                if all(row.finished for row in waiting[index]):
+                    done(index, response(waiting.pop(index)))
+
+        def work(batch: list[RewardedAnswer]) -> None:
+            reward_batch(self.weights, batch)
+            self.work.prefill_tokens += sum(len(row.token_ids) for row in batch)
+            settle(dict.fromkeys(row.index for row in batch))
+
+        def fail(row: RewardedAnswer, reason: str) -> None:
+            row.error = reason
+            settle([row.index])
+
+        if not waiting:
+            return
+        # A request's answers stay together, so that it is done early; the longest go first.
+        asked = sorted(waiting.values(), key=lambda rows: -max(len(r.token_ids) for r in rows))
+        size = 1 if padding(self.weights) is None else self.batch_size
+        run_in_batches([row for rows in asked for row in rows], size, work, fail)
 
     def close(self) -> None:
         """Free the weights, unless a warm memory has them for the next model."""

@@ -1,7 +1,7 @@
 """The small training data that olmes brings: made by rule, in this project's own words.
 
-`python tests/trainers/files/small_data.py` writes `trainers/data/small-{sft,dpo,rlvr}.jsonl` again,
-the same bytes every time. Half of it is arithmetic in words, half are short facts told under a
+`python tests/trainers/files/small_data.py` writes `trainers/data/small-{sft,dpo,rlvr,pairs}.jsonl`
+again, the same bytes every time. Half of it is arithmetic in words, half are short facts told under a
 constraint that a program can verify. Nothing is taken from a benchmark, and nothing of it is in the
 samples.
 """
@@ -19,6 +19,8 @@ from olmes.tools import jsonl
 
 FOLDER = Path(__file__).parents[3] / "trainers/data"
 SEED = 2411
+OFF = (-2, -1, 1, 10)
+"""By how much the answer of a rejected solution is wrong."""
 NAMES = ("Ada", "Bruno", "Chidi", "Dilek", "Emil", "Farah", "Goro", "Hanna", "Ines", "Jonas")
 THINGS = ("pears", "stamps", "marbles", "pencils", "shells", "buttons", "cards", "plums")
 
@@ -220,7 +222,7 @@ def small_dpo() -> list[dict[str, Any]]:
     """50 word problems, right and wrong; 30 instructions, met and not."""
     rng = Random(SEED + 1)
     pairs = [
-        (one.question, solved(one), solved(one, one.answer + rng.choice((-2, -1, 1, 10))))
+        (one.question, solved(one), solved(one, one.answer + rng.choice(OFF)))
         for one, _ in zip(sums(rng), range(50), strict=False)
     ]
     pairs += [
@@ -250,7 +252,34 @@ def small_rlvr() -> list[dict[str, Any]]:
     return rows
 
 
-MADE = {"small-sft": small_sft, "small-dpo": small_dpo, "small-rlvr": small_rlvr}
+def small_pairs() -> list[dict[str, Any]]:
+    """30 word problems and 30 instructions, none of them in `small_dpo`: a reward model's exam."""
+    rng = Random(SEED + 3)
+    taken = {row["prompt"] for row in small_dpo()}
+    new = (one for one in sums(rng) if one.question not in taken)
+    rows = [
+        pair("arithmetic", one.question, solved(one), solved(one, one.answer + rng.choice(OFF)))
+        for one, _ in zip(new, range(30), strict=False)
+    ]
+    rows += [
+        pair("instruction", asked(*one), SHAPES[one[1]](one[0], one[2]), broken(one[0], one[1]))
+        for one in list(constrained())[30:60]
+    ]
+    rng.shuffle(rows)
+    return rows
+
+
+def pair(subset: str, prompt: str, chosen: str, rejected: str) -> dict[str, Any]:
+    """A preference as RewardBench has them."""
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected, "subset": subset}
+
+
+MADE = {
+    "small-sft": small_sft,
+    "small-dpo": small_dpo,
+    "small-rlvr": small_rlvr,
+    "small-pairs": small_pairs,
+}
 
 if __name__ == "__main__":
     for name, make in MADE.items():

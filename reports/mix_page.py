@@ -42,7 +42,8 @@ class VariantView:
 class TableView:
     """Variants by tasks."""
 
-    heads: tuple[str, ...]
+    heads: tuple[tuple[str, int], ...]
+    """A column's name, and over how many items it is."""
     variants: tuple[VariantView, ...]
     notes: tuple[str, ...]
 
@@ -100,7 +101,7 @@ def round_view(one: MixRound) -> RoundView:
 def table_view(found: Ablations) -> TableView:
     """A table, ready to be shown."""
     return TableView(
-        heads=tuple(head_of(column) for column in found.columns),
+        heads=tuple((head_of(column), column.n) for column in found.columns),
         variants=tuple(
             VariantView(
                 name=row.variant.name,

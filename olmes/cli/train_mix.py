@@ -76,11 +76,13 @@ def print_report(report: MixReport) -> None:
         advice_line,
         notes_of,
         pair_table,
+        rows_text,
     )
 
     screen, last = console(), report.rounds[-1]
     screen.print(f"{report.name}, {report.stage}, round {last.number}", style="bold")
     screen.print(ablation_table(last.dev))
+    print_notes(screen, [f"rows of the full mix: {rows_text(last.dev.rows[0])}"])
     print_notes(screen, notes_of(last.dev))
     if last.unseen:
         if pairs := pair_table(last):
@@ -111,12 +113,16 @@ def print_notes(screen: Console, notes: list[str]) -> None:
 def ablation_table(found: Ablations) -> Table:
     """A row a variant, a column a task."""
     from olmes.cli.tables import blank_table
-    from olmes.comparison.mix_rounds import cell_of, head_of, rows_text
+    from olmes.comparison.mix_rounds import cell_of, head_of
 
-    table = blank_table("mix", "rows", *map(head_of, found.columns))
+    kinds = {"leave_one_out": "without", "double_one": "doubled"}
+    table = blank_table("mix", "source", *map(head_of, found.columns))
     for row in found.rows:
         cells = [cell_of(row, column).line for column in found.columns]
-        table.add_row(row.variant.name, rows_text(row), *cells)
+        variant = row.variant
+        table.add_row(kinds.get(variant.kind, variant.name), variant.source, *cells)
+    table.add_section()
+    table.add_row("n", "", *(f"{column.n:,}" for column in found.columns))
     return table
 
 

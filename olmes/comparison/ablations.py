@@ -14,6 +14,7 @@ from typing import Literal
 
 from olmes import stats
 from olmes.comparison.alignment import mismatch
+from olmes.comparison.eligibility import reservations
 from olmes.comparison.items import SharedItems
 from olmes.records.aggregate import common_unit, joinable
 from olmes.records.record import Record
@@ -83,6 +84,8 @@ class Ablations:
     """Tasks that are in no column, and why."""
     demo_data: tuple[str, ...]
     """Tasks that ran on built-in demo data."""
+    reservations: tuple[str, ...]
+    """What else keeps the numbers from being standard and over all items, each once."""
 
 
 def ablations(
@@ -154,6 +157,14 @@ def ablations(
         tests=len(found),
         not_compared=not_compared,
         demo_data=tuple(dict.fromkeys(n for one in everything for n in sorted(one.run.demo_tasks))),
+        reservations=tuple(
+            dict.fromkeys(
+                said
+                for one in everything
+                for said in ([one.altered] if one.altered else [])
+                + [why.sentence for why in reservations(one.run) if why.kind != "demo data"]
+            )
+        ),
     )
 
 

@@ -109,6 +109,7 @@ def notes_of(found: Ablations) -> list[str]:
             f"means over {found.seeds} seeds, paired by item and seed; the intervals hold for other "
             f"items and other seeds (standard deviation of one training: {', '.join(noisy)})"
         )
+    said += [one.rstrip(".") for one in found.reservations]
     for name, why in found.not_compared.items():
         said.append(f"{name} is not compared: {why}")
     if found.demo_data:

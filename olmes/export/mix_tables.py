@@ -40,13 +40,14 @@ def tables_of(report: MixReport) -> Iterator[tuple[str, Ablations]]:
 def texts_of(
     found: Ablations, text: Callable[[str], str], cell: Callable[[MixCell], str]
 ) -> list[list[str]]:
-    """Heads, then a row a variant."""
+    """Heads, a row a variant, then over how many items each column is."""
     return [
         ["mix", *(text(head_of(column)) for column in found.columns)],
         *(
             [text(row.variant.name), *(cell(cell_of(row, column)) for column in found.columns)]
             for row in found.rows
         ),
+        ["n", *(f"{column.n:,}" for column in found.columns)],
     ]
 
 

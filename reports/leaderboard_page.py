@@ -27,11 +27,9 @@ from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS
 from olmes.reports.page import render_page
 from olmes.reports.scores import ScoreView, legend_of, score_view
 from olmes.stats import PairedDifference
+from olmes.stats.verdicts import GLYPHS
 from olmes.tools import jsonl
 from olmes.types import Unit
-
-GLYPHS = {"better": "▲", "worse": "▼", "tied": "=", "not enough data": "·"}
-"""Verdicts in the matrix, distinct without colour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`olmes train`: SFT, DPO, reward models and RLVR from recipes, and several in a row."""
+"""`olmes train`: SFT, DPO, reward models and RLVR from recipes, several in a row, and mixes of data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train")
-@click.argument("stage", type=click.Choice(["sft", "dpo", "reward", "rlvr", "chain"]))
+@click.argument("stage", type=click.Choice(["sft", "dpo", "reward", "rlvr", "chain", "mix"]))
 @click.argument("recipe")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     type=click.Choice(["sft", "dpo", "reward", "rlvr"]),
     help="Of a chain, train this stage alone.",
 )
+@click.option(
+    "--accept", is_flag=True, help="Of a mix, take the mix proposed last as the next round."
+)
 @click.option("--show", is_flag=True, help="Print the recipe as resolved, and train nothing.")
 @click.option(
     "--launch-line",
@@ -39,11 +42,12 @@ if TYPE_CHECKING:
 )
 @options.verbose_option
 def command(
-    stage: Stage | Literal["chain"],
+    stage: Stage | Literal["chain", "mix"],
     recipe: str,
     out: Path | None,
     settings: tuple[str, ...],
     only: Stage | None,
+    accept: bool,
     show: bool,
     launch_line: bool,
 ) -> int:
@@ -51,6 +55,8 @@ def command(
 
     Every checkpoint is scored automatically when the recipe names a suite. The same command again
     resumes a training that was stopped. With a [gate] the exit status is that of `olmes gate`.
+    `mix` trains a mixture of data and its ablations (each source left out, each doubled) in the same
+    number of rows, and proposes the next mixture.
     """
     # Imported here: `olmes --help` imports no trainer.
     from olmes.trainers.chain import gate_chain, read_chain, run_chain, run_stage
@@ -66,6 +72,13 @@ def command(
     pairs = options.parse_settings(settings, "KEY=VALUE, such as optimization.max_steps=10")
     if only and stage != "chain":
         raise OlmesError("--only names a stage of a chain; leave it out here.")
+    if accept and stage != "mix":
+        raise OlmesError("--accept takes the proposal of a mix; leave it out here.")
+    if stage == "mix":
+        from olmes.cli.train_mix import mix
+
+        mix(recipe, out, pairs, accept=accept, show=show, launch_line=launch_line)
+        return 0
     if stage == "chain":
         chain = read_chain(recipe, pairs)
         out = out or Path("trained") / chain.name

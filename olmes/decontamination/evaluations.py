@@ -59,11 +59,6 @@ class Evaluation:
         """Items that can overlap with nothing."""
         return sum(not item.length for item in self.items)
 
-    @property
-    def without_tokens(self) -> int:
-        """Items that nothing can be compared of, so that they never overlap."""
-        return sum(not item.length for item in self.items)
-
 
 def evaluation(
     task: Task,

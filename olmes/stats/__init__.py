@@ -59,6 +59,9 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.stats.repeats import worst_of_k as worst_of_k
     from olmes.stats.resampling import Bootstrapped as Bootstrapped
     from olmes.stats.resampling import bootstrap as bootstrap
+    from olmes.stats.seeds import TrainingNoise as TrainingNoise
+    from olmes.stats.seeds import over_seeds as over_seeds
+    from olmes.stats.seeds import training_noise as training_noise
     from olmes.stats.selection import BestOf as BestOf
     from olmes.stats.selection import best_of as best_of
     from olmes.stats.strata import Grouped as Grouped
@@ -99,6 +102,7 @@ PUBLIC = {
     "StratifiedMean": "strata",
     "SubsetDifference": "subsets",
     "SuiteDifference": "suites",
+    "TrainingNoise": "seeds",
     "Trend": "trends",
     "Z95": "estimates",
     "all_pairs": "pairs",
@@ -127,6 +131,7 @@ PUBLIC = {
     "negated": "changes",
     "nested_mean": "nested",
     "paired_mean": "suites",
+    "over_seeds": "seeds",
     "pass_at_k": "repeats",
     "pass_hat_k": "repeats",
     "rank_agreement": "ranks",
@@ -141,6 +146,7 @@ PUBLIC = {
     "suite_difference": "suites",
     "suite_mean": "suites",
     "t95": "estimates",
+    "training_noise": "seeds",
     "trend": "trends",
     "trend_of_scores": "trends",
     "unpaired_alarm": "alarm",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 Verdict = Literal["better", "worse", "tied", "not enough data"]
 
+GLYPHS: Mapping[str, str] = {"better": "▲", "worse": "▼", "tied": "=", "not enough data": "·"}
+"""Verdicts where there is no room for words, distinct without colour."""
 ALPHA = 0.05
 MARGIN = 0.01
 """Half-width within which two shares count as tied, where nobody says another: one percentage point."""

@@ -1,14 +1,14 @@
 """The small training data that olmes brings: made by rule, in this project's own words.
 
-`python tests/trainers/files/small_data.py` writes `trainers/data/small-{sft,dpo,rlvr,pairs}.jsonl`
-again, the same bytes every time. Half of it is arithmetic in words, half are short facts told under a
+`python tests/trainers/files/small_data.py` writes `trainers/data/small-*.jsonl` again,
+the same bytes every time. Half of it is arithmetic in words, half are short facts told under a
 constraint that a program can verify. Nothing is taken from a benchmark, and nothing of it is in the
 samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -274,12 +274,34 @@ def pair(subset: str, prompt: str, chosen: str, rejected: str) -> dict[str, Any]
     return {"prompt": prompt, "chosen": chosen, "rejected": rejected, "subset": subset}
 
 
+def chats_of(pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Questions and answers as chats."""
+    return [{"messages": [*user(q), {"role": "assistant", "content": a}]} for q, a in pairs]
+
+
+def small_sums() -> list[dict[str, Any]]:
+    """60 word problems, answered: a source of a mix."""
+    found = zip(sums(Random(SEED + 3)), range(60), strict=False)
+    return chats_of((one.question, solved(one)) for one, _ in found)
+
+
+def small_facts() -> list[dict[str, Any]]:
+    """60 facts told under a constraint: a source of a mix."""
+    return chats_of(
+        (asked(*one), SHAPES[one[1]](one[0], one[2])) for one in list(constrained())[:60]
+    )
+
+
+def small_broken() -> list[dict[str, Any]]:
+    """The same questions, their constraints broken: the source of a mix that should be found."""
+    return chats_of((asked(*one), broken(one[0], one[1])) for one in list(constrained())[:60])
+
+
 MADE = {
-    "small-sft": small_sft,
-    "small-dpo": small_dpo,
-    "small-rlvr": small_rlvr,
-    "small-pairs": small_pairs,
-}
+    "small-sft": small_sft, "small-dpo": small_dpo, "small-rlvr": small_rlvr,
+    "small-pairs": small_pairs, "small-sums": small_sums, "small-facts": small_facts,
+    "small-broken": small_broken,
+}  # fmt: skip
 
 if __name__ == "__main__":
     for name, make in MADE.items():

@@ -1,0 +1,1 @@
+"""A mixture of training data refined over rounds of ablations: docs/mixing.md."""

@@ -60,6 +60,9 @@ def test_unicode_forms_are_one() -> None:
         ({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, ["a"]),
         ({"instruction": "a", "input": "b", "output": "c"}, ["a", "b"]),
         ({"prompt": "a", "chosen": "b", "rejected": "c"}, ["a"]),
+        ({"messages": [{"role": "User", "content": [{"type": "text", "text": "a"}]}]}, ["a"]),
+        ({"inputs": "a", "targets": "b"}, ["a"]),
+        ({"user": "a", "assistant": "b"}, ["a"]),
         ({"text": 3}, []),
     ],
 )  # fmt: skip

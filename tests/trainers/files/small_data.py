@@ -3,7 +3,7 @@
 `python tests/trainers/files/small_data.py` writes `trainers/data/small-*.jsonl` again,
 the same bytes every time. Half of it is arithmetic in words, half are short facts told under a
 constraint that a program can verify. Nothing is taken from a benchmark, and nothing of it is in the
-samples.
+demo data, but for `small-leaked`, which shows what decontamination finds.
 """
 
 from __future__ import annotations
@@ -297,10 +297,27 @@ def small_broken() -> list[dict[str, Any]]:
     return chats_of((asked(*one), broken(one[0], one[1])) for one in list(constrained())[:60])
 
 
+def small_leaked() -> list[dict[str, Any]]:
+    """The word problems, and among them six demo items of GSM8K, each spelled otherwise."""
+    items = [row["question"] for row in jsonl.read(FOLDER.parents[1] / "tasks/demo/gsm8k.jsonl")]
+    spelled: tuple[Callable[[str], str], ...] = (
+        str,
+        str.upper,
+        lambda text: text.replace(",", "").replace(".", ""),
+        lambda text: text.replace(" ", "\n"),
+        lambda text: f"My teacher gave me this. {text} Please show the steps.",
+        lambda text: " ".join(text.split()[: round(0.7 * len(text.split()))]),
+    )
+    leaked = [(spell(item), "I do not know.") for spell, item in zip(spelled, items, strict=False)]
+    rows = small_sums() + chats_of(leaked)
+    Random(SEED).shuffle(rows)
+    return rows
+
+
 MADE = {
     "small-sft": small_sft, "small-dpo": small_dpo, "small-rlvr": small_rlvr,
     "small-pairs": small_pairs, "small-sums": small_sums, "small-facts": small_facts,
-    "small-broken": small_broken,
+    "small-broken": small_broken, "small-leaked": small_leaked,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -56,11 +56,6 @@ class Evaluation:
 
     @property
     def without_tokens(self) -> int:
-        """Items that can overlap with nothing."""
-        return sum(not item.length for item in self.items)
-
-    @property
-    def without_tokens(self) -> int:
         """Items that nothing can be compared of, so that they never overlap."""
         return sum(not item.length for item in self.items)
 

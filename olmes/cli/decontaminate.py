@@ -90,7 +90,7 @@ def command(
     check_arguments(names, against, clean, report, check_published=check_published)
     chosen = item_fields(fields)
     wanted = HubRows(split=split, config=config)
-    ledger = Ledger(store)
+    ledger = Ledger(store, "--store")
     found, cleaned = None, None
     files: list[Path] = []
     if against:
@@ -217,6 +217,7 @@ def count_held_out(store: Path, found: Findings) -> None:
             {one.task: one.data_hash for one in closed},
             found.closed_counts(),
             demo=all(one.origin == "demo" for one in closed),
+            option="--store",
         )
 
 

@@ -154,7 +154,7 @@ def test_a_ledger_that_nothing_can_be_added_to_is_found_before_the_data_are_read
     path = Path("runs/ledger.jsonl")
     path.write_text(path.read_text("utf-8").replace("overlap-counted", "overlap-missing"), "utf-8")
     data.write_text("no JSON, which is not reached\n", "utf-8")
-    with pytest.raises(OlmesError, match="was tampered with"):
+    with pytest.raises(OlmesError, match="was tampered with.*another store with --store"):
         decontaminate(data, "--against", bench.exam)
 
 
@@ -188,4 +188,16 @@ def test_some_of_the_items_in_a_task_of_ones_own_stay_closed(
     decontaminate(data, "--against", f"{mine},{bench.exam}", "--report", "report", status=1)
     [own, _] = json.loads(Path("report/overlap.json").read_text("utf-8"))["evaluations"]
     assert (own["task"], own["held_out"]) == ("mine", ["exam"])
+    assert Path("report/pairs.jsonl").read_bytes() == b""
+
+
+def test_a_store_that_cannot_be_written_shows_no_count(
+    bench: Bench, decontaminate: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = train(bench, "train.jsonl", [riddle("sealed", n) for n in range(PLANTED)])
+    Path("store").write_text("a file in the way", "utf-8")
+    with pytest.raises(OlmesError, match="cannot be written .* name another with --store"):
+        decontaminate(data, "--against", bench.exam, "--store", "store/here", "--report", "report")
+    assert "50" not in capsys.readouterr().out
+    assert sorted(path.name for path in Path("report").iterdir()) == ["pairs.jsonl"]
     assert Path("report/pairs.jsonl").read_bytes() == b""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
+from olmes.rows.data_files import ENDINGS, PACKED, data_files, matching
 from olmes.rows.hub_commit import commit_of
+from olmes.rows.hub_rows import TRAIN, Wanted
+from olmes.rows.hub_rows import HubRows as HubRows
+from olmes.rows.hub_rows import hub_rows as hub_rows
+from olmes.rows.json_array import JsonArray
 from olmes.rows.ranges import ranges
+from olmes.rows.saved import arrow_rows, is_saved, saved_rows
+from olmes.rows.shards import Shards
+from olmes.rows.source import Numbered as Numbered
+from olmes.rows.source import Source as Source
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-ENDINGS = (".jsonl", ".jsonl.gz", ".parquet")
 PIECE_BYTES = 32 << 20
 """Of a file, that one process reads."""
 PIECE_ROWS = 20_000
@@ -26,45 +33,9 @@ BATCH_ROWS = 1000
 BATCH_BYTES = 8 << 20
 """Rows are read and written when there are so many, or so much text."""
 
-Numbered = Iterator[tuple[int, Any, int]]
-"""Rows with their numbers and about how many bytes each has."""
-
-
-class Source:
-    """A source whose rows can be read in pieces."""
-
-    name: str
-    """As messages name it."""
-    folder: Path | None = None
-    """From where its rows name files."""
-
-    def content(self) -> str:
-        """Hex digits over what it holds, wherever it lies."""
-        raise NotImplementedError
-
-    def commit(self) -> str:
-        """Of a data set of the hub, the commit that was fetched; '' for what has none."""
-        return ""
-
-    def pieces(self) -> list[tuple[int, int]]:
-        """Parts of it, in order."""
-        raise NotImplementedError
-
-    def read(self, piece: tuple[int, int]) -> Numbered:
-        """The rows of a part, with numbers that `number` knows.
-
-        Raises:
-            OlmesError: it cannot be read; the message names file and line.
-        """
-        raise NotImplementedError
-
-    def number(self, piece: tuple[int, int], given: int) -> int:  # noqa: ARG002
-        """The number of a row in the whole source, from 1, by the one that `read` gave it."""
-        return given
-
 
 class File(Source):
-    """A file; this one is a gzipped file of JSON lines, which only reads from its beginning."""
+    """A file; this one is a packed file of JSON lines, which only reads from its beginning."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.name, self.folder = path, str(path), path.parent
@@ -82,6 +53,10 @@ class File(Source):
         for number, line in enumerate(jsonl.read_lines(self.path), start=1):
             if line.strip():
                 yield number, jsonl.parse_line(line, self.path, number), len(line)
+
+    def numbers(self) -> int:
+        """Lines."""
+        return sum(1 for _ in jsonl.read_lines(self.path))
 
 
 class Lines(File):
@@ -116,6 +91,11 @@ class Lines(File):
     def number(self, piece: tuple[int, int], given: int) -> int:
         """The number of a line in the whole file, which is read for it: for messages alone."""
         return self.lines_before(piece[0]) + given
+
+    def numbers(self) -> int:
+        """Lines."""
+        size = self.path.stat().st_size
+        return self.lines_before(size) if size else 0
 
     def lines_before(self, offset: int) -> int:
         """Lines that begin before an offset."""
@@ -165,6 +145,18 @@ class Parquet(File):
                     number += 1
                     yield number, row, size
 
+    def numbers(self) -> int:
+        """Rows.
+
+        Raises:
+            OlmesError: it is not a Parquet file.
+        """
+        from pyarrow.parquet import ParquetFile
+
+        self.pieces()
+        with ParquetFile(self.path) as file:
+            return int(file.metadata.num_rows)
+
 
 class Hub(Source):
     """A data set of the hub, which its own library has put on disk; a piece is a range of rows."""
@@ -193,33 +185,11 @@ class Hub(Source):
             for number, row in enumerate(part, start=piece[0] + start + 1):
                 yield number, row, size
 
-
-class Wanted(Protocol):
-    """Which rows of a data set of the hub."""
-
-    @property
-    def split(self) -> str:
-        """The name of the split."""
-
-    @property
-    def config(self) -> str:
-        """Of the data set; '' for its only one."""
-
-    @property
-    def revision(self) -> str:
-        """A commit; '' for the newest."""
+    def numbers(self) -> int:
+        """Rows."""
+        return len(self.rows)
 
 
-@dataclass(frozen=True, kw_only=True)
-class HubRows:
-    """Which rows of a data set of the hub: those of `train` where nothing is said."""
-
-    split: str = "train"
-    config: str = ""
-    revision: str = ""
-
-
-TRAIN = HubRows()
 NONE_BUNDLED: Mapping[str, Path] = MappingProxyType({})
 
 
@@ -229,18 +199,51 @@ def find_source(
     """The source of a name.
 
     Args:
-        name: a file, a bundled name, or OWNER/NAME of the hub.
+        name: a file, a folder of files or of `save_to_disk`, a glob pattern, a bundled name, or
+            OWNER/NAME of the hub. Of a folder whose files are called by splits, the wanted one's.
         wanted: of the hub.
         bundled: files by name.
 
     Raises:
         OlmesError: there is none.
     """
+    if any(char in name for char in "*?[") and not Path(name).exists():
+        return shards(name, matching(name))
     path = local_file(name, bundled)
     if path is None:
         return Hub(name, hub_rows(name, wanted))
-    kinds: Mapping[str, Callable[[Path], Source]] = {".gz": File, ".parquet": Parquet}
-    return kinds.get(path.suffix, Lines)(path)
+    if not path.is_dir():
+        return file_source(path)
+    if is_saved(path):
+        return on_disk(name, saved_rows(path, wanted.split), path)
+    if wanted.config or (path / "README.md").is_file():  # which says what its files are
+        return Hub(name, hub_rows(name, wanted))
+    return shards(name, data_files(path, wanted.split))
+
+
+def file_source(path: Path) -> Source:
+    """The source of a file."""
+    if path.suffix == ".arrow":
+        return on_disk(str(path), arrow_rows(path), path.parent)
+    if path.suffix == ".parquet":
+        return Parquet(path)
+    if path.name.endswith((".json", *(f".json{packed}" for packed in PACKED))):
+        first = next((line.strip() for line in jsonl.read_lines(path) if line.strip()), b"")
+        if first.removeprefix(b"\xef\xbb\xbf").startswith(b"["):
+            return JsonArray(path)
+    return File(path) if path.suffix in PACKED else Lines(path)
+
+
+def on_disk(name: str, rows: Dataset, folder: Path) -> Hub:
+    """Rows that the hub's library has saved."""
+    source = Hub(name, rows)
+    source.folder = folder
+    return source
+
+
+def shards(name: str, files: Sequence[Path]) -> Source:
+    """Files as one data set."""
+    return Shards(name, files[0].parent, [file_source(file) for file in files])
 
 
 def local_file(name: str, bundled: Mapping[str, Path] = NONE_BUNDLED) -> Path | None:
@@ -252,38 +255,18 @@ def local_file(name: str, bundled: Mapping[str, Path] = NONE_BUNDLED) -> Path | 
     """
     path = Path(name).expanduser()
     if name.endswith(ENDINGS):
-        if not path.is_file():
+        if not path.exists():
             raise OlmesError(f"there is no file {path}; check its path.")
         return path
     if name in bundled:
         return bundled[name]
+    if path.is_dir():
+        return path
     if "/" not in name:
-        kinds = ["a .jsonl or .parquet file", "OWNER/NAME of the hub"]
+        kinds = ["a .jsonl or .parquet file", "a folder of such", "OWNER/NAME of the hub"]
         if bundled:
             kinds.append(f"one of {', '.join(sorted(bundled))}")
         raise OlmesError(
             f"there is no data set '{name}'; give {', '.join(kinds[:-1])}, or {kinds[-1]}."
         )
     return None
-
-
-def hub_rows(name: str, source: Wanted) -> Dataset:
-    """The rows of a hub data set, fetched into the hub's own cache.
-
-    Raises:
-        OlmesError: it cannot be fetched.
-    """
-    import datasets
-
-    try:
-        found: Dataset = datasets.load_dataset(
-            name, source.config or None, split=source.split, revision=source.revision or None
-        )
-    # The hub's library raises errors of many kinds for "not there" and "not reachable".
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        raise OlmesError(
-            f"the data set '{name}' cannot be fetched from the hub ({reason}); check its name, split "
-            "and revision, or give a .jsonl file."
-        ) from None
-    return found

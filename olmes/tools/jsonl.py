@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
+import lzma
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from olmes.errors import OlmesError
 from olmes.tools.durable_files import BUFFER as BUFFER
@@ -69,19 +72,35 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, gunzipped when its name ends in `.gz`, one at a time.
+    """The lines of a file, unpacked as its name ends (`.gz`, `.bz2`, `.xz`, `.zst`), one at a time.
 
     Raises:
-        OlmesError: the file is missing, or is not gzip although it is named so.
+        OlmesError: the file is missing, or is not packed although it is named so.
     """
     try:
         # Lines end at "\n" only: U+2028 and the like, which JSON strings may contain, end none.
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb", BUFFER) as stream:
+        with unpacked(path) as stream:
             yield from stream
     except FileNotFoundError:
         raise OlmesError(f"{path} does not exist; check the path.") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise unreadable(path, error) from None
+
+
+def unpacked(path: Path) -> io.BufferedIOBase | BinaryIO:
+    """A file for reading, unpacked as its name ends."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    if path.suffix == ".bz2":
+        return bz2.open(path, "rb")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rb")
+    if path.suffix == ".zst":
+        import pyarrow
+
+        raw = pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd")
+        return io.BufferedReader(raw, BUFFER)
+    return path.open("rb", BUFFER)
 
 
 def unreadable(path: Path, error: Exception) -> OlmesError:

@@ -99,7 +99,7 @@ def command(
     )  # fmt: skip
     chosen = item_fields(fields)
     wanted = HubRows(split=split, config=config)
-    ledger = Ledger(store)
+    ledger = Ledger(store, "--store")
     found, cleaned = None, None
     files: list[Path] = []
     told: list[Path] = []
@@ -232,6 +232,7 @@ def count_held_out(store: Path, found: Findings) -> None:
             {one.task: one.data_hash for one in closed},
             found.closed_counts(),
             demo=all(one.origin == "demo" for one in closed),
+            option="--store",
         )
 
 

@@ -18,7 +18,12 @@ EVENT = "overlap-counted"
 
 
 def count_overlap(
-    store: Path, tasks: Mapping[str, str], counts: Sequence[JsonObject], *, demo: bool
+    store: Path,
+    tasks: Mapping[str, str],
+    counts: Sequence[JsonObject],
+    *,
+    demo: bool,
+    option: str = "--out",
 ) -> Entry:
     """Write down how much of held-out tasks some data sets hold, before anybody sees it.
 
@@ -27,11 +32,12 @@ def count_overlap(
         tasks: the held-out tasks, each with the content hash of its data.
         counts: one a data set and task: `data_set`, its `data_hash`, `rows`, `task`, `n`, `overlapped`.
         demo: whether all of the tasks' data are demo data.
+        option: by which the store is named, for messages.
 
     Raises:
         OlmesError: the chain is broken, or the store cannot be written.
     """
-    return Ledger(store).append(
+    return Ledger(store, option).append(
         EVENT,
         "",
         {

@@ -29,6 +29,7 @@ START = "0" * 64
 """What the first line holds for the hash of the line before it."""
 
 ANOTHER_STORE = "begin another store with --out, in which the looks so far still count"
+"""The way out of a broken ledger."""
 
 HEAD = ("number", "hash")
 """What `ledger.head` repeats of the last line."""
@@ -38,9 +39,15 @@ Entry = dict[str, Any]
 
 
 class Ledger:
-    """The ledger of a store, which is a folder of runs."""
+    """The ledger of a store, which is a folder of runs.
 
-    def __init__(self, store: Path) -> None:
+    Args:
+        store: the folder.
+        option: by which a command is given it, for messages.
+    """
+
+    def __init__(self, store: Path, option: str = "--out") -> None:
+        self.option = option
         self.path = store / FILE_NAME
         self.head = store / HEAD_NAME
 
@@ -124,7 +131,7 @@ class Ledger:
         except OSError as error:
             raise OlmesError(
                 f"{self.path} cannot be written ({error}); a look at held-out tasks must be "
-                "written down first, so fix the folder or name another with --out."
+                f"written down first, so fix the folder or name another with {self.option}."
             ) from None
         return entry
 
@@ -137,7 +144,7 @@ class Ledger:
         if problems := self.problems():
             raise OlmesError(
                 f"{self.path} was tampered with ({problems[0]}); restore it from a copy, "
-                f"or {ANOTHER_STORE}."
+                f"or {ANOTHER_STORE.replace('--out', self.option)}."
             )
 
     def write_head(self, entry: Entry) -> None:

@@ -154,7 +154,7 @@ def test_a_ledger_that_nothing_can_be_added_to_is_found_before_the_data_are_read
     path = Path("runs/ledger.jsonl")
     path.write_text(path.read_text("utf-8").replace("overlap-counted", "overlap-missing"), "utf-8")
     data.write_text("no JSON, which is not reached\n", "utf-8")
-    with pytest.raises(OlmesError, match="was tampered with"):
+    with pytest.raises(OlmesError, match="was tampered with.*another store with --store"):
         decontaminate(data, "--against", bench.exam)
 
 
@@ -173,3 +173,40 @@ def test_a_task_that_was_looked_at_under_a_suite_of_ones_own_stays_closed(
     # A store without that suite knows nothing of it.
     decontaminate(*named, "--store", "elsewhere")
     assert Path("report/pairs.jsonl").read_bytes() != b""
+
+
+def test_some_of_the_items_in_a_task_of_ones_own_stay_closed(
+    bench: Bench, decontaminate: Command
+) -> None:
+    source = (bench.folder / "sealed.py").read_text("utf-8")
+    mine = bench.folder / "mine.py"
+    mine.write_text(source.replace('name = "sealed"', 'name = "mine"').replace("sealed/", "mine/"))
+    (bench.data / "mine").mkdir()
+    lines = (bench.data / "sealed/test.jsonl").read_bytes().splitlines(keepends=True)
+    (bench.data / "mine/test.jsonl").write_bytes(b"".join(lines[:9]))
+    data = train(bench, "train.jsonl", [riddle("sealed", 2)])
+    decontaminate(data, "--against", f"{mine},{bench.exam}", "--report", "report", status=1)
+    [own, _] = json.loads(Path("report/overlap.json").read_text("utf-8"))["evaluations"]
+    assert (own["task"], own["held_out"]) == ("mine", ["exam"])
+    assert Path("report/pairs.jsonl").read_bytes() == b""
+
+
+def test_a_count_that_cannot_be_written_down_is_not_shown(
+    bench: Bench,
+    decontaminate: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The full disk is a mock: a real one takes a file system of its own."""
+
+    def full(stream: object, line: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("olmes.seal.ledger.write_line", full)
+    data = train(bench, "train.jsonl", [riddle("sealed", n) for n in range(PLANTED)])
+    with pytest.raises(OlmesError, match=r"cannot be written .* name another with --store"):
+        decontaminate(data, "--against", bench.exam, "--report", "report", "--out", "clean")
+    assert capsys.readouterr().out == ""
+    assert [path.name for path in Path("report").iterdir()] == ["pairs.jsonl"]
+    assert Path("report/pairs.jsonl").read_bytes() == b""
+    assert not Path("clean").exists()

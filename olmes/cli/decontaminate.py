@@ -283,7 +283,7 @@ def beside_published(
         if title in here:
             real = [each for each in against.evaluations if each.origin != "demo"]
             parts = table.of(title, real)
-            why = "its evaluations have no real data here"
+            why = ""
             if parts:
                 way = LookThrough(
                     against=Against(parts, {}),

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from olmes.benchmark.registry import TASKS
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.dataset import Dataset, Say
 from olmes.data.resolve import data_folder, resolve
 from olmes.decontamination.evaluations import Evaluation, Field, evaluation
 from olmes.errors import OlmesError
-from olmes.seal.held_out import held_out_tasks
+from olmes.seal.exam_items import ExamItems, digests
+from olmes.seal.held_out import foreign_docs, held_out_tasks
 from olmes.seal.ledger import Entry
 from olmes.seal.sight import seen
 
@@ -111,4 +113,33 @@ def held_out(
             seen(entry, task.name, datasets[task.name]) for entry in looks
         ):
             held[task.name] = [STORE]
-    return held
+    return held | parts_of_exams(held, tasks, datasets)
+
+
+def parts_of_exams(
+    held: Mapping[str, list[str]], tasks: Sequence[Task], datasets: Mapping[str, Dataset]
+) -> dict[str, list[str]]:
+    """Tasks with items of the held-out ones beside them, with the suites that hold those out.
+
+    Of installed suites these are known already; this is for a suite that is a file alone.
+    """
+    exams = [
+        (ExamItems.of(task, datasets[task.name]), held[task.name])
+        for task in tasks
+        if task.name in held and datasets[task.name].origin != "demo"
+    ]
+    found: dict[str, list[str]] = {}
+    for task in tasks:
+        dataset = datasets[task.name]
+        own = task.reference.startswith(f"{TASKS}.") and (
+            dataset.official or dataset.origin == "hub"
+        )
+        if task.name in held or own or dataset.origin in ("demo", "generated") or not exams:
+            continue
+        docs = foreign_docs(
+            task, [instance.doc for instance in dataset.instances], dataset.location
+        )
+        for exam, suites in exams:
+            if any(exam.has(doc, frozenset(digests(doc))) for doc in docs):
+                found[task.name] = suites
+    return found

@@ -60,11 +60,13 @@ def check_folder(folder: Path, sources: Iterable[Source]) -> None:
     """Refuse a folder before anything is compared that the clean data could not be written into.
 
     Raises:
-        OlmesError: it holds other files, the data themselves, or is none.
+        OlmesError: it holds other files, the data themselves, or is none; or a source is of a kind
+            that cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise OlmesError(f"--out {folder} is a file; name a folder.")
     for source in sources:
+        writer_of(source)
         place = getattr(source, "path", None) or source.folder
         if place is not None and folder.resolve() in (place.resolve(), *place.resolve().parents):
             raise OlmesError(f"--out {folder} holds {source.name} itself; name another folder.")
@@ -137,13 +139,21 @@ Writer = Callable[[Any, Sequence[int], BinaryIO], None]
 
 
 def writer_of(source: Source) -> Writer:
-    """What writes a kind of source."""
+    """What writes a kind of source.
+
+    Raises:
+        OlmesError: rows of its kind can be read and not written.
+    """
     kinds: Mapping[type[Source], Writer] = {
         Parquet: write_parquet,
         Hub: write_hub,
         Lines: write_lines,
         File: write_lines,
     }
+    if type(source) not in kinds:
+        raise OlmesError(
+            f"--out cannot write data such as {source.name}; give it as .jsonl, .jsonl.gz or .parquet."
+        )
     return kinds[type(source)]
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from olmes.decontamination.evaluations import Item
 from olmes.decontamination.matches import NGRAM
+from olmes.decontamination.scan import IN_A_TURN
+from olmes.decontamination.signs import same as same_signs
+from olmes.decontamination.signs import signs
 from olmes.decontamination.tokens import Token, placed
 
 Span = tuple[int, int]
 """The characters from the first on, without the last, of a text."""
-WHOLE_TURN = 3
-"""A text of so few tokens is found only where it is a whole turn."""
 CONTEXT = 60
 """Characters of a training instance that are shown before and after what is the same."""
 
@@ -41,6 +42,8 @@ class Marked:
 def marks(item: Item, turns: Sequence[str]) -> tuple[list[Marked], list[Marked]]:
     """The texts of an item, and the parts of an instance's turns around what they have in common.
 
+    By the rule that `scan` counts by.
+
     Args:
         item: it overlaps with the instance.
         turns: of the instance.
@@ -51,19 +54,27 @@ def marks(item: Item, turns: Sequence[str]) -> tuple[list[Marked], list[Marked]]
         size = min(NGRAM, len(words))
         for start in range(len(words) - size + 1 if size else 0):
             places[tuple(one.text for one in words[start : start + size])].append((number, start))
-    sizes = sorted({len(key) for key in places})
     same_text: list[set[int]] = [set() for _ in texts]
     parts: list[Marked] = []
     for number, turn in enumerate(turns):
         words = list(placed(turn))
         same: set[int] = set()
-        for size in sizes:
+        for size in sorted({len(key) for key in places}):
             for start in range(len(words) - size + 1):
-                found = places.get(tuple(one.text for one in words[start : start + size]), ())
-                if found and (size > WHOLE_TURN or size == len(words)):
+                run = words[start : start + size]
+                found = places.get(tuple(one.text for one in run), [])
+                if size < IN_A_TURN and size != len(words):
+                    found = []
+                if size < NGRAM:
+                    own = signs(turn, run) if found else ()
+                    found = [
+                        one
+                        for one in found
+                        if same_signs(signs(item.texts[one[0]], texts[one[0]]), own)
+                    ]
+                for text, at in found:
                     same.update(range(start, start + size))
-                    for text, at in found:
-                        same_text[text].update(range(at, at + size))
+                    same_text[text].update(range(at, at + size))
         parts += around(turn, number, spans_of(words, same))
     whole = [
         Marked(text, tuple(spans_of(words, same)), number)

@@ -170,7 +170,7 @@ def removed_row(title: str, one: PublishedSet, found: DataSet | None, why: str) 
         published=one.removed,
         ours=ours,
         n=found.rows if found else 0,
-        why_missing="" if ours is not None else why or "no evaluation of it has data here",
+        why_missing="" if ours is not None else why or "the evaluation has no real data here",
         note=one.note,
     )
 

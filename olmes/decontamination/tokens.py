@@ -20,6 +20,9 @@ from functools import cache, lru_cache
 
 WORDS = "".join(chr(n).lower() if chr(n).isalnum() else " " for n in range(128))
 """ASCII, as it is compared."""
+ALONE = dict(zip(map(chr, range(128)), WORDS, strict=True))
+OTHERS = re.compile(r"[^\x00-\x7f][0-9A-Za-z\x80-\U0010ffff]*")
+"""From a character that is not ASCII on, as long as there may be one token."""
 SEPARATORS = "’‘“”–—…•\u00a0"
 """Usual beside ASCII: without them most texts that are nearly ASCII are."""
 IGNORED = re.compile(
@@ -56,9 +59,23 @@ def tokens(text: str) -> list[str]:
     if not text.isascii():
         for separator in SEPARATORS:
             text = text.replace(separator, " ")
-        if not text.isascii():
-            return word().findall(folded(text))
-    return text.translate(WORDS).split()
+    if text.isascii():
+        return text.translate(WORDS).split()
+    found, end = list[str](), 0
+    for other in OTHERS.finditer(text):
+        start = other.start()
+        # ASCII that is no letter and no digit joins nothing: what lies between is folded by itself.
+        while start > end and ALONE[text[start - 1]] != " ":
+            start -= 1
+        found += text[end:start].translate(WORDS).split()
+        found += folded_tokens(text[start : other.end()])
+        end = other.end()
+    return found + text[end:].translate(WORDS).split()
+
+
+def folded_tokens(text: str) -> list[str]:
+    """`tokens` by their definition."""
+    return word().findall(folded(text))
 
 
 def folded(text: str) -> str:
@@ -70,13 +87,17 @@ def folded(text: str) -> str:
 @cache
 def word() -> re.Pattern[str]:
     """A token of a folded text."""
-    marks = "".join(
+    marks = [
         chr(code)
         for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
         if unicodedata.category(chr(code)) in ("Mn", "Mc")
-    )
+    ]
+    # Those beyond 16 bits are looked through one by one: only for a character that is one of them.
+    near = "".join(mark for mark in marks if mark < "\U00010000")
+    far = "".join(mark for mark in marks if mark >= "\U00010000")
+    mark = rf"(?:[{near}]|(?=[\U00010000-\U0010ffff])[{far}])"
     letter = rf"[^\W_{UNSPACED}{APOSTROPHE}]"
-    return re.compile(rf"(?=\w)[{UNSPACED}][{marks}]*|{letter}(?:{letter}|[{marks}])*")
+    return re.compile(rf"{letter}+(?:{mark}+{letter}*)*|(?=\w)[{UNSPACED}]{mark}*")
 
 
 def placed(text: str) -> Iterator[Token]:

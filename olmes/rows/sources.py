@@ -253,7 +253,7 @@ def local_file(name: str, bundled: Mapping[str, Path] = NONE_BUNDLED) -> Path | 
     path = Path(name).expanduser()
     if name.endswith(ENDINGS):
         if not path.is_file():
-            raise OlmesError(f"there is no file {path}; check the path in [data].")
+            raise OlmesError(f"there is no file {path}; check its path.")
         return path
     if name in bundled:
         return bundled[name]

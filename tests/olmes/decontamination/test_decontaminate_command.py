@@ -240,3 +240,23 @@ def test_a_broken_line_is_named_and_nothing_is_written(
         decontaminate(data, "--against", bench.file("open"), "--report", "r", "--out", "c")
     assert not list(Path("r").iterdir())
     assert not Path("c").exists()
+
+
+def test_a_set_of_the_hub_is_read_and_written_as_parquet(
+    bench: Bench, decontaminate: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's library reads a folder of the same name as it reads a set of the hub."""
+    from pyarrow import parquet
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", bench.folder / "sets")
+    (bench.folder / "lab/riddles").mkdir(parents=True)
+    bench.train("lab/riddles/train.jsonl", [plain(0), riddle("open", 3), plain(2)])
+    bench.train("lab/riddles/test.jsonl", [riddle("open", 4)])
+    against = ("lab/riddles", "--against", bench.file("open"))
+    found = json.loads(decontaminate(*against, "--out", "clean", "--json").stdout)
+    [one] = found["data_sets"]
+    assert (one["rows"], one["overlaps"][0]["overlapped"]) == (3, 1)
+    [file] = [path for path in Path("clean").iterdir() if path.suffix == ".parquet"]
+    assert parquet.read_table(file).column("id").to_pylist() == ["id-0", "id-2"]
+    of_test = json.loads(decontaminate(*against, "--split", "test", "--json").stdout)
+    assert of_test["data_sets"][0]["rows"] == 1

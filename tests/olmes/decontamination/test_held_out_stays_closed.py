@@ -173,3 +173,19 @@ def test_a_task_that_was_looked_at_under_a_suite_of_ones_own_stays_closed(
     # A store without that suite knows nothing of it.
     decontaminate(*named, "--store", "elsewhere")
     assert Path("report/pairs.jsonl").read_bytes() != b""
+
+
+def test_some_of_the_items_in_a_task_of_ones_own_stay_closed(
+    bench: Bench, decontaminate: Command
+) -> None:
+    source = (bench.folder / "sealed.py").read_text("utf-8")
+    mine = bench.folder / "mine.py"
+    mine.write_text(source.replace('name = "sealed"', 'name = "mine"').replace("sealed/", "mine/"))
+    (bench.data / "mine").mkdir()
+    lines = (bench.data / "sealed/test.jsonl").read_bytes().splitlines(keepends=True)
+    (bench.data / "mine/test.jsonl").write_bytes(b"".join(lines[:9]))
+    data = train(bench, "train.jsonl", [riddle("sealed", 2)])
+    decontaminate(data, "--against", f"{mine},{bench.exam}", "--report", "report", status=1)
+    [own, _] = json.loads(Path("report/overlap.json").read_text("utf-8"))["evaluations"]
+    assert (own["task"], own["held_out"]) == ("mine", ["exam"])
+    assert Path("report/pairs.jsonl").read_bytes() == b""

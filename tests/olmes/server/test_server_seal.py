@@ -15,6 +15,7 @@ import requests
 from sqlalchemy import update
 
 from olmes.client.client import AnswerError, Client, files_of
+from olmes.seal.counted_overlap import count_overlap
 from olmes.seal.ledger import Ledger
 from olmes.seal.sealing import unseal
 from olmes.server.settings import Settings
@@ -266,3 +267,19 @@ def test_rows_that_are_not_there_are_not_found(
         place = f"{ann.url}/api/v1/runs/{folder.name}/tasks/echo/samples/{at}"
         answer = ann.session.get(place, timeout=60)
         assert answer.status_code == status
+
+
+def test_a_count_of_held_out_items_comes_with_the_ledger_and_is_no_look(
+    people: People, take_exam: Exam, tmp_path: Path
+) -> None:
+    folder = take_exam(tmp_path / "runs", "counted")
+    count = {"data_set": "<i>mine.jsonl", "task": "echo", "n": 12, "overlapped": 3}
+    line = count_overlap(folder.parent, {"echo": "0" * 64}, [count], demo=False)
+    ann = people.client("ann")
+    ann.push(folder)
+    assert line in ann.ledger()
+    page = ann.session.get(f"{ann.url}/ledger.html", timeout=60).text
+    assert "overlap with training data of echo" in page
+    again = take_exam(folder.parent, "counted-next")
+    assert json.loads((again / "run.json").read_text("utf-8"))["held_out"]["looks_before"] == 0
+    ann.push(again)

@@ -239,3 +239,20 @@ def test_the_ledger_repeats_a_lineage_without_items(planted: Any) -> None:
     lines = json.dumps([*Ledger(store).entries(), record.to_json()["held_out"]])
     assert "overlap" not in lines
     assert not [item for item in found.items if item in lines]
+
+
+@pytest.mark.slow
+def test_checkpoints_that_the_hook_scores_say_it(planted: Any) -> None:
+    from olmes.comparison.overlap import run_overlap
+    from olmes.records.record import readable_records
+
+    scoring = {"tasks": [str(ADDITION)], "limit": 100}
+    out = trained(planted, **against(), scoring=scoring, optimization={"max_steps": 2})
+    records, _ = readable_records(out / "scores")
+    assert len(records) == 2
+    for record in records:
+        one = run_overlap(record).tasks["addition"]
+        assert (one.n, one.of_run, one.data_sets) == (100, True, ("sft.jsonl",))
+        assert "items overlap with the training data" in (record.folder / "report.html").read_text(
+            "utf-8"
+        )

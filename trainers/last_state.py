@@ -12,7 +12,7 @@ from olmes.tools.jsonl import dumps, write_atomically
 from olmes.trainers.on_trl.arguments import load_model, sharding
 from olmes.trainers.on_trl.precision import save_model
 from olmes.trainers.recipes.stages import Recipe
-from olmes.trainers.stage import Prepared, about
+from olmes.trainers.stage import Prepared, write_origin
 from olmes.trainers.stage_folder import DONE, FINAL
 from olmes.trainers.together.processes import is_first, meet, told
 
@@ -128,12 +128,3 @@ def settle(prepared: Prepared[Recipe], partial: Path, step: int) -> None:
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
     write_atomically(prepared.out / DONE, dumps({"hash": prepared.hash, "step": step}) + "\n")
-
-
-def write_origin(folder: Path, prepared: Prepared[Recipe], step: int) -> None:
-    """`lineage.json`: what the model was trained from, and by which recipe on which data."""
-    from olmes.trainers.checkpoints.lineage import steps_of, write_lineage
-
-    recipe = prepared.recipe
-    named = str(prepared.model) if Path(recipe.model).expanduser().is_dir() else recipe.model
-    write_lineage(folder, steps_of(named, recipe.name, step, about(prepared)))

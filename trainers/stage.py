@@ -180,6 +180,10 @@ def callbacks(prepared: Prepared[Recipe]) -> list[TrainerCallback]:
         if prepared.recipe.stage == "rlvr":
             # After the hook, which waits for the last score.
             found.append(reward_watch(prepared, hook.options.request.hash))
+    if prepared.overlap is not None:
+        from olmes.trainers.checkpoint_lineage import TellLineage
+
+        found.append(TellLineage(lambda folder, step: write_origin(folder, prepared, step)))
     found.append(PageRefresh(prepared.recipe, prepared.out, prepared.say))
     store = store_of(prepared.recipe, prepared.out)
     return [*found, *tracking(prepared.recipe, prepared.out, store, prepared.say)]
@@ -210,6 +214,15 @@ def about(prepared: Prepared[Recipe]) -> dict[str, LineageValue]:
     if prepared.overlap is not None:
         found["overlap"] = msgspec.to_builtins(list(prepared.overlap))
     return found
+
+
+def write_origin(folder: Path, prepared: Prepared[Recipe], step: int) -> None:
+    """`lineage.json`: what the model was trained from, and by which recipe on which data."""
+    from olmes.trainers.checkpoints.lineage import steps_of, write_lineage
+
+    recipe = prepared.recipe
+    named = str(prepared.model) if Path(recipe.model).expanduser().is_dir() else recipe.model
+    write_lineage(folder, steps_of(named, recipe.name, step, about(prepared)))
 
 
 def finished(recipe: Recipe, out: Path, *, model: bool = True) -> Path | None:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     help="Folder for a page, the pairs and the counts.",
 )  # fmt: skip
 @click.option(
-    "--lineage", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="FOLDER",
+    "--lineage", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
     help="Folder of a training on DATA, whose checkpoints are to say what was found.",
 )  # fmt: skip
 @click.option(

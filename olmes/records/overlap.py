@@ -13,10 +13,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from olmes.records.schema import Count
+from olmes.records.schema import Count, Hex
 
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
-DocHash = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 KEY = "overlap"
 """Of a step of a lineage."""
@@ -40,7 +39,7 @@ class Overlap(Struct, frozen=True, kw_only=True):
     """How many items were compared."""
     overlapped: Count
     """How many of them overlap with a row (Tülu 3, section 3.2)."""
-    items: list[DocHash] = []
+    items: list[Hex] = []
     """Their `Instance.doc_hash`, by which a run knows them: a held-out item is named nowhere."""
     matched_rows: Count
     """How many rows an item overlaps with."""

@@ -320,7 +320,11 @@ class RecordedModel(Struct, frozen=True, kw_only=True):
     )
     step: Annotated[float | int | None, Meta(description="of the training")] = None
     lineage: Annotated[
-        list[JsonObject] | None, Meta(description="what it was trained from, oldest first")
+        list[JsonObject] | None,
+        Meta(
+            description="what it was trained from, oldest first; `overlap` of a step: what its data "
+            "have in common with evaluations (`olmes/records/overlap.py`)"
+        ),
     ] = None
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from olmes.errors import OlmesError
@@ -186,8 +187,7 @@ def test_what_is_said_of_other_data_stays(planted: Any) -> None:
 
     out = trained(planted, **against())
     (first,) = overlaps(lineage_of(out / "final"))
-    import msgspec
-
+    assert overlaps(lineage_of(out / "checkpoint-1")) == [first]
     other = msgspec.structs.replace(first, data_set="more", data_hash="ab" * 32)
     add_overlap(out, [other])
     add_overlap(out, [msgspec.structs.replace(other, rows=7)])
@@ -221,3 +221,38 @@ def test_counts_of_held_out_items_are_lines_of_the_ledger_and_nothing_else(
     texts = [doc["question"] for doc in all_docs()[:PLANTED]]
     told = "\n".join([*said, json.dumps(entry)])
     assert not [text for text in [*texts, *found.items] if text in told]
+
+
+def test_the_ledger_repeats_a_lineage_without_items(planted: Any) -> None:
+    from olmes import evaluate
+    from olmes.seal.ledger import Ledger
+
+    out = trained(planted, **against())
+    suite = planted.folder / "exam.toml"
+    suite.write_text(f'name = "exam"\ntitle = "Exam"\nheld_out = true\ntasks = ["{ADDITION}"]\n')
+    store = planted.folder / "runs"
+    record = evaluate(str(suite), model=str(out / "final"), out=store, limit=40, look="the end")
+    (found,) = overlaps(record.run.model.lineage or ())
+    assert found.overlapped == PLANTED
+    assert record.run.held_out is not None
+    assert record.run.held_out.lineage[-1]["training"] == "sft"
+    lines = json.dumps([*Ledger(store).entries(), record.to_json()["held_out"]])
+    assert "overlap" not in lines
+    assert not [item for item in found.items if item in lines]
+
+
+@pytest.mark.slow
+def test_checkpoints_that_the_hook_scores_say_it(planted: Any) -> None:
+    from olmes.comparison.overlap import run_overlap
+    from olmes.records.record import readable_records
+
+    scoring = {"tasks": [str(ADDITION)], "limit": 100}
+    out = trained(planted, **against(), scoring=scoring, optimization={"max_steps": 2})
+    records, _ = readable_records(out / "scores")
+    assert len(records) == 2
+    for record in records:
+        one = run_overlap(record).tasks["addition"]
+        assert (one.n, one.of_run, one.data_sets) == (100, True, ("sft.jsonl",))
+        assert "items overlap with the training data" in (record.folder / "report.html").read_text(
+            "utf-8"
+        )

@@ -13,7 +13,7 @@ from pathlib import Path
 from olmes.records.schema import Cost
 from olmes.synthesis.candidates import Candidate, Kind, Workshop
 from olmes.synthesis.card import write_card
-from olmes.synthesis.cleaning import Cleaning, cleaning_of
+from olmes.synthesis.cleaning import Cleaning
 from olmes.synthesis.code import CodeKind
 from olmes.synthesis.constrained import ConstrainedKind
 from olmes.synthesis.mathematics import MathKind
@@ -56,11 +56,20 @@ def synthesize(
     recipe: PersonaRecipe,
     out: Path,
     *,
+    store: Path,
     say: Say,
     progress: Progress | None = None,
     use_cache: bool = True,
 ) -> Made:
     """Make the rows of a recipe, or go on where an earlier session stopped.
+
+    Args:
+        recipe: what is made.
+        out: folder of the rows, and of what is needed to go on.
+        store: whose ledger counts of held-out tasks are written into.
+        say: gets a line for the user.
+        progress: hears of requests and responses.
+        use_cache: whether responses are taken from and put into the cache shared by all runs.
 
     Raises:
         OlmesError: something the recipe names is not there or does not fit, a model refuses all
@@ -70,7 +79,7 @@ def synthesize(
     personas = read_personas(recipe.personas, recipe.seed)
     prompts = Prompts(recipe.prompts)
     duplicates = NearDuplicates(recipe.duplicates.jaccard, recipe.duplicates.shingle, recipe.seed)
-    cleaning = cleaning_of(recipe.decontamination, say=say)
+    cleaning = Cleaning(recipe.decontamination, store, say=say)
     steps = Steps()
     with Session(out, recipe.budget, say=say, progress=progress, use_cache=use_cache) as session:
         workshop = Workshop(
@@ -98,9 +107,13 @@ def synthesize(
             raise
         jsonl.write(out / ROWS, rows)
         jsonl.write(out / PAIRS, pairs)
+        overlap = cleaning.found(out / ROWS)
         notes = [
             *(kind.no_sandbox for kind in kinds if isinstance(kind, CodeKind) and kind.no_sandbox),
-            *(f"{name} was not compared with: {why}" for name, why in cleaning.skipped.items()),
+            *(
+                f"{name} was not compared with: {why}"
+                for name, why in cleaning.against.skipped.items()
+            ),
         ]
         made_all = Made(
             folder=out,
@@ -113,9 +126,7 @@ def synthesize(
             troubles=session.troubles(),
             notes=notes,
         )
-        write_card(
-            out, persona_card(recipe, workshop, kinds, cleaning, rows, pairs, made_all.notes)
-        )
+        write_card(out, persona_card(recipe, workshop, kinds, overlap, rows, pairs, made_all.notes))
         return made_all
 
 
@@ -133,7 +144,7 @@ def proposed(
         for one in kind.propose(range(start, min(start + AT_ONCE, kind.count)))
     ]
     found = kept(found, duplicates.keep, steps, DISTINCT, "nearly the same as another")
-    if cleaning.evaluations:
+    if cleaning.open:
         found = kept(found, cleaning.keep, steps, CLEAN, "overlaps with an item of an evaluation")
     return [(kind, [one for one in found if one.kind == kind.name]) for kind in kinds]
 

@@ -24,10 +24,11 @@ from olmes.synthesis.personas import read_personas
 from olmes.synthesis.prompts import Prompts
 from olmes.synthesis.session import Progress, Say, Session
 from olmes.synthesis.steps import Steps
+from olmes.synthesis.verdicts import Scorers
 from olmes.tools import jsonl
 from olmes.types import JsonObject
 
-AT_ONCE = 500
+AT_ONCE = 100
 """Instructions of a kind that go through all steps together: a used-up budget ends with rows."""
 ROWS, PAIRS = "rows.jsonl", "preferences.jsonl"
 DISTINCT, CLEAN = "no near-duplicate", "no overlap with evaluations"
@@ -81,17 +82,24 @@ def synthesize(
     duplicates = NearDuplicates(recipe.duplicates.jaccard, recipe.duplicates.shingle, recipe.seed)
     cleaning = Cleaning(recipe.decontamination, store, say=say)
     steps = Steps()
-    with Session(out, recipe.budget, say=say, progress=progress, use_cache=use_cache) as session:
+    wanted = [kind for kind in KINDS if kind.wanted(recipe)]
+    for one in wanted:
+        one.check(recipe)
+    with (
+        Scorers() as scorers,
+        Session(out, recipe.budget, say=say, progress=progress, use_cache=use_cache) as session,
+    ):
         workshop = Workshop(
             recipe=recipe,
             session=session,
             personas=personas,
             prompts=prompts,
             steps=steps,
+            scorers=scorers,
             generator=session.load(recipe.generator),
             responder=session.load(recipe.answers),
         )
-        kinds = [kind(workshop) for kind in KINDS if kind.wanted(recipe)]
+        kinds = [kind(workshop) for kind in wanted]
         rows: list[JsonObject] = []
         pairs: list[JsonObject] = []
         try:

@@ -20,9 +20,10 @@ from olmes.errors import OlmesError
 from olmes.tools import jsonl
 from olmes.trainers.mixing.places import BEGUN, RECIPE, ROUND, begin
 from olmes.trainers.mixing.proposal import mix_text, write_proposal
-from olmes.trainers.mixing.recipe import read_mix
-from olmes.trainers.mixing.rounds import run_mix, runs_of
+from olmes.trainers.mixing.recipe import called, read_mix
+from olmes.trainers.mixing.rounds import run_mix, runs_of, stage_text
 from olmes.trainers.mixing.variants import apportioned
+from olmes.trainers.recipes.files import read_recipe
 from olmes.trainers.recipes.identity import recipe_hash
 from tests.trainers.conftest import turns
 
@@ -103,6 +104,27 @@ def test_every_variant_has_the_same_rows(mix_file: Callable[..., Path], tiny_cha
     assert {run.recipe.seed for run in runs} == {42, 43}
     assert len({recipe_hash(run.recipe) for run in runs}) == 18
     assert {run.recipe.scoring.out for run in runs} == {str(Path("out/runs"))}
+    # As a file, which several processes are launched with, each is the same training.
+    file = path.with_name("variant.toml")
+    for run in runs:
+        file.write_text(stage_text(run.recipe), "utf-8")
+        assert read_recipe(file, "sft") == run.recipe
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        (
+            ["a.jsonl", "/x/b.v2.parquet", "small-sft", "me/set"],
+            ["a", "b.v2", "small-sft", "me/set"],
+        ),
+        (["a/x.jsonl", "b/x.jsonl.gz"], ["a/x.jsonl", "b/x.jsonl.gz"]),
+        (["/d/a/x.jsonl", "/d/b/x.jsonl"], ["a/x.jsonl", "b/x.jsonl"]),
+        (["/d/a/x.jsonl", "/e/a/x.jsonl"], ["/d/a/x.jsonl", "/e/a/x.jsonl"]),
+    ],
+)
+def test_sources_have_short_names_that_differ(keys: list[str], names: list[str]) -> None:
+    assert called(keys) == names
 
 
 @pytest.mark.parametrize("rows", [4, 7, 1000, 99_999])
@@ -133,6 +155,7 @@ def test_rows_add_up_whatever_the_weights(rows: int) -> None:
         ("[mix]", "[unseen]\nlook = true\n[mix]", "'unseen.reason' is missing"),
         ("[mix]", '[gate]\nbaseline = "start"\n[mix]', "remove \\[gate\\]"),
         ("[mix]", "[sft]\n[mix]", "describes a chain"),
+        ('"twos.jsonl"', '"./ones.jsonl"', "are the same file"),
     ],
 )
 def test_a_recipe_that_would_say_nothing_is_refused(
@@ -208,7 +231,7 @@ def test_nothing_is_accepted_that_was_not_proposed(
     with pytest.raises(OlmesError, match=r"proposed-round-2\.toml is missing"):
         run_mix(mix, out, accept=True, settings={}, say=SAID.append)
     once = read_mix(mix.path, {"mix.rounds": "1"})
-    with pytest.raises(OlmesError, match="the 1 rounds of toy are over"):
+    with pytest.raises(OlmesError, match="all rounds of toy are over"):
         run_mix(once, out, accept=True, settings={"mix.rounds": "1"}, say=SAID.append)
     assert not (out / "round-2" / BEGUN).exists()
 

@@ -122,7 +122,7 @@ def accepted_mix(mix: Mix, out: Path, settings: dict[str, str], say: Say) -> Mix
         return read_mix(round_folder(out, last) / RECIPE, kept)
     if last >= mix.mixing.rounds:
         raise OlmesError(
-            f"the {mix.mixing.rounds} rounds of {mix.name} are over; what they propose last is in "
+            f"all rounds of {mix.name} are over (mix.rounds = {mix.mixing.rounds}); the last mix is in "
             f"{proposal_file(out, last + 1)}; allow more rounds with --set mix.rounds=N."
         )
     file = proposal_file(out, last + 1)

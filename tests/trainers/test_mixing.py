@@ -21,7 +21,7 @@ from olmes.tools import jsonl
 from olmes.trainers.mixing.places import BEGUN, RECIPE, ROUND, begin
 from olmes.trainers.mixing.proposal import mix_text, write_proposal
 from olmes.trainers.mixing.recipe import called, read_mix
-from olmes.trainers.mixing.rounds import run_mix, runs_of, stage_text
+from olmes.trainers.mixing.rounds import alone_in, run_mix, runs_of, stage_text
 from olmes.trainers.mixing.variants import apportioned
 from olmes.trainers.recipes.files import read_recipe
 from olmes.trainers.recipes.identity import recipe_hash
@@ -226,6 +226,8 @@ def test_nothing_is_accepted_that_was_not_proposed(
     mix, out = read_mix(mix_file(tiny_chat)), tmp_path / "out"
     with pytest.raises(OlmesError, match="no proposed mix yet"):
         run_mix(mix, out, accept=True, settings={}, say=SAID.append)
+    with alone_in(out), pytest.raises(OlmesError, match="another command works in"):
+        run_mix(mix, out, settings={}, say=SAID.append)
     folder = begin(mix, out)
     (folder / ROUND).write_text('{"changes": true}', "utf-8")
     with pytest.raises(OlmesError, match=r"proposed-round-2\.toml is missing"):

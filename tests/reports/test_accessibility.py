@@ -19,9 +19,11 @@ from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
+from olmes.reports.mix_page import write_mix_page
 from olmes.reports.reproduction_page import write_reproduction_page
 from olmes.reports.run_page import write_run_page
 from olmes.reports.training_curves import StageLog
+from tests.reports.test_other_pages_in_browser import mix_of
 from tests.reports.test_reproduction_page import reproduced
 
 pytestmark = pytest.mark.browser
@@ -71,6 +73,7 @@ def pages(store: Path, hostile_run: Path, tmp_path_factory: pytest.TempPathFacto
         write_reproduction_page(
             reproduced(records[0]), place / "reproduction.html", {records[0].id: records[0].folder}
         ),
+        write_mix_page(mix_of(records[0], "a mix"), place / "mix.html"),
     ]
 
 

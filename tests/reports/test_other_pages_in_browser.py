@@ -13,12 +13,16 @@ import pytest
 
 from olmes.benchmark.suite import Pair
 from olmes.comparison import generalization
+from olmes.comparison.ablations import Variant, ablations
 from olmes.comparison.compare import compare_runs
+from olmes.comparison.mix_advice import advise
+from olmes.comparison.mix_rounds import MixReport, MixRound
 from olmes.records.record import Record
 from olmes.reports.checkpoints_page import write_checkpoints_page
 from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
+from olmes.reports.mix_page import write_mix_page
 from olmes.reports.reproduction_page import write_reproduction_page
 from olmes.reports.run_page import write_run_page
 from olmes.reports.training_curves import StageLog
@@ -69,10 +73,26 @@ def pages(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         "reproduction": write_reproduction_page(
             reproduced(records[0]), place / "reproduction.html", {records[0].id: records[0].folder}
         ),
+        "mix": write_mix_page(mix_of(Record.load(place / "400-dev"), HOSTILE), place / "mix.html"),
     }
 
 
-NAMES = ["leaderboard", "comparison", "checkpoints", "generalization", "reproduction"]
+def mix_of(record: Record, name: str) -> MixReport:
+    """A mix of two rounds whose every variant scored as one run."""
+    variants = [
+        Variant(name="full mix", kind="full", rows={name: 3, "b": 4}),
+        Variant(name=f"without {name}", kind="leave_one_out", source=name, rows={"b": 7}),
+    ]
+    found = ablations(variants, [[record], [record]])
+    advice = tuple(advise(found, {name: 1, "b": 1}))
+    rounds = tuple(
+        MixRound(number=number, dev=found, unseen=found, pairs=(), advice=advice)
+        for number in (1, 2)
+    )
+    return MixReport(name=name, stage="sft", rounds=rounds, over_rounds=found, proposed=name * 9)
+
+
+NAMES = ["leaderboard", "comparison", "checkpoints", "generalization", "reproduction", "mix"]
 
 
 @pytest.mark.parametrize("name", NAMES)

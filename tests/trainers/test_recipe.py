@@ -10,6 +10,7 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.trainers.chain import read_chain
+from olmes.trainers.mixing.recipe import read_mix
 from olmes.trainers.recipes.files import bundled_recipes, make_recipe, read_recipe
 from olmes.trainers.recipes.identity import recipe_hash, to_json
 from olmes.trainers.recipes.stages import DPORecipe, RLVRRecipe, SFTRecipe
@@ -28,6 +29,8 @@ def test_every_bundled_recipe_reads(name: str) -> None:
     if name in ("demo", "tulu3-8b"):
         chain = read_chain(name)
         assert [recipe.stage for recipe in chain.stages] == ["sft", "dpo", "rlvr"]
+    elif name.endswith("-mix"):
+        assert read_mix(name).name == name
     else:
         assert read_recipe(name, name.rsplit("-", 1)[1]).name == name  # type: ignore[arg-type]
 

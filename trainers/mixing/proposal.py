@@ -68,9 +68,15 @@ def mix_text(mix: Mix) -> str:
     return toml_text(table)
 
 
-def given(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass that differ from its defaults, as TOML has them."""
-    default = type(value)()
+def given(value: Any, default: Any = None) -> dict[str, Any]:
+    """The fields of a dataclass that differ from its defaults, as TOML has them.
+
+    Args:
+        value: the dataclass.
+        default: what a file begins from where it stands; its own defaults if not given. A stage has
+            other defaults of its tables than the tables by themselves.
+    """
+    default = type(value)() if default is None else default
     return {
         field.name: plain(own, getattr(default, field.name))
         for field in dataclasses.fields(value)
@@ -79,12 +85,15 @@ def given(value: Any) -> dict[str, Any]:
 
 
 def plain(value: Any, default: Any) -> Any:
-    """A field's value as TOML has it."""
+    """A field's value as TOML has it; `default` is what a file begins from."""
     if value is None:
         return "none"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # Of a table that is left out by default every key is written, so that it is not.
-        return given(value) if default is not None else {**dataclasses.asdict(value)}
+        return dataclasses.asdict(value) if default is None else given(value, default)
     if isinstance(value, Mapping):
-        return {name: plain(one, {}) for name, one in value.items()}
+        return {
+            name: given(one) if dataclasses.is_dataclass(one) else one
+            for name, one in value.items()
+        }
     return list(value) if isinstance(value, tuple) else value

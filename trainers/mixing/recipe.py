@@ -119,6 +119,8 @@ def read_mix(name: str | Path, settings: Mapping[str, str] | None = None) -> Mix
     recipe = stage_recipe(stage, {"name": path.stem, **own}, {}, path)
     written = own.get("data")
     keys = list(written) if isinstance(written, dict) else list(recipe.data)
+    if len(keys) > len(recipe.data):
+        raise OlmesError(f"{path}: two names in [data] are the same file; give it once.")
     sources = dict(zip(recipe.data, called(keys), strict=True))
     mixing = tables.convert(table["mix"], Mixing, None, str(path), "mix")
     unseen = None
@@ -170,10 +172,22 @@ def check_mix(mix: Mix) -> None:
 
 
 def called(keys: list[str]) -> list[str]:
-    """What sources are called in tables: a file by its name alone, where that is another for each."""
-    short = [Path(key).name.split(".")[0] if key.endswith(FILES) else key for key in keys]
-    return short if len(set(short)) == len(short) else keys
+    """What sources are called in tables: a file by its name, with its folder's where two are alike.
+
+    The same for a path from the recipe and for the whole path that a proposal has.
+    """
+    whole = [Path(key) if key.endswith(FILES) else None for key in keys]
+    plain = [
+        next(path.name.removesuffix(end) for end in FILES if path.name.endswith(end))
+        if path
+        else key
+        for path, key in zip(whole, keys, strict=True)
+    ]
+    below = [
+        "/".join(path.parts[-2:]) if path else key for path, key in zip(whole, keys, strict=True)
+    ]
+    return next((found for found in (plain, below) if len(set(found)) == len(found)), keys)
 
 
-FILES = (".jsonl", ".jsonl.gz", ".parquet")
+FILES = (".jsonl.gz", ".jsonl", ".parquet")
 """Endings of a source that is a file."""

@@ -125,8 +125,9 @@ def round_of(finished: Finished, items: SharedItems) -> MixRound:
 
 
 def over_rounds(rounds: Sequence[Finished], items: SharedItems) -> Ablations | None:
-    """The full mixtures of all rounds, held against the first; None where seeds or tasks differ."""
-    if len(rounds) < 2 or len({len(one.dev[0]) for one in rounds}) > 1:
+    """The full mixtures of all rounds, held against the first; None where seeds or budgets differ."""
+    alike = {(len(one.dev[0]), sum(one.variants[0].rows.values())) for one in rounds}
+    if len(rounds) < 2 or len(alike) > 1:
         return None
     variants = [
         Variant(name=f"round {one.number}", kind="full", rows=one.variants[0].rows)

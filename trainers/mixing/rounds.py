@@ -5,8 +5,9 @@ The same command again resumes at the training, the score or the look where it w
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from olmes.errors import OlmesError
 from olmes.records.record import Record
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.tools.locks import Lock
+from olmes.tools.places import OUT, writing
 from olmes.tools.toml_text import toml_text
 from olmes.trainers.chain import STORE, evaluated
 from olmes.trainers.mixing.places import (
@@ -74,11 +76,7 @@ def run_mix(
     Raises:
         OlmesError: the folder holds another mix, nothing is there to accept, or as `train`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    lock = Lock.take(out / LOCK)
-    if lock is None:
-        raise OlmesError(f"another command works in {out}; wait for it, or give another --out.")
-    try:
+    with writing(out, OUT), alone_in(out):
         if accept:
             accepted = accepted_mix(mix, out, settings, say)
             if accepted is None:
@@ -94,6 +92,20 @@ def run_mix(
         ]
         looks = [look(mix, run, out, say) for run in runs] if mix.unseen else []
         end(mix, out, records, looks, say)
+
+
+@contextlib.contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keep every other command out of a mix's folder.
+
+    Raises:
+        OlmesError: another one is in it.
+    """
+    lock = Lock.take(out / LOCK)
+    if lock is None:
+        raise OlmesError(f"another command works in {out}; wait for it, or give another --out.")
+    try:
+        yield
     finally:
         lock.release()
 
@@ -123,7 +135,7 @@ def accepted_mix(mix: Mix, out: Path, settings: dict[str, str], say: Say) -> Mix
         return read_mix(round_folder(out, last) / RECIPE, kept)
     if last >= mix.mixing.rounds:
         raise OlmesError(
-            f"the {mix.mixing.rounds} rounds of {mix.name} are over; what they propose last is in "
+            f"all rounds of {mix.name} are over (mix.rounds = {mix.mixing.rounds}); the last mix is in "
             f"{proposal_file(out, last + 1)}; allow more rounds with --set mix.rounds=N."
         )
     file = proposal_file(out, last + 1)

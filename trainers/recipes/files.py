@@ -44,6 +44,8 @@ def read_recipe(
     table = tables.override(tables.read_toml(path), settings or {})
     if any(part in table for part in STAGES):
         raise OlmesError(f"{path} describes a chain; run it with 'olmes train chain {name}'.")
+    if "mix" in table:
+        raise OlmesError(f"{path} describes a mix; run it with 'olmes train mix {name}'.")
     said = table.pop("stage", stage)
     if said != stage:
         raise OlmesError(f"{path} is a recipe for {said}; run it with 'olmes train {said} {name}'.")

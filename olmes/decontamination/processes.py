@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import Any
@@ -181,7 +182,8 @@ def in_processes(work: Work, pieces: Sequence[Piece], at_once: int) -> Pieces:
                 # Not far ahead: what was found waits in memory until it is its turn.
                 if worker.at < 0 and given < min(len(pieces), awaited + 4 * at_once):
                     worker.at = given
-                    worker.connection.send(pieces[given])
+                    with suppress(BrokenPipeError):  # it is no more, as `received` will say
+                        worker.connection.send(pieces[given])
                     given += 1
             busy = {one.connection: one for one in workers if one.at >= 0}
             for connection in wait(list(busy), timeout=POLL):

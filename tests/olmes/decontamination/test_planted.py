@@ -38,9 +38,9 @@ CODE = '''def has_close_elements(numbers, threshold):
         (" ".join(WORDS), " ".join(WORDS[:51]), 51),
         (" ".join(WORDS), " ".join([*WORDS[:30], "other", *WORDS[60:90]]), 60),
         (" ".join(WORDS), " ".join([*WORDS[:51], "x"] * 3), 51),
-        (CODE, CODE.replace("    ", "\t"), 19),
-        (CODE, CODE.replace("_", " "), 19),
-        ("Le café est fermé le dimanche et le lundi", "le cafe\u0301 est ferme\u0301 LE dimanche et le lundi", 9),
+        (CODE, CODE.replace("    ", "\t"), 21),
+        (CODE, CODE.replace("_", " "), 21),
+        ("Le café est là et fermé le lundi", "le cafe\u0301 est la\u0300 et ferme\u0301 LE lundi", 8),
         ("東京は日本の首都です", "質問：東京は日本の首都です。", 10),
     ],
 )  # fmt: skip

@@ -8,19 +8,16 @@ with the evaluations it kept for the end: what rows are missing would tell which
 
 from __future__ import annotations
 
-import gzip
 import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
 
 from olmes import __version__
 from olmes.decontamination.findings import DataSet, Findings, rule
+from olmes.decontamination.writers import writer_of
 from olmes.errors import OlmesError
-from olmes.rows.ranges import ranges
-from olmes.rows.sources import PIECE_ROWS, File, Hub, Lines, Parquet, Source
+from olmes.rows.sources import Source
 from olmes.tools import json_text, jsonl
 from olmes.tools.durable_files import atomic_writer, write_atomically
 from olmes.tools.hashing import file_sha256
@@ -108,7 +105,7 @@ def write_clean(folder: Path, sources: Sequence[Source], found: Findings) -> lis
             done.append(Cleaned(data_set, None))
             continue
         file = folder / free_name(source, taken)
-        writer = writer_of(source)
+        writer, _ = writer_of(source)
         with atomic_writer(file) as stream:
             writer(source, data_set.open_rows, stream)
         done.append(Cleaned(data_set, file))
@@ -125,112 +122,13 @@ def write_clean(folder: Path, sources: Sequence[Source], found: Findings) -> lis
 
 def free_name(source: Source, taken: set[str]) -> str:
     """A name for a source's file that no other of the folder has."""
+    _, ending = writer_of(source)
     path = getattr(source, "path", None)
-    name = path.name if path else re.sub(r"[^\w.-]+", "--", source.name) + ".parquet"
-    stem, dot, ending = name.partition(".")
+    name = path.name if path else re.sub(r"[^\w.-]+", "--", source.name).strip("-.") or "data"
+    name = name.partition(".json")[0] + ending if ending else name
+    stem, dot, rest = name.partition(".")
     numbers = iter(range(2, 1 << 30))
     while name in taken or name == NOTE:
-        name = f"{stem}-{next(numbers)}{dot}{ending}"
+        name = f"{stem}-{next(numbers)}{dot}{rest}"
     taken.add(name)
     return name
-
-
-Writer = Callable[[Any, Sequence[int], BinaryIO], None]
-
-
-def writer_of(source: Source) -> Writer:
-    """What writes a kind of source.
-
-    Raises:
-        OlmesError: rows of its kind can be read and not written.
-    """
-    kinds: Mapping[type[Source], Writer] = {
-        Parquet: write_parquet,
-        Hub: write_hub,
-        Lines: write_lines,
-        File: write_lines,
-    }
-    if type(source) not in kinds:
-        raise OlmesError(
-            f"--out cannot write data such as {source.name}; give it as .jsonl, .jsonl.gz or .parquet."
-        )
-    return kinds[type(source)]
-
-
-def write_lines(source: File, dropped: Sequence[int], stream: BinaryIO) -> None:
-    """The lines of a file as they are, but for some."""
-    left = without(enumerate(jsonl.read_lines(source.path), start=1), dropped)
-    if source.path.suffix == ".gz":
-        with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
-            copy(left, packed)
-    else:
-        copy(left, stream)
-
-
-def copy(lines: Iterable[bytes], stream: IO[bytes] | gzip.GzipFile) -> None:
-    """Write lines."""
-    for line in lines:
-        stream.write(line)
-
-
-def without(numbered: Iterable[tuple[int, bytes]], dropped: Sequence[int]) -> Iterator[bytes]:
-    """What is numbered in order, but for some numbers, which are in order too."""
-    numbers = iter(dropped)
-    following = next(numbers, 0)
-    for number, one in numbered:
-        if number == following:
-            following = next(numbers, 0)
-        else:
-            yield one
-
-
-def write_parquet(source: Parquet, dropped: Sequence[int], stream: BinaryIO) -> None:
-    """The row groups of a Parquet file, but for some rows, with its own schema and compression."""
-    from pyarrow.parquet import ParquetFile, ParquetWriter
-
-    if not dropped:
-        with source.path.open("rb") as own:
-            shutil.copyfileobj(own, stream)
-        return
-    with ParquetFile(source.path) as file:
-        columns = file.metadata.row_group(0)
-        packing = {
-            columns.column(n).path_in_schema: columns.column(n).compression.lower()
-            for n in range(columns.num_columns)
-        }
-        packing = {name: "none" if how == "uncompressed" else how for name, how in packing.items()}
-        with ParquetWriter(stream, file.schema_arrow, compression=packing) as writer:
-            before = 0
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
-                writer.write_table(kept(table, before, dropped))
-                before += table.num_rows
-
-
-def write_hub(source: Hub, dropped: Sequence[int], stream: BinaryIO) -> None:
-    """A set of the hub as Parquet, but for some rows."""
-    from pyarrow.parquet import ParquetWriter
-
-    rows = source.rows.with_format("arrow")
-    with ParquetWriter(stream, rows.features.arrow_schema) as writer:
-        for start, end in ranges(len(rows), PIECE_ROWS):
-            table = rows[start:end]
-            writer.write_table(kept(table, start, dropped).cast(rows.features.arrow_schema))
-
-
-def kept(table: Any, before: int, dropped: Sequence[int]) -> Any:
-    """A table without some rows.
-
-    Args:
-        table: of pyarrow.
-        before: rows of the data set before it.
-        dropped: their numbers in the data set, from 1, in order.
-    """
-    from bisect import bisect_right
-
-    import numpy as np
-
-    chosen = np.ones(table.num_rows, dtype=bool)
-    first, last = (bisect_right(dropped, end) for end in (before, before + table.num_rows))
-    chosen[[number - before - 1 for number in dropped[first:last]]] = False
-    return table.filter(chosen)

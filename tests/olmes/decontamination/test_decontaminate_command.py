@@ -245,13 +245,14 @@ def test_a_broken_line_is_named_and_nothing_is_written(
 def test_a_set_of_the_hub_is_read_and_written_as_parquet(
     bench: Bench, decontaminate: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hub's library reads a folder of the same name as it reads a set of the hub."""
+    """The hub's library reads a folder with a page about it as it reads a set of the hub."""
     from pyarrow import parquet
 
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", bench.folder / "sets")
     (bench.folder / "lab/riddles").mkdir(parents=True)
     bench.train("lab/riddles/train.jsonl", [plain(0), riddle("open", 3), plain(2)])
     bench.train("lab/riddles/test.jsonl", [riddle("open", 4)])
+    (bench.folder / "lab/riddles/README.md").write_text("# Riddles\n", "utf-8")
     against = ("lab/riddles", "--against", bench.file("open"))
     found = json.loads(decontaminate(*against, "--out", "clean", "--json").stdout)
     [one] = found["data_sets"]

@@ -43,7 +43,7 @@ def command(
     """Make rows from a RECIPE: a .toml file, or the name of a bundled one.
 
     A model writes instructions of personas and answers them; kept is what is verified. The rows are
-    read by `olmes train`. The same command again goes on where it was stopped, and asks nothing twice.
+    read by `olmes train`. The same command again resumes, and asks nothing twice.
     """
     # Imported here: `olmes --help` imports no model.
     from olmes.cli.progress import StageBars

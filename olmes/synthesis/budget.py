@@ -45,14 +45,14 @@ class Spending:
         return any(table.priced for table, _ in self.costs)
 
     def sentence(self) -> str:
-        """Why requests were not put and how to go on; '' where all were."""
+        """Why requests were not put and how to resume; '' where all were."""
         if not self.unasked:
             return ""
         return (
             f"{self.limit()} is used up, and {self.unasked} requests were not put; what is finished "
             "is kept and written. Raise it in the recipe (--set budget."
             f"{'tokens' if self.budget.tokens is not None else 'money'}=N) and give the same command "
-            "to go on."
+            "to resume."
         )
 
     def limit(self) -> str:

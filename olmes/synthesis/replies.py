@@ -6,7 +6,6 @@ import re
 
 from olmes.types import Response
 
-MARKUP = re.compile(r"[\s*_#>\"'“”`]*")
 NOT_IN_FORM = "not in the form that was asked for"
 CUT_OFF = "cut off at its limit"
 FAILED = "the request failed"
@@ -31,7 +30,8 @@ def after(label: str, text: str) -> str:
     '' where the label is missing or nothing follows.
     """
     words = r"\s+".join(map(re.escape, label.removesuffix(":").split()))
-    found = re.search(rf"{words}[*_]*\s*:", text, re.IGNORECASE)
+    bold = r"(?(1)(?:\1)?)"
+    found = re.search(rf"(\*+|_+)?{words}{bold}\s*:{bold}", text, re.IGNORECASE)
     return unwrapped(text[found.end() :]) if found else ""
 
 
@@ -45,4 +45,4 @@ def unwrapped(text: str) -> str:
         if not opening or not text.endswith(closing) or opening in inside or closing in inside:
             break
         text = inside.strip()
-    return text.removeprefix("**").strip() if text.count("**") % 2 else text
+    return text

@@ -62,11 +62,11 @@ def synthesize(
     progress: Progress | None = None,
     use_cache: bool = True,
 ) -> Made:
-    """Make the rows of a recipe, or go on where an earlier session stopped.
+    """Make the rows of a recipe, or resume where an earlier session stopped.
 
     Args:
         recipe: what is made.
-        out: folder of the rows, and of what is needed to go on.
+        out: folder of the rows, and of what is needed to resume.
         store: whose ledger counts of held-out tasks are written into.
         say: gets a line for the user.
         progress: hears of requests and responses.

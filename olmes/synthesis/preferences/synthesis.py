@@ -88,7 +88,7 @@ def make_preferences(
         answers = answer_prompts(
             block, wanted, made.models, session, seed=recipe.seed, keep_cut=recipe.keep_cut
         )
-        made.counts += answers.counts
+        made.counts.update(answers.counts)
         made.counts["unfinished"] += answers.unfinished
         cases = [
             Case(prompt.id, prompt.turns, found)
@@ -130,7 +130,7 @@ def rated(
         cases, made.judges, recipe.of_aspects, prompts, session, seed=recipe.seed, of=of
     )
     for name, counts in sheets.counts.items():
-        made.of_judges[name] += counts
+        made.of_judges[name].update(counts)
     return sheets
 
 

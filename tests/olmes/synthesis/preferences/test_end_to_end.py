@@ -1,4 +1,4 @@
-"""`olmes synth preferences` as a user runs it, on a scripted server: a pool of three, a panel of three."""
+"""`olmes synth preferences` as a user runs it, on a scripted server: a pool and a panel of three."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_failures_leave_prompts_for_the_next_time(
 
 def test_humans_beside_the_judges(tmp_path: Path, panel: ScriptedPanel, synth: Run) -> None:
     recipe = write_recipe(tmp_path, panel, prompts=4, judges=("fair", "silent"))
-    gold = [
+    gold: list[dict[str, Any]] = [
         {
             "prompt": f"Question {at}?",
             "chosen": "Good. [worth 4.4]",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,10 @@ def pairs_in(folder: Path) -> Path:
     """The rows of eight pairs, one of them of a chat."""
     judged = judged_by({"j": fair}, prompts=8)
     pairs = [pair for one in judged if isinstance(pair := binarised(one, 0), Pair)]
-    models = {f"m{at}": Named(f"model {at}") for at in range(4)}
+    models: Any = {f"m{at}": Named(f"model {at}") for at in range(4)}
+    judges: Any = {"j": Named("judge")}
     write_ratings(folder, judged)
-    path = write_pairs(folder, pairs, models, {"j": Named("judge")}, 0)  # type: ignore[arg-type]
+    path = write_pairs(folder, pairs, models, judges, 0)
     chat = json.loads(path.read_text().splitlines()[0])
     chat["prompt"] = [
         {"role": "system", "content": "Be brief."},
@@ -59,7 +61,8 @@ def test_a_step_is_trained_on_them(tmp_path: Path, stage: str) -> None:
     path = pairs_in(tmp_path)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
-        f'stage = "{stage}"\nmodel = "smollm2"\nmax_length = 256\n[data]\n"{path}" = {{ fraction = 1.0 }}\n'
+        f'stage = "{stage}"\nmodel = "smollm2"\nmax_length = 256\n'
+        f'[data]\n"{path}" = {{ fraction = 1.0 }}\n'
         "[optimization]\nmax_steps = 1\nbatch_size = 2\nmicro_batch_size = 2\n"
     )
     out = tmp_path / "trained"

@@ -28,6 +28,7 @@ COMMANDS = {
     "reproduce": "Hold a model's scores against a paper's tables.",
     "unseal": "Open the samples of a run under seal.",
     "ledger": "Print and check the looks at held-out tasks.",
+    "decontaminate": "Look for evaluations' items in training data.",
     "train": "Train by SFT, DPO or RLVR; every checkpoint is scored.",
     "synth": "Make training data by models, verified and decontaminated.",
     "watch": "Score the checkpoints another trainer writes.",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from olmes.records.record import Record
+from olmes.records.schema import Cost
 
 
 def cost_line(record: Record) -> str:
     """Requests, tokens, times and memory of a run; empty for a record that does not say."""
-    cost = record.run.cost
-    if not cost:
-        return ""
+    return cost_words(record.run.cost) if record.run.cost else ""
+
+
+def cost_words(cost: Cost) -> str:
+    """Requests, tokens, times and memory."""
     shared = f" ({cost.shared_tokens:,} more shared)" if cost.shared_tokens else ""
     speed = f", {cost.tokens_per_s:,.0f} tokens/s" if cost.tokens_per_s else ""
     thought = f" ({cost.reasoning_tokens:,} of them thought)" if cost.reasoning_tokens else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,10 @@ def command(out: Path, as_json: bool) -> int:
 
     screen = console()
     if entries:
-        screen.print(looks_table(entries))
+        table = looks_table(entries)
+        screen.print(table if table.row_count else "no looks")
+        for said in overlap_lines(entries):
+            screen.print(said, soft_wrap=True)
         screen.print(f"head  {entries[-1].get('hash')}", style="dim", soft_wrap=True)
     else:
         screen.print(f"no looks: {out} has no ledger", soft_wrap=True)
@@ -85,6 +88,19 @@ def looks_table(entries: Sequence[Entry]) -> Table:
                 row = (str(entry.get("number", "?")), "?", "not as it was written")
             table.add_row(*row)
     return table
+
+
+def overlap_lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """A sentence for each count of held-out items in training data, which is no look."""
+    from olmes.seal.counted_overlap import EVENT, overlap_words
+
+    for entry in entries:
+        if entry.get("event") == EVENT:
+            demo = " (demo data)" if entry.get("sample_data") else ""
+            yield (
+                f"line {entry.get('number')}, {entry.get('time')}, {entry.get('who')}: "
+                f"{overlap_words(entry)}{demo}"
+            )
 
 
 def look_row(entry: Entry) -> tuple[str, ...]:

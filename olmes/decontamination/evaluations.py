@@ -43,6 +43,20 @@ class Evaluation:
     held_out: tuple[str, ...]
     """The suites that hold it out; of such a task counts alone are told."""
     items: tuple[Item, ...]
+    origin: str = ""
+    """What kind of source its data came from (`Dataset.origin`)."""
+    gated: bool = False
+    """Whether its items may not be published in plain text."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether counts alone may be shown: no item, no row that overlaps with one."""
+        return bool(self.held_out) or self.gated
+
+    @property
+    def without_tokens(self) -> int:
+        """Items that can overlap with nothing."""
+        return sum(not item.length for item in self.items)
 
 
 def evaluation(
@@ -77,4 +91,6 @@ def evaluation(
         data_hash=dataset.content_hash,
         held_out=tuple(held_out),
         items=tuple(items),
+        origin=dataset.origin,
+        gated=dataset.gated,
     )

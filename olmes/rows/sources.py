@@ -87,6 +87,9 @@ class File(Source):
 class Lines(File):
     """A file of JSON lines; a piece is a range of bytes, and has the lines that begin in it."""
 
+    counted = (0, 0)
+    """An offset, and the lines that begin before it: who asks in order has the file read once."""
+
     def pieces(self) -> list[tuple[int, int]]:
         """Ranges of bytes."""
         return ranges(self.path.stat().st_size, PIECE_BYTES) or [(0, 0)]
@@ -118,12 +121,15 @@ class Lines(File):
         """Lines that begin before an offset."""
         if not offset:
             return 0
-        count, left = 0, offset - 1
+        # Lines begin at 0 and behind each end, so that those before it have offset - 1 bytes to end in.
+        at, count = self.counted if 0 < self.counted[0] <= offset else (1, 1)
         with self.path.open("rb") as stream:
-            while chunk := stream.read(min(left, jsonl.BUFFER)):
+            stream.seek(at - 1)
+            while chunk := stream.read(min(offset - at, jsonl.BUFFER)):
                 count += chunk.count(b"\n")
-                left -= len(chunk)
-        return count + 1
+                at += len(chunk)
+        self.counted = offset, count
+        return count
 
 
 class Parquet(File):

@@ -24,7 +24,7 @@ from olmes.tools.notices import say_once
 
 KEPT = ("number", "time", "event", "run", "tasks", "data", "family", "fingerprint", "hash")
 """What is remembered of a line, besides its store."""
-NOT_LOOKS = ("result",)
+NOT_LOOKS = ("result", "overlap-counted")
 
 
 def memory_folder() -> Path:

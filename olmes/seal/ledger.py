@@ -108,11 +108,7 @@ class Ledger:
                 if os.fstat(stream.fileno()).st_size == 0 and not self.head.exists():
                     # So that a head is missing only where somebody removed it.
                     self.write_head({"number": 0, "hash": START})
-                if problems := self.problems():
-                    raise OlmesError(
-                        f"{self.path} was tampered with ({problems[0]}); restore it from a copy, "
-                        f"or {ANOTHER_STORE}."
-                    )
+                self.check()
                 entries = self.entries()
                 entry = {
                     "number": len(entries) + 1,
@@ -131,6 +127,18 @@ class Ledger:
                 "written down first, so fix the folder or name another with --out."
             ) from None
         return entry
+
+    def check(self) -> None:
+        """Refuse a ledger that nothing can be added to, before there is anything to add.
+
+        Raises:
+            OlmesError: the chain is broken.
+        """
+        if problems := self.problems():
+            raise OlmesError(
+                f"{self.path} was tampered with ({problems[0]}); restore it from a copy, "
+                f"or {ANOTHER_STORE}."
+            )
 
     def write_head(self, entry: Entry) -> None:
         """Name a line as the last."""

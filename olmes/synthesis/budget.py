@@ -39,6 +39,11 @@ class Spending:
         """What the tokens cost, as far as prices are given."""
         return sum(money(table, cost()) or 0.0 for table, cost in self.costs)
 
+    @property
+    def priced(self) -> bool:
+        """Whether any model has a price."""
+        return any(table.priced for table, _ in self.costs)
+
     def sentence(self) -> str:
         """Why requests were not put and how to go on; '' where all were."""
         if not self.unasked:

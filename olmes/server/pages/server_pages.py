@@ -34,6 +34,7 @@ LOOKED = {
     "score": "scores",
     "show": "items",
     "check": "items",
+    "overlap-counted": "overlap with training data",
 }
 """What was seen, by the event of a ledger."""
 

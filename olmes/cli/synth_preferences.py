@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the rows.  [default: synthesized/NAME]",
+    help="Folder of the rows.  [default: synthetic/NAME]",
 )  # fmt: skip
 @click.option(
     "--gold", type=click.Path(path_type=Path, dir_okay=False),
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     help="Change a key of the recipe: --set data.limit=20.",
 )  # fmt: skip
 @click.option("--show", is_flag=True, help="Print the recipe as resolved, and ask nobody.")
-@click.option("--no-cache", is_flag=True, help="Neither take responses from the cache nor put any.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor fill the response cache.")
 @options.json_option
 @options.verbose_option
 def command(
@@ -52,15 +52,16 @@ def command(
     from olmes.synthesis.preferences.recipe import read_preferences_recipe
     from olmes.tools.as_json import as_json as to_json
     from olmes.tools.jsonl import dumps
+    from olmes.tools.places import OUT, writing
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as data.limit=20")
     one = read_preferences_recipe(recipe, pairs)
     if show:
         click.echo(dumps({"hash": one.hash, **to_json(one)}))
         return 0
-    return synthesize(
-        one, out or Path("synthesized") / one.name, gold, use_cache=not no_cache, as_json=as_json
-    )
+    folder = out or Path("synthetic") / one.name
+    with writing(folder, OUT):
+        return synthesize(one, folder, gold, use_cache=not no_cache, as_json=as_json)
 
 
 def synthesize(

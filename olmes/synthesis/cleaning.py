@@ -17,6 +17,7 @@ from olmes.decontamination.scan import Index
 from olmes.errors import OlmesError
 from olmes.runs.planning import tasks_of
 from olmes.seal.held_out import held_out_tasks
+from olmes.synthesis.card import Section
 from olmes.synthesis.recipe import Decontamination
 from olmes.synthesis.session import Say
 from olmes.types import JsonObject
@@ -39,13 +40,14 @@ class Cleaning:
         self.index = Index.of(self.evaluations)
         self.closed = {one.task for one in self.evaluations if one.held_out}
 
-    def keep(self, texts: Sequence[str]) -> list[int]:
-        """The places of the prompts that overlap with no item that may be shown."""
+    def keep(self, prompts: Sequence[str | Sequence[str]]) -> list[int]:
+        """The places of the prompts, texts or turns, that overlap with no item that may be shown."""
         kept = []
-        for place, text in enumerate(texts):
+        for place, prompt in enumerate(prompts):
             self.compared += 1
             tasks = set()
-            for match in self.index.matches(self.compared, [text]) if self.evaluations else ():
+            turns = [prompt] if isinstance(prompt, str) else prompt
+            for match in self.index.matches(self.compared, turns) if self.evaluations else ():
                 self.overlapped.setdefault(match.task, set()).add(match.item)
                 tasks.add(match.task)
             for task in tasks:
@@ -102,3 +104,29 @@ def cleaning_of(table: Decontamination, *, say: Say) -> Cleaning:
         reasons = " ".join(f"{name}: {why}" for name, why in skipped.items())
         raise OlmesError(f"there is nothing to compare with: {reasons}")
     return Cleaning(tuple(found.values()), skipped)
+
+
+def overlap_section(cleaning: Cleaning) -> Section:
+    """What the prompts had in common with evaluations."""
+    found = cleaning.to_json()
+    if not cleaning.evaluations:
+        return Section(title="Overlap with evaluations", text=("Nothing was compared.",))
+    return Section(
+        title="Overlap with evaluations",
+        text=(
+            "An item overlaps where more than half of its tokens stand in runs of 8 that a prompt has "
+            "too. Prompts that overlap with development items are left out; items of held-out tasks "
+            "are counted.",
+        ),
+        columns=("task", "items", "overlapped", "prompts", "prompts left out"),
+        rows=tuple(
+            (
+                one["task"],
+                one["n"],
+                one["overlapped"],
+                one["prompts"],
+                one["prompts"] if one["removed"] else "held out: counted only",
+            )
+            for one in found["evaluations"]
+        ),
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from olmes.synthesis.candidates import Kind, Workshop
 from olmes.synthesis.card import Card, Section, share
-from olmes.synthesis.cleaning import Cleaning
+from olmes.synthesis.cleaning import Cleaning, overlap_section
 from olmes.synthesis.persona_recipe import PersonaRecipe
 from olmes.synthesis.session import SynthesisModel
 from olmes.tools.hashing import content_hash
@@ -56,7 +56,7 @@ def persona_card(
     }
     sections = (
         steps_section(data),
-        overlap_section(recipe, cleaning),
+        overlap_section(cleaning),
         Section(
             title="Constraints",
             columns=("constraint", "rows"),
@@ -108,32 +108,6 @@ def steps_section(data: JsonObject) -> Section:
         ),
         columns=("kind", "step", "came", "kept", "share", "why others were not"),
         rows=tuple(rows),
-    )
-
-
-def overlap_section(recipe: PersonaRecipe, cleaning: Cleaning) -> Section:
-    """What the prompts had in common with evaluations."""
-    found = cleaning.to_json()
-    if not recipe.decontamination.against:
-        return Section(title="Overlap with evaluations", text=("Nothing was compared.",))
-    return Section(
-        title="Overlap with evaluations",
-        text=(
-            "An item overlaps where more than half of its tokens stand in runs of 8 that a prompt has "
-            "too. Prompts that overlap with development items are left out; items of held-out tasks "
-            "are counted.",
-        ),
-        columns=("task", "items", "overlapped", "prompts", "prompts left out"),
-        rows=tuple(
-            (
-                one["task"],
-                one["n"],
-                one["overlapped"],
-                one["prompts"],
-                one["prompts"] if one["removed"] else "held out: counted only",
-            )
-            for one in found["evaluations"]
-        ),
     )
 
 

@@ -14,6 +14,7 @@ from olmes.records.shown import (
 )
 from olmes.stats import Estimate
 from olmes.synthesis.card import Card, Section
+from olmes.synthesis.cleaning import overlap_section
 from olmes.synthesis.preferences.aspects import prompt_names
 from olmes.synthesis.preferences.gold import Agreement
 from olmes.synthesis.preferences.measures import Measures
@@ -42,6 +43,7 @@ def preferences_card(
         ),
         sections=(
             kept_section(made),
+            overlap_section(made.cleaning),
             agreement_section(measures),
             position_section(measures),
             length_section(measures),
@@ -64,6 +66,7 @@ def card_data(
         "license": recipe.license,
         "data": {"content": made.prompts.content, **made.prompts.counts},
         "counts": {"pairs": 0, "unfinished": 0, **made.counts},
+        "overlap": made.cleaning.to_json(),
         "measures": as_json(measures),
         "models": {name: model.describe() for name, model in made.models.items()},
         "judges": {name: judge.describe() for name, judge in made.judges.items()},
@@ -80,6 +83,7 @@ def kept_section(made: Made) -> Section:
         ("without a question", data["not asked"], of(data["not asked"], data["rows"])),
         ("asking the same again", data["duplicates"], of(data["duplicates"], data["rows"])),
         ("prompts taken", taken, ""),
+        ("overlapping with an evaluation", counts["overlapping"], of(counts["overlapping"], taken)),
         ("not finished: failed, or beyond the budget", counts["unfinished"],
          of(counts["unfinished"], taken)),
         ("fewer than two different answers", counts["alike"], of(counts["alike"], taken)),

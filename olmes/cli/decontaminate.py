@@ -193,6 +193,7 @@ def look_through(
     """
     import dataclasses
 
+    from olmes.decontamination.look_through import count_held_out
     from olmes.reports.decontamination_page import PairsReport
 
     if report is None:
@@ -204,20 +205,6 @@ def look_through(
         found = dataclasses.replace(way, keep=pairs.keep).findings(sources)
     count_held_out(store, found)
     return found, pairs.write(found)
-
-
-def count_held_out(store: Path, found: Findings) -> None:
-    """Write the counts of held-out tasks into the store's ledger."""
-    from olmes.seal.counted_overlap import count_overlap
-
-    closed = [one for one in found.evaluations if one.held_out]
-    if closed and found.data_sets:
-        count_overlap(
-            store,
-            {one.task: one.data_hash for one in closed},
-            found.closed_counts(),
-            demo=all(one.origin == "demo" for one in closed),
-        )
 
 
 def progress(source: Source) -> Any:
@@ -251,7 +238,7 @@ def beside_published(
     from olmes.benchmark.registry import load_task
     from olmes.decontamination import published_overlaps as published
     from olmes.decontamination.against import Against
-    from olmes.decontamination.look_through import LookThrough
+    from olmes.decontamination.look_through import LookThrough, count_held_out
     from olmes.rows.sources import find_source
     from olmes.trainers.data.bundled import bundled_data
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     "--set", "settings", multiple=True, metavar="KEY=VALUE",
     help="Change a key of the recipe: --set if.instructions=10.",
 )  # fmt: skip
+@click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
+    show_default=True, help="Folder of the ledger that counts of held-out tasks are written into.",
+)  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Neither use nor fill the response cache.")
 @click.option("--show", is_flag=True, help="Print the recipe as resolved, and ask nothing.")
 @options.json_option
@@ -31,6 +35,7 @@ def command(
     recipe: str,
     out: Path | None,
     settings: tuple[str, ...],
+    store: Path,
     no_cache: bool,
     show: bool,
     as_json: bool,
@@ -59,6 +64,7 @@ def command(
         made = synthesize(
             read,
             folder,
+            store=store,
             say=lambda line: click.echo(f"olmes: {line}", err=True),
             progress=StageBars(),
             use_cache=not no_cache,

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     help="Folder of the rows.  [default: synthetic/NAME]",
 )  # fmt: skip
 @click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
+    show_default=True, help="Folder of the ledger that counts of held-out tasks are written into.",
+)  # fmt: skip
+@click.option(
     "--gold", type=click.Path(path_type=Path, dir_okay=False),
     help="JSON lines of texts that people have compared: each judge's agreement with them.",
 )  # fmt: skip
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 def command(
     recipe: str,
     out: Path | None,
+    store: Path,
     gold: Path | None,
     settings: tuple[str, ...],
     show: bool,
@@ -61,11 +66,17 @@ def command(
         return 0
     folder = out or Path("synthetic") / one.name
     with writing(folder, OUT):
-        return synthesize(one, folder, gold, use_cache=not no_cache, as_json=as_json)
+        return synthesize(one, folder, store, gold, use_cache=not no_cache, as_json=as_json)
 
 
 def synthesize(
-    recipe: PreferencesRecipe, folder: Path, gold: Path | None, *, use_cache: bool, as_json: bool
+    recipe: PreferencesRecipe,
+    folder: Path,
+    store: Path,
+    gold: Path | None,
+    *,
+    use_cache: bool,
+    as_json: bool,
 ) -> int:
     """Make the pairs, write them and print what is to be known."""
     from olmes.cli.progress import StageBars
@@ -88,14 +99,15 @@ def synthesize(
     with Session(
         folder, recipe.budget, say=say, progress=StageBars(), use_cache=use_cache
     ) as session:
-        made = make_preferences(recipe, session, prompts, gold)
+        made = make_preferences(recipe, session, prompts, store, gold)
         session.progress.ended()
         troubles = session.troubles()
         written = [
             write_pairs(folder, made.pairs, made.models, made.judges, recipe.seed),
             write_ratings(folder, made.judged),
         ]
-        card = preferences_card(recipe, made, made.measures(recipe), prompts)
+        overlap = made.cleaning.found(written[0])
+        card = preferences_card(recipe, made, made.measures(recipe), prompts, overlap)
     jsonl.write_atomically(folder / "preferences.json", jsonl.dumps(card.data) + "\n")
     written += [folder / "preferences.json", *write_card(folder, card)]
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from olmes.decontamination.against import Against
 from olmes.decontamination.findings import DataSet, Findings, Tally
@@ -12,6 +13,7 @@ from olmes.decontamination.processes import Progress, compare
 from olmes.decontamination.scan import Index
 from olmes.errors import OlmesError
 from olmes.rows.sources import Source
+from olmes.seal.counted_overlap import count_overlap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,4 +81,20 @@ class LookThrough:
         return (
             f"none of the {rows:,} rows of {source.name} has a text {where}; name the field that "
             "has it with --field."
+        )
+
+
+def count_held_out(store: Path, found: Findings) -> None:
+    """Write the counts of held-out tasks into the store's ledger, before anybody sees them.
+
+    Raises:
+        OlmesError: the ledger is broken, or cannot be written.
+    """
+    closed = [one for one in found.evaluations if one.held_out]
+    if closed and found.data_sets:
+        count_overlap(
+            store,
+            {one.task: one.data_hash for one in closed},
+            found.closed_counts(),
+            demo=all(one.origin == "demo" for one in closed),
         )

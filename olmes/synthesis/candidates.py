@@ -14,6 +14,7 @@ from olmes.synthesis.prompts import Prompts
 from olmes.synthesis.replies import NOT_IN_FORM, after, trouble
 from olmes.synthesis.session import Session, SynthesisModel
 from olmes.synthesis.steps import Steps
+from olmes.synthesis.verdicts import Scorers
 from olmes.types import JsonObject, Request, Response
 
 INSTRUCTION = "instruction"
@@ -47,6 +48,7 @@ class Workshop:
     personas: Personas
     prompts: Prompts
     steps: Steps
+    scorers: Scorers
     generator: SynthesisModel
     responder: SynthesisModel
 
@@ -67,6 +69,15 @@ class Kind(ABC):
     @abstractmethod
     def wanted(recipe: PersonaRecipe) -> int:
         """Instructions that a recipe asks for."""
+
+    @staticmethod
+    def check(recipe: PersonaRecipe) -> None:  # noqa: ARG004 (for others)
+        """Return when what the recipe names is there.
+
+        Raises:
+            OlmesError: it is not.
+        """
+        return
 
     @property
     def count(self) -> int:

@@ -14,7 +14,6 @@ from olmes.synthesis.candidates import INSTRUCTION, Candidate, Kind, Workshop, g
 from olmes.synthesis.drawn_constraints import Drawing, Drawn, broken, stated, strictly
 from olmes.synthesis.persona_recipe import PersonaRecipe
 from olmes.synthesis.replies import trouble
-from olmes.synthesis.verdicts import verdicts
 from olmes.types import JsonObject, Response
 
 LABEL = "User instruction:"
@@ -30,9 +29,8 @@ class ConstrainedKind(Kind):
 
     def __init__(self, workshop: Workshop) -> None:
         super().__init__(workshop)
-        table = self.recipe.constrained
-        self.table = table
-        self.drawing = Drawing(table.task, self.recipe.seed, table.fewest, table.most)
+        self.table = self.recipe.constrained
+        self.drawing = drawing_of(self.recipe)
         self.restated = 0
         """Constraints that were put behind an instruction that did not speak of them."""
 
@@ -40,6 +38,11 @@ class ConstrainedKind(Kind):
     def wanted(recipe: PersonaRecipe) -> int:
         """As the recipe says."""
         return recipe.constrained.instructions
+
+    @staticmethod
+    def check(recipe: PersonaRecipe) -> None:
+        """The task has constraints that can be drawn."""
+        drawing_of(recipe)
 
     def propose(self, numbers: Sequence[int]) -> list[Candidate]:
         """Instructions with constraints."""
@@ -107,7 +110,9 @@ class ConstrainedKind(Kind):
         ]
         cases = [(candidates[place].doc, response) for place, response in whole]
         kept: dict[int, Response] = {}
-        for (place, response), held in zip(whole, verdicts(self.drawing.task, cases), strict=True):
+        for (place, response), held in zip(
+            whole, self.workshop.scorers.verdicts(self.drawing.task, cases), strict=True
+        ):
             if strictly(held.parts):
                 kept.setdefault(place, response)
         answered = {place for place, _ in whole}
@@ -170,7 +175,7 @@ class ConstrainedKind(Kind):
             (row["verifiers"][0]["doc"], response)
             for (row, _), response in zip(easier, responses, strict=True)
         ]
-        judged = verdicts(self.drawing.task, cases)
+        judged = self.workshop.scorers.verdicts(self.drawing.task, cases)
         found = []
         for (row, text), response, held in zip(easier, responses, judged, strict=True):
             place = relaxed[row["id"]]
@@ -186,6 +191,16 @@ class ConstrainedKind(Kind):
     def drawn_for_pair(self, row: JsonObject) -> bool:
         """Whether a pair is made of a row: the recipe's share of them, by seed."""
         return self.rng("pair", number_of(row)).random() < self.table.pairs
+
+
+def drawing_of(recipe: PersonaRecipe) -> Drawing:
+    """What draws the constraints of a recipe.
+
+    Raises:
+        OlmesError: there is no such task, or it has no constraints.
+    """
+    table = recipe.constrained
+    return Drawing(table.task, recipe.seed, table.fewest, table.most)
 
 
 def pair(row: JsonObject, relaxed: str, rejected: str, constraint: str) -> JsonObject:

@@ -98,7 +98,8 @@ class Drawing:
                 about(kind.draw(rng), persona, rng) for kind in chosen if kind not in self.late
             )
             late = tuple(kind for kind in chosen if kind in self.late)
-            if self.meetable(self.doc(STAND_IN, told, late)):
+            # One alone can be met, whatever was drawn.
+            if len(chosen) == 1 or self.meetable(self.doc(STAND_IN, told, late)):
                 example = " ".join(
                     [rng.choice(self.topics), *(type(one).draw(rng).describe() for one in told)]
                 )

@@ -15,7 +15,7 @@ from olmes.benchmark.registry import load_task
 from olmes.synthesis.candidates import INSTRUCTION, Candidate, Kind, Workshop, grouped, repeated
 from olmes.synthesis.persona_recipe import PersonaRecipe
 from olmes.synthesis.replies import trouble
-from olmes.synthesis.verdicts import Held, verdicts
+from olmes.synthesis.verdicts import Held
 from olmes.types import Doc, JsonObject, Response
 
 LABEL = "Math problem:"
@@ -39,6 +39,11 @@ class MathKind(Kind):
     def wanted(recipe: PersonaRecipe) -> int:
         """As the recipe says."""
         return recipe.math.instructions
+
+    @staticmethod
+    def check(recipe: PersonaRecipe) -> None:
+        """The task is there."""
+        load_task(recipe.math.task)
 
     def propose(self, numbers: Sequence[int]) -> list[Candidate]:
         """Problems of personas."""
@@ -76,7 +81,7 @@ class MathKind(Kind):
             for one, group in zip(candidates, grouped(responses, count), strict=True)
             for response in group
         ]
-        read = verdicts(self.task, cases)
+        read = self.workshop.scorers.verdicts(self.task, cases)
         agreed = []
         for place, one in enumerate(candidates):
             own = slice(place * count, (place + 1) * count)
@@ -122,7 +127,7 @@ class MathKind(Kind):
         cases = [(doc, agreed[place][1]) for place, doc in enumerate(docs)]
         rows = []
         for (one, response, answer, share), doc, held in zip(
-            agreed, docs, verdicts(self.task, cases), strict=True
+            agreed, docs, self.workshop.scorers.verdicts(self.task, cases), strict=True
         ):
             if held.values.get(self.task.decisive) != 1.0:
                 self.steps.lost(self.name, ANSWER, "the scorer does not accept the agreed answer")

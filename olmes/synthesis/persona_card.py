@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from olmes.synthesis.candidates import Kind, Workshop
 from olmes.synthesis.card import Card, Section, share
-from olmes.synthesis.cleaning import Cleaning, overlap_section
 from olmes.synthesis.persona_recipe import PersonaRecipe
 from olmes.synthesis.session import SynthesisModel
 from olmes.tools.hashing import content_hash
@@ -23,7 +22,7 @@ def persona_card(
     recipe: PersonaRecipe,
     workshop: Workshop,
     kinds: Sequence[Kind],
-    cleaning: Cleaning,
+    overlap: JsonObject,
     rows: Sequence[JsonObject],
     pairs: Sequence[JsonObject],
     notes: Sequence[str],
@@ -47,7 +46,7 @@ def persona_card(
             "jaccard": recipe.duplicates.jaccard,
             "shingle": recipe.duplicates.shingle,
         },
-        "overlap": cleaning.to_json(),
+        "overlap": overlap,
         "constraints": dict(sorted(constraints.items())),
         "models": dict(zip(("instructions", "responses"), models, strict=True)),
         "prompts": workshop.prompts.hashes(names),
@@ -56,7 +55,7 @@ def persona_card(
     }
     sections = (
         steps_section(data),
-        overlap_section(cleaning),
+        overlap_section(overlap),
         Section(
             title="Constraints",
             columns=("constraint", "rows"),
@@ -108,6 +107,30 @@ def steps_section(data: JsonObject) -> Section:
         ),
         columns=("kind", "step", "came", "kept", "share", "why others were not"),
         rows=tuple(rows),
+    )
+
+
+def overlap_section(overlap: JsonObject) -> Section:
+    """What the prompts had in common with evaluations."""
+    if not overlap["against"]:
+        return Section(title="Overlap with evaluations", text=("Nothing was compared.",))
+    return Section(
+        title="Overlap with evaluations",
+        text=(
+            "An item overlaps where more than half of its tokens stand in runs of 8 that a prompt has "
+            "too (Tülu 3, section 3.2). Prompts that overlap are left out, but for those that overlap "
+            "with held-out or gated items: these are counted in the rows that were written.",
+        ),
+        columns=("task", "items", "prompts left out", "items in the rows"),
+        rows=tuple(
+            (
+                one["task"],
+                one["n"],
+                "counted only" if one["removed_prompts"] is None else one["removed_prompts"],
+                one["overlapped"],
+            )
+            for one in overlap["against"]
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from olmes.records.schema import Cost
 from olmes.synthesis.candidates import Candidate, Kind, Workshop
 from olmes.synthesis.card import write_card
-from olmes.synthesis.cleaning import Cleaning, cleaning_of
+from olmes.synthesis.cleaning import Cleaning
 from olmes.synthesis.code import CodeKind
 from olmes.synthesis.constrained import ConstrainedKind
 from olmes.synthesis.mathematics import MathKind
@@ -24,10 +24,11 @@ from olmes.synthesis.personas import read_personas
 from olmes.synthesis.prompts import Prompts
 from olmes.synthesis.session import Progress, Say, Session
 from olmes.synthesis.steps import Steps
+from olmes.synthesis.verdicts import Scorers
 from olmes.tools import jsonl
 from olmes.types import JsonObject
 
-AT_ONCE = 500
+AT_ONCE = 100
 """Instructions of a kind that go through all steps together: a used-up budget ends with rows."""
 ROWS, PAIRS = "rows.jsonl", "preferences.jsonl"
 DISTINCT, CLEAN = "no near-duplicate", "no overlap with evaluations"
@@ -56,11 +57,20 @@ def synthesize(
     recipe: PersonaRecipe,
     out: Path,
     *,
+    store: Path,
     say: Say,
     progress: Progress | None = None,
     use_cache: bool = True,
 ) -> Made:
     """Make the rows of a recipe, or go on where an earlier session stopped.
+
+    Args:
+        recipe: what is made.
+        out: folder of the rows, and of what is needed to go on.
+        store: whose ledger counts of held-out tasks are written into.
+        say: gets a line for the user.
+        progress: hears of requests and responses.
+        use_cache: whether responses are taken from and put into the cache shared by all runs.
 
     Raises:
         OlmesError: something the recipe names is not there or does not fit, a model refuses all
@@ -70,19 +80,26 @@ def synthesize(
     personas = read_personas(recipe.personas, recipe.seed)
     prompts = Prompts(recipe.prompts)
     duplicates = NearDuplicates(recipe.duplicates.jaccard, recipe.duplicates.shingle, recipe.seed)
-    cleaning = cleaning_of(recipe.decontamination, say=say)
+    cleaning = Cleaning(recipe.decontamination, store, say=say)
     steps = Steps()
-    with Session(out, recipe.budget, say=say, progress=progress, use_cache=use_cache) as session:
+    wanted = [kind for kind in KINDS if kind.wanted(recipe)]
+    for one in wanted:
+        one.check(recipe)
+    with (
+        Scorers() as scorers,
+        Session(out, recipe.budget, say=say, progress=progress, use_cache=use_cache) as session,
+    ):
         workshop = Workshop(
             recipe=recipe,
             session=session,
             personas=personas,
             prompts=prompts,
             steps=steps,
+            scorers=scorers,
             generator=session.load(recipe.generator),
             responder=session.load(recipe.answers),
         )
-        kinds = [kind(workshop) for kind in KINDS if kind.wanted(recipe)]
+        kinds = [kind(workshop) for kind in wanted]
         rows: list[JsonObject] = []
         pairs: list[JsonObject] = []
         try:
@@ -98,9 +115,13 @@ def synthesize(
             raise
         jsonl.write(out / ROWS, rows)
         jsonl.write(out / PAIRS, pairs)
+        overlap = cleaning.found(out / ROWS)
         notes = [
             *(kind.no_sandbox for kind in kinds if isinstance(kind, CodeKind) and kind.no_sandbox),
-            *(f"{name} was not compared with: {why}" for name, why in cleaning.skipped.items()),
+            *(
+                f"{name} was not compared with: {why}"
+                for name, why in cleaning.against.skipped.items()
+            ),
         ]
         made_all = Made(
             folder=out,
@@ -113,9 +134,7 @@ def synthesize(
             troubles=session.troubles(),
             notes=notes,
         )
-        write_card(
-            out, persona_card(recipe, workshop, kinds, cleaning, rows, pairs, made_all.notes)
-        )
+        write_card(out, persona_card(recipe, workshop, kinds, overlap, rows, pairs, made_all.notes))
         return made_all
 
 
@@ -133,7 +152,7 @@ def proposed(
         for one in kind.propose(range(start, min(start + AT_ONCE, kind.count)))
     ]
     found = kept(found, duplicates.keep, steps, DISTINCT, "nearly the same as another")
-    if cleaning.evaluations:
+    if cleaning.open:
         found = kept(found, cleaning.keep, steps, CLEAN, "overlaps with an item of an evaluation")
     return [(kind, [one for one in found if one.kind == kind.name]) for kind in kinds]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from olmes.benchmark.task import Task
@@ -25,36 +27,46 @@ class Held:
     """Why there is no verdict: a limit that was hit, or a crash."""
 
 
-def verdicts(
-    task: Task, cases: Sequence[tuple[Doc, Response]], processes: int | None = None
-) -> list[Held]:
-    """What a task says of responses, in their order; nothing of theirs can hang this process.
+class Scorers:
+    """Scoring processes of a session, started when they are first needed. A context manager."""
 
-    Raises:
-        OlmesError: no process could be started.
-    """
-    found = [Held() for _ in cases]
-    if not cases:
+    def __init__(self) -> None:
+        self.pools: dict[str, ScoringPool] = {}
+        self.open = ExitStack()
+
+    def __enter__(self) -> Scorers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open.close()
+
+    def verdicts(self, task: Task, cases: Sequence[tuple[Doc, Response]]) -> list[Held]:
+        """What a task says of responses, in their order; nothing of theirs can hang this process.
+
+        Raises:
+            OlmesError: no process could be started.
+        """
+        found = [Held() for _ in cases]
+        if not cases:
+            return found
+        if task.name not in self.pools:
+            self.pools[task.name] = self.open.enter_context(ScoringPool({task.name: task}))
+        pool = self.pools[task.name]
+        for (doc, response), held in zip(cases, found, strict=True):
+            pool.submit(task.name, doc, response, partial(fill, held))
+        pool.join()
         return found
 
-    def filler(held: Held) -> Any:
-        def fill(_: str, outcome: Outcome) -> None:
-            verdict = outcome.verdict
-            if verdict is None:
-                held.troubles.append(outcome.timeout or outcome.crash)
-                return
-            held.values.update(verdict.values)
-            # Of several scorers one has the answer and the parts.
-            held.parts = held.parts or verdict.parts
-            if held.extracted is None and verdict.extracted is not None:
-                held.extracted = verdict.extracted
-            held.unparsed |= verdict.unparsed
-            held.misformatted |= verdict.misformatted
 
-        return fill
-
-    with ScoringPool({task.name: task}, processes) as pool:
-        for (doc, response), held in zip(cases, found, strict=True):
-            pool.submit(task.name, doc, response, filler(held))
-        pool.join()
-    return found
+def fill(held: Held, _: str, outcome: Outcome) -> None:
+    """Take what one scorer says; of several one has the answer and the parts."""
+    verdict = outcome.verdict
+    if verdict is None:
+        held.troubles.append(outcome.timeout or outcome.crash)
+        return
+    held.values.update(verdict.values)
+    held.parts = held.parts or verdict.parts
+    if held.extracted is None and verdict.extracted is not None:
+        held.extracted = verdict.extracted
+    held.unparsed |= verdict.unparsed
+    held.misformatted |= verdict.misformatted

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from olmes.synthesis.cleaning import Cleaning, cleaning_of
+from olmes.synthesis.cleaning import Cleaning
 from olmes.synthesis.preferences.answering import answer_prompts
 from olmes.synthesis.preferences.binarised import Pair, binarised
 from olmes.synthesis.preferences.gold import GoldRow, read_gold
@@ -68,7 +68,11 @@ class Made:
 
 
 def make_preferences(
-    recipe: PreferencesRecipe, session: Session, prompts: Prompts, gold: Path | None = None
+    recipe: PreferencesRecipe,
+    session: Session,
+    prompts: Prompts,
+    store: Path,
+    gold: Path | None = None,
 ) -> Made:
     """Have prompts answered and judged, and make pairs.
 
@@ -76,13 +80,14 @@ def make_preferences(
         recipe: says how.
         session: asks; what it has asked before it does not ask again.
         prompts: the judges' words.
+        store: whose ledger counts of held-out tasks are written into.
         gold: a file of humans' preferences, which the panel rates too.
 
     Raises:
         OlmesError: prompts or humans' preferences cannot be read, or a model refuses everything.
     """
     compared = read_gold(gold) if gold else []
-    cleaning = cleaning_of(recipe.decontamination, say=session.say)
+    cleaning = Cleaning(recipe.decontamination, store, say=session.say)
     made = Made(read_prompts(recipe.data, recipe.seed), cleaning)
     kept = clean(made.prompts.prompts, cleaning)
     made.counts["overlapping"] = len(made.prompts.prompts) - len(kept)
@@ -127,7 +132,7 @@ def make_preferences(
 def clean(prompts: Sequence[Prompt], cleaning: Cleaning) -> list[Prompt]:
     """The prompts that have nothing in common with an evaluation; nobody is asked the others."""
     said = [[turn["content"] for turn in p.turns if turn["role"] == "user"] for p in prompts]
-    return [prompts[place] for place in cleaning.keep(said)]
+    return [prompts[place] for place in cleaning.keep(said)] if cleaning.open else list(prompts)
 
 
 def rated(

@@ -14,7 +14,7 @@ from olmes.records.shown import (
 )
 from olmes.stats import Estimate
 from olmes.synthesis.card import Card, Section
-from olmes.synthesis.cleaning import overlap_section
+from olmes.synthesis.persona_card import overlap_section
 from olmes.synthesis.preferences.aspects import prompt_names
 from olmes.synthesis.preferences.gold import Agreement
 from olmes.synthesis.preferences.measures import Measures
@@ -30,9 +30,21 @@ ALARM = 0.05
 
 
 def preferences_card(
-    recipe: PreferencesRecipe, made: Made, measures: Measures, prompts: Prompts
+    recipe: PreferencesRecipe,
+    made: Made,
+    measures: Measures,
+    prompts: Prompts,
+    overlap: JsonObject,
 ) -> Card:
-    """The data card."""
+    """The data card.
+
+    Args:
+        recipe: said how.
+        made: what was made.
+        measures: of it.
+        prompts: the judges' words.
+        overlap: with evaluations (`Cleaning.found`).
+    """
     pairs = made.counts["pairs"]
     return Card(
         title=f"Preferences: {recipe.name}",
@@ -43,7 +55,7 @@ def preferences_card(
         ),
         sections=(
             kept_section(made),
-            overlap_section(made.cleaning),
+            overlap_section(overlap),
             agreement_section(measures),
             position_section(measures),
             length_section(measures),
@@ -51,7 +63,7 @@ def preferences_card(
             writers_section(measures),
             models_section(recipe, made),
         ),
-        data=card_data(recipe, made, measures, prompts),
+        data=card_data(recipe, made, measures, prompts) | {"overlap": overlap},
     )
 
 
@@ -66,7 +78,6 @@ def card_data(
         "license": recipe.license,
         "data": {"content": made.prompts.content, **made.prompts.counts},
         "counts": {"pairs": 0, "unfinished": 0, **made.counts},
-        "overlap": made.cleaning.to_json(),
         "measures": as_json(measures),
         "models": {name: model.describe() for name, model in made.models.items()},
         "judges": {name: judge.describe() for name, judge in made.judges.items()},

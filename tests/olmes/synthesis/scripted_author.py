@@ -11,6 +11,9 @@ import threading
 from collections import Counter
 from typing import Any
 
+from olmes.synthesis.drawn_constraints import Drawing
+from olmes.synthesis.persona_recipe import PersonaRecipe
+from olmes.synthesis.personas import read_personas
 from olmes.tools.hashing import content_hash
 from tests.olmes.models.files.faulty_server import FaultyServer
 
@@ -23,10 +26,12 @@ TOPICS = (
 class Author:
     """The server; `asked` counts each request by what makes it one."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, recipe: PersonaRecipe | None = None, port: int = 0) -> None:
+        self.meets = Meets(recipe) if recipe else None
         self.server = FaultyServer(port)
         self.server.reply = self.reply
         self.asked: Counter[str] = Counter()
+        self.answers: dict[str, str] = {}
         self.lock = threading.Lock()
 
     @property
@@ -42,7 +47,8 @@ class Author:
         with self.lock:
             if int(body.get("max_tokens") or body.get("max_completion_tokens") or 0) > 32:
                 self.asked[seed] += 1
-        answer = written(text, int(seed[:8], 16), body)
+        answer = written(text, int(seed[:8], 16), body, self.meets)
+        self.answers[seed] = answer
         message = {"role": "assistant", "content": answer}
         return {
             "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
@@ -53,7 +59,31 @@ class Author:
         }
 
 
-def written(text: str, number: int, body: dict[str, Any]) -> str:
+class Meets:
+    """Answers that meet the constraints of a recipe's instructions."""
+
+    def __init__(self, recipe: PersonaRecipe) -> None:
+        table = recipe.constrained
+        self.drawing = Drawing(table.task, recipe.seed, table.fewest, table.most)
+        personas = read_personas(recipe.personas, recipe.seed)
+        self.numbers = {personas.of("if", n)[0]: n for n in range(table.instructions)}
+        self.lock = threading.Lock()
+
+    def answer(self, prompt: str) -> str:
+        """An answer to an instruction of this author; nothing to another."""
+        persona, asks, _ = prompt.partition(" asks you to write about")
+        if not asks:
+            return ""
+        with self.lock:
+            drawn = self.drawing.of(self.numbers[persona], persona)
+            assert drawn
+            request = prompt.split("\n")[0]
+            return (
+                self.drawing.task.meeting(self.drawing.doc(request, drawn.told, drawn.late)) or ""
+            )
+
+
+def written(text: str, number: int, body: dict[str, Any], meets: Meets | None) -> str:
     """What the author says."""
     topic = TOPICS[number % len(TOPICS)]
     if text.startswith("Create a verifiable instruction"):
@@ -87,4 +117,8 @@ def written(text: str, number: int, body: dict[str, Any]) -> str:
         return (
             "assert double(2) == 4\nimport os\nassert double(0) == 0\nassert True\nprint(double(1))"
         )
-    return f"A free answer, about the {topic}, of one line"
+    met = ""
+    if meets and text.startswith("Provide a response") and number % 3:
+        asked = text.partition("Instruction: ")[2].rpartition("\nNote that")[0]
+        met = meets.answer(asked)
+    return met or f"A free answer, about the {topic}, of one line"

@@ -288,3 +288,22 @@ def test_a_file_of_preferences_that_is_not_one(tmp_path: Path, row: Any, said: s
     with pytest.raises(OlmesError, match="line 2 of") as caught:
         read_gold(path)
     assert said in str(caught.value)
+
+
+def test_prompts_that_overlap_with_an_evaluation_are_never_asked(
+    tmp_path: Path, panel: ScriptedPanel, synth: Run
+) -> None:
+    from olmes.benchmark.registry import load_task
+    from olmes.data.resolve import resolve
+
+    recipe = write_recipe(tmp_path, panel, prompts=4)
+    task = load_task("gsm8k")
+    item = next(iter(resolve(task, None, say=print).instances))
+    with (tmp_path / "prompts.jsonl").open("a") as stream:
+        stream.write(json.dumps({"prompt": item.doc["question"].upper()}) + "\n")
+    synth(recipe, "--out", tmp_path / "out", "--set", 'decontamination.against=["gsm8k"]')
+    told = json.loads((tmp_path / "out/preferences.json").read_text())
+    assert told["counts"]["overlapping"] == 1
+    assert told["overlap"]["against"][0]["removed_prompts"] == 1
+    assert told["overlap"]["against"][0]["overlapped"] == 0
+    assert told["counts"]["answers"] == 16

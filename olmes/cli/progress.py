@@ -134,7 +134,17 @@ class ProgressBars(Bars, RunCallback):
 class StageBars(Bars, StageProgress):
     """Draws the progress of a synthesis, one bar a stage."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.totals: dict[str, int] = {}
+        """Requests by stage."""
+
     def begun(self, stage: str, requests: int) -> None:
-        """Show the stage's bar."""
+        """Show the stage's bar, or lengthen it where more is asked than before."""
+        if stage in self.tasks:
+            self.totals[stage] += requests
+            self.bars.update(self.tasks[stage], total=self.totals[stage])
+            return
+        self.totals[stage] = requests
         self.add(stage, requests)
         self.bars.start()

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the rows.  [default: synthesized/NAME]",
+    help="Folder of the rows.  [default: synthetic/NAME]",
+)  # fmt: skip
+@click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
+    show_default=True, help="Folder of the ledger that counts of held-out tasks are written into.",
 )  # fmt: skip
 @click.option(
     "--gold", type=click.Path(path_type=Path, dir_okay=False),
@@ -28,12 +32,13 @@ if TYPE_CHECKING:
     help="Change a key of the recipe: --set data.limit=20.",
 )  # fmt: skip
 @click.option("--show", is_flag=True, help="Print the recipe as resolved, and ask nobody.")
-@click.option("--no-cache", is_flag=True, help="Neither take responses from the cache nor put any.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor fill the response cache.")
 @options.json_option
 @options.verbose_option
 def command(
     recipe: str,
     out: Path | None,
+    store: Path,
     gold: Path | None,
     settings: tuple[str, ...],
     show: bool,
@@ -52,19 +57,26 @@ def command(
     from olmes.synthesis.preferences.recipe import read_preferences_recipe
     from olmes.tools.as_json import as_json as to_json
     from olmes.tools.jsonl import dumps
+    from olmes.tools.places import OUT, writing
 
     pairs = options.parse_settings(settings, "KEY=VALUE, such as data.limit=20")
     one = read_preferences_recipe(recipe, pairs)
     if show:
         click.echo(dumps({"hash": one.hash, **to_json(one)}))
         return 0
-    return synthesize(
-        one, out or Path("synthesized") / one.name, gold, use_cache=not no_cache, as_json=as_json
-    )
+    folder = out or Path("synthetic") / one.name
+    with writing(folder, OUT):
+        return synthesize(one, folder, store, gold, use_cache=not no_cache, as_json=as_json)
 
 
 def synthesize(
-    recipe: PreferencesRecipe, folder: Path, gold: Path | None, *, use_cache: bool, as_json: bool
+    recipe: PreferencesRecipe,
+    folder: Path,
+    store: Path,
+    gold: Path | None,
+    *,
+    use_cache: bool,
+    as_json: bool,
 ) -> int:
     """Make the pairs, write them and print what is to be known."""
     from olmes.cli.progress import StageBars
@@ -87,14 +99,15 @@ def synthesize(
     with Session(
         folder, recipe.budget, say=say, progress=StageBars(), use_cache=use_cache
     ) as session:
-        made = make_preferences(recipe, session, prompts, gold)
+        made = make_preferences(recipe, session, prompts, store, gold)
         session.progress.ended()
         troubles = session.troubles()
         written = [
             write_pairs(folder, made.pairs, made.models, made.judges, recipe.seed),
             write_ratings(folder, made.judged),
         ]
-        card = preferences_card(recipe, made, made.measures(recipe), prompts)
+        overlap = made.cleaning.found(written[0])
+        card = preferences_card(recipe, made, made.measures(recipe), prompts, overlap)
     jsonl.write_atomically(folder / "preferences.json", jsonl.dumps(card.data) + "\n")
     written += [folder / "preferences.json", *write_card(folder, card)]
     if as_json:

@@ -55,11 +55,12 @@ class Cleaning:
         self.removed: Counter[str] = Counter()
         """Prompts by task that were taken out because of its items."""
 
-    def keep(self, texts: Sequence[str]) -> list[int]:
-        """The places of the prompts that overlap with no item that may be shown."""
+    def keep(self, prompts: Sequence[str | Sequence[str]]) -> list[int]:
+        """The places of the prompts, texts or turns, that overlap with no item that may be shown."""
         kept = []
-        for place, text in enumerate(texts):
-            tasks = {match.task for match in self.index.matches(place + 1, [text])}
+        for place, prompt in enumerate(prompts):
+            turns = [prompt] if isinstance(prompt, str) else prompt
+            tasks = {match.task for match in self.index.matches(place + 1, turns)}
             self.removed.update(tasks)
             if not tasks:
                 kept.append(place)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from olmes.synthesis.draws import draw
 from olmes.synthesis.preferences.panel import Judged
 
 NoPair = Literal["unrated", "tied"]
@@ -41,7 +41,7 @@ def binarised(judged: Judged, seed: int) -> Pair | NoPair:
     lower = [at for at, score in scores.items() if score < highest]
     if not lower:
         return "tied"
-    draw = random.Random(f"{seed}/pair/{judged.id}")  # noqa: S311 (no secret)
-    chosen = draw.choice([at for at, score in scores.items() if score == highest])
-    rejected = draw.choice(lower)
+    drawn = draw(seed, "pair", judged.id)
+    chosen = drawn.choice([at for at, score in scores.items() if score == highest])
+    rejected = drawn.choice(lower)
     return Pair(judged, chosen, rejected, highest, scores[rejected])

@@ -15,6 +15,9 @@ from olmes.synthesis.prompts import Prompts
 from olmes.synthesis.session import Session, SynthesisModel
 from olmes.types import Message, Request
 
+AGAIN_TEMPERATURE = 0.7
+"""At which a greedy judge is asked once more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -71,7 +74,7 @@ def judge_cases(
     """Have every judge rate every case on every aspect.
 
     An answer in which a text has no rating that can be read is asked for once more, with the next
-    seed; of the two the one with more ratings counts.
+    seed and never greedily; of the two the one with more ratings counts.
 
     Args:
         cases: what is rated.
@@ -158,7 +161,7 @@ def answered(
         second = session.ask(
             f"{stage}, again",
             judge,
-            [(questions[at].key, questions[at].request.repeated(1)) for at in again],
+            [(questions[at].key, once_more(questions[at].request)) for at in again],
         )
         for at, response in zip(again, second, strict=True):
             if response.error:
@@ -180,6 +183,14 @@ def answered(
             Sheet(name, question.aspect.name, question.order, question.rotation, reading.ratings)
         )
     return found
+
+
+def once_more(request: Request) -> Request:
+    """The same question with the next seed, sampled: greedily the same words would come back."""
+    generation = request.generation
+    if not generation.temperature:
+        generation = replace(generation, temperature=AGAIN_TEMPERATURE)
+    return replace(request.repeated(1), generation=generation)
 
 
 def prefilled(question: Question, answer: str) -> str:

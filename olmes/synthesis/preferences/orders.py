@@ -6,7 +6,7 @@ rating can be told from what the text does.
 
 from __future__ import annotations
 
-import random
+from olmes.synthesis.draws import draw
 
 
 def drawn_order(seed: int, prompt: str, judge: str, count: int) -> list[int]:
@@ -19,7 +19,7 @@ def drawn_order(seed: int, prompt: str, judge: str, count: int) -> list[int]:
         count: texts.
     """
     order = list(range(count))
-    random.Random(f"{seed}/order/{prompt}/{judge}").shuffle(order)  # noqa: S311 (no secret)
+    draw(seed, "order", prompt, judge).shuffle(order)
     return order
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from olmes.errors import OlmesError
 from olmes.rows.asked import asked
 from olmes.rows.sources import HubRows, find_source
+from olmes.synthesis.draws import draw
 from olmes.synthesis.preferences.recipe import PreferencesRecipe, PromptData
 from olmes.tools.hashing import content_hash
 from olmes.types import Message
@@ -107,10 +107,10 @@ def writers(recipe: PreferencesRecipe, prompts: Sequence[Prompt]) -> dict[str, l
     found: dict[str, list[Writer]] = {}
     for prompt in prompts:
         drawn = [ON_POLICY] if prompt.id in own else []
-        draw = random.Random(f"{recipe.seed}/writers/{prompt.id}")  # noqa: S311 (no secret)
+        chance = draw(recipe.seed, "writers", prompt.id)
         while len(drawn) < recipe.responses:
             round_of = sorted(recipe.pool) or [ON_POLICY]
-            draw.shuffle(round_of)
+            chance.shuffle(round_of)
             drawn += round_of[: recipe.responses - len(drawn)]
         times: Counter[str] = Counter()
         for name in drawn:

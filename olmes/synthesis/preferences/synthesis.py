@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from olmes.synthesis.cleaning import Cleaning
 from olmes.synthesis.preferences.answering import answer_prompts
 from olmes.synthesis.preferences.binarised import Pair, binarised
 from olmes.synthesis.preferences.gold import GoldRow, read_gold
@@ -37,12 +38,15 @@ class Made:
     """What a synthesis of preferences has come to."""
 
     prompts: PromptSet
+    cleaning: Cleaning
+    """What the prompts have in common with evaluations."""
     judged: list[Judged] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    """Prompts with a pair (`pairs`), and those without by the reason: `unfinished` (a request failed
-    or did not fit into the budget), `alike` (fewer than two different texts), `tied`, `unrated`; and
-    of answers what `Answers.counts` has."""
+    """Prompts with a pair (`pairs`), and those without by the reason: `overlapping` (with an
+    evaluation that the recipe names), `unfinished` (a request failed or did not fit into the budget),
+    `alike` (fewer than two different texts), `tied`, `unrated`; and of answers what `Answers.counts`
+    has."""
     of_judges: dict[str, Counter[str]] = field(default_factory=dict)
     gold: tuple[list[GoldRow], list[Judged]] | None = None
     gold_unfinished: int = 0
@@ -64,7 +68,11 @@ class Made:
 
 
 def make_preferences(
-    recipe: PreferencesRecipe, session: Session, prompts: Prompts, gold: Path | None = None
+    recipe: PreferencesRecipe,
+    session: Session,
+    prompts: Prompts,
+    store: Path,
+    gold: Path | None = None,
 ) -> Made:
     """Have prompts answered and judged, and make pairs.
 
@@ -72,23 +80,27 @@ def make_preferences(
         recipe: says how.
         session: asks; what it has asked before it does not ask again.
         prompts: the judges' words.
+        store: whose ledger counts of held-out tasks are written into.
         gold: a file of humans' preferences, which the panel rates too.
 
     Raises:
         OlmesError: prompts or humans' preferences cannot be read, or a model refuses everything.
     """
     compared = read_gold(gold) if gold else []
-    made = Made(read_prompts(recipe.data, recipe.seed))
+    cleaning = Cleaning(recipe.decontamination, store, say=session.say)
+    made = Made(read_prompts(recipe.data, recipe.seed), cleaning)
+    kept = clean(made.prompts.prompts, cleaning)
+    made.counts["overlapping"] = len(made.prompts.prompts) - len(kept)
     tables = {**recipe.pool, **({ON_POLICY: recipe.on_policy} if recipe.on_policy else {})}
     made.models = {name: session.load(table) for name, table in tables.items()}
     made.judges = {name: session.load(table) for name, table in recipe.judges.items()}
     made.of_judges = {name: Counter() for name in recipe.judges}
-    wanted = writers(recipe, made.prompts.prompts)
-    for block in blocks(made.prompts.prompts, limited=session.spending.limited):
+    wanted = writers(recipe, kept)
+    for block in blocks(kept, limited=session.spending.limited):
         answers = answer_prompts(
             block, wanted, made.models, session, seed=recipe.seed, keep_cut=recipe.keep_cut
         )
-        made.counts += answers.counts
+        made.counts.update(answers.counts)
         made.counts["unfinished"] += answers.unfinished
         cases = [
             Case(prompt.id, prompt.turns, found)
@@ -117,6 +129,12 @@ def make_preferences(
     return made
 
 
+def clean(prompts: Sequence[Prompt], cleaning: Cleaning) -> list[Prompt]:
+    """The prompts that have nothing in common with an evaluation; nobody is asked the others."""
+    said = [[turn["content"] for turn in p.turns if turn["role"] == "user"] for p in prompts]
+    return [prompts[place] for place in cleaning.keep(said)] if cleaning.open else list(prompts)
+
+
 def rated(
     cases: Sequence[Case],
     recipe: PreferencesRecipe,
@@ -130,7 +148,7 @@ def rated(
         cases, made.judges, recipe.of_aspects, prompts, session, seed=recipe.seed, of=of
     )
     for name, counts in sheets.counts.items():
-        made.of_judges[name] += counts
+        made.of_judges[name].update(counts)
     return sheets
 
 

@@ -14,6 +14,7 @@ from olmes.records.shown import (
 )
 from olmes.stats import Estimate
 from olmes.synthesis.card import Card, Section
+from olmes.synthesis.persona_card import overlap_section
 from olmes.synthesis.preferences.aspects import prompt_names
 from olmes.synthesis.preferences.gold import Agreement
 from olmes.synthesis.preferences.measures import Measures
@@ -29,9 +30,21 @@ ALARM = 0.05
 
 
 def preferences_card(
-    recipe: PreferencesRecipe, made: Made, measures: Measures, prompts: Prompts
+    recipe: PreferencesRecipe,
+    made: Made,
+    measures: Measures,
+    prompts: Prompts,
+    overlap: JsonObject,
 ) -> Card:
-    """The data card."""
+    """The data card.
+
+    Args:
+        recipe: said how.
+        made: what was made.
+        measures: of it.
+        prompts: the judges' words.
+        overlap: with evaluations (`Cleaning.found`).
+    """
     pairs = made.counts["pairs"]
     return Card(
         title=f"Preferences: {recipe.name}",
@@ -42,6 +55,7 @@ def preferences_card(
         ),
         sections=(
             kept_section(made),
+            overlap_section(overlap),
             agreement_section(measures),
             position_section(measures),
             length_section(measures),
@@ -49,7 +63,7 @@ def preferences_card(
             writers_section(measures),
             models_section(recipe, made),
         ),
-        data=card_data(recipe, made, measures, prompts),
+        data=card_data(recipe, made, measures, prompts) | {"overlap": overlap},
     )
 
 
@@ -80,6 +94,7 @@ def kept_section(made: Made) -> Section:
         ("without a question", data["not asked"], of(data["not asked"], data["rows"])),
         ("asking the same again", data["duplicates"], of(data["duplicates"], data["rows"])),
         ("prompts taken", taken, ""),
+        ("overlapping with an evaluation", counts["overlapping"], of(counts["overlapping"], taken)),
         ("not finished: failed, or beyond the budget", counts["unfinished"],
          of(counts["unfinished"], taken)),
         ("fewer than two different answers", counts["alike"], of(counts["alike"], taken)),

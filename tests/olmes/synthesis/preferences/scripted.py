@@ -112,7 +112,7 @@ def thinking(asked: str, body: dict[str, Any]) -> str:
 
 def chatty(asked: str, body: dict[str, Any]) -> str:
     """Finds into the form only when it is asked again."""
-    again = body.get("seed") not in (0, None)
+    again = body.get("temperature", 0) > 0
     return fair(asked, body) if again or chance(asked) < 0.5 else "All of them are rather nice."
 
 

@@ -152,7 +152,9 @@ class DeepMindMath(Task):
 
     def item_texts(self, doc: Doc, *, answers: bool = False) -> list[str]:
         """Without what the data set's strings carry."""
-        return [unwrapped(text) for text in super().item_texts(doc, answers=answers)]
+        # In double quotes too, which the prompt shows as they are and nobody's training data have.
+        texts = super().item_texts(doc, answers=answers)
+        return [unwrapped(re.sub(r'^b"(.*)\\n"$', r"\1", text)) for text in texts]
 
     def subtask(self, doc: Doc) -> str:
         """The category."""

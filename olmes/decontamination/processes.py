@@ -128,6 +128,8 @@ def compare(
     def matches(counts: Compared) -> Iterator[Match]:
         pieces = source.pieces()
         at_once = min(processes or processors(), len(pieces))
+        if multiprocessing.current_process().daemon:  # such a one may have no others
+            at_once = 1
         work = Work(source, index, fields)
         found = in_processes(work, pieces, at_once) if at_once > 1 else in_this_one(work, pieces)
         try:

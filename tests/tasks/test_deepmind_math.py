@@ -293,3 +293,11 @@ def test_nothing_heavy_is_imported_with_the_task() -> None:
     code = "import sys, olmes.tasks.deepmind_math; print({'sympy', 'mpmath', 'numpy'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_an_item_is_compared_without_its_wrapping(quote: str) -> None:
+    doc = {"question": rf"b{quote}What is the next term?\n{quote}", "answer": r"b'3\n'"}
+    task = load_task("deepmind_math")
+    assert task.item_texts(doc) == ["What is the next term?"]
+    assert task.item_texts(doc, answers=True) == ["3"]

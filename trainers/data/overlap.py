@@ -144,7 +144,9 @@ def overlap_of_part(
 
 def key_of(rows: str, one: Evaluation) -> str:
     """64 hex digits over all that the counts of a data set and an evaluation come from."""
-    return content_hash([COMPARED, __version__, NGRAM, MATCHED, rows, one.task, one.data_hash])
+    items = content_hash([item.texts for item in one.items])  # a task may read its items otherwise
+    about = [COMPARED, __version__, NGRAM, MATCHED, rows, one.task, one.data_hash, items]
+    return content_hash(about)
 
 
 def read(place: Path) -> Overlap | None:

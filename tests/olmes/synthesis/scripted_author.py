@@ -94,7 +94,7 @@ def written(text: str, number: int, body: dict[str, Any], meets: Meets | None) -
             return "I would rather not."
         return f"User instruction: {persona} asks you to write about the {topic}. {wanted}"
     if text.startswith("Rewrite the given instruction"):
-        return f"**User instruction:** Write freely about the {topic}."
+        return f"**User instruction:** Write freely about the {topic} in {number % 1_000_000} ways."
     if text.startswith("Create a math problem"):
         persona = text.split("\n")[1]
         return (

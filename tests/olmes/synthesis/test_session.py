@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from olmes.benchmark.registry import load_task
 from olmes.errors import OlmesError
 from olmes.synthesis.card import Card, Section, rendered
 from olmes.synthesis.prompts import Prompts
 from olmes.synthesis.recipe import Budget, RecipeModel, SynthesisRecipe, read_recipe
 from olmes.synthesis.session import Session
+from olmes.types import Response
 from tests.olmes.models.files.faulty_server import FaultyServer
 
 
@@ -129,3 +132,37 @@ def test_a_card_shows_what_models_wrote_as_text() -> None:
     assert len(table) == 3
     assert {line.replace(r"\|", "").count("|") for line in table} == {3}
     assert "\x1b" not in page + "".join(table)
+
+
+def test_a_recipe_is_shown_as_it_is_resolved(capsys: pytest.CaptureFixture[str]) -> None:
+    from olmes.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["synth", "personas", "demo-personas", "--show", "--set", "if.instructions=3"])
+    assert ended.value.code == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["constrained"]["instructions"] == 3
+    assert shown["generator"]["model"] == "smollm2"
+    with pytest.raises(SystemExit) as ended:
+        main(["synth", "--help"])
+    assert ended.value.code == 0
+    assert "personas" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_the_embedded_model_asks_and_answers(tmp_path: Path) -> None:
+    from olmes.synthesis.persona_recipe import PersonaRecipe
+    from olmes.synthesis.synthesize import synthesize
+
+    few = {"if.instructions": "8", "math.instructions": "2", "decontamination.against": "[]"}
+    recipe = read_recipe("demo-personas", "personas", PersonaRecipe(), few)
+    made = synthesize(recipe, tmp_path / "out", store=tmp_path / "runs", say=print)
+    assert made.troubles == []
+    assert made.steps.to_json()[0]["came"] == 8
+    for row in made.rows:
+        [verifier] = row["verifiers"]
+        verdict = load_task(verifier["task"]).score(
+            verifier["doc"], Response(text=row["messages"][-1]["content"])
+        )
+        assert verdict.values[load_task(verifier["task"]).decisive] == 1

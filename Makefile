@@ -13,7 +13,7 @@ TORCH := torch>=2.6,<3
 endif
 LIMIT ?= 2
 
-.PHONY: install demo demo-train test test-all test-vllm lint types bench mutants clean
+.PHONY: install demo demo-train demo-data test test-all test-vllm lint types bench mutants clean
 
 install: $(VENV)/.installed
 
@@ -28,6 +28,15 @@ demo: install
 
 demo-train: install
 	$(BIN)/olmes train chain demo --out trained/demo
+
+# The data side on bundled data and the embedded model; the first line's exit status 1 says what it shows.
+demo-data: install
+	$(BIN)/olmes decontaminate small-leaked --against dev --report demo-data/overlap --out demo-data/clean || test $$? -eq 1
+	$(BIN)/olmes synth personas demo-personas --out demo-data/personas
+	$(BIN)/olmes synth preferences demo-preferences --out demo-data/preferences
+	$(BIN)/olmes train reward small-reward --out demo-data/reward
+	$(BIN)/olmes train mix demo-mix --out demo-data/mix
+	@echo "pages: $$(ls demo-data/*/*.html demo-data/*/*/*.html | tr '\n' ' ')"
 
 lint: install
 	$(BIN)/ruff format --check .

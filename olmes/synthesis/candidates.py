@@ -111,7 +111,8 @@ class Kind(ABC):
     def written(self, step: str, response: Response, label: str) -> str:
         """What a response says behind its label, counted; '' where there is nothing to keep."""
         why = trouble(response)
-        text = "" if why else after(label, response.text)
+        begun = label if self.workshop.generator.table.begin else ""
+        text = "" if why else after(label, begun + response.text)
         if not text:
             self.steps.lost(self.name, step, why or NOT_IN_FORM)
         return text

@@ -64,7 +64,10 @@ class CodeKind(Kind):
             (
                 str(number),
                 self.workshop.generator.request(
-                    self.prompts.filled("code-problem", persona=persona), self.recipe.seed, turn
+                    self.prompts.filled("code-problem", persona=persona),
+                    self.recipe.seed,
+                    turn,
+                    label=LABEL,
                 ),
             )
             for number, persona, turn in asked

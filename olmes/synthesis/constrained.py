@@ -63,7 +63,7 @@ class ConstrainedKind(Kind):
                 example=found.example,
                 constraints=found.sentences(),
             )
-            request = self.workshop.generator.request(text, self.recipe.seed, turn)
+            request = self.workshop.generator.request(text, self.recipe.seed, turn, label=LABEL)
             asks.append((str(number), request))
         responses = self.generate("instructions", asks)
         return [
@@ -153,7 +153,7 @@ class ConstrainedKind(Kind):
             text = self.prompts.filled(
                 "if-relaxed", instruction=prompt_of(row), constraints=constraint.describe()
             )
-            asks.append((row["id"], generator.request(text, self.recipe.seed)))
+            asks.append((row["id"], generator.request(text, self.recipe.seed, label=LABEL)))
         easier = []
         for row, response in zip(chosen, self.generate("relaxed instructions", asks), strict=True):
             if text := self.written(RELAXED, response, LABEL):

@@ -52,7 +52,10 @@ class MathKind(Kind):
             (
                 str(number),
                 self.workshop.generator.request(
-                    self.prompts.filled("math-problem", persona=persona), self.recipe.seed, turn
+                    self.prompts.filled("math-problem", persona=persona),
+                    self.recipe.seed,
+                    turn,
+                    label=LABEL,
                 ),
             )
             for number, persona, turn in asked

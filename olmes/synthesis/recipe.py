@@ -41,6 +41,9 @@ class RecipeModel:
     min_p: Annotated[float, Bounds(least=0, most=1)] | None = None
     max_tokens: PositiveInt = 1024
     """Of an answer; a thought may take more."""
+    begin: bool = False
+    """Whether an answer that must open with a label is begun with it (a prefill), for small models; a
+    server must be able to continue an answer."""
     system: str = ""
     """A system turn before every chat."""
     dtype: str | None = None

@@ -68,12 +68,24 @@ class SynthesisModel:
         """What pages and rows call it: no path, no host."""
         return self.model.title or self.model.name
 
-    def request(self, text: str, seed: int, repeat: int = 0) -> Request:
-        """A chat of one turn, asked as the recipe says."""
+    def request(self, text: str, seed: int, repeat: int = 0, *, label: str = "") -> Request:
+        """A chat of one turn, asked as the recipe says.
+
+        Args:
+            text: the user's turn.
+            seed: of the sampled tokens.
+            repeat: which of several answers.
+            label: what the answer must open with, where the recipe has it begun.
+        """
         turns: list[Message] = [{"role": "user", "content": text}]
         if self.table.system:
             turns.insert(0, {"role": "system", "content": self.table.system})
-        return Request(messages=tuple(turns), generation=self.table.generation(seed), repeat=repeat)
+        return Request(
+            messages=tuple(turns),
+            generation=self.table.generation(seed),
+            repeat=repeat,
+            prefill=label if self.table.begin else "",
+        )
 
     def describe(self) -> JsonObject:
         """What a data card says of it: name, fingerprint, engine, how it was asked, cost."""

@@ -24,6 +24,7 @@ from tests.olmes.synthesis.scripted_author import Author
 
 SIZES = {
     "if.instructions": "30",
+    "generator.begin": "false",
     "if.most": "3",
     "if.responses": "1",
     "decontamination.against": "[]",

@@ -21,6 +21,7 @@ AT_ONCE = 4
 SIZES = {
     "generator.batch_size": str(AT_ONCE),
     "if.instructions": "200",
+    "generator.begin": "false",
     "if.most": "3",
     "if.responses": "1",
     "math.instructions": "0",

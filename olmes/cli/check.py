@@ -122,7 +122,8 @@ def print_check(found: TaskCheck) -> None:
 def needs(found: TaskCheck) -> str:
     """What a run of the task needs, in words."""
     needed = found.needs
-    words = ["log-likelihoods" if needed["log_likelihoods"] else "generated text"]
+    kind = "log-likelihoods" if needed["log_likelihoods"] else "generated text"
+    words = ["rewards (a reward model)" if needed.get("rewards") else kind]
     words += ["a judge (--judge MODEL)"] if needed["judge"] else []
     words += ["a sandbox for programs"] if needed["sandbox"] else []
     words += [f"the encoder {name}" for name in needed["encoders"]]

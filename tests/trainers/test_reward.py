@@ -213,7 +213,21 @@ max_completion_length = 4
 
 
 @pytest.mark.slow
-def test_ppo_of_a_chain_begins_its_value_model_as_the_reward_model(pairs: Any) -> None:
+def test_ppo_of_a_chain_begins_its_value_model_as_the_reward_model(
+    pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    from olmes.trainers.ppo import train as ppo_train
+
+    begun: list[dict[str, Any]] = []
+
+    def watched(*args: Any) -> Any:
+        made = value_model(*args)
+        begun.append({name: tensor.clone() for name, tensor in made.state_dict().items()})
+        return made
+
+    monkeypatch.setattr(ppo_train, "value_model", watched)
     path = pairs.folder / "chain.toml"
     path.write_text(CHAIN.format(model=pairs.model))
     out = pairs.folder / "chain"
@@ -223,6 +237,13 @@ def test_ppo_of_a_chain_begins_its_value_model_as_the_reward_model(pairs: Any) -
     assert stored["rlvr"]["recipe"]["model"] == str(out / "sft/final")
     assert stored["reward"]["model"] == stored["rlvr"]["model"]
     assert (out / "rlvr/final/config.json").is_file()
+    (weights,) = begun  # as PPO had them before its first update
+    stored_weights = load_file(out / "reward/final/model.safetensors")
+    assert len(weights) == len(stored_weights)
+    assert weights["head.weight"].equal(stored_weights["score.weight"])
+    for name, tensor in stored_weights.items():
+        if name != "score.weight":
+            assert weights[f"backbone.{name.removeprefix('model.')}"].equal(tensor), name
 
 
 def test_where_a_chains_stages_begin(pairs: Any) -> None:

@@ -17,6 +17,7 @@ from olmes.decontamination.scan import Index
 from olmes.rows.sources import find_source
 from olmes.runs.planning import tasks_of
 from olmes.seal.ledger import Ledger
+from olmes.synthesis.card import Section
 from olmes.synthesis.recipe import Decontamination
 from olmes.synthesis.session import Say
 from olmes.types import JsonObject
@@ -95,3 +96,27 @@ class Cleaning:
             for one, finding in zip(counts["against"], data_set.findings, strict=True):
                 one["overlapped"] = len(finding.overlapped)
         return counts
+
+
+def overlap_section(overlap: JsonObject) -> Section:
+    """What the prompts had in common with evaluations."""
+    if not overlap["against"]:
+        return Section(title="Overlap with evaluations", text=("Nothing was compared.",))
+    return Section(
+        title="Overlap with evaluations",
+        text=(
+            "An item overlaps where more than half of its tokens stand in runs of 8 that a prompt has "
+            "too (Tülu 3, section 3.2). Prompts that overlap are left out, but for those that overlap "
+            "with held-out or gated items: these are counted in the rows that were written.",
+        ),
+        columns=("task", "items", "prompts left out", "items in the rows"),
+        rows=tuple(
+            (
+                one["task"],
+                one["n"],
+                "counted only" if one["removed_prompts"] is None else one["removed_prompts"],
+                one["overlapped"],
+            )
+            for one in overlap["against"]
+        ),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from olmes.synthesis.candidates import Kind, Workshop
 from olmes.synthesis.card import Card, Section, share
+from olmes.synthesis.cleaning import overlap_section
 from olmes.synthesis.persona_recipe import PersonaRecipe
 from olmes.synthesis.session import SynthesisModel
 from olmes.tools.hashing import content_hash
@@ -107,30 +108,6 @@ def steps_section(data: JsonObject) -> Section:
         ),
         columns=("kind", "step", "came", "kept", "share", "why others were not"),
         rows=tuple(rows),
-    )
-
-
-def overlap_section(overlap: JsonObject) -> Section:
-    """What the prompts had in common with evaluations."""
-    if not overlap["against"]:
-        return Section(title="Overlap with evaluations", text=("Nothing was compared.",))
-    return Section(
-        title="Overlap with evaluations",
-        text=(
-            "An item overlaps where more than half of its tokens stand in runs of 8 that a prompt has "
-            "too (Tülu 3, section 3.2). Prompts that overlap are left out, but for those that overlap "
-            "with held-out or gated items: these are counted in the rows that were written.",
-        ),
-        columns=("task", "items", "prompts left out", "items in the rows"),
-        rows=tuple(
-            (
-                one["task"],
-                one["n"],
-                "counted only" if one["removed_prompts"] is None else one["removed_prompts"],
-                one["overlapped"],
-            )
-            for one in overlap["against"]
-        ),
     )
 
 

@@ -14,7 +14,7 @@ from olmes.records.shown import (
 )
 from olmes.stats import Estimate
 from olmes.synthesis.card import Card, Section
-from olmes.synthesis.persona_card import overlap_section
+from olmes.synthesis.cleaning import overlap_section
 from olmes.synthesis.preferences.aspects import prompt_names
 from olmes.synthesis.preferences.gold import Agreement
 from olmes.synthesis.preferences.measures import Measures
@@ -51,7 +51,7 @@ def preferences_card(
         summary=(
             f"{pairs:,} preference pairs from {len(made.prompts.prompts):,} prompts, answered by "
             f"{len(made.models)} models and rated by {len(made.judges)} judges on "
-            f"{len(recipe.aspects)} aspects from 1 to 5."
+            f"{len(recipe.aspects)} aspect{"s" * (len(recipe.aspects) != 1)} from 1 to 5."
         ),
         sections=(
             kept_section(made),

@@ -51,7 +51,7 @@ def preferences_card(
         summary=(
             f"{pairs:,} preference pairs from {len(made.prompts.prompts):,} prompts, answered by "
             f"{len(made.models)} models and rated by {len(made.judges)} judges on "
-            f"{len(recipe.aspects)} aspect{"s" * (len(recipe.aspects) != 1)} from 1 to 5."
+            f"{len(recipe.aspects)} aspect{'s' * (len(recipe.aspects) != 1)} from 1 to 5."
         ),
         sections=(
             kept_section(made),

@@ -135,6 +135,7 @@ class PairsReport:
             Section(f"pairs-{number}", *key, self.counts[key], tuple(views))
             for number, (key, views) in enumerate(self.shown.items(), start=1)
         ]
+        labels = found.labels()
         anchors = {(one.data_set, one.task): f"#{one.id}" for one in sections}
         context = {
             "lines": list(lines_of(found, anchors)),
@@ -145,18 +146,20 @@ class PairsReport:
             "contaminated": f"{CONTAMINATED:.0%}".replace("%", " %"),
             "fields": " and ".join(found.fields),
             "is_contaminated": found.contaminated,
-            "data_sets": found.data_sets,
+            "labels": labels,
+            "contaminated_sets": [labels[one.name] for one in found.data_sets if one.contaminated],
         }
         return render_page("decontamination.html.jinja", context)
 
 
 def lines_of(found: Findings, anchors: Mapping[tuple[str, str], str]) -> Iterator[Line]:
     """The rows of the table."""
+    labels = found.labels()
     for data_set in found.data_sets:
         for one in data_set.findings:
             name = (data_set.name, one.evaluation.task)
             yield Line(
-                data_set=data_set.name,
+                data_set=labels[data_set.name],
                 task=one.evaluation.task,
                 title=one.evaluation.title,
                 closed=closed_word(one),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from olmes.cli.tables import blank_table
 from olmes.decontamination.matches import CONTAMINATED
-from olmes.records.overlap import shown_name
 from olmes.records.shown import shown
 
 if TYPE_CHECKING:
@@ -33,12 +31,11 @@ def print_findings(found: Findings, screen: Console) -> None:
 def findings_table(found: Findings) -> Table:
     """A row a data set and evaluation."""
     table = blank_table("data set", "evaluation", "items", "overlap", "share %", "rows", "")
-    short = Counter(shown_name(one.name) for one in found.data_sets)
+    labels = found.labels()
     for one in found.data_sets:
-        name = shown_name(one.name)
         for number, finding in enumerate(one.findings):
             table.add_row(
-                "" if number else name if short[name] == 1 else one.name,
+                "" if number else labels[one.name],
                 label(finding),
                 f"{finding.n:,}",
                 f"{len(finding.overlapped):,}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -160,6 +161,12 @@ class Findings:
     def contaminated(self) -> bool:
         """Whether any data set is."""
         return any(one.contaminated for one in self.data_sets)
+
+    def labels(self) -> dict[str, str]:
+        """By name of a data set what a table calls it: without folders, unless two are then alike."""
+        short = {one.name: shown_name(one.name) for one in self.data_sets}
+        times = Counter(short.values())
+        return {name: label if times[label] == 1 else name for name, label in short.items()}
 
     def closed_counts(self) -> list[JsonObject]:
         """Of held-out tasks, what the ledger says."""

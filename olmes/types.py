@@ -86,6 +86,11 @@ class Instance:
         return content_hash(self.doc)[:16]
 
 
+LATER_REQUEST_FIELDS = ("top_logprobs", "answers")
+"""Of a request, those that its JSON leaves out where they are not set: what leaves them out keeps its
+hash."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What goes to the model: a chat or plain prompt to continue, or continuations to score."""
@@ -113,7 +118,7 @@ class Request:
         """A JSON object with every field of its content."""
         # dataclasses.asdict copies deeply, which for thousands of few-shot chats takes seconds.
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "item"}
-        for name in ("top_logprobs", "answers"):  # what leaves them out keeps its hash
+        for name in LATER_REQUEST_FIELDS:
             if not fields[name]:
                 del fields[name]
         return fields | {"generation": self.generation.to_json()}

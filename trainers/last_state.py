@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from olmes.tools.jsonl import dumps, write_atomically
+from olmes.trainers.checkpoints.folders import FINAL
 from olmes.trainers.on_trl.arguments import load_model, sharding
 from olmes.trainers.on_trl.precision import save_model
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import Prepared, write_origin
-from olmes.trainers.stage_folder import DONE, FINAL
+from olmes.trainers.stage_folder import DONE
 from olmes.trainers.together.processes import is_first, meet, told
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from olmes.trainers.checkpoints.folders import FINAL
 from olmes.trainers.data.held_out_pairs import check_held_out
 from olmes.trainers.data.mixture import Mixture, column, load_mixture
 from olmes.trainers.data.overlap import overlap_of_mixture, tasks_against
@@ -24,7 +25,7 @@ from olmes.trainers.on_trl.precision import Precision, file_precision
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.resuming import check_finished, check_folder, check_start, claim
 from olmes.trainers.scoring_hook import hook_of
-from olmes.trainers.stage_folder import DONE, FINAL, store_of
+from olmes.trainers.stage_folder import DONE, store_of
 from olmes.trainers.started import as_it_began
 from olmes.trainers.starting_model import fingerprint, load_tokenizer, model_folder
 from olmes.trainers.templates.endings import begin_of_sequence, stop_at

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from olmes.trainers.recipes.stages import Recipe
 
-FINAL = "final"
-"""The folder of the last state, a plain checkpoint."""
 DONE = "done.json"
 """Written last: the stage is over."""
 

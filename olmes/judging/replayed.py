@@ -15,7 +15,7 @@ from olmes.errors import OlmesError
 from olmes.models.replay import ReplayModel
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash
-from olmes.types import Request, Response
+from olmes.types import LATER_REQUEST_FIELDS, Request, Response
 
 
 def replayed_judge(name: str, path: Path) -> ReplayModel:
@@ -25,7 +25,7 @@ def replayed_judge(name: str, path: Path) -> ReplayModel:
         OlmesError: the file is missing, or holds no judgement.
     """
     asked = {field.name for field in fields(Request) if field.compare}  # its content
-    needed = asked - {"top_logprobs"}  # which questions that do not ask for any leave out
+    needed = asked - {*LATER_REQUEST_FIELDS}
     answers: dict[str, Response] = {}
     for row in stored_judgements(path):
         if needed <= row.keys() and isinstance(row.get("text"), str) and not row.get("error"):

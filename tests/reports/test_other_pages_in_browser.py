@@ -149,6 +149,7 @@ def named_to_steer(
         "reproduction": write_reproduction_page(
             reproduced(records[0]), place / "reproduction.html", {records[0].id: records[0].folder}
         ),
+        "mix": write_mix_page(mix_of(records[0], bad), place / "mix.html"),
     }
 
 

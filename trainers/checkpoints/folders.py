@@ -11,6 +11,8 @@ from olmes.models.checkpoint.fingerprint import ADAPTERS, WEIGHTS, weight_files
 from olmes.models.checkpoint.names import read_name
 from olmes.tools.hashing import content_hash
 
+FINAL = "final"
+"""The folder of a training's last state, a plain checkpoint."""
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
 """Configuration, tokenizer, chat template and the trainer's log: what is kept with the weights."""
 

@@ -21,8 +21,7 @@ from olmes.models.hf.model import HFModel
 from olmes.records.overlap import KEY, Overlap
 from olmes.tools.jsonl import dumps, write_atomically
 from olmes.tools.places import writing
-from olmes.trainers.checkpoints.folders import checkpoints_in, holds_model
-from olmes.trainers.stage_folder import FINAL
+from olmes.trainers.checkpoints.folders import FINAL, checkpoints_in, holds_model
 from olmes.types import JsonObject
 
 LineageValue = str | int | float | bool | list[JsonObject] | None

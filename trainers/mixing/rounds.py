@@ -19,6 +19,7 @@ from olmes.tools.locks import Lock
 from olmes.tools.places import OUT, writing
 from olmes.tools.toml_text import toml_text
 from olmes.trainers.chain import STORE, evaluated
+from olmes.trainers.checkpoints.folders import FINAL
 from olmes.trainers.mixing.places import (
     RECIPE,
     ROUND,
@@ -35,7 +36,6 @@ from olmes.trainers.mixing.scores import last_record
 from olmes.trainers.mixing.variants import Mixed
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage import finished
-from olmes.trainers.stage_folder import FINAL
 from olmes.trainers.together.launch import launch
 from olmes.trainers.together.processes import launched
 from olmes.trainers.train import train

@@ -252,7 +252,7 @@ def test_a_set_of_the_hub_is_read_and_written_as_parquet(
     (bench.folder / "lab/riddles").mkdir(parents=True)
     bench.train("lab/riddles/train.jsonl", [plain(0), riddle("open", 3), plain(2)])
     bench.train("lab/riddles/test.jsonl", [riddle("open", 4)])
-    (bench.folder / "lab/riddles/README.md").write_text("# Riddles\n", "utf-8")
+    (bench.folder / "lab/riddles" / "README.md").write_text("# Riddles\n", "utf-8")
     against = ("lab/riddles", "--against", bench.file("open"))
     found = json.loads(decontaminate(*against, "--out", "clean", "--json").stdout)
     [one] = found["data_sets"]

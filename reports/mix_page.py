@@ -78,7 +78,7 @@ def write_mix_page(report: MixReport, output: Path) -> Path:
         "stage": report.stage,
         "rounds": [round_view(one) for one in reversed(report.rounds)],
         "over_rounds": table_view(report.over_rounds) if report.over_rounds else None,
-        "proposed": report.proposed,
+        "proposed": Path(report.proposed).name,  # beside the page
         "notices": demo_notices(report.rounds),
     }
     jsonl.write_atomically(output, render_page("mix.html.jinja", context))

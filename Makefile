@@ -34,7 +34,7 @@ demo-data: install
 	$(BIN)/olmes decontaminate small-leaked --against dev --report demo-data/overlap --out demo-data/clean || test $$? -eq 1
 	$(BIN)/olmes synth personas demo-personas --out demo-data/personas
 	$(BIN)/olmes synth preferences demo-preferences --out demo-data/preferences
-	$(BIN)/olmes train reward small-reward --out demo-data/reward
+	$(BIN)/olmes train reward small-reward --out demo-data/reward --set optimization.max_steps=6
 	$(BIN)/olmes train mix demo-mix --out demo-data/mix
 	@echo "pages: $$(ls demo-data/*/*.html demo-data/*/*/*.html | tr '\n' ' ')"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,13 +192,12 @@ def _notices(
     for step in steps:
         for record in (*step.dev, *step.unseen):
             for notice in record_notices(record):
-                found.setdefault(notice.title, Notice(notice.level, notice.title, notice.text))
+                found.setdefault(notice.title, replace(notice, link=""))
                 runs.setdefault(notice.title, []).append(record.id)
     notices = [
-        Notice(
-            notice.level,
-            title,
-            f"{notice.text} (In {len(runs[title])} of the runs, {runs[title][0]} first.)",
+        replace(
+            notice,
+            text=f"{notice.text} (In {len(runs[title])} of the runs, {runs[title][0]} first.)",
         )
         for title, notice in found.items()
     ]

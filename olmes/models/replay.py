@@ -114,6 +114,7 @@ class ReplayModel(Model):
     """
 
     cacheable = False  # what the file says today is not what a model says
+    recorded = True
 
     def __init__(
         self,

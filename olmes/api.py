@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from olmes.data.places import DataFolders, as_folders
 from olmes.judging.judges import Given
 from olmes.models.base import Model
 from olmes.models.options import ASKED, Asking
@@ -23,7 +24,7 @@ def evaluate(
     model: str | Model = DEFAULT_MODEL,
     name: str = "",
     limit: int | None = None,
-    data: str | Path | None = None,
+    data: DataFolders = None,
     out: str | Path = DEFAULT_OUT,
     settings: Mapping[str, Any] | None = None,
     judge: Given = None,
@@ -45,7 +46,7 @@ def evaluate(
         model: a hub id, a local folder, `smollm2`, `replay:FILE`, or a `Model`.
         name: what tables and pages call the model; '' is a short form of what was given.
         limit: as every argument from here on but `callback`: a field of `RunOptions`.
-        data: a folder of benchmark files.
+        data: a folder of benchmark files, or several, looked through in their order.
         out: the folder that holds the runs' folders.
         settings: changes to formulations, such as `{"gsm8k.shots": 4}`.
         judge: who answers for tasks that need a judge, as for `model`; or by task's name, under '' for
@@ -68,7 +69,7 @@ def evaluate(
     options = RunOptions(
         name=name,
         limit=limit,
-        data=Path(data) if data is not None else None,
+        data=as_folders(data),
         out=Path(out),
         settings=settings or {},
         judge=judge,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olmes.data.places import DataFolders, as_folders
 from olmes.errors import OlmesError
 from olmes.judging.judges import Written
 from olmes.models.base import Model
@@ -60,7 +61,7 @@ def evaluate_sequence(
     models: str | Sequence[str],
     *,
     limit: int | None = None,
-    data: str | Path | None = None,
+    data: DataFolders = None,
     out: str | Path = DEFAULT_OUT,
     settings: Mapping[str, Any] | None = None,
     judge: Written = None,
@@ -79,7 +80,7 @@ def evaluate_sequence(
         models: names as for `evaluate`, or patterns of checkpoint folders or of a repository's
             branches (`OWNER/NAME@step*`); run in the order of their training steps.
         limit: as every argument from here on: a field of `RunOptions`.
-        data: a folder of benchmark files.
+        data: a folder of benchmark files, or several, looked through in their order.
         out: the folder that holds the runs' folders.
         settings: changes to formulations.
         judge: who answers for tasks that need a judge, or by task's name.
@@ -98,7 +99,7 @@ def evaluate_sequence(
     """
     options = RunOptions(
         limit=limit,
-        data=Path(data) if data is not None else None,
+        data=as_folders(data),
         out=Path(out),
         settings=settings or {},
         judge=judge,

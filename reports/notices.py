@@ -280,7 +280,14 @@ def _judging(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
         found.append(Notice("stop", "Not judged", text, link, bound="nothing"))
     by_judge = {name: task for name, task in run.tasks.items() if task.judge}
     if unread := _total(by_judge.values(), "unparsed"):
-        text = f"{_counted(unread, 'judgement')} could not be read and {_are(unread)} in no score."
+        out = sum(task.unread for task in by_judge.values())
+        text = f"{_counted(unread, 'judgement')} could not be read"
+        if out == unread:
+            text += f" and {_are(unread)} in no score."
+        elif out:
+            text += f", of which {out} {_are(out)} in no score."
+        else:
+            text += "; the task gave the responses values, which are in the score."
         link = _flag_link(by_judge, "unparsed", sealed)
         found.append(Notice("caution", "Judgements unread", text, link))
     return found

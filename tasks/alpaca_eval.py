@@ -186,7 +186,7 @@ class AlpacaEval(Task):
         """Whether the constants of the length-controlled win rate are here, and the published ones."""
         if not self.official_data:
             return ()
-        path = find_constants(self.data_folder)
+        path = find_constants(self.data_folders)
         if path is None:
             return (
                 f"no {FILE_NAME} is here, without which there is no lc_win_rate; fetch it "
@@ -204,7 +204,7 @@ class AlpacaEval(Task):
         theirs), or there are too few for a fit.
         """
         nothing: list[Mapping[str, float]] = [{} for _ in responses]
-        path = find_constants(self.data_folder) if self.official_data else None
+        path = find_constants(self.data_folders) if self.official_data else None
         if all(one.doc["generator"] == DEMO for one in responses):
             path = Path(__file__).parent / "demo/alpaca_eval-constants.jsonl"
         if path is None:

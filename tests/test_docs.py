@@ -96,9 +96,8 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put_data(folder: Path, name: str, *rows: dict[str, object]) -> None:
-    (folder / "data" / name).mkdir(parents=True)
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "data" / name / "test.jsonl").write_text(lines, "utf-8")
+    (folder / f"{name}.jsonl").write_text(lines, "utf-8")
 
 
 def recorded(folder: Path) -> str:
@@ -111,21 +110,48 @@ def recorded(folder: Path) -> str:
 def test_the_example_task_runs(example: Path) -> None:
     from olmes import evaluate
 
-    record = evaluate("capitals.py", model=recorded(example), data="data", out="runs")
+    record = evaluate("capitals.py", model=recorded(example), out="runs")
+    task = record.tasks["capitals"]
     assert record.value("capitals") == 0.5
+    assert (task.said("unparsed"), task.said("misformatted")) == (0, 1)
+    assert (task.data.origin, task.data.location) == ("folder", str(example))
+    assert [note[:38] for note in task.data.notes] == ["the task declares no content hash to c"]
 
 
-def test_the_example_check_prints_what_the_page_shows(example: Path) -> None:
-    done = CliRunner().invoke(olmes, ["check", "capitals.py", "--data", "data"])
-    printed = [" ".join(line.split()) for line in done.output.splitlines()]
-    [shown] = blocks(ROOT / "docs/adding-a-task.md", "text")
-    for line in shown.splitlines():
-        assert " ".join(line.split()) in printed, done.output
+def test_the_examples_commands_print_what_the_page_shows(
+    example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    page = ROOT / "docs/adding-a-task.md"
+    commands = (["check", "capitals.py"], ["data", "list", "capitals.py"])
+    for command, shown in zip(commands, blocks(page, "text"), strict=True):
+        assert f"olmes {' '.join(command)}\n" in page.read_text("utf-8")
+        done = CliRunner().invoke(olmes, command)
+        printed = [" ".join(line.split()) for line in done.output.splitlines()]
+        for line in shown.replace("/home/you/tasks", str(example)).splitlines():
+            assert " ".join(line.split()) in printed, done.output
+
+
+def test_a_declared_hash_makes_the_examples_data_official(example: Path) -> None:
+    from olmes import evaluate
+
+    [said] = [
+        line.split("#")[0].strip()
+        for block in blocks(ROOT / "docs/adding-a-task.md", "text")
+        for line in block.splitlines()
+        if line.startswith("content_hash=")
+    ]
+    source = (example / "capitals.py").read_text("utf-8")
+    path = example / "declared.py"
+    path.write_text(source.replace("source = Source(", f"source = Source({said}, "), "utf-8")
+    record = evaluate(str(path), model=recorded(example), out="runs")
+    data = record.tasks["capitals"].data
+    assert (data.official, data.notes, data.origin) == (True, [], "folder")
 
 
 @pytest.mark.parametrize("name", ["capitals", "quiz", "haiku", "counted"])
 def test_every_example_task_is_sound(example: Path, name: str) -> None:
-    done = CliRunner().invoke(olmes, ["check", f"{name}.py", "--data", "data", "--json"])
+    done = CliRunner().invoke(olmes, ["check", f"{name}.py", "--json"])
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["problems"] == []
     assert {one["kind"] for one in found["notices"]} == {"data"}
@@ -149,11 +175,11 @@ def test_a_further_metric_leaves_old_runs_comparable_and_can_be_given_to_them(
 ) -> None:
     from olmes import evaluate
 
-    old = evaluate("capitals.py", model=recorded(example), data="data", out="runs")
+    old = evaluate("capitals.py", model=recorded(example), out="runs")
     monkeypatch.setattr("sys.argv", ["responses.py", str(old.folder), "capitals"])
     runpy.run_path("responses.py")
     (example / "again.jsonl").write_text(capsys.readouterr().out, "utf-8")
-    new = evaluate("counted.py", model="replay:again.jsonl", data="data", out="runs")
+    new = evaluate("counted.py", model="replay:again.jsonl", out="runs")
     assert new.value("capitals") == old.value("capitals") == 0.5
     assert new.tasks["capitals"].metrics["words"].value == 2.0
     hashes = {run.tasks["capitals"].formulation_hash for run in (old, new)}

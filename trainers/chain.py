@@ -64,7 +64,7 @@ class Unseen:
     reason: str = ""
     """Why it is looked at; kept in the ledger."""
     limit: PositiveInt | None = None
-    data: str | None = None
+    data: str | tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

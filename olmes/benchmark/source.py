@@ -10,16 +10,18 @@ from olmes.types import Doc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
-    """One official file."""
+    """One file of the set."""
 
     path: str
-    """Place below a data folder, such as `gsm8k/test.jsonl.gz`; its name sets the format."""
-    github: str
+    """Place beside the task's file or below a data folder, such as `gsm8k/test.jsonl.gz`, or an
+    absolute path; its name sets the format."""
+    github: str = ""
     """The public original as `owner/repository:path@commit`; gunzipped when its path ends in `.gz`.
     Empty when no single public file is the original."""
-    sha256: str
-    """Of the uncompressed bytes."""
-    rows: int
+    sha256: str = ""
+    """Of the uncompressed bytes, which a file that is fetched is checked by."""
+    rows: int = 0
+    """0 where the task does not say."""
     subtask: str = ""
     """Set when the benchmark has one file a sub-task."""
 
@@ -52,9 +54,10 @@ class Source:
     fields: tuple[str, ...]
     """The fields the task reads of every row. The content hash covers these (and `optional`) alone, so
     that a copy with an added index column is still the same data."""
-    content_hash: str
+    content_hash: str = ""
     """`hashing.set_hash` over the official rows, each reduced to `fields` (and, when there is one
-    file a sub-task, with its sub-task under the key `subtask`): what a copy is checked against."""
+    file a sub-task, with its sub-task under the key `subtask`): what a copy is checked against.
+    Where it is empty no data count as official; `olmes data list TASK` says what to write."""
     hub: tuple[HubSplit, ...] = ()
     from_hub: Callable[[Doc], Doc] = unchanged
     """Turns a hub row into a row of the official file."""

@@ -91,8 +91,8 @@ class Task(ABC):
     registry. An alias is found in the same place, which gives the task under its first name."""
     exemplar_rows: Sequence[Doc] = ()
     """The rows of `source.exemplars`, in their order; set where the task's data are read."""
-    data_folder: Path | None = None
-    """The folder of data that the user named; set where the task's data are read, as is the next."""
+    data_folders: tuple[Path, ...] = ()
+    """The folders of data that the user named; set where the task's data are read, as is the next."""
     official_data: bool = False
     """Whether the items are the official set's."""
     items_file: Path | None = None

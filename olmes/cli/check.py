@@ -40,7 +40,7 @@ TITLES = {
 @options.verbose_option
 def command(
     task: str,
-    data: Path | None,
+    data: tuple[Path, ...],
     limit: int | None,
     settings: tuple[str, ...],
     scoring_processes: int | None,

@@ -69,7 +69,7 @@ def command(
     row_fields: tuple[str, ...],
     config: str,
     split: str,
-    data: Path | None,
+    data: tuple[Path, ...],
     clean: Path | None,
     report: Path | None,
     lineage: Path | None,
@@ -188,7 +188,9 @@ def named(against: Sequence[str]) -> list[Any]:
     return [tasks_of(word) for word in words]
 
 
-def find_against(targets: Sequence[Any], data: Path | None, chosen: Any, ledger: Any) -> Against:
+def find_against(
+    targets: Sequence[Any], data: tuple[Path, ...], chosen: Any, ledger: Any
+) -> Against:
     """What is compared with; the store is refused now if its ledger is broken, and not at the end."""
     from olmes.cli.run import aloud
     from olmes.decontamination.against import find_evaluations
@@ -244,7 +246,7 @@ def progress(source: Source) -> Any:
 
 def beside_published(
     names: Sequence[str],
-    data: Path | None,
+    data: tuple[Path, ...],
     row_fields: Sequence[str],
     processes: int | None,
     ledger: Any,

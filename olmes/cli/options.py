@@ -26,8 +26,9 @@ verbose_option = click.option(
 )
 data_option = click.option(
     "--data",
+    multiple=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of benchmark files; $OLMES_DATA names one for good.",
+    help="Folder of benchmark files; repeat it for several. $OLMES_DATA names them for good (A:B).",
 )
 set_option = click.option(
     "--set",

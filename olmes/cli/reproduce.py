@@ -120,7 +120,7 @@ def made(
     family: str,
     name: str,
     limit: int | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     out: Path,
     settings: tuple[str, ...],
     judge: Written,

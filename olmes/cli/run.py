@@ -79,7 +79,7 @@ def command(
     more_models: tuple[str, ...],
     name: str,
     limit: int | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     out: Path,
     settings: tuple[str, ...],
     judge: Written,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 def command(
     file: Path,
     task: str,
-    data: Path | None,
+    data: tuple[Path, ...],
     settings: tuple[str, ...],
     reasoning_tags: str | None,
     verdicts: Path | None,

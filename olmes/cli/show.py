@@ -40,7 +40,7 @@ def command(
     count: int | None,
     subtask: str | None,
     model: str | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     settings: tuple[str, ...],
     reason: str,
     out: Path,

@@ -58,7 +58,7 @@ def command(
     suite: str | None,
     tasks: tuple[str, ...],
     limit: int | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     out: Path,
     settings: tuple[str, ...],
     judge: Written,
@@ -81,6 +81,7 @@ def command(
     refused or could not be scored, and when there was none.
     """
     # Imported here: `olmes --help` imports no trainer.
+    from olmes.data.places import resolved_folders
     from olmes.errors import OlmesError
     from olmes.tools.places import OUT, writing
     from olmes.trainers.checkpoints.request import EvalRequest, absolute
@@ -93,7 +94,7 @@ def command(
         target=tuple(map(absolute, tasks)) if tasks else absolute(suite or "dev"),
         out=str(out.resolve()),
         limit=limit,
-        data=None if data is None else str(data.resolve()),
+        data=resolved_folders(data),
         settings=options.parse_settings(settings),
         judge=judge,
         reason=reason,

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import gzip
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from olmes.benchmark.source import DataFile
+from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, fetch, files, hub, network
 from olmes.data.network import NotFetched
-from olmes.data.resolve import data_folder, in_folder, others_in_folder, unpublished
+from olmes.data.places import (
+    DataFolders,
+    any_in,
+    data_folders,
+    find_in,
+    others_in,
+    places_of,
+    unpublished,
+)
 from olmes.errors import OlmesError
 from olmes.tools.durable_files import as_umask_says
 
 Say = Callable[[str], None]
 State = Literal["folder", "missing", "cache", "to fetch", "hub", "demo", "generated", "nowhere"]
-"""Where a file would come from: the named folder (or it is missing there, which stops a run, save of a
+"""Where a file would come from: a folder (or it is missing there, which stops a run, save of a
 benchmark that runs without some sub-tasks), the user's cache, the official place once the network is
 asked, the hub, the demo data, made by rule, or nowhere."""
+HERE: tuple[State, ...] = ("folder", "cache")
+"""Those of which `location` is the file itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +42,17 @@ class DataStatus:
     path: str
     """Place below a data folder; empty for a task that has no official file."""
     subtask: str
+    exemplars: bool
+    """Whether its rows are exemplars of prompts and no items."""
     rows: int
-    """Rows of the official file."""
+    """Rows that the task declares; 0 where it does not say."""
     state: State
     location: str
     """The file, address or repository that `state` speaks of."""
     sha256: str
-    """Of the official file's uncompressed bytes."""
+    """That the task declares of the uncompressed bytes."""
     content_hash: str
-    """Of the task's whole official set."""
+    """That the task declares of the whole set, or of the exemplars."""
     licence: str
 
 
@@ -56,59 +68,65 @@ class Pulled:
     """False when it was there already."""
 
 
-def listing(tasks: Iterable[Task], data_dir: Path | None = None) -> list[DataStatus]:
+def listing(tasks: Iterable[Task], data: DataFolders = None) -> list[DataStatus]:
     """Every file of every task and where a run would read it from, without asking the network.
 
     Raises:
         OlmesError: a folder that was named does not exist.
     """
-    folder = data_folder(data_dir)
-    return [status for task in tasks for status in _statuses(task, folder)]
+    folders = data_folders(data)
+    return [status for task in tasks for status in _statuses(task, folders)]
 
 
-def _statuses(task: Task, folder: Path | None) -> list[DataStatus]:
+def _statuses(task: Task, folders: Sequence[Path]) -> list[DataStatus]:
     source = task.source
-    nothing = DataFile(path="", github="", sha256="", rows=0)
-    places = source.every_file or (nothing,)
+    shots = source.exemplars.files if source.exemplars else ()
+    nothing = DataFile(path="")
+    places = places_of(task, folders)
+    listed = source.every_file or (nothing,)
     states: list[tuple[State, str]]
-    made = task.generated()
-    if made is not None:
-        nothing = DataFile(path="", github="", sha256="", rows=len(made))
-        places, states = (nothing,), [("generated", "made by rule")]
-    elif source.partial and (folder is None or in_folder(source, folder)):
-        states = [_in_part(task, file, folder) for file in places]
+    if (made := task.generated()) is not None:
+        listed, states = (DataFile(path="", rows=len(made)),), [("generated", "made by rule")]
+    elif task.items_file is not None:
+        listed, states = (nothing,), [("folder", str(task.items_file))]
+    elif source.partial and (any_in(source, places) or not folders):
+        states = [_in_part(task, file, places, folders) for file in listed]
         if {state for state, _ in states} == {"nowhere"}:
-            states = _elsewhere(task, places)
-    elif folder is not None and (others := others_in_folder(source, folder)):
-        places, states = others, [_in_folder(folder, file) for file in others]
-    elif (
-        folder is not None
-        and source.files
-        and not (unpublished(source) and not in_folder(source, folder))
-    ):
-        states = [_in_folder(folder, file) for file in places]
+            states = _elsewhere(task, listed)
+    elif others := others_in(source, places):
+        listed, states = others, [_in_places(places, file) for file in others]
+    elif any_in(source, places) or (folders and source.files and not unpublished(source)):
+        states = [_in_places(places, file) for file in listed]
     else:
-        states = _elsewhere(task, places)
+        states = _elsewhere(task, listed)
     return [
         DataStatus(
             task=task.name,
             path=file.path,
             subtask=file.subtask,
+            exemplars=file in shots,
             rows=file.rows,
             state=state,
             location=location,
             sha256=file.sha256,
-            content_hash=source.content_hash,
+            content_hash=_declared(source, exemplars=file in shots),
             licence=source.licence,
         )
-        for file, (state, location) in zip(places, states, strict=True)
+        for file, (state, location) in zip(listed, states, strict=True)
     ]
 
 
-def _in_part(task: Task, file: DataFile, folder: Path | None) -> tuple[State, str]:
+def _declared(source: Source, *, exemplars: bool) -> str:
+    """The content hash of the items, or of the exemplars."""
+    return source.exemplars.content_hash if exemplars and source.exemplars else source.content_hash
+
+
+def _in_part(
+    task: Task, file: DataFile, places: Sequence[Path], folders: Sequence[Path]
+) -> tuple[State, str]:
     """A sub-task's file of its own, wherever the others come from."""
-    if folder is not None and (file.github or files.find(folder, file.path)):
-        return _in_folder(folder, file)
+    if (folders and file.github) or find_in(places, file.path):
+        return _in_places(places, file)
     own = tuple(split for split in task.source.hub if split.subtask == file.subtask)
     try:
         return _official(file)
@@ -118,9 +136,9 @@ def _in_part(task: Task, file: DataFile, folder: Path | None) -> tuple[State, st
         return "nowhere", ""
 
 
-def _in_folder(folder: Path, file: DataFile) -> tuple[State, str]:
-    found = files.find(folder, file.path)
-    return ("missing", str(folder / file.path)) if found is None else ("folder", str(found))
+def _in_places(places: Sequence[Path], file: DataFile) -> tuple[State, str]:
+    found = find_in(places, file.path)
+    return ("missing", str(places[-1] / file.path)) if found is None else ("folder", str(found[1]))
 
 
 def _elsewhere(task: Task, places: tuple[DataFile, ...]) -> list[tuple[State, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from msgspec import UNSET
 
@@ -41,6 +42,8 @@ class Dataset:
     """Whether these items may not be published in plain text (`Source.gated`); never of demo items."""
     missing: tuple[str, ...] = ()
     """Sub-tasks of the benchmark whose data were not available."""
+    folders: tuple[Path, ...] = ()
+    """Where its files were looked for, of data that were found in a folder."""
 
     def recorded(self) -> TaskData:
         """What a record keeps of where they are from and what they are, and their number `n`."""
@@ -74,6 +77,8 @@ class Found:
     parts: list[DataPart]
     missing: tuple[str, ...] = ()
     """Sub-tasks that it lacks."""
+    folders: tuple[Path, ...] = ()
+    """Where the files were looked for, each taken from the first that has it."""
 
 
 def by_file(source: Source) -> bool:
@@ -110,13 +115,8 @@ def made_dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Da
         OlmesError: there are no rows, a row lacks a field, or the official files have another
             content hash than the task declares.
     """
-    parts = [_in_known_form(task, part) for part in found.parts]
-    found = replace(found, parts=_numbered(task.source, parts))
-    instances = _instances(task, found.parts)
-    if not instances:
-        raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
-    digest = content_hash(task.source, [(part.subtask, part.rows) for part in found.parts])
-    shots = exemplars.read(task, found.origin, found.location) if prompts else exemplars.NONE
+    instances, digest = made_instances(task, found)
+    shots = exemplars.read(task, found.origin, found.folders) if prompts else exemplars.NONE
     task.exemplar_rows = shots.rows
     own = task.items_file is not None
     # A file of the user's own is the set; there is no other that it should be.
@@ -141,7 +141,21 @@ def made_dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Da
         notes=notes,
         gated=task.source.gated and found.origin not in ("demo", "generated"),
         missing=found.missing,
+        folders=found.folders,
     )
+
+
+def made_instances(task: Task, found: Found) -> tuple[tuple[Instance, ...], str]:
+    """The instances, and the content hash of their rows, exemplars aside: what a source declares.
+
+    Raises:
+        OlmesError: there are no rows, or one lacks a field.
+    """
+    parts = _numbered(task.source, [_in_known_form(task, part) for part in found.parts])
+    instances = _instances(task, parts)
+    if not instances:
+        raise OlmesError(f"{task.name}: {found.location} holds no rows; give a file that has some.")
+    return instances, content_hash(task.source, [(part.subtask, part.rows) for part in parts])
 
 
 def _in_known_form(task: Task, part: DataPart) -> DataPart:
@@ -228,7 +242,8 @@ def _item_notes(source: Source, found: Found, digest: str, n: int) -> list[str]:
     if found.origin == "generated":
         return [f"another set of items than the standard one: hash {digest[:16]}."]
     expected = sum(file.rows for file in source.files)
-    rows = f"{n} rows where the official set has {expected}" if n != expected else f"{n} rows"
+    other = expected and n != expected
+    rows = f"{n} rows where the official set has {expected}" if other else f"{n} rows"
     return [
         f"the content of {found.location} differs from the official set: hash {digest[:16]}, "
         f"official {source.content_hash[:16]}; {rows}."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from olmes.benchmark.source import Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, fetch, files, hub
+from olmes.data.places import find_in
 from olmes.errors import OlmesError
 from olmes.records.schema import Origin
 from olmes.tools.hashing import content_hash
@@ -29,8 +31,8 @@ NONE = ExemplarRows([], "", official=True)
 """Of a task whose exemplars are no data."""
 
 
-def read(task: Task, origin: Origin, location: str) -> ExemplarRows:
-    """The exemplars of a task whose items were read from `location`.
+def read(task: Task, origin: Origin, folders: Sequence[Path]) -> ExemplarRows:
+    """The exemplars of a task whose items are of `origin`, or were looked for in `folders`.
 
     Raises:
         NotFetched: the items were fetched, and the exemplars cannot be.
@@ -39,7 +41,7 @@ def read(task: Task, origin: Origin, location: str) -> ExemplarRows:
     source = task.source.exemplars
     if source is None:
         return NONE
-    parts = _parts(task, source, origin, location)
+    parts = _parts(task, source, origin, folders)
     found = [(name, source.known_form(row)) for name, rows in parts for row in rows]
     lacking = [(name, field) for name, row in found for field in source.fields if field not in row]
     if lacking:
@@ -54,11 +56,11 @@ def read(task: Task, origin: Origin, location: str) -> ExemplarRows:
 
 
 def _parts(
-    task: Task, source: Source, origin: Origin, location: str
+    task: Task, source: Source, origin: Origin, folders: Sequence[Path]
 ) -> list[tuple[str, list[Doc]]]:
     """Rows, each group with what an error calls it."""
     if origin == "folder":
-        paths = [_in_folder(task, Path(location), file.path) for file in source.files]
+        paths = [_in_folders(task, folders, file.path) for file in source.files]
         return [(str(path), files.rows(path)) for path in paths]
     if origin == "official":
         fetched = [fetch.fetch(file) for file in source.files]
@@ -74,11 +76,11 @@ def _parts(
     return [(f"demo/{place.name}", demo.load(place))]
 
 
-def _in_folder(task: Task, folder: Path, path: str) -> Path:
-    found = files.find(folder, path)
+def _in_folders(task: Task, folders: Sequence[Path], path: str) -> Path:
+    found = find_in(folders, path)
     if found is None:
         raise OlmesError(
-            f"{task.name}: {folder / path} does not exist, whose rows are the exemplars of every "
+            f"{task.name}: {folders[-1] / path} does not exist, whose rows are the exemplars of every "
             "prompt; put the official file there."
         )
-    return found
+    return found[1]

@@ -42,13 +42,14 @@ def rows(path: Path) -> list[Doc]:
     """The rows of a file in its order; the format follows from the name.
 
     `.jsonl`: an object a line. `.json`: an array of objects, or an object whose `examples` is one.
-    `.csv`: a header and records, every value a string. Each may be gzipped, with `.gz` at the end.
+    `.csv`: a header and records, every value a string. `.parquet`: of values that JSON has. Each may be
+    gzipped, with `.gz` at the end.
 
     Raises:
         OlmesError: the file cannot be read, has another format, or holds something else than
             objects; the message names the file and, where there is one, the line.
     """
-    readers = {".jsonl": jsonl.read, ".json": _json, ".csv": _csv}
+    readers = {".jsonl": jsonl.read, ".json": _json, ".csv": _csv, ".parquet": _parquet}
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if suffix not in readers:
         known = ", ".join(readers)
@@ -78,6 +79,27 @@ def _json(path: Path) -> list[Any]:
             f"{path}: neither an array nor an object with 'examples'; correct the file."
         )
     return value
+
+
+def _parquet(path: Path) -> list[Any]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pyarrow.BufferReader(uncompressed(path)))
+    except pyarrow.ArrowException as error:
+        raise OlmesError(f"{path}: not Parquet ({error}); fetch or write it again.") from None
+    found: list[Any] = table.to_pylist()
+    for number, row in enumerate(found, start=1):
+        for name, value in row.items():
+            try:
+                json.dumps(value)
+            except TypeError as error:
+                raise OlmesError(
+                    f"{path}, row {number}: '{name}' has a value that JSON has not ({error}); write it "
+                    "as text or as a number."
+                ) from None
+    return found
 
 
 def _csv(path: Path) -> Iterator[Doc]:

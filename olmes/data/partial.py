@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from olmes.benchmark.source import DataFile, Source
 from olmes.data import fetch, files, hub
 from olmes.data.network import NotFetched
+from olmes.data.places import find_in
 from olmes.records.schema import Origin
 from olmes.types import Doc
 
@@ -27,37 +29,47 @@ class FoundFile:
 
 
 def found_files(
-    source: Source, folder: Path | None, *, local: bool
+    source: Source, places: Sequence[Path], folders: Sequence[Path], *, local: bool
 ) -> tuple[list[FoundFile], dict[str, str]]:
     """Each sub-task that is available, and why others are not.
 
-    From the folder, the official place, or the hub; a named folder is not gone past, save for a file
-    that has no public original to put there.
+    From a folder, the official place, or the hub; named folders are not gone past, save for a file that
+    has no public original to put there.
 
     Args:
         source: of a task with one file a sub-task.
-        folder: the user's; None where none was named.
+        places: where files are looked for (`places_of`).
+        folders: those of them that the user named.
         local: whether to take only what lies on this machine.
     """
     found, lacking = [], {}
     for file in source.files:
         try:
-            found.append(_found(source, file, folder, local=local))
+            found.append(_found(source, file, places, folders, local=local))
         except NotFetched as reason:
             lacking[file.subtask] = str(reason)
     return found, lacking
 
 
-def _found(source: Source, file: DataFile, folder: Path | None, *, local: bool) -> FoundFile:
+def _found(
+    source: Source,
+    file: DataFile,
+    places: Sequence[Path],
+    folders: Sequence[Path],
+    *,
+    local: bool,
+) -> FoundFile:
     """One sub-task.
 
     Raises:
         NotFetched: it is not available.
     """
     splits = tuple(split for split in source.hub if split.subtask == file.subtask)
-    if folder is not None and (path := files.find(folder, file.path)) is not None:
-        return FoundFile(file.subtask, "folder", str(folder), files.rows(path), str(path))
-    if folder is not None and file.github:
+    if (there := find_in(places, file.path)) is not None:
+        root, path = there
+        return FoundFile(file.subtask, "folder", str(root), files.rows(path), str(path))
+    if folders and file.github:
+        folder = folders[-1]
         raise NotFetched(
             f"{folder / file.path} does not exist; `olmes data pull --to {folder}` fetches it."
         )

@@ -1,4 +1,4 @@
-"""From a task to its instances: a folder, the official file, the hub, or the demo data.
+"""From a task to its instances: its own folder or a named one, the official file, the hub, demo data.
 
 In that order, and never past a source the user named or past bytes that are not what they should
 be. Every fallback is reported.
@@ -6,7 +6,7 @@ be. Every fallback is reported.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from olmes.benchmark.source import DataFile, Source
@@ -15,6 +15,17 @@ from olmes.data import demo, fetch, files, hub
 from olmes.data.dataset import DataPart, Dataset, Found, Say, by_file, made_dataset
 from olmes.data.network import NotFetched
 from olmes.data.partial import found_files
+from olmes.data.places import (
+    DataFolders,
+    any_in,
+    as_folders,
+    data_folders,
+    find_in,
+    others_in,
+    places_of,
+    task_folder,
+    unpublished,
+)
 from olmes.errors import OlmesError
 from olmes.records.schema import Origin
 from olmes.types import Doc
@@ -25,7 +36,7 @@ IN_PARTS: tuple[Origin, ...] = ("folder", "hub", "official")
 """Of sub-tasks from several kinds of source the whole is called by the first of these."""
 
 
-def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool = True) -> Dataset:
+def resolve(task: Task, data: DataFolders = None, *, say: Say, prompts: bool = True) -> Dataset:
     """The task's data from the first source that has it; `say` gets a line whenever one has not.
 
     A task that makes its items by rule (`Task.generated`) needs no source. Exemplars that are data
@@ -33,9 +44,10 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
 
     Args:
         task: The task.
-        data_dir: A folder laid out as the tasks' `DataFile.path` say; None means `$OLMES_DATA`, and
-            where that is not set either, the official files, the hub and the demo data in turn; `DEMO`
-            the demo data alone.
+        data: Folders laid out as the tasks' `DataFile.path` say, each file from the first that has it;
+            without any those of `$OLMES_DATA`, and where that is not set either, the official files,
+            the hub and the demo data in turn. What lies beside the task's own file comes first.
+            `DEMO` is the demo data alone.
         say: Called with one line for each source that was tried and each note of the result.
         prompts: Whether prompts will be made; to score responses no exemplars are needed.
 
@@ -43,27 +55,25 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
         OlmesError: a folder was named and lacks the file, a file does not parse or has another
             hash than the official one, or no source has anything.
     """
-    if (made := task.generated()) is not None:
-        return made_dataset(
-            task, Found("generated", "made by rule", _split(task, "", list(made), task.name)), say
-        )
-    if (own := task.items_file) is not None:
-        return made_dataset(
-            task, Found("folder", str(own), [DataPart("", files.rows(own), str(own))]), say
-        )
-    if data_dir == DEMO:
+    if (own := _without_source(task)) is not None:
+        return made_dataset(task, own, say)
+    if DEMO in as_folders(data):
         return made_dataset(task, _from_demo(task, say), say, prompts)
-    folder = task.data_folder = data_folder(data_dir)
-    if task.source.partial and (folder is None or in_folder(task.source, folder)):
-        return made_dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)
-    if folder is not None and task.source.files:
-        if others := others_in_folder(task.source, folder, prompts=prompts):
-            return made_dataset(task, _from_folder(task, folder, others), say, prompts)
-        if unpublished(task.source) and not in_folder(task.source, folder):
-            # Nobody could have fetched it into the folder, so that its absence is not a mistake.
-            say(f"{task.name}: {folder} does not hold it; looking elsewhere.")
-        else:
-            return made_dataset(task, _from_folder(task, folder), say, prompts)
+    folders = task.data_folders = data_folders(data)
+    places = places_of(task, folders)
+    here = any_in(task.source, places)
+    if task.source.partial and (here or not folders):
+        return made_dataset(task, _in_parts(task, folders, say) or _from_demo(task, say), say)
+    if here:
+        _say_of_two(task, folders, say)
+        return made_dataset(task, _from_places(task, places), say, prompts)
+    if others := others_in(task.source, places, prompts=prompts):
+        return made_dataset(task, _from_places(task, places, others), say, prompts)
+    if folders and task.source.files:
+        if not unpublished(task.source):
+            raise _missing(task, task.source.files[0], places)
+        # Nobody could have fetched it into the folder, so that its absence is not a mistake.
+        say(f"{task.name}: {named(folders)} does not hold it; looking elsewhere.")
     tried: list[str] = []
     for source in (_from_github, _from_hub, _from_demo):
         try:
@@ -74,37 +84,55 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
                 tried.append(str(reason))
         else:
             return made_dataset(task, found, say, prompts)
-    raise OlmesError(
-        f"{task.name} has no data here; give a folder that holds it with --data DIR, or fetch the "
-        f"official files where there is a network with `olmes data pull`. Tried: {' '.join(tried)}"
-    )
+    raise _nowhere(task, tried)
 
 
-def at_hand(task: Task, data_dir: Path | None = None) -> Dataset | None:
+def at_hand(task: Task, data: DataFolders = None) -> Dataset | None:
     """The task's own items where they lie on this machine already; nothing is fetched or said.
 
     Demo data are not its own items. What the hub's library keeps in its cache is not looked for.
 
     Args:
         task: The task.
-        data_dir: As for `resolve`.
+        data: As for `resolve`.
 
     Raises:
         OlmesError: a folder was named that does not exist.
     """
-    folder, source = data_folder(data_dir), task.source
+    folders = data_folders(data)
     try:
-        if task.generated() is not None:
-            return resolve(task, say=quiet)
-        if source.partial:
-            found = _in_parts(task, folder, None)
-            return made_dataset(task, found, quiet) if found else None
-        if folder is not None and source.files and in_folder(source, folder):
-            return made_dataset(task, _from_folder(task, folder), quiet)
-        if source.files and all(file.github and fetch.cached(file) for file in source.every_file):
-            return made_dataset(task, _from_github(task, quiet), quiet)
+        found = found_here(task, folders)
+        return made_dataset(task, found, quiet) if found else None
     except OlmesError:  # it lacks a file, or does not parse: whoever runs the task is told
         return None
+
+
+def found_here(task: Task, data: DataFolders = None) -> Found | None:
+    """The task's own rows as far as they lie on this machine; None where they do not.
+
+    Raises:
+        OlmesError: a folder was named that does not exist, some files of the set are missing, or one
+            does not parse.
+    """
+    if (made := _without_source(task)) is not None:
+        return made
+    folders, source = data_folders(data), task.source
+    places = places_of(task, folders)
+    if source.partial:
+        return _in_parts(task, folders, None)
+    if any_in(source, places):
+        return _from_places(task, places)
+    if source.files and all(file.github and fetch.cached(file) for file in source.every_file):
+        return _from_github(task, quiet)
+    return None
+
+
+def _without_source(task: Task) -> Found | None:
+    """Items made by rule, or those of the file that the task was made from; else None."""
+    if (made := task.generated()) is not None:
+        return Found("generated", "made by rule", _split(task, "", list(made), task.name))
+    if (own := task.items_file) is not None:
+        return Found("folder", str(own), [DataPart("", files.rows(own), str(own))])
     return None
 
 
@@ -112,54 +140,67 @@ def quiet(line: str) -> None:
     """Say nothing of where data come from."""
 
 
-def data_folder(data_dir: Path | None) -> Path | None:
-    """The folder the user named, as an argument or in `$OLMES_DATA`.
-
-    Raises:
-        OlmesError: there is no such folder.
-    """
-    named = str(data_dir) if data_dir is not None else os.environ.get("OLMES_DATA")
-    if not named:
-        return None
-    folder = Path(named).expanduser()
-    if not folder.is_dir():
-        where = "--data" if data_dir is not None else "OLMES_DATA"
-        raise OlmesError(f"{where} names {folder}, which is not a folder; correct the path.")
-    return folder
+def named(folders: Sequence[Path]) -> str:
+    """Folders as a sentence has them."""
+    return " or ".join(map(str, folders))
 
 
-def unpublished(source: Source) -> bool:
-    """Whether no file of the set has a public original that could be fetched."""
-    return not any(file.github for file in source.files)
+def _from_places(task: Task, places: Sequence[Path], others: Sequence[DataFile] = ()) -> Found:
+    parts, roots = [], []
+    for file in others or task.source.files:
+        there = find_in(places, file.path)
+        if there is None:
+            raise _missing(task, file, places)
+        root, path = there
+        roots.append(str(root))
+        parts.append(DataPart(file.subtask, files.rows(path), str(path)))
+    location = ", ".join(dict.fromkeys(roots))
+    return Found("folder", location, parts, folders=tuple(places))
 
 
-def in_folder(source: Source, folder: Path) -> bool:
-    """Whether a folder holds any of the set's files."""
-    return any(files.find(folder, file.path) is not None for file in source.files)
+def _missing(task: Task, file: DataFile, places: Sequence[Path]) -> OlmesError:
+    """What to say of a file that none of the places has, where it must be in one."""
+    folder = places[-1]
+    if not task.data_folders:
+        return OlmesError(
+            f"{task.name}: {folder / file.path} does not exist, though others of its files lie there; "
+            "put it beside them."
+        )
+    pull = f" (`olmes data pull --to {folder}` fetches it)" if file.github else ""
+    if len(task.data_folders) > 1:
+        return OlmesError(
+            f"{task.name}: {file.path} does not exist in {named(task.data_folders)}; put the official "
+            f"file into one of them{pull} or name none."
+        )
+    return OlmesError(
+        f"{task.name}: {folder / file.path} does not exist; put the official file there{pull} or "
+        "leave the folder unnamed."
+    )
 
 
-def others_in_folder(source: Source, folder: Path, *, prompts: bool = True) -> tuple[DataFile, ...]:
-    """The `other_files` that a folder holds in place of the official ones, where they can serve."""
-    if in_folder(source, folder) or (prompts and source.exemplars is not None):
-        return ()
-    return tuple(file for file in source.other_files if files.find(folder, file.path))
+def _nowhere(task: Task, tried: Sequence[str]) -> OlmesError:
+    """What to say where no source has anything."""
+    own = task_folder(task)
+    if own is not None and task.source.files and unpublished(task.source):
+        file = task.source.files[0].path
+        return OlmesError(
+            f"{task.name} has no data here; put it beside the task's file as {own / file}, or into a "
+            f"folder as {file} and name that with --data DIR. Tried: {' '.join(tried)}"
+        )
+    return OlmesError(
+        f"{task.name} has no data here; give a folder that holds it with --data DIR, or fetch the "
+        f"official files where there is a network with `olmes data pull`. Tried: {' '.join(tried)}"
+    )
 
 
-def _from_folder(task: Task, folder: Path, others: tuple[DataFile, ...] = ()) -> Found:
-    def path(file: DataFile) -> Path:
-        found = files.find(folder, file.path)
-        if found is None:
-            raise OlmesError(
-                f"{task.name}: {folder / file.path} does not exist; put the official file there "
-                f"(`olmes data pull --to {folder}` fetches it) or leave the folder unnamed."
-            )
-        return found
-
-    parts = [
-        DataPart(file.subtask, files.rows(path(file)), str(path(file)))
-        for file in others or task.source.files
-    ]
-    return Found("folder", str(folder), parts)
+def _say_of_two(task: Task, folders: Sequence[Path], say: Say) -> None:
+    """That a named folder has a file as well which is read from beside the task."""
+    own = task_folder(task)
+    if own is None or not any_in(task.source, [own]):
+        return
+    for folder in folders:
+        if folder.resolve() != own.resolve() and any_in(task.source, [folder]):
+            say(f"{task.name}: read from {own}, where the task is; {folder} has the file as well.")
 
 
 def _from_github(task: Task, say: Say) -> Found:
@@ -198,12 +239,13 @@ def _from_demo(task: Task, say: Say) -> Found:  # noqa: ARG001 (called as the ot
     return Found("demo", location, _split(task, "", demo.load(place), location))
 
 
-def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
+def _in_parts(task: Task, folders: Sequence[Path], say: Say | None) -> Found | None:
     """What there is of a task some of whose sub-tasks may be missing; None where nothing is.
 
     Without `say` only what lies on this machine is taken.
     """
-    there, lacking = found_files(task.source, folder, local=say is None)
+    places = places_of(task, folders)
+    there, lacking = found_files(task.source, places, folders, local=say is None)
     if say is not None:
         for reason in dict.fromkeys(lacking.values()):
             names = ", ".join(name for name, own in lacking.items() if own == reason)
@@ -216,6 +258,7 @@ def _in_parts(task: Task, folder: Path | None, say: Say | None) -> Found | None:
         ", ".join(dict.fromkeys(one.location for one in there)),
         [DataPart(one.subtask, one.rows, one.name) for one in there],
         tuple(lacking),
+        places,
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from olmes.benchmark.registry import TASKS
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.dataset import Dataset, Say
-from olmes.data.resolve import data_folder, resolve
+from olmes.data.places import DataFolders, data_folders
+from olmes.data.resolve import resolve
 from olmes.decontamination.evaluations import Evaluation, Field, evaluation
 from olmes.errors import OlmesError
 from olmes.seal.exam_items import ExamItems, digests
@@ -35,7 +35,7 @@ class Against:
 
 def find_evaluations(
     named: Sequence[Named],
-    data: Path | None,
+    data: DataFolders,
     fields: Sequence[Field],
     *,
     say: Say,
@@ -45,7 +45,7 @@ def find_evaluations(
 
     Args:
         named: suites and tasks; a task that several name is compared once.
-        data: a folder of benchmark files, as for a run.
+        data: folders of benchmark files, as for a run.
         fields: what of an item is compared.
         say: is given each line about where data come from.
         looks: lines of a ledger; what they were looks at is held out.
@@ -53,7 +53,7 @@ def find_evaluations(
     Raises:
         OlmesError: two tasks have one name, the folder does not exist, or no task has any item.
     """
-    data_folder(data)
+    data_folders(data)
     tasks = each_once(task for _, some in named for task in some)
     datasets: dict[str, Dataset] = {}
     skipped: dict[str, str] = {}

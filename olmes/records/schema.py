@@ -292,6 +292,15 @@ class TaskResult(Struct, frozen=True, kw_only=True):
         """How many responses have a flag."""
         return self.counts.get(flag, 0)
 
+    @property
+    def unread(self) -> int:
+        """Of the judgements that could not be read, those whose responses are in no score.
+
+        All of them, unless the task gave such responses a value all the same.
+        """
+        without_value = self.n - self.score.n - sum(self.said(flag) for flag in BROKEN)
+        return max(0, min(self.said("unparsed"), without_value)) if self.judge else 0
+
     def share(self, flag: str) -> float:
         """Which share of the responses has a flag."""
         return self.said(flag) / self.n if self.n else 0.0

@@ -25,8 +25,8 @@ class RunOptions:
     """What tables and pages call the model; '' is a short form of what the user wrote."""
     limit: int | None = None
     """Items a task, drawn with a fixed seed and spread over its sub-tasks; None runs all."""
-    data: Path | None = None
-    """A folder of benchmark files; None looks where `olmes data list` says."""
+    data: tuple[Path, ...] = ()
+    """Folders of benchmark files; without any they are where `olmes data list` says."""
     out: Path = DEFAULT_OUT
     """The store: the folder of the runs' folders and of the ledger."""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import Any
 from olmes.benchmark.registry import TASK_FILES, load_suite, load_task, members, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.data.places import DataFolders
 from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.judging.replayed import replayed_judge
@@ -86,7 +87,7 @@ def plan_run(
     *,
     suite: Suite | None = None,
     limit: int | None = None,
-    data: str | Path | None = None,
+    data: DataFolders = None,
     settings: Mapping[str, Any] | None = None,
     with_judge: Callable[[str], bool] = lambda task: False,  # noqa: ARG005
     sampling: Sampling = "task",
@@ -112,7 +113,6 @@ def plan_run(
     }
     chosen = [task for task in chosen if task.name not in not_run]
     check_asked(chosen, limit, not_run)
-    folder = Path(data) if data is not None else None
     said: set[str] = set()
 
     def say_once(line: str) -> None:
@@ -122,7 +122,7 @@ def plan_run(
             said.add(news)
             say(line)
 
-    datasets = {task.name: resolve(task, folder, say=say_once) for task in chosen}
+    datasets = {task.name: resolve(task, data, say=say_once) for task in chosen}
     # What needs the model's files comes after what a slip of the hand gets wrong.
     with clearer(model):
         chosen, notes = fitted(chosen, model, sampling)

@@ -12,7 +12,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from olmes.benchmark.metrics import Metric
@@ -20,7 +19,8 @@ from olmes.benchmark.registry import scorer_hash
 from olmes.benchmark.task import Task
 from olmes.data import files
 from olmes.data.dataset import Dataset
-from olmes.data.resolve import data_folder, resolve
+from olmes.data.places import DataFolders, find_in
+from olmes.data.resolve import resolve
 from olmes.requests.plan import draw_instances
 from olmes.scoring.process.job import Outcome
 from olmes.scoring.process.pool import ScoringPool
@@ -161,7 +161,7 @@ class Trial:
 
 def check_task(
     task: Task,
-    data: Path | None = None,
+    data: DataFolders = None,
     *,
     limit: int | None = None,
     say: Callable[[str], None],
@@ -172,7 +172,7 @@ def check_task(
 
     Args:
         task: the task.
-        data: folder of benchmark files, as for a run.
+        data: folders of benchmark files, as for a run.
         limit: check this many items only.
         say: called with where the data come from, a line each.
         scoring_processes: how many; None takes every processor.
@@ -184,7 +184,7 @@ def check_task(
     dataset = dataset or resolve(task, data, say=say)
     found = TaskCheck(task=task, dataset=dataset, items=draw_instances(dataset.instances, limit))
     check_declarations(found)
-    check_data(found, data)
+    check_data(found)
     check_prompts(found)
     check_scorers(found, scoring_processes)
     found.hashes = {
@@ -217,24 +217,23 @@ def check_declarations(found: TaskCheck) -> None:
     found.metrics = {metric.name: MetricCheck(metric=metric) for metric in task.metrics}
 
 
-def check_data(found: TaskCheck, data: Path | None) -> None:
+def check_data(found: TaskCheck) -> None:
     """What the task declares about its data, held against the data that were found."""
     source, dataset = found.task.source, found.dataset
     if found.task.items_file is not None:  # which is the set, and need not be declared
         return
     if dataset.origin in ("folder", "official"):
         declared = sum(file.rows for file in source.files)
-        if declared != len(dataset.instances):
+        if declared and declared != len(dataset.instances):
             found.notice(
                 "data",
                 f"`rows` declares {declared} in total; the data has {len(dataset.instances)}",
             )
-    folder = data_folder(data)
-    if dataset.origin == "folder" and folder is not None:
+    if dataset.origin == "folder":
         for file in source.files:
-            path = files.find(folder, file.path)
-            if path is not None and not file.sha256:
-                digest = sha256(files.uncompressed(path))
+            there = find_in(dataset.folders, file.path)
+            if there is not None and file.github and not file.sha256:
+                digest = sha256(files.uncompressed(there[1]))
                 found.notice(
                     "data", f"no `sha256` is declared for {file.path}; this file's is {digest}"
                 )

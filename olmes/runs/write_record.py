@@ -300,9 +300,11 @@ def warnings(tasks: Mapping[str, TaskResult], plan: Plan, judges: Judging | None
         )
         if task.judge and judges:
             said.extend(f"{name}: {reason}" for reason in judges.unasked(name))
-        if task.judge and task.said("unparsed"):
+        if task.judge and (unread := task.said("unparsed")):
+            out = f"of which {task.unread} are" if 0 < task.unread < unread else "and are"
+            valued = "; the task gave their responses values, which are in the score."
             said.append(
-                f"{name}: {task.said('unparsed')} judgements could not be read and are not "
-                "in the score."
+                f"{name}: {unread} judgements could not be read"
+                + (f" {out} not in the score." if task.unread else valued)
             )
     return said

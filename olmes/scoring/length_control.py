@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.data import files, hub
+from olmes.data.places import DataFolders, as_folders, find_in
 from olmes.errors import OlmesError
 from olmes.tools.hashing import sha256
 
@@ -52,14 +53,14 @@ class Constants:
     """By the instruction's row in the official file."""
 
 
-def find_constants(folder: Path | None) -> Path | None:
-    """Where the constants lie: in the user's folder of data, in the hub's mirror, in the hub's cache.
+def find_constants(folders: DataFolders) -> Path | None:
+    """Where the constants lie: in the user's folders of data, in the hub's mirror, in the hub's cache.
 
     Args:
-        folder: of data, as `--data` names it; the file is `alpaca_eval/df_gamed.csv` in it.
+        folders: of data, as `--data` names them; the file is `alpaca_eval/df_gamed.csv` in one.
     """
-    if folder is not None and (found := files.find(folder, f"alpaca_eval/{FILE_NAME}")):
-        return found
+    if found := find_in(as_folders(folders), f"alpaca_eval/{FILE_NAME}"):
+        return found[1]
     if mirror := hub.mirror():
         return files.find(mirror / REPOSITORY, FILE_NAME)
     from huggingface_hub import try_to_load_from_cache

@@ -20,6 +20,7 @@ from olmes.benchmark.item_texts import prompt_of
 from olmes.benchmark.registry import load_task
 from olmes.benchmark.task import Task
 from olmes.data.dataset import Dataset
+from olmes.data.places import DataFolders, as_folders
 from olmes.data.resolve import at_hand
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
@@ -64,18 +65,18 @@ class ExamItems:
         return own is not None and content_hash(own) in self.docs
 
 
-def exam_of_docs(docs: Iterable[Any], tasks: Sequence[str], data: str | Path | None = None) -> str:
+def exam_of_docs(docs: Iterable[Any], tasks: Sequence[str], data: DataFolders = None) -> str:
     """The held-out task that one of some items (or texts) is of; '' for none that is known here.
 
     Args:
         docs: items of any task, as its files have them, or texts.
         tasks: the names of the held-out tasks.
-        data: the folder of benchmark files that was named, if one was.
+        data: the folders of benchmark files that were named.
     """
     if not (docs := list(docs)):  # what all held-out tasks ask is read for a reason alone
         return ""
-    places = (str(data or ""), os.environ.get("OLMES_DATA", ""), os.environ.get("OLMES_CACHE", ""))
-    exams = known_items(tuple(tasks), places)
+    places = (os.environ.get("OLMES_DATA", ""), os.environ.get("OLMES_CACHE", ""))
+    exams = known_items(tuple(tasks), as_folders(data), places)
     for doc in docs if exams else ():
         texts = frozenset(digests(doc))
         for exam in exams:
@@ -85,12 +86,17 @@ def exam_of_docs(docs: Iterable[Any], tasks: Sequence[str], data: str | Path | N
 
 
 @cache
-def known_items(tasks: tuple[str, ...], places: tuple[str, ...]) -> list[ExamItems]:
+def known_items(
+    tasks: tuple[str, ...],
+    folders: tuple[Path, ...],
+    places: tuple[str, ...],  # noqa: ARG001 (what is found depends on it)
+) -> list[ExamItems]:
     """The items of some tasks whose data lie here, read once.
 
     Args:
         tasks: their names.
-        places: everything that says where data are looked for; the folder that was named first.
+        folders: that were named.
+        places: what else says where data are looked for.
     """
     found: dict[str, ExamItems] = {}
     for name in tasks:
@@ -98,16 +104,17 @@ def known_items(tasks: tuple[str, ...], places: tuple[str, ...]) -> list[ExamIte
             task = load_task(name)
         except OlmesError:  # it is not installed here
             continue
-        if task.name not in found and (dataset := items_at_hand(task, places[0])) is not None:
+        if task.name not in found and (dataset := items_at_hand(task, folders)) is not None:
             found[task.name] = ExamItems.of(task, dataset)
     return list(found.values())
 
 
-def items_at_hand(task: Task, data: str) -> Dataset | None:
-    """A task's items from a folder, or else from where they are looked for without one."""
-    for folder in (Path(data), None) if data and Path(data).is_dir() else (None,):
+def items_at_hand(task: Task, folders: Sequence[Path]) -> Dataset | None:
+    """A task's items from folders, or else from where they are looked for without any."""
+    there = tuple(folder for folder in folders if folder.is_dir())
+    for data in (there, None) if there else (None,):
         try:
-            if (dataset := at_hand(task, folder)) is not None:
+            if (dataset := at_hand(task, data)) is not None:
                 return dataset
         except OlmesError:  # $OLMES_DATA names no folder, which whoever reads data is told
             continue

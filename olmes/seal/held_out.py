@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from olmes.benchmark.registry import TASKS, load_suite, load_task, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.dataset import Dataset, reduced
+from olmes.data.places import DataFolders, as_folders
 from olmes.data.resolve import at_hand
 from olmes.errors import OlmesError
 from olmes.seal.exam_items import exam_of_docs
@@ -60,23 +60,24 @@ def suites_of_items(task: Task, dataset: Dataset, found: Iterable[Exam]) -> list
     if dataset.origin in ("demo", "generated") or (bundled and own):
         return []
     names, docs = members_of(found), [instance.doc for instance in dataset.instances]
-    foreign = foreign_docs(task, docs, dataset.location)
-    exam = exam_of_docs(foreign, names, dataset.location)
+    foreign = foreign_docs(task, docs, dataset.folders)
+    exam = exam_of_docs(foreign, names, dataset.folders)
     return [one.suite for one in found if exam in one.names]
 
 
-def foreign_docs(task: Task, docs: Sequence[Doc], data: str | Path | None) -> Sequence[Doc]:
+def foreign_docs(task: Task, docs: Sequence[Doc], data: DataFolders) -> Sequence[Doc]:
     """Items that a task was given, without those that are a bundled task's own official ones.
 
     Args:
         task: any.
         docs: the items.
-        data: the folder of benchmark files that was named, if one was.
+        data: the folders of benchmark files that were named.
     """
     if not task.reference.startswith(f"{TASKS}."):
         return docs
-    for folder in (Path(data) if data else None, None):
-        own = at_hand(task, folder) if folder is None or folder.is_dir() else None
+    there = tuple(folder for folder in as_folders(data) if folder.is_dir())
+    for folders in (there, None) if there else (None,):
+        own = at_hand(task, folders)
         if own is not None and own.official:
             known = {content_hash(instance.doc) for instance in own.instances}
             return [doc for doc in docs if item_hash(task, doc) not in known]

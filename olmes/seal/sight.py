@@ -10,6 +10,7 @@ from typing import Any, Literal
 from olmes.benchmark.task import Task
 from olmes.data import demo
 from olmes.data.dataset import Dataset
+from olmes.data.places import DataFolders
 from olmes.errors import OlmesError
 from olmes.models.base import Model
 from olmes.models.checkpoint.lineage import family, lineage
@@ -38,8 +39,8 @@ class Sight:
     """What was loaded; None where the items came with the responses."""
     docs: Sequence[Doc] = ()
     """The items that came with the responses."""
-    data: Path | None = None
-    """The folder that was named."""
+    data: DataFolders = None
+    """The folders that were named."""
     model: Model | None = None
     """Whose responses are scored."""
 

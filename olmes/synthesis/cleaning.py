@@ -44,7 +44,7 @@ class Cleaning:
             ledger = Ledger(store)
             self.against = find_evaluations(
                 [tasks_of(name) for name in table.against],
-                Path(table.data) if table.data else None,
+                table.data,
                 ("question",),
                 say=say,
                 looks=ledger.entries(),

@@ -130,8 +130,8 @@ class Decontamination:
 
     against: tuple[str, ...] = ()
     """Suites and tasks."""
-    data: str = ""
-    """A folder of benchmark files; '' looks where `olmes data list` says."""
+    data: str | tuple[str, ...] = ""
+    """A folder of benchmark files, or several; '' looks where `olmes data list` says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ class SynthesisRecipe:
             "decontamination": dataclasses.replace(
                 cleaning,
                 against=tuple(near(folder, name) for name in cleaning.against),
-                data=cleaning.data and str(beside(folder, cleaning.data)),
+                data=beside_each(folder, cleaning.data),
             ),
         }
 
@@ -245,6 +245,13 @@ def check_model(table: RecipeModel, key: str, budget: Budget) -> None:
 def beside(folder: Path, name: str) -> Path:
     """A path as the recipe in a folder means it."""
     return folder / Path(name).expanduser()
+
+
+def beside_each(folder: Path, named: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """A folder, or several, as the recipe in a folder means them."""
+    if isinstance(named, tuple):
+        return tuple(str(beside(folder, one)) for one in named)
+    return named and str(beside(folder, named))
 
 
 def near(folder: Path, name: str) -> str:

@@ -185,7 +185,7 @@ def check_bounds(value: float, bounds: Bounds, where: str, key: str) -> None:
 
 
 def convert_union(value: Any, kinds: Sequence[Any], default: Any, where: str, key: str) -> Any:
-    """`value` as a field of one type or None, or as a number that is kept as it is written.
+    """`value` as a field of several types: one or None, a number kept as it is written, one or a list.
 
     Raises:
         OlmesError: as `convert`.
@@ -195,6 +195,9 @@ def convert_union(value: Any, kinds: Sequence[Any], default: Any, where: str, ke
         return None
     inner = [kind for kind in kinds if kind is not types.NoneType]
     whole = int in inner and isinstance(value, int)
+    lists = [kind for kind in inner if typing.get_origin(kind) is tuple]
+    if lists and len(inner) > 1:  # a text, or a list of texts
+        inner = lists if isinstance(value, list) else [one for one in inner if one not in lists]
     try:
         return convert(value, int if whole else inner[-1], default, where, key)
     except OutOfBoundsError as error:

@@ -415,7 +415,7 @@ def test_another_file_is_no_constants(tmp_path: Path, text: str) -> None:
 def test_without_constants_the_number_is_missing_and_that_is_said(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alpaca_eval, "find_constants", lambda folder: None)
+    monkeypatch.setattr(alpaca_eval, "find_constants", lambda folders: None)
     task = load_task("alpaca_eval")
     resolve(task, shared_data, say=lambda line: None)
     [note] = task.data_notes()

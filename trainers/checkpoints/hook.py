@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from transformers import TrainerCallback
 
+from olmes.data.places import DataFolders, resolved_folders
 from olmes.errors import OlmesError
 from olmes.judging.judges import Written
 from olmes.models.checkpoint.completeness import trouble_of
@@ -102,7 +103,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
         *,
         out: str | Path = "runs",
         limit: int | None = None,
-        data: str | Path | None = None,
+        data: DataFolders = None,
         settings: Mapping[str, Any] | None = None,
         judge: Written = None,
         policy: Policy = "every",
@@ -129,7 +130,7 @@ class ScoreCheckpoints(TrainerCallback):  # type: ignore[misc]
             target=absolute(suite) if isinstance(suite, str) else tuple(map(absolute, suite)),
             out=str(Path(out).resolve()),
             limit=limit,
-            data=None if data is None else str(Path(data).resolve()),
+            data=resolved_folders(data),
             settings=dict(settings or {}),
             judge=judge,
             dtype=dtype,

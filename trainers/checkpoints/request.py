@@ -12,6 +12,7 @@ from typing import Any, Literal
 from olmes.benchmark.registry import TASK_FILES
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.data.places import as_folders
 from olmes.errors import OlmesError
 from olmes.judging.judges import Written
 from olmes.models.options import Asking
@@ -35,7 +36,8 @@ class EvalRequest:
     out: str
     """The store of the records, absolute."""
     limit: int | None = None
-    data: str | None = None
+    data: str | tuple[str, ...] | None = None
+    """A folder of benchmark files, or several; absolute."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     judge: Written = None
     """Who judges, or who judges which task."""
@@ -72,7 +74,9 @@ class EvalRequest:
         target = data["target"]
         asking = Asking.from_json(data.get("asking", {}))
         named = target if isinstance(target, str) else tuple(target)
-        return cls(**{**data, "target": named, "asking": asking})
+        folders = data.get("data")
+        folders = tuple(folders) if isinstance(folders, list) else folders
+        return cls(**{**data, "target": named, "data": folders, "asking": asking})
 
     @cached_property
     def members(self) -> tuple[Suite | None, list[Task]]:
@@ -119,7 +123,7 @@ class EvalRequest:
         """How every checkpoint is run; the settings are in the tasks of `members` already."""
         return RunOptions(
             limit=self.limit,
-            data=Path(self.data) if self.data else None,
+            data=as_folders(self.data),
             out=Path(self.out),
             judge=self.judge,
             look=self.look(family),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from olmes.benchmark.registry import load_task
@@ -27,12 +26,11 @@ def check_held_out(scoring: Scoring, rows: Any, say: Callable[[str], None]) -> N
     Raises:
         OlmesError: all pairs of a task have, so that none is held out.
     """
-    folder = Path(scoring.data) if scoring.data else None
     asked: dict[str, list[str]] = {}
     for name in scoring.tasks:
         task = load_task(name)
         if task.for_reward_models:
-            instances = resolve(task, folder, say=quiet).instances
+            instances = resolve(task, scoring.data, say=quiet).instances
             asked[task.name] = [said(task.request(one.doc).messages) for one in instances]
     if not asked:
         return

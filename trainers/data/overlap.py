@@ -19,6 +19,7 @@ from olmes import __version__
 from olmes.benchmark.registry import load_suite, load_task, members, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
+from olmes.data.places import DataFolders
 from olmes.data.resolve import at_hand
 from olmes.decontamination.against import held_out
 from olmes.decontamination.evaluations import Evaluation, evaluation
@@ -102,10 +103,10 @@ def tasks_against(names: Iterable[str]) -> dict[str, tuple[Task, Suite | None]]:
     return found
 
 
-def evaluations_here(names: Iterable[str], data: str | None, say: Say) -> list[Evaluation]:
+def evaluations_here(names: Iterable[str], data: DataFolders, say: Say) -> list[Evaluation]:
     """The evaluations whose items lie on this machine; nothing is fetched, and it is said once."""
     named = tasks_against(names)
-    found = {name: at_hand(task, Path(data) if data else None) for name, (task, _) in named.items()}
+    found = {name: at_hand(task, data) for name, (task, _) in named.items()}
     there = {name: dataset for name, dataset in found.items() if dataset is not None}
     if missing := [name for name in named if name not in there]:
         say(

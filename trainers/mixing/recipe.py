@@ -29,7 +29,7 @@ from olmes.tools import toml_tables as tables
 from olmes.tools.toml_tables import PositiveInt
 from olmes.trainers.chain import Unseen, stage_recipe
 from olmes.trainers.mixing.variants import ABLATIONS, Mixed, variants_of
-from olmes.trainers.recipes.files import find_recipe, near, near_folder
+from olmes.trainers.recipes.files import find_recipe, near, near_folders
 from olmes.trainers.recipes.stages import STAGES, Recipe, Stage
 
 TRAINED: tuple[Stage, ...] = ("sft", "dpo", "rlvr")
@@ -129,7 +129,7 @@ def read_mix(name: str | Path, settings: Mapping[str, str] | None = None) -> Mix
         unseen = dataclasses.replace(
             unseen,
             suite=near(path.parent, unseen.suite),
-            data=unseen.data and near_folder(path.parent, unseen.data),
+            data=near_folders(path.parent, unseen.data),
         )
     mix = Mix(
         name=recipe.name, recipe=recipe, sources=sources, mixing=mixing, unseen=unseen, path=path

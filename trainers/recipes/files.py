@@ -74,7 +74,7 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
         decontamination=dataclasses.replace(
             held,
             against=tuple(near(folder, name) for name in held.against),
-            data=held.data and near_folder(folder, held.data),
+            data=near_folders(folder, held.data),
         ),
         data=nearby(folder, recipe.data),
         validation=validation,
@@ -85,7 +85,7 @@ def make_recipe(stage: Stage, table: Mapping[str, Any], where: str) -> Recipe:
             recipe.scoring,
             suite=near(folder, recipe.scoring.suite),
             tasks=tuple(near(folder, task) for task in recipe.scoring.tasks),
-            data=recipe.scoring.data and near_folder(folder, recipe.scoring.data),
+            data=near_folders(folder, recipe.scoring.data),
         ),
         gate=dataclasses.replace(
             recipe.gate,
@@ -115,6 +115,13 @@ def near_folder(folder: Path, name: str) -> str:
         and found.is_dir()
     )
     return str(found.resolve()) if inside else name
+
+
+def near_folders(folder: Path, named: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    """Folders of benchmark files, as they are written, each as `near_folder` has it."""
+    if isinstance(named, tuple):
+        return tuple(near_folder(folder, one) for one in named)
+    return named and near_folder(folder, named)
 
 
 def nearby(folder: Path, data: Mapping[str, DataSource]) -> dict[str, DataSource]:

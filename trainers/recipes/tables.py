@@ -110,8 +110,8 @@ class Decontamination:
 
     against: tuple[str, ...] = ()
     """Suites and tasks, by name or file; without any nothing is compared."""
-    data: str | None = None
-    """Folder of benchmark files; None is that of `scoring`."""
+    data: str | tuple[str, ...] | None = None
+    """Folder of benchmark files, or several; None is that of `scoring`."""
     on_contaminated: Literal["say", "stop"] = "say"
     """Whether a data set that overlaps with more than 2 % of a task's items is named, or refused."""
 
@@ -128,8 +128,8 @@ class Scoring:
     """The store of the records; empty is `scores` in the training's folder."""
     limit: PositiveInt | None = None
     """Items a task."""
-    data: str | None = None
-    """Folder of benchmark files."""
+    data: str | tuple[str, ...] | None = None
+    """Folder of benchmark files, or several."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Changes to formulations, such as "gsm8k.max_tokens" = 64."""
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -54,7 +54,7 @@ def test_a_callback_that_raises_stops_nothing(
     def ended(member: Member) -> None:
         raise OSError(28, "no room for my notes")
 
-    made = RunOptions(data=tmp_path / "data", out=tmp_path / "runs", scoring_processes=1)
+    made = RunOptions(data=(tmp_path / "data",), out=tmp_path / "runs", scoring_processes=1)
     evaluation = Evaluation.of(str(ECHO), made)
     members = run_sequence(recordings, evaluation, callback=callback, ended=ended)
     assert [member.complete for member in members] == [True, True]
@@ -73,7 +73,7 @@ def test_one_models_files_do_not_stop_the_others(recordings: list[str], tmp_path
     folder.mkdir()
     (folder / "config.json").write_text("[" * 100_000)
     models = [f"replay:{bad}", str(folder), *recordings]
-    made = RunOptions(data=tmp_path / "data", out=tmp_path / "runs", scoring_processes=1)
+    made = RunOptions(data=(tmp_path / "data",), out=tmp_path / "runs", scoring_processes=1)
     members = run_sequence(models, Evaluation.of(str(ECHO), made))
     assert [member.complete for member in members] == [False, False, True, True]
     assert all(member.trouble for member in members[:2])

@@ -48,7 +48,8 @@ class TestFormats:
         ("t.json", '{"rows": []}', r"neither an array nor an object with 'examples'"),
         ("t.csv", "a,b\n1,2\n3\n", r"t\.csv, line 3: 1 values under a header of 2"),
         ("t.csv", 'a,b\n1,"2\n', r"t\.csv, line 2: not CSV"),
-        ("t.parquet", "", r"t\.parquet has no format"),
+        ("t.tsv", "", r"t\.tsv has no format"),
+        ("t.parquet", "", r"t\.parquet: not Parquet .*write it again"),
     ],
 )
 def test_a_bad_file_is_named_with_its_line(

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 
 from olmes.comparison.boards import boards_of
 from olmes.errors import OlmesError
-from olmes.export.frame import number_frame, number_rows
+from olmes.export.frame import number_frame
+from olmes.export.number_rows import number_rows
 from olmes.export.tables import latex, markdown
 from olmes.records.record import Record
 from olmes.tools import jsonl

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -57,8 +59,9 @@ def official(
 
 def test_load_has_a_row_a_number_with_what_it_rests_on(run: Record) -> None:
     frame = olmes.load(run.folder)
-    assert list(frame["metric"]) == ["exact_match", "length_match"]
-    row = frame.iloc[0]
+    assert list(frame["metric"]) == ["mean", "exact_match", "length_match"]
+    assert list(frame["task"]) == ["", "echo", "echo"]
+    row = frame.iloc[1]
     assert (row["value"], row["n"], row["primary"]) == (run.value("echo"), 12, True)
     assert row["formulation_hash"] == run.tasks["echo"].formulation_hash
     assert row["data_hash"] == run.tasks["echo"].data.content_hash
@@ -91,16 +94,14 @@ def test_samples_under_seal_are_not_loaded(echo: EchoBench, tmp_path: Path) -> N
     assert olmes.load(record.folder, samples=True).empty
     frame = olmes.load(record.folder)
     assert frame["held_out"].all()
-    assert list(frame["looks_before"]) == [0, 0]
+    assert list(frame["looks_before"]) == [0, 0, 0]
     # Beside a run that is no look the number of looks is a count still.
     open_run = evaluate(
         str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
         limit=3, scoring_processes=1,
     )  # fmt: skip
-    table = str(export([record, open_run], "csv", None)).splitlines()
-    names = table[0].split(",")
-    found = {(row["looks_before"], row["limit"]) for row in
-             (dict(zip(names, line.split(","), strict=True)) for line in table[1:])}  # fmt: skip
+    table = csv.DictReader(io.StringIO(str(export([record, open_run], "csv", None))))
+    found = {(row["looks_before"], row["limit"]) for row in table}
     assert found == {("0", ""), ("", "3")}
 
 
@@ -226,8 +227,6 @@ def test_hostile_names_are_text_in_every_format(
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1+1", "@SUM(A1)", "\t=1"])
 def test_a_spreadsheet_computes_nothing(official: Callable[..., Record], text: str) -> None:
-    import csv
-
     record = with_fields(official("plain", 5), {"model.name": text})
     rows = list(csv.DictReader(str(export([record], "csv", None)).splitlines()))
     assert {row["model"][0] for row in rows} == {"'"}

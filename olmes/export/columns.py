@@ -128,7 +128,7 @@ DIFFERENCES: Mapping[str, str] = {
     "stderr": "standard error",
     "ci_low": "lower end of the 95 % interval",
     "ci_high": "upper end",
-    "n": "items that it is over; for `slope` and `rank order`, models",
+    "n": "items that it is over; for what is over the models, these",
     "unit": "`share` or `number`",
     "higher_is_better": "the direction of the metric",
     "p": "p-value, corrected as on the page",
@@ -142,19 +142,24 @@ DIFFERENCES: Mapping[str, str] = {
 """A row of `olmes.differences`: one number between runs."""
 
 KINDS: Mapping[str, str] = {
-    "difference": "two runs on the same items",
+    "difference": "two runs on the items of both",
     "rank": "place on a board; the interval holds the ranks that the comparisons leave open",
-    "best checkpoint": "corrected for the choice; `score` is as measured, `n` the shared items",
+    "best checkpoint": "its score, corrected for the choice; `score` is as measured",
+    "added by the choice": "what was corrected; `n` counts the checkpoints",
     "latest checkpoint": "the latest less the best earlier one",
-    "change on dev": "model less base on the development half",
+    "dev": "a model's score on the development half of a pair",
+    "unseen": "on the unseen half",
+    "rewritten": "on the task with newly made items",
+    "dev, corrected": "of the best checkpoint, for the choice; `n` counts the checkpoints",
+    "change on dev": "model less base, more is better",
     "change on unseen": "the same on the unseen half",
-    "change on dev less unseen": "what of the gain did not show on unseen",
+    "dev change less unseen change": "what of the gain did not show on unseen",
     "the same in log-odds": "the line before in log-odds",
     "share of dev on unseen": "change on unseen as a share of that on dev",
-    "corrected dev score": "of the best checkpoint, less what the choice added",
     "dev less unseen": "the gap, which has no zero of its own",
     "unseen less rewritten": "what a model that knew the exam would be better by",
     "slope": "unseen points that come with a point of dev, over the models",
+    "reliability": "share of the variance of the dev scores that is not noise",
     "rank order": "Kendall's tau of dev and unseen over the models",
 }
 """The `kind` of a row of `olmes.differences`."""

@@ -41,7 +41,7 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         OlmesError: a place holds no record.
     """
     records = records_at(places)
-    return frame_of(sample_rows(records)) if samples else number_frame(records)
+    return frame_of(sample_rows(records)) if samples else number_frame_of(number_rows(records))
 
 
 def records_at(places: Iterable[Path | str]) -> list[Record]:
@@ -68,9 +68,9 @@ def whole(cell: Any) -> Any:
     return cell.translate(HALVES) if isinstance(cell, str) else cell
 
 
-def number_frame(records: Iterable[Record]) -> pandas.DataFrame:
-    """One row a number, with every column of `columns.NUMBERS`."""
-    return typed(frame_of(number_rows(records)), NUMBERS, WHOLE)
+def number_frame_of(rows: Iterable[JsonObject]) -> pandas.DataFrame:
+    """Rows of numbers with every column of `columns.NUMBERS`."""
+    return typed(frame_of(rows), NUMBERS, WHOLE)
 
 
 def typed(

@@ -145,7 +145,7 @@ def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(
     found = [official("low", 1), official("high", 12), official("close", 11)]
     lines = str(export(found, "md", None)).splitlines()
     assert lines[0] == "### Echo"
-    assert lines[2] == "| model | echo |"
+    assert lines[2] == "| model | Echo |"
     # Intervals are written with their ends: near 0 and 100 % they do not lie evenly about the value.
     assert lines[4:8] == [
         "| high | **100.0 [75.8, 100.0]** |",
@@ -170,14 +170,14 @@ def test_what_is_not_comparable_stands_in_a_table_of_its_own_or_is_left_out_with
     assert second.startswith("Echo (3 of 12 items of echo)\n")
     assert "| few | **100.0 [" in second
     assert "| n | 3 |" in second
-    assert "3 of 12 items of echo." in str(export(found, "latex", None)).split(r"\end{tabular}")[1]
+    assert r"\caption{Echo (3 of 12 items of echo). Percent" in str(export(found, "latex", None))
     broken = with_fields(official("broken", 5), {"complete": False, "tasks.echo.counts.failed": 2})
     text = str(export([official("whole", 5), broken], "md", None))
     assert "Left out: broken (incomplete: 2 of 12 responses of echo have no score)." in text
     another = official("another", 5, settings={"echo.question": "Please say {word}."})
     text = str(export([official("whole", 5), another], "md", None))
     assert "### Echo (not the standard formulation)" in text
-    assert text.count("| model | echo |") == 2
+    assert text.count("| model | Echo |") == 2
 
 
 def test_names_cannot_break_out_of_their_cell(official: Callable[..., Record]) -> None:
@@ -245,7 +245,7 @@ def test_a_held_out_score_stands_with_its_looks(
     # Set with the table, not hidden in a comment.
     table = str(export([record], "latex", None))
     assert f"\n{{\\footnotesize {said}\\par}}\n" in table.split(r"\end{tabular}")[1]
-    assert r"{\footnotesize Percent, with the 95 \% interval; n counts items.\par}" in table
+    assert r"\caption{exam. Percent, with the 95 \% interval; n counts items.}" in table
     # One run is compared with nothing, so nothing is said of a comparison.
     assert "dagger" not in table
     assert "ot compared" not in table

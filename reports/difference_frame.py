@@ -202,6 +202,7 @@ def standing_rows(one: Series) -> Iterator[JsonObject]:
         yield {**own, "kind": "added by the choice", "value": best.bias, "n": best.checkpoints}
     if one.alarm is not None:
         fall = one.alarm.fall
+        low, high = fall.simultaneous
         since = one.points[steps_of(one.points).index(fall.since)]
         yield {
             **about,
@@ -209,11 +210,11 @@ def standing_rows(one: Series) -> Iterator[JsonObject]:
             **whose(last.record),
             **whose(since.record, "other_"),
             "value": fall.difference,
-            "ci_low": fall.ci_low,
-            "ci_high": fall.ci_high,
+            "ci_low": low,
+            "ci_high": high,
             "n": fall.n,
             "p": fall.p_adjusted,
-            "verdict": "worse" if one.alarm.raised else "",
+            "verdict": fall.verdict,
             "score": last.score.value,
             "other_score": since.score.value,
             "paired": fall.paired,

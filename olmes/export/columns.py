@@ -126,7 +126,7 @@ DIFFERENCES: Mapping[str, str] = {
     "other_step": "its step",
     "value": "the number: of a difference, `run` less `other_run`",
     "stderr": "standard error",
-    "ci_low": "lower end of the 95 % interval",
+    "ci_low": "lower end of the 95 % interval; of the latest checkpoint corrected as `p` is",
     "ci_high": "upper end",
     "n": "items that it is over; for what is over the models, these",
     "unit": "`share` or `number`",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from olmes.comparison.eligibility import NOT_STANDARD, Reservation, reservations
+from olmes.comparison.eligibility import NOT_STANDARD, reservations
 from olmes.comparison.overlap import run_overlap
 from olmes.comparison.overlap_words import OVERLAPS, OVERLAPS_MEANS
 from olmes.errors import OlmesError
@@ -74,7 +74,8 @@ def tables_of(
         left_out += [f"Left out: {note}." for note in notes]
         suite, tasks, unseen = series_of(steps)
         series = {one.task: one for one in tasks}
-        series |= {f"{UNSEEN}{one.task}": one for one in unseen}
+        for one in unseen:
+            series[f"{UNSEEN}{one.task}" if one.task in series else one.task] = one
         made.append((name, steps, series | ({MEAN: suite} if suite else {})))
     check_columns({column: None for _, _, series in made for column in series}, options)
     tables = [table_of(*one, options) for one in made if any(one[2])]
@@ -88,8 +89,11 @@ def table_of(
     options: TableOptions,
 ) -> Table:
     """One training."""
-    wanted = {key: one for key, one in series.items() if not options.wanted or key in options.wanted}
+    wanted = {
+        key: one for key, one in series.items() if not options.wanted or key in options.wanted
+    }
     columns = [column_of(key, one, steps) for key, one in wanted.items()]
+    heads = [column.head for column in columns]
     points = [point for one in wanted.values() for point in one.points]
     shares = any(one.unit == "share" for one in wanted.values())
     return Table(
@@ -99,10 +103,10 @@ def table_of(
         names=[f"{step.step:,g}" for step in steps],
         columns=columns,
         notes=[
-            *best_notes(wanted),
+            *best_notes(heads, list(wanted.values())),
             *(
-                f"{column.head}: {', '.join(marks)}."
-                for column, one in zip(columns, wanted.values(), strict=True)
+                f"{head}: {', '.join(marks)}."
+                for head, one in zip(heads, wanted.values(), strict=True)
                 if isinstance(one.metric, MetricScore) and (marks := marks_of(one.metric))
             ),
             *mark_notes(wanted, steps),
@@ -140,13 +144,14 @@ def column_of(name: str, one: Series, steps: Sequence[CheckpointRecords]) -> Tab
         )
     record = one.points[-1].record
     title = record.run.title(one.task) if one.task else "Mean"
-    values = (points[one_step.step].score.value if one_step.step in points else None for one_step in steps)
+    held = record.run.held_out
+    found = [points.get(checkpoint.step) for checkpoint in steps]
     return TableColumn(
         name=name,
-        head=f"{UNSEEN}{title}" if name.startswith(UNSEEN) else title,
+        head=f"{UNSEEN}{title}" if held and one.task in held.tasks else title,
         cells=cells,
         count=next(iter(counts.values())) if same else "",
-        values=tuple(values),
+        values=tuple(point.score.value if point else None for point in found),
         higher_is_better=one.metric.higher_is_better,
     )
 
@@ -166,53 +171,63 @@ def marks_at(one: Series, point: CheckpointScore) -> list[str]:
     return [found.mark for found in reservations(point.record.run, names_of(one, point))]
 
 
-def best_notes(series: dict[str, Series]) -> list[str]:
+def best_notes(heads: Sequence[str], series: Sequence[Series]) -> list[str]:
     """What bold is, and what the choice of the best checkpoint is worth."""
     said = [
-        f"{one.title}: {shown(one.best.corrected, one.unit)} "
-        f"{interval(one.best.ci_low, one.best.ci_high, one.unit)} at step "
-        f"{one.points[one.best.index].step:,g}"
-        for one in series.values()
+        f"{head} {shown(one.best.corrected, one.unit)} "
+        f"{interval(one.best.ci_low, one.best.ci_high, one.unit)} "
+        f"(step {one.points[one.best.index].step:,g})"
+        for head, one in zip(heads, series, strict=True)
         if one.best
     ]
     if not said:
         return []
-    return [f"Bold: the best checkpoint; corrected for the choice, {'; '.join(said)}."]
+    return [f"Bold: the best checkpoint. Corrected for the choice: {', '.join(said)}."]
 
 
 def mark_notes(series: dict[str, Series], steps: Sequence[CheckpointRecords]) -> list[str]:
     """What the numbers are not, each once, with the steps that it holds for."""
-    found: dict[Reservation, dict[float, None]] = {}
-    for one in series.values():
-        for point in one.points:
-            for said in reservations(point.record.run, names_of(one, point)):
-                found.setdefault(said, {})[point.step] = None
-    notes = []
-    for said, at in found.items():
-        sign = f"{said.mark} " if said.mark == NOT_STANDARD else ""
-        where = "" if len(at) == len(steps) else f" (step {', '.join(f'{one:,g}' for one in at)})"
-        notes.append(f"{sign}{said.sentence[:1].upper()}{said.sentence[1:]}{where}.")
-    return notes
+    found = [
+        (point.step, f"{said.mark} {text}" if said.mark == NOT_STANDARD else text)
+        for one in series.values()
+        for point in one.points
+        for said in reservations(point.record.run, names_of(one, point))
+        if (text := f"{said.sentence[:1].upper()}{said.sentence[1:]}")
+    ]
+    return with_steps(found, len(steps))
 
 
 def look_notes(steps: Sequence[CheckpointRecords]) -> list[str]:
     """What the looks at held-out tasks cost."""
-    return [
-        f"Step {step.step:,g}: {look_words(held)}."
+    found = [
+        (step.step, f"{words[:1].upper()}{words[1:]}")
         for step in steps
         for record in step.unseen
-        if (held := record.run.held_out)
+        if (held := record.run.held_out) and (words := look_words(held))
     ]
+    return with_steps(found, len(steps))
 
 
 def thought_notes(steps: Sequence[CheckpointRecords]) -> list[str]:
     """What went wrong with thoughts."""
-    return [
-        f"Step {step.step:,g}, {name}: {words}."
+    found = [
+        (step.step, f"{record.run.title(name)}: {words}")
         for step in steps
         for record in (*step.dev, *step.unseen)
         for name, task in record.tasks.items()
         for words in shown_thoughts([task])
+    ]
+    return with_steps(found, len(steps))
+
+
+def with_steps(found: Iterable[tuple[float, str]], count: int) -> list[str]:
+    """Sentences, each once with the steps that it holds for, which are not named where all are."""
+    steps: dict[str, dict[float, None]] = {}
+    for step, text in found:
+        steps.setdefault(text, {})[step] = None
+    return [
+        f"{text}{'' if len(at) == count else ' (step ' + ', '.join(f'{one:,g}' for one in at) + ')'}."
+        for text, at in steps.items()
     ]
 
 

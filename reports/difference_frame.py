@@ -46,7 +46,8 @@ def differences(
     """What a page says between runs, as a data frame.
 
     Args:
-        places: folders of runs, or folders that hold some; two runs for a comparison, the baseline first.
+        places: folders of runs, or folders that hold some; two runs for a
+            comparison, the baseline first.
         view: the page: `comparison` (task by task, p-values corrected over the tasks), `leaderboard`
             (every pair of a board by the number it ranks by, corrected over the pairs, and the ranks),
             `checkpoints` (best and latest of one training) or `generalization`.
@@ -77,6 +78,16 @@ def write_differences(
     return export_rows(difference_rows(records, view, base), difference_frame_of, form, output)
 
 
+def write_found(found: Comparison | Generalization, form: Format, output: Path) -> None:
+    """What a comparison or a generalization found as `csv`, `json` or `parquet`."""
+    rows = (
+        whole_rows("comparison", compared_rows(found))
+        if isinstance(found, Comparison)
+        else whole_rows("generalization", generalization_rows(found))
+    )
+    export_rows(rows, difference_frame_of, form, output)
+
+
 def difference_frame_of(rows: Iterable[JsonObject]) -> pandas.DataFrame:
     """Rows with every column of `columns.DIFFERENCES`."""
     return typed(frame_of(rows), DIFFERENCES, WHOLE)
@@ -99,7 +110,12 @@ def difference_rows(
         found = checkpoint_rows(records)
     else:
         found = generalization_rows(generalization(records, base=base))
-    for row in found:
+    yield from whole_rows(view, found)
+
+
+def whole_rows(view: View, rows: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    """Rows with every column."""
+    for row in rows:
         yield dict.fromkeys(DIFFERENCES) | {"page": view, "task": "", "verdict": ""} | row
 
 

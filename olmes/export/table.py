@@ -25,6 +25,8 @@ from olmes.records.shown import shown, shown_interval
 from olmes.tools.visible_text import one_line
 from olmes.types import Unit
 
+SMALL = (r"\small", r"\setlength{\tabcolsep}{3pt}")
+"""How a table with many columns is set."""
 MEAN = "mean"
 """What the mean's column is called where columns are chosen."""
 
@@ -213,6 +215,7 @@ def latex_table(table: Table, more: Sequence[str] = ()) -> list[str]:
         r"\centering",
         rf"\caption{{{latex_text(caption)}}}",
         rf"\label{{{latex_label(table.label)}}}",
+        *(SMALL if len(columns) > 3 else []),
         *tabular(
             [latex_text(table.first), *(latex_text(column.head) for column in columns)],
             [

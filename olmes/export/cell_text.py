@@ -65,5 +65,6 @@ def latex_letter(sign: str) -> str:
 
 
 def latex_row(texts: Sequence[str]) -> str:
-    """A row of a LaTeX table."""
-    return " & ".join(texts) + r" \\"
+    """A row of a LaTeX table, which does not begin with what the row before would take for its own."""
+    guard = "{}" if texts[0].startswith(("[", "*")) else ""
+    return guard + " & ".join(texts) + r" \\"

@@ -25,8 +25,8 @@ from olmes.records.shown import shown, shown_interval
 from olmes.tools.visible_text import one_line
 from olmes.types import Unit
 
-SMALL = (r"\small", r"\setlength{\tabcolsep}{3pt}")
-"""How a table with many columns is set."""
+SIDE_BY_SIDE = 2
+"""With more columns, LaTeX has the intervals below their scores, and heads in several lines."""
 MEAN = "mean"
 """What the mean's column is called where columns are chosen."""
 
@@ -208,6 +208,7 @@ def latex_table(table: Table, more: Sequence[str] = ()) -> list[str]:
         more: lines of what is set in the same float, behind its notes.
     """
     columns = table.columns
+    stacked = len(columns) > SIDE_BY_SIDE
     caption = f"{table.heading}. {table.about}; n counts items."
     return [
         f"% {one_line(table.heading)}",
@@ -215,11 +216,11 @@ def latex_table(table: Table, more: Sequence[str] = ()) -> list[str]:
         r"\centering",
         rf"\caption{{{latex_text(caption)}}}",
         rf"\label{{{latex_label(table.label)}}}",
-        *(SMALL if len(columns) > 3 else []),
+        *([r"\setlength{\tabcolsep}{4pt}"] if stacked else []),
         *tabular(
-            [latex_text(table.first), *(latex_text(column.head) for column in columns)],
+            [latex_text(table.first), *(latex_head(column.head, stacked) for column in columns)],
             [
-                [latex_text(name), *(latex_cell(column.cells[place]) for column in columns)]
+                [latex_text(name), *(latex_cell(one.cells[place], stacked) for one in columns)]
                 for place, name in enumerate(table.names)
             ],
             ["$n$", *(latex_text(column.count) for column in columns)]
@@ -260,12 +261,28 @@ def footnotes(notes: Sequence[str]) -> list[str]:
     ]
 
 
-def latex_cell(cell: TableCell) -> str:
-    """A number as LaTeX."""
-    text = latex_text(cell.text).replace(" [", "~[")
-    found = rf"\textbf{{{text}}}" if cell.best else text + (r"$^\dagger$" if cell.alike else "")
-    marks = "".join(f" {latex_text(mark)}" for mark in cell.marks)
-    return found + (LATEX_SIGNS[OVERLAPS] if cell.overlaps else "") + marks
+def latex_head(text: str, stacked: bool) -> str:
+    """The head of a column; stacked, a word a line."""
+    return stack([latex_text(word) for word in text.split()]) if stacked else latex_text(text)
+
+
+def latex_cell(cell: TableCell, stacked: bool = False) -> str:
+    """A number as LaTeX; stacked, with its interval below it."""
+    value, bracket, interval = cell.text.partition(" [")
+    below = latex_text(bracket + interval).strip()
+    beside = "" if stacked or not below else f"~{below}"
+    text = latex_text(value) + beside
+    text = rf"\textbf{{{text}}}" if cell.best else text + (r"$^\dagger$" if cell.alike else "")
+    text += LATEX_SIGNS[OVERLAPS] if cell.overlaps else ""
+    text += "".join(f" {latex_text(mark)}" for mark in cell.marks)
+    return stack([text, rf"{{\scriptsize {below}}}"]) if stacked and below else text
+
+
+def stack(lines: Sequence[str]) -> str:
+    """Lines above each other, to the right."""
+    if len(lines) < 2:
+        return "".join(lines)
+    return r"\shortstack[r]{" + r" \\ ".join(lines) + "}"
 
 
 def latex_label(text: str) -> str:

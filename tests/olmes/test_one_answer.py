@@ -169,7 +169,8 @@ def test_the_tables_of_a_paper(runs: dict[str, Record], folder: Path, form: str)
 
 
 def bare(text: str) -> str:
-    """Text without what Markdown and LaTeX write around it."""
+    """Text without what Markdown and LaTeX write around it; what LaTeX stacks in one line."""
+    text = re.sub(r"\\shortstack\[r\]\{(.*?) \\\\ \{\\scriptsize (.*?)\}\}", r"\1 \2", text)
     text = re.sub(r"\\textbf\{(.*?)\}", r"\1", text)
     return re.sub(r"[\\*{}]", "", text.replace("~", " "))
 

@@ -216,11 +216,12 @@ def latex_table(table: Table, more: Sequence[str] = ()) -> list[str]:
         r"\centering",
         rf"\caption{{{latex_text(caption)}}}",
         rf"\label{{{latex_label(table.label)}}}",
+        r"\smallskip",
         *([r"\setlength{\tabcolsep}{4pt}"] if stacked else []),
         *tabular(
             [latex_text(table.first), *(latex_head(column.head, stacked) for column in columns)],
             [
-                [latex_text(name), *(latex_cell(one.cells[place], stacked) for one in columns)]
+                latex_line(latex_text(name), [one.cells[place] for one in columns], stacked)
                 for place, name in enumerate(table.names)
             ],
             ["$n$", *(latex_text(column.count) for column in columns)]
@@ -234,16 +235,14 @@ def latex_table(table: Table, more: Sequence[str] = ()) -> list[str]:
     ]
 
 
-def tabular(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], foot: Sequence[str] = ()
-) -> list[str]:
-    """Cells, which are LaTeX, as a table with rules."""
+def tabular(heads: Sequence[str], rows: Sequence[str], foot: Sequence[str] = ()) -> list[str]:
+    """Heads, whole rows and a foot, which are LaTeX, as a table with rules."""
     return [
         rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
         r"\toprule",
         latex_row(heads),
         r"\midrule",
-        *map(latex_row, rows),
+        *rows,
         *([r"\midrule", latex_row(foot)] if foot else []),
         r"\bottomrule",
         r"\end{tabular}",
@@ -256,33 +255,36 @@ def footnotes(notes: Sequence[str]) -> list[str]:
         return []
     return [
         "",
-        r"\smallskip",
+        r"\smallskip\raggedright",
         *(rf"{{\footnotesize {latex_text(note)}\par}}" for note in notes),
     ]
 
 
 def latex_head(text: str, stacked: bool) -> str:
     """The head of a column; stacked, a word a line."""
-    return stack([latex_text(word) for word in text.split()]) if stacked else latex_text(text)
+    words = [latex_text(word) for word in text.split()]
+    if not stacked or len(words) < 2:
+        return latex_text(text)
+    return r"\shortstack[r]{\strut " + r" \\ ".join(words) + "}"
 
 
-def latex_cell(cell: TableCell, stacked: bool = False) -> str:
-    """A number as LaTeX; stacked, with its interval below it."""
+def latex_line(name: str, cells: Sequence[TableCell], stacked: bool) -> str:
+    """A row; stacked, with the intervals in a line of their own below the numbers."""
+    found = [latex_cell(cell) for cell in cells]
+    if not stacked:
+        return latex_row([name, *(f"{text}{'~' if end else ''}{end}" for text, end in found)])
+    below = [rf"{{\scriptsize {end}}}" if end else "" for _, end in found]
+    return f"{latex_row([name, *(text for text, _ in found)])} {latex_row(['', *below])}[2pt]"
+
+
+def latex_cell(cell: TableCell) -> tuple[str, str]:
+    """A number and its interval as LaTeX."""
     value, bracket, interval = cell.text.partition(" [")
-    below = latex_text(bracket + interval).strip()
-    beside = "" if stacked or not below else f"~{below}"
-    text = latex_text(value) + beside
+    text = latex_text(value)
     text = rf"\textbf{{{text}}}" if cell.best else text + (r"$^\dagger$" if cell.alike else "")
     text += LATEX_SIGNS[OVERLAPS] if cell.overlaps else ""
     text += "".join(f" {latex_text(mark)}" for mark in cell.marks)
-    return stack([text, rf"{{\scriptsize {below}}}"]) if stacked and below else text
-
-
-def stack(lines: Sequence[str]) -> str:
-    """Lines above each other, to the right."""
-    if len(lines) < 2:
-        return "".join(lines)
-    return r"\shortstack[r]{" + r" \\ ".join(lines) + "}"
+    return text, latex_text(bracket + interval).strip()
 
 
 def latex_label(text: str) -> str:

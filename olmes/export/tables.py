@@ -10,7 +10,7 @@ from olmes.comparison.overlap import run_overlap
 from olmes.comparison.overlap_words import OVERLAPS, OVERLAPS_MEANS, overlap_lines
 from olmes.comparison.pairs import pairwise
 from olmes.comparison.repeats import BoardRepeats, board_repeats
-from olmes.export.cell_text import latex_text, markdown_text, row_of
+from olmes.export.cell_text import latex_row, latex_text, markdown_text, row_of
 from olmes.export.table import (
     MEAN,
     Table,
@@ -166,12 +166,12 @@ def latex_repeats(board: Board, task: BoardRepeats) -> list[str]:
     """The table of a task with several responses an item, within the board's float."""
     heads, rows, legend = repeats_cells(board, task)
     cells = [
-        [latex_text(row[0]), *(latex_text(cell).replace(" [", "~[") for cell in row[1:])]
+        latex_row([latex_text(row[0]), *(latex_text(cell).replace(" [", "~[") for cell in row[1:])])
         for row in rows
     ]
     return [
         "",
-        r"\medskip",
+        r"\medskip\centering",
         *tabular([latex_text(head) for head in heads], cells),
         *footnotes([legend]),
     ]

@@ -154,7 +154,7 @@ def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(
         "| n | 12 |",
     ]
     table = str(export(found, "latex", None)).splitlines()
-    assert any(line.startswith(r"high & \textbf{100.0~[75.8, 100.0]}") for line in table)
+    assert any(line.startswith(r"high & \textbf{100.0}~[75.8, 100.0]") for line in table)
     assert r"$n$ & 12 \\" in table
     assert any(line.startswith("close & 91.7") and "dagger" in line for line in table)
     assert any(line.startswith("low & 8.3") and "dagger" not in line for line in table)
@@ -173,7 +173,10 @@ def test_what_is_not_comparable_stands_in_a_table_of_its_own_or_is_left_out_with
     assert r"\caption{Echo (3 of 12 items of echo). Percent" in str(export(found, "latex", None))
     broken = with_fields(official("broken", 5), {"complete": False, "tasks.echo.counts.failed": 2})
     text = str(export([official("whole", 5), broken], "md", None))
-    assert "Left out: broken, 41.7 \\[19.3, 68.0\\], n 12 (incomplete: 2 of 12 responses of echo" in text
+    assert (
+        "Left out: broken, 41.7 \\[19.3, 68.0\\], n 12 (incomplete: 2 of 12 responses of echo"
+        in text
+    )
     another = official("another", 5, settings={"echo.question": "Please say {word}."})
     text = str(export([official("whole", 5), another], "md", None))
     assert "### Echo (not the standard formulation)" in text

@@ -270,21 +270,22 @@ def latex_head(text: str, stacked: bool) -> str:
 
 def latex_line(name: str, cells: Sequence[TableCell], stacked: bool) -> str:
     """A row; stacked, with the intervals in a line of their own below the numbers."""
-    found = [latex_cell(cell) for cell in cells]
+    found = [latex_cell(cell, stacked) for cell in cells]
+    line = latex_row([name, *(text for text, _ in found)])
     if not stacked:
-        return latex_row([name, *(f"{text}{'~' if end else ''}{end}" for text, end in found)])
-    below = [rf"{{\scriptsize {end}}}" if end else "" for _, end in found]
-    return f"{latex_row([name, *(text for text, _ in found)])} {latex_row(['', *below])}[2pt]"
+        return line
+    below = [rf"{{\scriptsize {interval}}}" if interval else "" for _, interval in found]
+    return f"{line} {latex_row(['', *below])}[2pt]"
 
 
-def latex_cell(cell: TableCell) -> tuple[str, str]:
-    """A number and its interval as LaTeX."""
-    value, bracket, interval = cell.text.partition(" [")
-    text = latex_text(value)
+def latex_cell(cell: TableCell, stacked: bool) -> tuple[str, str]:
+    """A number as LaTeX, and, stacked, its interval."""
+    value, bracket, rest = cell.text.partition(" [")
+    interval = latex_text(bracket + rest).strip()
+    text = latex_text(value) + (f"~{interval}" if interval and not stacked else "")
     text = rf"\textbf{{{text}}}" if cell.best else text + (r"$^\dagger$" if cell.alike else "")
     text += LATEX_SIGNS[OVERLAPS] if cell.overlaps else ""
-    text += "".join(f" {latex_text(mark)}" for mark in cell.marks)
-    return text, latex_text(bracket + interval).strip()
+    return text + "".join(f" {latex_text(mark)}" for mark in cell.marks), interval
 
 
 def latex_label(text: str) -> str:

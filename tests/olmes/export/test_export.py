@@ -154,7 +154,7 @@ def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(
         "| n | 12 |",
     ]
     table = str(export(found, "latex", None)).splitlines()
-    assert any(line.startswith(r"high & \textbf{100.0}~[75.8, 100.0]") for line in table)
+    assert any(line.startswith(r"high & \textbf{100.0~[75.8, 100.0]}") for line in table)
     assert r"$n$ & 12 \\" in table
     assert any(line.startswith("close & 91.7") and "dagger" in line for line in table)
     assert any(line.startswith("low & 8.3") and "dagger" not in line for line in table)

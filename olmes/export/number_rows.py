@@ -137,8 +137,8 @@ def task_rows(
     unknown = dict.fromkeys((*FLAGS, "items", "data_items", "overlapped", *tokens_of([task])))
     for subtask, group in task.subtasks.items():
         own = {**about, **unknown, "responses": group.n}
-        for metric, score in group.metrics.items():
-            yield metric_row(own, task, metric, subtask, score)
+        for metric, its in group.metrics.items():
+            yield metric_row(own, task, metric, subtask, its)
 
 
 def metric_row(

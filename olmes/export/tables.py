@@ -209,10 +209,10 @@ def notes(board: Board, columns: Sequence[TableColumn], sorted_by: str) -> list[
         said.append(f"{'N' if whole else ', '.join(heads) + ': n'}ot compared pair by pair: {why}.")
     if board.order_in_words and not sorted_by:
         said.append(f"{board.order_in_words}.")
-    heads = {column.name: column.head for column in columns}
+    head_of = {column.name: column.head for column in columns}
     for column in board.columns():
-        if (marks := marks_of(column.scores[0])) and (column.name or MEAN) in heads:
-            said.append(f"{heads[column.name or MEAN]}: {', '.join(marks)}.")
+        if (marks := marks_of(column.scores[0])) and (column.name or MEAN) in head_of:
+            said.append(f"{head_of[column.name or MEAN]}: {', '.join(marks)}.")
     for record in board.records:
         if held := record.run.held_out:
             said.append(f"{record.run.model.name}: {look_words(held)}.")

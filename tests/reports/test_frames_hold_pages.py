@@ -25,6 +25,7 @@ from olmes.reports.comparison_page import write_comparison_page
 from olmes.reports.generalization_page import write_generalization_page
 from olmes.reports.leaderboard_page import write_leaderboard_page
 from olmes.reports.run_page import write_run_page
+from olmes.types import Unit
 
 NUMBER = re.compile(r"(?<![\w.-])[+−]?\d[\d,]*(?:\.\d+)?(?![\w.-])")
 
@@ -96,8 +97,10 @@ def written(frame: pandas.DataFrame) -> set[str]:
     """Every number of some rows of a frame, as it is shown anywhere."""
     texts: list[str] = []
     for row in frame.to_dict("records"):
-        cells = {name: None if pandas.isna(cell) else cell for name, cell in row.items()}
-        unit = cells.get("unit") or "share"
+        cells: dict[str, Any] = {
+            str(name): None if pandas.isna(cell) else cell for name, cell in row.items()
+        }
+        unit: Unit = "number" if cells["unit"] == "number" else "share"
         value, ends = cells["value"], (cells["ci_low"], cells["ci_high"])
         texts += [shown(value, unit), interval(*ends, unit), shown(cells["stderr"], unit)]
         texts += [shown_difference(value, unit), difference_interval(*ends, unit)]

@@ -86,7 +86,9 @@ def test_what_cannot_be_written_is_refused_with_what_can(folder: Path) -> None:
     assert not (folder / "x.xyz").exists()
     assert "choose from gsm8k, math, ifeval" in call("runs", "--format", "md", "--columns", "bbh")
     assert "are for md and latex, not for csv" in call("runs", "-o", "x.csv", "--sort", "math")
-    assert "--differences is for csv, parquet, json" in call("runs", "-o", "x.md", "--differences")
+    assert "--differences is for csv, parquet, json" in call(
+        "runs", "--format", "md", "--differences"
+    )
 
 
 def test_rows_are_sorted_and_columns_chosen(folder: Path) -> None:

@@ -30,6 +30,9 @@ from olmes.reports.lengths import Lengths, ResponseLengths, length_view
 from olmes.reports.links import HELD_OUT
 from olmes.reports.notices import record_notices
 from olmes.reports.page import render_page
+from olmes.reports.part_kinds import Judged, KindTable, PartKinds, kind_table
+from olmes.reports.run_head import only_score, what_was_run
+from olmes.reports.sample_scripts import Mathematics, sample_scripts, sample_styles
 from olmes.reports.samples import PackedTask, ShownSamples, honest_metrics, pack_task
 from olmes.reports.scores import (
     ScoreGroup,
@@ -93,6 +96,8 @@ class TaskView:
     """None in older records."""
     lengths: Lengths | None
     """None where nothing was generated."""
+    kinds: KindTable | None
+    """How often each kind of instruction is followed; None where responses are not judged so."""
     judge: Pairs
     """Who judged, and at what price; empty for a task that is scored by rules."""
     facts: Pairs
@@ -117,13 +122,19 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
     record = found if isinstance(found, Record) else Record.load(found)
     run = record.run
     sealed = [name for name in run.tasks if record.sealed(name)]
-    lengths = ResponseLengths()
-    packed = {name: pack(record, name, [lengths]) for name in run.tasks}
+    lengths, kinds, mathematics = ResponseLengths(), PartKinds(), Mathematics()
+    packed = {name: pack(record, name, [lengths, kinds, mathematics]) for name in run.tasks}
     browsable = {name: own for name, own in packed.items() if name not in sealed}
     mean, overlap = suite_score(record), run_overlap(record)
+    tasks = [
+        _task_view(record, name, packed[name], lengths.of(name), kinds.of(name), overlap)
+        for name in run.tasks
+    ]
     metrics = [metric for task in run.tasks.values() for metric in task.metrics.values()]
     context = {
         "run": run,
+        "what": what_was_run(run),
+        "score": only_score(run, tasks[0].group if tasks else None),
         "created": date(run.created),
         "mean": _mean(record, mean, HELD_OUT if sealed and not browsable else "#browser", overlap),
         "averaged": _averaged(run),
@@ -132,9 +143,7 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
         "limited": items_in_words(run),
         "notices": record_notices(record, sealed),
         "held_out": held_out_view(record),
-        "tasks": [
-            _task_view(record, name, packed[name], lengths.of(name), overlap) for name in run.tasks
-        ],
+        "tasks": tasks,
         "legend": legend_of([*metrics, mean] if mean else metrics),
         "repeats": [view for name, task in run.tasks.items() for view in repeat_views(name, task)],
         "browsable": len(browsable),
@@ -151,7 +160,8 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
     page = render_page(
         "run.html.jinja",
         context,
-        scripts=("text.js", "virtual-list.js", "samples.js") if browsable else (),
+        scripts=sample_scripts("samples.js", mathematics=mathematics.seen) if browsable else (),
+        styles=sample_styles(mathematics=mathematics.seen),
         data=data if browsable else None,
         blobs=blobs,
     )
@@ -220,6 +230,8 @@ def _browser_data(
                 "name": name,
                 "title": record.run.title(name),
                 "subtasks": list(task.subtasks),
+                "parts": own.parts,
+                "extracts": own.extracts,
                 "metrics": [metric for metric in metrics if metric in own.values],
                 "labels": {
                     name: metric_label(name, metric)
@@ -249,6 +261,7 @@ def _task_view(
     name: str,
     packed: PackedTask,
     lengths: Mapping[int, int],
+    kinds: Mapping[str, Sequence[Judged]],
     overlap: RunOverlap,
 ) -> TaskView:
     task, link = record.tasks[name], link_of(record, name)
@@ -275,6 +288,7 @@ def _task_view(
         if task.diagnosis
         else None,
         lengths=length_view(name, task, lengths, link),
+        kinds=kind_table(name, record.run.title(name), kinds, link),
         judge=judge_facts(task),
         formulation_hash=task.formulation_hash,
         facts=tuple(_facts(task)),

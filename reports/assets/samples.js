@@ -136,7 +136,7 @@
     }
   }
 
-  const followed = (parts) => `${parts.filter(([, strict]) => strict).length} of ${parts.length}`;
+  const followed = (parts) => `${parts.filter(([, strict]) => strict).length} of ${parts.length} followed`;
   const summary = ({ task, index, at, verdict }) => ({
     glyph: GLYPHS[verdict],
     label: VERDICTS[verdict],

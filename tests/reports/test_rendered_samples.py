@@ -147,3 +147,34 @@ def test_instructions_by_kind_lead_to_their_samples_and_samples_are_sorted(
     lengths = [int(re.findall(r"([\d,]+) chars", text)[0].replace(",", "")) for text in found]
     assert len(lengths) > 10
     assert lengths == sorted(lengths)
+
+
+@pytest.mark.slow
+def test_ten_thousand_samples_with_mathematics(
+    record_builder: Any, tmp_path: Path, open_page: Any
+) -> None:
+    build = record_builder(tmp_path)
+    rows = build.gsm8k(10_000)
+    for row in rows:
+        row["response"]["text"] += PROOF
+    run = build.write({"gsm8k": build.task("gsm8k", "GSM8K", "exact_match", rows)})
+    page = open_page(write_run_page(run, run / "report.html"))
+    page.get_by_role("checkbox", name="Markdown and LaTeX rendered").check()
+    page.locator(".response math").first.wait_for()
+    began = time.perf_counter()
+    page.reload()
+    page.locator(".response math").first.wait_for()
+    opened = time.perf_counter() - began
+    filtered = page.evaluate(
+        """async () => {
+          const flag = document.querySelector(".filters").elements.flag;
+          flag.value = "truncated";
+          const began = performance.now();
+          flag.dispatchEvent(new Event("input", {bubbles: true}));
+          const sample = document.querySelector(".sample");
+          await new Promise((done) => new MutationObserver(done).observe(sample, {childList: true}));
+          return performance.now() - began;
+        }"""
+    )
+    print(f"\n10,000 samples: open {opened:.2f} s, filter {filtered:.0f} ms")
+    assert (opened < 4, filtered < 300) == (True, True)

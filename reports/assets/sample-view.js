@@ -45,10 +45,10 @@ const sampleView = (() => {
     if (!Array.isArray(extracted) || !extracted.every((one) => typeof one !== "object")) return [written("answer", asText(extracted))];
     if (extracted.length === 1) return [written("answer", asText(extracted[0]))];
     const same = extracted.every((one) => one === extracted[0]);
-    if (same && extracted.length) return [written("answer", asText(extracted[0])), note(`The same in all ${extracted.length} ways of reading the response.`)];
+    if (same && extracted.length) return [written("answer", asText(extracted[0])), note(`Found ${extracted.length} times.`)];
     return [
-      table(["Reading", "Answer"], extracted.map((one, at) => [`${at + 1}`, visible(asText(one))])),
-      note("One for each way of reading the response, the first one first."),
+      table(["Candidate", "Answer"], extracted.map((one, at) => [`${at + 1}`, visible(asText(one))])),
+      note("In the order in which the scorer finds them; what of it a metric takes stands in its description."),
     ];
   }
 

@@ -78,7 +78,7 @@ def test_raw_or_rendered_at_a_switch_that_is_remembered(proof_page: Path, open_p
     order = page.locator(".sample").inner_text()
     places = [order.index(words) for words in ("equal", "Extracted answer", "Verdict", "**Step")]
     assert places == sorted(places)
-    assert "Reading\tAnswer" in order
+    assert "Candidate\tAnswer" in order
 
     page.get_by_role("checkbox", name="Markdown and LaTeX rendered").check()
     page.locator(".response.rendered").wait_for()

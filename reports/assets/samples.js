@@ -242,7 +242,8 @@
       response.filtered
         ? "cut by the server's content filter"
         : (ends[response.finish] ?? "no response"),
-      `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens${response.reasoning_tokens ? `, ${response.reasoning_tokens} of them thought` : ""}`,
+      // A recording may not know its tokens.
+      (response.prompt_tokens || response.completion_tokens) && `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens${response.reasoning_tokens ? `, ${response.reasoning_tokens} of them thought` : ""}`,
       response.prompt_truncated && `${response.prompt_truncated} prompt tokens cut`,
       `item ${sample.doc_hash}, prompt ${sample.prompt_hash}`,
     ];

@@ -6,8 +6,9 @@ import re
 
 from olmes.records.schema import ResponseRow
 
-LATEX = re.compile(r"\\(?:[a-zA-Z]{2,}|[(\[])|\$[^$\n]*[\\^_][^$\n]*\$")
-"""A LaTeX command, or a formula between dollar signs; a price is none."""
+COMMAND = re.compile(r"\\(?:[a-zA-Z]{2,}|[(\[])")
+DOLLARS = re.compile(r"\$([^$\n]{1,200})(?=\$)")
+"""What stands between two dollar signs, which may be a price's."""
 
 
 def sample_scripts(*own: str, mathematics: bool) -> tuple[str, ...]:
@@ -29,7 +30,14 @@ def has_latex(row: ResponseRow) -> bool:
     response = row.get("response")
     texts = [one["content"] for one in row.get("messages") or []]
     texts += [row.get("prompt") or "", response["text"] if response else "", str(row.get("gold"))]
-    return any(("\\" in text or "$" in text) and LATEX.search(text) for text in texts)
+    return any(map(holds_latex, texts))
+
+
+def holds_latex(text: str) -> bool:
+    """Whether a text has a LaTeX command, or a power or an index between dollar signs."""
+    return bool("\\" in text and COMMAND.search(text)) or (
+        "$" in text and any({"^", "_"} & {*found[1]} for found in DOLLARS.finditer(text))
+    )
 
 
 def sample_styles(*, mathematics: bool) -> tuple[str, ...]:

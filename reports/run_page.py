@@ -14,6 +14,7 @@ from olmes.comparison.eligibility import items_in_words
 from olmes.comparison.gate import gates_of
 from olmes.comparison.overlap import RunOverlap, run_overlap
 from olmes.comparison.overlap_words import marked_line, overlap_line
+from olmes.records.part_kinds import Judged, PartKinds
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore, RunRecord, TaskResult
 from olmes.records.shown import count_over, metric_label, signs_of
@@ -29,7 +30,7 @@ from olmes.reports.lengths import Lengths, ResponseLengths, length_view
 from olmes.reports.links import HELD_OUT
 from olmes.reports.notices import record_notices
 from olmes.reports.page import render_page
-from olmes.reports.part_kinds import Judged, KindTable, PartKinds, kind_table
+from olmes.reports.part_kinds import KindTable, kind_table
 from olmes.reports.provenance import Pairs, gate_words, settings_lines, task_facts, training_of
 from olmes.reports.run_head import only_score, what_was_run
 from olmes.reports.sample_scripts import Mathematics, sample_scripts, sample_styles

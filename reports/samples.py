@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from olmes.records.items import mean_value
+from olmes.records.part_kinds import scored_parts
 from olmes.records.schema import ResponseRow, RowValue, TaskResult
 from olmes.reports.numbers import is_number
-from olmes.reports.part_kinds import scored_parts
 from olmes.reports.thoughts import LONGEST, room_for_each, shortened
 from olmes.tools import jsonl
 

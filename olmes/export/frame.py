@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.export.columns import FLOATS, NUMBERS, WHOLE
-from olmes.export.number_rows import number_rows
+from olmes.export.number_rows import number_rows, part_rows
 from olmes.records.record import Record, records_in
 from olmes.types import JsonObject
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 HALVES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
-def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
+def load(*places: Path | str, samples: bool = False, parts: bool = False) -> pandas.DataFrame:
     """Records as a data frame.
 
     Args:
         places: folders of runs, or folders that hold some.
         samples: one row a response instead of one row a number; samples under seal are left out.
+        parts: one row a kind of instruction (IFEval and its like) instead, from the same samples:
+            the kind as sub-task, `strict` and `loose` as metrics, n counting instructions.
 
     Returns:
         Numbers: a row for each run (task '', metric `mean`: its mean, counts and cost), then one for
@@ -41,7 +43,9 @@ def load(*places: Path | str, samples: bool = False) -> pandas.DataFrame:
         OlmesError: a place holds no record.
     """
     records = records_at(places)
-    return frame_of(sample_rows(records)) if samples else number_frame_of(number_rows(records))
+    if samples:
+        return frame_of(sample_rows(records))
+    return number_frame_of(part_rows(records) if parts else number_rows(records))
 
 
 def records_at(places: Iterable[Path | str]) -> list[Record]:

@@ -9,6 +9,7 @@ from olmes.comparison.eligibility import members as members_of
 from olmes.comparison.overlap import RunOverlap, TaskOverlap, run_overlap
 from olmes.export.columns import COST, NUMBERS
 from olmes.records.aggregate import run_mean
+from olmes.records.part_kinds import PartKinds, kind_scores
 from olmes.records.record import Record
 from olmes.records.schema import FLAGS, RunRecord, Score, TaskResult
 from olmes.records.shown_repeats import readings
@@ -133,12 +134,36 @@ def task_rows(
             "wrong": found.wrong if found else None,
             "lost": found.lost if found else None,
         }
-    # What happened to its responses is known of the whole task alone.
-    unknown = dict.fromkeys((*FLAGS, "items", "data_items", "overlapped", *tokens_of([task])))
+    unknown = unknown_of_parts(task)
     for subtask, group in task.subtasks.items():
         own = {**about, **unknown, "responses": group.n}
         for metric, its in group.metrics.items():
             yield metric_row(own, task, metric, subtask, its)
+
+
+def part_rows(records: Iterable[Record]) -> Iterator[JsonObject]:
+    """One row a task, kind of instruction and reading; none of a task whose samples are not here."""
+    for record in records:
+        overlap = run_overlap(record).tasks
+        for name, task in record.tasks.items():
+            if not record.has_samples(name):
+                continue
+            kinds = PartKinds()
+            for row in record.samples(name):
+                kinds.see(name, row)
+            about = dict.fromkeys(NUMBERS) | about_task(record, name, task, overlap.get(name))
+            about |= unknown_of_parts(task)
+            for kind, judged in kinds.of(name).items():
+                for metric, found in zip(("strict", "loose"), kind_scores(judged), strict=True):
+                    told = {"primary": False, "honest": False, "higher_is_better": True}
+                    own = {"subtask": kind, "metric": metric, "unit": "share", **told}
+                    missed = sum(not getattr(one, metric) for one in judged)
+                    yield {**about, **own, **numbers_of(Score.of(found)), "wrong": missed}
+
+
+def unknown_of_parts(task: TaskResult) -> JsonObject:
+    """What is known of a whole task alone."""
+    return dict.fromkeys((*FLAGS, "items", "data_items", "overlapped", *tokens_of([task])))
 
 
 def metric_row(

@@ -23,6 +23,7 @@ from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
 from olmes.reports.notices import Notice, demo_notice
 from olmes.reports.page import render_page
+from olmes.reports.sample_scripts import sample_scripts, sample_styles
 from olmes.reports.scores import ScoreView, legend_of, score_view
 from olmes.stats import Difference, PairedDifference
 from olmes.tools import jsonl
@@ -148,7 +149,10 @@ def comparison_html(data: Comparison, output: Path) -> str:
     return render_page(
         "comparison.html.jinja",
         context,
-        scripts=("text.js", "virtual-list.js", "diff.js", "comparison.js") if packed.count else (),
+        scripts=sample_scripts("diff.js", "comparison.js", mathematics=packed.mathematics)
+        if packed.count
+        else (),
+        styles=sample_styles(mathematics=packed.mathematics),
         data=browser if packed.count else None,
         blobs=[packed.index, *packed.chunks] if packed.count else [],
     )

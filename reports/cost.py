@@ -35,7 +35,7 @@ class CostView:
     total: CostLine
     times: tuple[tuple[str, str], ...]
     speed: str
-    """Tokens written a second of answering; '' where the time is not known."""
+    """Tokens written a second of answering; '' where none is known, as of a recording."""
     computed: tuple[tuple[str, str], ...]
     """What the model computed and what that took, as labels and values; empty in older records."""
 
@@ -58,9 +58,15 @@ def run_cost(run: RunRecord) -> CostView:
             (STAGES.get(name, name.removesuffix("_s")), numbers.seconds(value))
             for name, value in run.timing.items()
         ),
-        speed=f"{sums['completion'] / answering:,.0f}" if answering else "",
+        speed=_speed(run, sums["completion"], answering),
         computed=_computed(run.cost) if run.cost else (),
     )
+
+
+def _speed(run: RunRecord, written: int, answering: float | None) -> str:
+    """A recording has tokens and a time, and no speed."""
+    recorded = run.cost is not None and run.cost.tokens_per_s is None
+    return f"{written / answering:,.0f}" if written and answering and not recorded else ""
 
 
 def _line(title: str, tokens: Mapping[str, int], judge: int | None) -> CostLine:
@@ -106,7 +112,10 @@ MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("peak_gpu_bytes", "Peak GPU memory", _gigabytes),
     ("sessions", "Sessions (more than one: the run was stopped and resumed)", numbers.count),
 )
-HIDDEN_ZEROS = ("reused", "shared_tokens", "reasoning_tokens", "gpu_s", "peak_gpu_bytes")
+HIDDEN_ZEROS = (
+    "reused", "prefill_tokens", "shared_tokens", "decode_tokens", "reasoning_tokens", "tokens_per_s",
+    "model_s", "load_s", "gpu_s", "peak_gpu_bytes",
+)  # fmt: skip
 """What is not shown where it is 0."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from olmes.comparison.compare import TaskComparison
 from olmes.records.schema import ResponseRow
+from olmes.reports.sample_scripts import has_latex
 from olmes.reports.samples import (
     CHUNK_CHARS,
     javascript_json,
@@ -41,6 +42,8 @@ class PackedFlips:
     starts: tuple[int, ...]
     """The first flip of each chunk."""
     count: int
+    mathematics: bool
+    """Whether any of them holds some."""
 
 
 def pack_flips(tasks: Iterable[TaskComparison]) -> PackedFlips:
@@ -51,6 +54,7 @@ def pack_flips(tasks: Iterable[TaskComparison]) -> PackedFlips:
     """
     columns: dict[str, list[Any]] = {key: [] for key in ("task", "id", "won", "a", "b", "line")}
     texts: list[str] = []
+    mathematics = False
     for task in tasks:
         rows = [flip.row_b for flip in task.flips]
         columns["line"] += lines_of(
@@ -63,9 +67,10 @@ def pack_flips(tasks: Iterable[TaskComparison]) -> PackedFlips:
             columns["won"].append((flip.b > flip.a) == task.higher_is_better)
             columns["a"].append(flip.a)
             columns["b"].append(flip.b)
+            mathematics = mathematics or has_latex(flip.row_a) or has_latex(flip.row_b)
             texts.append(javascript_json([_shown(flip.row_a), _shown(flip.row_b)]))
     chunks, starts = _chunks(texts)
-    return PackedFlips(pack(columns), chunks, starts, len(texts))
+    return PackedFlips(pack(columns), chunks, starts, len(texts), mathematics)
 
 
 def _shown(row: ResponseRow) -> dict[str, object]:

@@ -21,6 +21,7 @@ def samples_link(**filters: str) -> str:
 
     Args:
         filters: any of `task`, `subtask`, `metric`, `verdict` (right, partly, wrong, none), `flag`,
+            `part` (a kind of instruction; behind `!` where it is not followed), `sort`,
             `q` (the words searched for) and `sample` (`task[/subtask]/doc_id[~repeat]`).
     """
     return "#" + urlencode(

@@ -91,6 +91,7 @@ def render_page(
     context: Mapping[str, Any],
     *,
     scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
     data: Any = None,
     blobs: Sequence[str] = (),
 ) -> str:
@@ -100,10 +101,11 @@ def render_page(
         template: a file in `templates/` that extends `page.html.jinja`.
         context: what the template shows.
         scripts: files in `assets/`, inlined at the end in this order.
+        styles: files in `assets/`, inlined behind the style sheet of all pages.
         data: JSON for the scripts, in the element `#page-data`.
         blobs: base64 texts for the scripts, in the elements `#blob-0`, `#blob-1`, ...
     """
-    style = asset("report.css")
+    style = "".join(map(asset, ("report.css", *styles)))
     theme, code = asset("theme.js"), [asset(name) for name in scripts]
     text = (
         _environment()

@@ -5,19 +5,19 @@ Reads the record alone (`run.json` and `samples/*.jsonl`) and writes one HTML fi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from olmes.comparison.eligibility import items_in_words
-from olmes.comparison.gate import GateLine, gates_of
+from olmes.comparison.gate import gates_of
 from olmes.comparison.overlap import RunOverlap, run_overlap
 from olmes.comparison.overlap_words import marked_line, overlap_line
+from olmes.records.part_kinds import Judged, PartKinds
 from olmes.records.record import Record
-from olmes.records.schema import MetricScore, RecordedModel, RunRecord, TaskResult
-from olmes.records.shown import MISSING, count_over, metric_label, signs_of
+from olmes.records.schema import MetricScore, RunRecord, TaskResult
+from olmes.records.shown import count_over, metric_label, signs_of
 from olmes.records.shown_repeats import repeat_views
 from olmes.reports import numbers
 from olmes.reports.collectors import RowCollector, seen_by
@@ -30,6 +30,10 @@ from olmes.reports.lengths import Lengths, ResponseLengths, length_view
 from olmes.reports.links import HELD_OUT
 from olmes.reports.notices import record_notices
 from olmes.reports.page import render_page
+from olmes.reports.part_kinds import KindTable, kind_table
+from olmes.reports.provenance import Pairs, gate_words, settings_lines, task_facts, training_of
+from olmes.reports.run_head import only_score, what_was_run
+from olmes.reports.sample_scripts import Mathematics, sample_scripts, sample_styles
 from olmes.reports.samples import PackedTask, ShownSamples, honest_metrics, pack_task
 from olmes.reports.scores import (
     ScoreGroup,
@@ -65,8 +69,6 @@ WORDS = ISSUES | {f"lost_{reason}": f"lost to format: {word}" for reason, word i
 
 DEMO_TAG = "demo data"
 
-Pairs = tuple[tuple[str, str], ...]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
@@ -93,6 +95,8 @@ class TaskView:
     """None in older records."""
     lengths: Lengths | None
     """None where nothing was generated."""
+    kinds: KindTable | None
+    """How often each kind of instruction is followed; None where responses are not judged so."""
     judge: Pairs
     """Who judged, and at what price; empty for a task that is scored by rules."""
     facts: Pairs
@@ -117,13 +121,19 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
     record = found if isinstance(found, Record) else Record.load(found)
     run = record.run
     sealed = [name for name in run.tasks if record.sealed(name)]
-    lengths = ResponseLengths()
-    packed = {name: pack(record, name, [lengths]) for name in run.tasks}
+    lengths, kinds, mathematics = ResponseLengths(), PartKinds(), Mathematics()
+    packed = {name: pack(record, name, [lengths, kinds, mathematics]) for name in run.tasks}
     browsable = {name: own for name, own in packed.items() if name not in sealed}
     mean, overlap = suite_score(record), run_overlap(record)
+    tasks = [
+        _task_view(record, name, packed[name], lengths.of(name), kinds.of(name), overlap)
+        for name in run.tasks
+    ]
     metrics = [metric for task in run.tasks.values() for metric in task.metrics.values()]
     context = {
         "run": run,
+        "what": what_was_run(run),
+        "score": only_score(run, tasks[0].group if tasks else None),
         "created": date(run.created),
         "mean": _mean(record, mean, HELD_OUT if sealed and not browsable else "#browser", overlap),
         "averaged": _averaged(run),
@@ -132,26 +142,25 @@ def write_run_page(found: Path | Record, output: Path) -> Path:
         "limited": items_in_words(run),
         "notices": record_notices(record, sealed),
         "held_out": held_out_view(record),
-        "tasks": [
-            _task_view(record, name, packed[name], lengths.of(name), overlap) for name in run.tasks
-        ],
+        "tasks": tasks,
         "legend": legend_of([*metrics, mean] if mean else metrics),
         "repeats": [view for name, task in run.tasks.items() for view in repeat_views(name, task)],
         "browsable": len(browsable),
         "left_out": _left_out(run, browsable),
         "responses": sum(task.n for task in run.tasks.values()),
         "cost": run_cost(run),
-        "engine": _lines(run.model.engine),
-        "training": _training(run.model),
+        "engine": settings_lines(run.model.engine),
+        "training": training_of(run.model),
         "gates": [gate_words(line) for line in gates_of(record)],
-        "environment": _lines(as_json(run.environment)),
+        "environment": settings_lines(as_json(run.environment)),
         "issues": ISSUES,
     }
     data, blobs = _browser_data(record, browsable)
     page = render_page(
         "run.html.jinja",
         context,
-        scripts=("text.js", "virtual-list.js", "samples.js") if browsable else (),
+        scripts=sample_scripts("samples.js", mathematics=mathematics.seen) if browsable else (),
+        styles=sample_styles(mathematics=mathematics.seen),
         data=data if browsable else None,
         blobs=blobs,
     )
@@ -220,6 +229,8 @@ def _browser_data(
                 "name": name,
                 "title": record.run.title(name),
                 "subtasks": list(task.subtasks),
+                "parts": own.parts,
+                "extracts": own.extracts,
                 "metrics": [metric for metric in metrics if metric in own.values],
                 "labels": {
                     name: metric_label(name, metric)
@@ -249,6 +260,7 @@ def _task_view(
     name: str,
     packed: PackedTask,
     lengths: Mapping[int, int],
+    kinds: Mapping[str, Sequence[Judged]],
     overlap: RunOverlap,
 ) -> TaskView:
     task, link = record.tasks[name], link_of(record, name)
@@ -275,10 +287,11 @@ def _task_view(
         if task.diagnosis
         else None,
         lengths=length_view(name, task, lengths, link),
+        kinds=kind_table(name, record.run.title(name), kinds, link),
         judge=judge_facts(task),
         formulation_hash=task.formulation_hash,
-        facts=tuple(_facts(task)),
-        settings=_lines(task.formulation),
+        facts=tuple(task_facts(task)),
+        settings=settings_lines(task.formulation),
     )
 
 
@@ -295,44 +308,3 @@ def _tags(task: TaskResult) -> Iterator[str]:
         yield "data differs"
     if not task.standard:
         yield "not standard"
-
-
-def _facts(task: TaskResult) -> Iterator[tuple[str, str]]:
-    data = task.data
-    yield "formulation hash", task.formulation_hash
-    yield "scorer hash", task.scorer_hash
-    yield "data", f"{data.origin}, {numbers.count(data.n)} items"
-    yield "data hash", data.content_hash
-    yield "read from", data.location or MISSING
-    for note in data.notes:
-        yield "note", note
-    for kind, found in task.tokens.items():
-        yield f"{kind} tokens", numbers.count(found)
-
-
-def _training(model: RecordedModel) -> str:
-    """Of which training a model is a checkpoint, where its record says a step."""
-    if model.step is None:
-        return ""
-    return f"{model.family or model.name}, step {model.step:,}"
-
-
-def gate_words(line: GateLine) -> str:
-    """When a run was gated, against which one, and what came of it."""
-    failed = [name for name, outcome in line["scores"].items() if outcome != "pass"]
-    where = f" ({', '.join(failed)})" if failed else ""
-    policy = f" by {line['policy']}" if line["policy"] else ""
-    return f"{line['outcome']}{where} against {line['baseline']}{policy}, {date(line['time'])}"
-
-
-def _lines(value: Any) -> Pairs:
-    """Nested settings as lines: dotted name, value as text."""
-    return tuple(_flat(value or {}, ""))
-
-
-def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flat(item, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from olmes.records.items import mean_value
+from olmes.records.part_kinds import scored_parts
 from olmes.records.schema import ResponseRow, RowValue, TaskResult
 from olmes.reports.numbers import is_number
 from olmes.reports.thoughts import LONGEST, room_for_each, shortened
@@ -49,6 +50,10 @@ class PackedTask:
     """Metrics that are shares, by which samples can be filtered."""
     flags: dict[str, int]
     """Samples by flag, `disputed` among them."""
+    parts: tuple[str, ...]
+    """Kinds of instructions that its responses are judged on, by which samples can be filtered."""
+    extracts: bool
+    """Whether an answer is looked for in its responses."""
     rows: int
     """Samples that are packed."""
 
@@ -127,7 +132,9 @@ def pack_task(
     columns, chunks = Columns(task), Chunks()
     counts: Counter[str] = Counter()
     honest = honest_metrics(task)
+    extracts = False
     for row in rows:
+        extracts = extracts or row.get("extracted") is not None or "unparsed" in row["flags"]
         values = {name: _number(value) for name, value in row["values"].items()}
         flags = list(row["flags"])
         main = values.get(task.primary)
@@ -145,6 +152,8 @@ def pack_task(
         starts=starts,
         values=tuple(columns.values),
         flags=dict(counts),
+        parts=tuple(columns.kinds),
+        extracts=extracts,
         rows=len(columns),
     )
 
@@ -169,6 +178,10 @@ class Columns:
         self.subtask: list[str] = []
         self.repeat: list[int] = []
         self.flags: list[list[str]] = []
+        self.chars: list[int] = []
+        self.kinds: dict[str, int] = {}
+        self.parts: list[list[tuple[int, int]]] = []
+        """Number of the kind and whether it is followed, strictly read, by row and instruction."""
         self.values: dict[str, list[float | None]] = {}
         self.questions: list[str] = []
         self.known: dict[str, str] = {}
@@ -187,6 +200,14 @@ class Columns:
         self.subtask.append(row.get("subtask", ""))
         self.repeat.append(row.get("repeat", 0))
         self.flags.append(flags)
+        response = row.get("response")
+        self.chars.append(len(response["text"]) if response else 0)
+        self.parts.append(
+            [
+                (self.kinds.setdefault(part["id"], len(self.kinds)), int(part["strict"]))
+                for part in scored_parts(row)
+            ]
+        )
         asked = question(row)
         self.questions.append(self.known.setdefault(asked, asked))
 
@@ -198,6 +219,8 @@ class Columns:
             "repeat": self.repeat,
             "values": self.values,
             "flags": self.flags,
+            "chars": self.chars,
+            "parts": self.parts if self.kinds else None,
             "line": lines_of(self.subtask, self.questions),
         }
 

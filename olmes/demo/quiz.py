@@ -28,7 +28,9 @@ class Quiz(Task):
 
     name = "quiz"
     title = "Quiz"
-    source = Source(files=(), fields=("kind", "question", "answers"), question=("question",), content_hash="")
+    source = Source(
+        files=(), fields=("kind", "question", "answers"), question=("question",), content_hash=""
+    )
     metrics = (Metric(name="contains", help="the response has the answer as a word"),)
     primary = "contains"
     fixed = ("shots", "exemplars", "multiturn", "extract")

@@ -2,7 +2,8 @@
 // compared (virtual-list.js lists them). Texts reach the page as text nodes only (text.js).
 "use strict";
 (() => {
-  const { make, plain, visible, block, unpacked } = olmes;
+  const { make, plain, visible, unpacked } = olmes;
+  const { heading, note, isRendered, written, valueText, extractedNodes, goldNodes, partsTable, onForm } = sampleView;
   const KINDS = { won: ["▲", "Won by B", "right"], lost: ["▼", "Lost by B", "wrong"] };
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const form = document.querySelector(".filters");
@@ -43,25 +44,25 @@
   }
 
   // --- Detail --------------------------------------------------------------------------------
-  const heading = (text) => make("h4", {}, visible(text));
-  const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value ?? null));
   const asked = (row) => row.messages?.at(-1)?.content ?? row.prompt ?? "";
 
   function parts(found, className) {
     return found.map(([text, common]) => (common ? visible(text) : make("mark", { className }, visible(text))));
   }
 
+  /** What speaks for and against a response: what the scorer says, and the checks that it failed. */
   function side(letter, row, value, nodes) {
-    const answer = row.extracted === undefined ? "none found" : asText(row.extracted);
+    const failed = (row.parts ?? []).filter((part) => !part.strict || !part.loose);
+    const facts = [["value", valueText(value)], ["flags", (row.flags ?? []).join(", ")], ["reason", row.note ?? row.response?.error ?? ""]].filter(([, text]) => text);
     return make(
       "section", { className: "side", "aria-label": `Run ${letter}` },
       heading(`${letter}: ${page.names[letter === "A" ? 0 : 1]}`),
+      make("dl", { className: "facts" }, ...facts.map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, visible(text))))),
+      ...(row.extracted === undefined ? [] : [heading("Extracted answer"), ...extractedNodes(row.extracted)]),
+      ...(failed.length ? [heading("Failed checks"), partsTable(failed)] : []),
+      heading("Response"),
       olmes.thought(row.response ?? {}) ?? "",
-      block("response", ...nodes),
-      make("dl", { className: "facts" },
-        ...[["answer", answer], ["value", asText(value)], ["flags", (row.flags ?? []).join(", ") || "–"], ["not followed", (row.parts ?? []).filter((part) => !part.loose).map((part) => part.id).join(", ")], ["note", row.note ?? ""]]
-          .filter(([, text]) => text)
-          .map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, visible(text))))),
+      written("response", row.response?.text ?? "", nodes),
     );
   }
 
@@ -69,16 +70,16 @@
     const [a, b] = await pairOf(at);
     const [glyph, label, className] = KINDS[kindOf(at)];
     const [textA, textB] = [a.response?.text ?? "", b.response?.text ?? ""];
-    const found = wordDiff(textA, textB);
+    const found = isRendered() ? null : wordDiff(textA, textB);
     const [nodesA, nodesB] = found ? [parts(found[0], "gone"), parts(found[1], "new")] : [[visible(textA)], [visible(textB)]];
     const same = asked(a) === asked(b);
+    const why = isRendered() ? "Rendered: the words that differ are marked in the raw texts." : "The responses differ so much that their words are not compared.";
     return [
       make("header", {}, make("h3", {}, visible(index.id[at])), make("span", { className: `verdict chip ${className}` }, `${glyph} ${label}`)),
-      ...(same ? [heading("Question"), block("", visible(asked(b)))] : [heading("Question of A"), block("", visible(asked(a))), heading("Question of B"), block("", visible(asked(b)))]),
+      ...(same ? [heading("Question"), written("", asked(b))] : [heading("Question of A"), written("", asked(a)), heading("Question of B"), written("", asked(b))]),
+      ...goldNodes(b.gold),
       make("div", { className: "sides" }, side("A", a, index.a[at], nodesA), side("B", b, index.b[at], nodesB)),
-      found ? "" : make("p", { className: "note" }, "The responses differ so much that their words are not compared."),
-      heading("Gold"),
-      block("", visible(asText(b.gold))),
+      found ? "" : note(why),
     ];
   }
 
@@ -98,7 +99,7 @@
     form.elements.task.replaceChildren(...options.map(([value, text]) => make("option", { value }, plain(text))));
   }
 
-  const { state, start } = virtualList({
+  const { state, start, again } = virtualList({
     section: "flips",
     fields: ["task", "kind", "q"],
     opened: "item",
@@ -109,5 +110,6 @@
     describe,
     sync,
   });
+  onForm(again);
   start(ready);
 })();

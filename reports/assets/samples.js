@@ -3,7 +3,8 @@
 // Whatever a model wrote reaches the page as text nodes only (text.js).
 "use strict";
 (() => {
-  const { make, plain, visible, block, unpacked } = olmes;
+  const { make, plain, visible, unpacked } = olmes;
+  const { heading, note, asText, written, turn, folded, table, valueText, extractedNodes, goldNodes, partsTable, onForm } = sampleView;
   const VERDICTS = { right: "Right", partly: "Partly", wrong: "Wrong", none: "No verdict" };
   const GLYPHS = { right: "✓", partly: "◐", wrong: "✗", none: "–" };
 
@@ -14,6 +15,14 @@
   const figure = (count) => count.toLocaleString("en");
 
   // An entry of the list is {task, index, at, verdict}: row `at` of a task's index.
+
+  const SORTS = {
+    "score-up": ["Score, lowest first", (entry) => scoreOf(entry), 1],
+    "score-down": ["Score, highest first", (entry) => scoreOf(entry), -1],
+    longest: ["Longest response first", ({ index, at }) => index.chars[at], -1],
+    shortest: ["Shortest response first", ({ index, at }) => index.chars[at], 1],
+    subtask: ["Sub-task", ({ index, at }) => index.subtask[at], 1],
+  };
 
   // --- Packed data ---------------------------------------------------------------------------
   async function sampleOf({ task, index, at }) {
@@ -29,11 +38,13 @@
     return index.repeat[at] ? `${id}~${index.repeat[at]}` : id;
   }
 
+  const metricOf = (task) => [state.metric, task.primary, ...task.metrics].find((name) => task.metrics.includes(name));
+  const scoreOf = ({ task, index, at }) => index.values[metricOf(task)]?.[at] ?? null;
+
   function verdictOf(task, index, at) {
-    const metric = [state.metric, task.primary, ...task.metrics].find((name) => task.metrics.includes(name));
-    const value = index.values[metric]?.[at] ?? null;
+    const value = scoreOf({ task, index, at });
     if (value === null) return "none";
-    const good = task.lower.includes(metric) ? 1 - value : value;
+    const good = task.lower.includes(metricOf(task)) ? 1 - value : value;
     return good >= 1 ? "right" : good <= 0 ? "wrong" : "partly";
   }
 
@@ -57,11 +68,25 @@
   }
 
   // --- Filtering -----------------------------------------------------------------------------
-  const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
   function holds(row, id, words) {
     const turns = row.messages.map((message) => message.content);
     const texts = [id, ...turns, row.prompt, row.prefill, row.response?.text, row.response?.reasoning, row.response?.reasoning_end, row.gold, row.extracted, row.note, ...(row.judgements ?? []).map((one) => one.text)];
     return texts.some((text) => asText(text ?? "").toLowerCase().includes(words));
+  }
+
+  /** Whether a response is judged on the chosen kind of instruction; `!kind`: and does not follow it, strictly read. */
+  function hasPart(task, index, at) {
+    const missed = state.part.startsWith("!");
+    const kind = task.parts.indexOf(state.part.slice(missed ? 1 : 0));
+    return (index.parts?.[at] ?? []).some(([number, strict]) => number === kind && !(missed && strict));
+  }
+
+  /** Entries in the order that was chosen; what has no value stands last. */
+  function sorted(entries) {
+    const [, key, sign] = SORTS[state.sort] ?? [];
+    if (!key) return entries;
+    const order = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : sign * (a < b ? -1 : 1));
+    return entries.map((entry) => [key(entry), entry]).sort(([a], [b]) => order(a, b)).map(([, entry]) => entry);
   }
 
   /** The samples of a task under every filter but the verdict; `progress` stops it with false. */
@@ -70,7 +95,8 @@
     const entries = index.doc
       .map((_, at) => ({ task, index, at, verdict: verdictOf(task, index, at) }))
       .filter(({ at }) => !state.subtask || `${index.subtask[at]}:`.startsWith(`${state.subtask}:`))
-      .filter(({ at }) => !state.flag || index.flags[at].includes(state.flag));
+      .filter(({ at }) => !state.flag || index.flags[at].includes(state.flag))
+      .filter(({ at }) => !state.part || hasPart(task, index, at));
     const words = state.q.toLowerCase();
     if (!words) return entries;
     const found = [];
@@ -98,7 +124,7 @@
       if (!isNewest()) return null;
     }
     countVerdicts(found);
-    return found.filter(({ verdict }) => !state.verdict || verdict === state.verdict);
+    return sorted(found.filter(({ verdict }) => !state.verdict || verdict === state.verdict));
   }
 
   function countVerdicts(found) {
@@ -110,29 +136,17 @@
     }
   }
 
-  const summary = ({ index, at, verdict }) => ({
+  const followed = (parts) => `${parts.filter(([, strict]) => strict).length} of ${parts.length} followed`;
+  const summary = ({ task, index, at, verdict }) => ({
     glyph: GLYPHS[verdict],
     label: VERDICTS[verdict],
     className: verdict,
     note: index.flags[at].map(wording).join(", "),
+    facts: [index.parts?.[at]?.length > 1 && followed(index.parts[at]), verdict === "partly" && scoreOf({ task, index, at }).toFixed(2), `${figure(index.chars[at])} chars`].filter(Boolean).join(" · "),
     line: index.line[at],
   });
 
   // --- Detail --------------------------------------------------------------------------------
-  const heading = (text) => make("h4", {}, visible(text));
-  const note = (...nodes) => make("p", { className: "note" }, ...nodes);
-  const turnOf = ({ role, content }) => make("div", { className: `turn ${role}` }, heading(role), block("", visible(content)));
-
-  function table(names, lines) {
-    const row = (kind, cells) => make("tr", {}, ...cells.map((cell) => make(kind, {}, ...[cell].flat())));
-    return make("table", {}, make("thead", {}, row("th", names)), make("tbody", {}, ...lines.map((cells) => row("td", cells))));
-  }
-
-  function valueText(value) {
-    if (Array.isArray(value)) return `${value.filter(Boolean).length} of ${value.length}`;
-    return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(3) : asText(value ?? null);
-  }
-
   function headOf({ index, at, verdict }, id) {
     return make(
       "header", {},
@@ -142,27 +156,29 @@
     );
   }
 
-  function verdictPart({ task }, { values, note: reason, response, parts }) {
+  function verdictPart({ task }, { values, response, parts }) {
     const honest = (name) => (task.honest.includes(name) ? [" ", make("span", { className: "tag" }, "honest")] : []);
-    const yesNo = (holds) => make("span", { className: `verdict ${holds ? "right" : "wrong"}` }, holds ? "✓ yes" : "✗ no");
     const label = (name) => task.labels[name] ?? name;
     const lines = Object.entries(values ?? {}).map(([name, value]) => [[visible(label(name)), ...honest(name)], valueText(value)]);
-    const judged = (parts ?? []).map((part) => [visible(part.id), yesNo(part.strict), yesNo(part.loose), visible(part.note ?? "")]);
     return [
       lines.length && [heading("Verdict"), table(["Metric", "Value"], lines)],
-      judged.length && [heading("Instructions"), table(["Instruction", "Strict", "Loose", "Note"], judged)],
+      parts?.length && [heading("Checks"), partsTable(parts)],
+    ];
+  }
+
+  /** Why the verdict is what it is, in the words of the scorer or of the failure. */
+  function reasonPart({ note: reason, response }) {
+    return [
       response.error && make("p", { className: "notice stop" }, "The request failed: ", visible(response.error)),
-      reason && reason !== response.error && note(visible(reason)),
+      reason && reason !== response.error && make("p", { className: "reason" }, visible(reason)),
     ];
   }
 
   function promptPart({ before, messages, prompt }) {
-    const fold = make("details", {}, make("summary", {}, `${before.length} few-shot turns before the question`));
-    fold.addEventListener("toggle", () => fold.append(...before.map(turnOf)), { once: true });
     return [
-      before.length && [heading("Prompt"), fold],
-      messages.map(turnOf),
-      typeof prompt === "string" && [heading("Plain prompt, without a chat template"), block("", visible(prompt))],
+      before.length && [heading("Prompt"), folded(`${before.length} few-shot turns before the question`, () => before.map(turn))],
+      messages.map(turn),
+      typeof prompt === "string" && [heading("Plain prompt, without a chat template"), written("", prompt)],
     ];
   }
 
@@ -186,33 +202,31 @@
       return [heading("Continuations"), table(["Continuation", "Log-probability", ""], lines)];
     }
     const given = make("span", { className: "given", title: "prefill: given to the model" }, visible(prefill ?? ""));
-    return [heading(prefill ? "Response (dotted words were prefilled)" : "Response"), block("response", ...(prefill ? [given] : []), ...answer)];
+    return [heading(prefill ? "Response (dotted words were prefilled)" : "Response"), written("response", `${prefill ?? ""}${response.text ?? ""}`, [...(prefill ? [given] : []), ...answer])];
   }
 
+  /** The extracted answer beside the gold, for a task that extracts one. */
   function answerPart({ extracted = null, gold = null, response }, answer) {
-    const own = extracted === null ? note("none found") : block("", visible(asText(extracted)));
-    const elsewhere = extracted !== null && response.text && !answer.some((node) => node.tagName === "MARK");
-    return make(
-      "div", { className: "answers" },
-      make("div", {}, heading("Extracted answer"), own, elsewhere ? note("Not word for word in the response.") : ""),
-      make("div", {}, heading("Gold"), block("", visible(asText(gold)))),
-    );
+    const own = extracted === null ? [note("none found")] : extractedNodes(extracted);
+    const quoted = typeof extracted !== "object" && response.text;
+    const elsewhere = quoted && !answer.some((node) => node.tagName === "MARK");
+    const left = make("div", {}, heading("Extracted answer"), ...own, elsewhere ? note("Not word for word in the response.") : "");
+    return make("div", { className: "answers" }, left, make("div", {}, ...goldNodes(gold)));
   }
 
   /** What a judge was asked about the response, and what it said. */
   function judgementPart({ judgements = [] }) {
-    const candidates = (texts) => texts.map((text) => block("", visible(text)));
+    const candidates = (texts) => texts.map((text) => written("", text));
     return judgements.map((one, at) => {
-      const turns = one.candidates
-        ? [heading("Reference"), block("", visible(one.reference ?? "")), heading("Candidates"), ...candidates(one.candidates)]
-        : [...(one.messages ?? []).map(turnOf), one.prompt ? block("", visible(one.prompt)) : ""];
-      const fold = make("details", {}, make("summary", {}, one.candidates ? plain(`Compared by ${one.encoder}`) : "Question to the judge"));
-      fold.addEventListener("toggle", () => fold.append(...turns), { once: true });
+      const turns = () => one.candidates
+        ? [heading("Reference"), written("", one.reference ?? ""), heading("Candidates"), ...candidates(one.candidates)]
+        : [...(one.messages ?? []).map(turn), one.prompt ? written("", one.prompt) : ""];
+      const fold = folded(one.candidates ? plain(`Compared by ${one.encoder}`) : "Question to the judge", turns);
       const answer = one.similarities?.length ? one.similarities.map((value) => Number(value).toFixed(3)).join(", ") : one.text ?? "";
       return [
         heading(`Judgement ${judgements.length > 1 ? `${at + 1} of ${judgements.length}` : ""}`),
         fold,
-        one.error ? make("p", { className: "notice caution" }, visible(one.error)) : block("response", visible(answer)),
+        one.error ? make("p", { className: "notice caution" }, visible(one.error)) : written("response", answer),
         note(`${one.prompt_tokens ?? 0} tokens read, ${one.completion_tokens ?? 0} written by the judge`),
       ];
     });
@@ -221,19 +235,21 @@
   async function describe(entry) {
     const sample = await sampleOf(entry);
     const { response } = sample;
+    const { extracts } = entry.task;
     const answer = marked(response.text ?? "", sample.extracted);
     const ends = { stop: "stopped", length: "cut at the token limit", error: "failed" };
     const facts = [
       response.filtered
         ? "cut by the server's content filter"
         : (ends[response.finish] ?? "no response"),
-      `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens${response.reasoning_tokens ? `, ${response.reasoning_tokens} of them thought` : ""}`,
+      // A recording may not know its tokens.
+      (response.prompt_tokens || response.completion_tokens) && `${response.prompt_tokens ?? 0} prompt tokens, ${response.completion_tokens ?? 0} response tokens${response.reasoning_tokens ? `, ${response.reasoning_tokens} of them thought` : ""}`,
       response.prompt_truncated && `${response.prompt_truncated} prompt tokens cut`,
       `item ${sample.doc_hash}, prompt ${sample.prompt_hash}`,
     ];
-    const asked = [headOf(entry, idOf(entry)), promptPart(sample), thoughtPart(sample), responsePart(sample, answer)];
-    const judged = [answerPart(sample, answer), verdictPart(entry, sample), judgementPart(sample)];
-    return [asked, note(plain(facts.filter(Boolean).join(", "))), judged].flat(4).filter(Boolean);
+    const judged = [headOf(entry, idOf(entry)), reasonPart(sample), promptPart(sample), extracts && answerPart(sample, answer), verdictPart(entry, sample), !extracts && goldNodes(sample.gold ?? null)];
+    const said = [thoughtPart(sample), responsePart(sample, answer), note(plain(facts.filter(Boolean).join(", "))), judgementPart(sample)];
+    return [judged, said].flat(4).filter(Boolean);
   }
 
   /** Marks the words searched for in the open sample, without touching its nodes. */
@@ -261,22 +277,24 @@
       subtask: ["All sub-tasks", state.task ? scope[0].subtasks.map((name) => [name, name]) : []],
       metric: ["Primary metric", [...new Map(scope.flatMap((task) => task.metrics.map((name) => [name, task.labels[name] ?? name])))]],
       flag: ["Any", [...new Set(scope.flatMap((task) => task.flags))].map((name) => [name, wording(name)])],
+      part: ["Any", [...new Set(scope.flatMap((task) => task.parts))].flatMap((name) => [[name, name], [`!${name}`, `${name}, not followed`]])],
+      sort: ["Item", Object.entries(SORTS).filter(([name]) => name !== "subtask" || scope.some((task) => task.subtasks.length)).map(([name, [words]]) => [name, words])],
     };
     for (const [name, [all, known]] of Object.entries(choices)) {
       const select = form.elements[name];
       select.replaceChildren(...[["", all], ...known].map(([value, text]) => make("option", { value }, plain(text))));
       select.value = known.some(([value]) => value === state[name]) ? state[name] : "";
       state[name] = select.value;
-      select.parentElement.hidden = name !== "metric" && !known.length;
+      select.parentElement.hidden = !["metric", "sort"].includes(name) && !known.length;
     }
     if (!Object.hasOwn(VERDICTS, state.verdict)) state.verdict = "";
     for (const input of form.elements.verdict) input.checked = input.value === state.verdict;
     if (form.elements.q.value !== state.q) form.elements.q.value = state.q;
   }
 
-  const { state, start } = virtualList({
+  const { state, start, again } = virtualList({
     section: "browser",
-    fields: ["task", "subtask", "metric", "verdict", "flag", "q"],
+    fields: ["task", "subtask", "metric", "verdict", "flag", "part", "sort", "q"],
     opened: "sample",
     noun: "sample",
     search,
@@ -286,5 +304,6 @@
     sync,
     onOpened: highlight,
   });
+  onForm(again);
   start();
 })();

@@ -89,5 +89,17 @@ const olmes = (() => {
     };
   }
 
-  return { make, plain, visible, block, thought, unpacked, settled };
+  /** A choice that this browser keeps, where it keeps anything for files. */
+  function kept(key) {
+    const tried = (action) => {
+      try {
+        return action(localStorage);
+      } catch {
+        return null;
+      }
+    };
+    return { get: () => tried((storage) => storage.getItem(key)), set: (value) => tried((storage) => storage.setItem(key, value)) };
+  }
+
+  return { make, plain, visible, block, thought, unpacked, settled, kept };
 })();

@@ -9,7 +9,7 @@ const virtualList = (() => {
   const figure = (count) => count.toLocaleString("en");
 
   /**
-   * The list of a page; `start` fills it.
+   * The list of a page; `start` fills it, and `again` shows the open entry anew.
    *
    * section    id of its section, which is also the address without filters
    * fields     the filters by their names in the form and in the address; `q` is the search
@@ -17,7 +17,7 @@ const virtualList = (() => {
    * noun       what an entry is called
    * search     async (isNewest, say) => entries under the filters in `state`; null once it is not the newest
    * idOf       entry => its name
-   * summary    entry => {glyph, label, className, note, line} of its row
+   * summary    entry => {glyph, label, className, note, facts, line} of its row
    * describe   async entry => nodes of the open entry
    * sync       (changed) => `state` checked and shown in the form, after the control `changed` or the address
    * onOpened   called when an entry was opened
@@ -43,11 +43,11 @@ const virtualList = (() => {
 
     // --- List --------------------------------------------------------------------------------
     function rowOf(entry, at) {
-      const { glyph, label, className, note = "", line } = summary(entry);
+      const { glyph, label, className, note = "", facts = "", line } = summary(entry);
       const position = { "aria-selected": at === chosen, "aria-setsize": results.length, "aria-posinset": at + 1 };
       const row = make(
         "div", { className: "row", id: `row-${at}`, role: "option", ...position },
-        make("div", {}, make("span", { className: `verdict ${className}`, role: "img", "aria-label": label }, glyph), " ", visible(idOf(entry)), make("span", { className: "note" }, ` ${note}`)),
+        make("div", {}, make("span", { className: "row-facts" }, facts), make("span", { className: `verdict ${className}`, role: "img", "aria-label": label }, glyph), " ", visible(idOf(entry)), make("span", { className: "note" }, ` ${note}`)),
         make("div", { className: "line" }, visible(line)),
       );
       row.style.top = `${at * ROW}px`;
@@ -157,6 +157,6 @@ const virtualList = (() => {
       if (leadsHere()) toSection();
     }
 
-    return { state, start };
+    return { state, start, again: () => choose(chosen) };
   };
 })();

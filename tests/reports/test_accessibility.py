@@ -95,5 +95,9 @@ def test_no_serious_violation(
                 summary.click()
             page.add_script_tag(content=axe)
             assert page.evaluate(CHECK) == [], path.name
+            if page.locator("[name=rendered]").count():
+                page.locator("[name=rendered]").set_checked(True)
+                page.locator(".sample .rendered").first.wait_for()
+                assert page.evaluate(CHECK) == [], f"{path.name}, rendered"
     finally:
         context.close()

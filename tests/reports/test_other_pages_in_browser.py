@@ -203,7 +203,7 @@ def test_flips_are_filtered_opened_and_compared(pages: dict[str, Path], open_pag
     number.click()
     page.locator(".status", has_text=re.compile(rf"^{won} flips?$")).wait_for()
     assert page.locator("[name=kind]").input_value() == "won"
-    sides = page.locator(".side pre")
+    sides = page.locator(".side pre.response")
     assert "</script><script>window.pwned" in sides.first.inner_text()
     assert page.locator(".side mark.new").all_inner_texts() == ["three"]
     assert page.locator(".side mark.gone").count() >= 1

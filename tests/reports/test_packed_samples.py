@@ -10,6 +10,7 @@ from typing import Any
 
 from olmes.records.check import converted
 from olmes.records.schema import ResponseRow, TaskResult
+from olmes.reports.sample_scripts import holds_latex
 from olmes.reports.samples import (
     ALL,
     CHUNK_CHARS,
@@ -140,3 +141,25 @@ def test_packing_is_the_same_every_time_and_holds_any_text() -> None:
     value = {"text": "lone \ud800, null \0, </script>, 日本"}
     assert pack(value) == pack(value)
     assert unpack(pack(value)) == value
+
+
+def test_kinds_of_instructions_and_what_is_extracted_are_known() -> None:
+    def judged(at: int, *strict: bool, **fields: Any) -> ResponseRow:
+        parts = [{"id": f"kind:{k}", "strict": one, "loose": True} for k, one in enumerate(strict)]
+        return row(at, values={"em": 1.0, "inst": list(strict)}, parts=parts, **fields)
+
+    made = packed([judged(0, True, False), judged(1, False)], task("inst"))
+    assert made.parts == ("kind:0", "kind:1")
+    assert unpack(made.index)["parts"] == [[[0, 1], [1, 0]], [[0, 0]]]
+    assert not made.extracts
+    evidence = [{"id": "test_1", "strict": True, "loose": True}]
+    made = packed([row(0, parts=evidence, extracted="4")])
+    assert (made.parts, made.extracts) == ((), True)
+    assert packed([row(0, flags=["unparsed"])]).extracts
+
+
+def test_mathematics_is_told_from_prices() -> None:
+    assert holds_latex(r"so \boxed{4}")
+    assert holds_latex("$x^2$ is")
+    assert not holds_latex("It costs $5, or $10 = 2 * $5 for two_of them.")
+    assert not holds_latex("$" + "_" * 100_000), "and in no time"

@@ -20,6 +20,7 @@ from olmes.records.record import Record
 from olmes.records.schema import FLAGS, ResponseRow
 from olmes.reports.notices import run_notices
 from olmes.reports.page import HERE, asset
+from olmes.reports.run_head import what_was_run
 from olmes.reports.run_page import ISSUES, pack, write_run_page
 from olmes.tools import jsonl
 
@@ -156,7 +157,32 @@ def test_no_number_without_its_hashes(clean_run: Path, clean_page: str) -> None:
 def test_a_run_of_single_tasks_has_no_mean(clean_run: Path, tmp_path: Path) -> None:
     words = PageText(render(clean_run, tmp_path, lambda run: run.update(suite=None))).words
     assert "Mean of" not in words
-    assert "smollm2 on tasks chosen one by one" in words
+    assert "GSM8K, BIG-Bench Hard and IFEval · smollm2" in words
+
+
+def only_gsm8k(run: dict[str, Any]) -> None:
+    run.update(suite=None, tasks={"gsm8k": run["tasks"]["gsm8k"]})
+
+
+def test_a_run_of_one_task_opens_with_its_score(clean_run: Path, tmp_path: Path) -> None:
+    html = render(clean_run, tmp_path, only_gsm8k)
+    found = json.loads((clean_run / "run.json").read_text())["tasks"]["gsm8k"]["metrics"]
+    value, low, high, error = (
+        f"{100 * found['exact_match'][key]:.1f}" for key in ("value", "ci_low", "ci_high", "stderr")
+    )
+    words = PageText(header(html)).words
+    score = f"GSM8K, exact_match {value} % 95 % CI [{low}, {high}], SE {error}, n = 60"
+    assert "GSM8K · smollm2 · olmes" in words
+    assert score in words
+    assert "5f5f" not in words, "hashes stand below"
+    assert "c0ffee" not in words
+
+
+def test_many_tasks_are_counted_in_the_title(clean_run: Path) -> None:
+    run = json.loads((clean_run / "run.json").read_text())
+    tasks = run["tasks"]
+    run.update(suite=None, tasks={**tasks, "more": tasks["gsm8k"] | {"title": "More"}})
+    assert what_was_run(run_record(run)) == "GSM8K, BIG-Bench Hard and 2 more tasks"
 
 
 def demo_data(run: dict[str, Any]) -> None:
@@ -342,7 +368,7 @@ def test_hostile_texts_are_escaped(hostile_page: str) -> None:
     for _, attributes in PageText(hostile_page).tags:
         assert "onerror" not in attributes
     scripts = re.findall(r"<script(.*?)>", hostile_page)
-    assert scripts.count("") == 4  # every other one is data
+    assert scripts.count("") == 7  # every other one is data
     assert all(not found or "type=" in found for found in scripts)
 
 
@@ -386,4 +412,4 @@ def test_damaged_samples_are_refused_by_file_and_line(clean_run: Path, tmp_path:
 
 def test_a_page_over_an_old_one_replaces_it(clean_run: Path, tmp_path: Path) -> None:
     jsonl.write_atomically(tmp_path / "report.html", "old")
-    assert "<h1>smollm2" in render(clean_run, tmp_path)
+    assert "<h1>Development suite" in render(clean_run, tmp_path)

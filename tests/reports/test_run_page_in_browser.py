@@ -279,7 +279,7 @@ def test_a_request_without_a_response(hostile_page: Path, open_page: Open) -> No
 
 def test_continuations_are_shown_with_their_weights(hostile_page: Path, open_page: Open) -> None:
     page = open_page(hostile_page, "#sample=gsm8k/12")
-    lines = page.locator(".sample table").first.inner_text().split("\n")
+    lines = page.locator(".sample table").last.inner_text().split("\n")
     assert any("-1.500" in line and "likeliest" in line for line in lines)
     assert any("-Infinity" in line and "likeliest" not in line for line in lines)
     assert "Is it?" in page.locator(".sample").inner_text()

@@ -93,7 +93,7 @@ def test_the_users_name_is_shown_and_the_written_one_kept(
     assert (model.name, model.written) == ("SFT with half the data", written)
     page = tmp_path / "page.html"
     write_run_page(record.folder, page)
-    assert "<h1>SFT with half the data" in page.read_text("utf-8")
+    assert "· SFT with half the data</span>" in page.read_text("utf-8")
 
 
 def test_a_finished_run_takes_a_new_name(home: Path, echo: Any, tmp_path: Path) -> None:

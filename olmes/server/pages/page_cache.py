@@ -198,12 +198,12 @@ class PageCache:
             on_disk=False,
         )
 
-    async def ledger(self) -> Page:
-        """The page of every look at held-out tasks."""
+    async def ledger(self, address: str) -> Page:
+        """The page of every look at held-out tasks; `address` is the server's."""
         store = self.service.store
         state = await to_thread.run_sync(store.ledgers.state, limiter=self.limiter)
-        key = content_hash(["ledger", *state, pages_version()])
-        return await self.kept(key, lambda: to_thread.run_sync(ledger_page, store))
+        key = content_hash(["ledger", *state, address, pages_version()])
+        return await self.kept(key, lambda: to_thread.run_sync(ledger_page, store, address))
 
     async def _of_all(self, name: str, make: Callable[..., Page], *args: str) -> Page:
         """What is made of many runs: one at a time, so that a worker is left to the rest."""

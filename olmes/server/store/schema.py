@@ -72,7 +72,7 @@ class Runs(Columns):
     `unit` and `higher_is_better` are of the suite's mean. `limited` says over which items the numbers
     are, '' for all; `items` are those that were asked, `samples` the responses to them, `unscored`
     those of them without a score. `moment` is `created` in UTC and of one length, so that it sorts by
-    time. `item_set` names the items of a limited run, '' for all; `lacking` says why a run is incomplete.
+    time. `item_set` names the items of a limited run, '' for all; `lacking` says why one is incomplete.
     """
 
     seq = Column(Serial, primary_key=True, autoincrement=True)

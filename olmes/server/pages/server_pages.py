@@ -192,6 +192,11 @@ def unfinished(tasks: Mapping[str, Primary]) -> str:
     return f"unfinished thinking: {', '.join(found)}" if found else ""
 
 
+def no_runs_page() -> Page:
+    """The leaderboard of a server without runs."""
+    return own_page("no_runs.html.jinja", "leaderboard.html")
+
+
 @dataclass(frozen=True, slots=True)
 class ListedFamily:
     """A line of the list of trainings."""

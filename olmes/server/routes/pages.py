@@ -42,14 +42,12 @@ async def run_page(request: Request, run: RunId) -> Response:
 @router.get("/compare.html")
 async def compare(
     request: Request,
-    a: RunQuery | None = None,
-    b: RunQuery | None = None,
+    a: RunQuery,
+    b: RunQuery,
     margin: Annotated[float, Query(ge=0, le=1)] = 0.01,
     force: bool = False,
 ) -> Response:
-    """Two runs: why they differ, and by how much; without them the list to choose from."""
-    if a is None or b is None:
-        return RedirectResponse("runs.html", 307)
+    """Two runs: why they differ, and by how much."""
     page = await pages_of(request).comparison(a, b, margin, force=force, who=caller_key(request))
     return page_answer(request, page)
 

@@ -14,7 +14,7 @@ from olmes.client.types import Family
 from olmes.server.pages.server_pages import families_page
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
-from olmes.server.store.cursors import cursor, read_cursor
+from olmes.server.store.cursors import Order, cursor, read_cursor
 from olmes.server.store.families import families
 from olmes.server.store.store import RunFilter, Store, place_of
 from olmes.server.store.table_rows import moment_of
@@ -52,9 +52,10 @@ def test_runs_are_listed_by_their_own_time_page_by_page(
     seen, after = [], None
     while True:
         place = read_cursor(after, "created")
-        [row] = here.find_runs(RunFilter(), limit=1, before=place, by="created") or [None]
-        if row is None:
+        found = here.find_runs(RunFilter(), limit=1, before=place, by="created")
+        if not found:
             break
+        [row] = found
         seen.append(row.id)
         after = cursor(place_of(row, "created"))
         if row.id == "second":  # what comes in between moves no later part of the list
@@ -62,13 +63,12 @@ def test_runs_are_listed_by_their_own_time_page_by_page(
     assert seen == ORDER
     rows = here.find_runs(RunFilter(), limit=9, before=None, by="arrived")
     assert [row.id for row in rows] == ["newest", *reversed(TIMES)]
-    for text, by in (
-        (after, "arrived"),
-        (cursor(("", 3)), "created"),
-        (cursor(("", True)), "arrived"),
-    ):
+    wrong: list[tuple[str | None, Order]] = [
+        (after, "arrived"), (cursor(("", 3)), "created"), (cursor(("", True)), "arrived"),
+    ]  # fmt: skip
+    for text, by in wrong:
         with pytest.raises(RefusedError, match="not a place in this list"):
-            read_cursor(text, by)  # type: ignore[arg-type]
+            read_cursor(text, by)
     here.database.close()
 
 

@@ -77,7 +77,7 @@ def looks_table(entries: Sequence[Entry]) -> Table:
     from olmes.records.check import FieldError
     from olmes.seal.look import LOOKS
 
-    table = blank_table("line", "time", "look", "by", "family", "before", "reason", "then")
+    table = blank_table("line", "time (UTC)", "look", "by", "family", "before", "reason", "then")
     for column in table.columns[2:]:
         column.justify, column.no_wrap = "left", False
     for entry in entries:
@@ -112,7 +112,7 @@ def look_row(entry: Entry) -> tuple[str, ...]:
     demo = " (demo data)" if entry["sample_data"] else ""
     return (
         str(entry["number"]),
-        entry["time"],
+        entry["time"].replace("T", " ").removesuffix("Z"),
         f"{looked} of {', '.join(entry['tasks'])}{demo}",
         entry["who"] + asker,
         entry["family"] or "any",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,30 +43,49 @@ def show_outcome(record: Record, page: Path | None, *, as_json: bool) -> None:
     screen = console()
     screen.print(record_table(record))
     screen.print(legend(record.tasks), style="dim")
-    overlap = run_overlap(record)
-    for line in overlap_lines(overlap):
-        screen.print(f"overlap   {line}", style=None if overlap.marked else "dim", soft_wrap=True)
     print_repeats(screen, record.tasks)
-    if held := record.run.held_out:
-        for line in look_lines(held, record):
-            screen.print(line, soft_wrap=True)
-    if record.run.gated:
-        screen.print(
-            f"gated     samples of {', '.join(record.run.gated)} stay packed, in no report or export",
-            soft_wrap=True,
-        )
-    for one in reservations(record.run):
-        if one.kind in UNSAID:
-            screen.print(f"! {one.sentence}", style="yellow", soft_wrap=True)
-    for warning in record.run.warnings:
-        if warning in SAID:  # when it happened
-            continue
-        screen.print(f"! {warning}", style="yellow", soft_wrap=True)
+    for remark in remarks(record):
+        screen.print(remark.line(), style=remark.style, soft_wrap=True)
     if cost := cost_line(record):
         screen.print(f"cost    {cost}", soft_wrap=True, style="dim")
     screen.print(f"record  {record.folder / 'run.json'}", soft_wrap=True)
     if page is not None:
         screen.print(f"report  {page}", soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A line below the table that a reader of its numbers must see."""
+
+    mark: str
+    """What it begins with."""
+    sentence: str
+    style: str | None = None
+
+    def line(self, model: str = "") -> str:
+        """As it is printed; of one of several models with its label."""
+        return f"{self.mark} {f'{model}: ' if model else ''}{self.sentence}"
+
+
+def remarks(record: Record) -> list[Remark]:
+    """What must be known of a record's numbers: overlap, looks, what they are not, warnings."""
+    overlap = run_overlap(record)
+    found = [
+        Remark("overlap  ", line, None if overlap.marked else "dim")
+        for line in overlap_lines(overlap)
+    ]
+    if held := record.run.held_out:
+        found += look_lines(held, record)
+    if record.run.gated:
+        names = ", ".join(record.run.gated)
+        found.append(Remark("gated    ", f"samples of {names} stay packed, in no report or export"))
+    found += [
+        Remark("!", one.sentence, "yellow")
+        for one in reservations(record.run)
+        if one.kind in UNSAID
+    ]
+    warnings = [one for one in record.run.warnings if one not in SAID]  # else when it happened
+    return found + [Remark("!", warning, "yellow") for warning in warnings]
 
 
 def tell_altered(records: Iterable[Record]) -> None:
@@ -75,19 +95,18 @@ def tell_altered(records: Iterable[Record]) -> None:
             click.echo(f"! {record.altered}", err=True)
 
 
-def look_lines(held: HeldOut, record: Record) -> list[str]:
+def look_lines(held: HeldOut, record: Record) -> list[Remark]:
     """How many looks went before this one, what the development score was, and what is sealed."""
     where = f"ledger line {held.ledger.number}"
     entry = look_of(held, Ledger(record.folder.resolve().parent).entries()) or {}
     if elsewhere := entry.get("elsewhere"):
         where += f"; {elsewhere} of them in other stores"
-    lines = [f"held out  {look_words(held)} ({where})"]
+    lines = [Remark("held out ", f"{look_words(held)} ({where})")]
     to_open = [name for name in held.sealed if name not in record.run.gated]
     if sealed := [name for name in to_open if record.sealed(name)]:
-        lines.append(
-            f"sealed    samples of {', '.join(sealed)}; to open them is a look: "
-            f'olmes unseal {record.folder} --reason "..."'
-        )
+        samples = f"samples of {', '.join(sealed)}; to open them is a look"
+        command = f'olmes unseal {record.folder} --reason "..."'
+        lines.append(Remark("sealed   ", f"{samples}: {command}"))
     return lines
 
 

@@ -21,8 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from olmes.cli.tables import console
-from olmes.records.running_score import RunningScore
-from olmes.records.shown import shown
+from olmes.records.running_score import RunningScore, so_far
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
 from olmes.requests.plan import Plan
@@ -63,19 +62,10 @@ class Counts:
         """What stands behind the bar."""
         said = {"already there": self.reused, "failed": self.failed}
         notes = [f"{count} {what}" for what, count in said.items() if count]
-        return ", ".join(filter(None, [so_far(self.score, ended=ended), *notes]))
-
-
-def so_far(score: RunningScore | None, *, ended: bool = False) -> str:
-    """A running score in words: `62.5 so far (n = 40)`, `62.5 (n = 40)` once it is over.
-
-    '' where there is none.
-    """
-    found = score.score if score else None
-    if found is None:
-        return ""
-    words = "" if ended else " so far"
-    return f"{shown(found.value, found.unit)}{words} (n = {found.n:,})"
+        found = self.score.score if self.score else None
+        if found and found.value is not None:
+            notes.insert(0, so_far(found.value, found.n, found.unit, ended=ended))
+        return ", ".join(notes)
 
 
 class Bars:

@@ -1,20 +1,19 @@
-"""What `olmes run` prints of several models: one table, a row a model."""
+"""What `olmes run` prints of several models: one table, and what must be known of its numbers."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from olmes.cli.cost import cost_line
-from olmes.cli.outcome import tell_altered
-from olmes.cli.tables import blank_table, console
-from olmes.records.reasons import why_incomplete
+from olmes.cli.outcome import remarks, tell_altered
+from olmes.cli.tables import console, legend, models_table, print_repeats, recorded_numbers
 from olmes.records.record import Record
-from olmes.records.shown import shown, shown_interval
+from olmes.records.schema import TaskResult
 from olmes.sequence import Member
 from olmes.tools import jsonl
 from olmes.types import JsonObject
@@ -31,20 +30,68 @@ def tell(member: Member) -> None:
 
 
 def show_members(members: Sequence[Member], pages: dict[str, Path], *, as_json: bool) -> None:
-    """Print every model's numbers by training step, and where the records lie."""
+    """Print every model's numbers by training step, what they are not, and where the records lie."""
     tell_altered(member.record for member in members if member.record)
     if as_json:
         click.echo(jsonl.dumps([as_row(member, pages) for member in members]))
         return
     screen = console()
-    screen.print(members_table(members))
-    for member in members:
+    records = dict(zip(labels(members), (member.record for member in members), strict=True))
+    there = {label: record for label, record in records.items() if record}
+    if there:
+        screen.print(models_table([recorded_numbers(one, name) for name, one in there.items()]))
+        words = legend(*(record.tasks for record in there.values()), primary=True)
+        screen.print(words, style="dim") if words else None
+        print_repeats(screen, {f"{name}: {task}": one for name, task, one in repeating(there)})
+    for line, style in said(there):
+        screen.print(line, style=style, soft_wrap=True)
+    for label, member in zip(records, members, strict=True):
         if member.record is None:
-            screen.print(f"! {member.model}: {member.trouble}", style="yellow", soft_wrap=True)
+            screen.print(f"! {label}: {member.trouble}", style="yellow", soft_wrap=True)
         else:
-            for line in why_incomplete(member.record.run):
-                screen.print(f"! {member.model}: {line}.", style="yellow", soft_wrap=True)
             screen.print(f"record  {member.record.folder / 'run.json'}", soft_wrap=True)
+
+
+def said(records: Mapping[str, Record]) -> list[tuple[str, str | None]]:
+    """The remarks on some records, each with its style; what is said of all of them once."""
+    found = {label: remarks(record) for label, record in records.items()}
+    everywhere = Counter(remark for own in found.values() for remark in own)
+    lines = [
+        (remark.line("" if everywhere[remark] == len(records) else label), remark.style)
+        for label, own in found.items()
+        for remark in own
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def repeating(records: Mapping[str, Record]) -> list[tuple[str, str, TaskResult]]:
+    """Label, task and numbers of the tasks whose items have several responses."""
+    return [
+        (label, name, task)
+        for label, record in records.items()
+        for name, task in record.tasks.items()
+        if task.repeats
+    ]
+
+
+def labels(members: Sequence[Member]) -> list[str]:
+    """What tables call each model: its name, without the folders that all of them lie in.
+
+    Models of one name are told apart by what the command said.
+    """
+    names = [member.record.run.model.name if member.record else member.model for member in members]
+    times = Counter(names)
+    names = [
+        member.model if times[name] > 1 else name
+        for name, member in zip(names, members, strict=True)
+    ]
+    split = [name.split("/") for name in names]
+    shared = 0
+    for parts in zip(*(one[:-1] for one in split), strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared += 1
+    return ["/".join(one[shared:]) for one in split] if len(names) > 1 else names
 
 
 def as_row(member: Member, pages: dict[str, Path]) -> JsonObject:
@@ -57,52 +104,3 @@ def as_row(member: Member, pages: dict[str, Path]) -> JsonObject:
         "report": page,
         "error": "",
     }
-
-
-def members_table(members: Sequence[Member]) -> Table:
-    """Primary metrics in percent by model, with the suite's mean where there is a suite."""
-    records = [member.record for member in members if member.record]
-    tasks = list(dict.fromkeys(name for record in records for name in record.tasks))
-    suite = next((record.run.suite.name for record in records if record.run.suite), "")
-    mean = (suite, "95 % interval") if suite else ()
-    table = blank_table("model", "", "step", *mean, *tasks, "n")
-    for member in members:
-        if member.record is None:
-            table.add_row(short(member.model), "failed", style="red")
-            continue
-        table.add_row(
-            short(member.model),
-            "" if member.complete else "incomplete",
-            step(member.record),
-            *suite_cells(member.record, wanted=bool(suite)),
-            *(value(member.record, task) for task in tasks),
-            str(sum(task.n for task in member.record.tasks.values())),
-        )
-    return table
-
-
-def short(model: str) -> str:
-    """The last two folders of a path, which tell checkpoints apart."""
-    return "/".join(model.split("/")[-2:])
-
-
-def step(record: Record) -> str:
-    """The training step of a record's model."""
-    found = record.run.model.step
-    return "" if found is None else str(found)
-
-
-def suite_cells(record: Record, *, wanted: bool) -> list[str]:
-    """Mean and interval of a record's suite."""
-    suite = record.run.suite
-    if not wanted:
-        return []
-    if suite is None:
-        return ["", ""]
-    return [shown(suite.value, suite.unit), shown_interval(suite, suite.unit)]
-
-
-def value(record: Record, task: str) -> str:
-    """A task's primary metric."""
-    found = record.tasks.get(task)
-    return shown(found.score.value, found.score.unit) if found else ""

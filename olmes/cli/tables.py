@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
+from olmes.cli.numbers_table import RED, Line, NumbersTable
+from olmes.cli.wide_table import WideTable
+from olmes.cli.wide_table import blank_table as blank_table
+from olmes.comparison.eligibility import NOT_STANDARD
 from olmes.comparison.overlap import run_overlap
 from olmes.comparison.overlap_words import OVERLAPS
 from olmes.records.aggregate import run_mean
@@ -34,17 +34,17 @@ from olmes.tools.visible_text import visible
 
 COUNTED = ("failed", "crashed", "unjudged", "timeout", "empty", "refusal")
 """Counts that get a place only where they are not zero."""
-THOUGHTS = {"unfinished_thinking": "unfin.", "thought_marks": "marks"}
-"""Counts that get a column with their share only where there are any: what it is called."""
 THOUGHTS_MEANT = {
-    "unfinished_thinking": "no answer: the thought never ended",
-    "thought_marks": "answers that hold marks of a thought",
+    "unfinished_thinking": "unfin. no answer: the thought never ended",
+    "thought_marks": "marks answers that hold marks of a thought",
 }
+MEANT = {
+    "truncated": "trunc. cut at the token limit",
+    "unparsed": "unparsed no answer could be read",
+    **THOUGHTS_MEANT,
+}
+"""What stands below the table of counts that it has a column for."""
 NO_MEAN = "no mean of these tasks"
-WORDS = 2
-"""Columns of words at the beginning of a table."""
-MOST_OF_A_WORD = 24
-"""Letters of a word that are kept together."""
 
 
 class PlainConsole(Console):
@@ -62,64 +62,6 @@ class PlainConsole(Console):
 def console(*, stderr: bool = False) -> Console:
     """A terminal that leaves words as they are: no highlighting, no markup in what a model said."""
     return PlainConsole(stderr=stderr, highlight=False, markup=False)
-
-
-class WideTable(Table):
-    """A table that a narrow terminal gets in parts, each with its first two columns.
-
-    rich would shrink those until they are gone; words may fold between their letters' groups alone.
-    """
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table, or its parts one below the other."""
-        for part in self.parts(console, options):
-            yield from super(WideTable, part).__rich_console__(console, options)
-
-    def parts(self, console: Console, options: ConsoleOptions) -> list[WideTable]:
-        """As few tables as have room for whole words and whole numbers."""
-        room = options.max_width
-        wide = options.update(max_width=10_000)
-        words = list(range(min(WORDS, len(self.columns))))
-        found: list[list[int]] = []
-        for number in range(len(words), len(self.columns)):
-            if not found or self.needs(console, wide, [*found[-1], number]) > room:
-                found.append([*words])
-            found[-1].append(number)
-        return [self.of(chosen) for chosen in found or [words]]
-
-    def needs(self, console: Console, wide: ConsoleOptions, chosen: list[int]) -> int:
-        """The width of some columns where words are folded as far as they can be."""
-        part = self.of(chosen)
-        whole = super(WideTable, part).__rich_measure__(console, wide).maximum
-        spare = 0
-        for column in part.columns[:WORDS]:
-            cells = [
-                Measurement.get(console, wide, cell) for cell in (*column.cells, column.header)
-            ]
-            widest = max(cell.maximum for cell in cells)
-            spare += widest - min(widest, MOST_OF_A_WORD, max(cell.minimum for cell in cells))
-        return whole - spare
-
-    def of(self, chosen: list[int]) -> WideTable:
-        """The table with some of its columns alone."""
-        part = copy.copy(self)
-        part.columns = [
-            dataclasses.replace(self.columns[number], _index=place)
-            for place, number in enumerate(chosen)
-        ]
-        return part
-
-
-def blank_table(*columns: str) -> Table:
-    """A plain table whose first two columns are words and whose others are numbers."""
-    table = WideTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for position, column in enumerate(columns):
-        if position < WORDS:
-            # A narrow terminal folds long names; numbers are never cut.
-            table.add_column(column, overflow="fold")
-        else:
-            table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
-    return table
 
 
 class TaskNumbers(Protocol):
@@ -150,52 +92,161 @@ class TaskNumbers(Protocol):
         """Items that these are of; None where an older record does not say."""
 
 
-def metrics_table(tasks: Mapping[str, TaskNumbers], marked: Collection[str] = frozenset()) -> Table:
-    """Metric, value, 95 % interval, n, truncated and unparsed counts by task.
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What the table has of one model."""
 
-    Of thoughts that never ended, and of their marks in answers, the shares: where there are any.
+    tasks: Mapping[str, TaskNumbers]
+    model: str = ""
+    """Its label; '' where the table is of one model."""
+    step: str = ""
+    marked: Collection[str] = ()
+    """Tasks with items that overlap with the training data."""
+    mean: MeanLine | None = None
+    """Of its suite."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeanLine:
+    """The mean of a suite."""
+
+    suite: str
+    score: MetricScore | None
+    """None where its tasks have no mean."""
+    count: str
+    missing: Sequence[str]
+    """Members of the suite that are not in it."""
+    complete: bool
+    marked: bool
+
+    @property
+    def remark(self) -> str:
+        """What it lacks: `without href (incomplete)`; '' for nothing."""
+        without = f"without {', '.join(self.missing)}" if self.missing else ""
+        return " ".join(filter(None, [without, "" if self.complete else "(incomplete)"]))
+
+
+def metrics_table(
+    tasks: Mapping[str, TaskNumbers], marked: Collection[str] = frozenset()
+) -> NumbersTable:
+    """Metric, value, 95 % interval and n by task, and what happened to responses where it did.
 
     Args:
         tasks: their numbers.
         marked: those with items that overlap with the training data.
     """
-    thoughts = thought_columns(tasks)
-    columns = ["value", "95 % interval", "n", "trunc.", "unparsed", *thoughts.values()]
-    table = blank_table("task", "metric", *columns)
-    for name, task in tasks.items():
-        label = name if task.standard else f"{name}!"
+    return one_model_table(Numbers(tasks, marked=marked))
+
+
+def one_model_table(found: Numbers) -> NumbersTable:
+    """Every metric of one model, task by task, and the suite's mean."""
+    table = NumbersTable("task", "metric")
+    for name, task in found.tasks.items():
         for metric, score in sorted(task.metrics.items(), key=lambda one: one[0] != task.primary):
             primary = metric == task.primary
-            table.add_row(
-                label if primary else "",
-                metric_label(metric + ("*" if score.honest else ""), score),
-                shown(score.value, score.unit)
-                + (f" {OVERLAPS}" if primary and name in marked else ""),
-                shown_interval(score, score.unit),
-                shown_count(score.n, task.n, task.items),
-                str(task.counts.get("truncated", 0)) if primary else "",
-                str(task.counts.get("unparsed", 0)) if primary else "",
-                *(
-                    shown_share(task.counts.get(flag, 0), task.n) if primary else ""
-                    for flag in thoughts
-                ),
-                style="bold" if primary else None,
+            label = metric_label(metric + ("*" if score.honest else ""), score)
+            numbers = numbers_of(found, name, score, primary=primary)
+            head = task_label(name, task) if primary else ""
+            style = "bold" if primary else None
+            table.lines.append(
+                Line(group=name, head=head, name=label, numbers=numbers, style=style)
             )
-        others = ", ".join(
-            f"{task.counts[flag]} {flag}" for flag in COUNTED if task.counts.get(flag)
+        if others := remark_of(task):
+            table.lines.append(Line(group=name, name=others, numbers={}, style=RED))
+    if mean := found.mean:
+        name = NO_MEAN if mean.score is None else mean.remark and f"mean {mean.remark}"
+        table.lines.append(
+            Line(
+                group=f"{mean.suite} mean",
+                head=mean.suite,
+                name=name or "mean of primaries",
+                numbers=mean_numbers(found, mean),
+                style="bold",
+            )
         )
-        if others:
-            table.add_row("", others, style="red")
     return table
 
 
-def thought_columns(tasks: Mapping[str, TaskNumbers]) -> dict[str, str]:
-    """The columns of what went wrong with thoughts, by flag; none where nothing did."""
-    return {
-        flag: head
-        for flag, head in THOUGHTS.items()
-        if any(task.counts.get(flag) for task in tasks.values())
+def models_table(models: Sequence[Numbers]) -> NumbersTable:
+    """The primary metrics of several models, task by task, and their suite's mean: the same numbers."""
+    table = NumbersTable("task", "model")
+    tasks = {name: task for found in models for name, task in found.tasks.items()}
+    for name, task in tasks.items():
+        metric = metric_label(task.primary, task.metrics[task.primary])
+        lines = []
+        for found in models:
+            own = found.tasks.get(name)
+            if own is None:
+                lines.append(Line(group=name, name=found.model, numbers={"value": MISSING}))
+                continue
+            numbers = numbers_of(found, name, own.metrics[own.primary], primary=True)
+            lines.append(Line(group=name, name=found.model, numbers=numbers))
+            if others := remark_of(own):
+                lines.append(Line(group=name, name=others, numbers={}, style=RED))
+        table.lines += headed(lines, task_label(name, task), metric)
+    means = [(found, found.mean) for found in models if found.mean]
+    lines = []
+    for found, mean in means:
+        group = f"{mean.suite} mean"
+        numbers = mean_numbers(found, mean)
+        lines.append(Line(group=group, name=found.model, numbers=numbers, style="bold"))
+        if said := NO_MEAN if mean.score is None else mean.remark:
+            lines.append(Line(group=group, name=said, numbers={}, style=RED))
+    table.lines += headed(lines, means[0][1].suite, "mean of primaries") if means else []
+    return table
+
+
+def headed(lines: Sequence[Line], *heads: str) -> list[Line]:
+    """The lines of a group with its heads before them, one a line."""
+    spare = [Line(group=lines[0].group, name="", numbers={})] * (len(heads) - len(lines))
+    rows = [*lines, *spare]
+    return [
+        replace(line, head=head)
+        for line, head in zip(rows, [*heads, *[""] * len(rows)], strict=False)
+    ]
+
+
+def task_label(name: str, task: TaskNumbers) -> str:
+    """A task's name, marked where its formulation is not the published one."""
+    return name if task.standard else f"{name}{NOT_STANDARD}"
+
+
+def numbers_of(found: Numbers, name: str, score: MetricScore, *, primary: bool) -> dict[str, str]:
+    """One metric's numbers; with the primary one stands what happened to responses, where it did."""
+    task = found.tasks[name]
+    numbers = {
+        "value": shown(score.value, score.unit),
+        "interval": shown_interval(score, score.unit),
+        "n": shown_count(score.n, task.n, task.items),
     }
+    if not primary:
+        return numbers
+    numbers["step"] = found.step
+    numbers["value"] += f" {OVERLAPS}" if name in found.marked else ""
+    for flag in ("truncated", "unparsed"):
+        if count := task.counts.get(flag):
+            numbers[flag] = f"{count:,}"
+    for flag in THOUGHTS_MEANT:
+        if count := task.counts.get(flag):
+            numbers[flag] = shown_share(count, task.n)
+    return numbers
+
+
+def mean_numbers(found: Numbers, mean: MeanLine) -> dict[str, str]:
+    """A suite's mean."""
+    if mean.score is None:
+        return {"value": MISSING, "step": found.step}
+    return {
+        "step": found.step,
+        "value": shown(mean.score.value, mean.score.unit) + (f" {OVERLAPS}" if mean.marked else ""),
+        "interval": shown_interval(mean.score, mean.score.unit),
+        "n": mean.count,
+    }
+
+
+def remark_of(task: TaskNumbers) -> str:
+    """What else happened to a task's responses: `879 failed`; '' for nothing."""
+    return ", ".join(f"{task.counts[flag]:,} {flag}" for flag in COUNTED if task.counts.get(flag))
 
 
 def print_repeats(screen: Console, tasks: Mapping[str, Repeating]) -> None:
@@ -208,7 +259,7 @@ def print_repeats(screen: Console, tasks: Mapping[str, Repeating]) -> None:
         screen.print(least.legend, style="dim", soft_wrap=True)
 
 
-def repeats_table(views: Sequence[RepeatView]) -> Table:
+def repeats_table(views: Sequence[RepeatView]) -> WideTable:
     """The best, the worst and the commonest of k responses, and the noise from run to run."""
     table = blank_table("task", "of k responses", "value", "95 % interval", "n")
     for view in views:
@@ -224,38 +275,59 @@ def repeats_table(views: Sequence[RepeatView]) -> Table:
     return table
 
 
-def legend(tasks: Mapping[str, TaskNumbers]) -> str:
-    """What the signs in the table mean, as far as it holds them."""
-    scores = [score for task in tasks.values() for score in task.metrics.values()]
+def legend(*models: Mapping[str, TaskNumbers], primary: bool = False) -> str:
+    """What the signs in the table mean, as far as it holds them.
+
+    Args:
+        models: the tasks of each.
+        primary: whether the table has primary metrics alone.
+    """
+    tasks = [task for found in models for task in found.values()]
+    scores = [
+        score
+        for task in tasks
+        for name, score in task.metrics.items()
+        if name == task.primary or not primary
+    ]
     words = []
-    if any(score.honest for score in scores):
+    if any(score.honest for score in scores) and not primary:
         words.append("* without the protocol metric's known faults")
-    if not all(task.standard for task in tasks.values()):
-        words.append("! not the standard formulation")
+    if not all(task.standard for task in tasks):
+        words.append(f"{NOT_STANDARD} not the standard formulation")
     signs = {sign for score in scores for sign in signs_of(score)}
     words += [f"{sign} {meaning}" for sign, meaning in MARKS.items() if sign in signs]
-    words.append("trunc. cut at the token limit")
-    thoughts = thought_columns(tasks)
-    words += [f"{head} {THOUGHTS_MEANT[flag]}" for flag, head in thoughts.items()]
+    words += [
+        meaning for flag, meaning in MEANT.items() if any(task.counts.get(flag) for task in tasks)
+    ]
     return "   ".join(words)
 
 
-def record_table(record: Record) -> Table:
+def record_table(record: Record) -> NumbersTable:
     """The numbers of a run, with the suite's mean below."""
+    return one_model_table(recorded_numbers(record))
+
+
+def recorded_numbers(record: Record, model: str = "") -> Numbers:
+    """What the table has of a run; `model` is its label among several."""
     marked = run_overlap(record).marked
-    table = metrics_table(record.tasks, marked)
+    step = record.run.model.step
+    mean = None
     if suite := record.run.suite:
-        table.add_section()
-        missing = ", ".join(suite.missing)
-        mean = f"mean without {missing}" if missing else "mean of primaries"
-        mean += "" if suite.complete else " (incomplete)"
+        names = record.run.mean_tasks
         found = run_mean(record.run)
-        if found is None:
-            table.add_row(suite.name, NO_MEAN, MISSING, "", "", style="bold")
-        else:
-            value = shown(found.value, found.unit)
-            value += f" {OVERLAPS}" if marked & set(record.run.mean_tasks) else ""
-            numbers = value, shown_interval(found, found.unit)
-            count = count_over(found.n, [record.tasks[name] for name in record.run.mean_tasks])
-            table.add_row(suite.name, mean, *numbers, count, style="bold")
-    return table
+        mean = MeanLine(
+            suite.name,
+            found,
+            count_over(found.n, [record.tasks[name] for name in names]) if found else "",
+            suite.missing,
+            suite.complete,
+            bool(marked & set(names)),
+        )
+    return Numbers(
+        record.tasks, model, shown_step(step) if model and step is not None else "", marked, mean
+    )
+
+
+def shown_step(step: float) -> str:
+    """A training step: `2,000`, without the point of a whole number."""
+    return f"{step:,.0f}" if step == int(step) else f"{step:,}"

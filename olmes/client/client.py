@@ -42,7 +42,7 @@ from olmes.records.record import Record
 from olmes.records.schema import ResponseRow
 from olmes.seal.ledger import Ledger
 from olmes.tools.hashing import file_sha256
-from olmes.types import JsonObject
+from olmes.types import JsonObject, Unit
 
 CHUNK = 4 << 20
 """Bytes of one request of an upload."""
@@ -227,16 +227,19 @@ class Client:
 
     def progress(
         self, run: str, done: int, total: int, *, task: str = "", model: str = "",
-        suite: str = "", finished: bool = False,
+        suite: str = "", finished: bool = False, score: float | None = None,
+        scored: int = 0, unit: Unit = "share", tokens_per_s: float | None = None,
+        left_s: float | None = None,
     ) -> None:  # fmt: skip
-        """Say how far an evaluation is.
+        """Say how far an evaluation is: responses of how many, and the score of `scored` of them.
 
         Raises:
             OlmesError: the server refuses it or cannot be reached.
         """
         body = {
             "run": run, "done": done, "total": total, "task": task, "model": model,
-            "suite": suite, "finished": finished,
+            "suite": suite, "finished": finished, "score": score, "scored": scored, "unit": unit,
+            "tokens_per_s": tokens_per_s, "left_s": left_s,
         }  # fmt: skip
         self._call("POST", "/progress", json=body, timeout=PROMPT)
 
@@ -260,7 +263,8 @@ class Client:
 
         Args:
             filters: any of `model`, `fingerprint`, `family`, `suite`, `task`, `complete`,
-                `held_out`, `q` (part of a name) and `sort` (`arrived` or `created`).
+                `held_out`, `demo_data`, `standard`, `limited`, `q` (part of a name) and `sort`
+                (`created`, the time that runs say themselves, or `arrived`).
         """
         after = None
         while True:

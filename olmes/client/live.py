@@ -10,13 +10,14 @@ import shlex
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from olmes.client.answers import AnswerError, in_words
 from olmes.client.client import PASSING, Client, Pushed
 from olmes.client.session import without_password
 from olmes.errors import OlmesError
+from olmes.records.running_score import RunningScore
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
 from olmes.requests.plan import Plan
@@ -43,6 +44,22 @@ class Progress:
     total: int
     suite: str
     task: str = ""
+    asked: int = 0
+    """Of the responses those that were asked for in this session."""
+    tokens: int = 0
+    """Those of them that a model wrote."""
+    seconds: float = 0.0
+    """From the first to the last of them."""
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """New tokens a second; None where no model writes any."""
+        return self.tokens / self.seconds if self.tokens and self.seconds else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that it will go on for at the pace so far; None before that is known."""
+        return (self.total - self.done) * self.seconds / self.asked if self.asked else None
 
 
 class LiveProgress(RunCallback):
@@ -58,6 +75,8 @@ class LiveProgress(RunCallback):
         self.say = say
         self.progress: Progress | None = None
         self.reported: Progress | None = None
+        self.scores: dict[str, RunningScore] = {}
+        self.began = time.monotonic()
         self.over = threading.Event()
         self.thread: threading.Thread | None = None
 
@@ -69,23 +88,44 @@ class LiveProgress(RunCallback):
             total=len(plan.items),
             suite=plan.suite.name if plan.suite else "",
         )
+        self.began = time.monotonic()
         self.thread = threading.Thread(target=self.report, name="olmes-live", daemon=True)
         self.thread.start()
 
-    def answered(self, task: str, response: Response, origin: Origin) -> None:  # noqa: ARG002
+    def answered(self, task: str, response: Response, origin: Origin) -> None:
         """Count a response."""
-        if self.progress:
-            self.progress = replace(self.progress, done=self.progress.done + 1, task=task)
+        if not (progress := self.progress):
+            return
+        asked, tokens = progress.asked, progress.tokens
+        if origin in ("model", "recording"):
+            asked += 1
+            tokens += response.completion_tokens if origin == "model" else 0
+        self.progress = replace(
+            progress,
+            done=progress.done + 1,
+            task=task,
+            asked=asked,
+            tokens=tokens,
+            seconds=time.monotonic() - self.began,
+        )
+
+    def scored(self, task: str, score: RunningScore) -> None:
+        """Keep where the score so far is."""
+        self.scores[task] = score
 
     def judging(self, responses: int) -> None:
         """Count anew: the judge's answers."""
         if self.progress:
-            self.progress = replace(self.progress, done=0, total=responses, task="judge")
+            self.began = time.monotonic()
+            self.progress = replace(
+                self.progress, done=0, total=responses, task="judge", asked=0, tokens=0, seconds=0.0
+            )
 
     def response_judged(self) -> None:
         """Count a judged response."""
         if self.progress:
-            self.progress = replace(self.progress, done=self.progress.done + 1)
+            done, seconds = self.progress.done + 1, time.monotonic() - self.began
+            self.progress = replace(self.progress, done=done, asked=done, seconds=seconds)
 
     def ended(self) -> None:
         """Say that it is over."""
@@ -104,7 +144,7 @@ class LiveProgress(RunCallback):
             progress = self.progress
             if progress and due and now >= silent_until:
                 try:
-                    self.client.progress(**asdict(progress), finished=over)
+                    self.send(progress, over=over)
                     self.reported, last = progress, now
                 except Exception as error:  # whatever it is, nobody else could say it
                     silent_until = now + PAUSE
@@ -115,6 +155,24 @@ class LiveProgress(RunCallback):
             if over:
                 self.client.close()
                 return
+
+    def send(self, progress: Progress, *, over: bool) -> None:
+        """Report how far the run is, and what the score of its task is so far."""
+        running = self.scores.get(progress.task)
+        found = running.score if running else None
+        self.client.progress(
+            progress.run,
+            progress.done,
+            progress.total,
+            suite=progress.suite,
+            task=progress.task,
+            finished=over,
+            score=found.value if found else None,
+            scored=found.n if found else 0,
+            unit=found.unit if found else "share",
+            tokens_per_s=progress.tokens_per_s,
+            left_s=progress.left_s,
+        )
 
 
 class NotPushedError(OlmesError):

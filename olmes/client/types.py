@@ -68,10 +68,16 @@ class RunSummary(TypedDict):
     """Whether every formulation is the published one."""
     limited: str
     """Over which items the numbers are: `200 items a task`; '' for all."""
+    item_set: str
+    """Of a limited run: 16 hex digits, equal for runs that were asked the same items; '' for all."""
     items: int
     """Items that were asked."""
     samples: int
     """Responses to them."""
+    unscored: int
+    """Responses of these without a score: the request failed, or the scorer or the judge did."""
+    lacking: str
+    """Why it is not complete; '' where it is."""
     suite: SuiteMean | None
     tasks: dict[str, Primary]
     """The primary metric of each task."""
@@ -345,6 +351,13 @@ class Checkpoints(TypedDict):
     checkpoints: list[CheckpointScore]
 
 
+class StepScore(Number):
+    """The number of a checkpoint: its suite's mean, or that of its one task."""
+
+    run: str
+    step: float
+
+
 class Family(TypedDict):
     """A training that has checkpoints here."""
 
@@ -352,6 +365,16 @@ class Family(TypedDict):
     runs: int
     steps: int
     last_step: float
+    what: str
+    """The suite or the task that the scores are of: what most of its steps were asked; '' for none."""
+    limited: str
+    """Over which items they are; '' for all."""
+    demo_data: bool
+    standard: bool
+    latest: StepScore | None
+    """At the last step with a whole run."""
+    best: StepScore | None
+    """The best as it was measured; `checkpoints.html` allows for the choice."""
 
 
 class Families(TypedDict):
@@ -399,6 +422,15 @@ class UnderWay(TypedDict):
     done: int
     total: int
     finished: bool
+    score: str
+    """Of the task, over what is scored so far: `62.5 so far (n = 40)`; '' for held-out tasks and where
+    none is known."""
+    tokens_per_s: float | None
+    """New tokens a second; None for recorded and stored responses."""
+    left_s: float | None
+    """Seconds that it will go on for at the pace so far; None before that is known."""
+    pace: str
+    """Both in words: `120 tokens/s, 3 min left`."""
 
 
 class Running(TypedDict):

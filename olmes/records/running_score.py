@@ -9,6 +9,8 @@ from olmes.benchmark.task import Task
 from olmes.records.aggregate import Clusters, Sums, overall
 from olmes.records.items import parts_of
 from olmes.records.schema import MetricScore, ResponseRow
+from olmes.records.shown import shown
+from olmes.types import Unit
 
 
 class RunningScore:
@@ -49,6 +51,12 @@ class RunningScore:
             higher_is_better=self.metric.higher_is_better,
             unit=self.metric.unit if share else "number",
         )
+
+
+def so_far(value: float, n: int, unit: Unit, *, ended: bool = False) -> str:
+    """A running score in words: `62.5 so far (n = 40)`, `62.5 (n = 40)` once it is over."""
+    words = "" if ended else " so far"
+    return f"{shown(value, unit)}{words} (n = {n:,})"
 
 
 def running_score(task: Task) -> RunningScore | None:

@@ -26,6 +26,7 @@ from olmes.server.pages.server_pages import headline
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import sealed_name
+from olmes.server.store.families import whole
 from olmes.server.store.ledgers import read_ledger
 from olmes.server.store.openings import Opening
 from olmes.server.store.repair import damaged, open_again
@@ -264,14 +265,17 @@ def summary(run: RunRow, tasks: Mapping[str, Primary]) -> RunSummary:
         model=run.model,
         fingerprint=run.fingerprint,
         family=run.family,
-        step=run.step,
+        step=run.step if run.step is None else whole(run.step),
         held_out=run.held_out,
         opened=run.opened,
         demo_data=run.demo_data,
         standard=run.standard,
         limited=run.limited,
+        item_set=run.item_set,
         items=run.items,
         samples=run.samples,
+        unscored=run.unscored,
+        lacking=run.lacking,
         suite=run.suite_mean,
         tasks=dict(tasks),
     )

@@ -18,7 +18,7 @@ from olmes.server.pages import report_pages
 from olmes.server.pages.newest import Newest
 from olmes.server.pages.page_files import PageFiles
 from olmes.server.pages.report_pages import Page, pages_version
-from olmes.server.pages.server_pages import ledger_page, runs_page
+from olmes.server.pages.server_pages import ledger_page, no_runs_page, runs_page
 from olmes.server.pages.stale import Behind, marked
 from olmes.server.service import Service
 from olmes.tools.hashing import content_hash
@@ -176,8 +176,13 @@ class PageCache:
         )
 
     async def leaderboard(self) -> Page:
-        """The page of the leaderboard."""
-        return await self._of_all("leaderboard", report_pages.board_page)
+        """The page of the leaderboard; while there is no run, what brings one."""
+
+        async def empty() -> Page | None:
+            here = await to_thread.run_sync(self.service.store.newest_seq)
+            return None if here else await to_thread.run_sync(no_runs_page)
+
+        return await self._of_all("leaderboard", report_pages.board_page, before=empty)
 
     async def leaderboard_numbers(self) -> Page:
         """The leaderboard for the API."""
@@ -198,17 +203,28 @@ class PageCache:
             on_disk=False,
         )
 
-    async def ledger(self) -> Page:
-        """The page of every look at held-out tasks."""
+    async def ledger(self, address: str) -> Page:
+        """The page of every look at held-out tasks; `address` is the server's."""
         store = self.service.store
         state = await to_thread.run_sync(store.ledgers.state, limiter=self.limiter)
-        key = content_hash(["ledger", *state, pages_version()])
-        return await self.kept(key, lambda: to_thread.run_sync(ledger_page, store))
+        key = content_hash(["ledger", *state, address, pages_version()])
+        return await self.kept(key, lambda: to_thread.run_sync(ledger_page, store, address))
 
-    async def _of_all(self, name: str, make: Callable[..., Page], *args: str) -> Page:
-        """What is made of many runs: one at a time, so that a worker is left to the rest."""
+    async def _of_all(
+        self,
+        name: str,
+        make: Callable[..., Page],
+        *args: str,
+        before: Callable[[], Awaitable[Page | None]] | None = None,
+    ) -> Page:
+        """What is made of many runs: one at a time, so that a worker is left to the rest.
+
+        A page that `before` gives stands in its place.
+        """
 
         async def made() -> Page:
+            if before is not None and (found := await before()) is not None:
+                return found
             async with self.long:
                 return await self.service.rendering.run(make, self.service.settings, *args)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olmes.client.types import Number, Primary, UnderWay
+from olmes.client.types import Family, Number, Primary, StepScore, UnderWay
 from olmes.records.shown import MISSING, interval, shown
 from olmes.seal.ledger import Entry
 from olmes.server.pages.look_lines import look_lines
@@ -17,8 +17,8 @@ from olmes.server.pages.report_pages import Page, served
 from olmes.server.store.cursors import cursor, read_cursor
 from olmes.server.store.kept_line import KeptLine
 from olmes.server.store.look_counts import back_in_time
-from olmes.server.store.store import RunFilter, Store
-from olmes.server.store.table_rows import FamilyRow, RunRow
+from olmes.server.store.store import RunFilter, Store, place_of
+from olmes.server.store.table_rows import RunRow
 from olmes.tools.visible_text import visible
 
 if TYPE_CHECKING:
@@ -147,11 +147,19 @@ def runs_page(
         after: a place in the list to resume from.
         address: of the server, for whoever has no run yet.
     """
+    whole = bool(asked["whole"])
     wanted = RunFilter(
-        words=asked["q"] or "", suite=asked["suite"] or None, model=asked["model"] or None
+        words=asked["q"] or "",
+        suite=asked["suite"] or None,
+        model=asked["model"] or None,
+        complete=whole or None,
+        standard=whole or None,
+        demo_data=False if whole else None,
+        limited=False if whole else None,
     )
     since = store.newest_seq()
-    rows = store.find_runs(wanted, limit=RUNS_A_PAGE + 1, before=read_cursor(after), by="arrived")
+    place = read_cursor(after, "created")
+    rows = store.find_runs(wanted, limit=RUNS_A_PAGE + 1, before=place, by="created")
     more, rows = len(rows) > RUNS_A_PAGE, rows[:RUNS_A_PAGE]
     count, samples = store.count_runs()
     numbers = store.primaries([row.seq for row in rows])
@@ -165,7 +173,7 @@ def runs_page(
         ],
         running=running,
         asked=asked,
-        following=cursor(rows[-1].created, rows[-1].seq) if more else "",
+        following=cursor(place_of(rows[-1], "created")) if more else "",
         first=after is None and not any(asked.values()),
         since=since,
         count=count,
@@ -193,9 +201,39 @@ def unfinished(tasks: Mapping[str, Primary]) -> str:
     return f"unfinished thinking: {', '.join(found)}" if found else ""
 
 
-def families_page(families: Sequence[FamilyRow]) -> Page:
-    """The list of trainings."""
-    return own_page("families.html.jinja", "checkpoints.html", families=families)
+def no_runs_page() -> Page:
+    """The leaderboard of a server without runs."""
+    return own_page("no_runs.html.jinja", "leaderboard.html")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFamily:
+    """A line of the list of trainings."""
+
+    family: Family
+    latest: tuple[str, str]
+    """The score at the last step and its interval, as they are written."""
+    best: tuple[str, str]
+
+
+def families_page(families: Sequence[Family], address: str) -> Page:
+    """The list of trainings; `address` is the server's, for whoever has none yet."""
+    return own_page(
+        "families.html.jinja",
+        "checkpoints.html",
+        families=[
+            ListedFamily(one, number(one["latest"]), number(one["best"])) for one in families
+        ],
+        address=address,
+    )
+
+
+def number(score: StepScore | None) -> tuple[str, str]:
+    """A checkpoint's score and its interval; '' for what there is not."""
+    if score is None:
+        return "", ""
+    ends = interval(score["ci_low"], score["ci_high"], score["unit"])
+    return shown(score["value"], score["unit"]), "" if ends == MISSING else ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +252,13 @@ class ListedLook:
     """Whether its run is here."""
 
 
-def ledger_page(store: Store) -> Page:
-    """Every look at held-out tasks, and where a ledger was continued twice."""
+def ledger_page(store: Store, address: str) -> Page:
+    """Every look at held-out tasks, and where a ledger was continued twice.
+
+    Args:
+        store: where they are.
+        address: of the server, for whoever has brought no look yet.
+    """
     lines = store.ledgers.lines()
     before, back = store.ledgers.looks_before(), back_in_time(lines)
     shown_lines = [line for line in lines if line.entry.get("event") != "result"]
@@ -240,6 +283,7 @@ def ledger_page(store: Store) -> Page:
         more_forks=len(forks[FORKS:]),
         lines=len(lines),
         count=len(before),
+        address=address,
     )
 
 

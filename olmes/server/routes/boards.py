@@ -10,7 +10,6 @@ from olmes.client.types import (
     Checkpoints,
     CheckpointScore,
     Families,
-    Family,
     KnownLine,
     Leaderboard,
     LedgerLines,
@@ -19,6 +18,8 @@ from olmes.server.json_response import JsonRoute
 from olmes.server.routes.page_answers import page_answer, pages_of
 from olmes.server.routes.shapes import ERRORS, RunQuery
 from olmes.server.service import caller_key, service_of
+from olmes.server.store.families import families as stored_families
+from olmes.server.store.families import whole
 from olmes.server.store.look_counts import back_in_time
 from olmes.server.store.store import RunFilter
 from olmes.types import JsonObject
@@ -58,7 +59,7 @@ def checkpoints(request: Request, family: FamilyName) -> Checkpoints:
         family=family,
         checkpoints=[
             CheckpointScore(
-                step=step,
+                step=whole(step),
                 run=row.id,
                 created=row.created,
                 suite=row.suite,
@@ -79,12 +80,7 @@ def checkpoints(request: Request, family: FamilyName) -> Checkpoints:
 @router.get("/families")
 def families(request: Request) -> Families:
     """Trainings that have checkpoints here."""
-    return Families(
-        families=[
-            Family(family=one.family, runs=one.runs, steps=one.steps, last_step=one.last_step)
-            for one in service_of(request).store.families()
-        ]
-    )
+    return Families(families=stored_families(service_of(request).store.database))
 
 
 @router.get("/ledger")

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from olmes.client.types import Running, UnderWay
+from olmes.records.running_score import so_far
 from olmes.records.schema import LARGEST
 from olmes.server.json_response import JsonRoute
+from olmes.server.pace import pace_words
 from olmes.server.routes.shapes import ERRORS, Progress
 from olmes.server.service import caller_key, caller_of, service_of
 from olmes.tools.jsonl import dumps
@@ -30,6 +32,12 @@ async def report_progress(request: Request, progress: Annotated[Progress, Body()
         done=progress.done,
         total=progress.total,
         finished=progress.finished,
+        score=""
+        if progress.score is None
+        else so_far(progress.score, progress.scored, progress.unit),
+        tokens_per_s=progress.tokens_per_s,
+        left_s=progress.left_s,
+        pace=pace_words(progress.tokens_per_s, progress.left_s),
     )
     service_of(request).hub.progress(caller_of(request).name, facts)
 

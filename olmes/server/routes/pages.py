@@ -9,11 +9,12 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from olmes.server.pages import server_pages
+from olmes.server.pages.server_pages import families_page
 from olmes.server.refusals import RefusedError
 from olmes.server.routes.page_answers import page_answer, pages_of
 from olmes.server.routes.shapes import RunId, RunQuery, Text
 from olmes.server.service import caller_key, service_of
+from olmes.server.store.families import families
 
 router = APIRouter(include_in_schema=False)
 STATIC = {"live.js": "text/javascript", "server.css": "text/css"}
@@ -57,8 +58,9 @@ async def checkpoints(request: Request, family: Text = None) -> Response:
     if family:
         page = await pages_of(request).checkpoints(family)
         return page_answer(request, page, behind=f"checkpoints {family}")
-    found = await to_thread.run_sync(service_of(request).store.families)
-    return page_answer(request, await to_thread.run_sync(server_pages.families_page, found))
+    found = await to_thread.run_sync(families, service_of(request).store.database)
+    address = address_of(request)
+    return page_answer(request, await to_thread.run_sync(families_page, found, address))
 
 
 @router.get("/runs.html")
@@ -67,18 +69,24 @@ async def runs(
     q: Text = None,
     suite: Text = None,
     model: Text = None,
+    whole: bool = False,
     after: Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]*$")] = None,
 ) -> Response:
     """Every run, the newest first."""
-    address = str(request.base_url).rstrip("/")
-    asked = {"q": q, "suite": suite, "model": model}
+    address = address_of(request)
+    asked = {"q": q, "suite": suite, "model": model, "whole": "yes" if whole else ""}
     return page_answer(request, await pages_of(request).runs(asked, after, address))
 
 
 @router.get("/ledger.html")
 async def ledger(request: Request) -> Response:
     """Every look at held-out tasks."""
-    return page_answer(request, await pages_of(request).ledger())
+    return page_answer(request, await pages_of(request).ledger(address_of(request)))
+
+
+def address_of(request: Request) -> str:
+    """The server's address as its caller names it."""
+    return str(request.base_url).rstrip("/")
 
 
 @router.get("/static/{name}")

@@ -16,9 +16,9 @@ from olmes.server.routes.large_answers import LargeAnswer
 from olmes.server.routes.sample_answers import SampleAnswer
 from olmes.server.routes.shapes import ERRORS, Limit, RunId, TaskName, Text
 from olmes.server.service import caller_key, caller_of, service_of, summary
-from olmes.server.store.cursors import cursor, read_cursor
+from olmes.server.store.cursors import Order, cursor, read_cursor
 from olmes.server.store.sample_reading import SampleFilter
-from olmes.server.store.store import RunFilter
+from olmes.server.store.store import RunFilter, place_of
 from olmes.tools.jsonl import compact_json
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], responses=ERRORS, route_class=JsonRoute)
@@ -34,23 +34,30 @@ def list_runs(
     task: Text = None,
     complete: bool | None = None,
     held_out: bool | None = None,
+    demo_data: bool | None = None,
+    standard: bool | None = None,
+    limited: bool | None = None,
     q: Annotated[Text, Query(description="Part of the run's or the model's name.")] = None,
-    sort: Literal["arrived", "created"] = "arrived",
+    sort: Annotated[
+        Order,
+        Query(description="By the time that runs say themselves, or by that of their arrival."),
+    ] = "created",
     after: Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]*$")] = None,
     limit: Limit = 50,
 ) -> RunList:
     """Runs, the newest first. A run that comes in between moves no later part of the list."""
     wanted = RunFilter(
         model=model, fingerprint=fingerprint, family=family, suite=suite, task=task,
-        complete=complete, held_out=held_out, words=q or "",
+        complete=complete, held_out=held_out, demo_data=demo_data, standard=standard,
+        limited=limited, words=q or "",
     )  # fmt: skip
     store = service_of(request).store
-    rows = store.find_runs(wanted, limit=limit + 1, before=read_cursor(after), by=sort)
+    rows = store.find_runs(wanted, limit=limit + 1, before=read_cursor(after, sort), by=sort)
     more, rows = len(rows) > limit, rows[:limit]
     numbers = store.primaries([row.seq for row in rows])
     return RunList(
         runs=[summary(row, numbers[row.seq]) for row in rows],
-        next=cursor(rows[-1].created, rows[-1].seq) if more else None,
+        next=cursor(place_of(rows[-1], sort)) if more else None,
     )
 
 

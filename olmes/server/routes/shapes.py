@@ -13,7 +13,8 @@ from typing_extensions import is_typeddict
 
 from olmes.client import types as answers
 from olmes.records.schema import LARGEST
-from olmes.server.intake.fields import NAME, RUN_ID, TASK_NAME
+from olmes.server.intake.fields import LARGEST_VALUE, NAME, RUN_ID, TASK_NAME
+from olmes.types import Unit
 
 for answer in vars(answers).values():
     if is_typeddict(answer):
@@ -105,6 +106,19 @@ class Progress(BaseModel):
     done: Annotated[int, Field(ge=0, le=LARGEST)]
     total: Annotated[int, Field(ge=0, le=LARGEST)]
     finished: bool = False
+    score: Annotated[
+        float | None,
+        Field(
+            ge=-LARGEST_VALUE,
+            le=LARGEST_VALUE,
+            allow_inf_nan=False,
+            description="Of `task`, over what is scored so far; never of a held-out one.",
+        ),
+    ] = None
+    scored: Annotated[int, Field(ge=0, le=LARGEST, description="Values that it is a mean of.")] = 0
+    unit: Unit = "share"
+    tokens_per_s: Annotated[float | None, Field(ge=0, le=LARGEST)] = None
+    left_s: Annotated[float | None, Field(ge=0, le=LARGEST)] = None
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {

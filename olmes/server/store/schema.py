@@ -70,7 +70,9 @@ class Runs(Columns):
     """`data` is run.json as it came; `slim` is it in today's schema without what tables do not show.
 
     `unit` and `higher_is_better` are of the suite's mean. `limited` says over which items the numbers
-    are, '' for all; `items` are those that were asked, `samples` the responses to them.
+    are, '' for all; `items` are those that were asked, `samples` the responses to them, `unscored`
+    those of them without a score. `moment` is `created` in UTC and of one length, so that it sorts by
+    time. `item_set` names the items of a limited run, '' for all; `lacking` says why one is incomplete.
     """
 
     seq = Column(Serial, primary_key=True, autoincrement=True)
@@ -100,11 +102,15 @@ class Runs(Columns):
     standard = Column(Boolean, nullable=False, server_default=true())
     limited = Column(Text, nullable=False, server_default="")
     items = Column(BigInteger, nullable=False, server_default="0")
+    moment = Column(String(40), nullable=False, server_default="")
+    item_set = Column(String(16), nullable=False, server_default="")
+    lacking = Column(Text, nullable=False, server_default="")
+    unscored = Column(BigInteger, nullable=False, server_default="0")
 
 
 runs = Runs(
     "runs",
-    Index("ix_runs_created_seq", "created", "seq"),
+    Index("ix_runs_moment_id", "moment", "id"),
     Index("ix_runs_fingerprint", "fingerprint"),
     Index("ix_runs_family_step", "family", "step"),
     Index("ix_runs_suite", "suite"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -29,6 +29,7 @@ from olmes.server.observe import log
 from olmes.server.refusals import RefusedError
 from olmes.server.settings import Settings
 from olmes.server.store.artifacts import Artifacts, sealed_name
+from olmes.server.store.cursors import Order, Place
 from olmes.server.store.database import Database, now
 from olmes.server.store.kept_ledgers import Ledgers, keep_ledger, noting_refusals
 from olmes.server.store.openings import ROWS
@@ -41,7 +42,7 @@ from olmes.server.store.replacement import (
     taken_from,
 )
 from olmes.server.store.schema import audit, metrics, runs, state, tasks, uploads
-from olmes.server.store.table_rows import FamilyRow, MetricColumns, RunRow, TaskColumns, columns_of
+from olmes.server.store.table_rows import MetricColumns, RunRow, TaskColumns, columns_of
 from olmes.tools.visible_text import unfit_name
 
 SUMMARY = tuple(
@@ -70,6 +71,9 @@ class RunFilter:
     task: str | None = None
     complete: bool | None = None
     held_out: bool | None = None
+    demo_data: bool | None = None
+    standard: bool | None = None
+    limited: bool | None = None
     words: str = ""
     """Part of the run's or the model's name."""
 
@@ -197,22 +201,22 @@ class Store:
         wanted: RunFilter,
         *,
         limit: int,
-        before: tuple[str, int] | None,
-        by: Literal["arrived", "created"],
+        before: Place | None,
+        by: Order,
     ) -> list[RunRow]:
-        """Runs, the newest first.
+        """Runs, the newest first; of those of one moment the last by name.
 
         Args:
             wanted: which.
             limit: how many at most.
-            before: order and `seq` of the last one seen.
-            by: `arrived` or `created`.
+            before: the place of the last one seen (`place_of`).
+            by: `created`, the time that they say themselves, or `arrived`.
         """
         query = select(*SUMMARY).where(*conditions(wanted))
         if by == "created":
-            query = query.order_by(runs.created.desc(), runs.seq.desc())
+            query = query.order_by(runs.moment.desc(), runs.id.desc())
             if before:
-                query = query.where(tuple_(runs.created, runs.seq) < tuple_(*before))
+                query = query.where(tuple_(runs.moment, runs.id) < tuple_(*before))
         else:
             query = query.order_by(runs.seq.desc())
             if before:
@@ -387,22 +391,6 @@ class Store:
                 log.warning("a record cannot be read", extra={"facts": facts})
         return found
 
-    def families(self) -> list[FamilyRow]:
-        """Trainings: families of models with at least one run that says its step."""
-        with self.database.reading() as connection:
-            rows = connection.execute(
-                select(
-                    runs.family,
-                    func.count().label("runs"),
-                    func.count(runs.step.distinct()).label("steps"),
-                    func.max(runs.step).label("last_step"),
-                )
-                .where(runs.step.is_not(None), runs.family != "")
-                .group_by(runs.family)
-                .order_by(runs.family)
-            )
-            return [FamilyRow(**row._mapping) for row in rows]
-
     def ledger_entries(self) -> list[Entry]:
         """Every line of every ledger."""
         return [line.entry for line in self.ledgers.lines()]
@@ -439,10 +427,14 @@ def conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         (runs.suite, wanted.suite),
         (runs.complete, wanted.complete),
         (runs.held_out, wanted.held_out),
+        (runs.demo_data, wanted.demo_data),
+        (runs.standard, wanted.standard),
     )
     for column, value in exact:
         if value is not None:
             found.append(column == value)
+    if wanted.limited is not None:
+        found.append(runs.limited != "" if wanted.limited else runs.limited == "")
     if wanted.task is not None:
         with_task = select(tasks.run).where(tasks.task == wanted.task)
         found.append(runs.seq.in_(with_task))
@@ -454,6 +446,11 @@ def conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
             )
         )
     return found
+
+
+def place_of(row: RunRow, by: Order) -> Place:
+    """Where a run stands in a list that is sorted so."""
+    return (row.moment, row.id) if by == "created" else ("", row.seq)
 
 
 def no_run(run: str) -> RefusedError:

@@ -6,14 +6,21 @@ The names are those of the columns in `olmes.server.store.schema`.
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 import msgspec
 
 from olmes.client.types import Primary, SuiteMean
-from olmes.comparison.eligibility import asked, items_in_words, reservations
+from olmes.comparison.eligibility import (
+    asked,
+    item_set,
+    items_in_words,
+    reservations,
+    why_not_ranked,
+)
 from olmes.records.aggregate import run_mean
-from olmes.records.schema import SCHEMA, Environment, RunRecord, TaskRepeats, TaskResult
+from olmes.records.schema import BROKEN, SCHEMA, Environment, RunRecord, TaskRepeats, TaskResult
 from olmes.tools.jsonl import dumps
 from olmes.types import Unit
 
@@ -52,6 +59,14 @@ class RunColumns(NumberColumns):
     items: int
     """Items that were asked."""
     samples: int
+    moment: str
+    """`created` in UTC and of one length: what runs are sorted by."""
+    item_set: str
+    """Which items they were, where these are not all."""
+    lacking: str
+    """Why it is incomplete."""
+    unscored: int
+    """Responses without a score."""
 
     @property
     def suite_mean(self) -> SuiteMean | None:
@@ -140,16 +155,6 @@ class MetricColumns(NumberColumns):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyRow:
-    """A training that has checkpoints here."""
-
-    family: str
-    runs: int
-    steps: int
-    last_step: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRow:
     """A token, without its hash."""
 
@@ -193,6 +198,7 @@ def new_run(run: RunRecord, text: str, samples: int, *, opened: bool) -> NewRun:
         opened=opened,
         demo_data=bool(run.demo_tasks),
         **asked_columns(run),
+        **kept_columns(run),
         samples=samples,
         data=text,
         slim=slim_text(run),
@@ -214,6 +220,36 @@ def asked_columns(run: RunRecord) -> AskedColumns:
         limited=items_in_words(run),
         items=sum(asked(run, task) for task in run.tasks.values()),
     )
+
+
+class KeptColumns(TypedDict):
+    """When a run was, which items it was asked, and what it lacks."""
+
+    moment: str
+    item_set: str
+    lacking: str
+    unscored: int
+
+
+def kept_columns(run: RunRecord) -> KeptColumns:
+    """When a run was made, for sorting, the set of its items, and why it is incomplete."""
+    return KeptColumns(
+        moment=moment_of(run.created),
+        item_set=item_set(run),
+        lacking="; ".join(why_not_ranked(run)),
+        unscored=sum(task.said(flag) for task in run.tasks.values() for flag in BROKEN),
+    )
+
+
+def moment_of(created: str) -> str:
+    """A time of a record as one that sorts as text: in UTC, with six digits behind the second.
+
+    Raises:
+        ValueError: it is no moment of a calendar.
+        OverflowError: it is none in UTC.
+    """
+    moment = datetime.fromisoformat(created).astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def slim_text(run: RunRecord) -> str:

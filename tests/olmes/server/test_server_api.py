@@ -382,7 +382,7 @@ def test_files_are_named_by_the_server_alone(
     ("path", "status", "said", "home"),
     [
         ("/nowhere.html", 404, "There is no such page", 'href="leaderboard.html"'),
-        ("/runs/gone/report.html", 404, "There is no run gone.", 'href="../../runs.html?q=gone"'),
+        ("/runs/never/report.html", 404, "There is no run never.", 'href="../../runs.html?q=never"'),
         ("/checkpoints.html?family=x%3Cb%3E", 404, "No run of &#39;x&lt;b&gt;&#39;", "runs.html"),
         ("/compare.html", 422, "a: Field required", 'href="runs.html"'),
     ],
@@ -401,5 +401,5 @@ def test_people_are_refused_by_a_page_and_programs_in_json(
     program = requests.get(client.url + path, timeout=30)
     assert program.status_code == status
     assert set(program.json()["error"]) == {"field", "message"}
-    api = requests.get(f"{client.url}/api/v1/runs/gone", headers=browser, timeout=30)
-    assert api.json()["error"]["message"] == "there is no run gone."
+    api = requests.get(f"{client.url}/api/v1/runs/never", headers=browser, timeout=30)
+    assert api.json()["error"]["message"] == "there is no run never."

@@ -82,17 +82,27 @@ def test_limited_runs_have_their_board_and_say_so_in_every_list(tmp_path: Path) 
         bench.run("whole", task, values),
         bench.run("limited", task, values, limit=10),
         bench.run("other", task, values, limit=10, settings={"acc.max_tokens": 2}),
+        bench.run("broken", task, {"acc": [*["none"] * 3, *[1.0] * 37]}),
     ]
     settings = served(tmp_path, runs)
     found = report_pages.board_numbers(settings)
     assert [(board["items"], board["standard"]) for board in found["boards"]] == [
         ("", True), ("10 of 40 items of acc", True), ("10 of 40 items of acc", False),
     ]  # fmt: skip
-    assert found["not_ranked"] == []
-    rows = Store(settings).find_runs(RunFilter(), limit=9, before=None, by="arrived")
+    assert [one["id"] for one in found["not_ranked"]] == [runs[-1].id]
+    store = Store(settings)
+    broken, *rows = store.find_runs(RunFilter(), limit=9, before=None, by="arrived")
+    assert (broken.complete, broken.unscored) == (False, 3)
+    assert broken.lacking == "incomplete: 3 of 40 responses of acc have no score"
     assert {(row.limited, row.standard, row.items) for row in rows} == {
         ("", True, 40), ("10 of 40 items of acc", True, 10), ("10 of 40 items of acc", False, 10),
     }  # fmt: skip
+    sets = {row.item_set for row in rows}  # two were asked the same ten
+    assert len(sets) == 2
+    assert "" in sets
+    wanted = RunFilter(complete=True, standard=True, demo_data=False, limited=False)
+    [whole] = store.find_runs(wanted, limit=9, before=None, by="created")
+    assert whole.id == runs[0].id
 
 
 def test_a_pair_on_the_page_leads_to_its_comparison(tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ def test_from_the_first_run_to_the_seal(
     assert page.problems == []
 
 
+UNDER_WAY = re.compile(r": [1-9]\d* of 12 \(echo\), [\d.]+ so far \(n = \d+\), \d+ s left")
+
+
 def test_a_run_under_way_is_watched_until_its_row_stands_there(
     launch: Callable[..., Running],
     bench: Path,
@@ -130,7 +133,7 @@ def test_a_run_under_way_is_watched_until_its_row_stands_there(
 
     thread = threading.Thread(target=evaluate_and_push)
     thread.start()
-    line = page.locator("#running li", has_text=re.compile(r": [1-9]\d* of 12 \(echo\)"))
+    line = page.locator("#running li", has_text=UNDER_WAY)
     line.wait_for()
     assert 0 < float(line.locator("progress").get_attribute("value")) < 12
     row = page.locator("#runs tr")

@@ -71,6 +71,9 @@ def test_a_run_is_seen_while_it_goes_on_and_is_there_afterwards(
     assert all((one["run"], one["total"]) == (record.id, 12) for one in told)
     assert [one["done"] for one in told] == sorted(one["done"] for one in told)
     assert any(0 < one["done"] < 12 and one["task"] == "echo" for one in told)
+    assert any(one["score"].startswith("100.0 so far (n = ") for one in told)
+    assert any("s left" in one["pace"] for one in told)
+    assert {one["tokens_per_s"] for one in told} == {None}  # recorded
     assert [one["finished"] for one in told] == [False] * (len(told) - 1) + [True]
     last = heard[-1]
     assert last[0] == "run"

@@ -35,17 +35,24 @@
     ].filter(Boolean);
     const link = make("a", { href: `${root}runs/${encodeURIComponent(run.id)}/report.html` }, run.id);
     const marks = tags.flatMap((tag) => [" ", make("span", { className: "tag" }, tag)]);
-    const notes = [run.model, run.look].filter(Boolean).map((text) => make("div", { className: "note" }, text));
+    const step = run.step === null ? "" : `, step ${run.step.toLocaleString("en")}`;
+    const notes = [run.model + step, run.lacking, run.look].filter(Boolean).map((text) => make("div", { className: "note" }, text));
     const number = make("td", { className: "number" }, run.score);
     if (run.interval) number.append(" ", make("span", { className: "ci" }, run.interval));
     if (run.thoughts) number.append(make("div", { className: "note" }, run.thoughts));
     return make(
-      "tr", { "data-run": run.id, className: "arrived" }, choice("A", run), choice("B", run),
+      "tr", { "data-run": run.id, "data-moment": run.created, className: "arrived" }, choice("A", run), choice("B", run),
       make("th", { scope: "row" }, link, ...marks, ...notes),
       number, make("td", {}, run.what), make("td", {}, date(run.created)),
       make("td", { className: "number" }, run.items.toLocaleString("en")),
       make("td", { className: "number" }, run.samples.toLocaleString("en")),
     );
+  }
+
+  /** Whether a run stands above a row: the newer one does, of two of a moment the last by name. */
+  function before(run, row) {
+    const later = Date.parse(run.created) - Date.parse(row.dataset.moment);
+    return later > 0 || (later === 0 && run.id > row.dataset.run);
   }
 
   function date(text) {
@@ -70,7 +77,7 @@
     if (rows?.dataset.live) {
       const old = [...rows.children].find((row) => row.dataset.run === run.id);
       old?.remove();
-      rows.prepend(rowOf(run));
+      rows.insertBefore(rowOf(run), [...rows.children].find((row) => before(run, row)) ?? null);
       document.getElementById("no-runs").hidden = true;
       document.getElementById("choose").hidden = false;
       if (!old) {
@@ -92,7 +99,8 @@
     if (!running) return;
     if (facts.finished) return drop(facts.run);
     const task = facts.task ? ` (${facts.task})` : "";
-    const text = `${facts.run}: ${facts.done} of ${facts.total}${task}`;
+    const more = [facts.score, facts.pace].filter(Boolean).map((text) => `, ${text}`).join("");
+    const text = `${facts.run}: ${facts.done} of ${facts.total}${task}${more}`;
     const line = lineOf(facts.run) ?? running.appendChild(make("li", { "data-run": facts.run }));
     const bar = make("progress", { value: facts.done, max: Math.max(1, facts.total), "aria-hidden": "true" });
     line.replaceChildren(`${text} `, bar);

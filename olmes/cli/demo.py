@@ -78,7 +78,8 @@ def introduce(found: list[Recording]) -> None:
             str(one.head.rows),
         )
     screen.print(table)
-    changed = " ".join(one for task in found[0].head.tasks if (one := found[0].head.settings(task)))
+    head = found[0].head
+    changed = " ".join(said for task in head.tasks if (said := head.settings(task)))
     screen.print(
         "To the demo data: a few dozen items a task, written for olmes, so that no number here can "
         f"be held beside a published one.{f' Set by hand: {changed}' if changed else ''}",

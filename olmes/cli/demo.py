@@ -100,7 +100,9 @@ def live(runs: Path) -> bool:
 
     console().print("\n2  The model itself, on a quiz of 32 short questions", style="bold")
     quiz = registry.load_task(str(Path(__file__).parents[1] / "demo" / "quiz.py"))
-    evaluation = Evaluation([quiz], None, RunOptions(data=DEMO, out=runs), say=unsaid)
+    evaluation = Evaluation(
+        [quiz], None, RunOptions(data=DEMO, out=runs, use_cache=False), say=unsaid
+    )
     record = evaluation.run(DEFAULT_MODEL, callback=progress_callback(None))
     show_outcome(record, write_page(record), as_json=False)
     return record.complete

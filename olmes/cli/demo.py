@@ -78,7 +78,8 @@ def introduce(found: list[Recording]) -> None:
             str(one.head.rows),
         )
     screen.print(table)
-    changed = " ".join(one for task in found[0].head.tasks if (one := found[0].head.settings(task)))
+    head = found[0].head
+    changed = " ".join(said for task in head.tasks if (said := head.settings(task)))
     screen.print(
         "To the demo data: a few dozen items a task, written for olmes, so that no number here can "
         f"be held beside a published one.{f' Set by hand: {changed}' if changed else ''}",
@@ -99,7 +100,9 @@ def live(runs: Path) -> bool:
 
     console().print("\n2  The model itself, on a quiz of 32 short questions", style="bold")
     quiz = registry.load_task(str(Path(__file__).parents[1] / "demo" / "quiz.py"))
-    evaluation = Evaluation([quiz], None, RunOptions(data=DEMO, out=runs), say=unsaid)
+    evaluation = Evaluation(
+        [quiz], None, RunOptions(data=DEMO, out=runs, use_cache=False), say=unsaid
+    )
     record = evaluation.run(DEFAULT_MODEL, callback=progress_callback(None))
     show_outcome(record, write_page(record), as_json=False)
     return record.complete

@@ -270,12 +270,13 @@ class PageView:
         if one.alarm is None:
             return None
         found = one.alarm.fall
+        low, high = found.simultaneous
         return FallView(
             step=found.since,
             score=shown(one.points[-1].score.value, one.unit),
             link=self.link(one.points[-1], one.task),
             difference=shown_difference(found.difference, one.unit),
-            interval=difference_interval(*found.simultaneous, one.unit),
+            interval=difference_interval(low, high, one.unit),
             p=numbers.p_value(found.p_adjusted),
             verdict=found.verdict,
             unpaired=not found.paired,

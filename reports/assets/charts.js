@@ -89,7 +89,7 @@
     for (const one of copy.querySelectorAll(".guide")) one.remove();
     for (const link of copy.querySelectorAll("a")) link.replaceWith(...link.childNodes);
     const { width, height } = svg.viewBox.baseVal;
-    const { color, fontFamily } = getComputedStyle(figure);
+    const { fontFamily } = getComputedStyle(figure);
     const caption = figure.querySelector("figcaption");
     const title = caption.querySelector("strong")?.textContent ?? caption.textContent;
     const lines = [[]];
@@ -99,14 +99,14 @@
     }
     const items = [...caption.querySelectorAll(".item")];
     const top = (lines.length + items.length) * LINE + 8;
-    const ink = getComputedStyle(figure.querySelector("strong") ?? figure).color;
+    const ink = getComputedStyle(document.body).color;
     const font = { "font-family": fontFamily, "font-size": "12px" };
     items.forEach((item, index) => {
       const y = (lines.length + index) * LINE - top;
       const series = item.querySelector(".key *");
       const fill = series ? getComputedStyle(series).fill : ink;
       copy.append(element("rect", { x: 0, y: y + 6, width: 10, height: 3, fill }));
-      copy.append(element("text", { x: 16, y: y + 11, fill: color, ...font }, item.textContent.trim()));
+      copy.append(element("text", { x: 16, y: y + 11, fill: ink, ...font }, item.textContent.trim()));
     });
     lines.forEach((words, index) => {
       const y = index * LINE - top + 12;

@@ -313,7 +313,7 @@ def test_a_chart_says_its_values_and_can_be_kept(
     def kept(way: str) -> Path:
         with page.expect_download() as found:
             figure.get_by_role("button", name=way).click()
-        place = tmp_path / found.value.suggested_filename
+        place = tmp_path / str(found.value.suggested_filename)
         found.value.save_as(place)
         return place
 

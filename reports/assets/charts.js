@@ -32,14 +32,14 @@
     svg.after(words);
     let at = steps.length - 1;
 
-    const told = (row) => {
+    const written = (row) => {
       const own = data.words[data.rows.indexOf(row)] ?? String(Number(row[2].toPrecision(4)));
       const several = new Set(data.rows.map((one) => one[0])).size > 1;
       return several ? `${data.series[row[0]]} ${own}` : own;
     };
     const tell = (next) => {
       at = Math.max(0, Math.min(steps.length - 1, next));
-      const here = data.rows.filter((row) => row[1] === steps[at]).map(told);
+      const here = data.rows.filter((row) => row[1] === steps[at]).map(written);
       words.textContent = `${data.columns[1]} ${steps[at].toLocaleString("en")}: ${here.join("; ")}`;
       words.setAttribute("aria-valuenow", steps[at]);
       words.setAttribute("aria-valuetext", words.textContent);

@@ -19,10 +19,11 @@ from olmes.records.shown import (
 )
 from olmes.records.shown_repeats import RUN_SD, primary_repeats
 from olmes.reports import line_charts, numbers, training_curves
+from olmes.reports.chart_data import Linked
 from olmes.reports.charts import Axis, frame_of
 from olmes.reports.checkpoint_scores import CheckpointRecords, CheckpointScore, series_unit
 from olmes.reports.checkpoint_series import Series
-from olmes.reports.line_charts import FewPoints, LineChart, Linked, score_chart
+from olmes.reports.line_charts import FewPoints, LineChart, score_chart
 from olmes.reports.links import HELD_OUT, page_link, samples_link
 from olmes.reports.scores import ScoreView, score_view
 

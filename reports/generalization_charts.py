@@ -9,13 +9,12 @@ from olmes.comparison.generalization import SideBySide
 from olmes.comparison.halves import HalfScore
 from olmes.records.shown import interval, shown
 from olmes.reports import numbers
+from olmes.reports.chart_data import ChartData, rounded
 from olmes.reports.charts import (
     Axis,
-    ChartData,
     Frame,
     Tick,
     round_axis,
-    rounded,
     x_ticks,
     y_ticks,
 )

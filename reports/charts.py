@@ -7,12 +7,10 @@ screen reader, take a few bytes a point and obey the page's content security pol
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from olmes.reports.numbers import is_number
-from olmes.tools.visible_text import visible
 
 CHARACTER = 6.2
 """Width of a letter of a tick's label, in pixels."""
@@ -71,41 +69,6 @@ class Tick:
     label: str
     label_at: float = 0.0
     """Where the middle of the label is, of an x axis: within the drawing at both ends."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartData:
-    """The numbers of a chart: for the line that follows the pointer and for its CSV (`charts.js`)."""
-
-    name: str
-    """Of the files that are saved."""
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | float | None, ...], ...]
-    """In the order of `columns`, as drawn: shares in percent. Of lines the first number is the index
-    of the series, the second the step."""
-    series: tuple[str, ...] = ()
-    x: tuple[float, float, float, float] | None = None
-    """Ends of the x axis, then the same in pixels; None for a chart that is not over steps."""
-    words: tuple[str, ...] = ()
-    """A row each, as the page writes it; empty where numbers are shown as they are."""
-
-    def to_json(self) -> Mapping[str, Any]:
-        """For an attribute of the page; texts with what steers made visible."""
-        return {
-            "name": visible(self.name),
-            "columns": self.columns,
-            "rows": [
-                [visible(one) if isinstance(one, str) else one for one in r] for r in self.rows
-            ],
-            "series": [visible(one) for one in self.series],
-            "x": self.x,
-            "words": self.words,
-        }
-
-
-def rounded(value: float | None) -> float | None:
-    """A number with six digits, as charts keep it."""
-    return None if value is None or not is_number(value) else float(f"{value:.6g}")
 
 
 def frame_of(points: int, full: Frame, *, pitch: float, least: float) -> Frame:

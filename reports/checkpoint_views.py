@@ -19,10 +19,11 @@ from olmes.records.shown import (
 )
 from olmes.records.shown_repeats import RUN_SD, primary_repeats
 from olmes.reports import line_charts, numbers, training_curves
+from olmes.reports.chart_data import Linked
 from olmes.reports.charts import Axis, frame_of
 from olmes.reports.checkpoint_scores import CheckpointRecords, CheckpointScore, series_unit
 from olmes.reports.checkpoint_series import Series
-from olmes.reports.line_charts import FewPoints, LineChart, Linked, score_chart
+from olmes.reports.line_charts import FewPoints, LineChart, score_chart
 from olmes.reports.links import HELD_OUT, page_link, samples_link
 from olmes.reports.scores import ScoreView, score_view
 
@@ -270,12 +271,13 @@ class PageView:
         if one.alarm is None:
             return None
         found = one.alarm.fall
+        low, high = found.simultaneous
         return FallView(
             step=found.since,
             score=shown(one.points[-1].score.value, one.unit),
             link=self.link(one.points[-1], one.task),
             difference=shown_difference(found.difference, one.unit),
-            interval=difference_interval(*found.simultaneous, one.unit),
+            interval=difference_interval(low, high, one.unit),
             p=numbers.p_value(found.p_adjusted),
             verdict=found.verdict,
             unpaired=not found.paired,

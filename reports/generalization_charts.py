@@ -9,14 +9,26 @@ from olmes.comparison.generalization import SideBySide
 from olmes.comparison.halves import HalfScore
 from olmes.records.shown import interval, shown
 from olmes.reports import numbers
-from olmes.reports.charts import Axis, Frame, Tick, round_axis, x_ticks, y_ticks
+from olmes.reports.chart_data import ChartData, rounded
+from olmes.reports.charts import (
+    Axis,
+    Frame,
+    Tick,
+    round_axis,
+    x_ticks,
+    y_ticks,
+)
 from olmes.stats import CarryOver, Estimate
 from olmes.types import Unit
 
 SERIES = 6
 """Models that get a colour and a mark of their own; with more, all but the last are quiet."""
-SLOPES = Frame(width=260, height=230, left=34, right=34, top=14, bottom=26)
-SCATTER = Frame(width=300, height=260, left=44, right=14, top=14, bottom=42)
+SLOPES = Frame(width=260, height=246, left=40, right=34, top=30, bottom=26)
+SCATTER = Frame(width=300, height=276, left=44, right=14, top=30, bottom=42)
+COLUMNS = (
+    "model",
+    *(f"{side}{of}" for side in ("dev", "unseen") for of in ("", "_low", "_high", "_n")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +63,7 @@ class SlopeChart:
     """A pair over all models."""
 
     frame: Frame
+    data: ChartData
     ticks: tuple[Tick, ...]
     slopes: tuple[Slope, ...]
     unit: str
@@ -64,6 +77,7 @@ class Scatter:
     """Unseen against development, a point a model."""
 
     frame: Frame
+    data: ChartData
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     marks: tuple[Mark, ...]
@@ -110,10 +124,11 @@ def _drawn(rows: Sequence[SideBySide]) -> tuple[list[Both], tuple[Unit, Unit]]:
 def slope_chart(title: str, names: Sequence[str], rows: Sequence[SideBySide]) -> SlopeChart | None:
     """Lines from dev to unseen for the models that have both.
 
-    None where no model has, and where the two are in different units, which share no axis.
+    None where fewer than two have, whose numbers are in the table, and where the two are in different
+    units, which share no axis.
     """
     both, units = _drawn(rows)
-    if not both or units[0] != units[1]:
+    if len(both) < 2 or units[0] != units[1]:
         return None
     unit = units[0]
     axis = _axis((one for model in both for one in (model.dev, model.unseen)), unit)
@@ -138,6 +153,7 @@ def slope_chart(title: str, names: Sequence[str], rows: Sequence[SideBySide]) ->
     words = f"{title}, from dev to unseen. " + "; ".join(slope.words for slope in slopes)
     return SlopeChart(
         frame=SLOPES,
+        data=_data(f"{title}, dev to unseen", names, both, units),
         ticks=y_ticks(SLOPES, axis),
         slopes=tuple(slopes),
         unit=_percent(units),
@@ -171,12 +187,33 @@ def scatter(
         marks.append(mark)
     return Scatter(
         frame=SCATTER,
+        data=_data(f"{title}, unseen against dev", names, both, units),
         x_ticks=x_ticks(SCATTER, x_axis),
         y_ticks=y_ticks(SCATTER, y_axis),
         marks=tuple(marks),
         line=_line(both, carried, units, x_axis, y_axis),
         unit=_percent(units),
         words=f"{title}: unseen against dev, {len(both)} models.",
+    )
+
+
+def _data(
+    name: str, names: Sequence[str], both: Sequence[Both], units: tuple[Unit, Unit]
+) -> ChartData:
+    """The numbers of a chart, a model a row."""
+
+    def half(found: HalfScore, unit: Unit) -> list[float | None]:
+        scale = numbers.scale_of(unit)
+        ends = (found.value, found.ci_low, found.ci_high)
+        return [*(rounded(None if one is None else scale * one) for one in ends), found.n]
+
+    return ChartData(
+        name=name,
+        columns=COLUMNS,
+        rows=tuple(
+            (names[one.number], *half(one.dev, units[0]), *half(one.unseen, units[1]))
+            for one in both
+        ),
     )
 
 
@@ -251,4 +288,4 @@ def _words(name: str, model: Both, units: tuple[Unit, Unit]) -> str:
         f"{shown(found.value, unit)} {interval(found.ci_low, found.ci_high, unit)}"
         for found, unit in zip((model.dev, model.unseen), units, strict=True)
     )
-    return f"{name}: dev {dev}, unseen {unseen}"
+    return f"{name}: dev {dev}, n {model.dev.count}, unseen {unseen}, n {model.unseen.count}"

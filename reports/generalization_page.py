@@ -16,7 +16,15 @@ from olmes.comparison.generalization import (
     SideBySide,
 )
 from olmes.comparison.model_scores import ReadModel
-from olmes.comparison.pair_texts import RowTexts, line_sentences, row_texts, title_of
+from olmes.comparison.pair_texts import (
+    RowTexts,
+    line_sentences,
+    row_sentences,
+    row_texts,
+    score_text,
+    title_of,
+    unseen_alone,
+)
 from olmes.records.record import Record
 from olmes.records.schema import DiagnosisCounts
 from olmes.records.shown import LOWER, MARKS, NUMBER
@@ -32,7 +40,14 @@ from olmes.reports.generalization_charts import (
 )
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
-from olmes.reports.notices import DEMO_DATA, ONLY_RUNS, Notice, changed_notice, demo_notice
+from olmes.reports.notices import (
+    DEMO_DATA,
+    ONLY_RUNS,
+    Notice,
+    changed_notice,
+    demo_notice,
+    reservation_notices,
+)
 from olmes.reports.page import render_page
 from olmes.tools import jsonl
 
@@ -76,8 +91,10 @@ class PairView:
     """The task of the third column; '' where there is none."""
     changed: bool
     """Whether any model has a change from the base."""
-    note: str
+    short: str
+    """What the page says of it where it is folded."""
     rows: tuple[RowView, ...]
+    sentences: tuple[str, ...]
     slopes: SlopeChart | None
     scatter: Scatter | None
     line: tuple[str, ...]
@@ -101,6 +118,8 @@ def write_generalization_page(
     models = [
         _model(number, model, len(data.models), pages) for number, model in enumerate(data.models)
     ]
+    names = [model.name for model in data.models]
+    found = [pair for pair in (data.suites, *data.pairs) if pair.anything]
     context = {
         "models": models,
         "notices": [
@@ -109,28 +128,30 @@ def write_generalization_page(
         ],
         "base": models[data.base.index],
         "why_base": data.base.why,
-        "pairs": [
-            _pair(pair, data, models, pages) for pair in (*data.pairs, data.suites) if pair.anything
-        ],
+        "pairs": [_pair(pair, data, models, pages) for pair in found if pair.two_sided],
+        "one_sided": [unseen_alone(names, pair) for pair in found if not pair.two_sided],
         "not_run": data.not_run,
         "legend": _legend([data.suites, *data.pairs]),
         "no_zero": data.no_zero,
         "conditional": data.conditional,
         "costs": _costs(data.models, data.diagnosis, pages),
     }
-    jsonl.write_atomically(output, render_page("generalization.html.jinja", context))
+    page = render_page("generalization.html.jinja", context, scripts=("charts.js",))
+    jsonl.write_atomically(output, page)
     return output
 
 
 def _notices(models: Sequence[ReadModel]) -> list[Notice]:
-    """What speaks against the numbers as a whole."""
+    """What speaks against the numbers as a whole, the gravest first."""
     on_demo_data = [
         f"{model.name}: {', '.join(model.demo_data)}" for model in models if model.demo_data
     ]
-    if not on_demo_data:
-        return []
-    text = f"{'; '.join(on_demo_data)}: scored on {DEMO_DATA}. {ONLY_RUNS}"
-    return [demo_notice(text)]
+    found = []
+    if on_demo_data:
+        text = f"{'; '.join(on_demo_data)}: scored on {DEMO_DATA}. {ONLY_RUNS}"
+        found.append(demo_notice(text))
+    said = [(model.name, model.reservations) for model in models]
+    return [*found, *reservation_notices(said)]
 
 
 def _legend(found: Sequence[OverModels]) -> str:
@@ -181,22 +202,34 @@ def _model(number: int, model: ReadModel, count: int, pages: _Pages) -> ModelVie
 def _pair(
     pair: OverModels, data: Generalization, models: Sequence[ModelView], pages: _Pages
 ) -> PairView:
-    rows, title = pair.rows, title_of(pair)
+    rows, title, lines = pair.rows, title_of(pair), line_sentences(pair)
     names = [model.name for model in models]
     several = len(models) > 1
     return PairView(
         title=title,
         rewritten=pair.rewritten if isinstance(pair, PairOverModels) else "",
         changed=any(row.change for row in rows),
-        note="" if any(row.dev and row.unseen for row in rows) else "No model has both scores.",
+        short=lines[0] if several and lines else _short(names, rows),
         rows=tuple(
             _row(model, row, pair, pages, base=place == data.base.index)
             for place, (model, row) in enumerate(zip(models, rows, strict=True))
         ),
+        sentences=tuple(row_sentences(names, pair)),
         slopes=slope_chart(title, names, rows),
         scatter=scatter(title, names, rows, pair.carried.carry_over),
-        line=tuple(line_sentences(pair)) if several else (),
+        line=tuple(lines) if several else (),
     )
+
+
+def _short(names: Sequence[str], rows: Sequence[SideBySide]) -> str:
+    """The scores of the last model that has both."""
+    for name, row in reversed(list(zip(names, rows, strict=True))):
+        if row.dev and row.unseen:
+            dev, unseen = score_text(row.dev), score_text(row.unseen)
+            return (
+                f"{name}: dev {dev.value} {dev.interval}, unseen {unseen.value} {unseen.interval}"
+            )
+    return ""
 
 
 def _row(

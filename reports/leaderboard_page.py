@@ -11,11 +11,15 @@ from olmes.comparison.overlap import run_overlap
 from olmes.comparison.overlap_words import marked_line, overlap_lines
 from olmes.comparison.pairs import pairwise
 from olmes.comparison.repeats import BoardRepeats, board_repeats
+from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
 from olmes.records.shown import (
+    MISSING,
+    count_over,
     difference_interval,
     shown,
     shown_difference,
+    shown_interval,
     shown_thoughts,
     signs_of,
 )
@@ -23,7 +27,7 @@ from olmes.records.shown_repeats import RepeatCell, repeat_cell, repeat_legend
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
-from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS
+from olmes.reports.notices import DEMO_DATA, ONLY_RUNS, demo_notice
 from olmes.reports.page import render_page
 from olmes.reports.scores import ScoreView, legend_of, score_view
 from olmes.stats import PairedDifference
@@ -123,9 +127,27 @@ class BoardView:
     """What items have in common with the training data of a run's model, a line a run and task."""
     repeats: tuple[RepeatsView, ...]
     """Tasks with several responses an item."""
+    folders: tuple[str, ...]
+    """Of the runs, by name, for a command."""
     pairs: int
     not_compared: str
     """Why no pair was compared; '' where all were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRankedLine:
+    """A run that is on no board, with its score all the same."""
+
+    name: str
+    run: str
+    link: str
+    title: str
+    """What it is a run of."""
+    why: str
+    look: str
+    score: str
+    interval: str
+    n: str
 
 
 PairLink = Callable[[str, str], str]
@@ -150,24 +172,33 @@ def write_leaderboard_page(
     boards, left_out = boards_of(records)
     context = {
         "boards": [_board(board, output, compare_link) for board in boards],
-        "left_out": [
-            (
-                record.run.model.name,
-                record.id,
-                page_link(record.folder, output),
-                title_of(record),
-                why,
-            )
-            for record, why in left_out
-        ],
+        "left_out": [_not_ranked(record, why, output) for record, why in left_out],
         "models": len({r.run.model.fingerprint for b in boards for r in b.records}),
         "linked": compare_link is not None,
-        "demo": f"{DEMO_DATA[:1].upper()}{DEMO_DATA[1:]}. {ONLY_RUNS}",
-        "demo_title": DEMO,
+        "demo": demo_notice(f"{DEMO_DATA[:1].upper()}{DEMO_DATA[1:]}. {ONLY_RUNS}"),
     }
     page = render_page("leaderboard.html.jinja", context, scripts=("leaderboard.js",))
     jsonl.write_atomically(output, page)
     return output
+
+
+def _not_ranked(record: Record, why: str, output: Path) -> NotRankedLine:
+    run = record.run
+    mean = run_mean(run)
+    # One number at the most: that of the suite, or of the only task.
+    score = mean or (next(iter(run.tasks.values())).score if len(run.tasks) == 1 else None)
+    tasks = [run.tasks[name] for name in run.mean_tasks] if mean else list(run.tasks.values())
+    return NotRankedLine(
+        name=run.model.name,
+        run=record.id,
+        link=page_link(record.folder, output),
+        title=title_of(record),
+        why=why,
+        look=look_line(run.held_out, record.altered),
+        score=shown(score.value, score.unit) if score else MISSING,
+        interval=shown_interval(score, score.unit) if score and score.value is not None else "",
+        n=count_over(score.n, tasks) if score and score.value is not None else "",
+    )
 
 
 def _board(board: Board, output: Path, compare_link: PairLink | None) -> BoardView:
@@ -208,6 +239,7 @@ def _board(board: Board, output: Path, compare_link: PairLink | None) -> BoardVi
             for line in overlap_lines(run_overlap(record))
         ),
         repeats=tuple(map(_repeats, board_repeats(board))),
+        folders=tuple(record.folder.name for record in board.records),
         pairs=len(found),
         not_compared=pairs.why_not,
     )

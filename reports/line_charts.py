@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from olmes.records.schema import Score
-from olmes.records.shown import interval, shown
 from olmes.reports import numbers
+from olmes.reports.chart_data import (
+    ChartData,
+    Linked,
+    log_data,
+    log_words,
+    score_data,
+    score_words,
+)
 from olmes.reports.charts import (
     CHARACTER,
     LEAST_POINTS,
     Axis,
-    ChartData,
     Frame,
     Tick,
     band,
     path,
     round_axis,
-    rounded,
     with_room,
     x_ticks,
     y_ticks,
@@ -36,21 +40,6 @@ PITCH = 34
 """Pixels that a checkpoint has room for in a chart of few."""
 LEAST = 120
 """The least width of axes."""
-
-
-class Linked(NamedTuple):
-    """A score at a step; it is one that has a value."""
-
-    step: float
-    score: Score
-    link: str = ""
-    n: str = ""
-    """Over what it is, in words; its own n by default."""
-
-    def words(self, unit: Unit) -> str:
-        """The score with its interval and n."""
-        ends = interval(self.score.ci_low, self.score.ci_high, unit)
-        return f"{shown(self.score.value, unit)} {ends}, n {self.n or f'{self.score.n:,}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,8 +175,8 @@ def score_chart(
     """
     y_title = f"{metric}, %" if unit == "share" else metric
     if max(len(scores), len(looks)) < LEAST_POINTS:
-        words = [(_score_words(unit, one), one.link) for one in scores]
-        words += [(f"unseen, {_score_words(unit, one)}", one.link) for one in looks]
+        words = [(score_words(unit, one), one.link) for one in scores]
+        words += [(f"unseen, {score_words(unit, one)}", one.link) for one in looks]
         return FewPoints(title, y_title, tuple(words))
     drawn = [*scores, *looks]
     scale = numbers.scale_of(unit)
@@ -204,7 +193,7 @@ def score_chart(
     return LineChart(
         title=title,
         frame=frame,
-        data=_score_data(title, y_title, frame, steps, unit, [scores, looks]),
+        data=score_data(title, y_title, frame, steps, unit, [scores, looks]),
         x_title=x_title,
         y_title=y_title,
         x_ticks=x_ticks(frame, steps),
@@ -257,7 +246,7 @@ def curve_chart(
     }
     if max(map(len, thin.values())) < LEAST_POINTS:
         words = [
-            (_log_words(name, step, value), "")
+            (log_words(name, step, value), "")
             for name, points in thin.items()
             for step, value in points
         ]
@@ -271,7 +260,7 @@ def curve_chart(
     return LineChart(
         title=title,
         frame=frame,
-        data=_log_data(title, unit, frame, steps, thin),
+        data=log_data(title, unit, frame, steps, thin),
         x_title=x_title,
         y_title=unit,
         x_ticks=x_ticks(frame, steps),
@@ -302,7 +291,7 @@ def _line(
     points = tuple(
         Point(
             x=frame.x(steps, step), y=(y := frame.y(axis, value)), y_low=y, y_high=y,
-            words=_log_words(name, step, value), link="",
+            words=log_words(name, step, value), link="",
         )
         for step, value in values
     )  # fmt: skip
@@ -336,72 +325,6 @@ def _point(frame: Frame, steps: Axis, axis: Axis, unit: Unit, one: Linked) -> Po
         y=frame.y(axis, scale * value),
         y_low=frame.y(axis, scale * low),
         y_high=frame.y(axis, scale * high),
-        words=_score_words(unit, one),
+        words=score_words(unit, one),
         link=one.link,
-    )
-
-
-def _score_words(unit: Unit, one: Linked) -> str:
-    return f"step {one.step:,g}: {one.words(unit)}"
-
-
-def _log_words(name: str, step: float, value: float) -> str:
-    return f"{name + ', ' if name else ''}update {step:,.0f}: {value:.4g}"
-
-
-def _x(frame: Frame, steps: Axis) -> tuple[float, float, float, float]:
-    return steps.low, steps.high, frame.left, frame.x_end
-
-
-def _score_data(
-    title: str,
-    y_title: str,
-    frame: Frame,
-    steps: Axis,
-    unit: Unit,
-    sides: Sequence[Sequence[Linked]],
-) -> ChartData:
-    scale = numbers.scale_of(unit)
-
-    def scaled(value: float | None) -> float | None:
-        return rounded(None if value is None else scale * value)
-
-    rows = [
-        (
-            series,
-            one.step,
-            scaled(one.score.value),
-            *map(scaled, (one.score.ci_low, one.score.ci_high)),
-            one.score.n,
-        )
-        for series, points in enumerate(sides)
-        for one in points
-    ]
-    return ChartData(
-        name=title,
-        columns=("series", "step", y_title, "ci_low", "ci_high", "n"),
-        rows=tuple(rows),
-        series=("dev", "unseen"),
-        x=_x(frame, steps),
-        words=tuple(one.words(unit) for points in sides for one in points),
-    )
-
-
-def _log_data(
-    title: str,
-    unit: str,
-    frame: Frame,
-    steps: Axis,
-    lines: Mapping[str, Sequence[tuple[float, float]]],
-) -> ChartData:
-    return ChartData(
-        name=title,
-        columns=("series", "step", unit or title),
-        rows=tuple(
-            (series, rounded(step), rounded(value))
-            for series, points in enumerate(lines.values())
-            for step, value in points
-        ),
-        series=tuple(name or title for name in lines),
-        x=_x(frame, steps),
     )

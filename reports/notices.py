@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from olmes.comparison.eligibility import items_in_words
+from olmes.comparison.eligibility import Kind, Reservation, items_in_words
 from olmes.records.reasons import why
 from olmes.records.record import Record
 from olmes.records.schema import RunRecord, TaskResult
@@ -182,6 +182,37 @@ def _demo_data(run: RunRecord) -> list[Notice]:
 def demo_notice(text: str) -> Notice:
     """That numbers are of demo data."""
     return Notice("stop", DEMO, text, short="demo data", bound="items")
+
+
+KINDS: dict[Kind, tuple[str, Bound]] = {
+    "no number": ("No number", ""),
+    "incomplete": ("Incomplete run", "nothing"),
+    "limited": ("Limited run", "items"),
+    "not standard": ("Formulation not standard", "settings"),
+    "data differ": ("Data differs from the official set", "items"),
+}
+"""How what a run's numbers are not (`eligibility`) is headed; demo data have a notice of their own."""
+
+
+def reservation_notices(said: Iterable[tuple[str, Sequence[Reservation]]]) -> list[Notice]:
+    """What the numbers of several runs are not, each kind once.
+
+    Args:
+        said: by what each run or model is called, what its numbers are not.
+    """
+    of: dict[Kind, dict[str, list[str]]] = {}
+    for name, reservations in said:
+        for one in reservations:
+            of.setdefault(one.kind, {}).setdefault(one.sentence, []).append(name)
+    found = []
+    for kind, (title, bound) in KINDS.items():
+        if sentences := of.get(kind):
+            text = "; ".join(f"{', '.join(names)}: {words}" for words, names in sentences.items())
+            brief = next(iter(sentences)) if len(sentences) == 1 else ""
+            short = brief if brief and len(brief) <= BRIEF else ""
+            level: Level = "stop" if bound == "nothing" else "caution"
+            found.append(Notice(level, title, f"{text}.", short=short, bound=bound))
+    return found
 
 
 def _incomplete(run: RunRecord) -> list[Notice]:

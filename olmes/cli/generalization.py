@@ -84,15 +84,23 @@ def records_of(places: tuple[Path, ...], base: str | None) -> list[Record]:
 
 def print_found(found: Generalization, screen: Console) -> None:
     """Everything that is said of the models."""
+    from olmes.comparison.pair_texts import unseen_alone
+
+    names = [model.name for model in found.models]
     for model in found.models:
         screen.print(model.name, style="bold", soft_wrap=True)
+        for one in model.reservations:
+            screen.print(f"not comparable as it stands: {one.sentence}", soft_wrap=True)
         for look in model.looks:
             screen.print(look_line(look), style="dim", soft_wrap=True)
     base = found.models[found.base.index].name
     screen.print(f"base  {base} ({found.base.why})", soft_wrap=True)
     for pair in [*found.pairs, found.suites]:
-        if pair.anything:
+        if pair.two_sided:
             print_pair(found, pair, screen)
+        elif pair.anything:
+            screen.print()
+            screen.print(f"no development score: {unseen_alone(names, pair)}", soft_wrap=True)
     if found.not_run:
         screen.print(f"not run: {'; '.join(found.not_run)}", soft_wrap=True)
     if any(found.diagnosis):
@@ -113,7 +121,7 @@ def look_line(look: PastLook) -> str:
 
 def print_pair(found: Generalization, pair: OverModels, screen: Console) -> None:
     """One pair: a row a model, then what there is to say."""
-    from olmes.comparison.pair_texts import line_sentences, row_texts, title_of
+    from olmes.comparison.pair_texts import line_sentences, row_sentences, title_of
 
     screen.print()
     screen.print(title_of(pair), style="bold", soft_wrap=True)
@@ -121,9 +129,8 @@ def print_pair(found: Generalization, pair: OverModels, screen: Console) -> None
     if any(row.change for row in pair.rows):
         screen.print(f"moved from {found.models[found.base.index].name}", soft_wrap=True)
         screen.print(changes_table(found, pair))
-    for model, row in zip(found.models, pair.rows, strict=True):
-        for sentence in row_texts(row).sentences:
-            screen.print(f"{model.name}: {sentence}", soft_wrap=True)
+    for sentence in row_sentences([model.name for model in found.models], pair):
+        screen.print(sentence, soft_wrap=True)
     for sentence in line_sentences(pair):
         screen.print(sentence, soft_wrap=True)
 

@@ -22,13 +22,13 @@ def in_words(line: CarryOver, kind: Kind, *, gained: bool) -> str:
         gained: whether dev rose over the training.
     """
     if line.slope is None:
-        return f"no slope: {line.reason}"
+        return f"how much of dev shows on unseen cannot be said: {line.reason}"
     share = with_ends(line.slope, line.ci_low, line.ci_high)
     count = f"{line.checkpoints} {'checkpoints' if kind == 'training' else 'models'}"
     said = share_in_words(line.ci_low, line.ci_high) or line.reason
     if kind == "training":
         what = "gain" if gained else "change"
-        return f"{share} of the {what} carried over, through {count}: {said}"
+        return f"of each point of {what} on dev, {share} showed on unseen, over {count}: {said}"
     return (
         f"across {count} a point more on dev goes with {share} points more on unseen: "
         f"{said.replace('of it', 'of a point')}"

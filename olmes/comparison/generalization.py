@@ -70,6 +70,11 @@ class OverModels:
         """Whether any model has an unseen score on it: development scores alone are no pair."""
         return any(row.unseen or row.rewritten for row in self.rows)
 
+    @property
+    def two_sided(self) -> bool:
+        """Whether any model has two scores to hold against each other."""
+        return any(row.unseen and (row.dev or row.rewritten) for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairOverModels(OverModels):

@@ -8,7 +8,7 @@ from typing import get_args
 
 from olmes.benchmark.registry import load_suite, suite_names
 from olmes.benchmark.suite import Pair
-from olmes.comparison.eligibility import Kind, reservations
+from olmes.comparison.eligibility import Kind, Reservation, reservations
 from olmes.records.record import Record
 from olmes.records.schema import DevScore
 
@@ -114,6 +114,8 @@ class ReadModel:
     """The run that each task's numbers are from."""
     demo_data: list[str]
     looks: list[PastLook]
+    reservations: list[Reservation] = field(default_factory=list)
+    """What the numbers of its runs are not, each once."""
 
     @classmethod
     def of(cls, model: ModelScores) -> ReadModel:
@@ -138,6 +140,13 @@ class ReadModel:
                 for look in looks
                 if look
             ],
+            reservations=list(
+                dict.fromkeys(
+                    one
+                    for record in {record.id: record for record in model.chosen().values()}.values()
+                    for one in reservations(record.run)
+                )
+            ),
         )
 
 

@@ -5,6 +5,7 @@ JSON has the numbers themselves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from olmes.comparison.carried_words import with_ends
@@ -128,6 +129,29 @@ def row_texts(row: SideBySide) -> RowTexts:
     )
 
 
+def row_sentences(names: Sequence[str], pair: OverModels) -> list[str]:
+    """What else is to be said of a pair's rows: once for all the models that it is true of."""
+    of: dict[str, list[str]] = {}
+    for name, row in zip(names, pair.rows, strict=True):
+        for sentence in row_texts(row).sentences:
+            of.setdefault(sentence, []).append(name)
+    return [
+        f"{'all models' if len(found) == len(names) > 1 else ', '.join(found)}: {sentence}"
+        for sentence, found in of.items()
+    ]
+
+
+def unseen_alone(names: Sequence[str], pair: OverModels) -> str:
+    """A pair of which no model has a development score, in a sentence: the unseen scores alone."""
+    texts = [(name, score_text(row.unseen)) for name, row in zip(names, pair.rows, strict=True)]
+    said = [
+        f"{name} {' '.join((text.value, text.interval, *text.notes))}"
+        for name, text in texts
+        if text is not NOTHING
+    ]
+    return f"{title_of(pair)}: {'; '.join(said)}"
+
+
 def title_of(pair: OverModels) -> str:
     """`gsm8k, math → deepmind_math`; of the suites their means."""
     if isinstance(pair, PairOverModels):
@@ -152,15 +176,15 @@ def line_sentences(pair: OverModels) -> list[str]:
 
 def ranks_in_words(ranks: RankAgreement) -> str:
     """Whether the models stand in the same order on both sides."""
-    words = "rank order: Kendall's tau"
+    tau = "rank order, Kendall's tau"
     if ranks.ci_low is None or ranks.ci_high is None:
-        return f"{words} {with_ends(ranks.tau, None, None)}"
+        return f"{tau} {with_ends(ranks.tau, None, None)}"
     told = ranks.same + ranks.reversed
     pairs = (
-        f"of {ranks.pairs} pairs {told} differ beyond chance on both sides, {ranks.same} of these in "
-        "the same order"
+        f"of {ranks.pairs} pairs of models {told} differ beyond chance on both sides, {ranks.same} of "
+        "these in the same order"
         if told
-        else f"none of {ranks.pairs} pairs differs beyond chance on both sides"
+        else f"none of {ranks.pairs} pairs of models differs beyond chance on both sides"
     )
     ends = with_ends(ranks.tau, ranks.ci_low, ranks.ci_high)
-    return f"{words} {ends} for other items; {pairs}"
+    return f"{pairs} ({tau} {ends} for other items)"

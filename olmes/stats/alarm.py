@@ -17,6 +17,9 @@ from olmes.stats.unpaired import unpaired_p
 from olmes.stats.verdicts import ALPHA, Verdict, tie_margin, verdict_of
 from olmes.types import JsonObject
 
+Ends = tuple[float, float] | tuple[None, None]
+"""Of an interval; None and None where an error is not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fall:
@@ -31,7 +34,7 @@ class Fall:
     ci_low: float | None
     """95 %, of this comparison alone; None where an error is not known."""
     ci_high: float | None
-    simultaneous: tuple[float, float] | tuple[None, None]
+    simultaneous: Ends
     """The interval that goes with `p_adjusted`: with 5 % over `comparisons` of error on each side."""
     p_value: float
     """One-sided: how often chance alone would show so large a fall between these two."""
@@ -54,8 +57,10 @@ class Fall:
         """By the interval and the p-value that are corrected for all comparisons."""
         fell = self.difference != 0 and (self.difference < 0) == self.higher_is_better
         # The p-value asks for a fall alone: of a rise the interval speaks, which has the same level.
+        low, high = self.simultaneous
         return verdict_of(
-            *self.simultaneous,
+            low,
+            high,
             self.p_adjusted if fell else 0.0,
             self.margin,
             higher_is_better=self.higher_is_better,
@@ -261,8 +266,10 @@ def unpaired_alarm(
     def against(place: int) -> Fall:
         first = scores[place]
         gap = generalization_gap(last, first)
-        ends = (gap.ci_low, gap.ci_high), at_level(gap, ALPHA / times)
-        own, simultaneous = (of_shares(*pair) if is_share else pair for pair in ends)
+        own: tuple[float | None, float | None] = gap.ci_low, gap.ci_high
+        simultaneous = at_level(gap, ALPHA / times)
+        if is_share:
+            own, simultaneous = of_shares(*own), of_shares(*simultaneous)
         p_value = unpaired_p(first, last, is_share=is_share, higher_is_better=higher_is_better)
         return Fall(
             since=names[place],

@@ -32,14 +32,14 @@
     svg.after(words);
     let at = steps.length - 1;
 
-    const told = (row) => {
+    const written = (row) => {
       const own = data.words[data.rows.indexOf(row)] ?? String(Number(row[2].toPrecision(4)));
       const several = new Set(data.rows.map((one) => one[0])).size > 1;
       return several ? `${data.series[row[0]]} ${own}` : own;
     };
     const tell = (next) => {
       at = Math.max(0, Math.min(steps.length - 1, next));
-      const here = data.rows.filter((row) => row[1] === steps[at]).map(told);
+      const here = data.rows.filter((row) => row[1] === steps[at]).map(written);
       words.textContent = `${data.columns[1]} ${steps[at].toLocaleString("en")}: ${here.join("; ")}`;
       words.setAttribute("aria-valuenow", steps[at]);
       words.setAttribute("aria-valuetext", words.textContent);
@@ -89,7 +89,7 @@
     for (const one of copy.querySelectorAll(".guide")) one.remove();
     for (const link of copy.querySelectorAll("a")) link.replaceWith(...link.childNodes);
     const { width, height } = svg.viewBox.baseVal;
-    const { color, fontFamily } = getComputedStyle(figure);
+    const { fontFamily } = getComputedStyle(figure);
     const caption = figure.querySelector("figcaption");
     const title = caption.querySelector("strong")?.textContent ?? caption.textContent;
     const lines = [[]];
@@ -99,14 +99,14 @@
     }
     const items = [...caption.querySelectorAll(".item")];
     const top = (lines.length + items.length) * LINE + 8;
-    const ink = getComputedStyle(figure.querySelector("strong") ?? figure).color;
+    const ink = getComputedStyle(document.body).color;
     const font = { "font-family": fontFamily, "font-size": "12px" };
     items.forEach((item, index) => {
       const y = (lines.length + index) * LINE - top;
       const series = item.querySelector(".key *");
       const fill = series ? getComputedStyle(series).fill : ink;
       copy.append(element("rect", { x: 0, y: y + 6, width: 10, height: 3, fill }));
-      copy.append(element("text", { x: 16, y: y + 11, fill: color, ...font }, item.textContent.trim()));
+      copy.append(element("text", { x: 16, y: y + 11, fill: ink, ...font }, item.textContent.trim()));
     });
     lines.forEach((words, index) => {
       const y = index * LINE - top + 12;

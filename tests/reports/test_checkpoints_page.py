@@ -20,6 +20,7 @@ from olmes.comparison.items import SharedItems
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
 from olmes.reports import checkpoint_scores as series
+from olmes.reports.chart_data import Linked
 from olmes.reports.charts import (
     CHARACTER,
     frame_of,
@@ -33,7 +34,6 @@ from olmes.reports.line_charts import (
     FRAME,
     FewPoints,
     LineChart,
-    Linked,
     curve_chart,
     score_chart,
     step_axis,

@@ -177,11 +177,16 @@ def test_numbers_are_drawn_on_an_axis_of_their_own_and_not_among_shares() -> Non
     drawn = charts.slope_chart("x", ["a", "b", "c"], numbers)
     assert drawn is not None
     assert drawn.unit == ""
-    assert drawn.slopes[0].words == "a: dev 10.0 –, unseen 20.0 –"
+    assert drawn.slopes[0].words == "a: dev 10.0 –, n 9, unseen 20.0 –, n 9"
     assert drawn.ticks[-1].label == "60"
-    mixed = charts.slope_chart("x", ["a", "b", "c"], [row(score(0.2), score(0.3)), *numbers[1:]])
+    assert drawn.data.rows[0] == ("a", 10.0, None, None, 9, 20.0, None, None, 9)
+    shares = [row(score(0.2), score(0.3)), row(score(0.4), score(0.5))]
+    mixed = charts.slope_chart("x", ["a", "b", "c"], [*shares, numbers[2]])
     assert mixed is not None
-    assert [slope.number for slope in mixed.slopes] == [1]
+    assert [slope.number for slope in mixed.slopes] == [1, 2]
+    assert mixed.data.rows[1][1] == 40.0
+    # One model alone is two points, which the table has.
+    assert charts.slope_chart("x", ["a"], shares[:1]) is None
 
 
 @pytest.mark.parametrize("higher", [True, False])

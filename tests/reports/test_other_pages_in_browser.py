@@ -268,6 +268,73 @@ def test_a_point_of_a_chart_leads_to_the_samples_of_its_run(
     page.locator(".status", has_text="40 samples").wait_for()
 
 
+def test_a_chart_says_its_values_and_can_be_kept(
+    pages: dict[str, Path], chromium: Any, tmp_path: Path
+) -> None:
+    page = chromium.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(10_000)
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.goto(pages["checkpoints"].as_uri())
+    figure = page.locator("[aria-labelledby=tasks-heading] figure.line", has_text="GSM8K")
+    words = figure.locator(".readout")
+    # The numbers of the table: the last step, without a pointer.
+    cells = page.locator(".grid tbody tr").last.locator("td")
+    latest = re.sub(r" n (?=\d)", ", n ", cells.nth(1).inner_text())
+    assert words.inner_text() == f"step 400: {latest}"
+    # The pointer, then the keys.
+    chart = figure.locator("svg.chart")
+    chart.hover(position={"x": 100, "y": 60})
+    assert re.match(r"step [23]00: \d", words.inner_text())
+    assert figure.locator(".guide").count() == 1
+    page.mouse.move(2, 2)
+    assert figure.locator(".guide").count() == 0
+    words.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert words.get_attribute("aria-valuenow") == "200"
+    assert words.inner_text().startswith("step 200: ")
+    # No label is cut off by the drawing, and no chart stands alone in its row.
+    cut = """charts => charts.flatMap((chart) => {
+      const box = chart.getBoundingClientRect();
+      return [...chart.querySelectorAll("text")].filter((text) => {
+        const own = text.getBoundingClientRect();
+        return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
+      }).map((text) => text.textContent);
+    })"""
+    assert page.locator("svg.chart:visible").evaluate_all(cut) == []
+    rows = """grids => grids.map((grid) => {
+      const tops = [...grid.children].map((one) => Math.round(one.getBoundingClientRect().bottom));
+      return tops.map((top) => tops.filter((one) => one === top).length);
+    }).filter((counts) => counts.length > 1 && counts.includes(1)).length"""
+    assert page.locator(".charts:visible").evaluate_all(rows) == 0
+
+    def kept(way: str) -> Path:
+        with page.expect_download() as found:
+            figure.get_by_role("button", name=way).click()
+        place = tmp_path / str(found.value.suggested_filename)
+        found.value.save_as(place)
+        return place
+
+    lines = kept("CSV").read_text("utf-8").splitlines()
+    assert lines[0] == 'series,step,"exact_match, %",ci_low,ci_high,n'
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["dev", str(step)] for step in (100, 200, 300, 400)
+    ]
+    assert {line.split(",")[5] for line in lines[1:]} == {"40"}
+    svg = kept("SVG")
+    assert svg.name == "gsm8k.svg"
+    page.goto(svg.as_uri())
+    assert page.locator("text", has_text="GSM8K").count() == 1
+    assert page.locator("a, .guide").count() == 0
+    assert page.locator("path.stroke").get_attribute("stroke") == "rgb(11, 79, 158)"
+    page.goto(pages["checkpoints"].as_uri())
+    assert kept("PNG").read_bytes().startswith(b"\x89PNG")
+    assert noise == []
+    page.close()
+
+
 @pytest.mark.slow
 def test_a_hundred_checkpoints_of_twenty_tasks(
     tmp_path: Path, record_builder: Callable[..., Any], open_page: Open

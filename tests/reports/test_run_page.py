@@ -18,7 +18,7 @@ from olmes.errors import OlmesError
 from olmes.records.check import run_record
 from olmes.records.record import Record
 from olmes.records.schema import FLAGS, ResponseRow
-from olmes.reports.notices import run_notices
+from olmes.reports.notices import NoticeHead, notice_head, run_notices
 from olmes.reports.page import HERE, asset
 from olmes.reports.run_head import what_was_run
 from olmes.reports.run_page import ISSUES, pack, write_run_page
@@ -265,6 +265,52 @@ def test_the_gravest_notice_stands_first(clean_run: Path) -> None:
     changed_formulation(run)
     levels = [notice.level for notice in run_notices(run_record(run))]
     assert levels == ["stop", "caution", "caution", "caution"]
+
+
+def test_one_line_says_what_numbers_can_be_compared_with(clean_run: Path) -> None:
+    run = json.loads((clean_run / "run.json").read_text())
+    assert notice_head(run_notices(run_record(run))) is None
+    limited(run)
+    head = notice_head(run_notices(run_record(run)))
+    assert head == NoticeHead(
+        "caution", "Limited to 8 items a task", "comparable with runs of the same items only"
+    )
+    changed_formulation(run)
+    head = notice_head(run_notices(run_record(run)), ["Mind the gap."])
+    assert head == NoticeHead(
+        "caution",
+        "Formulation not standard, limited to 8 items a task, 1 warning of the run",
+        "comparable with runs of the same items and settings only",
+    )
+    count_of("failed")(run)
+    head = notice_head(run_notices(run_record(run)))
+    assert head is not None
+    assert (head.level, head.comparable) == ("stop", "comparable with no other run")
+    assert head.what.startswith("Failed requests, ")
+
+
+def test_what_is_not_said_in_the_line_unfolds_and_is_on_paper(
+    clean_run: Path, tmp_path: Path, open_page: Callable[..., Any]
+) -> None:
+    def much(run: dict[str, Any]) -> None:
+        limited(run)
+        changed_formulation(run)
+        count_of("timeout")(run)
+
+    (tmp_path / "page.html").write_text(render(clean_run, tmp_path, much), "utf-8")
+    page = open_page(tmp_path / "page.html")
+    notices = page.locator("details.notice")
+    assert notices.count() == 1
+    assert notices.bounding_box()["height"] < 45
+    assert not notices.locator("li").first.is_visible()
+    page.emulate_media(media="print")
+    assert notices.locator("li").count() == 3
+    assert notices.bounding_box()["height"] > 80
+    page.emulate_media(media="screen")
+    notices.locator("summary").click()
+    assert notices.get_by_text(
+        "so these numbers cannot be compared with published ones"
+    ).is_visible()
 
 
 def test_a_suite_that_lacks_whole_tasks_alone_is_not_told_to_run_again(

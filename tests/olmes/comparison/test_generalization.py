@@ -330,9 +330,7 @@ def test_a_flat_slope_is_not_said_to_carry_over(tmp_path: Path) -> None:
     assert carried.kind == "training"
     assert abs(known(carried.carry_over.slope)) < 0.1
     assert known(carried.carry_over.ci_high) < 0.5
-    assert "of the gain carried over, through 6 checkpoints: less than half of it" in (
-        carried.in_words
-    )
+    assert "showed on unseen, over 6 checkpoints: less than half of it" in (carried.in_words)
     whole = generalization(training(tmp_path / "b", dev, [score - 0.1 for score in dev]))
     line = whole.pairs[0].carried
     assert known(line.carry_over.ci_low) > 0.5
@@ -485,7 +483,9 @@ def test_words_match_the_share(low: float | None, high: float | None, words: str
 def test_two_models_are_no_trend(tmp_path: Path) -> None:
     found = generalization(training(tmp_path, [0.3, 0.5], [0.4, 0.5]))
     assert found.pairs[0].carried.carry_over.slope is None
-    assert found.pairs[0].carried.in_words.startswith("no slope: a slope needs at least 3")
+    assert found.pairs[0].carried.in_words.endswith(
+        "cannot be said: a slope needs at least 3 checkpoints, not 2"
+    )
 
 
 def test_without_a_held_out_run_there_is_nothing_to_compare(tmp_path: Path) -> None:

@@ -66,6 +66,44 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_index_leads_to_every_page() -> None:
+    index = (ROOT / "docs/index.md").read_text("utf-8")
+    linked = set(re.findall(r"\]\(([a-z0-9-]+\.md)", index))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_heading_that_is_linked_is_there(page: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+        other = page.parent / target if target else page
+        if other.suffix == ".md":
+            assert heading in anchors(other), f"{page.name}: {target}#{heading}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub names them in addresses."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for words in headings}
+
+
+@pytest.mark.parametrize(("full", "quick"), [("tulu3_dev", "dev"), ("tulu3_unseen", "unseen")])
+def test_the_task_tables_are_the_suites(full: str, quick: str) -> None:
+    from olmes.benchmark.registry import load_suite, members
+
+    text = (ROOT / "docs/tasks.md").read_text("utf-8")
+    table = text[text.index(f"| `{full}` |") :].split("\n\n")[0]
+    rows = [line.split("|")[1:] for line in table.splitlines()[2:]]
+    _, tasks = members(load_suite(full))
+    chosen = load_suite(quick).tasks
+    named = [
+        f"`{task.name}` *{quick}*" if task.name in chosen else f"`{task.name}`" for task in tasks
+    ]
+    assert [row[0].strip() for row in rows] == named
+    for task, row in zip(tasks, rows, strict=True):
+        assert f"`{task.primary}`" in row[3], task.name
+
+
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files and data of docs/adding-a-task.md, where its commands are given."""

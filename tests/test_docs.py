@@ -105,6 +105,69 @@ def test_the_task_tables_are_the_suites(full: str, quick: str) -> None:
 
 
 @pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `runs/A` and `runs/B`: two recordings of GSM8K's demo data, B the better one."""
+    from olmes import evaluate
+
+    monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OLMES_OFFLINE", "1")
+    monkeypatch.delenv("OLMES_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    rows = (ROOT / "tasks/demo/gsm8k.jsonl").read_text("utf-8").splitlines()
+    for name, wrong in (("A", 9), ("B", 3)):
+        golds = [json.loads(row)["answer"].rpartition("#### ")[2] for row in rows]
+        said = [
+            "none" if i < wrong else f"So the answer is {gold}." for i, gold in enumerate(golds)
+        ]
+        answers = [json.dumps({"doc_id": i, "response": text}) for i, text in enumerate(said)]
+        Path(f"{name}.jsonl").write_text("\n".join(answers), "utf-8")
+        record = evaluate("gsm8k", model=f"replay:{name}.jsonl", out="runs")
+        record.folder.rename(f"runs/{name}")
+    return tmp_path
+
+
+RUNNABLE = ("compare", "gate", "report", "list", "show gsm8k", "data list")
+NEEDS_MORE = ("--model", "--as checkpoints", "--policy", "base-dev", "runs/NAME")
+
+
+def test_the_commands_on_runs_do_what_they_say(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts = tuple(f"olmes {words}" for words in RUNNABLE)
+    lines = [
+        line
+        for page, line in commands()
+        if page in ("README.md", "compare.md", "suites.md", "tasks.md")
+        if line.startswith(starts) and not any(words in line for words in NEEDS_MORE)
+    ]
+    assert {line.split()[1] for line in lines} == {words.split()[0] for words in RUNNABLE}
+    for line in dict.fromkeys(shlex.join(shlex.split(line, comments=True)) for line in lines):
+        done = CliRunner().invoke(olmes, shlex.split(line)[1:])
+        assert done.exit_code == 0, f"{line}: {done.output}"  # a gate too: B is the better one
+        written = re.search(r"(?:-o|--output) (\S+)", line)
+        assert written is None or (store / written[1]).stat().st_size > 0, line
+    [block] = blocks(ROOT / "docs/compare.md", "python")
+    exec(compile(block, "docs/compare.md", "exec"), {})
+    assert "points (95 % interval" in capsys.readouterr().out
+
+
+def test_the_suites_of_the_page_are_toml(tmp_path: Path) -> None:
+    from olmes.benchmark.suite import Suite
+
+    ours, held_out = blocks(ROOT / "docs/suites.md", "toml")
+    for text in (ours, held_out):
+        for name in re.findall(r'"([a-z_0-9/]+\.py)"', text):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes((ROOT / "tests/olmes/files/echo_task.py").read_bytes())
+    (tmp_path / "release.toml").write_text(ours, "utf-8")
+    (tmp_path / "never.toml").write_text(held_out, "utf-8")
+    assert Suite.read(tmp_path / "release.toml").tasks[:2] == ("gsm8k", "ifeval")
+    suite = Suite.read(tmp_path / "never.toml")
+    assert suite.held_out
+    assert [Path(pair.unseen).name for pair in suite.pairs] == ["tickets_2026.py"]
+
+
+@pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files and data of docs/adding-a-task.md, where its commands are given."""
     monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))

@@ -11,9 +11,8 @@ TORCH_INDEX = $(shell curl -sfo /dev/null --max-time 3 $(CPU_WHEELS)/torch/ && e
 else
 TORCH := torch>=2.6,<3
 endif
-LIMIT ?= 2
 
-.PHONY: install demo demo-train demo-data test test-all test-vllm lint types bench mutants clean
+.PHONY: install demo demo-record demo-train demo-data test test-all test-vllm lint types bench mutants clean
 
 install: $(VENV)/.installed
 
@@ -24,7 +23,11 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 demo: install
-	$(BIN)/olmes run --suite dev --model smollm2 --limit $(LIMIT) --out runs
+	$(BIN)/olmes demo
+
+# Makes the answers that `make demo` replays: an hour on two cores, and the same command resumes.
+demo-record: install
+	$(BIN)/python -m olmes.demo.record demo-record
 
 demo-train: install
 	$(BIN)/olmes train chain demo --out trained/demo

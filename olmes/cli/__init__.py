@@ -16,6 +16,7 @@ from olmes.tools.plain_streams import degrade, outlive_reader
 from olmes.tools.visible_text import visible
 
 COMMANDS = {
+    "demo": "See every page filled: recorded answers, then a live model.",
     "run": "Run a suite or tasks on a model and write the record and its report.",
     "show": "Print the exact requests of a task.",
     "list": "List tasks and suites.",

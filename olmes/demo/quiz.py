@@ -1,6 +1,6 @@
-"""Thirty-two short questions of our own that a very small model can partly answer: the demo's live task.
+"""Thirty-two short questions of our own, some of which a very small model can answer: the live task.
 
-It measures nothing but that everything works: it is in no suite, and no board holds it beside a benchmark.
+It measures nothing but that everything works: it is in no suite, and on no board beside a benchmark.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Quiz(Task):
 
     name = "quiz"
     title = "Quiz"
-    source = Source(files=(), fields=("kind", "question", "answers"), question=("question",), content_hash="")
+    source = Source(
+        files=(), fields=("kind", "question", "answers"), question=("question",), content_hash=""
+    )
     metrics = (Metric(name="contains", help="the response has the answer as a word"),)
     primary = "contains"
     fixed = ("shots", "exemplars", "multiturn", "extract")

@@ -1,4 +1,4 @@
-"""The responses of a model's runs as one recording that says who gave them (`olmes.models.recording`)."""
+"""The responses of a model's runs as a recording that says who gave them (`olmes.models.recording`)."""
 
 from __future__ import annotations
 
@@ -73,5 +73,6 @@ def write_recording(
     )
     text = jsonl.line_of(msgspec.to_builtins(head)) + b"".join(lines)
     # Without a time in it the same responses make the same file.
-    jsonl.write_atomically(path, gzip.compress(text, LEVEL, mtime=0))
+    with jsonl.atomic_writer(path) as stream:
+        stream.write(gzip.compress(text, LEVEL, mtime=0))
     return head

@@ -144,7 +144,7 @@ class Model(ABC):
         return ()
 
     @property
-    def recorded(self) -> RecordedModel | None:
+    def recorded_model(self) -> RecordedModel | None:
         """What a recording says of the model that gave its responses; None where a model is asked."""
         return None
 

@@ -71,7 +71,9 @@ def read_head(path: Path) -> RecordingHead | None:
     try:
         return converted(row, RecordingHead)
     except FieldError as error:
-        raise OlmesError(f"{path}, line 1: {error}; see docs/recordings.md for its fields.") from None
+        raise OlmesError(
+            f"{path}, line 1: {error}; see docs/recordings.md for its fields."
+        ) from None
 
 
 def checked_head(path: Path) -> RecordingHead | None:
@@ -91,7 +93,7 @@ def checked_head(path: Path) -> RecordingHead | None:
     if (digest.hexdigest(), rows) != (head.sha256, head.rows):
         raise OlmesError(
             f"{path} is not as it was recorded ({rows} of {head.rows} responses, SHA-256 "
-            f"{digest.hexdigest()[:16]} and not {head.sha256[:16]}); fetch it again, or remove its first "
-            "line to replay the responses as nobody's."
+            f"{digest.hexdigest()[:16]} and not {head.sha256[:16]}); fetch it again, or remove its "
+            "first line to replay the responses as nobody's."
         )
     return head

@@ -137,19 +137,19 @@ class ReplayModel(Model):
         return RecordedResponses(self.path)
 
     @property
-    def recorded(self) -> RecordedModel | None:
+    def recorded_model(self) -> RecordedModel | None:
         """Who gave the responses, where the recording says it."""
         return self.recording.head.model if self.recording.head else None
 
     @cached_property
     def fingerprint(self) -> str:
         """That of the model that gave the responses, or SHA-256 of a recording that does not say."""
-        return self.recorded.fingerprint if self.recorded else file_sha256(self.path)
+        return self.recorded_model.fingerprint if self.recorded_model else file_sha256(self.path)
 
     @property
     def fingerprint_parts(self) -> dict[str, str]:
         """Those of the model that gave the responses."""
-        return dict((self.recorded.parts if self.recorded else None) or {})
+        return dict((self.recorded_model.parts if self.recorded_model else None) or {})
 
     @property
     def engine(self) -> JsonObject:

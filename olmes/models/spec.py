@@ -111,7 +111,9 @@ def load_model(
         if not path.is_file():
             raise OlmesError(f"there is no file {path} to replay; check the path.")
         replayed = ReplayModel(parsed.text, path, asking=asking)
-        return titled(replayed, replayed.recorded.name if replayed.recorded else path.name)
+        return titled(
+            replayed, replayed.recorded_model.name if replayed.recorded_model else path.name
+        )
     if parsed.backend == "openai":
         from olmes.models.http.endpoint import parse_endpoint
         from olmes.models.http.openai import OpenAIModel

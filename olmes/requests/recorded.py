@@ -89,8 +89,8 @@ def check_prompts(plan: Plan, index: RecordedIndex) -> None:
                 continue
             settings = head.settings(task.task.name)
             raise OlmesError(
-                f"{index.recorded.path}: the response to {item.instance.id} was given to another prompt "
-                f"or with other settings; replay it with those it was recorded with "
+                f"{index.recorded.path}: the response to {item.instance.id} was given to another "
+                f"prompt or with other settings; replay it with those it was recorded with "
                 f"({settings or 'the standard formulation of that time'}), or record again."
             )
 

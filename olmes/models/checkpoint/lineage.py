@@ -29,7 +29,7 @@ def family(model: Model) -> str:
     names say besides the step), or by the repository whose branches they are; anything else is a
     family of its own. Bytes of a path that are not UTF-8 are escaped in it.
     """
-    recorded = model.recorded.family if model.recorded else None
+    recorded = model.recorded_model.family if model.recorded_model else None
     return encodable(recorded or named_by_files(model))
 
 
@@ -50,8 +50,8 @@ def named_by_files(model: Model) -> str:
 
 def lineage(model: Model) -> list[JsonObject]:
     """What a checkpoint comes from by its files, oldest first; empty where they do not say it."""
-    if model.recorded:
-        return list(model.recorded.lineage or ())
+    if model.recorded_model:
+        return list(model.recorded_model.lineage or ())
     folder = checkpoint_folder(model)
     return [] if folder is None else lineage_of(folder)
 
@@ -76,8 +76,8 @@ def lineage_of(folder: Path) -> list[JsonObject]:
 
 def training_step(model: Model) -> float | int | None:
     """The training step a checkpoint was written at, by its files, or its folder's or branch's name."""
-    if model.recorded:
-        return model.recorded.step
+    if model.recorded_model:
+        return model.recorded_model.step
     if (stored := hub_checkpoint(model)) is not None:
         return step_of_revision(stored.revision)
     folder = checkpoint_folder(model)

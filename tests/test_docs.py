@@ -39,8 +39,8 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in blocks(page, "sh"):
-            for line in block.splitlines():
-                line = line.removeprefix(".venv/bin/")
+            for line in block.replace("\\\n", " ").splitlines():
+                line = re.sub(r"^([A-Z_]+=\S* )*(\.venv/bin/)?", "", line)
                 if line.startswith("olmes "):
                     found.append((page.name, line))
     return found
@@ -48,15 +48,30 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_parses(page: str, line: str) -> None:
-    arguments = shlex.split(line, comments=True)[1:]
-    command: click.Command = olmes
-    context = click.Context(olmes)
-    while isinstance(command, click.Group):
-        found = command.get_command(context, arguments[0])
-        assert found is not None, f"{page}: no command '{arguments[0]}'"
-        command, arguments = found, arguments[1:]
+    command, arguments = looked_up(shlex.split(line, comments=True)[1:])
+    assert not isinstance(command, click.Group), f"{page}: {line}"
     # Parsing checks names, types and required options; nothing is run.
     command.make_context(command.name, arguments, resilient_parsing=False)
+
+
+def looked_up(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that words name, and what follows its name."""
+    command: click.Command = olmes
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"no command '{words[0]}'"
+        command, words = found, words[1:]
+    return command, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_in_a_sentence_has_its_options(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for span in re.findall(r"`(?:\.venv/bin/)?olmes ([a-z][^`]*)`", text):
+        command, words = looked_up(span.split())
+        known = {name for parameter in command.params for name in parameter.opts}
+        unknown = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} - known
+        assert unknown - {"-h", "--help"} == set(), f"{page.name}: olmes {span}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from olmes.cli import completion
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
     from olmes.judging.judges import Written
     from olmes.models.options import Asking
+    from olmes.requests.choosing import Limit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -111,8 +113,80 @@ push_option = click.option(
 )  # fmt: skip
 
 
+class LimitType(click.ParamType):
+    """A number of items a task, or a share of each task's."""
+
+    name = "N|SHARE"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Limit:
+        """The number, or the share.
+
+        Raises:
+            OlmesError: it is neither.
+        """
+        from olmes.requests.choosing import check_limit
+
+        try:
+            limit: Limit = int(value)
+        except ValueError:
+            try:
+                limit = float(value)
+            except ValueError:
+                raise OlmesError(
+                    f"--limit {value}: write a number of items a task, or a share, such as 200 or 0.1."
+                ) from None
+        check_limit(limit)
+        return limit
+
+
+class BatchSize(click.ParamType):
+    """A number of responses; None for `auto`, which takes as many as fit."""
+
+    name = "N|auto"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> int | None:
+        """The number.
+
+        Raises:
+            OlmesError: it is neither a number from 1 nor `auto`.
+        """
+        if value == "auto":
+            return None
+        if not str(value).isdecimal() or int(value) < 1:
+            raise OlmesError(f"--batch-size {value}: write a whole number from 1, or auto.")
+        return int(value)
+
+
+limit_option = click.option(
+    "--limit", type=LimitType(), help="Items a task, or a share (0.1), drawn with a fixed seed."
+)
+suite_option = click.option(
+    "--suite", shell_complete=completion.suites,
+    help="A suite's name, or the path of its TOML file.",
+)  # fmt: skip
+task_option = click.option(
+    "--task", "tasks", multiple=True, metavar="TASK,...", shell_complete=completion.tasks,
+    help="Names or files of tasks, with commas or a pattern ('mmlu*'); may be repeated.",
+)  # fmt: skip
+
+
 ENGINE = (
-    click.option("--batch-size", type=click.IntRange(min=1), help="Responses generated together."),
+    click.option(
+        "--batch-size",
+        type=BatchSize(),
+        metavar="N|auto",
+        help="Responses generated together; auto, as when not given, for as many as fit.",
+    ),
     click.option(
         "--max-length", type=click.IntRange(min=2), help="Window in tokens; at most the model's."
     ),

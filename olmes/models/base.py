@@ -64,6 +64,8 @@ class Model(ABC):
     so that repeats say nothing; servers need not."""
     served: bool = False
     """Whether it is asked over the network: a request it refuses costs as much as one it answers."""
+    computes: bool = True
+    """Whether it makes its responses, so that tokens a second say something; a recording does not."""
     work: Work | None = None
     """What it has computed; None where only its responses show it."""
 

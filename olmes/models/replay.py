@@ -98,6 +98,7 @@ class ReplayModel(Model):
     before it generates.
     """
 
+    computes = False
     cacheable = False  # what the file says today is not what a model says
 
     def __init__(

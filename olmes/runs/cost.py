@@ -33,14 +33,17 @@ COUNTS = (
 SECONDS = ("wall_s", "model_s", "load_s", "scoring_cpu_s", "gpu_s")
 
 
-def settled(cost: Cost) -> Cost:
-    """A cost as it is written down: rounded, with what follows from it (`idle_s`, `tokens_per_s`)."""
+def settled(cost: Cost, *, computes: bool = True) -> Cost:
+    """A cost as it is written down: rounded, with what follows from it (`idle_s`, `tokens_per_s`).
+
+    Of a model that does not compute (a recording) no speed follows.
+    """
     computed = cost.prefill_tokens + cost.decode_tokens
     return msgspec.structs.replace(
         cost,
         **{name: round(getattr(cost, name), 3) for name in SECONDS},
         idle_s=round(max(0.0, cost.wall_s - cost.model_s - cost.load_s), 3),
-        tokens_per_s=round(computed / cost.model_s, 1) if cost.model_s else None,
+        tokens_per_s=round(computed / cost.model_s, 1) if computes and cost.model_s else None,
     )
 
 
@@ -117,12 +120,16 @@ class Meter:
         session.peak_rss_bytes, session.peak_gpu_bytes = peak_rss(), peak_gpu()
         return summed(self.earlier, session)
 
+    def settled(self) -> Cost:
+        """All sessions until now, as they are written down."""
+        return settled(self.total(), computes=self.model.computes)
+
     def save(self) -> None:
         """Write the sum down, at most once a second."""
         now = time.perf_counter()
         if now - self.saved > SAVE_SECONDS:
             self.saved = now
-            write_atomically(self.path, dumps(msgspec.to_builtins(settled(self.total()))) + "\n")
+            write_atomically(self.path, dumps(msgspec.to_builtins(self.settled())) + "\n")
 
     def close(self, *, remove: bool) -> None:
         """Write the sum down for a later session; `remove` it when the record is whole."""
@@ -131,7 +138,7 @@ class Meter:
             return
         # A disk that is full was told of by then, or is when more is written.
         with contextlib.suppress(OSError):
-            write_atomically(self.path, dumps(msgspec.to_builtins(settled(self.total()))) + "\n")
+            write_atomically(self.path, dumps(msgspec.to_builtins(self.settled())) + "\n")
 
 
 def remove_cost(folder: Path) -> None:

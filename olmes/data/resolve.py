@@ -19,6 +19,8 @@ from olmes.errors import OlmesError
 from olmes.records.schema import Origin
 from olmes.types import Doc
 
+DEMO = Path("demo data")
+"""In place of a folder: the demo data, whatever else there is. No source is asked before it."""
 IN_PARTS: tuple[Origin, ...] = ("folder", "hub", "official")
 """Of sub-tasks from several kinds of source the whole is called by the first of these."""
 
@@ -32,7 +34,8 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
     Args:
         task: The task.
         data_dir: A folder laid out as the tasks' `DataFile.path` say; None means `$OLMES_DATA`, and
-            where that is not set either, the official files, the hub and the demo data in turn.
+            where that is not set either, the official files, the hub and the demo data in turn; `DEMO`
+            the demo data alone.
         say: Called with one line for each source that was tried and each note of the result.
         prompts: Whether prompts will be made; to score responses no exemplars are needed.
 
@@ -48,6 +51,8 @@ def resolve(task: Task, data_dir: Path | None = None, *, say: Say, prompts: bool
         return made_dataset(
             task, Found("folder", str(own), [DataPart("", files.rows(own), str(own))]), say
         )
+    if data_dir == DEMO:
+        return made_dataset(task, _from_demo(task, say), say, prompts)
     folder = task.data_folder = data_folder(data_dir)
     if task.source.partial and (folder is None or in_folder(task.source, folder)):
         return made_dataset(task, _in_parts(task, folder, say) or _from_demo(task, say), say)

@@ -120,16 +120,17 @@ class Meter:
         session.peak_rss_bytes, session.peak_gpu_bytes = peak_rss(), peak_gpu()
         return summed(self.earlier, session)
 
-    def settled(self) -> Cost:
-        """All sessions until now, as they are written down."""
-        return settled(self.total(), computes=self.model.computes)
+    def as_json(self) -> str:
+        """All sessions until now, as `cost.json` has them."""
+        cost = settled(self.total(), computes=self.model.computes)
+        return dumps(msgspec.to_builtins(cost)) + "\n"
 
     def save(self) -> None:
         """Write the sum down, at most once a second."""
         now = time.perf_counter()
         if now - self.saved > SAVE_SECONDS:
             self.saved = now
-            write_atomically(self.path, dumps(msgspec.to_builtins(self.settled())) + "\n")
+            write_atomically(self.path, self.as_json())
 
     def close(self, *, remove: bool) -> None:
         """Write the sum down for a later session; `remove` it when the record is whole."""
@@ -138,7 +139,7 @@ class Meter:
             return
         # A disk that is full was told of by then, or is when more is written.
         with contextlib.suppress(OSError):
-            write_atomically(self.path, dumps(msgspec.to_builtins(self.settled())) + "\n")
+            write_atomically(self.path, self.as_json())
 
 
 def remove_cost(folder: Path) -> None:
@@ -154,7 +155,7 @@ class MeteredModel(Model):
         self.model = model
         self.meter = meter
         self.name = model.name
-        self.cacheable = model.cacheable
+        self.cacheable, self.computes = model.cacheable, model.computes
 
     @property
     def fingerprint(self) -> str:

@@ -78,8 +78,8 @@ def main(arguments: list[str] | None = None) -> Any:
         if isinstance(error, click.NoSuchOption):
             from olmes.cli.habits import said_of
 
-            if said := said_of(error):
-                fail(said, 2, verbose=verbose)
+            if answer := said_of(error):
+                fail(answer, 2, verbose=verbose)
         error.show()
         sys.exit(2)
     except OlmesError as error:

@@ -113,63 +113,51 @@ push_option = click.option(
 )  # fmt: skip
 
 
-class LimitType(click.ParamType):
-    """A number of items a task, or a share of each task's."""
+def parse_limit(
+    _context: click.Context, _option: click.Parameter, given: str | None
+) -> Limit | None:
+    """A number of items a task, or a share of each task's.
 
-    name = "N|SHARE"
+    Raises:
+        OlmesError: it is neither.
+    """
+    from olmes.requests.choosing import check_limit
 
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,  # noqa: ARG002
-        ctx: click.Context | None,  # noqa: ARG002
-    ) -> Limit:
-        """The number, or the share.
-
-        Raises:
-            OlmesError: it is neither.
-        """
-        from olmes.requests.choosing import check_limit
-
+    if given is None:
+        return None
+    limit: Limit
+    try:
+        limit = int(given)
+    except ValueError:
         try:
-            limit: Limit = int(value)
+            limit = float(given)
         except ValueError:
-            try:
-                limit = float(value)
-            except ValueError:
-                raise OlmesError(
-                    f"--limit {value}: write a number of items a task, or a share, such as 200 or 0.1."
-                ) from None
-        check_limit(limit)
-        return limit
+            raise OlmesError(
+                f"--limit {given}: write a number of items a task, or a share, such as 200 or 0.1."
+            ) from None
+    check_limit(limit)
+    return limit
 
 
-class BatchSize(click.ParamType):
-    """A number of responses; None for `auto`, which takes as many as fit."""
+def parse_batch_size(
+    _context: click.Context, _option: click.Parameter, given: str | None
+) -> int | None:
+    """A number of responses; None for `auto`, which takes as many as fit.
 
-    name = "N|auto"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,  # noqa: ARG002
-        ctx: click.Context | None,  # noqa: ARG002
-    ) -> int | None:
-        """The number.
-
-        Raises:
-            OlmesError: it is neither a number from 1 nor `auto`.
-        """
-        if value == "auto":
-            return None
-        if not str(value).isdecimal() or int(value) < 1:
-            raise OlmesError(f"--batch-size {value}: write a whole number from 1, or auto.")
-        return int(value)
+    Raises:
+        OlmesError: it is neither a number from 1 nor `auto`.
+    """
+    if given in (None, "auto"):
+        return None
+    if not str(given).isdecimal() or int(str(given)) < 1:
+        raise OlmesError(f"--batch-size {given}: write a whole number from 1, or auto.")
+    return int(str(given))
 
 
 limit_option = click.option(
-    "--limit", type=LimitType(), help="Items a task, or a share (0.1), drawn with a fixed seed."
-)
+    "--limit", metavar="N|SHARE", callback=parse_limit,
+    help="Items a task, or a share of each task's (0.1), drawn with a fixed seed.",
+)  # fmt: skip
 suite_option = click.option(
     "--suite", shell_complete=completion.suites,
     help="A suite's name, or the path of its TOML file.",
@@ -183,8 +171,8 @@ task_option = click.option(
 ENGINE = (
     click.option(
         "--batch-size",
-        type=BatchSize(),
         metavar="N|auto",
+        callback=parse_batch_size,
         help="Responses generated together; auto, as when not given, for as many as fit.",
     ),
     click.option(

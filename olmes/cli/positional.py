@@ -49,7 +49,7 @@ def not_a_model(word: str, *, targeted: bool) -> str:
     for kind, names in (("suite", suite_names()), ("task", task_names())):
         if near := near_names(word, names):
             return (
-                f"'{word}' is no folder here; did you mean the {kind} {near[0]}? "
+                f"'{word}' is not a folder here; did you mean the {kind} {near[0]}? "
                 f"Write: olmes run --{kind} {near[0]} {{models}}"
             )
     return ""

@@ -130,6 +130,6 @@ def check_places(named: Sequence[Named], instances: Sequence[Instance]) -> None:
     for one in named:
         if one.place not in known:
             raise OlmesError(
-                f"--items {one.written}: '{one.place}' is no task or sub-task of this run "
+                f"--items {one.written}: '{one.place}' is not a task or sub-task of this run "
                 f"({', '.join(sorted(tasks))})."
             )

@@ -69,7 +69,7 @@ def test_items_are_named_by_row_range_and_id(echo: EchoBench, tmp_path: Path) ->
     [
         ("12", "there is no document 12 of echo; the last row is 11"),
         ("0-12", "there is no document 12 of echo"),
-        ("math/3", "'math' is no task or sub-task of this run"),
+        ("math/3", "'math' is not a task or sub-task of this run"),
         ("9-3", "write a range as FIRST-LAST"),
         ("x", "write row numbers"),
         (",", "names no item"),

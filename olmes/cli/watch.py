@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from olmes.trainers.checkpoints.request import Policy
 
 
+LOOKED_FOR = "folders named checkpoint-N, step_N, global_stepN_hf, iter_N, epoch_N or final"
+"""What an empty folder is told of; others are known too."""
+
+
 @click.command("watch")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
@@ -119,6 +123,10 @@ def command(
             click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)
             watch.forever()
         jobs = watch.once()
+    if not jobs and not watch.refused:
+        click.echo(
+            f"looked for {LOOKED_FOR} in {folder}, and for a model in the folder itself", err=True
+        )
     scores = watch.queue.folder / "scores.jsonl"
     if as_json:
         rows = list(jsonl.read(scores)) if scores.exists() else []

@@ -105,3 +105,23 @@ def test_tasks_are_named_with_commas_patterns_and_files(
         names_of("z*.py")
     with pytest.raises(OlmesError, match="no task fits the pattern 'gsm9"):
         names_of("gsm9*")
+
+
+def test_a_recording_of_fewer_rows_says_what_it_lacks_and_which_limit_fits(
+    echo: EchoBench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    echo.record([{"response": "word1", "doc_id": row} for row in range(3)])
+    whole = run(echo, tmp_path / "runs")
+    assert "answers 3 of 12 items" in capsys.readouterr().err
+    assert (whole.complete, whole.tasks["echo"].counts["failed"]) == (False, 9)
+    few = run(echo, tmp_path / "runs", limit=3)
+    assert "answers" not in capsys.readouterr().err
+    assert (few.complete, few.tasks["echo"].n) == (True, 3)
+
+
+def test_a_model_that_the_hub_does_not_give_is_told_before_data_are_looked_for(
+    echo: EchoBench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(OlmesError, match="nobody/nothing"):
+        evaluate(str(echo.task), model="nobody/nothing", data=echo.data, out=tmp_path / "runs")
+    assert capsys.readouterr().err == ""

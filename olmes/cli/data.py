@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from olmes.cli import options
+from olmes.cli.groups import Group
 
 
-@click.group("data")
+@click.group("data", cls=Group)
 def command() -> None:
     """See where benchmark data comes from, and fetch it for machines without a network."""
 

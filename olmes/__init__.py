@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors
     from olmes.errors import OlmesError as OlmesError
     from olmes.export.frame import load as load
     from olmes.records.record import Record as Record
+    from olmes.reports.difference_frame import differences as differences
     from olmes.sandbox.program import Execution as Execution
     from olmes.sandbox.program import Limits as Limits
     from olmes.sandbox.program import Program as Program
@@ -72,6 +73,7 @@ PUBLIC = {
     "Verdict": "olmes.types",
     "VerdictPart": "olmes.types",
     "content_hash": "olmes.tools.hashing",
+    "differences": "olmes.reports.difference_frame",
     "evaluate": "olmes.api",
     "evaluate_sequence": "olmes.sequence",
     "exemplars": "olmes.benchmark.exemplars",

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write an HTML page too.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write a page too, or its numbers: .html, .csv, .json, .parquet.",
+)
 @click.option(
     "--force", is_flag=True, help="Compare numbers that are not of the same thing, marked."
 )
@@ -55,15 +60,22 @@ def command(
     Exit status 1 when no task could be compared.
     """
     from olmes.comparison.compare import compare_runs
+    from olmes.export.formats import FRAMES, format_of
     from olmes.records.record import Record
     from olmes.tools import jsonl
     from olmes.tools.as_json import as_json as json_of
 
+    form = format_of(output, FRAMES) if output else "html"
     found = compare_runs(Record.load(a), Record.load(b), force=force, margin=margin / 100)
     if output is not None:
-        from olmes.reports.comparison_page import write_comparison_page
+        if form != "html":
+            from olmes.reports.difference_frame import write_found
 
-        write_comparison_page(found, output)
+            write_found(found, form, output)
+        else:
+            from olmes.reports.comparison_page import write_comparison_page
+
+            write_comparison_page(found, output)
     if as_json:
         click.echo(jsonl.dumps(json_of(found)))
     else:

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     metavar="RUN_OR_MODEL",
     help="What changes are counted from; by default the model that the others came from.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write an HTML page too.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write a page too, or its numbers: .html, .csv, .json, .parquet.",
+)
 @options.json_option
 @options.verbose_option
 def command(runs: tuple[Path, ...], base: str | None, output: Path | None, as_json: bool) -> None:
@@ -38,16 +43,24 @@ def command(runs: tuple[Path, ...], base: str | None, output: Path | None, as_js
     """
     from olmes.cli.outcome import tell_altered
     from olmes.comparison.generalization import generalization
+    from olmes.export.formats import FRAMES, format_of
     from olmes.tools import jsonl
     from olmes.tools.as_json import as_json as json_of
 
+    form = format_of(output, FRAMES) if output else "html"
     records = records_of(runs, base)
     tell_altered(records)
     found = generalization(records, base=base)
     if output is not None:
-        from olmes.reports.generalization_page import write_generalization_page
+        if form != "html":
+            from olmes.reports.difference_frame import write_found
 
-        write_generalization_page(found, output, {record.id: record.folder for record in records})
+            write_found(found, form, output)
+        else:
+            from olmes.reports.generalization_page import write_generalization_page
+
+            folders = {record.id: record.folder for record in records}
+            write_generalization_page(found, output, folders)
     if as_json:
         click.echo(jsonl.dumps(json_of(found)))
         return

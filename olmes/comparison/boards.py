@@ -32,11 +32,6 @@ class BoardColumn:
     """Over how many items each of them is, in words."""
 
     @property
-    def head(self) -> str:
-        """What a table with little room calls it: the task's name."""
-        return self.name or self.title[:1].lower() + self.title[1:]
-
-    @property
     def unit(self) -> Unit:
         """Of every score."""
         return self.scores[0].unit

@@ -17,8 +17,8 @@ from olmes.comparison.mix_rounds import (
     notes_of,
     pair_table,
 )
+from olmes.export.cell_text import latex_row, latex_text, markdown_text, row_of
 from olmes.export.formats import inert
-from olmes.export.tables import latex_row, latex_text, markdown_text, row_of
 from olmes.tools.visible_text import one_line
 
 CSV_FIELDS = (

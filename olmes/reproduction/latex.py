@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from olmes.export.tables import latex_row, latex_text
+from olmes.export.cell_text import latex_row, latex_text
 from olmes.reproduction.reproduce import Reproduction, Section
 from olmes.reproduction.texts import (
     LEGEND,

@@ -158,7 +158,7 @@ def test_a_suite_says_which_tasks_its_mean_is_of(tmp_path: Path) -> None:
     some = run_of(tmp_path, "a", tasks, suite=suite_json(members, mean=["one", "two"]))
     [board], _ = boards_of([some])
     assert board.ranked_by == ["one", "two"]
-    assert "| model | one | two | loss | mean of one, two |" in markdown([board], [])
+    assert "| model | one | two | loss | Mean of one, two |" in markdown([board], [])
     none = suite_json(members, mean=[]) | score_json(None)
     [board], left_out = boards_of([run_of(tmp_path, "b", tasks, suite=none)])
     assert left_out == []

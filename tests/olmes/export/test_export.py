@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -57,8 +59,9 @@ def official(
 
 def test_load_has_a_row_a_number_with_what_it_rests_on(run: Record) -> None:
     frame = olmes.load(run.folder)
-    assert list(frame["metric"]) == ["exact_match", "length_match"]
-    row = frame.iloc[0]
+    assert list(frame["metric"]) == ["mean", "exact_match", "length_match"]
+    assert list(frame["task"]) == ["", "echo", "echo"]
+    row = frame.iloc[1]
     assert (row["value"], row["n"], row["primary"]) == (run.value("echo"), 12, True)
     assert row["formulation_hash"] == run.tasks["echo"].formulation_hash
     assert row["data_hash"] == run.tasks["echo"].data.content_hash
@@ -91,16 +94,14 @@ def test_samples_under_seal_are_not_loaded(echo: EchoBench, tmp_path: Path) -> N
     assert olmes.load(record.folder, samples=True).empty
     frame = olmes.load(record.folder)
     assert frame["held_out"].all()
-    assert list(frame["looks_before"]) == [0, 0]
+    assert list(frame["looks_before"]) == [0, 0, 0]
     # Beside a run that is no look the number of looks is a count still.
     open_run = evaluate(
         str(echo.task), model=f"replay:{echo.recording}", data=echo.data, out=tmp_path / "runs",
         limit=3, scoring_processes=1,
     )  # fmt: skip
-    table = str(export([record, open_run], "csv", None)).splitlines()
-    names = table[0].split(",")
-    found = {(row["looks_before"], row["limit"]) for row in
-             (dict(zip(names, line.split(","), strict=True)) for line in table[1:])}  # fmt: skip
+    table = csv.DictReader(io.StringIO(str(export([record, open_run], "csv", None))))
+    found = {(row["looks_before"], row["limit"]) for row in table}
     assert found == {("0", ""), ("", "3")}
 
 
@@ -144,7 +145,7 @@ def test_best_is_bold_and_what_is_not_shown_to_differ_is_marked(
     found = [official("low", 1), official("high", 12), official("close", 11)]
     lines = str(export(found, "md", None)).splitlines()
     assert lines[0] == "### Echo"
-    assert lines[2] == "| model | echo |"
+    assert lines[2] == "| model | Echo |"
     # Intervals are written with their ends: near 0 and 100 % they do not lie evenly about the value.
     assert lines[4:8] == [
         "| high | **100.0 [75.8, 100.0]** |",
@@ -169,14 +170,17 @@ def test_what_is_not_comparable_stands_in_a_table_of_its_own_or_is_left_out_with
     assert second.startswith("Echo (3 of 12 items of echo)\n")
     assert "| few | **100.0 [" in second
     assert "| n | 3 |" in second
-    assert "3 of 12 items of echo." in str(export(found, "latex", None)).split(r"\end{tabular}")[1]
+    assert r"\caption{Echo (3 of 12 items of echo). Percent" in str(export(found, "latex", None))
     broken = with_fields(official("broken", 5), {"complete": False, "tasks.echo.counts.failed": 2})
     text = str(export([official("whole", 5), broken], "md", None))
-    assert "Left out: broken (incomplete: 2 of 12 responses of echo have no score)." in text
+    assert (
+        "Left out: broken, 41.7 \\[19.3, 68.0\\], n 12 (incomplete: 2 of 12 responses of echo"
+        in text
+    )
     another = official("another", 5, settings={"echo.question": "Please say {word}."})
     text = str(export([official("whole", 5), another], "md", None))
     assert "### Echo (not the standard formulation)" in text
-    assert text.count("| model | echo |") == 2
+    assert text.count("| model | Echo |") == 2
 
 
 def test_names_cannot_break_out_of_their_cell(official: Callable[..., Record]) -> None:
@@ -226,8 +230,6 @@ def test_hostile_names_are_text_in_every_format(
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1+1", "@SUM(A1)", "\t=1"])
 def test_a_spreadsheet_computes_nothing(official: Callable[..., Record], text: str) -> None:
-    import csv
-
     record = with_fields(official("plain", 5), {"model.name": text})
     rows = list(csv.DictReader(str(export([record], "csv", None)).splitlines()))
     assert {row["model"][0] for row in rows} == {"'"}
@@ -246,7 +248,7 @@ def test_a_held_out_score_stands_with_its_looks(
     # Set with the table, not hidden in a comment.
     table = str(export([record], "latex", None))
     assert f"\n{{\\footnotesize {said}\\par}}\n" in table.split(r"\end{tabular}")[1]
-    assert r"{\footnotesize Percent, with the 95 \% interval; n counts items.\par}" in table
+    assert r"\caption{exam. Percent, with the 95 \% interval; n counts items.}" in table
     # One run is compared with nothing, so nothing is said of a comparison.
     assert "dagger" not in table
     assert "ot compared" not in table

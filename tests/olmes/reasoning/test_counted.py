@@ -183,10 +183,10 @@ def test_exports_say_it_where_there_is_any(
         export(runs[:1], "latex", None)
     )
     frame = olmes.load(*(record.folder for record in runs))
-    shares = frame[frame["primary"]][["unfinished_thinking", "thought_marks"]].to_numpy().tolist()
-    assert shares == [[0.0, 0.0], [7 / ITEMS, 0.0], [1 / ITEMS, 4 / ITEMS]]
+    counts = frame[frame["primary"]][["unfinished_thinking", "thought_marks"]].to_numpy().tolist()
+    assert counts == [[0, 0], [7, 0], [1, 4]]
     assert "unfinished_thinking" in known(export(runs, "csv", None)).split("\n")[0]
-    assert json.loads(known(export(runs, "json", None)))[0]["unfinished_thinking"] == 0.0
+    assert json.loads(known(export(runs, "json", None)))[0]["unfinished_thinking"] == 0
     samples = olmes.load(runs[1].folder, samples=True)
     assert samples["response.reasoning"][0].startswith(HOSTILE)
     board = leaderboard(runs)["boards"][0]

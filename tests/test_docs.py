@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from olmes.cli import olmes
 from olmes.records import described, schema
+from tests.headings import FENCED, anchors
 
 if TYPE_CHECKING:
     from olmes.records.record import Record
@@ -66,7 +67,7 @@ def looked_up(words: list[str]) -> tuple[click.Command, list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_in_a_sentence_has_its_options(page: Path) -> None:
-    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = FENCED.sub("", page.read_text("utf-8"))
     for span in re.findall(r"`(?:\.venv/bin/)?olmes ([a-z][^`]*)`", text):
         command, words = looked_up(span.split())
         known = {name for parameter in command.params for name in parameter.opts}
@@ -93,13 +94,6 @@ def test_every_heading_that_is_linked_is_there(page: Path) -> None:
         other = page.parent / target if target else page
         if other.suffix == ".md":
             assert heading in anchors(other), f"{page.name}: {target}#{heading}"
-
-
-def anchors(page: Path) -> set[str]:
-    """The headings of a page as GitHub names them in addresses."""
-    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for words in headings}
 
 
 @pytest.mark.parametrize(("full", "quick"), [("tulu3_dev", "dev"), ("tulu3_unseen", "unseen")])

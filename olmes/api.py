@@ -12,6 +12,7 @@ from olmes.models.base import Model
 from olmes.models.options import ASKED, Asking
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback
+from olmes.requests.choosing import Limit
 from olmes.runs.evaluation import Evaluation
 from olmes.runs.options import DEFAULT_MODEL, DEFAULT_OUT, RunOptions, Sampling
 from olmes.runs.planning import Target
@@ -23,7 +24,8 @@ def evaluate(
     *,
     model: str | Model = DEFAULT_MODEL,
     name: str = "",
-    limit: int | None = None,
+    limit: Limit | None = None,
+    items: str | Sequence[str] = (),
     data: DataFolders = None,
     out: str | Path = DEFAULT_OUT,
     settings: Mapping[str, Any] | None = None,
@@ -46,6 +48,7 @@ def evaluate(
         model: a hub id, a local folder, `smollm2`, `replay:FILE`, or a `Model`.
         name: what tables and pages call the model; '' is a short form of what was given.
         limit: as every argument from here on but `callback`: a field of `RunOptions`.
+        items: only these, by row or id (`"3,17"`, `"gsm8k/17"`).
         data: a folder of benchmark files, or several, looked through in their order.
         out: the folder that holds the runs' folders.
         settings: changes to formulations, such as `{"gsm8k.shots": 4}`.
@@ -69,6 +72,7 @@ def evaluate(
     options = RunOptions(
         name=name,
         limit=limit,
+        items=items,
         data=as_folders(data),
         out=Path(out),
         settings=settings or {},

@@ -29,9 +29,10 @@ from olmes.models.replay import ReplayModel
 from olmes.models.spec import parse_spec
 from olmes.records.record import Record
 from olmes.requests.callbacks import RunCallback, how_it_failed
+from olmes.requests.choosing import Limit
 from olmes.runs.evaluation import Evaluation
 from olmes.runs.options import DEFAULT_OUT, RunOptions, Sampling
-from olmes.runs.planning import Target
+from olmes.runs.planning import ModelError, Target
 from olmes.scoring.process.shared_pool import SharedPool
 from olmes.seal.look import Look
 from olmes.tools.notices import say_once
@@ -60,7 +61,8 @@ def evaluate_sequence(
     target: Target,
     models: str | Sequence[str],
     *,
-    limit: int | None = None,
+    limit: Limit | None = None,
+    items: str | Sequence[str] = (),
     data: DataFolders = None,
     out: str | Path = DEFAULT_OUT,
     settings: Mapping[str, Any] | None = None,
@@ -80,6 +82,7 @@ def evaluate_sequence(
         models: names as for `evaluate`, or patterns of checkpoint folders or of a repository's
             branches (`OWNER/NAME@step*`); run in the order of their training steps.
         limit: as every argument from here on: a field of `RunOptions`.
+        items: only these, by row or id.
         data: a folder of benchmark files, or several, looked through in their order.
         out: the folder that holds the runs' folders.
         settings: changes to formulations.
@@ -99,6 +102,7 @@ def evaluate_sequence(
     """
     options = RunOptions(
         limit=limit,
+        items=items,
         data=as_folders(data),
         out=Path(out),
         settings=settings or {},
@@ -149,8 +153,9 @@ def run_sequence(
         try:
             plan = evaluation.plan(model)
         except Exception as error:
-            # What cannot be asked of the first can be asked of none, but a recording is its own plan.
-            if isinstance(error, OlmesError) and not planned and not isinstance(model, ReplayModel):
+            # What cannot be asked of the first can be asked of none, unless that is its own fault.
+            own = isinstance(model, ReplayModel) or isinstance(error, ModelError)
+            if isinstance(error, OlmesError) and not planned and not own:
                 raise
             return failed(name, error)
         planned.add(name)

@@ -35,7 +35,7 @@ class CostView:
     total: CostLine
     times: tuple[tuple[str, str], ...]
     speed: str
-    """Tokens written a second of answering; '' where none is known, as of a recording."""
+    """Tokens that the model wrote a second; '' where it wrote none, or the time is not known."""
     computed: tuple[tuple[str, str], ...]
     """What the model computed and what that took, as labels and values; empty in older records."""
 
@@ -47,7 +47,6 @@ def run_cost(run: RunRecord) -> CostView:
         for kind in ("prompt", "completion", "reasoning")
     }
     judged = [spent for task in run.tasks.values() if (spent := _judge_tokens(task)) is not None]
-    answering = run.timing.get("answer_s")
     return CostView(
         lines=tuple(
             _line(run.title(name), task.tokens, _judge_tokens(task))
@@ -58,15 +57,16 @@ def run_cost(run: RunRecord) -> CostView:
             (STAGES.get(name, name.removesuffix("_s")), numbers.seconds(value))
             for name, value in run.timing.items()
         ),
-        speed=_speed(run, sums["completion"], answering),
+        speed=_speed(run.cost) if run.cost else "",
         computed=_computed(run.cost) if run.cost else (),
     )
 
 
-def _speed(run: RunRecord, written: int, answering: float | None) -> str:
-    """A recording has tokens and a time, and no speed."""
-    recorded = run.cost is not None and run.cost.tokens_per_s is None
-    return f"{written / answering:,.0f}" if written and answering and not recorded else ""
+def _speed(cost: Cost) -> str:
+    """Tokens written a second; '' of a recording and of what came from the cache."""
+    if not (cost.tokens_per_s and cost.decode_tokens and cost.model_s):
+        return ""
+    return f"{cost.decode_tokens / cost.model_s:,.0f}"
 
 
 def _line(title: str, tokens: Mapping[str, int], judge: int | None) -> CostLine:

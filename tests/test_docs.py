@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from olmes.cli import olmes
 from olmes.records import described, schema
+from tests.headings import FENCED, anchors
 
 if TYPE_CHECKING:
     from olmes.records.record import Record
@@ -39,8 +40,8 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in blocks(page, "sh"):
-            for line in block.splitlines():
-                line = line.removeprefix(".venv/bin/")
+            for line in block.replace("\\\n", " ").splitlines():
+                line = re.sub(r"^([A-Z_]+=\S* )*(\.venv/bin/)?", "", line)
                 if line.startswith("olmes "):
                     found.append((page.name, line))
     return found
@@ -48,15 +49,30 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_parses(page: str, line: str) -> None:
-    arguments = shlex.split(line, comments=True)[1:]
-    command: click.Command = olmes
-    context = click.Context(olmes)
-    while isinstance(command, click.Group):
-        found = command.get_command(context, arguments[0])
-        assert found is not None, f"{page}: no command '{arguments[0]}'"
-        command, arguments = found, arguments[1:]
+    command, arguments = looked_up(shlex.split(line, comments=True)[1:])
+    assert not isinstance(command, click.Group), f"{page}: {line}"
     # Parsing checks names, types and required options; nothing is run.
     command.make_context(command.name, arguments, resilient_parsing=False)
+
+
+def looked_up(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that words name, and what follows its name."""
+    command: click.Command = olmes
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"no command '{words[0]}'"
+        command, words = found, words[1:]
+    return command, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_in_a_sentence_has_its_options(page: Path) -> None:
+    text = FENCED.sub("", page.read_text("utf-8"))
+    for span in re.findall(r"`(?:\.venv/bin/)?olmes ([a-z][^`]*)`", text):
+        command, words = looked_up(span.split())
+        known = {name for parameter in command.params for name in parameter.opts}
+        unknown = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} - known
+        assert unknown - {"-h", "--help"} == set(), f"{page.name}: olmes {span}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -64,6 +80,100 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = (ROOT / "docs/index.md").read_text("utf-8")
+    linked = set(re.findall(r"\]\(([a-z0-9-]+\.md)", index))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_heading_that_is_linked_is_there(page: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+        other = page.parent / target if target else page
+        if other.suffix == ".md":
+            assert heading in anchors(other), f"{page.name}: {target}#{heading}"
+
+
+@pytest.mark.parametrize(("full", "quick"), [("tulu3_dev", "dev"), ("tulu3_unseen", "unseen")])
+def test_the_task_tables_are_the_suites(full: str, quick: str) -> None:
+    from olmes.benchmark.registry import load_suite, members
+
+    text = (ROOT / "docs/tasks.md").read_text("utf-8")
+    table = text[text.index(f"| `{full}` |") :].split("\n\n")[0]
+    rows = [line.split("|")[1:] for line in table.splitlines()[2:]]
+    _, tasks = members(load_suite(full))
+    chosen = load_suite(quick).tasks
+    named = [
+        f"`{task.name}` *{quick}*" if task.name in chosen else f"`{task.name}`" for task in tasks
+    ]
+    assert [row[0].strip() for row in rows] == named
+    for task, row in zip(tasks, rows, strict=True):
+        assert f"`{task.primary}`" in row[3], task.name
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `runs/A` and `runs/B`: two recordings of GSM8K's demo data, B the better one."""
+    from olmes import evaluate
+
+    monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OLMES_OFFLINE", "1")
+    monkeypatch.delenv("OLMES_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    rows = (ROOT / "tasks/demo/gsm8k.jsonl").read_text("utf-8").splitlines()
+    for name, wrong in (("A", 9), ("B", 3)):
+        golds = [json.loads(row)["answer"].rpartition("#### ")[2] for row in rows]
+        said = [
+            "none" if i < wrong else f"So the answer is {gold}." for i, gold in enumerate(golds)
+        ]
+        answers = [json.dumps({"doc_id": i, "response": text}) for i, text in enumerate(said)]
+        Path(f"{name}.jsonl").write_text("\n".join(answers), "utf-8")
+        record = evaluate("gsm8k", model=f"replay:{name}.jsonl", out="runs")
+        record.folder.rename(f"runs/{name}")
+    return tmp_path
+
+
+RUNNABLE = ("compare", "gate", "report", "list", "show gsm8k", "data list")
+NEEDS_MORE = ("--model", "--as checkpoints", "--policy", "base-dev", "runs/NAME")
+
+
+def test_the_commands_on_runs_do_what_they_say(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts = tuple(f"olmes {words}" for words in RUNNABLE)
+    lines = [
+        line
+        for page, line in commands()
+        if page in ("README.md", "compare.md", "suites.md", "tasks.md")
+        if line.startswith(starts) and not any(words in line for words in NEEDS_MORE)
+    ]
+    assert {line.split()[1] for line in lines} == {words.split()[0] for words in RUNNABLE}
+    for line in dict.fromkeys(shlex.join(shlex.split(line, comments=True)) for line in lines):
+        done = CliRunner().invoke(olmes, shlex.split(line)[1:])
+        assert done.exit_code == 0, f"{line}: {done.output}"  # a gate too: B is the better one
+        written = re.search(r"(?:-o|--output) (\S+)", line)
+        assert written is None or (store / written[1]).stat().st_size > 0, line
+    [block] = blocks(ROOT / "docs/compare.md", "python")
+    exec(compile(block, "docs/compare.md", "exec"), {})
+    assert "points (95 % interval" in capsys.readouterr().out
+
+
+def test_the_suites_of_the_page_are_toml(tmp_path: Path) -> None:
+    from olmes.benchmark.suite import Suite
+
+    ours, held_out = blocks(ROOT / "docs/suites.md", "toml")
+    for text in (ours, held_out):
+        for name in re.findall(r'"([a-z_0-9/]+\.py)"', text):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes((ROOT / "tests/olmes/files/echo_task.py").read_bytes())
+    (tmp_path / "release.toml").write_text(ours, "utf-8")
+    (tmp_path / "never.toml").write_text(held_out, "utf-8")
+    assert Suite.read(tmp_path / "release.toml").tasks[:2] == ("gsm8k", "ifeval")
+    suite = Suite.read(tmp_path / "never.toml")
+    assert suite.held_out
+    assert [Path(pair.unseen).name for pair in suite.pairs] == ["tickets_2026.py"]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.headings import anchors
+
 ROOT = Path(__file__).parents[1]
 PROTOCOL = ROOT / "docs/protocol.md"
 FOLDERS = ("bench", "docs", "olmes", "reports", "suites", "tasks", "tests", "trainers")
@@ -17,8 +19,8 @@ NUMBER = r"\d+(?:\.\d+)*"
 HEADING = re.compile(rf"^#{{2,4}} (({NUMBER})\.? .*)$", re.MULTILINE)
 CITED = re.compile(rf"docs/protocol\.md, sections? ({NUMBER}(?:(?:, | and | to ){NUMBER})*)")
 PAGE = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)*[\w-]+\.md\b")
-WRITTEN = ("card.md", "mix.md")
-"""Files that a command writes, which the docs name."""
+WRITTEN = ("card.md", "mix.md", "board.md", "x.md")
+"""Files that a command writes, which the docs and tests name."""
 # A sentence may go on in the next line of a comment.
 LINE_BREAK = re.compile(r"\s*\n\s*(?:#|//|\*)?\s*")
 
@@ -35,12 +37,6 @@ def files() -> dict[str, str]:
 def sections() -> set[str]:
     """The numbers of the page's sections."""
     return {number for _, number in HEADING.findall(PROTOCOL.read_text("utf-8"))}
-
-
-def anchors() -> set[str]:
-    """The names by which the page's headings can be linked to."""
-    titles = (title for title, _ in HEADING.findall(PROTOCOL.read_text("utf-8")))
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def cited_sections(text: str) -> set[str]:
@@ -76,7 +72,7 @@ def test_every_link_into_the_page_leads_to_a_heading() -> None:
         for path, text in files().items()
         for anchor in re.findall(r"\]\((?:docs/)?protocol\.md#([^)]+)\)", text)
     }
-    assert {anchor for _, anchor in linked} <= anchors(), linked
+    assert {anchor for _, anchor in linked} <= anchors(PROTOCOL), linked
 
 
 def test_every_cited_page_is_in_the_repository() -> None:

@@ -37,7 +37,7 @@ from olmes.trainers.stage import Say, finished, say_aloud
 from olmes.trainers.starting_model import model_folder
 from olmes.trainers.together.launch import launch
 from olmes.trainers.together.processes import launched, together, told
-from olmes.trainers.train import send_late_scores, train
+from olmes.trainers.train import check_installed, send_late_scores, train
 from olmes.trainers.training_page import (
     PAGE,
     START,
@@ -199,6 +199,7 @@ def run_chain(
     Raises:
         OlmesError: as `train`.
     """
+    check_installed()
     check_names(chain)
     check_gate(policies(chain)[-1], out / START if chain.baseline else None)
     with together(chain.stages[0].hardware.wait_minutes):

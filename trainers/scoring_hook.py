@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olmes.errors import OlmesError
+from olmes.tools.near_names import nearest
 from olmes.tools.toml_tables import convert
 from olmes.trainers.recipes.stages import Recipe
 from olmes.trainers.stage_folder import store_of
@@ -41,8 +41,8 @@ def hook_of(
     known = [name for name in kinds if name not in ("suite", "about", "return")]
     for name, value in scoring.options.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            advice = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
+            near = nearest(name, known)
+            advice = f"did you mean '{near}'?" if near else f"known are {', '.join(known)}."
             raise OlmesError(f"scoring.options has no '{name}'; {advice}")
         parts = set(typing.get_args(kinds[name])) or {kinds[name]}
         if parts <= {int, float, bool, str, type(None)}:

@@ -21,6 +21,7 @@ from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.tools.hashing import sha256
+from olmes.tools.near_names import unknown
 from olmes.types import Unit
 
 TASKS = "olmes.tasks"
@@ -93,6 +94,11 @@ def task_names() -> list[str]:
     return sorted({*bundled_tasks(), *third_party(TASKS)})
 
 
+def is_alias(name: str) -> bool:
+    """Whether a bundled task has a name before this one."""
+    return name in bundled_tasks() and bundled_tasks()[name] != f"{TASKS}.{name}"
+
+
 def suite_names() -> list[str]:
     """Every suite that can be named, sorted."""
     return sorted(bundled_suites() | set(third_party(SUITES)))
@@ -111,8 +117,12 @@ def load_task(name: str) -> Task:
     if name in third_party(TASKS):
         return called(name, task_from_reference(third_party(TASKS)[name].module))
     raise OlmesError(
-        f"there is no task '{name}'; choose one of {', '.join(task_names())}, "
-        "or give the path of a task file, or of a file of preference pairs (.jsonl)."
+        unknown(
+            "task",
+            name,
+            task_names(),
+            "give the path of a task file, or of a file of preference pairs (.jsonl)",
+        )
     )
 
 
@@ -189,10 +199,9 @@ def load_suite(name: str) -> Suite:
         # An entry point `mine = "package.module:file"` names the TOML file beside that module.
         entry = third_party(SUITES)[name]
         return Suite.read(bundled_folder(entry.module) / f"{entry.attr or name}.toml")
-    raise OlmesError(
-        f"there is no suite '{name}'; choose one of {', '.join(suite_names())}, "
-        "or give the path of a TOML file."
-    )
+    if name in task_names():
+        raise OlmesError(f"'{name}' is a task and no suite; write --task {name}.")
+    raise OlmesError(unknown("suite", name, suite_names(), "give the path of a TOML file"))
 
 
 def members(suite: Suite) -> tuple[Suite, list[Task]]:

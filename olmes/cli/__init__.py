@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
@@ -11,6 +10,8 @@ from typing import Any, NoReturn
 import click
 
 from olmes import __version__
+from olmes.cli.examples import as_epilog
+from olmes.cli.groups import ROOT, LazyGroup
 from olmes.errors import OlmesError
 from olmes.tools.plain_streams import degrade, outlive_reader
 from olmes.tools.visible_text import visible
@@ -42,33 +43,14 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """Knows its commands by name; their modules are imported on use, so that help is instant."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Every command, in the order a newcomer meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command, from the module of its name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"olmes.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the table of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    ROOT, cls=LazyGroup, known=COMMANDS, modules="olmes.cli.",
+    epilog=as_epilog(["olmes run --suite dev", "olmes list", "olmes serve"]),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
 @click.version_option(__version__, prog_name="olmes")
 def olmes() -> None:
-    """Standardized evaluation of language models in post-training.
-
-    Start with: olmes run --suite dev
-    """
+    """Standardized evaluation of language models in post-training."""
 
 
 def fail(message: str, status: int, *, verbose: bool) -> NoReturn:
@@ -94,6 +76,11 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.exceptions.Abort, KeyboardInterrupt):  # click turns Ctrl-C into the former
         fail("stopped; the same command resumes the run.", 130, verbose=verbose)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            from olmes.cli.habits import said_of
+
+            if answer := said_of(error):
+                fail(answer, 2, verbose=verbose)
         error.show()
         sys.exit(2)
     except OlmesError as error:

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from olmes.cli import options
+from olmes.cli.groups import Group
 from olmes.cli.serve import artifacts_option, needs_server, store_option
 
 
-@click.group("backup")
+@click.group("backup", cls=Group)
 def command() -> None:
     """Save the store of a results server, and bring it back."""
 

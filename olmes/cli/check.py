@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ TITLES = {
 
 
 @click.command("check")
-@click.argument("task")
+@click.argument("task", shell_complete=completion.tasks)
 @options.data_option
 @click.option("--limit", type=click.IntRange(min=1), help="Check this many items.")
 @options.set_option
@@ -56,7 +56,7 @@ def command(
     so that of a held-out task's real ones it is a look and needs --reason, and of gated ones the texts
     are left out without --texts.
     """
-    from olmes.benchmark.registry import load_task
+    from olmes.benchmark.naming import one_task
     from olmes.data.resolve import resolve
     from olmes.runs.planning import with_settings
     from olmes.runs.task_check import check_task
@@ -67,7 +67,7 @@ def command(
     def say(line: str) -> None:
         click.echo(line, err=True)
 
-    [loaded] = with_settings([load_task(task)], options.parse_settings(settings))
+    [loaded] = with_settings([one_task(task, "check")], options.parse_settings(settings))
     dataset = resolve(loaded, data, say=say)
     items = min(limit or len(dataset.instances), len(dataset.instances))
     sight = Sight(event="check", task=loaded, items=items, dataset=dataset, data=data)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from olmes.cli import options
+from olmes.cli.groups import Group
 
 if TYPE_CHECKING:
     from olmes.benchmark.task import Task
     from olmes.data.catalog import DataStatus
 
 
-@click.group("data")
+@click.group("data", cls=Group)
 def command() -> None:
     """See where benchmark data comes from, and fetch it for machines without a network."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="DATA...")
 @click.option(
     "--against", multiple=True, metavar="SUITE|TASK|FILE,...",
-    help="Suites, tasks, or their files, with commas; may be repeated.",
+    shell_complete=completion.suites_and_tasks,
+    help="Suites, tasks, or their files, with commas or a pattern ('mmlu*'); may be repeated.",
 )  # fmt: skip
 @click.option(
     "--fields", default="question", show_default=True, metavar="question,answer",
@@ -172,20 +173,24 @@ def named(against: Sequence[str]) -> list[Any]:
     Raises:
         OlmesError: there is no suite and no task of a name.
     """
-    from olmes.benchmark.registry import suite_names, task_names
+    from olmes.benchmark.naming import fitting, split
+    from olmes.benchmark.registry import TASK_FILES, suite_names, task_names
     from olmes.runs.planning import tasks_of
+    from olmes.tools.near_names import unknown
 
-    words = [word.strip() for one in against for word in one.split(",") if word.strip()]
+    words = [word for one in against for word in split(one)]
     if not words:
         raise OlmesError("--against names nothing; write suites or tasks, such as dev,unseen.")
-    suites, tasks = suite_names(), task_names()
+    suites = suite_names()
+    found: list[str] = []
     for word in words:
-        if word not in suites and word not in tasks and not word.endswith((".toml", ".py")):
-            raise OlmesError(
-                f"--against {word}: there is no such suite or task; choose of the suites "
-                f"{', '.join(suites)} and the tasks {', '.join(tasks)}, or give the path of a file."
-            )
-    return [tasks_of(word) for word in words]
+        found += [word] if word in suites or word.endswith(".toml") else fitting(word)
+    known = [*suites, *task_names()]
+    for name in found:
+        if name not in known and not name.endswith((".toml", *TASK_FILES)):
+            said = unknown("suite or task", name, known, "give the path of a file")
+            raise OlmesError(f"--against: {said}")
+    return [tasks_of(name) for name in dict.fromkeys(found)]
 
 
 def find_against(

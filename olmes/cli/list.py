@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 
 if TYPE_CHECKING:
     from olmes.benchmark.task import Task
@@ -19,14 +19,16 @@ def items_of(task: Task) -> int:
 
 
 @click.command("list")
+@click.argument("names", nargs=-1, metavar="[TASK]...", shell_complete=completion.tasks)
 @options.json_option
 @options.verbose_option
-def command(as_json: bool) -> None:
-    """List tasks and suites."""
+def command(names: tuple[str, ...], as_json: bool) -> None:
+    """List tasks and suites; with names or patterns ('mmlu*') those tasks alone."""
     from olmes.benchmark import registry
+    from olmes.benchmark.naming import named_tasks
     from olmes.tools import jsonl
 
-    tasks = [registry.load_task(name) for name in registry.task_names()]
+    tasks = named_tasks(names or registry.task_names())
     suites = [registry.load_suite(name) for name in registry.suite_names()]
     rows: list[dict[str, Any]] = [
         {

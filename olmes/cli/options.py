@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from olmes.cli import completion
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
     from olmes.judging.judges import Written
     from olmes.models.options import Asking
+    from olmes.requests.choosing import Limit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,8 +114,68 @@ push_option = click.option(
 )  # fmt: skip
 
 
+def parse_limit(
+    _context: click.Context, _option: click.Parameter, given: str | None
+) -> Limit | None:
+    """A number of items a task, or a share of each task's.
+
+    Raises:
+        OlmesError: it is neither.
+    """
+    from olmes.requests.choosing import check_limit
+
+    if given is None:
+        return None
+    limit: Limit
+    try:
+        limit = int(given)
+    except ValueError:
+        try:
+            limit = float(given)
+        except ValueError:
+            raise OlmesError(
+                f"--limit {given}: write a number of items a task, or a share, such as 200 or 0.1."
+            ) from None
+    check_limit(limit)
+    return limit
+
+
+def parse_batch_size(
+    _context: click.Context, _option: click.Parameter, given: str | None
+) -> int | None:
+    """A number of responses; None for `auto`, which takes as many as fit.
+
+    Raises:
+        OlmesError: it is neither a number from 1 nor `auto`.
+    """
+    if given in (None, "auto"):
+        return None
+    if not str(given).isdecimal() or int(str(given)) < 1:
+        raise OlmesError(f"--batch-size {given}: write a whole number from 1, or auto.")
+    return int(str(given))
+
+
+limit_option = click.option(
+    "--limit", metavar="N|SHARE", callback=parse_limit,
+    help="Items a task, or a share of each task's (0.1), drawn with a fixed seed.",
+)  # fmt: skip
+suite_option = click.option(
+    "--suite", shell_complete=completion.suites,
+    help="A suite's name, or the path of its TOML file.",
+)  # fmt: skip
+task_option = click.option(
+    "--task", "tasks", multiple=True, metavar="TASK,...", shell_complete=completion.tasks,
+    help="Names or files of tasks, with commas or a pattern ('mmlu*'); may be repeated.",
+)  # fmt: skip
+
+
 ENGINE = (
-    click.option("--batch-size", type=click.IntRange(min=1), help="Responses generated together."),
+    click.option(
+        "--batch-size",
+        metavar="N|auto",
+        callback=parse_batch_size,
+        help="Responses generated together; auto, as when not given, for as many as fit.",
+    ),
     click.option(
         "--max-length", type=click.IntRange(min=2), help="Window in tokens; at most the model's."
     ),

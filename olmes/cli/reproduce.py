@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from olmes.reproduction.paper import Paper
     from olmes.reproduction.reproduce import Reproduction, Row, Section
     from olmes.reproduction.texts import RowText
+    from olmes.requests.choosing import Limit
 
 
 @click.command("reproduce")
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--reason", default="", help="Why held-out tasks are looked at; kept in the ledger.")
 @click.option("--family", default="", help="Name under which looks at held-out tasks are counted.")
 @click.option("--name", default="", help="What tables and pages call the model.")
-@click.option("--limit", type=int, help="Items a task, drawn with a fixed seed.")
+@options.limit_option
 @options.data_option
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
@@ -119,7 +120,7 @@ def made(
     reason: str,
     family: str,
     name: str,
-    limit: int | None,
+    limit: Limit | None,
     data: tuple[Path, ...],
     out: Path,
     settings: tuple[str, ...],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 from olmes.errors import OlmesError
 from olmes.tools.visible_text import visible
 
@@ -18,22 +18,28 @@ if TYPE_CHECKING:
     from olmes.models.options import EngineOptions
     from olmes.records.record import Record
     from olmes.requests.callbacks import RunCallback
+    from olmes.requests.choosing import Limit
     from olmes.runs.evaluation import Evaluation
     from olmes.runs.options import RunOptions, Sampling
     from olmes.sequence import Member
 
 
 @click.command("run")
-@click.option("--suite", help="A suite's name, or the path of its TOML file.")
-@click.option("--task", "tasks", multiple=True, help="A task's name or file; may be repeated.")
+@options.suite_option
+@options.task_option
 @click.option(
-    "--model", "models", multiple=True, metavar="TEXT",
-    help="Hub id, folder, openai:NAME@URL, or replay:FILE; default smollm2. A pattern in quotes "
-    "('ckpts/step_*'), or several: one warm process, in the order of their steps.",
+    "--model", "models", multiple=True, metavar="MODEL", shell_complete=completion.models,
+    help="Hub id, folder, vllm:NAME, openai:NAME@URL, or replay:FILE; default smollm2. A pattern in "
+    "quotes ('ckpts/step_*'), or several: one warm process, in the order of their steps. MODEL "
+    "without --model says the same.",
 )  # fmt: skip
 @click.option("--name", default="", help="What tables and pages call the model.")
-@click.argument("more_models", nargs=-1, metavar="[MODEL]...")
-@click.option("--limit", type=int, help="Items a task, drawn with a fixed seed.")
+@click.argument("words", nargs=-1, metavar="[MODEL]...", shell_complete=completion.models)
+@options.limit_option
+@click.option(
+    "--items", metavar="ROW|ID,...",
+    help="Only these items, by row (3,17 or 3-9) or id (gsm8k/17); such a run is marked.",
+)  # fmt: skip
 @options.data_option
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
@@ -76,9 +82,10 @@ def command(
     suite: str | None,
     tasks: tuple[str, ...],
     models: tuple[str, ...],
-    more_models: tuple[str, ...],
+    words: tuple[str, ...],
     name: str,
-    limit: int | None,
+    limit: Limit | None,
+    items: str | None,
     data: tuple[Path, ...],
     out: Path,
     settings: tuple[str, ...],
@@ -104,23 +111,21 @@ def command(
     runs are shown live on a results server, and their records are sent there.
     """
     from olmes.cli.outcome import show_outcome
+    from olmes.cli.positional import models_among
     from olmes.runs.options import DEFAULT_MODEL, RunOptions
     from olmes.seal.look import Look
     from olmes.sequence import expand, is_pattern
 
-    if more_models and not models:
-        raise OlmesError(
-            f"'{more_models[0]}' is neither an option nor behind one; write --task, --suite or "
-            "--model before it."
-        )
-    # A shell that was given a pattern without quotes leaves its folders here.
-    models = (*models, *more_models) or (DEFAULT_MODEL,)
+    # A shell that was given a pattern without quotes leaves its folders among the words, too.
+    more = models_among(words, targeted=bool(suite or tasks))
+    models = (*models, *more) or (DEFAULT_MODEL,)
     several = len(models) > 1 or any(map(is_pattern, models))
     if name and several:
         raise OlmesError(f"--name {name}: one name for several models; run each with its own.")
     given = RunOptions(
         name=name,
         limit=limit,
+        items=() if items is None else items,
         data=data,
         out=out,
         settings=options.parse_settings(settings),
@@ -170,11 +175,11 @@ def command(
 def evaluation_of(suite: str | None, tasks: Sequence[str], given: RunOptions) -> Evaluation:
     """What the command names: a suite, tasks, or a suite and further tasks."""
     from olmes.benchmark import registry
+    from olmes.benchmark.naming import named_tasks
     from olmes.runs.evaluation import Evaluation
 
     chosen, members = registry.members(registry.load_suite(suite)) if suite else (None, [])
-    named = [registry.load_task(name) for name in tasks]
-    wanted = list({task.name: task for task in (*members, *named)}.values())
+    wanted = list({task.name: task for task in (*members, *named_tasks(tasks))}.values())
     return Evaluation(wanted, chosen, given, say=aloud)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from olmes.cli import options
+from olmes.cli.groups import Group
 
 
-@click.group("sandbox")
+@click.group("sandbox", cls=Group)
 def command() -> None:
     """See in which sandbox programs run here, and install the libraries that they need."""
 
@@ -68,23 +69,28 @@ def list_command(as_json: bool) -> None:
     "--requirements", type=click.Path(path_type=Path),
     help="File of pinned requirements, for an environment that olmes does not bring.",
 )  # fmt: skip
+@options.json_option
 @options.verbose_option
-def install_command(name: str, requirements: Path | None) -> None:
+def install_command(name: str, requirements: Path | None, as_json: bool) -> None:
     """Install the environment NAME into the cache folder, in the place of an older one."""
     from olmes.sandbox.environments import install
+    from olmes.tools import jsonl
 
     folder = install(name, requirements, lambda line: click.echo(line, err=True))
-    click.echo(f"installed  {name}  {folder}")
+    done = {"installed": name, "folder": str(folder)}
+    click.echo(jsonl.dumps(done) if as_json else f"installed  {name}  {folder}")
 
 
 @command.command("remove")
 @click.argument("name")
+@options.json_option
 @options.verbose_option
-def remove_command(name: str) -> None:
+def remove_command(name: str, as_json: bool) -> None:
     """Delete the environment NAME."""
     from olmes.errors import OlmesError
     from olmes.sandbox.environments import remove
+    from olmes.tools import jsonl
 
     if not remove(name):
         raise OlmesError(f"no environment '{name}' is installed; `olmes sandbox list` names them.")
-    click.echo(f"removed  {name}")
+    click.echo(jsonl.dumps({"removed": name}) if as_json else f"removed  {name}")

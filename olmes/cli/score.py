@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @click.command("score")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--task", required=True, help="A task's name or file.")
+@click.option(
+    "--task", required=True, metavar="TASK", shell_complete=completion.tasks,
+    help="A task's name or file.",
+)  # fmt: skip
 @options.data_option
 @options.set_option
 @click.option(
@@ -64,7 +67,7 @@ def command(
     (samples/TASK.jsonl) is read as well. To score a held-out task's real items is a look and needs
     --reason. Of gated items the verdicts hold ids, values and letters; with --texts the rest.
     """
-    from olmes.benchmark.registry import load_task
+    from olmes.benchmark.naming import one_task
     from olmes.data.resolve import resolve
     from olmes.models.options import Asking
     from olmes.models.recorded_rows import read_recorded
@@ -76,7 +79,7 @@ def command(
     from olmes.seal.sight import Sight, gated_in, take_sight
     from olmes.tools import jsonl
 
-    [scorer] = with_settings([load_task(task)], options.parse_settings(settings))
+    [scorer] = with_settings([one_task(task, "score")], options.parse_settings(settings))
     reader = Asking(reasoning_tags=reasoning_tags).reader()
     recorded = read_recorded(file)
     if scorer.judged and any(row.judgements is None for row in recorded):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from olmes.cli import options
+from olmes.tools import jsonl
 
 STORE_HELP = (
     "Folder of the store, or postgresql+psycopg://USER@HOST/NAME; $OLMES_STORE names it. A password "
@@ -41,6 +44,37 @@ def needs_server() -> Iterator[None]:
         ) from None
 
 
+def announcer(
+    store: str, folder: str, *, on_terminal: bool, as_json: bool
+) -> Callable[[str], None]:
+    """What prints the address of a server that is ready, and then what else must be known.
+
+    Args:
+        store: as it was named; a password in it is not printed.
+        folder: of the runs that are indexed; '' for none.
+        on_terminal: whether a person reads it, who is told how to end it.
+        as_json: whether the address is a row on standard output, and nothing else is.
+    """
+    place = re.sub(r"//[^@/]*@", "//", store)
+    addresses: list[str] = []
+
+    def say(line: str) -> None:
+        if addresses:
+            click.echo(line, err=as_json)
+            return
+        addresses.append(line)
+        if as_json:
+            click.echo(jsonl.dumps({"address": line, "store": place, "runs": folder or None}))
+            return
+        click.echo(line)
+        if on_terminal:
+            click.echo(f"store  {place}")
+            click.echo(f"runs   {folder or 'those that are pushed'}")
+            click.echo("Ctrl-C stops it; --log shows requests.")
+
+    return say
+
+
 @click.command("serve")
 @store_option
 @artifacts_option
@@ -67,7 +101,12 @@ def needs_server() -> Iterator[None]:
     "--rate", type=click.FloatRange(min=0), default=100.0, show_default=True,
     help="Requests a second of a token or address, five times as many at once; 0 for any.",
 )  # fmt: skip
-@click.option("--quiet", is_flag=True, help="Log warnings only, not every request.")
+@click.option(
+    "--log/--quiet", "log", default=None,
+    help="Log every request, as JSON lines on standard error, or warnings alone.  [default: requests, "
+    "but not on a terminal]",
+)  # fmt: skip
+@options.json_option
 @options.verbose_option
 def command(
     store: str,
@@ -79,7 +118,8 @@ def command(
     proxies: tuple[str, ...],
     port: int,
     rate: float,
-    quiet: bool,
+    log: bool | None,
+    as_json: bool,
 ) -> None:
     """Serve runs: leaderboard, samples, comparison, live. Without options: the runs in ./runs.
 
@@ -95,14 +135,16 @@ def command(
         from olmes.server.settings import Settings
     if runs is not None and not runs.is_dir():
         raise OlmesError(f"{runs} is not a folder; check the path, or create it first.")
+    # Watched also before the first run makes it.
+    folder = "" if no_runs else str(runs or "runs")
+    on_terminal = sys.stderr.isatty()
     serve(
         Settings(store=store, artifacts=artifacts, work=work),
         host=host,
         port=port,
         proxies=proxies,
         rates=Rates(rate=rate, burst=5 * rate),
-        # Watched also before the first run makes it.
-        folder="" if no_runs else str(runs or "runs"),
-        quiet=quiet,
-        say=click.echo,
+        folder=folder,
+        quiet=on_terminal if log is None else not log,
+        say=announcer(store, folder, on_terminal=on_terminal and not log, as_json=as_json),
     )

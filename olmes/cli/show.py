@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 from olmes.errors import OlmesError
 
 if TYPE_CHECKING:
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("task")
-@click.option("--docs", metavar="0,1,7", help="Rows of the official file.")
+@click.argument("task", shell_complete=completion.tasks)
+@click.option(
+    "--docs", metavar="ROW|ID,...", help="Only these, by row (0,1,7 or 3-9) or id (gsm8k/17)."
+)
 @click.option("-n", "count", type=click.IntRange(min=1), help="The first N documents.")
 @click.option("--subtask", help="Only this sub-task.")
-@click.option("--model", help="Whose template and tokens; without one the text is not rendered.")
+@click.option(
+    "--model",
+    shell_complete=completion.models,
+    help="Whose template and tokens; without one the text is not rendered.",
+)
 @options.data_option
 @options.set_option
 @options.reason_option
@@ -55,14 +61,14 @@ def command(
     items, which may not be published in plain text, only ids, answers and lengths are printed
     without --texts.
     """
-    from olmes.benchmark.registry import load_task
+    from olmes.benchmark.naming import one_task
     from olmes.data.resolve import resolve
     from olmes.runs.planning import fitted, with_settings
     from olmes.seal.look import Look
     from olmes.seal.sight import Sight, check_sight, take_sight
     from olmes.tools import jsonl
 
-    [found] = with_settings([load_task(task)], options.parse_settings(settings))
+    [found] = with_settings([one_task(task, "show")], options.parse_settings(settings))
     dataset = resolve(found, data, say=lambda line: click.echo(line, err=True))
     instances = chosen(dataset.instances, docs, count or (None if as_json else 1), subtask)
     closed = dataset.gated and not texts
@@ -99,20 +105,15 @@ def chosen(
     Raises:
         OlmesError: there is no such document or sub-task.
     """
+    from olmes.requests import choosing
+
     kept = [one for one in instances if subtask is None or one.subtask == subtask]
     if not kept:
         names = sorted({one.subtask for one in instances if one.subtask})
         raise OlmesError(f"there is no sub-task '{subtask}'; choose one of {', '.join(names)}.")
     if docs is None:
         return kept[:count]
-    try:
-        wanted = [int(word) for word in docs.split(",")]
-    except ValueError:
-        raise OlmesError(f"--docs {docs}: write row numbers, such as 0,1,7.") from None
-    found = [one for doc_id in wanted for one in kept if one.doc_id == doc_id]
-    if missing := sorted(set(wanted) - {one.doc_id for one in found}):
-        raise OlmesError(f"there is no document {missing[0]}; the last row is {kept[-1].doc_id}.")
-    return found[:count] if count and not docs else found
+    return choosing.chosen(kept, choosing.parse_items(docs, "--docs"), "--docs")
 
 
 def request_row(task: Task, instance: Instance) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 
 if TYPE_CHECKING:
     from olmes.synthesis.synthesize import Made
 
 
 @click.command("personas")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=completion.synthesis_recipes)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the rows.  [default: synthetic/NAME]",

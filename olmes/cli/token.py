@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from olmes.cli import options
+from olmes.cli.groups import Group
 from olmes.cli.serve import needs_server, store_option
 
 if TYPE_CHECKING:
     from olmes.server.store.database import Database
 
 
-@click.group("token")
+@click.group("token", cls=Group)
 def command() -> None:
     """Make, list and revoke the tokens of a results server.
 
@@ -85,11 +86,13 @@ def list_(store: str, as_json: bool) -> None:
 @command.command("revoke")
 @click.argument("name")
 @store_option
+@options.json_option
 @options.verbose_option
-def revoke(name: str, store: str) -> None:
+def revoke(name: str, store: str, as_json: bool) -> None:
     """Make the token NAME worthless, within two seconds on a server that runs."""
     from olmes.server.access.tokens import revoke_token
+    from olmes.tools import jsonl
 
     with opened(store) as database:
         revoke_token(database, name)
-    click.echo(f"revoked  {name}")
+    click.echo(jsonl.dumps({"revoked": name}) if as_json else f"revoked  {name}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from olmes.cli.train import Printed
     from olmes.comparison.ablations import Ablations
     from olmes.comparison.mix_rounds import MixReport, PairTable
     from olmes.trainers.mixing.recipe import Mix
@@ -25,28 +26,33 @@ def mix(
     settings: Mapping[str, str],
     *,
     accept: bool,
-    show: bool,
-    launch_line: bool,
+    printed: Printed,
 ) -> None:
     """Do a round and print it; or print what it would train.
 
     Raises:
         OlmesError: as `read_mix` and `run_mix`.
     """
+    from olmes.tools import jsonl
+    from olmes.tools.as_json import as_json
     from olmes.trainers.mixing.recipe import read_mix
     from olmes.trainers.mixing.results import report_of
     from olmes.trainers.mixing.rounds import run_mix
     from olmes.trainers.stage import say_aloud
 
-    if launch_line:
+    if printed.launch_line:
         raise OlmesError("a mix is many trainings; its launch lines are printed as it runs them.")
     found = read_mix(recipe, settings)
-    if show:
+    if printed.show:
         click.echo(resolved(found))
         return
     folder = out or Path("trained") / found.name
     run_mix(found, folder, accept=accept, settings=dict(settings), say=say_aloud)
-    print_report(report_of(found, folder))
+    report = report_of(found, folder)
+    if printed.as_json:
+        click.echo(jsonl.dumps(as_json(report)))
+    else:
+        print_report(report)
 
 
 def resolved(found: Mix) -> str:

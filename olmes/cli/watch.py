@@ -7,21 +7,29 @@ from typing import TYPE_CHECKING
 
 import click
 
-from olmes.cli import options
+from olmes.cli import completion, options
 from olmes.tools import jsonl
 
 if TYPE_CHECKING:
     from olmes.judging.judges import Written
     from olmes.models.options import EngineOptions
+    from olmes.requests.choosing import Limit
     from olmes.trainers.checkpoints.manifest import Keep
     from olmes.trainers.checkpoints.request import Policy
 
 
+LOOKED_FOR = "folders named checkpoint-N, step_N, global_stepN_hf, iter_N, epoch_N or final"
+"""What an empty folder is told of; others are known too."""
+
+
 @click.command("watch")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--suite", help="A suite's name, or the path of its TOML file.  [default: dev]")
-@click.option("--task", "tasks", multiple=True, help="A task's name or file; may be repeated.")
-@click.option("--limit", type=click.IntRange(min=1), help="Items a task, drawn with a fixed seed.")
+@click.option(
+    "--suite", shell_complete=completion.suites,
+    help="A suite's name, or the path of its TOML file.  [default: dev]",
+)  # fmt: skip
+@options.task_option
+@options.limit_option
 @options.data_option
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"),
@@ -57,7 +65,7 @@ def command(
     folder: Path,
     suite: str | None,
     tasks: tuple[str, ...],
-    limit: int | None,
+    limit: Limit | None,
     data: tuple[Path, ...],
     out: Path,
     settings: tuple[str, ...],
@@ -81,6 +89,7 @@ def command(
     refused or could not be scored, and when there was none.
     """
     # Imported here: `olmes --help` imports no trainer.
+    from olmes.benchmark.naming import names_of
     from olmes.data.places import resolved_folders
     from olmes.errors import OlmesError
     from olmes.tools.places import OUT, writing
@@ -91,7 +100,7 @@ def command(
     if suite and tasks:
         raise OlmesError("give --suite or --task, not both.")
     request = EvalRequest(
-        target=tuple(map(absolute, tasks)) if tasks else absolute(suite or "dev"),
+        target=tuple(map(absolute, names_of(tasks))) if tasks else absolute(suite or "dev"),
         out=str(out.resolve()),
         limit=limit,
         data=resolved_folders(data),
@@ -115,6 +124,10 @@ def command(
             click.echo(f"watching {folder}; scores in {watch.queue.folder}", err=True)
             watch.forever()
         jobs = watch.once()
+    if not jobs and not watch.refused:
+        click.echo(
+            f"looked for {LOOKED_FOR} in {folder}, and for a model in the folder itself", err=True
+        )
     scores = watch.queue.folder / "scores.jsonl"
     if as_json:
         rows = list(jsonl.read(scores)) if scores.exists() else []

@@ -161,12 +161,14 @@ def limited_to(run: RunRecord, names: Sequence[str]) -> str:
     if not names:
         return ""
     counts = {asked(run, run.tasks[name]) for name in names}
+    how = ", named one by one" if run.named is True else ""
     if len(names) > 1 and len(counts) == 1:
-        return f"limited to {counts.pop():,} items a task"
-    return "limited to " + ", ".join(
+        return f"limited to {counts.pop():,} items a task{how}"
+    said = ", ".join(
         f"{asked(run, run.tasks[name]):,} of {run.tasks[name].data.n:,} items of {name}"
         for name in names
     )
+    return f"limited to {said}{how}"
 
 
 def items_in_words(run: RunRecord, tasks: Sequence[str] = ()) -> str:
@@ -184,15 +186,16 @@ def items_in_words(run: RunRecord, tasks: Sequence[str] = ()) -> str:
 def item_set(run: RunRecord, tasks: Sequence[str] = ()) -> str:
     """16 hex digits of the items that limited tasks were asked; '' where all items were.
 
-    Two runs on the same data with equal answers were asked the same items. Records without
-    `items_hash` go by limit and count: a limit always draws the same items of the same data.
+    Two runs on the same data with equal answers were asked the same items, and both drew them or both
+    named them: a few that somebody chose are no sample. Records without `items_hash` go by limit and
+    count: a limit always draws the same items of the same data.
     """
     sets = {
         name: task.items_hash or [run.limit, asked(run, task)]
         for name, task in sorted(run.tasks.items())
         if (not tasks or name in tasks) and is_limited(run, task)
     }
-    return content_hash(sets)[:16] if sets else ""
+    return content_hash([sets, "named"] if run.named is True else sets)[:16] if sets else ""
 
 
 def named(words: str, names: Sequence[str]) -> str:

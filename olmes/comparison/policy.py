@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from typing import ClassVar
 
 from olmes.errors import OlmesError
 from olmes.tools.hashing import content_hash
+from olmes.tools.near_names import nearest
 from olmes.tools.toml_tables import build, read_toml
 from olmes.types import Unit
 
@@ -98,8 +98,8 @@ class Policy:
         for name in (*self.tasks, *self.ignore):
             if name in tasks or name == MEAN:
                 continue
-            near = difflib.get_close_matches(name, tasks, n=1)
-            advice = f"did you mean '{near[0]}'?" if near else f"they have {', '.join(tasks)}."
+            near = nearest(name, tasks)
+            advice = f"did you mean '{near}'?" if near else f"they have {', '.join(tasks)}."
             raise OlmesError(f"the policy names '{name}', a task of neither run; {advice}")
 
     @property

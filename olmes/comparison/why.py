@@ -84,6 +84,10 @@ def run_causes(a: RunRecord, b: RunRecord) -> Iterator[Cause]:
         yield Cause("precision" if field in PRECISION else "backend", field, left, right)
     if a.limit != b.limit:
         yield Cause("limit", "limit", shown(a.limit), shown(b.limit))
+    if (a.named is True) != (b.named is True):
+        yield Cause(
+            "limit", "items", *("named" if one.named is True else "drawn" for one in (a, b))
+        )
     for field, left, right in differing(as_json(a.olmes), as_json(b.olmes)):
         yield Cause("olmes", field, left, right)
     ours, theirs = a.environment, b.environment

@@ -25,6 +25,8 @@ from olmes.data.places import (
 from olmes.errors import OlmesError
 from olmes.tools.durable_files import as_umask_says
 
+SHOWN = 3
+"""Files that an error names of those that failed alike."""
 Say = Callable[[str], None]
 State = Literal["folder", "missing", "cache", "to fetch", "hub", "demo", "generated", "nowhere"]
 """Where a file would come from: a folder (or it is missing there, which stops a run, save of a
@@ -190,12 +192,18 @@ def pull(tasks: Iterable[Task], to: Path | None, say: Say) -> list[Pulled]:
             failed.setdefault(str(error), []).append(file.path)
     if failed:
         count = sum(len(paths) for paths in failed.values())
-        listed = "\n".join(f"  {', '.join(paths)}: {reason}" for reason, paths in failed.items())
+        listed = "\n".join(f"  {few_of(paths)}: {reason}" for reason, paths in failed.items())
         raise OlmesError(
             f"{count} of {len(wanted)} files could not be pulled; correct what is named below and "
             f"pull again (what was fetched is kept):\n{listed}"
         )
     return pulled
+
+
+def few_of(paths: list[str]) -> str:
+    """The first of some files, and how many more there are."""
+    more = len(paths) - SHOWN
+    return ", ".join(paths[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _to_cache(file: DataFile, say: Say) -> Pulled:

@@ -63,13 +63,13 @@ class Model(ABC):
     """What tables and pages call it: no path, no host; '' is its name."""
     cacheable: bool = True
     """Whether its responses belong in the response cache shared by all runs."""
-    recorded: bool = False
-    """Whether it gives back what was recorded, so that it computes nothing and has no speed."""
     greedy_alike: bool = False
     """Whether it gives one and the same response to a request as often as it is asked at temperature 0,
     so that repeats say nothing; servers need not."""
     served: bool = False
     """Whether it is asked over the network: a request it refuses costs as much as one it answers."""
+    computes: bool = True
+    """Whether it makes its responses, so that tokens a second say something; a recording does not."""
     work: Work | None = None
     """What it has computed; None where only its responses show it."""
 

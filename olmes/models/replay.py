@@ -113,8 +113,8 @@ class ReplayModel(Model):
     before it generates.
     """
 
+    computes = False
     cacheable = False  # what the file says today is not what a model says
-    recorded = True
 
     def __init__(
         self,

@@ -490,7 +490,10 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     olmes: Annotated[Program, Meta(description="by which version and commit")] = Program()
     model: Annotated[RecordedModel, Meta(description="who was asked")]
     suite: Annotated[SuiteResult | None, Meta(description="`null` for single tasks")] = None
-    limit: Annotated[int | None, Meta(description="items a task; `null` for all")] = None
+    limit: Annotated[int | None, Meta(description="items a task, at most; `null` for all")] = None
+    named: Annotated[
+        bool | UnsetType, Meta(description="the items were named one by one, and not drawn")
+    ] = UNSET
     held_out: Annotated[
         HeldOut | None, Meta(description="the look at held-out tasks that it was")
     ] = None

@@ -54,7 +54,7 @@ def answer_all(
         OlmesError: as `watch` does, which hears of each response of the model.
     """
     shared = cache if model.cacheable else None
-    made: Origin = "recording" if model.recorded else "model"
+    made: Origin = "model" if model.computes else "recording"
 
     def arrived(position: int, response: Response, origin: Origin) -> None:
         if not response.error:

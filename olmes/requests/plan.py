@@ -18,6 +18,7 @@ from olmes.benchmark.task import Task
 from olmes.data.dataset import Dataset
 from olmes.errors import OlmesError
 from olmes.records.schema import JudgeModel
+from olmes.requests.choosing import Limit, Named, check_limit, check_places, chosen, count_of
 from olmes.requests.items import Concatenation, Item, Items
 from olmes.tools.hashing import Members, content_hash, streamed_hash
 from olmes.types import Instance, JsonObject, Message
@@ -89,12 +90,15 @@ class Plan:
     tasks: tuple[TaskPlan, ...]
     suite: Suite | None
     limit: int | None
+    """Most items of a task."""
     not_run: Mapping[str, str] = field(default_factory=dict)
     """Requested tasks that cannot be run, each with the reason and the remedy."""
     notes: tuple[str, ...] = ()
     """What was changed for this model, a sentence each."""
     k: tuple[int, ...] = ()
     """Which of pass@k and its like are shown; without them 1, 2, 4, ... up to the responses an item."""
+    named: bool = False
+    """Whether the items were named one by one, and neither all asked nor drawn."""
 
     @property
     def items(self) -> Concatenation[Item]:
@@ -124,22 +128,23 @@ class Plan:
             "limit": self.limit,
             "tasks": tasks,
         }
+        if self.named:
+            description["named"] = True
         if judge:
             description["judge"] = msgspec.to_builtins(judge)
         return streamed_hash(description)[:16]
 
 
-def check_asked(tasks: Sequence[Task], limit: int | None, not_run: Mapping[str, str]) -> None:
+def check_asked(tasks: Sequence[Task], limit: Limit | None, not_run: Mapping[str, str]) -> None:
     """Return when there is something to ask.
 
     Raises:
-        OlmesError: there is no task, or the limit is not positive.
+        OlmesError: there is no task, or the limit is neither a number of items nor a share.
     """
     if not tasks:
         why = " ".join(f"{name}: {reason}" for name, reason in not_run.items())
         raise OlmesError(f"there is nothing to run; {why or 'give --suite or --task.'}")
-    if limit is not None and limit < 1:
-        raise OlmesError(f"--limit must be 1 or more, not {limit}.")
+    check_limit(limit)
 
 
 def make_plan(
@@ -147,7 +152,8 @@ def make_plan(
     datasets: Mapping[str, Dataset],
     *,
     suite: Suite | None = None,
-    limit: int | None = None,
+    limit: Limit | None = None,
+    named: Sequence[Named] = (),
     among: Container[str] | None = None,
     not_run: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
@@ -155,23 +161,35 @@ def make_plan(
 ) -> Plan:
     """Make every request of a run.
 
-    With `among` (instance ids) a limit draws from those instances only. `notes` say what was changed
-    for the model, and `k` which pass@k are shown.
+    With `among` (instance ids) a limit draws from those instances only. `named` are items of one's own
+    choice. `notes` say what was changed for the model, and `k` which pass@k are shown.
 
     Raises:
-        OlmesError: there is no task, or the limit is not positive.
+        OlmesError: there is no task, the limit is neither a number of items nor a share, or there is
+            no item of a name.
     """
     check_asked(tasks, limit, not_run or {})
+    check_places(named, [one for task in tasks for one in datasets[task.name].instances])
     plans = []
+    most = limit if isinstance(limit, int) else None
     for task in tasks:
         instances: Sequence[Instance] = datasets[task.name].instances
+        count = None if limit is None else count_of(limit, len(instances))
         if limit is not None and among is not None:
             instances = [one for one in instances if one.id in among] or instances
-        chosen = draw_instances(instances, limit)
+        if named:
+            ids = {one.id for one in chosen(instances, named)}
+            asked, count = [one for one in instances if one.id in ids], len(ids)
+        else:
+            asked = draw_instances(instances, count)
+        if count is not None and not isinstance(limit, int):
+            most = max(most or 0, count)
         system = task.formulation.system
-        requests = [task.request(one.doc).with_system(system).made_for(one.id) for one in chosen]
-        plans.append(TaskPlan(task, datasets[task.name], Items(chosen, requests)))
-    return Plan(tuple(plans), suite, limit, dict(not_run or {}), tuple(notes), tuple(k))
+        requests = [task.request(one.doc).with_system(system).made_for(one.id) for one in asked]
+        plans.append(TaskPlan(task, datasets[task.name], Items(asked, requests)))
+    return Plan(
+        tuple(plans), suite, most, dict(not_run or {}), tuple(notes), tuple(k), named=bool(named)
+    )
 
 
 def draw_instances(instances: Sequence[Instance], limit: int | None) -> list[Instance]:

@@ -33,17 +33,17 @@ COUNTS = (
 SECONDS = ("wall_s", "model_s", "load_s", "scoring_cpu_s", "gpu_s")
 
 
-def settled(cost: Cost, *, recorded: bool) -> Cost:
+def settled(cost: Cost, *, computes: bool = True) -> Cost:
     """A cost as it is written down: rounded, with what follows from it (`idle_s`, `tokens_per_s`).
 
-    Recorded responses have no speed: reading them is not the model's work.
+    Of a model that does not compute (a recording) no speed follows.
     """
     computed = cost.prefill_tokens + cost.decode_tokens
     return msgspec.structs.replace(
         cost,
         **{name: round(getattr(cost, name), 3) for name in SECONDS},
         idle_s=round(max(0.0, cost.wall_s - cost.model_s - cost.load_s), 3),
-        tokens_per_s=round(computed / cost.model_s, 1) if cost.model_s and not recorded else None,
+        tokens_per_s=round(computed / cost.model_s, 1) if computes and cost.model_s else None,
     )
 
 
@@ -122,7 +122,7 @@ class Meter:
 
     def as_json(self) -> str:
         """All sessions until now, as `cost.json` has them."""
-        cost = settled(self.total(), recorded=self.model.recorded)
+        cost = settled(self.total(), computes=self.model.computes)
         return dumps(msgspec.to_builtins(cost)) + "\n"
 
     def save(self) -> None:
@@ -155,7 +155,7 @@ class MeteredModel(Model):
         self.model = model
         self.meter = meter
         self.name = model.name
-        self.cacheable, self.recorded = model.cacheable, model.recorded
+        self.cacheable, self.computes = model.cacheable, model.computes
 
     @property
     def fingerprint(self) -> str:

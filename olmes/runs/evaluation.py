@@ -29,7 +29,8 @@ from olmes.runs.planning import (
 )
 from olmes.runs.run import run
 from olmes.scoring.process.shared_pool import SharedPool
-from olmes.seal.look import check_look
+from olmes.seal.held_out import held_out_tasks
+from olmes.seal.look import check_look, check_not_named
 from olmes.tools.hashing import content_hash
 from olmes.tools.places import OUT, writing
 
@@ -80,9 +81,11 @@ class Evaluation:
 
         Raises:
             OlmesError: held-out tasks are asked for without a reason, or by a hook before the end, or
-                a judge is given for a task that is not there.
+                items of them are named, or a judge is given for a task that is not there.
         """
         check_look(self.tasks, self.suite, self.options.look)
+        if self.options.items:
+            check_not_named(held_out_tasks(self.tasks, self.suite))
         judged = [task.name for task in self.tasks if task.judged]
         given = self.options.judge
         for task in given if isinstance(given, Mapping) else ():
@@ -148,6 +151,7 @@ class Evaluation:
             model,
             suite=self.suite,
             limit=options.limit,
+            items=options.items,
             data=options.data,
             settings=options.settings,
             with_judge=lambda task: named(options.judge, task) is not None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from olmes.errors import OlmesError
 from olmes.judging.judges import Given
 from olmes.models.options import Asking, EngineOptions
+from olmes.requests.choosing import Limit, check_limit, parse_items
 from olmes.seal.look import Look, check_name
 
 Sampling = Literal["task", "model"]
@@ -23,8 +24,12 @@ class RunOptions:
 
     name: str = ""
     """What tables and pages call the model; '' is a short form of what the user wrote."""
-    limit: int | None = None
-    """Items a task, drawn with a fixed seed and spread over its sub-tasks; None runs all."""
+    limit: Limit | None = None
+    """Items a task, or below 1 the share of each task's, drawn with a fixed seed and spread over its
+    sub-tasks; None runs all."""
+    items: str | Sequence[str] = ()
+    """Items by row of the official file or by id (`3,17`, `3-9`, `gsm8k/17`), to look into a few; the
+    run is marked, and ranked beside none whose items were drawn."""
     data: tuple[Path, ...] = ()
     """Folders of benchmark files; without any they are where `olmes data list` says."""
     out: Path = DEFAULT_OUT
@@ -67,6 +72,9 @@ class RunOptions:
         if self.sampling not in get_args(Sampling):
             raise OlmesError(f"--sampling {self.sampling}: choose one of task, model.")
         check_name("--name", self.name)
+        check_limit(self.limit)
+        if parse_items(self.items) and self.limit is not None:
+            raise OlmesError("--limit draws items and --items names them; give one of the two.")
 
     @property
     def engine(self) -> EngineOptions:

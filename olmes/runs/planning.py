@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.judging.replayed import replayed_judge
 from olmes.models.base import SYSTEM_MERGED, Model
+from olmes.models.checkpoint.places import HubCheckpoint
 from olmes.models.replay import ReplayModel
 from olmes.models.spec import load_model, parse_spec
+from olmes.requests.choosing import Limit, parse_items
 from olmes.requests.plan import Plan, check_asked, make_plan
 from olmes.requests.recorded import check_prompts, index_recorded, set_answers
 from olmes.runs.needs import clearer
@@ -31,6 +33,10 @@ EVERY = "*"
 Target = str | Task | Suite | Sequence[str | Task]
 """A suite's or a task's name, the path of a suite (.toml) or task (.py) file, a `Task`, a `Suite`, or
 several tasks."""
+
+
+class ModelError(OlmesError):
+    """A model cannot be asked; that says nothing of others which are to be asked the same."""
 
 
 def to_stderr(line: str) -> None:
@@ -86,7 +92,8 @@ def plan_run(
     model: Model,
     *,
     suite: Suite | None = None,
-    limit: int | None = None,
+    limit: Limit | None = None,
+    items: str | Sequence[str] = (),
     data: DataFolders = None,
     settings: Mapping[str, Any] | None = None,
     with_judge: Callable[[str], bool] = lambda task: False,  # noqa: ARG005
@@ -100,9 +107,11 @@ def plan_run(
     Tasks that need a judge are planned only when there is one (`with_judge`, by name).
 
     Raises:
-        OlmesError: a setting does not fit, the data or the recording cannot be found, the
-            checkpoint has no sampling settings of its own, or a k is more than there are responses.
+        OlmesError: a setting does not fit, the data or the recording cannot be found, or a k is more
+            than there are responses.
+        ModelError: the hub does not give the model, or it has no sampling settings of its own.
     """
+    named = parse_items(items)
     chosen = with_settings(tasks, settings or {})
     check_k(k, chosen)
     not_run = {
@@ -113,6 +122,7 @@ def plan_run(
     }
     chosen = [task for task in chosen if task.name not in not_run]
     check_asked(chosen, limit, not_run)
+    check_on_hub(model)  # before the data: a name is mistyped sooner than a network is away
     said: set[str] = set()
 
     def say_once(line: str) -> None:
@@ -124,8 +134,11 @@ def plan_run(
 
     datasets = {task.name: resolve(task, data, say=say_once) for task in chosen}
     # What needs the model's files comes after what a slip of the hand gets wrong.
-    with clearer(model):
-        chosen, notes = fitted(chosen, model, sampling)
+    try:
+        with clearer(model):
+            chosen, notes = fitted(chosen, model, sampling)
+    except OlmesError as error:
+        raise ModelError(str(error)) from error
     notes += alike(chosen, model)
     lacking = [f"{task.name}: {note}" for task in chosen for note in task.data_notes()]
     for note in lacking:
@@ -133,16 +146,51 @@ def plan_run(
     notes += lacking
     if not chosen or not isinstance(model, ReplayModel):
         return make_plan(
-            chosen, datasets, suite=suite, limit=limit, not_run=not_run, notes=notes, k=k
+            chosen,
+            datasets,
+            suite=suite,
+            limit=limit,
+            named=named,
+            not_run=not_run,
+            notes=notes,
+            k=k,
         )
     recorded = index_recorded(model.recording, chosen, datasets)
     plan = make_plan(
-        chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run,
-        notes=lacking, k=k,
+        chosen, datasets, suite=suite, limit=limit, named=named, among=recorded.offsets,
+        not_run=not_run, notes=lacking, k=k,
     )  # fmt: skip
     check_prompts(plan, recorded)
     set_answers(model, recorded)
+    for line in unanswered(plan, recorded.offsets) if limit is None else ():
+        say(line)
     return plan
+
+
+def check_on_hub(model: Model) -> None:
+    """Return when the hub, or its cache, gives a model that is to come from there.
+
+    Raises:
+        ModelError: it does not.
+    """
+    checkpoint = getattr(model, "checkpoint", None)
+    if isinstance(checkpoint, HubCheckpoint):
+        try:
+            _ = checkpoint.commit
+        except OlmesError as error:
+            raise ModelError(str(error)) from error
+
+
+def unanswered(plan: Plan, answered: Container[str]) -> Iterator[str]:
+    """How many items of each task a recording has no response to, and how to ask the others alone."""
+    for one in plan.tasks:
+        asked = one.items.instances
+        count = sum(instance.id in answered for instance in asked)
+        if 0 < count < len(asked):
+            yield (
+                f"{one.task.name}: the recording answers {count:,} of {len(asked):,} items, and the "
+                f"others count as failed; --limit {count} asks only those that it answers."
+            )
 
 
 def fitted(tasks: Sequence[Task], model: Model, sampling: Sampling) -> tuple[list[Task], list[str]]:

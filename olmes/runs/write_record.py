@@ -87,6 +87,7 @@ def write_record(
         ),
         suite=suite_result(plan, tasks),
         limit=plan.limit,
+        named=plan.named or UNSET,
         held_out=sealed(folder, look, tasks) if look else None,
         gated=sealed_files(
             folder,
@@ -97,7 +98,7 @@ def write_record(
         warnings=[*notes(plan, model, judges), *warnings(tasks, plan, judges), *troubles],
         environment=environment(),
         timing={name: round(seconds, 3) for name, seconds in timing.items()},
-        cost=settled(cost, recorded=model.recorded),
+        cost=settled(cost, computes=model.computes),
     )
     content = (jsonl.dumps(msgspec.to_builtins(run)) + "\n").encode("utf-8")
     with atomic_writer(folder / RUN_FILE) as stream:

@@ -92,6 +92,19 @@ def check_look(tasks: Iterable[Task], suite: Suite | None, look: Look | None) ->
         allowed(look, held)
 
 
+def check_not_named(held: Mapping[str, list[str]]) -> None:
+    """Refuse a run on named items where some are held out: the score of one item shows that item.
+
+    Raises:
+        OlmesError: a task is held out.
+    """
+    if held:
+        raise OlmesError(
+            f"--items: the score of a few chosen items would show what is under seal of "
+            f"{', '.join(held)}; use --limit, which draws them."
+        )
+
+
 def take_look(
     plan: Plan, model: Model, run: str, store: Path, look: Look | None
 ) -> TakenLook | None:
@@ -100,14 +113,16 @@ def take_look(
     A run that is resumed is still the same look.
 
     Raises:
-        OlmesError: no reason is given, a hook or a watcher asks before the end, or the ledger
-            cannot be written, was tampered with or lacks a look that a run of the store was.
+        OlmesError: no reason is given, a hook or a watcher asks before the end, items are named, or
+            the ledger cannot be written, was tampered with or lacks a look that a run of the store was.
     """
     datasets = {one.task.name: one.dataset for one in plan.tasks}
     held = held_out_tasks((one.task for one in plan.tasks), plan.suite, datasets)
     if not held:
         return None
     look = allowed(look, held)
+    if plan.named:
+        check_not_named(held)
     ledger = Ledger(store)
     # Before the ledger: a look that another process takes meanwhile has its line before its record.
     records, unreadable = readable_records(store)
@@ -241,7 +256,8 @@ def dev_score(records: Iterable[Record], fingerprint: str, *, demo: bool) -> Dev
     """What a store has on the same weights from tasks that are not held out.
 
     The newest run of a suite; where there is none, the mean of the newest run of single tasks. Runs
-    on the built-in demo data say nothing beside a look at real data.
+    on the built-in demo data say nothing beside a look at real data, and runs on a few named items
+    nothing at all.
 
     Args:
         records: the store's.
@@ -253,6 +269,7 @@ def dev_score(records: Iterable[Record], fingerprint: str, *, demo: bool) -> Dev
         for record in records
         if record.run.model.fingerprint == fingerprint
         and not record.run.held_out
+        and record.run.named is not True
         and (demo or not record.run.demo_tasks)
     ]
     if not found:

@@ -17,6 +17,7 @@ from olmes.models.spec import EMBEDDED
 from olmes.tools import toml_tables as tables
 from olmes.tools.as_json import as_json
 from olmes.tools.hashing import content_hash
+from olmes.tools.near_names import unknown
 from olmes.tools.toml_tables import Bounds, NotNegative, PositiveInt
 from olmes.types import Generation
 
@@ -220,9 +221,7 @@ def find_recipe(name: str) -> Path:
     bundled = {path.stem: path for path in BUNDLED.glob("*.toml")}
     if name in bundled:
         return bundled[name]
-    raise OlmesError(
-        f"there is no recipe '{name}'; give a .toml file, or one of {', '.join(sorted(bundled))}."
-    )
+    raise OlmesError(unknown("recipe", name, sorted(bundled), "give a .toml file"))
 
 
 def check_model(table: RecipeModel, key: str, budget: Budget) -> None:

@@ -9,7 +9,6 @@ are meant; without bounds a number need only be finite.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import tomllib
 import types
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from olmes.errors import OlmesError
+from olmes.tools.near_names import nearest
 
 T = TypeVar("T")
 TomlValue: TypeAlias = (
@@ -106,10 +106,8 @@ def build(default: T, table: Mapping[str, TomlValue], where: str, key: str = "")
         if name in found:
             raise OlmesError(f"{where}: '{full}' is another name of '{name}'; give one of them.")
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            advice = (
-                f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}."
-            )
+            near = nearest(name, known)
+            advice = f"did you mean '{near}'?" if near else f"known are {', '.join(sorted(known))}."
             raise OlmesError(f"{where}: unknown key '{full}'; {advice}")
         found[name] = convert(value, hints[name], getattr(default, name), where, full)
     try:

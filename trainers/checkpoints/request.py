@@ -17,6 +17,7 @@ from olmes.errors import OlmesError
 from olmes.judging.judges import Written
 from olmes.models.options import Asking
 from olmes.records.schema import Asker
+from olmes.requests.choosing import Limit
 from olmes.runs.options import RunOptions
 from olmes.runs.planning import tasks_of, with_settings
 from olmes.seal.held_out import held_out_tasks
@@ -35,7 +36,7 @@ class EvalRequest:
     """A suite, a task, or several tasks: names or absolute paths of their files."""
     out: str
     """The store of the records, absolute."""
-    limit: int | None = None
+    limit: Limit | None = None
     data: str | tuple[str, ...] | None = None
     """A folder of benchmark files, or several; absolute."""
     settings: Mapping[str, Any] = field(default_factory=dict)

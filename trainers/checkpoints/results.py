@@ -63,7 +63,7 @@ class JobRow(TypedDict):
     source: str
     ask: str
     """Hash of the evaluation request."""
-    limit: int | None
+    limit: int | float | None
     fingerprint: str | None
     queued: float
     ended: float
@@ -95,7 +95,7 @@ class BestEntry(BestNumbers):
     suite: str
     ask: str
     """Hash of the evaluation request."""
-    limit: int | None
+    limit: int | float | None
     checkpoint: str
     step: int | None
     source: str

@@ -6,7 +6,6 @@ What a recipe has a key for is set there alone, so that one thing is written in 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from olmes.errors import OlmesError
 from olmes.models.checkpoint.loading import first_line
+from olmes.tools.near_names import nearest
 from olmes.trainers.on_trl.arguments import arguments, trl
 from olmes.trainers.recipes.stages import DPORecipe, Recipe, RewardRecipe, RLVRRecipe, SFTRecipe
 
@@ -143,8 +143,8 @@ def check_table(recipe: Recipe) -> None:
         if name in FIXED:
             raise OlmesError(f"'trl.{name}' cannot be set: {FIXED[name]}; remove it.")
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "see TRL's documentation."
+            close = nearest(name, known)
+            hint = f"did you mean {close}?" if close else "see TRL's documentation."
             raise OlmesError(f"TRL's {config_class(recipe).__name__} has no '{name}'; {hint}")
         converted(recipe, name)
 

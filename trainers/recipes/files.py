@@ -10,6 +10,7 @@ from typing import Any
 from olmes.errors import OlmesError
 from olmes.models.spec import EMBEDDED
 from olmes.tools import toml_tables as tables
+from olmes.tools.near_names import unknown
 from olmes.trainers.recipes.checks import check_recipe
 from olmes.trainers.recipes.stages import (
     KINDS,
@@ -146,9 +147,7 @@ def find_recipe(name: str) -> Path:
     bundled = bundled_recipes()
     if name in bundled:
         return bundled[name]
-    raise OlmesError(
-        f"there is no recipe '{name}'; give a .toml file, or one of {', '.join(sorted(bundled))}."
-    )
+    raise OlmesError(unknown("recipe", name, sorted(bundled), "give a .toml file"))
 
 
 def bundled_recipes() -> dict[str, Path]:

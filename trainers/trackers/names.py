@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 from olmes.errors import OlmesError
+from olmes.tools.near_names import nearest
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "wandb": ("wandb",),
@@ -31,8 +31,8 @@ def check_names(names: Sequence[str]) -> None:
     known = (*PACKAGES, *OTHERS)
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}."
+            close = nearest(name, known)
+            hint = f"did you mean {close}?" if close else f"choose from {', '.join(known)}."
             raise OlmesError(f"report_to: there is no tracker '{name}'; {hint}")
 
 

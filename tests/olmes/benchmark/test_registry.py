@@ -143,9 +143,11 @@ def test_a_bad_task_file_is_one_clear_sentence(
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(OlmesError, match="no task 'gsm9k'; choose one of .*gsm8k"):
+    with pytest.raises(OlmesError, match="no task 'gsm9k'; did you mean gsm8k"):
         registry.load_task("gsm9k")
-    with pytest.raises(OlmesError, match="no suite 'def'; choose one of .*dev"):
+    with pytest.raises(OlmesError, match="no task 'xyz'; choose one of .*gsm8k"):
+        registry.load_task("xyz")
+    with pytest.raises(OlmesError, match="no suite 'def'; did you mean dev"):
         registry.load_suite("def")
 
 

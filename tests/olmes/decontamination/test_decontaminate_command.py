@@ -221,7 +221,7 @@ def test_wrong_names_are_found_before_anything_is_read(
     bench: Bench, decontaminate: Command
 ) -> None:
     data = bench.train("train.jsonl", [plain(0)])
-    with pytest.raises(OlmesError, match="no such suite or task; choose of the suites"):
+    with pytest.raises(OlmesError, match="there is no suite or task"):
         decontaminate(data, "--against", "dev,unsen")
     with pytest.raises(OlmesError, match="there is no file"):
         decontaminate("missing.jsonl", "--against", bench.file("open"))

@@ -382,7 +382,12 @@ def test_files_are_named_by_the_server_alone(
     ("path", "status", "said", "home"),
     [
         ("/nowhere.html", 404, "There is no such page", 'href="leaderboard.html"'),
-        ("/runs/never/report.html", 404, "There is no run never.", 'href="../../runs.html?q=never"'),
+        (
+            "/runs/never/report.html",
+            404,
+            "There is no run never.",
+            'href="../../runs.html?q=never"',
+        ),
         ("/checkpoints.html?family=x%3Cb%3E", 404, "No run of &#39;x&lt;b&gt;&#39;", "runs.html"),
         ("/compare.html", 422, "a: Field required", 'href="runs.html"'),
     ],

@@ -16,7 +16,7 @@ from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.tools.near_names import near_names
 
-WILD = "*?["
+WILD = "*?"
 
 
 def named_tasks(written: str | Iterable[str]) -> list[Task]:
@@ -84,7 +84,7 @@ def fitting(name: str) -> list[str]:
         # An alias is the same benchmark once more; by its own name it is run all the same.
         found = [one for one in every if not is_alias(one)] or every
     if not found:
-        bare = name.translate({ord(sign): None for sign in "*?[]"})
+        bare = name.translate({ord(sign): None for sign in WILD})
         near = [] if is_file else near_names(bare, task_names())
         hint = f"did you mean {' or '.join(near)}?" if near else "`olmes list` shows all tasks."
         what = "no file" if is_file else "no task"

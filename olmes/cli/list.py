@@ -30,6 +30,8 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
 
     tasks = named_tasks(names or registry.task_names())
     suites = [registry.load_suite(name) for name in registry.suite_names()]
+    if names:
+        suites = [one for one in suites if any(task.name in one.tasks for task in tasks)]
     rows: list[dict[str, Any]] = [
         {
             "name": task.name,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from olmes.benchmark.registry import TASK_FILES, load_suite, load_task, members, suite_names
+from olmes.benchmark.naming import named_tasks
+from olmes.benchmark.registry import TASK_FILES, load_suite, members, suite_names
 from olmes.benchmark.suite import Suite
 from olmes.benchmark.task import Task
 from olmes.data.places import DataFolders
@@ -31,8 +32,8 @@ EVERY = "*"
 """In a setting's key: every task of the run."""
 
 Target = str | Task | Suite | Sequence[str | Task]
-"""A suite's or a task's name, the path of a suite (.toml) or task (.py) file, a `Task`, a `Suite`, or
-several tasks."""
+"""A suite's or a task's name, the path of a suite (.toml) or task (.py) file, names with commas or a
+pattern (`mmlu*`), a `Task`, a `Suite`, or several tasks."""
 
 
 class ModelError(OlmesError):
@@ -64,17 +65,16 @@ def tasks_of(target: Target) -> tuple[Suite | None, list[Task]]:
         return members(target)
     if isinstance(target, (str, Task)):
         target = [target]
-    return None, [task_of(member) for member in target]
+    named = [named_tasks(one) if isinstance(one, str) else [task_of(one)] for one in target]
+    return None, [task for some in named for task in some]
 
 
-def task_of(member: str | Task) -> Task:
-    """A task by name, or the task itself when a scoring process can find it too.
+def task_of(member: Task) -> Task:
+    """The task itself, when a scoring process can find it too.
 
     Raises:
         OlmesError: the task was defined where no other process can import it.
     """
-    if isinstance(member, str):
-        return load_task(member)
     if not member.reference:
         module = sys.modules[type(member).__module__]
         file = getattr(module, "__file__", None)

@@ -86,6 +86,7 @@ def test_every_help_ends_with_examples_that_parse(
         ("run smollm2 gsm8k,math", "olmes run --task gsm8k,math --model smollm2"),
         ("run dev", "'dev' is a suite; write: olmes run --suite dev --model MODEL"),
         ("run gsm8", "did you mean the task gsm8k? Write: olmes run --task gsm8k --model MODEL"),
+        ("run gsm8k{}", "did you mean the task gsm8k?"),
         ("run smollm2", "give --suite or --task"),
         ("run --task gsm8", "did you mean gsm8k?"),
         ("run --task dev", "write --suite dev"),

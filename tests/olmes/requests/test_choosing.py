@@ -13,6 +13,7 @@ from olmes.benchmark.naming import names_of
 from olmes.comparison.boards import boards_of
 from olmes.comparison.eligibility import items_in_words
 from olmes.requests.choosing import count_of, parse_items
+from olmes.runs.planning import tasks_of
 
 if TYPE_CHECKING:
     from olmes.records.record import Record
@@ -101,6 +102,7 @@ def test_tasks_are_named_with_commas_patterns_and_files(
     assert names_of("a,b.py") == ["a,b.py"]
     assert names_of("c*.py") == ["c*.py"]
     assert names_of("c?.py") == ["c*.py", "cd.py"]
+    assert [task.name for task in tasks_of("humaneval*")[1]] == ["humaneval", "humaneval_plus"]
     with pytest.raises(OlmesError, match="no file fits the pattern 'z"):
         names_of("z*.py")
     with pytest.raises(OlmesError, match="no task fits the pattern 'gsm9"):

@@ -7,10 +7,17 @@ screen reader, take a few bytes a point and obey the page's content security pol
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from olmes.reports.numbers import is_number
+from olmes.tools.visible_text import visible
+
+CHARACTER = 6.2
+"""Width of a letter of a tick's label, in pixels."""
+LEAST_POINTS = 3
+"""Two points are a sentence, not a chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,69 @@ class Tick:
 
     position: float
     label: str
+    label_at: float = 0.0
+    """Where the middle of the label is, of an x axis: within the drawing at both ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartData:
+    """The numbers of a chart: for the line that follows the pointer and for its CSV (`charts.js`)."""
+
+    name: str
+    """Of the files that are saved."""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+    """In the order of `columns`, as drawn: shares in percent. Of lines the first number is the index
+    of the series, the second the step."""
+    series: tuple[str, ...] = ()
+    x: tuple[float, float, float, float] | None = None
+    """Ends of the x axis, then the same in pixels; None for a chart that is not over steps."""
+    words: tuple[str, ...] = ()
+    """A row each, as the page writes it; empty where numbers are shown as they are."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """For an attribute of the page; texts with what steers made visible."""
+        return {
+            "name": visible(self.name),
+            "columns": self.columns,
+            "rows": [
+                [visible(one) if isinstance(one, str) else one for one in r] for r in self.rows
+            ],
+            "series": [visible(one) for one in self.series],
+            "x": self.x,
+            "words": self.words,
+        }
+
+
+def rounded(value: float | None) -> float | None:
+    """A number with six digits, as charts keep it."""
+    return None if value is None or not is_number(value) else float(f"{value:.6g}")
+
+
+def frame_of(points: int, full: Frame, *, pitch: float, least: float) -> Frame:
+    """A frame no wider than its data.
+
+    Args:
+        points: along the x axis.
+        full: the widest.
+        pitch: pixels that a point has room for.
+        least: width of the axes at the least.
+    """
+    axes = min(full.x_end - full.left, max(least, pitch * points))
+    return replace(full, width=full.left + axes + full.right)
+
+
+def with_room(frame: Frame, axis: Axis) -> Frame:
+    """A frame whose labels of the y axis are not cut off."""
+    needed = 8 + CHARACTER * max(map(len, tick_labels(axis)))
+    if needed <= frame.left:
+        return frame
+    return replace(frame, left=needed, width=frame.width + needed - frame.left)
+
+
+def fits(frame: Frame, words: str) -> bool:
+    """Whether words have room in a line of a drawing."""
+    return CHARACTER * len(words) <= frame.width
 
 
 def round_axis(
@@ -109,8 +179,15 @@ def tick_labels(axis: Axis) -> list[str]:
 
 def x_ticks(frame: Frame, axis: Axis) -> tuple[Tick, ...]:
     """The ticks of an x axis."""
-    labels = zip(axis.ticks, tick_labels(axis), strict=True)
-    return tuple(Tick(frame.x(axis, tick), label) for tick, label in labels)
+    found: list[Tick] = []
+    for tick, label in zip(axis.ticks, tick_labels(axis), strict=True):
+        position, half = frame.x(axis, tick), CHARACTER * len(label) / 2
+        middle = max(half, min(position, frame.width - half))
+        # A label that would touch the one before it is left out; its tick stays.
+        last = next((one for one in reversed(found) if one.label), None)
+        touches = last and middle - half < last.label_at + CHARACTER * (len(last.label) + 1) / 2
+        found.append(Tick(position, "" if touches else label, round(middle, 1)))
+    return tuple(found)
 
 
 def y_ticks(frame: Frame, axis: Axis) -> tuple[Tick, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,14 @@ from olmes.records.shown import (
     shown_thoughts,
 )
 from olmes.records.shown_repeats import RUN_SD, primary_repeats
-from olmes.reports import numbers
-from olmes.reports.charts import Axis, Frame
+from olmes.reports import line_charts, numbers, training_curves
+from olmes.reports.charts import Axis, frame_of
 from olmes.reports.checkpoint_scores import CheckpointRecords, CheckpointScore, series_unit
 from olmes.reports.checkpoint_series import Series
-from olmes.reports.line_charts import LineChart, Linked, score_chart
+from olmes.reports.line_charts import FewPoints, LineChart, Linked, score_chart
 from olmes.reports.links import HELD_OUT, page_link, samples_link
 from olmes.reports.scores import ScoreView, score_view
 
-STAGE_FRAME = Frame(width=300, height=160, left=46, right=12, top=10, bottom=26)
 Stages = Sequence[tuple[str, float, float]]
 """Name, first and last step of each stage."""
 
@@ -94,8 +93,20 @@ class FallView:
     difference: str
     interval: str
     p: str
+    verdict: str
     unpaired: bool
-    raised: bool
+
+
+def n_of(point: CheckpointScore, task: str) -> str:
+    """Over how many items a number is, in words."""
+    run = point.record.run
+    names = [task] if task else run.mean_tasks
+    return count_over(point.score.n, [run.tasks[name] for name in names])
+
+
+def metric_of(one: Series) -> str:
+    """What a series is measured by."""
+    return one.points[-1].record.tasks[one.task].primary if one.task else "mean"
 
 
 class PageView:
@@ -117,10 +128,15 @@ class PageView:
         return page_link(point.record.folder, self.output, fragment)
 
     def linked(self, points: Sequence[CheckpointScore], task: str) -> list[Linked]:
-        """Step, score and link of each point."""
-        return [(point.step, point.score, self.link(point, task)) for point in points]
+        """Step, score, link and n of each point."""
+        return [
+            Linked(point.step, point.score, self.link(point, task), n_of(point, task))
+            for point in points
+        ]
 
-    def chart(self, one: Series, axis: Axis, looks: Sequence[CheckpointScore] = ()) -> LineChart:
+    def chart(
+        self, one: Series, axis: Axis, looks: Sequence[CheckpointScore] = ()
+    ) -> LineChart | FewPoints:
         """The chart of a series, with looks at unseen scores in the same unit."""
         caption = ""
         if one.best:
@@ -139,9 +155,20 @@ class PageView:
             best=one.best.index if one.best else None,
             caption=caption,
             stages=self.stages,
+            metric=metric_of(one),
+            frame=frame_of(
+                len(self.steps), line_charts.FRAME, pitch=line_charts.PITCH, least=line_charts.LEAST
+            ),
         )
 
-    def within(self, one: Series, before: float, last: float, axis: Axis) -> LineChart | None:
+    def unseen_chart(self, one: Series, axis: Axis) -> LineChart | FewPoints:
+        """The chart of an unseen task: looks alone."""
+        looks = self.linked(one.points, one.task)
+        return score_chart(one.title, axis, [], unit=one.unit, looks=looks, metric=metric_of(one))
+
+    def within(
+        self, one: Series, before: float, last: float, axis: Axis
+    ) -> LineChart | FewPoints | None:
         """The part of a series that lies in a stage, on the stage's own axis.
 
         From the score of the model that the stage begins with. None where there is no score.
@@ -150,9 +177,23 @@ class PageView:
         if not points:
             return None
         linked = [
-            (step - before, score, link) for step, score, link in self.linked(points, one.task)
+            point._replace(step=point.step - before) for point in self.linked(points, one.task)
         ]
-        return score_chart(one.title, axis, linked, unit=one.unit, frame=STAGE_FRAME)
+        frame = frame_of(
+            len(linked),
+            training_curves.FRAME,
+            pitch=training_curves.PITCH,
+            least=training_curves.LEAST,
+        )
+        return score_chart(
+            one.title,
+            axis,
+            linked,
+            unit=one.unit,
+            frame=frame,
+            metric=metric_of(one),
+            x_title="step of the stage",
+        )
 
     def column(self, one: Series) -> Column:
         """A column of the table."""
@@ -174,7 +215,7 @@ class PageView:
                 link=self.link(point, one.task),
                 overlap=marked_line(run_overlap(point.record), one.task),
             ),
-            n=count_over(point.score.n, tasks),
+            n=n_of(point, one.task),
             marks=tuple(marks(run, names)),
             thoughts=tuple(shown_thoughts(tasks)),
             noise=self.noise(point, one),
@@ -189,6 +230,23 @@ class PageView:
     def standing(self, one: Series) -> Standing:
         """The best and the latest checkpoint in words."""
         return Standing(title=one.title, best=self.best(one), fall=self.fall(one))
+
+    def facts(
+        self, one: Series, looks: Sequence[CheckpointScore]
+    ) -> Iterator[tuple[str, str, str]]:
+        """What stands beside the chart of the suite: what, in words, and its link."""
+        latest = self.linked(one.points[-1:], one.task)[0]
+        yield "latest", f"{latest.words(one.unit)}, at step {latest.step:,g}", latest.link
+        if best := self.best(one):
+            corrected = f"{best.corrected} {best.interval} corrected for the choice of"
+            words = f"{best.score} at step {best.step}; {corrected} {best.checkpoints}"
+            yield "best", words, best.link
+        if fall := self.fall(one):
+            words = f"{fall.difference} {fall.interval}: {fall.verdict}"
+            yield f"since step {fall.step}", words, ""
+        for look in self.linked(looks[-1:], ""):
+            unit = series_unit(looks)
+            yield "unseen", f"{look.words(unit)}, at step {look.step:,g}", look.link
 
     def best(self, one: Series) -> BestView | None:
         """The best checkpoint in words."""
@@ -217,8 +275,8 @@ class PageView:
             score=shown(one.points[-1].score.value, one.unit),
             link=self.link(one.points[-1], one.task),
             difference=shown_difference(found.difference, one.unit),
-            interval=difference_interval(found.ci_low, found.ci_high, one.unit),
+            interval=difference_interval(*found.simultaneous, one.unit),
             p=numbers.p_value(found.p_adjusted),
+            verdict=found.verdict,
             unpaired=not found.paired,
-            raised=one.alarm.raised,
         )

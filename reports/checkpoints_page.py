@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from olmes.reports.checkpoint_scores import (
 from olmes.reports.checkpoint_series import Series, series_of
 from olmes.reports.checkpoint_views import PageView
 from olmes.reports.held_out import look_line
-from olmes.reports.line_charts import LineChart, score_chart, step_axis
+from olmes.reports.line_charts import Drawings, FewPoints, LineChart, step_axis
 from olmes.reports.notices import Notice, fallen, record_notices
 from olmes.reports.page import render_page
 from olmes.reports.scores import legend_of
@@ -37,11 +37,10 @@ class StageSection:
     name: str
     about: str
     """How far it went, and where that is in the whole."""
-    scores: tuple[LineChart, ...]
-    """The suite, or the tasks of a training without one; none where the stage is the whole."""
-    tasks: tuple[LineChart, ...]
-    charts: tuple[LineChart, ...]
-    more: tuple[LineChart, ...]
+    charts: Drawings
+    """The suite, or the tasks of a training without one, unless the stage is the whole; the log."""
+    tasks: Drawings
+    more: Drawings
 
 
 def write_checkpoints_page(
@@ -96,17 +95,15 @@ def write_checkpoints_page(
             *_notices(steps, left_out, staged=bool(stages)),
             *fallen([one.title for one in (suite, *tasks, *unseen) if one and one.fallen]),
         ],
-        "suite_chart": view.chart(suite, axis, looks) if suite else None,
+        "suite_chart": Drawings.of([view.chart(suite, axis, looks)] if suite else []),
         "sections": [
             section(view, stage, suite, tasks, alone=len(stages) == 1)
             for stage in stages
             if stage.rows
         ],
-        "charts": [view.chart(one, axis) for one in tasks],
-        "unseen_charts": [
-            score_chart(one.title, axis, [], unit=one.unit, looks=view.linked(one.points, one.task))
-            for one in unseen
-        ],
+        "suite_facts": view.facts(suite, looks) if suite else [],
+        "charts": Drawings.of(view.chart(one, axis) for one in tasks),
+        "unseen_charts": Drawings.of(view.unseen_chart(one, axis) for one in unseen),
         "standings": [
             view.standing(one)
             for one in (suite, *tasks, *unseen)
@@ -122,7 +119,9 @@ def write_checkpoints_page(
             if (look := record.run.held_out)
         ],
     }
-    jsonl.write_atomically(output, render_page("checkpoints.html.jinja", context))
+    jsonl.write_atomically(
+        output, render_page("checkpoints.html.jinja", context, scripts=("charts.js",))
+    )
     return output
 
 
@@ -137,7 +136,7 @@ def section(
 ) -> StageSection:
     """A stage's log, and in a chain its scores, on its own axis."""
     charts = stage_charts(stage)
-    drawn: list[tuple[LineChart, ...]] = []
+    drawn: list[tuple[LineChart | FewPoints, ...]] = []
     for some in ([suite] if suite else [], tasks):
         found = (view.within(one, stage.before, stage.last, charts.axis) for one in some)
         drawn.append(() if alone else tuple(chart for chart in found if chart is not None))
@@ -150,10 +149,9 @@ def section(
         name=stage.name,
         about=f"{updates}{'' if alone else whole}"
         f"{'' if stage.done else '; not finished when this page was written'}",
-        scores=scores,
-        tasks=others,
-        charts=charts.main,
-        more=charts.more,
+        charts=Drawings.of([*scores, *charts.main]),
+        tasks=Drawings.of(others),
+        more=Drawings.of(charts.more),
     )
 
 
@@ -192,13 +190,12 @@ def _notices(
     for step in steps:
         for record in (*step.dev, *step.unseen):
             for notice in record_notices(record):
-                found.setdefault(notice.title, Notice(notice.level, notice.title, notice.text))
+                found.setdefault(notice.title, replace(notice, link=""))
                 runs.setdefault(notice.title, []).append(record.id)
     notices = [
-        Notice(
-            notice.level,
-            title,
-            f"{notice.text} (In {len(runs[title])} of the runs, {runs[title][0]} first.)",
+        replace(
+            notice,
+            text=f"{notice.text} (In {len(runs[title])} of the runs, {runs[title][0]} first.)",
         )
         for title, notice in found.items()
     ]

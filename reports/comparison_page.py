@@ -21,7 +21,7 @@ from olmes.reports.dates import date
 from olmes.reports.flips import pack_flips
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
-from olmes.reports.notices import DEMO, Notice
+from olmes.reports.notices import Notice, demo_notice
 from olmes.reports.page import render_page
 from olmes.reports.scores import ScoreView, legend_of, score_view
 from olmes.stats import Difference, PairedDifference
@@ -174,11 +174,12 @@ def _notices(data: Comparison) -> list[Notice]:
     for letter, run in zip("AB", data.runs, strict=True):
         if run.demo_data:
             text = f"Run {letter} used the built-in demo data for {', '.join(run.demo_data)}."
-            found.append(Notice("stop", DEMO, text))
+            found.append(demo_notice(text))
         if not run.complete:
-            found.append(Notice("stop", "Incomplete run", f"Run {letter} lacks responses."))
+            text = f"Run {letter} lacks responses."
+            found.append(Notice("stop", "Incomplete run", text, bound="nothing"))
         found += [
-            Notice("caution", f"Run {letter}", f"{said[:1].upper()}{said[1:]}.")
+            Notice("caution", f"Run {letter}", f"{said[:1].upper()}{said[1:]}.", short=said)
             for said in run.reservations
         ]
     for task in data.tasks:

@@ -13,7 +13,7 @@ from olmes.decontamination.matches import CONTAMINATED, MATCHED, NGRAM
 from olmes.decontamination.pairs import Pair
 from olmes.records.shown import shown
 from olmes.reports import numbers
-from olmes.reports.notices import DEMO, DEMO_DATA, Notice
+from olmes.reports.notices import DEMO_DATA, Notice, demo_notice
 from olmes.reports.page import render_page
 from olmes.tools import jsonl
 from olmes.tools.durable_files import atomic_writer
@@ -184,7 +184,7 @@ def notices(found: Findings) -> Iterator[Notice]:
     """What must be known before the table is read."""
     demo = [one.title for one in found.evaluations if one.origin == "demo"]
     if demo:
-        yield Notice("stop", DEMO, f"{', '.join(demo)}: {DEMO_DATA}.")
+        yield demo_notice(f"{', '.join(demo)}: {DEMO_DATA}.")
     for task, why in found.skipped.items():
         yield Notice("caution", "Skipped", f"{task}: {why}")
     for one in found.data_sets:

@@ -32,7 +32,7 @@ from olmes.reports.generalization_charts import (
 )
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
-from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS, Notice, changed_notice
+from olmes.reports.notices import DEMO_DATA, ONLY_RUNS, Notice, changed_notice, demo_notice
 from olmes.reports.page import render_page
 from olmes.tools import jsonl
 
@@ -130,7 +130,7 @@ def _notices(models: Sequence[ReadModel]) -> list[Notice]:
     if not on_demo_data:
         return []
     text = f"{'; '.join(on_demo_data)}: scored on {DEMO_DATA}. {ONLY_RUNS}"
-    return [Notice("stop", DEMO, text)]
+    return [demo_notice(text)]
 
 
 def _legend(found: Sequence[OverModels]) -> str:

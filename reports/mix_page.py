@@ -22,7 +22,7 @@ from olmes.comparison.mix_rounds import (
     pair_table,
     rows_text,
 )
-from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS, Notice
+from olmes.reports.notices import DEMO_DATA, ONLY_RUNS, Notice, demo_notice
 from olmes.reports.page import render_page
 from olmes.tools import jsonl
 
@@ -120,4 +120,4 @@ def demo_notices(rounds: Sequence[MixRound]) -> list[Notice]:
     tasks = dict.fromkeys(name for one in rounds for name in one.dev.demo_data)
     if not tasks:
         return []
-    return [Notice("stop", DEMO, f"{', '.join(tasks)}: scored on {DEMO_DATA}. {ONLY_RUNS}")]
+    return [demo_notice(f"{', '.join(tasks)}: scored on {DEMO_DATA}. {ONLY_RUNS}")]

@@ -15,6 +15,9 @@ from olmes.reports.links import HELD_OUT, samples_link
 from olmes.reports.numbers import count
 
 Level = Literal["stop", "caution"]
+Bound = Literal["", "items", "settings", "nothing"]
+"""What a notice leaves to compare numbers with: runs of the same items, of the same settings, none;
+'' where it takes nothing away."""
 
 DEMO = "Demo data: not comparable"
 """The title of the banner over numbers that are not the benchmark's."""
@@ -31,6 +34,56 @@ class Notice:
     text: str
     link: str = ""
     """Where the samples concerned can be seen, as a URL fragment."""
+    short: str = ""
+    """What the one line above all notices says of it; the title by default."""
+    bound: Bound = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeHead:
+    """The one line above a page's notices, which unfold below it."""
+
+    level: Level
+    what: str
+    """What is odd, in a few words."""
+    comparable: str
+    """What the numbers can be compared with; '' where nothing is taken away."""
+
+
+BRIEF = 40
+"""Letters of what a limit left that the one line has room for."""
+SAID = 4
+"""Notices that the one line names; it counts the others."""
+
+
+def notice_head(notices: Sequence[Notice], warnings: Sequence[str] = ()) -> NoticeHead | None:
+    """The one line above some notices; None where there is nothing to say.
+
+    Args:
+        notices: the gravest first.
+        warnings: sentences of the run beside them.
+    """
+    if not notices and not warnings:
+        return None
+    named = [one.short or f"{one.title[:1].lower()}{one.title[1:]}" for one in notices]
+    if warnings:
+        named.append(f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'} of the run")
+    named = list(dict.fromkeys(named))
+    more = [f"{len(named) - SAID} more"] if len(named) > SAID + 1 else []
+    what = ", ".join([*(named[:SAID] if more else named), *more])
+    stop = any(one.level == "stop" for one in notices)
+    bounds = {one.bound for one in notices}
+    return NoticeHead(
+        "stop" if stop else "caution", f"{what[:1].upper()}{what[1:]}", comparable_with(bounds)
+    )
+
+
+def comparable_with(bounds: Collection[Bound]) -> str:
+    """What numbers can be compared with, by what their notices leave of it; '' for all."""
+    if "nothing" in bounds:
+        return "comparable with no other run"
+    same = [bound for bound in ("items", "settings") if bound in bounds]
+    return f"comparable with runs of the same {' and '.join(same)} only" if same else ""
 
 
 def record_notices(record: Record, sealed: Collection[str] = ()) -> list[Notice]:
@@ -40,7 +93,11 @@ def record_notices(record: Record, sealed: Collection[str] = ()) -> list[Notice]
 
 def changed_notice(record: Record) -> list[Notice]:
     """That a record's file was changed after it was written; none where it was not."""
-    return [Notice("stop", "Changed record", f"{record.altered}.")] if record.altered else []
+    return (
+        [Notice("stop", "Changed record", f"{record.altered}.", bound="nothing")]
+        if record.altered
+        else []
+    )
 
 
 def run_notices(run: RunRecord, sealed: Collection[str] = ()) -> list[Notice]:
@@ -119,7 +176,12 @@ def _demo_data(run: RunRecord) -> list[Notice]:
     if not titles:
         return []
     text = f"{titles}: scored on {DEMO_DATA}, not on the benchmark. {ONLY_RUNS}"
-    return [Notice("stop", DEMO, text)]
+    return [demo_notice(text)]
+
+
+def demo_notice(text: str) -> Notice:
+    """That numbers are of demo data."""
+    return Notice("stop", DEMO, text, short="demo data", bound="items")
 
 
 def _incomplete(run: RunRecord) -> list[Notice]:
@@ -130,14 +192,19 @@ def _incomplete(run: RunRecord) -> list[Notice]:
             f"The mean is that of the other tasks, without {', '.join(missing)}. "
             "It cannot be compared with the mean of the whole suite."
         )
-        found.append(Notice("stop", "Suite incomplete", text))
+        found.append(Notice("stop", "Suite incomplete", text, short=f"mean {without(missing)}"))
     # A suite that lacks nothing but whole tasks has all of its responses.
     if not run.complete or (run.suite and not run.suite.complete and not missing):
         text = (
             "Some responses or verdicts are missing, so the numbers may still change; run it again."
         )
-        found.append(Notice("stop", "Incomplete run", text))
+        found.append(Notice("stop", "Incomplete run", text, bound="nothing"))
     return found
+
+
+def without(names: Sequence[str]) -> str:
+    """Which tasks a mean lacks, in a few words."""
+    return f"without {', '.join(names)}" if len(names) < 4 else f"without {len(names)} tasks"
 
 
 def _not_run(run: RunRecord) -> list[Notice]:
@@ -151,7 +218,8 @@ def _failed(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
     titles = _titles(run, lambda task: task.said("failed") > 0)
     why = _why(run, "failed")
     text = f"{titles}: {_counted(failed, 'request')} got no response and no score.{why}"
-    return [Notice("stop", "Failed requests", text, _flag_link(run.tasks, "failed", sealed))]
+    link = _flag_link(run.tasks, "failed", sealed)
+    return [Notice("stop", "Failed requests", text, link, bound="nothing")]
 
 
 def _other_data(run: RunRecord) -> list[Notice]:
@@ -163,7 +231,8 @@ def _other_data(run: RunRecord) -> list[Notice]:
         return []
     notes = [note for task in run.tasks.values() if differs(task) for note in task.data.notes]
     text = f"{titles}: the items are not those of the official files. {' '.join(notes)}"
-    return [Notice("caution", "Data differs from the official set", text.strip())]
+    title = "Data differs from the official set"
+    return [Notice("caution", title, text.strip(), bound="items")]
 
 
 def _formulation(run: RunRecord) -> list[Notice]:
@@ -180,7 +249,7 @@ def _formulation(run: RunRecord) -> list[Notice]:
         f"{titles}: settings differ from the published formulation{which}, "
         "so these numbers cannot be compared with published ones."
     )
-    return [Notice("caution", "Formulation not standard", text)]
+    return [Notice("caution", "Formulation not standard", text, bound="settings")]
 
 
 def _limit(run: RunRecord) -> list[Notice]:
@@ -188,7 +257,8 @@ def _limit(run: RunRecord) -> list[Notice]:
     if not items:
         return []
     text = f"{items[:1].upper()}{items[1:]}, not the whole benchmark."
-    return [Notice("caution", "Limited run", text)]
+    short = f"limited to {items}" if len(items) <= BRIEF else "limited"
+    return [Notice("caution", "Limited run", text, short=short, bound="items")]
 
 
 def _scorer(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
@@ -207,7 +277,7 @@ def _judging(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
         text = f"{_counted(unjudged, 'response')} got no judgement and no score."
         text += _why(run, "unjudged")
         link = _flag_link(run.tasks, "unjudged", sealed)
-        found.append(Notice("stop", "Not judged", text, link))
+        found.append(Notice("stop", "Not judged", text, link, bound="nothing"))
     by_judge = {name: task for name, task in run.tasks.items() if task.judge}
     if unread := _total(by_judge.values(), "unparsed"):
         out = sum(task.unread for task in by_judge.values())

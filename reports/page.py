@@ -18,7 +18,9 @@ from markupsafe import Markup
 
 from olmes.records.shown import MARKS
 from olmes.reports import numbers
+from olmes.reports.charts import fits
 from olmes.reports.links import samples_link
+from olmes.reports.notices import notice_head
 from olmes.tools.visible_text import visible
 
 HERE = Path(__file__).parent
@@ -79,6 +81,8 @@ def _environment() -> Environment:
     environment.filters["seconds"] = numbers.seconds
     environment.globals["samples_link"] = samples_link
     environment.globals["MARKS"] = MARKS
+    environment.globals["notice_head"] = notice_head
+    environment.globals["fits"] = fits
     return environment
 
 

@@ -11,7 +11,7 @@ from olmes.reports import numbers
 from olmes.reports.dates import date
 from olmes.reports.held_out import look_line
 from olmes.reports.links import HELD_OUT, page_link, samples_link
-from olmes.reports.notices import DEMO, DEMO_DATA, ONLY_RUNS, Notice, changed_notice
+from olmes.reports.notices import DEMO_DATA, ONLY_RUNS, Notice, changed_notice, demo_notice
 from olmes.reports.page import render_page
 from olmes.reproduction.reproduce import Reproduction, Row, Section
 from olmes.reproduction.texts import (
@@ -117,7 +117,7 @@ def _notices(found: Reproduction) -> list[Notice]:
     if not rows:
         return []
     text = f"{', '.join(row.column for row in rows)}: scored on {DEMO_DATA}. {ONLY_RUNS}"
-    return [Notice("stop", DEMO, text)]
+    return [demo_notice(text)]
 
 
 def _section(section: Section, found: Reproduction, pages: _Pages) -> SectionView:

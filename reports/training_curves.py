@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from olmes.reports import numbers
-from olmes.reports.charts import Axis, Frame
-from olmes.reports.line_charts import LineChart, curve_chart, step_axis
+from olmes.reports.charts import Axis, Frame, frame_of
+from olmes.reports.line_charts import FewPoints, LineChart, curve_chart, step_axis
 
 Log = Sequence[Mapping[str, Any]]
 """Rows with `step` and numbers."""
@@ -178,10 +178,9 @@ TELLING = {
 BY_TASK = re.compile(r"verifier/(.+)")
 SERIES = 6
 """Lines that one chart can tell apart."""
-FRAME = Frame(width=300, height=160, left=46, right=12, top=10, bottom=26)
-NARROW = Frame(width=210, height=160, left=46, right=12, top=10, bottom=26)
-FEW = 12
-"""Points that a narrow chart has room for."""
+FRAME = Frame(width=300, height=178, left=46, right=12, top=22, bottom=38)
+PITCH, LEAST = 22, 96
+"""Pixels that an update has room for in a chart of few, and the least width of axes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +189,8 @@ class StageCharts:
 
     axis: Axis
     frame: Frame
-    main: tuple[LineChart, ...]
-    more: tuple[LineChart, ...]
+    main: tuple[LineChart | FewPoints, ...]
+    more: tuple[LineChart | FewPoints, ...]
     """Everything else in the log, folded away: sums over tokens, numbers that stay zero."""
 
 
@@ -201,10 +200,10 @@ def stage_charts(stage: StageLog) -> StageCharts:
     kind = stage.kind or kind_of(numbers_of)
     axis = stage_axis(stage.last)
     longest = max((len(points) for points in numbers_of.values()), default=0)
-    frame = FRAME if longest > FEW else NARROW
+    frame = frame_of(longest, FRAME, pitch=PITCH, least=LEAST)
     left = dict(numbers_of)
-    main: list[LineChart] = []
-    more: list[LineChart] = []
+    main: list[LineChart | FewPoints] = []
+    more: list[LineChart | FewPoints] = []
     for curve in CURVES:
         if kind not in (curve.stages or (kind,)):
             continue
@@ -267,7 +266,9 @@ def taken(curve: Curve, left: Mapping[str, Points]) -> Iterator[tuple[str, str]]
                         yield f"{called}: {match[1]}", name
 
 
-def drawn(curve: Curve, lines: Mapping[str, Points], axis: Axis, frame: Frame) -> LineChart:
+def drawn(
+    curve: Curve, lines: Mapping[str, Points], axis: Axis, frame: Frame
+) -> LineChart | FewPoints:
     """A chart of the table; what is alone in it and what the title means needs no name."""
     if list(lines) == [next(iter(curve.lines))]:
         lines = {"": next(iter(lines.values()))}
@@ -276,7 +277,7 @@ def drawn(curve: Curve, lines: Mapping[str, Points], axis: Axis, frame: Frame) -
     )
 
 
-def by_task(left: dict[str, Points], axis: Axis, frame: Frame) -> Iterator[LineChart]:
+def by_task(left: dict[str, Points], axis: Axis, frame: Frame) -> Iterator[LineChart | FewPoints]:
     """What the verifiers of each task say, as many as one chart can tell apart in one."""
     names = [name for name in left if BY_TASK.fullmatch(name) and name not in KNOWN]
     for at in range(0, len(names), SERIES):

@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.text import Text
 
 from olmes.cli.tables import console
+from olmes.records.running_score import RunningScore
+from olmes.records.shown import shown
 from olmes.requests.callbacks import RunCallback
 from olmes.requests.dispatch import Origin
 from olmes.requests.plan import Plan
@@ -29,6 +31,8 @@ from olmes.types import Response
 
 PAUSE = 0.1
 """Seconds between two drawings: a bar costs more than a replayed response."""
+ROOMY = 100
+"""Columns of a terminal from which on the bars are long."""
 
 
 class TokenRate(ProgressColumn):
@@ -52,28 +56,43 @@ class Counts:
     """Responses that were there already."""
     failed: int = 0
     """Requests that failed."""
+    score: RunningScore | None = None
+    """Of what is scored so far; None where there is none to be shown."""
 
-    @property
-    def note(self) -> str:
+    def note(self, *, ended: bool = False) -> str:
         """What stands behind the bar."""
         said = {"already there": self.reused, "failed": self.failed}
-        return ", ".join(f"{count} {what}" for what, count in said.items() if count)
+        notes = [f"{count} {what}" for what, count in said.items() if count]
+        return ", ".join(filter(None, [so_far(self.score, ended=ended), *notes]))
+
+
+def so_far(score: RunningScore | None, *, ended: bool = False) -> str:
+    """A running score in words: `62.5 so far (n = 40)`, `62.5 (n = 40)` once it is over.
+
+    '' where there is none.
+    """
+    found = score.score if score else None
+    if found is None:
+        return ""
+    words = "" if ended else " so far"
+    return f"{shown(found.value, found.unit)}{words} (n = {found.n:,})"
 
 
 class Bars:
     """Bars on standard error, one a task or stage, moved on by the responses that come."""
 
     def __init__(self) -> None:
+        screen = console(stderr=True)
         self.bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24 if screen.width > ROOMY else 8),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TokenRate(),
             TextColumn("{task.fields[note]}", style="dim"),
-            console=console(stderr=True),
+            console=screen,
         )
         self.tasks: dict[str, TaskID] = {}
         self.counts: dict[str, Counts] = {}
@@ -91,19 +110,24 @@ class Bars:
         counts.tokens += response.completion_tokens if origin == "model" else 0
         counts.reused += origin in ("journal", "cache")
         counts.failed += bool(response.error)
+        self.draw_by_and_by()
+
+    def draw_by_and_by(self) -> None:
+        """Draw, unless that was done a moment ago."""
         if time.monotonic() - self.drawn > PAUSE:
             self.draw()
 
-    def draw(self) -> None:
+    def draw(self, *, ended: bool = False) -> None:
         """Set every task's bar to what was counted."""
         for name, bar in self.tasks.items():
             counts = self.counts[name]
-            self.bars.update(bar, completed=counts.answered, tokens=counts.tokens, note=counts.note)
+            note = counts.note(ended=ended)
+            self.bars.update(bar, completed=counts.answered, tokens=counts.tokens, note=note)
         self.drawn = time.monotonic()
 
     def ended(self) -> None:
         """Leave the bars as they are."""
-        self.draw()
+        self.draw(ended=True)
         self.bars.stop()
 
 
@@ -120,6 +144,11 @@ class ProgressBars(Bars, RunCallback):
         for task in plan.tasks:
             self.add(task.task.name, len(task.items))
         self.bars.start()
+
+    def scored(self, task: str, score: RunningScore) -> None:
+        """Show the score so far behind the task's bar."""
+        self.counts[task].score = score
+        self.draw_by_and_by()
 
     def judging(self, responses: int) -> None:
         """Show a bar for the judge."""

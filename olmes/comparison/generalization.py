@@ -26,6 +26,7 @@ from olmes.errors import OlmesError
 from olmes.records.record import Record
 from olmes.records.schema import DiagnosisCounts
 from olmes.stats import BestOf, Difference
+from olmes.stats.intervals import of_shares
 
 NO_ZERO = (
     "The gap between two different benchmarks has no zero and says nothing alone; its change from a "
@@ -208,6 +209,9 @@ def gap_of(first: HalfScore | None, second: HalfScore | None) -> Difference | No
     if not on_one_scale(first, second):
         return None
     gap = stats.generalization_gap(first.best_known, second.best_known)
+    if first.unit == second.unit == "share":
+        low, high = of_shares(gap.ci_low, gap.ci_high)
+        gap = Difference(gap.value, gap.stderr, low, high)
     return gap if first.higher_is_better else stats.negated(gap)
 
 

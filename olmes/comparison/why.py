@@ -24,6 +24,8 @@ MODEL_PARTS = {"chat_template": "chat template"}
 """Parts of a model's fingerprint that have a kind of their own."""
 PRECISION = ("dtype", "quantization", "torch_dtype")
 """Engine settings that are precision."""
+RECORDINGS = ("recorded", "recording")
+"""Engine settings that say which recording gave the responses."""
 SHORT = 120
 """Characters of a setting that are shown."""
 
@@ -77,6 +79,8 @@ def run_causes(a: RunRecord, b: RunRecord) -> Iterator[Cause]:
     """What differs in model, backend, precision, versions and hardware."""
     yield from model_causes(a.model, b.model)
     for field, left, right in differing(a.model.engine, b.model.engine):
+        if field in RECORDINGS and a.model.fingerprint != b.model.fingerprint:
+            continue  # other weights have recordings of their own
         yield Cause("precision" if field in PRECISION else "backend", field, left, right)
     if a.limit != b.limit:
         yield Cause("limit", "limit", shown(a.limit), shown(b.limit))

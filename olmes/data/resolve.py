@@ -18,6 +18,7 @@ from olmes.data.partial import found_files
 from olmes.data.places import (
     DataFolders,
     any_in,
+    as_folders,
     data_folders,
     find_in,
     others_in,
@@ -29,6 +30,8 @@ from olmes.errors import OlmesError
 from olmes.records.schema import Origin
 from olmes.types import Doc
 
+DEMO = Path("demo data")
+"""In place of a folder: the demo data, whatever else there is. No source is asked before it."""
 IN_PARTS: tuple[Origin, ...] = ("folder", "hub", "official")
 """Of sub-tasks from several kinds of source the whole is called by the first of these."""
 
@@ -43,7 +46,8 @@ def resolve(task: Task, data: DataFolders = None, *, say: Say, prompts: bool = T
         task: The task.
         data: Folders laid out as the tasks' `DataFile.path` say, each file from the first that has it;
             without any those of `$OLMES_DATA`, and where that is not set either, the official files,
-            the hub and the demo data in turn. What lies beside the task's own file comes first.
+            the hub and the demo data in turn. What lies beside the task's own file comes first. `DEMO`
+            is the demo data alone.
         say: Called with one line for each source that was tried and each note of the result.
         prompts: Whether prompts will be made; to score responses no exemplars are needed.
 
@@ -53,6 +57,8 @@ def resolve(task: Task, data: DataFolders = None, *, say: Say, prompts: bool = T
     """
     if (own := _without_source(task)) is not None:
         return made_dataset(task, own, say)
+    if as_folders(data) == (DEMO,):
+        return made_dataset(task, _from_demo(task, say), say, prompts)
     folders = task.data_folders = data_folders(data)
     places = places_of(task, folders)
     here = any_in(task.source, places)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from olmes.errors import OlmesError
 from olmes.reasoning.split import ANY, Reader
 from olmes.types import JsonObject, Request, Response
+
+if TYPE_CHECKING:
+    from olmes.records.schema import RecordedModel
 
 Done = Callable[[int, Response], None]
 """Called with a request's position and its response, once for each, as soon as it is finished."""
@@ -59,6 +63,8 @@ class Model(ABC):
     """What tables and pages call it: no path, no host; '' is its name."""
     cacheable: bool = True
     """Whether its responses belong in the response cache shared by all runs."""
+    recorded: bool = False
+    """Whether it gives back what was recorded, so that it computes nothing and has no speed."""
     greedy_alike: bool = False
     """Whether it gives one and the same response to a request as often as it is asked at temperature 0,
     so that repeats say nothing; servers need not."""
@@ -136,6 +142,11 @@ class Model(ABC):
     def notes(self) -> Sequence[str]:
         """What a reader of its numbers must know of how it was asked, a sentence each; only grows."""
         return ()
+
+    @property
+    def recorded(self) -> RecordedModel | None:
+        """What a recording says of the model that gave its responses; None where a model is asked."""
+        return None
 
     @abstractmethod
     def encode(self, request: Request) -> EncodedPrompt:

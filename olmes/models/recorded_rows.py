@@ -17,7 +17,8 @@ several; `repeat` (0 by default) counts the responses to an item. `finish` (`sto
 (`olmes.models.recorded_judgements`). Other fields are ignored.
 
 A samples file of a run is a recording too: there `response` is an object (docs/record.md), and
-`doc_hash` says which content the item must have.
+`doc_hash` says which content the item must have. The first line may say who gave the responses
+(`olmes.models.recording`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any, NotRequired, TypedDict, get_args
 
 from olmes.errors import OlmesError
 from olmes.models.recorded_judgements import problem_of_judgements
+from olmes.models.recording import is_head
 from olmes.records.check import FieldError, converted
 from olmes.tools import jsonl
 from olmes.types import Doc, Finish, Response, ResponseJson
@@ -52,6 +54,7 @@ class RecordedRow(TypedDict):
     doc_id: NotRequired[int | None]
     doc: NotRequired[Doc | None]
     doc_hash: NotRequired[str | None]
+    prompt_hash: NotRequired[str | None]
     subtask: NotRequired[str | None]
     task: NotRequired[str | None]
     repeat: NotRequired[int | None]
@@ -77,6 +80,8 @@ class RecordedResponse:
     doc: Doc | None = None
     doc_hash: str = ""
     """Content of the item, where the recording says it."""
+    prompt_hash: str = ""
+    """Content of the request, where the recording says it."""
     subtask: str = ""
     task: str = ""
     repeat: int = 0
@@ -103,6 +108,7 @@ class RecordedResponse:
             doc_id=row.get("doc_id"),
             doc=row.get("doc"),
             doc_hash=(row.get("doc_hash") or "") if sample else "",
+            prompt_hash=(row.get("prompt_hash") or "") if sample else "",
             subtask=row.get("subtask") or "",
             task=row.get("task") or "",
             repeat=row.get("repeat") or 0,
@@ -147,7 +153,11 @@ def read_recorded(path: Path) -> list[RecordedResponse]:
             named), or there is none at all.
     """
     open_to_all(path)
-    rows = [parse(row, f"{path}, line {number}") for number, row in jsonl.read_numbered(path)]
+    rows = [
+        parse(row, f"{path}, line {number}")
+        for number, row in jsonl.read_numbered(path)
+        if not (number == 1 and is_head(row))
+    ]
     if not rows:
         raise OlmesError(f"{path} {EMPTY}")
     return rows

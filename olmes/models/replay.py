@@ -15,12 +15,16 @@ from olmes.errors import OlmesError
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.models.options import ASKED, Asking
 from olmes.models.recorded_rows import EMPTY, RecordedResponse, open_to_all, parse
+from olmes.models.recording import RecordingHead, checked_head, is_head
 from olmes.reasoning import Reader
+from olmes.records.schema import RecordedModel
 from olmes.tools import jsonl
 from olmes.tools.hashing import content_hash, file_sha256
 from olmes.types import JsonObject, Request, Response
 
 MISSING = "no recorded response"
+RECORDING = "recording"
+"""In an engine: which recording gave the responses, the beginning of its hash."""
 
 
 def request_key(request: Request) -> str:
@@ -48,9 +52,10 @@ class RecordedResponses:
         open_to_all(self.path)
         offset, empty = 0, True
         for number, line in enumerate(jsonl.read_lines(self.path), start=1):
-            if line.strip():
+            row = self.row(line, number) if line.strip() else None
+            if row is not None and not (number == 1 and is_head(row)):
                 empty = False
-                yield offset, parse(self.row(line, number), f"{self.path}, line {number}")
+                yield offset, parse(row, f"{self.path}, line {number}")
             offset += len(line)
         if empty:
             raise OlmesError(f"{self.path} {EMPTY}")
@@ -65,6 +70,16 @@ class RecordedResponses:
             return jsonl.parse_line(line, self.path, number)
         exact = isinstance(row, dict) and row.get("doc") is not None
         return jsonl.parse_line(line, self.path, number) if exact else row
+
+    @cached_property
+    def head(self) -> RecordingHead | None:
+        """Who gave the responses; None where the recording does not say.
+
+        Raises:
+            OlmesError: as `checked_head`.
+        """
+        open_to_all(self.path)
+        return checked_head(self.path)
 
     @cached_property
     def stream(self) -> BinaryIO:
@@ -99,6 +114,7 @@ class ReplayModel(Model):
     """
 
     cacheable = False  # what the file says today is not what a model says
+    recorded = True
 
     def __init__(
         self,
@@ -116,15 +132,43 @@ class ReplayModel(Model):
         """The response to a request, if there is one."""
 
     @cached_property
+    def recording(self) -> RecordedResponses:
+        """The file."""
+        return RecordedResponses(self.path)
+
+    @property
+    def recorded(self) -> RecordedModel | None:
+        """Who gave the responses, where the recording says it."""
+        return self.recording.head.model if self.recording.head else None
+
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the recording."""
-        return file_sha256(self.path)
+        """That of the model that gave the responses, or SHA-256 of a recording that does not say."""
+        return self.recorded.fingerprint if self.recorded else file_sha256(self.path)
+
+    @property
+    def fingerprint_parts(self) -> dict[str, str]:
+        """Those of the model that gave the responses."""
+        return dict((self.recorded.parts if self.recorded else None) or {})
 
     @property
     def engine(self) -> JsonObject:
-        """The backend alone: nothing but the file changes what comes back."""
+        """The backend alone, as nothing but the file changes what comes back; or what it says.
+
+        Then `recording` tells two recordings of one model apart.
+        """
         tags = self.asking.reasoning_tags
-        return {"backend": "replay", **({"reasoning_tags": tags} if tags is not None else {})}
+        engine: JsonObject = {"backend": "replay"}
+        if head := self.recording.head:
+            given = f"replay of {head.model.engine.get('backend', 'responses')}"
+            own = {"recorded": head.recorded, RECORDING: head.sha256[:16]}
+            engine = {**head.model.engine, "backend": given, **own}
+        return {**engine, **({"reasoning_tags": tags} if tags is not None else {})}
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """That the responses are recorded ones, and whose."""
+        return [self.recording.head.sentence] if self.recording.head else []
 
     @property
     def reader(self) -> Reader:

@@ -110,7 +110,8 @@ def load_model(
         path = Path(parsed.target).expanduser()
         if not path.is_file():
             raise OlmesError(f"there is no file {path} to replay; check the path.")
-        return titled(ReplayModel(parsed.text, path, asking=asking), path.name)
+        replayed = ReplayModel(parsed.text, path, asking=asking)
+        return titled(replayed, replayed.recorded.name if replayed.recorded else path.name)
     if parsed.backend == "openai":
         from olmes.models.http.endpoint import parse_endpoint
         from olmes.models.http.openai import OpenAIModel

@@ -15,6 +15,8 @@ from olmes.records.schema import MetricScore, Score, TaskResult
 from olmes.types import Unit
 
 MISSING = "–"
+TOO_FEW = "too few items for an interval"
+"""Instead of an interval that holds everything there could be."""
 LOWER = "↓"
 NUMBER = "#"
 MARKS = {LOWER: "lower is better", NUMBER: "a number, not a percentage"}
@@ -54,11 +56,15 @@ def shown_interval(score: Score, unit: Unit) -> str:
 
 
 def interval(low: float | None, high: float | None, unit: Unit) -> str:
-    """Two ends as `[low, high]`, with as many decimals; a dash where there is none."""
+    """Two ends as `[low, high]`, with as many decimals; a dash where there is none.
+
+    An interval that rules out no share at all is none: `TOO_FEW`.
+    """
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
     if unit == "share":
-        return f"[{shown(low, unit)}, {shown(high, unit)}]"
+        whole = low <= 0 and high >= 1
+        return TOO_FEW if whole else f"[{shown(low, unit)}, {shown(high, unit)}]"
     digits = decimals(max(abs(low), abs(high)))
     return f"[{unsigned_zero(f'{low:,.{digits}f}')}, {unsigned_zero(f'{high:,.{digits}f}')}]"
 
@@ -72,11 +78,14 @@ def shown_difference(value: float | None, unit: Unit) -> str:
 
 
 def difference_interval(low: float | None, high: float | None, unit: Unit) -> str:
-    """The two ends of a difference with their signs, with as many decimals."""
+    """The two ends of a difference with their signs, with as many decimals; else as `interval`."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
     if unit == "share":
-        return f"[{shown_difference(low, unit)}, {shown_difference(high, unit)}]"
+        whole = low <= -1 and high >= 1
+        return (
+            TOO_FEW if whole else f"[{shown_difference(low, unit)}, {shown_difference(high, unit)}]"
+        )
     digits = decimals(max(abs(low), abs(high)))
     ends = [unsigned_zero(f"{end:+,.{digits}f}".replace("-", "−")) for end in (low, high)]
     return f"[{ends[0]}, {ends[1]}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from olmes.records.running_score import RunningScore
 from olmes.requests.dispatch import Origin
 from olmes.requests.plan import Plan
 from olmes.tools.notices import say_once
@@ -20,6 +21,12 @@ class RunCallback:
 
     def answered(self, task: str, response: Response, origin: Origin) -> None:
         """A response has come, from the journal, the cache or the model."""
+
+    def scored(self, task: str, score: RunningScore) -> None:
+        """A response has its verdict, which `score` has in it; from a thread of the scoring.
+
+        Never called for held-out tasks, nor where the primary metric is known at the end alone.
+        """
 
     def judging(self, responses: int) -> None:
         """Every response has come; a judge is asked about so many of them."""
@@ -52,6 +59,10 @@ class Guarded(RunCallback):
     def answered(self, task: str, response: Response, origin: Origin) -> None:
         """Pass it on."""
         self._tell("answered", task, response, origin)
+
+    def scored(self, task: str, score: RunningScore) -> None:
+        """Pass it on."""
+        self._tell("scored", task, score)
 
     def judging(self, responses: int) -> None:
         """Pass it on."""
@@ -98,6 +109,11 @@ class CallbackList(RunCallback):
         """Pass it on."""
         for callback in self.callbacks:
             callback.answered(task, response, origin)
+
+    def scored(self, task: str, score: RunningScore) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.scored(task, score)
 
     def judging(self, responses: int) -> None:
         """Pass it on."""

@@ -17,7 +17,7 @@ from olmes.requests.refusals import Watch
 from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.types import Request, Response
 
-Origin = Literal["journal", "cache", "model", "duplicate"]
+Origin = Literal["journal", "cache", "model", "recording", "duplicate"]
 """Where a response came from; a duplicate's is that of an equal request of the same run."""
 
 Answered = Callable[[int, Response, Origin], None]
@@ -54,6 +54,7 @@ def answer_all(
         OlmesError: as `watch` does, which hears of each response of the model.
     """
     shared = cache if model.cacheable else None
+    made: Origin = "recording" if model.recorded else "model"
 
     def arrived(position: int, response: Response, origin: Origin) -> None:
         if not response.error:
@@ -85,7 +86,7 @@ def answer_all(
             if shared:
                 shared.put(pending.key(at).hex(), response)
             first, *duplicates = pending.positions(at)
-            arrived(first, response, "model")
+            arrived(first, response, made)
             for duplicate in duplicates:
                 arrived(duplicate, response, "duplicate")
 

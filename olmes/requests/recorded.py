@@ -11,6 +11,7 @@ from olmes.data.dataset import Dataset, by_file
 from olmes.errors import OlmesError
 from olmes.models.recorded_rows import RecordedResponse
 from olmes.models.replay import RecordedResponses, ReplayModel
+from olmes.requests.plan import Plan
 from olmes.types import Doc, Instance, Response
 
 MISSING = -1
@@ -32,12 +33,17 @@ class RecordedIndex:
         before, own[repeat] = own[repeat], offset
         return None if before == MISSING else before
 
-    def response(self, instance_id: str, repeat: int) -> Response | None:
-        """The response to an item, if it is recorded."""
+    def row(self, instance_id: str, repeat: int) -> RecordedResponse | None:
+        """The line of an item, if it is recorded."""
         own = self.offsets.get(instance_id, ())
         if repeat >= len(own) or own[repeat] == MISSING:
             return None
-        return self.recorded.at(own[repeat]).to_response()
+        return self.recorded.at(own[repeat])
+
+    def response(self, instance_id: str, repeat: int) -> Response | None:
+        """The response to an item, if it is recorded."""
+        row = self.row(instance_id, repeat)
+        return row.to_response() if row else None
 
 
 def index_recorded(
@@ -65,6 +71,28 @@ def index_recorded(
                 "number several responses to one item with repeat = 0, 1, ..., or remove one."
             )
     return found
+
+
+def check_prompts(plan: Plan, index: RecordedIndex) -> None:
+    """Hold a recording that says who gave its responses against what is asked: the same, to the byte.
+
+    Raises:
+        OlmesError: a response was given to another prompt, or with other settings.
+    """
+    head = index.recorded.head
+    if head is None:
+        return
+    for task in plan.tasks:
+        for item in task.items:
+            row = index.row(item.instance.id, item.repeat)
+            if row is None or row.prompt_hash in ("", item.request_hash):
+                continue
+            settings = head.settings(task.task.name)
+            raise OlmesError(
+                f"{index.recorded.path}: the response to {item.instance.id} was given to another prompt "
+                f"or with other settings; replay it with those it was recorded with "
+                f"({settings or 'the standard formulation of that time'}), or record again."
+            )
 
 
 def set_answers(model: ReplayModel, index: RecordedIndex) -> None:

@@ -33,14 +33,17 @@ COUNTS = (
 SECONDS = ("wall_s", "model_s", "load_s", "scoring_cpu_s", "gpu_s")
 
 
-def settled(cost: Cost) -> Cost:
-    """A cost as it is written down: rounded, with what follows from it (`idle_s`, `tokens_per_s`)."""
+def settled(cost: Cost, *, recorded: bool) -> Cost:
+    """A cost as it is written down: rounded, with what follows from it (`idle_s`, `tokens_per_s`).
+
+    Recorded responses have no speed: reading them is not the model's work.
+    """
     computed = cost.prefill_tokens + cost.decode_tokens
     return msgspec.structs.replace(
         cost,
         **{name: round(getattr(cost, name), 3) for name in SECONDS},
         idle_s=round(max(0.0, cost.wall_s - cost.model_s - cost.load_s), 3),
-        tokens_per_s=round(computed / cost.model_s, 1) if cost.model_s else None,
+        tokens_per_s=round(computed / cost.model_s, 1) if cost.model_s and not recorded else None,
     )
 
 
@@ -117,12 +120,17 @@ class Meter:
         session.peak_rss_bytes, session.peak_gpu_bytes = peak_rss(), peak_gpu()
         return summed(self.earlier, session)
 
+    def as_json(self) -> str:
+        """All sessions until now, as `cost.json` has them."""
+        cost = settled(self.total(), recorded=self.model.recorded)
+        return dumps(msgspec.to_builtins(cost)) + "\n"
+
     def save(self) -> None:
         """Write the sum down, at most once a second."""
         now = time.perf_counter()
         if now - self.saved > SAVE_SECONDS:
             self.saved = now
-            write_atomically(self.path, dumps(msgspec.to_builtins(settled(self.total()))) + "\n")
+            write_atomically(self.path, self.as_json())
 
     def close(self, *, remove: bool) -> None:
         """Write the sum down for a later session; `remove` it when the record is whole."""
@@ -131,7 +139,7 @@ class Meter:
             return
         # A disk that is full was told of by then, or is when more is written.
         with contextlib.suppress(OSError):
-            write_atomically(self.path, dumps(msgspec.to_builtins(settled(self.total()))) + "\n")
+            write_atomically(self.path, self.as_json())
 
 
 def remove_cost(folder: Path) -> None:
@@ -147,7 +155,7 @@ class MeteredModel(Model):
         self.model = model
         self.meter = meter
         self.name = model.name
-        self.cacheable = model.cacheable
+        self.cacheable, self.recorded = model.cacheable, model.recorded
 
     @property
     def fingerprint(self) -> str:

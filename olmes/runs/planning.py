@@ -16,10 +16,10 @@ from olmes.data.resolve import resolve
 from olmes.errors import OlmesError
 from olmes.judging.replayed import replayed_judge
 from olmes.models.base import SYSTEM_MERGED, Model
-from olmes.models.replay import RecordedResponses, ReplayModel
+from olmes.models.replay import ReplayModel
 from olmes.models.spec import load_model, parse_spec
 from olmes.requests.plan import Plan, check_asked, make_plan
-from olmes.requests.recorded import index_recorded, set_answers
+from olmes.requests.recorded import check_prompts, index_recorded, set_answers
 from olmes.runs.needs import clearer
 from olmes.runs.options import Sampling
 from olmes.seal.held_out import held_out_tasks
@@ -135,11 +135,12 @@ def plan_run(
         return make_plan(
             chosen, datasets, suite=suite, limit=limit, not_run=not_run, notes=notes, k=k
         )
-    recorded = index_recorded(RecordedResponses(model.path), chosen, datasets)
+    recorded = index_recorded(model.recording, chosen, datasets)
     plan = make_plan(
         chosen, datasets, suite=suite, limit=limit, among=recorded.offsets, not_run=not_run,
         notes=lacking, k=k,
     )  # fmt: skip
+    check_prompts(plan, recorded)
     set_answers(model, recorded)
     return plan
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
@@ -20,6 +20,8 @@ from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
 from olmes.reasoning import split
 from olmes.records.record import RUN_FILE, Record
+from olmes.records.running_score import RunningScore, running_score
+from olmes.records.schema import ResponseRow
 from olmes.requests.callbacks import Guarded, RunCallback
 from olmes.requests.dispatch import Origin, answer_all
 from olmes.requests.journal import FILE_NAME as JOURNAL
@@ -93,6 +95,7 @@ def run(
     packed = taken is not None or any(one.dataset.gated for one in plan.tasks)
     journal = Journal(folder, packed=packed)
     sheets = [RunSheet(task, folder, packed=packed) for task in plan.tasks]
+    tell_scores(sheets, taken.tasks if taken else (), callback)
     cache = ResponseCache(packed=packed) if options.use_cache else None
     meter = Meter(folder, model)
     shared = scorers or SharedPool()
@@ -173,6 +176,23 @@ def remove_empty(*folders: Path) -> None:
             folder.rmdir()
 
 
+def tell_scores(
+    sheets: Sequence[RunSheet], held_out: Collection[str], callback: RunCallback
+) -> None:
+    """Have the callback hear of every verdict, and of the score so far; not of held-out tasks."""
+    for sheet in sheets:
+        name = sheet.task.name
+        score = None if name in held_out else running_score(sheet.task)
+        if score is not None:
+            sheet.heard = partial(verdict_given, name, score, callback)
+
+
+def verdict_given(name: str, score: RunningScore, callback: RunCallback, row: ResponseRow) -> None:
+    """Count a verdict into its task's running score and tell of it."""
+    score.add(row)
+    callback.scored(name, score)
+
+
 def respond(
     plan: Plan,
     sheets: Sequence[RunSheet],
@@ -196,7 +216,7 @@ def respond(
             sheet.score(row, response, pool)
         if origin in ("cache", "duplicate"):
             meter.reused()
-        elif origin == "model":
+        elif origin in ("model", "recording"):
             meter.thought(response)
         callback.answered(sheet.task.name, response, origin)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypedDict
@@ -84,6 +84,8 @@ class ScoreSheet:
         """What the scorers of such rows have said so far."""
         self.reasons = Reasons()
         """Why responses have no score."""
+        self.heard: Callable[[ResponseRow], None] | None = None
+        """Called with every row that has its verdict, from the thread that gave it."""
         self.lock = threading.Lock()
 
     def score(
@@ -112,6 +114,8 @@ class ScoreSheet:
                 # There is nothing to ask about, and a judge would weigh what it was not given.
                 row["values"] = {**self.task.wrong_values(self.docs[position])}
                 row["note"] = NOT_ASKED
+                if self.heard:
+                    self.heard(row)
             else:
                 with self.lock:
                     self.to_ask += 1
@@ -167,6 +171,8 @@ class ScoreSheet:
             told = next((one.crash for one in ordered if one.crash), NO_VALUE % self.task.decisive)
             self.has_no_score("crashed", told, position, row)
         self.rows[position] = row
+        if self.heard and row["values"]:
+            self.heard(row)
 
     def settle(self) -> None:
         """Write the values that need every verdict of the set into their rows.

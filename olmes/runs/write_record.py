@@ -97,7 +97,7 @@ def write_record(
         warnings=[*notes(plan, model, judges), *warnings(tasks, plan, judges), *troubles],
         environment=environment(),
         timing={name: round(seconds, 3) for name, seconds in timing.items()},
-        cost=settled(cost),
+        cost=settled(cost, recorded=model.recorded),
     )
     content = (jsonl.dumps(msgspec.to_builtins(run)) + "\n").encode("utf-8")
     with atomic_writer(folder / RUN_FILE) as stream:

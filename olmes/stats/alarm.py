@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from olmes.stats.estimates import Estimate
+from olmes.stats.intervals import at_level, of_shares
 from olmes.stats.pairing import PairedDifference, compare
 from olmes.stats.selection import paired_scores
 from olmes.stats.strata import whole_of
 from olmes.stats.suites import generalization_gap, paired_mean
 from olmes.stats.unpaired import unpaired_p
-from olmes.stats.verdicts import tie_margin, verdict_of
+from olmes.stats.verdicts import ALPHA, Verdict, tie_margin, verdict_of
 from olmes.types import JsonObject
 
 
@@ -30,6 +31,8 @@ class Fall:
     ci_low: float | None
     """95 %, of this comparison alone; None where an error is not known."""
     ci_high: float | None
+    simultaneous: tuple[float, float] | tuple[None, None]
+    """The interval that goes with `p_adjusted`: with 5 % over `comparisons` of error on each side."""
     p_value: float
     """One-sided: how often chance alone would show so large a fall between these two."""
     p_adjusted: float
@@ -44,22 +47,27 @@ class Fall:
     @property
     def shown(self) -> bool:
         """Whether it is worse beyond chance, and by more than what does not matter (`verdict_of`)."""
-        found = verdict_of(
-            self.ci_low,
-            self.ci_high,
-            self.p_adjusted,
+        return self.verdict == "worse"
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the interval and the p-value that are corrected for all comparisons."""
+        fell = self.difference != 0 and (self.difference < 0) == self.higher_is_better
+        # The p-value asks for a fall alone: of a rise the interval speaks, which has the same level.
+        return verdict_of(
+            *self.simultaneous,
+            self.p_adjusted if fell else 0.0,
             self.margin,
             higher_is_better=self.higher_is_better,
         )
-        return found == "worse"
 
     @property
     def sentence(self) -> str:
         """The change with its numbers, in percentage points for shares."""
         scale, unit = (100, " points") if self.is_share else (1, "")
-        interval = "no interval"
-        if self.ci_low is not None and self.ci_high is not None:
-            interval = f"95 % interval {scale * self.ci_low:+.2f} to {scale * self.ci_high:+.2f}"
+        interval, (low, high) = "no interval", self.simultaneous
+        if low is not None and high is not None:
+            interval = f"corrected 95 % interval {scale * low:+.2f} to {scale * high:+.2f}"
         p = "p < 0.001" if self.p_adjusted < 0.001 else f"p = {self.p_adjusted:.3f}"
         how = "" if self.paired else ", not paired"
         return f"{scale * self.difference:+.2f}{unit} ({interval}, {p}, n = {self.n}{how})."
@@ -205,6 +213,7 @@ def paired_fall(since: str, found: PairedDifference, times: float) -> Fall:
         difference=found.difference,
         ci_low=found.ci_low,
         ci_high=found.ci_high,
+        simultaneous=at_level(found, ALPHA / times),
         p_value=p_value,
         p_adjusted=min(1.0, times * p_value),
         n=found.n,
@@ -252,14 +261,17 @@ def unpaired_alarm(
     def against(place: int) -> Fall:
         first = scores[place]
         gap = generalization_gap(last, first)
+        ends = (gap.ci_low, gap.ci_high), at_level(gap, ALPHA / times)
+        own, simultaneous = (of_shares(*pair) if is_share else pair for pair in ends)
         p_value = unpaired_p(first, last, is_share=is_share, higher_is_better=higher_is_better)
         return Fall(
             since=names[place],
             before=first.value,
             after=last.value,
             difference=gap.value,
-            ci_low=gap.ci_low,
-            ci_high=gap.ci_high,
+            ci_low=own[0],
+            ci_high=own[1],
+            simultaneous=simultaneous,
             p_value=p_value,
             p_adjusted=min(1.0, times * p_value),
             n=min(first.n, last.n),

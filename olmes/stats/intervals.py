@@ -33,9 +33,14 @@ def at_level(
     paired = isinstance(difference, PairedDifference)
     centre = (low + high) / 2 if paired else difference.value  # type: ignore[union-attr]
     ends = centre - ratio * (centre - low), centre + ratio * (high - centre)
-    if difference_is_share(difference):
-        return max(-1.0, ends[0]), min(1.0, ends[1])
-    return ends
+    return of_shares(*ends) if difference_is_share(difference) else ends
+
+
+def of_shares(low: float | None, high: float | None) -> tuple[float, float] | tuple[None, None]:
+    """The ends of a difference of two shares, which lies within ± 1."""
+    if low is None or high is None:
+        return None, None
+    return max(-1.0, low), min(1.0, high)
 
 
 def difference_is_share(difference: PairedDifference | Difference) -> bool:

@@ -126,8 +126,8 @@ def suite_difference(
 
     The interval squares and adds the distances to the ends of the tasks' intervals (Zou & Donner
     2008) over T, each distance freed of its own Student's t and the sum given one with
-    Satterthwaite's degrees of freedom; the p-value is by that t. The mean of one task is the task,
-    with its interval and its p-value.
+    Satterthwaite's degrees of freedom; that of shares ends at ± 1. The p-value is by that t. The mean
+    of one task is the task, with its interval and its p-value.
 
     Args:
         tasks: by name; their p-values need no correction, for the mean is a question of its own.
@@ -149,6 +149,8 @@ def suite_difference(
         below, above = (combined(side) for side in sides)
         low = value - t95(below.df) * below.stderr / count
         high = value + t95(above.df) * above.stderr / count
+        if members[0].is_share:
+            low, high = max(-1.0, low), min(1.0, high)
         toward_0 = below if value > 0 else above
         df, p_value = toward_0.df, toward_0.p_value(value * count)
     return SuiteDifference(

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,24 @@ from olmes.comparison.items import SharedItems
 from olmes.records.record import Record
 from olmes.records.schema import MetricScore
 from olmes.reports import checkpoint_scores as series
-from olmes.reports.charts import round_axis, tick_labels
+from olmes.reports.charts import (
+    CHARACTER,
+    frame_of,
+    round_axis,
+    tick_labels,
+    with_room,
+    x_ticks,
+)
 from olmes.reports.checkpoints_page import write_checkpoints_page
-from olmes.reports.line_charts import FRAME, score_chart, step_axis
+from olmes.reports.line_charts import (
+    FRAME,
+    FewPoints,
+    LineChart,
+    Linked,
+    curve_chart,
+    score_chart,
+    step_axis,
+)
 from olmes.reports.run_page import write_run_page
 
 
@@ -110,8 +127,8 @@ def test_a_fall_of_the_latest_checkpoint_is_said(
     assert "Fallen</strong> GSM8K: the latest checkpoint is worse than an earlier one" in page
     latest = Record.load(copied / "400-dev").verdicts("gsm8k")
     assert not any(row["values"]["exact_match"] for row in latest)
-    (cell,) = re.findall(r'<span class="chip wrong">▼ (.*?)</span>', page)
-    assert float(cell.replace("−", "-")) < -10
+    (fallen,) = [cells for cells in rows_of(page, "pairs").values() if "▼ worse" in cells]
+    assert float(fallen[8].replace("−", "-")) < -10
 
 
 def test_an_unseen_score_without_its_look_in_the_ledger_is_not_drawn(copied: Path) -> None:
@@ -177,7 +194,7 @@ def test_the_latest_is_the_number_of_the_table(
     page = write_checkpoints_page(training, tmp_path / "page.html").read_text()
     numbers = rows_of(page, "grid")
     heads = re.findall(r'<th scope="col" class="number">(.*?)</th>', page)
-    titles = [html.unescape(head) for head in heads[heads.index("p") + 1 :]]
+    titles = [html.unescape(head) for head in heads[heads.index("p of a fall") + 1 :]]
     last = dict(zip(titles, list(numbers.values())[-1], strict=True))
     for title, cells in rows_of(page, "pairs").items():
         assert last[title].split()[0] == cells[6]
@@ -221,24 +238,75 @@ def test_ticks_are_all_in_one_unit(ends: tuple[float, float], words: str) -> Non
 
 def test_a_score_stands_where_its_axis_says() -> None:
     score = MetricScore(value=0.5, stderr=0.1, ci_low=0.25, ci_high=0.75, n=9)
-    chart = score_chart("x", step_axis([0, 100]), [(0, score, ""), (100, score, "")], best=1)
+    points = [Linked(step, score) for step in (0, 50, 100)]
+    chart = score_chart("x", step_axis([0, 100]), points, best=2, metric="accuracy")
+    assert isinstance(chart, LineChart)
+    assert (chart.x_title, chart.y_title) == ("step", "accuracy, %")
+    assert [tick.label for tick in chart.x_ticks] == ["0", "20", "40", "60", "80", "100"]
     ticks = {tick.label: tick.position for tick in chart.y_ticks}
-    assert [point.x for point in chart.points] == [FRAME.left, FRAME.x_end]
+    assert [chart.points[0].x, chart.points[2].x] == [FRAME.left, FRAME.x_end]
     assert chart.points[0].y == pytest.approx((ticks["40"] + ticks["60"]) / 2, abs=0.2)
     assert chart.points[0].y_high < chart.points[0].y < chart.points[0].y_low
-    assert chart.best == chart.points[1]
-    assert chart.points[0].words == "step 0: 50.0 [25.0, 75.0]"
+    assert chart.best == chart.points[2]
+    assert chart.points[0].words == "step 0: 50.0 [25.0, 75.0], n 9"
+    assert chart.data.rows[2] == (0, 100, 50.0, 25.0, 75.0, 9)
+    assert chart.data.words[2] == "50.0 [25.0, 75.0], n 9"
 
 
 def test_numbers_have_an_axis_of_their_own() -> None:
-    scores = [MetricScore(value=v, stderr=1, ci_low=v, ci_high=v, n=9) for v in (0.5, 40.0)]
-    points = [(float(step), score, "") for step, score in enumerate(scores)]
-    chart = score_chart("words", step_axis([0, 1]), points, unit="number")
+    scores = [MetricScore(value=v, stderr=1, ci_low=v, ci_high=v, n=9) for v in (0.5, 40.0, 9)]
+    points = [Linked(float(step), score) for step, score in enumerate(scores)]
+    chart = score_chart("words", step_axis([0, 2]), points, unit="number", metric="words")
+    assert isinstance(chart, LineChart)
+    assert chart.y_title == "words"
     assert [tick.label for tick in chart.y_ticks] == ["0", "10", "20", "30", "40"]
     assert [point.words for point in chart.points] == [
-        "step 0: 0.500 [0.500, 0.500]",
-        "step 1: 40.0 [40.0, 40.0]",
+        "step 0: 0.500 [0.500, 0.500], n 9",
+        "step 1: 40.0 [40.0, 40.0], n 9",
+        "step 2: 9.00 [9.00, 9.00], n 9",
     ]
+
+
+def test_one_or_two_points_are_words_and_no_chart() -> None:
+    score = MetricScore(value=0.5, stderr=0.1, ci_low=0.25, ci_high=0.75, n=9)
+    points = [Linked(0, score, "a.html"), Linked(4, score)]
+    found = score_chart("x", step_axis([0, 4]), points, looks=[Linked(4, score)])
+    assert isinstance(found, FewPoints)
+    assert found.points == (
+        ("step 0: 50.0 [25.0, 75.0], n 9", "a.html"),
+        ("step 4: 50.0 [25.0, 75.0], n 9", ""),
+        ("unseen, step 4: 50.0 [25.0, 75.0], n 9", ""),
+    )
+    log = curve_chart("Loss", step_axis([0, 4]), {"": [(1, 2.5), (2, 1.5)]}, frame=FRAME)
+    assert isinstance(log, FewPoints)
+    assert [words for words, _ in log.points] == ["update 1: 2.5", "update 2: 1.5"]
+
+
+@pytest.mark.parametrize("ends", [(0, 2000), (0, 10), (0, 1_500_000), (0, 7)])
+@pytest.mark.parametrize("width", [150, 210, 390])
+def test_labels_stay_within_the_drawing_and_touch_no_other(
+    ends: tuple[float, float], width: int
+) -> None:
+    frame = replace(FRAME, width=width)
+    drawn = [tick for tick in x_ticks(frame, step_axis(ends)) if tick.label]
+    halves = [CHARACTER * len(tick.label) / 2 for tick in drawn]
+    spans = [(t.label_at - h, t.label_at + h) for t, h in zip(drawn, halves, strict=True)]
+    assert spans[0][0] >= 0
+    assert spans[-1][1] <= width + 0.1
+    assert all(before[1] < after[0] for before, after in pairwise(spans))
+
+
+def test_labels_of_small_numbers_have_room() -> None:
+    axis = round_axis([0, 0.00012])
+    frame = with_room(FRAME, axis)
+    assert CHARACTER * max(map(len, tick_labels(axis))) <= frame.left - 6
+    assert frame.x_end - frame.left == FRAME.x_end - FRAME.left
+    assert with_room(FRAME, round_axis([0, 100])) == FRAME
+
+
+def test_a_chart_of_few_points_is_no_wider_than_they_need() -> None:
+    widths = [frame_of(n, FRAME, pitch=30, least=120).width for n in (1, 4, 8, 100)]
+    assert widths == [FRAME.left + FRAME.right + axes for axes in (120, 120, 240, 334)]
 
 
 def test_runs_of_two_trainings_are_called_so(copied: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from olmes.errors import OlmesError
 from olmes.reports.checkpoints_page import write_checkpoints_page
-from olmes.reports.training_curves import FRAME, NARROW, StageLog, stage_charts
+from olmes.reports.training_curves import FRAME, LEAST, StageLog, stage_charts
 from olmes.tools import jsonl
 from olmes.trainers.train import train
 from olmes.trainers.training_page import (
@@ -166,7 +166,7 @@ def test_sums_are_folded_away_and_nothing_is_lost() -> None:
         "rewards/margins", "rewards/accuracies", "logps/chosen", "mine",
     }  # fmt: skip
     margins = next(chart for chart in charts.more if chart.title == "rewards/margins")
-    assert "sum over tokens" in margins.unit
+    assert "sum over tokens" in margins.y_title
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,8 @@ def test_long_logs_are_thinned_and_short_ones_narrow() -> None:
     long = stage_charts(StageLog(kind="sft", rows=rows))
     assert 200 < long.main[0].lines[0].d.count("L") < 300
     assert long.frame == FRAME
-    assert stage_charts(StageLog(kind="sft", rows=rows[:3])).frame == NARROW
+    narrow = stage_charts(StageLog(kind="sft", rows=rows[:3])).frame
+    assert narrow.x_end - narrow.left == LEAST
 
 
 def test_a_stage_of_a_chain_is_on_the_chain_s_page(workshop: Workshop) -> None:

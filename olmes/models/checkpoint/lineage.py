@@ -29,7 +29,8 @@ def family(model: Model) -> str:
     names say besides the step), or by the repository whose branches they are; anything else is a
     family of its own. Bytes of a path that are not UTF-8 are escaped in it.
     """
-    return encodable(named_by_files(model))
+    recorded = model.recorded.family if model.recorded else None
+    return encodable(recorded or named_by_files(model))
 
 
 def named_by_files(model: Model) -> str:
@@ -49,6 +50,8 @@ def named_by_files(model: Model) -> str:
 
 def lineage(model: Model) -> list[JsonObject]:
     """What a checkpoint comes from by its files, oldest first; empty where they do not say it."""
+    if model.recorded:
+        return list(model.recorded.lineage or ())
     folder = checkpoint_folder(model)
     return [] if folder is None else lineage_of(folder)
 
@@ -71,8 +74,10 @@ def lineage_of(folder: Path) -> list[JsonObject]:
     return steps
 
 
-def training_step(model: Model) -> int | None:
+def training_step(model: Model) -> float | int | None:
     """The training step a checkpoint was written at, by its files, or its folder's or branch's name."""
+    if model.recorded:
+        return model.recorded.step
     if (stored := hub_checkpoint(model)) is not None:
         return step_of_revision(stored.revision)
     folder = checkpoint_folder(model)

@@ -82,13 +82,14 @@ def pages_version() -> str:
     return sha256("".join(digest).encode())[:16]
 
 
-def served(text: str, depth: int, current: str) -> Page:
+def served(text: str, depth: int, current: str, *, live: bool = True) -> Page:
     """A static page as the server sends it.
 
     Args:
         text: the page.
         depth: how many folders below the server's root its address is.
-        current: the entry of the bar it belongs to, one of `PLACES`.
+        current: the entry of the bar it belongs to, one of `PLACES`; '' for none.
+        live: whether it hears of runs that arrive.
     """
     match = POLICY.search(text)
     if match is None:
@@ -98,17 +99,16 @@ def served(text: str, depth: int, current: str) -> Page:
         f'<a href="{root}{place}"{CURRENT if place == current else ""}>{word}</a>'
         for place, word in PLACES
     )
-    bar = (
-        f'<nav class="server" aria-label="Server">{links}'
-        '<span id="live" role="status" aria-live="polite"></span></nav>\n'
-    )
+    status = '<span id="live" role="status" aria-live="polite"></span>' if live else ""
+    bar = f'<nav class="server" aria-label="Server">{links}{status}</nav>\n'
     text = text[: match.start()] + text[match.end() :]
     text = text.replace(
         "</head>", f'<link rel="stylesheet" href="{root}static/server.css">\n</head>', 1
     )
     text = text.replace("<body>", f'<body data-root="{root or "./"}">\n{bar}', 1)
-    before, _, after = text.rpartition("</body>")
-    text = f'{before}<script src="{root}static/live.js"></script>\n</body>{after}'
+    if live:
+        before, _, after = text.rpartition("</body>")
+        text = f'{before}<script src="{root}static/live.js"></script>\n</body>{after}'
     # Half of a surrogate pair, which UTF-8 cannot encode, is shown as it is escaped on disk.
     body = gzip.compress(text.encode("utf-8", "backslashreplace"), compresslevel=5, mtime=0)
     return Page(body, server_policy(html.unescape(match[1])), tag_of(body))

@@ -96,12 +96,22 @@ def own_page(template: str, current: str, **context: Any) -> Page:
         current: which entry of the bar it is.
         context: what the template shows.
     """
+    return served(own_text(template, **context), depth=0, current=current)
+
+
+def own_text(template: str, **context: Any) -> str:
+    """The HTML of one of the server's templates, before the server's bar stands on it.
+
+    Args:
+        template: its name.
+        context: what it shows.
+    """
     from markupsafe import Markup
 
     from olmes.reports.page import asset, content_policy
 
     style, theme = asset("report.css"), asset("theme.js")
-    text = (
+    return (
         environment()
         .get_template(template)
         .render(
@@ -114,7 +124,6 @@ def own_page(template: str, current: str, **context: Any) -> Page:
             blobs=[],
         )
     )
-    return served(text, depth=0, current=current)
 
 
 def unpacked(page: Page) -> bytes:

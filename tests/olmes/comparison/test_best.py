@@ -216,7 +216,8 @@ def test_a_loss_that_rises_has_fallen(tmp_path: Path) -> None:
     write_checkpoints_page([(float(known(r.run.model.step)), r) for r in records], page)
     text = page.read_text("utf-8")
     assert "Fallen" in text
-    assert "▼ +0.650" in text
+    assert "▼ worse" in text
+    assert "+0.650" in text
 
 
 def test_the_latest_against_the_best_is_what_compare_says_of_the_two(tmp_path: Path) -> None:

@@ -376,3 +376,30 @@ def test_files_are_named_by_the_server_alone(
     client.push(copy_run("names"))
     kept = [p for p in Path(server.work).rglob("*") if p.is_file() and p.name != "log"]
     assert not any("echo" in path.name for path in kept if "pages" not in path.parts)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said", "home"),
+    [
+        ("/nowhere.html", 404, "There is no such page", 'href="leaderboard.html"'),
+        ("/runs/gone/report.html", 404, "There is no run gone.", 'href="../../runs.html?q=gone"'),
+        ("/checkpoints.html?family=x%3Cb%3E", 404, "No run of &#39;x&lt;b&gt;&#39;", "runs.html"),
+        ("/compare.html", 422, "a: Field required", 'href="runs.html"'),
+    ],
+)
+def test_people_are_refused_by_a_page_and_programs_in_json(
+    client: Client, path: str, status: int, said: str, home: str
+) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = requests.get(client.url + path, headers=browser, timeout=30)
+    assert page.status_code == status
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "style-src 'sha256-" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-store"
+    assert said in page.text
+    assert home in page.text
+    program = requests.get(client.url + path, timeout=30)
+    assert program.status_code == status
+    assert set(program.json()["error"]) == {"field", "message"}
+    api = requests.get(f"{client.url}/api/v1/runs/gone", headers=browser, timeout=30)
+    assert api.json()["error"]["message"] == "there is no run gone."

@@ -71,9 +71,7 @@ def read_head(path: Path) -> RecordingHead | None:
     try:
         return converted(row, RecordingHead)
     except FieldError as error:
-        raise OlmesError(
-            f"{path}, line 1: {error}; see docs/recordings.md for its fields."
-        ) from None
+        raise OlmesError(f"{path}, line 1: {error}; see docs/recordings.md for its fields.") from None
 
 
 def checked_head(path: Path) -> RecordingHead | None:

@@ -57,7 +57,7 @@ class Dataset:
             n=len(self.instances),
             notes=list(self.notes),
             missing=list(self.missing) or UNSET,
-            undeclared=self.undeclared or UNSET,
+            undeclared=(self.undeclared and not self.official) or UNSET,
         )
 
 

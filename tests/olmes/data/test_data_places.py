@@ -18,7 +18,7 @@ from pyarrow import parquet
 from olmes import DataFile, Source
 from olmes.benchmark import registry
 from olmes.cli import olmes
-from olmes.cli.data import print_all
+from olmes.cli.data import print_all, show_one
 from olmes.data.catalog import listing
 from olmes.data.contents import contents
 from olmes.data.places import as_folders, data_folders, resolved_folders
@@ -219,3 +219,16 @@ def test_a_set_that_is_not_here_is_not_counted(
     done = CliRunner().invoke(olmes, ["data", "list", "gsm8k"], env={"COLUMNS": "200"})
     assert "not on this machine" in done.output
     assert "olmes data pull gsm8k" in done.output
+
+
+def test_of_ones_own_set_it_is_said_where_to_put_it(
+    make_task: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = DataFile(path="part.jsonl")
+    source = Source(files=(DataFile(path="all.jsonl"),), fields=FIELDS, other_files=(other,))
+    task = own(make_task, tmp_path, source)
+    show_one(task, listing([task]), (), as_json=False)
+    assert f"put it there as {tmp_path / 'all.jsonl'}" in capsys.readouterr().out.replace("\n", "")
+    (tmp_path / "part.jsonl").write_text(json.dumps(ROWS[0]) + "\n", "utf-8")
+    show_one(task, listing([task]), (), as_json=False)
+    assert "of what is here, which may be a part of the set" in capsys.readouterr().out

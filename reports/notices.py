@@ -231,8 +231,8 @@ def _other_data(run: RunRecord) -> list[Notice]:
         found.append(Notice("caution", title, text.strip(), bound="items"))
     if titles := _titles(run, lambda task: bool(task.data.undeclared)):
         text = (
-            f"{titles}: no content hash is declared, so that a number on other items would not be told "
-            "from this one; `olmes data list` says what to write into the task's source."
+            f"{titles}: no content hash is declared, so that nobody can know other items from these; "
+            "`olmes data list` says what to write into the task's source."
         )
         found.append(Notice("caution", "Data not declared", text, bound="items"))
     return found

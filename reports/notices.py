@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from olmes.comparison.eligibility import Kind, Reservation, items_in_words
+from olmes.comparison.eligibility import Kind, Reservation, differs, items_in_words
 from olmes.records.reasons import why
 from olmes.records.record import Record
 from olmes.records.schema import RunRecord, TaskResult
@@ -254,16 +254,19 @@ def _failed(run: RunRecord, sealed: Collection[str]) -> list[Notice]:
 
 
 def _other_data(run: RunRecord) -> list[Notice]:
-    def differs(task: TaskResult) -> bool:
-        return not (task.data.official or task.demo)
-
-    titles = _titles(run, differs)
-    if not titles:
-        return []
-    notes = [note for task in run.tasks.values() if differs(task) for note in task.data.notes]
-    text = f"{titles}: the items are not those of the official files. {' '.join(notes)}"
-    title = "Data differs from the official set"
-    return [Notice("caution", title, text.strip(), bound="items")]
+    found = []
+    if titles := _titles(run, differs):
+        notes = [note for task in run.tasks.values() if differs(task) for note in task.data.notes]
+        text = f"{titles}: the items are not those of the official files. {' '.join(notes)}"
+        title = "Data differs from the official set"
+        found.append(Notice("caution", title, text.strip(), bound="items"))
+    if titles := _titles(run, lambda task: bool(task.data.undeclared)):
+        text = (
+            f"{titles}: no content hash is declared, so that nobody can know other items from these; "
+            "`olmes data list` says what to write into the task's source."
+        )
+        found.append(Notice("caution", "Data not declared", text, bound="items"))
+    return found
 
 
 def _formulation(run: RunRecord) -> list[Notice]:

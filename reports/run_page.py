@@ -305,6 +305,6 @@ def _tags(task: TaskResult) -> Iterator[str]:
     if task.demo:
         yield DEMO_TAG
     elif not task.data.official:
-        yield "data differs"
+        yield "data not declared" if task.data.undeclared else "data differs"
     if not task.standard:
         yield "not standard"

@@ -219,13 +219,21 @@ def recorded(folder: Path) -> str:
 
 def test_the_example_task_runs(example: Path) -> None:
     from olmes import evaluate
+    from olmes.cli.run import write_page
+    from olmes.comparison.eligibility import reservations
 
     record = evaluate("capitals.py", model=recorded(example), out="runs")
     task = record.tasks["capitals"]
     assert record.value("capitals") == 0.5
     assert (task.said("unparsed"), task.said("misformatted")) == (0, 1)
     assert (task.data.origin, task.data.location) == ("folder", str(example))
-    assert [note[:38] for note in task.data.notes] == ["the task declares no content hash to c"]
+    assert task.data.undeclared
+    page = write_page(record)
+    assert page is not None
+    assert "Data not declared" in (text := page.read_text("utf-8"))
+    assert "Data differs" not in text
+    [said] = [one.sentence for one in reservations(record.run) if one.kind == "data differ"]
+    assert said == "no official data are declared for capitals"
 
 
 def test_the_examples_commands_print_what_the_page_shows(

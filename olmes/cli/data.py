@@ -107,27 +107,39 @@ def show_one(
         table.add_row(path, status.state, rows, status.location)
     screen.print(table)
     if inside is None:
-        screen.print(
-            f"not on this machine, so that nothing is counted; `olmes data pull {task.name}` "
-            "fetches what is public, and --data DIR names a folder that has it",
-            soft_wrap=True,
-        )
+        screen.print(where_to_put(task), soft_wrap=True)
         return
     named = f", without {', '.join(inside.missing)}" if inside.missing else ""
     screen.print(f"items             {inside.items}{named}")
     known = task.source.content_hash
-    screen.print(declared("content_hash", inside.content_hash, known), soft_wrap=True)
+    screen.print(declared(inside.content_hash, known, part=inside.part), soft_wrap=True)
     if task.source.exemplars is not None:
         screen.print(f"exemplars         {inside.exemplars}")
         known = task.source.exemplars.content_hash
-        screen.print(declared("content_hash", inside.exemplars_hash, known), soft_wrap=True)
+        screen.print(declared(inside.exemplars_hash, known), soft_wrap=True)
 
 
-def declared(field: str, found: str, known: str) -> str:
-    """A hash as a source has it, and how it stands to what the task declares."""
+def where_to_put(task: Task) -> str:
+    """What to do where a task's data are not on this machine."""
+    from olmes.data.absent import lies_beside
+    from olmes.data.places import task_folder
+
+    if lies_beside(task):
+        place = (task_folder(task) or Path()) / task.source.files[0].path
+        return f"not on this machine; put it there as {place}, or name its folder with --data DIR"
+    return (
+        f"not on this machine; `olmes data pull {task.name}` fetches what is public, and --data DIR "
+        "names a folder that has it"
+    )
+
+
+def declared(found: str, known: str, *, part: bool = False) -> str:
+    """A content hash as a source has it, and how it stands to what the task declares."""
     says = {"": "not declared yet: write this into the source", found: "as declared"}
     other = f"differs from what is declared: {known}"
-    return f'{field}="{found}"  # {says.get(known, other)}'
+    if part and found != known:
+        says, other = {}, "of what is here, which may be a part of the set"
+    return f'content_hash="{found}"  # {says.get(known, other)}'
 
 
 @command.command("pull")

@@ -155,7 +155,7 @@ def tags_of(board: Board) -> list[str]:
         "demo data": board.demo,
         board.items: bool(board.items),
         "not the standard formulation": not board.standard,
-        "data differ from the official set": not board.official,
+        "data not known as official": not board.official,
     }
     return [tag for tag, holds in found.items() if holds]
 

@@ -67,11 +67,23 @@ def reservations(run: RunRecord, tasks: Sequence[str] = ()) -> list[Reservation]
             "data differ",
             named(
                 "data differ from the official set in",
-                [name for name, task in there.items() if not (task.data.official or task.demo)],
+                [name for name, task in there.items() if differs(task)],
+            ),
+        ),
+        (
+            "data differ",
+            named(
+                "no official data are declared for",
+                [name for name, task in there.items() if task.data.undeclared],
             ),
         ),
     ]
     return [Reservation(kind, sentence) for kind, sentence in found if sentence]
+
+
+def differs(task: TaskResult) -> bool:
+    """Whether a task's items are known not to be those of its official set."""
+    return not (task.data.official or task.demo or task.data.undeclared)
 
 
 def marks(run: RunRecord, tasks: Sequence[str] = ()) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from olmes.benchmark.task import Task
 from olmes.data import exemplars, files
 from olmes.data.dataset import made_instances
-from olmes.data.places import DataFolders
+from olmes.data.places import DataFolders, any_in, data_folders, places_of
 from olmes.data.resolve import found_here
 from olmes.tools.hashing import sha256
 
@@ -26,6 +26,8 @@ class Contents:
     """What `Source.exemplars.content_hash` has to be; empty where they are no data."""
     missing: tuple[str, ...]
     """Sub-tasks whose files are not here."""
+    part: bool
+    """Whether it may be a part of the set: sub-tasks are missing, or it is of `Source.other_files`."""
 
 
 def contents(task: Task, data: DataFolders = None) -> Contents | None:
@@ -34,9 +36,11 @@ def contents(task: Task, data: DataFolders = None) -> Contents | None:
     Raises:
         OlmesError: a file of the set is missing or does not parse, or a row lacks a field.
     """
-    found = found_here(task, data)
+    folders = data_folders(data)
+    found = found_here(task, folders, others=True)
     if found is None:
         return None
+    whole = found.origin != "folder" or any_in(task.source, places_of(task, folders))
     instances, digest = made_instances(task, found)
     shots = exemplars.read(task, found.origin, found.folders)
     return Contents(
@@ -45,6 +49,7 @@ def contents(task: Task, data: DataFolders = None) -> Contents | None:
         exemplars=len(shots.rows),
         exemplars_hash=shots.content_hash,
         missing=found.missing,
+        part=bool(found.missing) or not (whole or task.items_file is not None),
     )
 
 

@@ -42,6 +42,8 @@ class Dataset:
     """Whether these items may not be published in plain text (`Source.gated`); never of demo items."""
     missing: tuple[str, ...] = ()
     """Sub-tasks of the benchmark whose data were not available."""
+    undeclared: bool = False
+    """Whether the task does not say what its set is, so that none can be known as official."""
     folders: tuple[Path, ...] = ()
     """Where its files were looked for, of data that were found in a folder."""
 
@@ -55,6 +57,7 @@ class Dataset:
             n=len(self.instances),
             notes=list(self.notes),
             missing=list(self.missing) or UNSET,
+            undeclared=(self.undeclared and not self.official) or UNSET,
         )
 
 
@@ -141,6 +144,7 @@ def made_dataset(task: Task, found: Found, say: Say, prompts: bool = True) -> Da
         notes=notes,
         gated=task.source.gated and found.origin not in ("demo", "generated"),
         missing=found.missing,
+        undeclared=not (own or found.origin == "demo" or task.source.content_hash),
         folders=found.folders,
     )
 

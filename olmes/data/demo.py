@@ -9,6 +9,7 @@ from pathlib import Path
 
 from olmes.benchmark.task import Task
 from olmes.data.files import rows
+from olmes.data.places import task_folder
 from olmes.types import Doc
 
 BUNDLED = "olmes.tasks"
@@ -23,9 +24,7 @@ def find(task: Task, kind: str = "") -> Traversable | None:
     folder: Traversable | None
     if module.startswith(f"{BUNDLED}."):
         folder = resources.files(BUNDLED)
-    elif task.reference.endswith(".py"):
-        folder = Path(task.reference).parent
-    else:
+    elif (folder := task_folder(task)) is None:
         source = getattr(sys.modules.get(module), "__file__", None)
         folder = Path(source).parent if source else None
     if folder is None:

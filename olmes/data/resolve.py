@@ -12,6 +12,7 @@ from pathlib import Path
 from olmes.benchmark.source import DataFile, Source
 from olmes.benchmark.task import Task
 from olmes.data import demo, fetch, files, hub
+from olmes.data.absent import lies_beside, missing, named, nowhere, say_of_two
 from olmes.data.dataset import DataPart, Dataset, Found, Say, by_file, made_dataset
 from olmes.data.network import NotFetched
 from olmes.data.partial import found_files
@@ -23,7 +24,6 @@ from olmes.data.places import (
     find_in,
     others_in,
     places_of,
-    task_folder,
     unpublished,
 )
 from olmes.errors import OlmesError
@@ -46,8 +46,8 @@ def resolve(task: Task, data: DataFolders = None, *, say: Say, prompts: bool = T
         task: The task.
         data: Folders laid out as the tasks' `DataFile.path` say, each file from the first that has it;
             without any those of `$OLMES_DATA`, and where that is not set either, the official files,
-            the hub and the demo data in turn. What lies beside the task's own file comes first.
-            `DEMO` is the demo data alone.
+            the hub and the demo data in turn. What lies beside the task's own file comes first. `DEMO`
+            is the demo data alone.
         say: Called with one line for each source that was tried and each note of the result.
         prompts: Whether prompts will be made; to score responses no exemplars are needed.
 
@@ -57,7 +57,7 @@ def resolve(task: Task, data: DataFolders = None, *, say: Say, prompts: bool = T
     """
     if (own := _without_source(task)) is not None:
         return made_dataset(task, own, say)
-    if DEMO in as_folders(data):
+    if as_folders(data) == (DEMO,):
         return made_dataset(task, _from_demo(task, say), say, prompts)
     folders = task.data_folders = data_folders(data)
     places = places_of(task, folders)
@@ -65,26 +65,16 @@ def resolve(task: Task, data: DataFolders = None, *, say: Say, prompts: bool = T
     if task.source.partial and (here or not folders):
         return made_dataset(task, _in_parts(task, folders, say) or _from_demo(task, say), say)
     if here:
-        _say_of_two(task, folders, say)
+        say_of_two(task, folders, say)
         return made_dataset(task, _from_places(task, places), say, prompts)
     if others := others_in(task.source, places, prompts=prompts):
         return made_dataset(task, _from_places(task, places, others), say, prompts)
     if folders and task.source.files:
         if not unpublished(task.source):
-            raise _missing(task, task.source.files[0], places)
+            raise missing(task, task.source.files[0], places)
         # Nobody could have fetched it into the folder, so that its absence is not a mistake.
         say(f"{task.name}: {named(folders)} does not hold it; looking elsewhere.")
-    tried: list[str] = []
-    for source in (_from_github, _from_hub, _from_demo):
-        try:
-            found = source(task, say)
-        except NotFetched as reason:
-            if str(reason) not in tried:
-                say(f"{task.name}: {reason}")
-                tried.append(str(reason))
-        else:
-            return made_dataset(task, found, say, prompts)
-    raise _nowhere(task, tried)
+    return made_dataset(task, _elsewhere(task, say), say, prompts)
 
 
 def at_hand(task: Task, data: DataFolders = None) -> Dataset | None:
@@ -107,8 +97,13 @@ def at_hand(task: Task, data: DataFolders = None) -> Dataset | None:
         return None
 
 
-def found_here(task: Task, data: DataFolders = None) -> Found | None:
+def found_here(task: Task, data: DataFolders = None, *, others: bool = False) -> Found | None:
     """The task's own rows as far as they lie on this machine; None where they do not.
+
+    Args:
+        task: The task.
+        data: As for `resolve`.
+        others: Whether `Source.other_files` are taken where the set's own files are not in a folder.
 
     Raises:
         OlmesError: a folder was named that does not exist, some files of the set are missing, or one
@@ -122,6 +117,8 @@ def found_here(task: Task, data: DataFolders = None) -> Found | None:
         return _in_parts(task, folders, None)
     if any_in(source, places):
         return _from_places(task, places)
+    if others and (there := others_in(source, places)):
+        return _from_places(task, places, there)
     if source.files and all(file.github and fetch.cached(file) for file in source.every_file):
         return _from_github(task, quiet)
     return None
@@ -140,17 +137,12 @@ def quiet(line: str) -> None:
     """Say nothing of where data come from."""
 
 
-def named(folders: Sequence[Path]) -> str:
-    """Folders as a sentence has them."""
-    return " or ".join(map(str, folders))
-
-
 def _from_places(task: Task, places: Sequence[Path], others: Sequence[DataFile] = ()) -> Found:
     parts, roots = [], []
     for file in others or task.source.files:
         there = find_in(places, file.path)
         if there is None:
-            raise _missing(task, file, places)
+            raise missing(task, file, places)
         root, path = there
         roots.append(str(root))
         parts.append(DataPart(file.subtask, files.rows(path), str(path)))
@@ -158,49 +150,24 @@ def _from_places(task: Task, places: Sequence[Path], others: Sequence[DataFile] 
     return Found("folder", location, parts, folders=tuple(places))
 
 
-def _missing(task: Task, file: DataFile, places: Sequence[Path]) -> OlmesError:
-    """What to say of a file that none of the places has, where it must be in one."""
-    folder = places[-1]
-    if not task.data_folders:
-        return OlmesError(
-            f"{task.name}: {folder / file.path} does not exist, though others of its files lie there; "
-            "put it beside them."
-        )
-    pull = f" (`olmes data pull --to {folder}` fetches it)" if file.github else ""
-    if len(task.data_folders) > 1:
-        return OlmesError(
-            f"{task.name}: {file.path} does not exist in {named(task.data_folders)}; put the official "
-            f"file into one of them{pull} or name none."
-        )
-    return OlmesError(
-        f"{task.name}: {folder / file.path} does not exist; put the official file there{pull} or "
-        "leave the folder unnamed."
-    )
+def _elsewhere(task: Task, say: Say) -> Found:
+    """What the first source that is no folder has.
 
-
-def _nowhere(task: Task, tried: Sequence[str]) -> OlmesError:
-    """What to say where no source has anything."""
-    own = task_folder(task)
-    if own is not None and task.source.files and unpublished(task.source):
-        file = task.source.files[0].path
-        return OlmesError(
-            f"{task.name} has no data here; put it beside the task's file as {own / file}, or into a "
-            f"folder as {file} and name that with --data DIR. Tried: {' '.join(tried)}"
-        )
-    return OlmesError(
-        f"{task.name} has no data here; give a folder that holds it with --data DIR, or fetch the "
-        f"official files where there is a network with `olmes data pull`. Tried: {' '.join(tried)}"
-    )
-
-
-def _say_of_two(task: Task, folders: Sequence[Path], say: Say) -> None:
-    """That a named folder has a file as well which is read from beside the task."""
-    own = task_folder(task)
-    if own is None or not any_in(task.source, [own]):
-        return
-    for folder in folders:
-        if folder.resolve() != own.resolve() and any_in(task.source, [folder]):
-            say(f"{task.name}: read from {own}, where the task is; {folder} has the file as well.")
+    Raises:
+        OlmesError: none has anything.
+    """
+    # Of files that nobody publishes there is nothing to say but where they belong.
+    own = lies_beside(task)
+    tried: list[str] = []
+    for source in (_from_github, _from_hub, _from_demo):
+        try:
+            return source(task, say)
+        except NotFetched as reason:
+            if str(reason) not in tried:
+                if not own:
+                    say(f"{task.name}: {reason}")
+                tried.append(str(reason))
+    raise nowhere(task, tried)
 
 
 def _from_github(task: Task, say: Say) -> Found:

@@ -119,6 +119,10 @@ class TaskData(Struct, frozen=True, kw_only=True):
         list[str] | UnsetType,
         Meta(description="sub-tasks of the benchmark whose data were not available"),
     ] = UNSET
+    undeclared: Annotated[
+        bool | UnsetType,
+        Meta(description="`true` where the task declares no content hash to know its set by"),
+    ] = UNSET
 
 
 class DiagnosisCounts(Struct, frozen=True, kw_only=True):

@@ -97,7 +97,7 @@ def test_a_board_of_other_data_or_settings_is_marked(copied: Path) -> None:
     first, second = page.split("<h2")[1:3]
     assert "data differ" not in first
     assert "not the standard formulation" not in first
-    assert "data differ from the official set" in second
+    assert "data not known as official" in second
     assert "not the standard formulation" in second
 
 

@@ -213,6 +213,12 @@ def judged(run: dict[str, Any]) -> None:
     entry = {"model": model, "budget": 9000, "judgements": 20, "tokens": tokens}
     run["tasks"]["gsm8k"]["judge"] = entry
     run["tasks"]["gsm8k"]["counts"]["unparsed"] = 5
+    run["tasks"]["gsm8k"]["metrics"]["exact_match"]["n"] -= 5
+
+
+def judged_with_values(run: dict[str, Any]) -> None:
+    judged(run)
+    run["tasks"]["gsm8k"]["metrics"]["exact_match"]["n"] += 3
 
 
 NOTICES: list[tuple[Change, str, str]] = [
@@ -240,6 +246,7 @@ NOTICES: list[tuple[Change, str, str]] = [
         "Suite incomplete The mean is that of the other tasks, without href.",
     ),
     (judged, "caution", "Judgements unread 5 judgements could not be read and are in no score."),
+    (judged_with_values, "caution", "5 judgements could not be read, of which 2 are in no score."),
     (lambda run: run.update(warnings=["Mind the gap."]), "caution", "1 warning of the run Mind"),
 ]
 

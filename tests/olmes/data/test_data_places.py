@@ -18,6 +18,9 @@ from pyarrow import parquet
 from olmes import DataFile, Source
 from olmes.benchmark import registry
 from olmes.cli import olmes
+from olmes.cli.data import print_all, show_one
+from olmes.data.catalog import listing
+from olmes.data.contents import contents
 from olmes.data.places import as_folders, data_folders, resolved_folders
 from olmes.data.resolve import at_hand, resolve
 from olmes.errors import OlmesError
@@ -188,17 +191,25 @@ def test_a_package_brings_its_data_which_are_no_demo_data(package: Path, said: l
     assert f'content_hash="{dataset.content_hash}"  # not declared yet' in done.output
 
 
-def test_the_list_counts_exemplars_apart(shared_data: Path) -> None:
-    asked = ["data", "list", "mmlu_mc", "--data", str(shared_data), "--json"]
-    items, shots = map(json.loads, CliRunner().invoke(olmes, asked).stdout.splitlines())
-    assert (items["exemplars"], shots["exemplars"]) == (False, True)
-    assert (items["set"]["items"], items["set"]["exemplars"]) == (items["rows"], shots["rows"])
-    assert shots["content_hash"] == shots["set"]["exemplars_hash"]
-    done = CliRunner().invoke(
-        olmes, ["data", "list", "--data", str(shared_data)], env={"COLUMNS": "200"}
-    )
-    [line] = [line for line in done.output.splitlines() if line.split()[:1] == ["mmlu_mc"]]
-    assert [str(items["rows"]), str(shots["rows"])] == line.split()[-3:-1]
+def test_the_list_counts_exemplars_apart(
+    official: Any, make_task: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    official.write(tmp_path)
+    shots = replace(official.file, path="capitals/dev.jsonl.gz", rows=5)
+    lines = "".join(json.dumps({"country": str(n), "capital": str(n)}) + "\n" for n in range(5))
+    (tmp_path / shots.path).write_bytes(gzip.compress(lines.encode()))
+    exemplars = Source(files=(shots,), fields=FIELDS)
+    task = own(make_task, tmp_path, replace(official.source, exemplars=exemplars))
+    print_all(listing([task]))
+    line = next(line for line in capsys.readouterr().out.splitlines() if "capitals" in line)
+    assert line.split()[:5] == ["capitals", "folder", "2", "2", "5"]
+    inside = contents(task)
+    assert inside is not None
+    assert (inside.items, inside.exemplars) == (2, 5)
+    assert inside.content_hash == official.source.content_hash
+    declared = replace(exemplars, content_hash=inside.exemplars_hash)
+    whole = own(make_task, tmp_path, replace(official.source, exemplars=declared))
+    assert resolve(whole, say=print).official
 
 
 def test_a_set_that_is_not_here_is_not_counted(
@@ -208,3 +219,16 @@ def test_a_set_that_is_not_here_is_not_counted(
     done = CliRunner().invoke(olmes, ["data", "list", "gsm8k"], env={"COLUMNS": "200"})
     assert "not on this machine" in done.output
     assert "olmes data pull gsm8k" in done.output
+
+
+def test_of_ones_own_set_it_is_said_where_to_put_it(
+    make_task: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = DataFile(path="part.jsonl")
+    source = Source(files=(DataFile(path="all.jsonl"),), fields=FIELDS, other_files=(other,))
+    task = own(make_task, tmp_path, source)
+    show_one(task, listing([task]), (), as_json=False)
+    assert f"put it there as {tmp_path / 'all.jsonl'}" in capsys.readouterr().out.replace("\n", "")
+    (tmp_path / "part.jsonl").write_text(json.dumps(ROWS[0]) + "\n", "utf-8")
+    show_one(task, listing([task]), (), as_json=False)
+    assert "of what is here, which may be a part of the set" in capsys.readouterr().out

@@ -263,7 +263,7 @@ def test_the_command_goes_by_the_name_of_the_output(run: Record, tmp_path: Path)
         return done.output
 
     printed = call(run.folder, "--format", "md")
-    assert printed.startswith("### Echo (data differ from the official set)")
+    assert printed.startswith("### Echo (data not known as official)")
     assert "report" in call(run.folder, "-o", tmp_path / "t.tex")
     assert r"\toprule" in (tmp_path / "t.tex").read_text("utf-8")
     assert "report.html" in call(run.folder)

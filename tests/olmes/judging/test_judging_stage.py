@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from olmes import OlmesError, Record, Request, Response, evaluate
+from olmes.cli.run import write_page
 from olmes.judging.judge import Judge
 from olmes.models.base import Done, EncodedPrompt, Model
 from olmes.runs.planning import load_judge
@@ -71,9 +72,9 @@ def write(folder: Path, encoders: list[str]) -> None:
     (folder / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def run(bench: Path, judge: Judge | str | None, out: str = "runs") -> Record:
+def run(bench: Path, judge: Judge | str | None, out: str = "runs", task: Path = TASK) -> Record:
     return evaluate(
-        str(TASK),
+        str(task),
         model=f"replay:{bench / 'said.jsonl'}",
         data=bench / "data",
         out=bench / out,
@@ -89,7 +90,29 @@ def test_wins_ties_and_what_cannot_be_read(bench: Path) -> None:
     assert task.metrics["win_rate"].n == 3
     assert task.counts["unparsed"] == 1
     assert record.complete
-    assert any("1 judgements could not be read" in line for line in record.run.warnings)
+    said = "taste: 1 judgements could not be read and are not in the score."
+    assert said in record.run.warnings
+
+
+def test_what_cannot_be_read_and_has_a_value_is_said_to_be_in_the_score(bench: Path) -> None:
+    source = TASK.read_text("utf-8")
+    valued = bench / "valued.py"
+    assert "Verdict(values={}, unparsed=True" in source
+    valued.write_text(
+        source.replace(
+            "Verdict(values={}, unparsed=True", 'Verdict(values={"win_rate": 0.0}, unparsed=True'
+        ),
+        "utf-8",
+    )
+    record = run(bench, Judge(model=RuleJudge()), task=valued)
+    assert (record.tasks["taste"].score.n, record.tasks["taste"].unread) == (4, 0)
+    said = (
+        "taste: 1 judgements could not be read; the task gave their responses values, which are in "
+        "the score."
+    )
+    assert said in record.run.warnings
+    page = (record.folder / "report.html").read_text("utf-8") if write_page(record) else ""
+    assert "1 judgement could not be read; the task gave the responses values" in page
 
 
 def test_every_judgement_is_stored_with_question_answer_judge_and_price(bench: Path) -> None:

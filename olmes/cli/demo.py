@@ -24,21 +24,23 @@ if TYPE_CHECKING:
     show_default=True, help="Folder of the demo's runs.",
 )  # fmt: skip
 @click.option("--no-live", is_flag=True, help="Replay the recorded answers alone; load no model.")
+@options.json_option
 @options.verbose_option
-def command(out: Path, no_live: bool) -> int:
+def command(out: Path, no_live: bool, as_json: bool) -> int:
     """See everything filled within two minutes: runs, board, comparison, checkpoints, ledger.
 
     What the embedded model and the checkpoints of a short training answered to olmes' own demo data
     is replayed through the suites; then the model itself answers a quiz. The same command again
     prints what is there.
     """
-    from olmes.cli.sequence import show_members
     from olmes.demo.replay import recordings, replay
+    from olmes.tools import jsonl
 
     found = recordings(out / "recordings")
     if not found:
         raise OlmesError("no recording comes with this olmes; install it again.")
-    introduce(found)
+    if not as_json:
+        introduce(found)
     runs, pages = out / "runs", {}
 
     def ended(member: Member) -> None:
@@ -48,17 +50,32 @@ def command(out: Path, no_live: bool) -> int:
             pages[member.model] = page
 
     members = replay(found, runs, ended=ended)
+    records = [member.record for member in members if member.record]
+    page = both_halves(records, out)
+    serve = f"olmes serve --store {shlex.quote(str(out / 'store'))} --runs {shlex.quote(str(runs))}"
+    if not as_json:
+        show_suites(members, pages)
+    answered = None if no_live else live(runs, quiet=as_json)
+    if as_json:
+        shown = [*records, *([answered] if answered else [])]
+        row = {"runs": [str(one.folder) for one in shown], "page": str(page or ""), "serve": serve}
+        click.echo(jsonl.dumps(row))
+    else:
+        finish(serve, page)
+    whole = len(records) == len(members) and (no_live or bool(answered and answered.complete))
+    return 0 if whole else 1
+
+
+def show_suites(members: Sequence[Member], pages: dict[str, Path]) -> None:
+    """Print a table a suite."""
+    from olmes.cli.sequence import show_members
+
     by_suite: dict[str, list[Member]] = {}
     for member in members:
         suite = member.record.run.suite if member.record else None
         by_suite.setdefault(suite.name if suite else "", []).append(member)
     for own in by_suite.values():
         show_members(own, pages, as_json=False)
-    whole = all(member.record is not None for member in members)
-    if not no_live:
-        whole = live(runs) and whole
-    finish(out, both_halves([member.record for member in members if member.record], out))
-    return 0 if whole else 1
 
 
 def introduce(found: list[Recording]) -> None:
@@ -87,8 +104,8 @@ def introduce(found: list[Recording]) -> None:
     )
 
 
-def live(runs: Path) -> bool:
-    """Have the embedded model answer the quiz, with the score so far; whether it did."""
+def live(runs: Path, *, quiet: bool) -> Record:
+    """Have the embedded model answer the quiz, with the score so far."""
     from olmes.benchmark import registry
     from olmes.cli.outcome import show_outcome
     from olmes.cli.run import progress_callback, write_page
@@ -98,14 +115,17 @@ def live(runs: Path) -> bool:
     from olmes.runs.evaluation import Evaluation
     from olmes.runs.options import DEFAULT_MODEL, RunOptions
 
-    console().print("\n2  The model itself, on a quiz of 32 short questions", style="bold")
+    if not quiet:
+        console().print("\n2  The model itself, on a quiz of 32 short questions", style="bold")
     quiz = registry.load_task(str(Path(__file__).parents[1] / "demo" / "quiz.py"))
     evaluation = Evaluation(
-        [quiz], None, RunOptions(data=DEMO, out=runs, use_cache=False), say=unsaid
+        [quiz], None, RunOptions(data=(DEMO,), out=runs, use_cache=False), say=unsaid
     )
     record = evaluation.run(DEFAULT_MODEL, callback=progress_callback(None))
-    show_outcome(record, write_page(record), as_json=False)
-    return record.complete
+    page = write_page(record)
+    if not quiet:
+        show_outcome(record, page, as_json=False)
+    return record
 
 
 def both_halves(records: Sequence[Record], out: Path) -> Path | None:
@@ -121,14 +141,13 @@ def both_halves(records: Sequence[Record], out: Path) -> Path | None:
     return write_generalization_page(generalization(both), out / "generalization.html", folders)
 
 
-def finish(out: Path, page: Path | None) -> None:
+def finish(serve: str, page: Path | None) -> None:
     """Say the command that opens everything in a browser."""
     from olmes.cli.tables import console
 
     screen = console()
-    store, runs = (shlex.quote(str(out / name)) for name in ("store", "runs"))
     screen.print("\n3  Everything in a browser", style="bold")
-    screen.print(f"   olmes serve --store {store} --runs {runs}", soft_wrap=True, highlight=False)
+    screen.print(f"   {serve}", soft_wrap=True, highlight=False)
     screen.print("   then http://127.0.0.1:8765", style="dim", highlight=False)
     if page is not None:
         screen.print(f"   dev beside unseen: {page}", style="dim", highlight=False, soft_wrap=True)

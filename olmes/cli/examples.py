@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "demo": ("olmes demo", "olmes demo --no-live --out path/to/demo"),
     "run": (
         "olmes run --suite dev --model path/to/checkpoint",
         "olmes run org/name@main --task gsm8k,'humaneval*' --limit 0.1",

@@ -98,7 +98,7 @@ def models_in(folder: Path, stages: Sequence[str]) -> list[Asked]:
 def ask(asked: Asked, suite: str, out: Path) -> Record:
     """A model's record on a suite's demo data."""
     settings = {f"{task}.max_tokens": str(most) for task, most in CAPS[suite].items()}
-    options = RunOptions(data=DEMO, out=out, settings=settings, look=Look(reason=REASON))
+    options = RunOptions(data=(DEMO,), out=out, settings=settings, look=Look(reason=REASON))
     return Evaluation.of(suite, options).run(asked.model)
 
 

@@ -92,7 +92,7 @@ def replay(
             for field, value in own[0].head.tasks[task].items()
         }
         options = RunOptions(
-            data=DEMO, out=out, settings=settings, look=Look(reason=REASON), use_cache=False
+            data=(DEMO,), out=out, settings=settings, look=Look(reason=REASON), use_cache=False
         )
         evaluation = Evaluation(tasks, chosen, options, say=unsaid)
         members += run_sequence([one.model for one in own], evaluation, ended=ended)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from olmes.benchmark import exemplars
 from olmes.benchmark.exemplars import FETCHED, package_file
 from olmes.errors import OlmesError
 from olmes.tasks import gsm8k
@@ -27,7 +26,7 @@ def not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def without(name: str, package: str | None = None) -> Any:
         return None if name == "lm_eval" else found(name, package)
 
-    monkeypatch.setattr(exemplars.importlib.util, "find_spec", without)
+    monkeypatch.setattr(importlib.util, "find_spec", without)
     monkeypatch.setenv("OLMES_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))

@@ -23,6 +23,7 @@ A samples file of a run is a recording too: there `response` is an object (docs/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -41,6 +42,8 @@ FAILED = Response(finish="error", error="recorded as failed")
 MOST_REPEATS = 1_000_000
 """Responses to one item; room is made up to the highest number."""
 EMPTY = "holds no responses; write one JSON object a line."
+ENDINGS = re.compile(r"\.jsonl?(\.gz)?$")
+"""What the names of recordings end with, and no model is called."""
 SEALED = "sealed"
 """The folder in which a run keeps the samples of held-out tasks."""
 

@@ -105,15 +105,15 @@ def load_model(
             f"{'a server' if parsed.backend == 'openai' else 'a recording'}; leave it out."
         )
     if parsed.backend == "replay":
+        from olmes.models.recorded_rows import ENDINGS
         from olmes.models.replay import ReplayModel
 
         path = Path(parsed.target).expanduser()
         if not path.is_file():
             raise OlmesError(f"there is no file {path} to replay; check the path.")
         replayed = ReplayModel(parsed.text, path, asking=asking)
-        return titled(
-            replayed, replayed.recorded_model.name if replayed.recorded_model else path.name
-        )
+        whose = replayed.recorded_model
+        return titled(replayed, whose.name if whose else ENDINGS.sub("", path.name))
     if parsed.backend == "openai":
         from olmes.models.http.endpoint import parse_endpoint
         from olmes.models.http.openai import OpenAIModel

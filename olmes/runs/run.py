@@ -18,6 +18,7 @@ from pathlib import Path
 from olmes.judging.judges import Judges
 from olmes.judging.stage import Judging, judge_responses
 from olmes.models.base import Model
+from olmes.models.recorded_rows import ENDINGS
 from olmes.reasoning import split
 from olmes.records.record import RUN_FILE, Record
 from olmes.records.running_score import RunningScore, running_score
@@ -265,6 +266,7 @@ def run_name(plan: Plan, model: Model, identity: str) -> str:
     # Without the address of a server, and without the backend's prefix.
     bare = re.sub(r"@https?://.*", "", model.name).rpartition(":")[2]
     last = "/".join(bare.split("/")[-2:])
+    last = model.recorded_model.name if model.recorded_model else ENDINGS.sub("", last)
     if adapter := getattr(getattr(model, "checkpoint", None), "named", None):
         last += "-" + "/".join(adapter.split("/")[-2:])
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{last}-{what}").strip("-.")

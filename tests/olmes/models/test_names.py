@@ -41,7 +41,7 @@ def home(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("openai:gpt-x@http://10.0.0.1:8000/v1", "gpt-x"),
         ("openai:owner/name@https://vendor.example/v1", "owner/name"),
         ("openai:/data/models/tiny@http://127.0.0.1:1", "tiny"),
-        ("replay:{home}/said.jsonl", "said.jsonl"),
+        ("replay:{home}/said.jsonl", "said"),
     ],
 )
 def test_the_short_name_has_no_path_and_no_host(home: Path, written: str, title: str) -> None:

@@ -164,7 +164,7 @@ def _run(run: ComparedRun, output: Path) -> RunView:
         id=run.id,
         link=page_link(_folder(run), output),
         created=date(run.created),
-        suite=run.suite or "tasks chosen one by one",
+        suite=run.suite or "",
         look=look_line(run.held_out) if run.held_out else "",
     )
 

@@ -129,7 +129,7 @@ def test_latex_is_set_by_pdflatex_whatever_the_names_are(folder: Path, tmp_path:
     ):
         path = tmp_path / f"{label}.tex"
         assert "report" in call(runs, "-o", path, "--label", f"tab:{label}", *more)
-        inputs.append(rf"\input{{{path}}} Table~\ref{{tab:{label}}}.")
+        inputs.append(rf"\input{{{path.name}}} Table~\ref{{tab:{label}}}.")
     document = tmp_path / "paper.tex"
     document.write_text(
         "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"

@@ -59,7 +59,9 @@ def test_other_models_are_families_of_their_own(name: str, expected: str) -> Non
 
 
 def test_a_recording_is_named_by_its_file(tmp_path: Path) -> None:
-    assert family(ReplayModel("replay:said.jsonl", tmp_path / "said.jsonl")) == "said.jsonl"
+    said = tmp_path / "said.jsonl"
+    said.write_text('{"doc_id": 0, "response": "x"}\n')
+    assert family(ReplayModel("replay:said.jsonl", said)) == "said.jsonl"
 
 
 def test_lineage_is_read_from_what_trainers_write(tmp_path: Path) -> None:

@@ -230,6 +230,10 @@ def test_a_table_has_every_number_of_the_files(store: Path) -> None:
                 text = found[run["id"], path[1], subtask, path[-1]]
                 assert (float(text) if text else None) == pytest.approx(score["value"])
                 count += 1
+        [text] = [row["value"] for row in rows if row["run"] == run["id"] and not row["task"]]
+        mean = run_mean(loaded(label).run)  # of a suite whose tasks have no mean it is none
+        assert (float(text) if text else None) == pytest.approx(mean.value if mean else None)
+        count += 1
     assert count == len(rows)
 
 

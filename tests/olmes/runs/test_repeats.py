@@ -98,7 +98,7 @@ def test_one_response_an_item_says_nothing_of_repeats(echo: EchoBench, tmp_path:
     assert record.tasks["echo"].repeats is None
     assert record.to_json()["tasks"]["echo"]["repeats"] is None
     frame = olmes.load(record.folder)
-    assert set(frame["metric"]) == {"exact_match", "length_match"}
+    assert set(frame["metric"]) == {"exact_match", "length_match", "mean"}
     again = run_of(echo, tmp_path / "other", rows[:11] + rows[-1:], settings={})
     [task] = compare_runs(record, again).tasks
     assert task.noise is None

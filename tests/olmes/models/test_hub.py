@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,10 +44,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 def use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `HF_ENDPOINT` says before the library is imported."""
     from huggingface_hub import constants
+    from huggingface_hub.utils import _http
 
     template = url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "ENDPOINT", url)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    # Its waits between tries, 23 seconds of a hub that is away, are the library's and not ours.
+    monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.fixture

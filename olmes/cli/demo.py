@@ -41,20 +41,20 @@ def command(out: Path, no_live: bool, as_json: bool) -> int:
         raise OlmesError("no recording comes with this olmes; install it again.")
     if not as_json:
         introduce(found)
-    runs, pages = out / "runs", {}
+    runs = out / "runs"
 
     def ended(member: Member) -> None:
         from olmes.cli.run import write_page
 
-        if member.record and (page := write_page(member.record)):
-            pages[member.model] = page
+        if member.record:
+            write_page(member.record)
 
     members = replay(found, runs, ended=ended)
     records = [member.record for member in members if member.record]
     page = both_halves(records, out)
     serve = f"olmes serve --store {shlex.quote(str(out / 'store'))} --runs {shlex.quote(str(runs))}"
     if not as_json:
-        show_suites(members, pages)
+        show_suites(members)
     answered = None if no_live else live(runs, quiet=as_json)
     if as_json:
         shown = [*records, *([answered] if answered else [])]
@@ -66,16 +66,24 @@ def command(out: Path, no_live: bool, as_json: bool) -> int:
     return 0 if whole else 1
 
 
-def show_suites(members: Sequence[Member], pages: dict[str, Path]) -> None:
-    """Print a table a suite."""
-    from olmes.cli.sequence import show_members
+def show_suites(members: Sequence[Member]) -> None:
+    """Print a table a suite; what stands against its numbers was said before, and is on the pages."""
+    from olmes.cli.sequence import labels, print_scores
+    from olmes.cli.tables import console
 
+    screen = console()
     by_suite: dict[str, list[Member]] = {}
     for member in members:
         suite = member.record.run.suite if member.record else None
         by_suite.setdefault(suite.name if suite else "", []).append(member)
     for own in by_suite.values():
-        show_members(own, pages, as_json=False)
+        named = zip(labels(own), own, strict=True)
+        if there := {label: one.record for label, one in named if one.record}:
+            print_scores(screen, there)
+    for member in members:
+        if member.record is None:
+            screen.print(f"! {member.model}: {member.trouble}", style="yellow", soft_wrap=True)
+    screen.print("Each run's answers, warnings and hashes are on its page.", style="dim")
 
 
 def introduce(found: list[Recording]) -> None:

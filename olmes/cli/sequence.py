@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from olmes.cli.cost import cost_line
 from olmes.cli.outcome import remarks, tell_altered
@@ -39,9 +40,7 @@ def show_members(members: Sequence[Member], pages: dict[str, Path], *, as_json: 
     records = dict(zip(labels(members), (member.record for member in members), strict=True))
     there = {label: record for label, record in records.items() if record}
     if there:
-        screen.print(models_table([recorded_numbers(one, name) for name, one in there.items()]))
-        words = legend(*(record.tasks for record in there.values()), primary=True)
-        screen.print(words, style="dim") if words else None
+        print_scores(screen, there)
         print_repeats(screen, {f"{name}: {task}": one for name, task, one in repeating(there)})
     for line, style in said(there):
         screen.print(line, style=style, soft_wrap=True)
@@ -50,6 +49,14 @@ def show_members(members: Sequence[Member], pages: dict[str, Path], *, as_json: 
             screen.print(f"! {label}: {member.trouble}", style="yellow", soft_wrap=True)
         else:
             screen.print(f"record  {member.record.folder / 'run.json'}", soft_wrap=True)
+
+
+def print_scores(screen: Console, records: Mapping[str, Record]) -> None:
+    """Print the table of some records, by what each is called, and what its signs mean."""
+    screen.print(models_table([recorded_numbers(one, name) for name, one in records.items()]))
+    words = legend(*(record.tasks for record in records.values()), primary=True)
+    if words:
+        screen.print(words, style="dim")
 
 
 def said(records: Mapping[str, Record]) -> list[tuple[str, str | None]]:

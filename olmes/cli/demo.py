@@ -152,9 +152,12 @@ def both_halves(records: Sequence[Record], out: Path) -> Path | None:
 def finish(serve: str, page: Path | None) -> None:
     """Say the command that opens everything in a browser."""
     from olmes.cli.tables import console
+    from olmes.tools.extras import lacking
 
     screen = console()
     screen.print("\n3  Everything in a browser", style="bold")
+    if lacking("server"):
+        screen.print("   pip install 'olmes[server]'", highlight=False)
     screen.print(f"   {serve}", soft_wrap=True, highlight=False)
     screen.print("   then http://127.0.0.1:8765", style="dim", highlight=False)
     if page is not None:

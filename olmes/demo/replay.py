@@ -20,6 +20,7 @@ from olmes.runs.options import RunOptions
 from olmes.seal.look import Look
 from olmes.sequence import Member, run_sequence
 from olmes.tools.durable_files import atomic_writer
+from olmes.tools.extras import lacking
 
 SUITES = ("dev", "unseen")
 REASON = "the end of the demo's training: does it hold on what it was never tuned on?"
@@ -70,7 +71,8 @@ def replay(
     """Put recordings through the suites that they have answers to; what is finished stays as it is.
 
     Demo data are taken whatever other data are here. A look at the held-out suite is written into the
-    ledger of `out` and nowhere else, as every look at demo data.
+    ledger of `out` and nowhere else, as every look at demo data. A task whose extra is not installed is
+    left out, and the suite's mean is said to be without it.
 
     Args:
         found: the recordings.
@@ -86,9 +88,12 @@ def replay(
         if not own:
             continue
         chosen, tasks = registry.members(registry.load_suite(suite))
+        tasks = [task for task in tasks if not any(map(lacking, task.extras))]
+        there = {task.name for task in tasks}
         settings = {
             f"{task}.{field}": value
             for task in own[0].tasks_of(suite)
+            if task in there
             for field, value in own[0].head.tasks[task].items()
         }
         options = RunOptions(

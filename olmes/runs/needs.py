@@ -18,6 +18,7 @@ from olmes.requests.plan import Plan, TaskPlan
 from olmes.requests.response_cache import ResponseCache, ResponseKeys
 from olmes.sandbox.choice import chosen
 from olmes.sandbox.program import Program
+from olmes.tools.extras import lacking
 from olmes.types import Request, Response
 
 DUMMY = Response(text="An answer.")
@@ -33,8 +34,9 @@ def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) ->
 
     Raises:
         OlmesError: a task cannot be asked, or the judge cannot; there is no sandbox for what a task has
-            executed, or not the libraries.
+            executed, or not the libraries; or a package that scores a task's answers is missing.
     """
+    check_extras(plan.tasks)
     check_sandbox(plan.tasks)
     asked = [] if isinstance(model, ReplayModel) else unproven(plan, model, use_cache=use_cache)
     if asked:
@@ -63,6 +65,21 @@ def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) ->
                 f"{task.task.name} cannot be judged by '{judge.model.name}': {why}. Fix that, or "
                 "give another --judge; nothing was asked and nothing written."
             )
+
+
+def check_extras(tasks: Iterable[TaskPlan]) -> None:
+    """Return when the packages that score the tasks' answers are installed.
+
+    Raises:
+        OlmesError: one of them is not.
+    """
+    for task in tasks:
+        for extra in task.task.extras:
+            if missing := lacking(extra):
+                raise OlmesError(
+                    f"{task.task.name} is scored with {' and '.join(missing)}, not installed here: "
+                    f"pip install 'olmes[{extra}]'. Nothing was asked and nothing written."
+                )
 
 
 def check_sandbox(tasks: Iterable[TaskPlan]) -> None:

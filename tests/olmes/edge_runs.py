@@ -94,7 +94,7 @@ class Bench:
         **options: Any,
     ) -> Record:
         """A run whose responses are the values, item by item; `label` is the model's name."""
-        recording = self.folder / f"{label}.jsonl"
+        recording = self.folder / f"{label}-said.jsonl"
         rows = [
             {"response": str(value), "task": task, "doc_id": at, "tokens": 1}
             for task, own in values.items()

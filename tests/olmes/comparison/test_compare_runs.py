@@ -228,7 +228,7 @@ def test_a_sealed_file_that_was_changed_is_not_paired(echo: EchoBench, tmp_path:
     assert found.tasks == []
     [task] = found.unpaired
     assert known(task.difference).value == pytest.approx(2 / N)
-    assert "b.jsonl are missing" in pairwise([a, Record.load(b.folder)]).why_not
+    assert "samples of b are missing" in pairwise([a, Record.load(b.folder)]).why_not
 
 
 def test_p_values_are_corrected_over_the_tasks(echo: EchoBench, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_path_that_is_not_utf8_gives_names_that_are(tmp_path: Path) -> None:
     [look, _] = Ledger(tmp_path / "runs").entries()
     assert look["reason"] == "caf\udce9"
     for name in (record.run.model.name, record.run.model.family or "", look["family"]):
-        assert r"rec\udce9.jsonl" in name
+        assert r"rec\udce9" in name
         name.encode("utf-8")
 
 

@@ -49,7 +49,7 @@ def test_runs_under_seal_are_compared_and_stay_closed(tmp_path: Path) -> None:
     runs = exams(tmp_path)
     settings = served(tmp_path, runs)
     [board] = report_pages.board_numbers(settings)["boards"]
-    assert [run["model"].rpartition("/")[2] for run in board["runs"]] == ["high.jsonl", "low.jsonl"]
+    assert [run["model"].rpartition("/")[2] for run in board["runs"]] == ["high-said", "low-said"]
     [pair] = board["pairs"] or []
     assert pair["difference"] == pytest.approx(26 / 40)
     assert (pair["n"], pair["verdict"]) == (40, "better")

@@ -58,18 +58,23 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, str(wheel)], check=True)
+    # pip takes what is on the path for installed.
+    subprocess.run([*pip, str(wheel)], env=apart(), check=True)
     site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     # A folder named so brings its packages, and not the link to the source that lies in it.
     (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "bin" / "olmes"
 
 
+def apart() -> dict[str, str]:
+    """The environment without the path on which the source may be found."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
 def olmes(program: Path, folder: Path, *words: str, status: int = 0) -> str:
     """What a command prints in a folder, far from the source."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        [str(program), *words], cwd=folder, env=environment, capture_output=True, text=True
+        [str(program), *words], cwd=folder, env=apart(), capture_output=True, text=True
     )
     assert done.returncode == status, done.stderr
     return done.stdout
@@ -89,7 +94,7 @@ def test_every_file_is_in_the_wheel(wheel: Path) -> None:
 def test_the_commands_run_without_the_source(installed: Path, tmp_path: Path) -> None:
     where = subprocess.run(
         [installed.with_name("python"), "-c", "import olmes; print(olmes.__file__)"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
+        cwd=tmp_path, env=apart(), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert str(installed.parents[1]) in where
     demo: dict[str, Any] = json.loads(olmes(installed, tmp_path, "demo", "--no-live", "--json"))

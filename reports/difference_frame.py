@@ -20,7 +20,7 @@ from olmes.comparison.generalization import (
 from olmes.comparison.halves import HalfScore
 from olmes.comparison.model_scores import ReadModel
 from olmes.comparison.pair_texts import title_of
-from olmes.comparison.pairs import pairwise
+from olmes.comparison.pairs import open_ranks, pairwise, verdict_table
 from olmes.errors import OlmesError
 from olmes.export.columns import DIFFERENCES
 from olmes.export.formats import Format, export_rows
@@ -29,6 +29,7 @@ from olmes.records.record import Record
 from olmes.reports.checkpoint_scores import checkpoints_of
 from olmes.reports.checkpoint_series import Series, series_of, steps_of
 from olmes.stats import Difference, Estimate, PairedDifference, Ratio, SuiteDifference
+from olmes.stats.verdicts import OPPOSITE
 from olmes.types import JsonObject, Unit
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 View = Literal["comparison", "leaderboard", "checkpoints", "generalization"]
 WHOLE = ("n", "wins", "losses")
-MIRRORED = {"better": "worse", "worse": "better"}
-"""A verdict seen from the other run."""
 
 
 def differences(
@@ -163,25 +162,23 @@ def board_rows(board: Board) -> Iterator[JsonObject]:
         "unit": ranked.unit,
         "higher_is_better": ranked.higher_is_better,
     }
-    verdicts: list[list[str]] = [[] for _ in board.records]
+    verdicts = verdict_table(found, len(board.records)) if found else []
     pairs: list[JsonObject] = []
     for (one, other), difference in found.items():
         row = paired(difference, ranked.unit)
         turned = mirrored(row)
-        verdicts[one].append(row["verdict"])
-        verdicts[other].append(turned["verdict"])
         for left, right, cells in ((one, other, row), (other, one, turned)):
             names = {**whose(board.records[left]), **whose(board.records[right], "other_")}
             pairs.append({**about, "kind": "difference", **names, **cells})
     for place, record in enumerate(board.records):
-        own = verdicts[place]
+        low, high = open_ranks(verdicts[place]) if verdicts else (None, None)
         yield {
             **about,
             "kind": "rank",
             **whose(record),
             "value": place + 1,
-            "ci_low": 1 + own.count("worse") if own else None,
-            "ci_high": len(board.records) - own.count("better") if own else None,
+            "ci_low": low,
+            "ci_high": high,
             "unit": "number",
             "higher_is_better": False,
             "score": ranked.values[place],
@@ -326,7 +323,7 @@ def mirrored(row: JsonObject) -> JsonObject:
         "value": -row["value"],
         "ci_low": None if high is None else -high,
         "ci_high": None if low is None else -low,
-        "verdict": MIRRORED.get(row["verdict"], row["verdict"]),
+        "verdict": OPPOSITE.get(row["verdict"], row["verdict"]),
         "score": row["other_score"],
         "other_score": row["score"],
         "wins": row["losses"],

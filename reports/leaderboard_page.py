@@ -9,7 +9,7 @@ from pathlib import Path
 from olmes.comparison.boards import Board, BoardColumn, boards_of, tags_of, title_of
 from olmes.comparison.overlap import run_overlap
 from olmes.comparison.overlap_words import marked_line, overlap_lines
-from olmes.comparison.pairs import pairwise
+from olmes.comparison.pairs import open_ranks, pairwise, verdict_table
 from olmes.comparison.repeats import BoardRepeats, board_repeats
 from olmes.records.aggregate import run_mean
 from olmes.records.record import Record
@@ -206,7 +206,7 @@ def _board(board: Board, output: Path, compare_link: PairLink | None) -> BoardVi
     compared = next(one for one in columns if list(one.tasks) == board.ranked_by)
     pairs = pairwise(board.records, board.ranked_by)
     found = pairs.differences
-    verdicts = _verdicts(found, len(board.records)) if found else None
+    verdicts = verdict_table(found, len(board.records)) if found else []
     return BoardView(
         id=f"board-{board.version}",
         title=board.title,
@@ -232,7 +232,7 @@ def _board(board: Board, output: Path, compare_link: PairLink | None) -> BoardVi
             _line(index, record, columns, verdicts, output)
             for index, record in enumerate(board.records)
         ),
-        matrix=_matrix(board.records, found, compared.unit, compare_link) if found else (),
+        matrix=_matrix(board.records, found, verdicts, compared.unit, compare_link),
         overlaps=tuple(
             f"{record.run.model.name}: {line}"
             for record in board.records
@@ -263,14 +263,13 @@ def _line(
     index: int,
     record: Record,
     columns: Sequence[BoardColumn],
-    verdicts: list[list[str]] | None,
+    verdicts: list[list[str]],
     output: Path,
 ) -> Line:
     look, overlap = record.run.held_out, run_overlap(record)
     ranks = ""
     if verdicts:
-        low = 1 + verdicts[index].count("worse")
-        high = len(verdicts) - verdicts[index].count("better")
+        low, high = open_ranks(verdicts[index])
         ranks = f"{low} to {high}" if low < high else ""
     return Line(
         rank=index + 1,
@@ -304,23 +303,13 @@ def _fragment(record: Record, name: str) -> str:
     return HELD_OUT if record.sealed(name) else samples_link(task=name)
 
 
-def _verdicts(found: dict[tuple[int, int], PairedDifference], count: int) -> list[list[str]]:
-    """What each run is against each other: itself is ''."""
-    opposite = {"better": "worse", "worse": "better"}
-    table = [[""] * count for _ in range(count)]
-    for (one, other), difference in found.items():
-        table[one][other] = difference.verdict
-        table[other][one] = opposite.get(difference.verdict, difference.verdict)
-    return table
-
-
 def _matrix(
     records: list[Record],
     found: dict[tuple[int, int], PairedDifference],
+    table: list[list[str]],
     unit: Unit,
     compare_link: PairLink | None,
 ) -> tuple[tuple[BoardCell | None, ...], ...]:
-    table = _verdicts(found, len(records))
     points = " points" if unit == "share" else ""
 
     def cell(row: int, column: int) -> BoardCell | None:
@@ -345,5 +334,5 @@ def _matrix(
             glyph=GLYPHS[verdict], verdict=verdict, difference=text, words=words, link=link
         )
 
-    indices = range(len(records))
+    indices = range(len(table))
     return tuple(tuple(cell(row, column) for column in indices) for row in indices)

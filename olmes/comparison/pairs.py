@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from olmes import stats
@@ -10,6 +10,7 @@ from olmes.comparison.items import SharedItems, suite_items
 from olmes.records.items import Key
 from olmes.records.record import Record
 from olmes.stats import PairedDifference
+from olmes.stats.verdicts import OPPOSITE
 
 MOST_COMPARED = 200
 """Runs of a board that are compared pair by pair: 19,900 pairs, in seconds."""
@@ -58,6 +59,20 @@ def pairwise(
     if not found:
         return Pairs(why_not="the runs have no items in common, or their tasks have no mean")
     return Pairs(stats.with_holm(dict(sorted(found.items()))))
+
+
+def verdict_table(found: Mapping[tuple[int, int], PairedDifference], count: int) -> list[list[str]]:
+    """What each of `count` runs is against each other, by their places; itself is ''."""
+    table = [[""] * count for _ in range(count)]
+    for (one, other), difference in found.items():
+        table[one][other] = difference.verdict
+        table[other][one] = OPPOSITE.get(difference.verdict, difference.verdict)
+    return table
+
+
+def open_ranks(own: Sequence[str]) -> tuple[int, int]:
+    """The first and the last rank that a run's row of `verdict_table` leaves open."""
+    return 1 + own.count("worse"), len(own) - own.count("better")
 
 
 def by_items(

@@ -9,6 +9,8 @@ Verdict = Literal["better", "worse", "tied", "not enough data"]
 
 GLYPHS: Mapping[str, str] = {"better": "▲", "worse": "▼", "tied": "=", "not enough data": "·"}
 """Verdicts where there is no room for words, distinct without colour."""
+OPPOSITE: Mapping[str, str] = {"better": "worse", "worse": "better"}
+"""What a verdict is from the other run's side, where that is another word."""
 ALPHA = 0.05
 MARGIN = 0.01
 """Half-width within which two shares count as tied, where nobody says another: one percentage point."""

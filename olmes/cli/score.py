@@ -72,6 +72,7 @@ def command(
     from olmes.models.options import Asking
     from olmes.models.recorded_rows import read_recorded
     from olmes.models.replay import ReplayModel
+    from olmes.runs.needs import check_extras
     from olmes.runs.planning import judged_command, with_settings
     from olmes.runs.rescoring import needs_data, score_recorded, verdict_of_gated, verdict_row
     from olmes.runs.score_sheet import MARKS_LEFT
@@ -102,6 +103,7 @@ def command(
         model=ReplayModel(f"replay:{file}", file),
     )
     look = Look(reason=reason, family=family or family_of(file))
+    check_extras([scorer])
     sealed = take_sight(sight, out, look) is not None
     closed = gated_in(sight) and not texts
     scored = score_recorded(

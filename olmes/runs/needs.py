@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from olmes.benchmark.task import Task
 from olmes.errors import OlmesError
 from olmes.judging.judges import Judges
 from olmes.models.base import NO_REWARDS, Model
@@ -36,7 +37,7 @@ def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) ->
         OlmesError: a task cannot be asked, or the judge cannot; there is no sandbox for what a task has
             executed, or not the libraries; or a package that scores a task's answers is missing.
     """
-    check_extras(plan.tasks)
+    check_extras(task.task for task in plan.tasks)
     check_sandbox(plan.tasks)
     asked = [] if isinstance(model, ReplayModel) else unproven(plan, model, use_cache=use_cache)
     if asked:
@@ -67,17 +68,17 @@ def check_needs(plan: Plan, model: Model, judges: Judges, *, use_cache: bool) ->
             )
 
 
-def check_extras(tasks: Iterable[TaskPlan]) -> None:
+def check_extras(tasks: Iterable[Task]) -> None:
     """Return when the packages that score the tasks' answers are installed.
 
     Raises:
         OlmesError: one of them is not.
     """
     for task in tasks:
-        for extra in task.task.extras:
+        for extra in task.extras:
             if missing := lacking(extra):
                 raise OlmesError(
-                    f"{task.task.name} is scored with {' and '.join(missing)}, not installed here: "
+                    f"{task.name} is scored with {' and '.join(missing)}, not installed here: "
                     f"pip install 'olmes[{extra}]'. Nothing was asked and nothing written."
                 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from olmes.benchmark import registry
+from olmes.cli import olmes
 from olmes.data.resolve import DEMO
 from olmes.errors import OlmesError
 from olmes.runs.evaluation import Evaluation
@@ -29,4 +30,10 @@ def test_a_missing_extra_is_said_before_the_look_is_spent(
     evaluation = Evaluation([registry.load_task("ifeval_ood")], None, options, say=lambda _: None)
     with pytest.raises(OlmesError, match=r"textblob-aptagger, not installed here.*olmes\[ifbench"):
         evaluation.run(f"replay:{recording}")
+    with pytest.raises(OlmesError, match="textblob-aptagger, not installed here"):
+        olmes.main(
+            ["score", "--task", "ifeval_ood", str(recording), "--reason", "the end",
+             "--out", str(tmp_path / "runs")],
+            standalone_mode=False,
+        )  # fmt: skip
     assert not (tmp_path / "runs").exists()
